@@ -1,0 +1,1 @@
+"""Who acts, in which order, and what happens when it fails."""

@@ -1,0 +1,1 @@
+"""The world going out: HTTP, the websocket hub, OpenAPI and the page."""

@@ -1,0 +1,140 @@
+"""What the API is given: it reads repositories and asks for changes, and knows none of the actors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from indexer.domain.balances import Watch
+from indexer.domain.chain import Address, Holding, Token
+from indexer.domain.commits import Commit
+from indexer.domain.records import BalanceRecord
+from indexer.domain.stats import Stats
+from indexer.domain.status import StreamStatus
+from indexer.domain.watching import Solver, WatchedToken
+
+
+class Balances(Protocol):
+    """Current balances and their history, as projected from the log."""
+
+    async def current(
+        self,
+        *,
+        chain_id: int | None = None,
+        token: Token | None = None,
+        solver: Address | None = None,
+        after: tuple[int, Token, Address] | None = None,
+        limit: int = 100,
+    ) -> list[BalanceRecord]:
+        """In the order of (chain id, token, solver), beginning after `after`."""
+        ...
+
+    async def one(self, chain_id: int, holding: Holding) -> BalanceRecord | None: ...
+
+    async def at_block(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None: ...
+
+    async def at_time(self, chain_id: int, holding: Holding, time: datetime) -> BalanceRecord | None: ...
+
+    async def history(
+        self,
+        chain_id: int,
+        holding: Holding,
+        *,
+        limit: int,
+        before: int | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> list[BalanceRecord]:
+        """Newest first; `before` is a block number, exclusive; `start` and `end` are inclusive."""
+        ...
+
+    async def stats(
+        self, chain_id: int, holding: Holding, *, start: datetime | None = None, end: datetime | None = None
+    ) -> Stats | None: ...
+
+
+class CommitLog(Protocol):
+    """The append-only log that everything told comes from."""
+
+    async def since(self, stream: str, after: int, limit: int) -> list[Commit]:
+        """At most `limit` commits, oldest first, that hold an event numbered above `after`."""
+        ...
+
+    async def first_seq(self, stream: str) -> int | None:
+        """The oldest number that is kept; nothing where the stream has no commit."""
+        ...
+
+    async def positions(self) -> dict[str, int]:
+        """The last number of every stream."""
+        ...
+
+
+class Freshness(Protocol):
+    """Makes answers keep up with events: what was told can be read."""
+
+    def told(self) -> Mapping[str, int]:
+        """Per stream the last number that was told."""
+        ...
+
+    def projected(self) -> Mapping[str, int]:
+        """Per stream the last number that queries can see."""
+        ...
+
+    async def caught_up(self) -> None:
+        """Return once all that was told can be read; `StoreUnavailable` after a few seconds."""
+        ...
+
+
+class Watching(Protocol):
+    """Who and what is watched, from the file and added here; raises `Refused` and its children."""
+
+    def chains(self) -> Mapping[str, int]:
+        """Configured chain names and their ids."""
+        ...
+
+    def watch(self, chain_id: int) -> Watch: ...
+
+    def solvers(self) -> Sequence[Solver]: ...
+
+    async def add_solver(self, name: str, address: Address, chains: Sequence[int] | None) -> Solver: ...
+
+    async def remove_solver(self, name: str) -> None: ...
+
+    def tokens(self) -> Sequence[WatchedToken]: ...
+
+    async def add_tokens(self, chain_id: int, addresses: Sequence[Address]) -> tuple[Sequence[WatchedToken], bool]:
+        """The tokens, and whether any of them is new."""
+        ...
+
+    async def remove_token(self, chain_id: int, address: Address) -> None: ...
+
+
+class Control(Protocol):
+    """What the API may ask of the running service."""
+
+    async def refresh(self, chain_id: int, holding: Holding) -> BalanceRecord:
+        """Read it now at the newest block; the answer is committed and told where it differs."""
+        ...
+
+    async def reload(self) -> Mapping[str, Any]:
+        """Apply the configuration file; the difference that was applied. Raises `ConfigError`."""
+        ...
+
+
+class Status(Protocol):
+    """How the service is doing."""
+
+    def streams(self) -> Sequence[StreamStatus]: ...
+
+    def service(self) -> Mapping[str, Any]:
+        """`version`, `uptimeSeconds`, `store`, `config{loadedAt,problems}` of `GET /status`."""
+        ...
+
+    def health_problems(self) -> Sequence[str]:
+        """Why the process cannot do its job at all; empty while it can."""
+        ...
+
+    def unready(self, chain_id: int | None = None) -> Sequence[str]:
+        """The reasons against being ready; empty when ready."""
+        ...

@@ -1,0 +1,1 @@
+"""EVM chains: heads, logs and reads pinned to a block's hash."""

@@ -1,0 +1,1 @@
+"""The world of `indexer demo`; the tests live in it too."""

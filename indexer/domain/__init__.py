@@ -1,0 +1,1 @@
+"""Values and decisions: nothing in here awaits, logs, or tells the time."""

@@ -1,0 +1,79 @@
+"""What a chain is made of, in the one form that everything inside uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple, NewType
+
+Address = NewType("Address", str)
+"""An account or contract, always in EIP-55 checksum form; `clients.evm` and the API make them."""
+
+BlockHash = NewType("BlockHash", str)
+"""`0x` and 64 lower-case hex digits."""
+
+TxHash = NewType("TxHash", str)
+
+Token = str
+"""A token contract's `Address`, or `NATIVE`."""
+
+NATIVE: Final = "native"
+
+
+class Holding(NamedTuple):
+    """One balance that is watched on a chain: this token, in this wallet."""
+
+    token: Token
+    solver: Address
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRef:
+    """The block at which something holds; `timestamp` is in Unix seconds."""
+
+    number: int
+    hash: BlockHash
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A block header, as far as we need it."""
+
+    number: int
+    hash: BlockHash
+    parent: BlockHash
+    timestamp: int
+
+    @property
+    def ref(self) -> BlockRef:
+        return BlockRef(self.number, self.hash, self.timestamp)
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One ERC-20 Transfer log."""
+
+    token: Address
+    sender: Address
+    recipient: Address
+    amount: int
+    block_hash: BlockHash
+    transaction: TxHash
+    log_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenInfo:
+    """What a token says of itself; a token need not say any of it."""
+
+    decimals: int | None = None
+    symbol: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChainIdentity:
+    """What tells one chain from every other."""
+
+    chain_id: int
+    genesis: BlockHash

@@ -1,0 +1,48 @@
+"""One document is one commit: all that a block changes, told under consecutive numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from indexer.domain.facts import Checkpoint, Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """At least one fact, numbered from `first_seq`; `id` tells our own retry from another writer's commit."""
+
+    id: str
+    stream: str
+    first_seq: int
+    time: datetime
+    facts: tuple[Fact, ...]
+    checkpoint: Checkpoint | None = None
+
+    def __post_init__(self) -> None:
+        if not self.facts or self.first_seq < 1:
+            raise ValueError("a commit holds at least one fact and is numbered from 1")
+
+    @property
+    def last_seq(self) -> int:
+        return self.first_seq + len(self.facts) - 1
+
+    def events(self, epoch: str) -> Iterator[Event]:
+        for offset, fact in enumerate(self.facts):
+            yield Event(epoch, self.stream, self.first_seq + offset, self.time, fact)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact with its number, as it is told."""
+
+    epoch: str
+    stream: str
+    seq: int
+    time: datetime
+    fact: Fact
+
+    @property
+    def id(self) -> str:
+        return f"{self.epoch}:{self.stream}:{self.seq}"

@@ -1,0 +1,80 @@
+"""Everything that can be told under a sequence number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from indexer.domain.balances import BalanceUpdated, Finality
+from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, TokenInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Orphaned:
+    """A record that a reorg took back."""
+
+    number: int
+    hash: BlockHash
+    balance: int
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceReverted:
+    """A reorg took back records of this balance; `balance` is what holds at the common ancestor, `block`.
+
+    `anchor`: history has no older record that says so, so this one is kept as a record.
+    """
+
+    chain_id: int
+    holding: Holding
+    previous: int
+    balance: int
+    block: BlockRef
+    info: TokenInfo
+    orphaned: tuple[Orphaned, ...]
+    anchor: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChainFinalized:
+    """The chain will not take this block back any more (or is unlikely to)."""
+
+    chain_id: int
+    block: BlockRef
+    level: Finality
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStale:
+    """There is no trustworthy head."""
+
+    chain_id: int
+    reason: str
+    block: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLive:
+    """Well again after `StreamStale`."""
+
+    chain_id: int
+    reason: str
+    block: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamResync:
+    """Everything is read again at `block`, because the blocks up to it cannot be followed one by one."""
+
+    chain_id: int
+    reason: str
+    block: int
+
+
+Fact = BalanceUpdated | BalanceReverted | ChainFinalized | StreamStale | StreamLive | StreamResync
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far a stream has been followed."""
+
+    head: Head

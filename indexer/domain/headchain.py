@@ -1,0 +1,88 @@
+"""The blocks we followed, and what a new head means to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from indexer.domain.chain import BlockHash, Head
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """We already handled this very block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """The head sits directly on our tip (or is the first we ever saw)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Blocks `first` to `last` lie between our tip and the head, the head included."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reorged:
+    """The head contradicts our tip: some of our newest blocks may be orphaned."""
+
+
+Outcome = Known | Extended | Missed | Reorged
+
+
+@dataclass(frozen=True, slots=True)
+class HeadChain:
+    """The newest blocks we handled, oldest first, each the parent of the next."""
+
+    depth: int
+    heads: tuple[Head, ...] = ()
+
+    @property
+    def tip(self) -> Head | None:
+        return self.heads[-1] if self.heads else None
+
+    def find(self, block: BlockHash) -> Head | None:
+        return next((head for head in reversed(self.heads) if head.hash == block), None)
+
+    def at(self, number: int) -> Head | None:
+        return next((head for head in reversed(self.heads) if head.number == number), None)
+
+    def extend(self, head: Head) -> HeadChain:
+        """With `head` as the new tip; blocks past `depth` are forgotten."""
+        return HeadChain(self.depth, (*self.heads, head)[-self.depth :])
+
+    def cut(self, ancestor: BlockHash) -> HeadChain:
+        """Without everything above `ancestor`, which must be one of ours."""
+        for index, head in enumerate(self.heads):
+            if head.hash == ancestor:
+                return HeadChain(self.depth, self.heads[: index + 1])
+        raise ValueError(f"{ancestor} is not among the known heads")
+
+    def above(self, ancestor: BlockHash) -> tuple[Head, ...]:
+        """The blocks on top of `ancestor`, oldest first."""
+        kept = len(self.cut(ancestor).heads)
+        return self.heads[kept:]
+
+
+def advance(known: HeadChain, head: Head) -> Outcome:
+    """Decide by hash and parent, never by number alone, what `head` means."""
+    tip = known.tip
+    if tip is None or head.parent == tip.hash:
+        return Extended()
+    if known.find(head.hash) is not None:
+        return Known()
+    if head.number > tip.number + 1:
+        return Missed(tip.number + 1, head.number)
+    return Reorged()
+
+
+def is_linked(parent: Head | None, heads: tuple[Head, ...]) -> bool:
+    """Whether `heads` are an unbroken run of blocks on top of `parent`."""
+    for head in heads:
+        if parent is not None and (head.parent != parent.hash or head.number != parent.number + 1):
+            return False
+        parent = head
+    return True

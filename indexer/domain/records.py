@@ -1,0 +1,114 @@
+"""What queries read, and how commits fold into it: repeatable, and conflated over many commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from indexer.domain.balances import BalanceUpdated, Cause, Finality
+from indexer.domain.chain import BlockHash, BlockRef, Holding, TokenInfo, TxHash
+from indexer.domain.commits import Commit
+from indexer.domain.facts import BalanceReverted
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceRecord:
+    """One balance at one block; `seq` is the event's that told it, in the chain's stream."""
+
+    chain_id: int
+    holding: Holding
+    balance: int
+    block: BlockRef
+    change: int | None
+    cause: Cause
+    info: TokenInfo
+    seq: int
+    transactions: tuple[TxHash, ...] = ()
+    finality: Finality = "latest"
+    derived: bool = False
+
+
+class RecordKey(NamedTuple):
+    """Unique by index: one record per balance and block number."""
+
+    chain_id: int
+    holding: Holding
+    number: int
+
+
+class HoldingKey(NamedTuple):
+    """Unique by index: one current balance per holding."""
+
+    chain_id: int
+    holding: Holding
+
+
+@dataclass(slots=True)
+class Projection:
+    """What to write, in this order: delete orphaned records, insert new ones, replace current balances."""
+
+    orphaned: set[tuple[int, BlockHash]] = field(default_factory=set)
+    records: dict[RecordKey, BalanceRecord] = field(default_factory=dict)
+    current: dict[HoldingKey, BalanceRecord] = field(default_factory=dict)
+
+
+def fold(commits: Iterable[Commit]) -> Projection:
+    """Commits of one or many streams, each stream's in order, as one set of writes."""
+    projection = Projection()
+    for commit in commits:
+        for seq, fact in enumerate(commit.facts, commit.first_seq):
+            match fact:
+                case BalanceUpdated():
+                    _add(projection, record_of(fact, seq))
+                case BalanceReverted():
+                    _take_back(projection, fact, seq)
+                case _:
+                    pass
+    return projection
+
+
+def record_of(fact: BalanceUpdated, seq: int) -> BalanceRecord:
+    return BalanceRecord(
+        chain_id=fact.chain_id,
+        holding=fact.holding,
+        balance=fact.balance,
+        block=fact.block,
+        change=fact.change,
+        cause=fact.cause,
+        info=fact.info,
+        seq=seq,
+        transactions=fact.transactions,
+    )
+
+
+def restored(fact: BalanceReverted, seq: int) -> BalanceRecord:
+    """What holds at the common ancestor, as a row of its own where history has none at that block."""
+    return BalanceRecord(
+        chain_id=fact.chain_id,
+        holding=fact.holding,
+        balance=fact.balance,
+        block=fact.block,
+        change=None,
+        cause="resync",
+        info=fact.info,
+        seq=seq,
+    )
+
+
+def _add(projection: Projection, record: BalanceRecord) -> None:
+    projection.records[RecordKey(record.chain_id, record.holding, record.block.number)] = record
+    projection.current[HoldingKey(record.chain_id, record.holding)] = record
+
+
+def _take_back(projection: Projection, fact: BalanceReverted, seq: int) -> None:
+    for row in fact.orphaned:
+        projection.orphaned.add((fact.chain_id, row.hash))
+        key = RecordKey(fact.chain_id, fact.holding, row.number)
+        pending = projection.records.get(key)
+        if pending is not None and pending.block.hash == row.hash:
+            del projection.records[key]
+    record = restored(fact, seq)
+    if fact.anchor:
+        projection.records[RecordKey(fact.chain_id, fact.holding, fact.block.number)] = record
+    projection.current[HoldingKey(fact.chain_id, fact.holding)] = record

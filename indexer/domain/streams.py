@@ -1,0 +1,21 @@
+"""The names of streams: one writer each, numbered densely from 1."""
+
+from __future__ import annotations
+
+
+def chain_stream(chain_id: int) -> str:
+    return f"chain:{chain_id}"
+
+
+def history_stream(chain_id: int) -> str:
+    return f"history:{chain_id}"
+
+
+def exchange_stream(exchange: str, name: str) -> str:
+    return f"exchange:{exchange}:{name}"
+
+
+def chain_of(stream: str) -> int | None:
+    """The chain id of a chain's stream, nothing for any other stream."""
+    kind, _, rest = stream.partition(":")
+    return int(rest) if kind in ("chain", "history") and rest.isdecimal() else None

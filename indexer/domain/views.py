@@ -1,0 +1,25 @@
+"""What a node answers about a block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from indexer.domain.chain import Head, Holding, Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Balances at exactly one block; what could not be read is named with the reason, never zero."""
+
+    values: Mapping[Holding, int] = field(default_factory=dict)
+    unreadable: Mapping[Holding, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockView:
+    """All Transfer logs of watched wallets in one block, and the balances that were read along with them."""
+
+    head: Head
+    transfers: tuple[Transfer, ...]
+    readings: Readings

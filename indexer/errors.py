@@ -1,0 +1,100 @@
+"""Our errors, named by what they mean for whoever catches them."""
+
+from __future__ import annotations
+
+
+class IndexerError(Exception):
+    """The base of every error that we raise on purpose."""
+
+
+class Transient(IndexerError):
+    """Trying again later may help."""
+
+
+class Permanent(IndexerError):
+    """Trying again will not help; somebody has to change something."""
+
+
+# --- chains ----------------------------------------------------------------------------------------------------------
+
+
+class NodeUnreachable(Transient):
+    """No endpoint of the chain answers."""
+
+
+class Throttled(Transient):
+    """The endpoint asks us to slow down."""
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class BadAnswer(Transient):
+    """The node answered something that cannot be an answer to what we asked."""
+
+
+class ResponseTooLarge(Transient):
+    """The endpoint refuses a range, batch or result of this size; a smaller one may pass."""
+
+
+class BlockUnknown(Transient):
+    """The endpoint does not have this block: it lags, or the block was orphaned. Never zero."""
+
+
+class StateMissing(Permanent):
+    """The node knows the block, but has pruned its state."""
+
+
+class NotAToken(Permanent):
+    """The address has no code, or does not answer `balanceOf` with one 32-byte word."""
+
+
+class WrongChain(Permanent):
+    """The node, or the store, follows another chain than the configuration says."""
+
+
+# --- store -----------------------------------------------------------------------------------------------------------
+
+
+class StoreUnavailable(Transient):
+    """The database does not answer, or has no primary just now."""
+
+
+class Fenced(Permanent):
+    """Another process writes this stream."""
+
+
+class StoreUnusable(Permanent):
+    """The store cannot be used at all: not found, locked by another service, or of a newer schema."""
+
+
+# --- requests --------------------------------------------------------------------------------------------------------
+
+
+class Refused(IndexerError):
+    """A request cannot be granted; `field` names the part of it that is wrong."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class NotFound(Refused):
+    """There is no such thing."""
+
+
+class NameTaken(Refused):
+    """The name is used already."""
+
+
+class Impossible(Refused):
+    """Well formed, but cannot be done."""
+
+
+class ConfigError(Permanent):
+    """The configuration cannot work; `problems` lists every mistake."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems

@@ -1,0 +1,1 @@
+"""What is remembered: one module per collection, every write safe to repeat."""

@@ -1,3 +1,56 @@
-# Each target installs what it needs; see README.md.
+# Each target installs what it needs, into .venv and .tools; see deploy/setup.sh.
 .DEFAULT_GOAL := help
-PYTHON ?= python3
+.PHONY: help run demo test lint check bench setup clean
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+export PYTHON ?= python3
+
+bin := .venv/bin
+config := chains.toml
+
+help:  ## what there is
+	@echo 'make run     install, then run the service on chains.toml (where there is none: the demo)'
+	@echo 'make demo    install, then run the demo: two simulated chains, traffic, a live page'
+	@echo 'make test    install, then lint, types and every test'
+	@echo 'make check   install, then lint, types and the fast tests'
+	@echo 'make bench   install, then the benchmarks, as a table with ratios'
+	@echo 'make setup   install only'
+	@echo 'make clean   remove what was installed and every cache (data/ stays)'
+
+ifneq ($(wildcard $(config)),)
+run:
+	@deploy/setup.sh python mongod
+	@exec $(bin)/indexer run --config $(config)
+else
+run:
+	@echo 'There is no $(config) here: running the demo. `$(bin)/indexer init` writes one.'
+	@$(MAKE) --no-print-directory demo
+endif
+
+demo:
+	@deploy/setup.sh python node mongod
+	@exec $(bin)/indexer demo
+
+setup:
+	@deploy/setup.sh python node mongod chromium
+
+lint:
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+
+test: setup
+	@$(MAKE) --no-print-directory lint
+	$(bin)/python -m pytest
+
+check:
+	@deploy/setup.sh python
+	@$(MAKE) --no-print-directory lint
+	$(bin)/python -m pytest -q -m "not e2e and not node and not mongo and not page"
+
+bench:
+	@deploy/setup.sh python node mongod
+	$(bin)/python -m tests.bench
+
+clean:
+	rm -rf .venv .tools build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

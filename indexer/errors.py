@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 
 class IndexerError(Exception):
     """The base of every error that we raise on purpose."""
@@ -92,9 +94,23 @@ class Impossible(Refused):
     """Well formed, but cannot be done."""
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake: the dotted key it is at, what stands there (secrets masked), what is wrong, and what to do."""
+
+    key: str
+    value: str | None
+    message: str
+    hint: str
+
+    def __str__(self) -> str:
+        given = "" if self.value is None else f" (it is {self.value})"
+        return f"{self.key}: {self.message}{given}; {self.hint}"
+
+
 class ConfigError(Permanent):
     """The configuration cannot work; `problems` lists every mistake."""
 
-    def __init__(self, problems: tuple[str, ...]) -> None:
-        super().__init__("\n".join(problems))
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(map(str, problems)))
         self.problems = problems

@@ -1,0 +1,117 @@
+"""What can be set: one frozen value per table, named after its keys. Every default stands here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from indexer.addresses import Address
+from indexer.masking import Secret, url_secrets
+
+Scope = Literal["read", "write", "admin"]
+LogFormat = Literal["auto", "console", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key that a client may come with, and what it allows."""
+
+    name: str
+    key: Secret
+    scopes: tuple[Scope, ...] = ("read",)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """`[service]`: where it listens, where its data is, who may ask. `data_dir` is absolute."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    data_dir: Path = Path("data")
+    log_format: LogFormat = "auto"
+    api_keys: tuple[ApiKey, ...] = ()
+    allow_anonymous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """`[store]`: `embedded`, `memory`, or a MongoDB URL. 0 days keep everything."""
+
+    url: str = "embedded"
+    database: str = "indexer"
+    history_days: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChainSettings:
+    """`[chains.<name>]`: a chain to follow; `rpc_urls` and `ws_urls` are in order of preference."""
+
+    name: str
+    chain_id: int
+    rpc_urls: tuple[str, ...]
+    ws_urls: tuple[str, ...] = ()
+    native_symbol: str = "ETH"
+    tokens: tuple[Address, ...] = ()
+    start_block: int | Literal["latest"] = "latest"
+    sync_interval_seconds: int = 300
+    reorg_window_blocks: int = 256
+    native_interval_blocks: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SolverSettings:
+    """`[solvers.<name>]`: a wallet to watch; `chains` are names from the file, none means all."""
+
+    name: str
+    address: Address
+    chains: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSettings:
+    """`[exchanges.<name>]`: an account to watch; `base_url` points it at another host."""
+
+    name: str
+    exchange: str
+    api_key: Secret
+    secret: Secret
+    wallets: tuple[str, ...] = ("spot",)
+    base_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NatsSettings:
+    """`[nats]`: where every event is published; nowhere while `url` is empty."""
+
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole file, checked. `path` is the file it came from."""
+
+    service: ServiceSettings = field(default_factory=ServiceSettings)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    chains: Mapping[str, ChainSettings] = field(default_factory=dict)
+    solvers: Mapping[str, SolverSettings] = field(default_factory=dict)
+    exchanges: Mapping[str, ExchangeSettings] = field(default_factory=dict)
+    nats: NatsSettings = field(default_factory=NatsSettings)
+    path: Path | None = None
+
+    def secrets(self) -> Iterator[str]:
+        """Everything in here that no log line may show."""
+        for api_key in self.service.api_keys:
+            yield api_key.key.reveal()
+        for exchange in self.exchanges.values():
+            yield from (exchange.api_key.reveal(), exchange.secret.reveal())
+        for url in self._urls():
+            yield from url_secrets(url)
+
+    def _urls(self) -> Iterator[str]:
+        yield from (self.store.url, self.nats.url)
+        for chain in self.chains.values():
+            yield from (*chain.rpc_urls, *chain.ws_urls)
+        for exchange in self.exchanges.values():
+            yield exchange.base_url

@@ -1,0 +1,140 @@
+"""Keeps secrets out of whatever is shown: logs, problems, answers of the API."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+from urllib.parse import quote
+
+MASK: Final = "***"
+
+# Credentials may hold any of `/?#@`: they end at the last @ before a blank or quote. Better too much than too little.
+_URL = re.compile(
+    r"(?P<scheme>\b[a-zA-Z][a-zA-Z0-9+.-]*://)"
+    r"(?P<user>[^\s\"'<>]*@)?"
+    r"(?P<host>[^/?#\s\"'<>]*)"
+    r"(?P<path>[^?#\s\"'<>]*)"
+    r"(?P<query>\?[^#\s\"'<>]*)?"
+    r"(?P<fragment>#[^\s\"'<>]*)?"
+)
+_AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[^\s\"',}]+", re.IGNORECASE)
+_ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}")
+_SHORTEST_KNOWN = 4
+"""A shorter secret is in every other word; masking it would only make the log unreadable."""
+
+
+class Secret:
+    """A value that shows itself to nobody who does not ask for it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def matches(self, other: str) -> bool:
+        """Whether they are equal, in a time that tells nothing about where they differ."""
+        return hmac.compare_digest(self._value.encode(), other.encode())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self.matches(other._value)
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK!r})"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
+        raise TypeError("a secret is not written anywhere")
+
+
+class Url(str):
+    """A URL that is used as it is, but represents itself masked."""
+
+    __slots__ = ()
+
+    @property
+    def masked(self) -> str:
+        return mask_url(self)
+
+    def __repr__(self) -> str:
+        return repr(mask_url(self))
+
+
+def mask_url(url: str) -> str:
+    """The URL without user, password, query values, and whatever in its path looks like a key."""
+    return _URL.sub(_masked, url)
+
+
+def mask_text(text: str) -> str:
+    """The text with every URL masked, and whatever follows `Bearer` or `Basic`."""
+    if "://" in text:
+        text = _URL.sub(_masked, text)
+    return _AUTHORIZATION.sub(rf"\1 {MASK}", text)
+
+
+def url_secrets(url: str) -> Iterator[str]:
+    """The parts of a URL that `mask_url` hides, to be recognized where they turn up alone."""
+    for match in _URL.finditer(url):
+        _, _, password = (match["user"] or "").removesuffix("@").partition(":")
+        yield password
+        yield from (part for part in match["path"].split("/") if looks_like_key(part))
+        yield from (pair.partition("=")[2] for pair in (match["query"] or "")[1:].split("&"))
+
+
+def looks_like_key(text: str) -> bool:
+    """Long, or of digits and letters mixed; an address is none."""
+    if _ADDRESS.fullmatch(text):
+        return False
+    is_mixed = any(char.isdigit() for char in text) and any(char.isalpha() for char in text)
+    return len(text) >= 16 or (len(text) >= 8 and is_mixed)
+
+
+class Masker:
+    """Masks URLs, authorizations, and the secrets it was told of, wherever they stand in a text."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._known: frozenset[str] = frozenset()
+        self._pattern: re.Pattern[str] | None = None
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Hide these too; what was known stays known, since an old key may still turn up."""
+        forms = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
+        self._known |= {form for form in forms if len(form) >= _SHORTEST_KNOWN}
+        longest_first = sorted(self._known, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def __call__(self, text: str) -> str:
+        return mask_text(self._pattern.sub(MASK, text) if self._pattern else text)
+
+
+def _masked(match: re.Match[str]) -> str:
+    path = "/".join(MASK if looks_like_key(part) else part for part in match["path"].split("/"))
+    query = "&".join(_masked_pair(pair) for pair in (match["query"] or "")[1:].split("&"))
+    return "".join(
+        (
+            match["scheme"],
+            f"{MASK}@" if match["user"] else "",
+            match["host"],
+            path,
+            f"?{query}" if match["query"] else "",
+            f"#{MASK}" if match["fragment"] else "",
+        )
+    )
+
+
+def _masked_pair(pair: str) -> str:
+    name, equals, _ = pair.partition("=")
+    return f"{name}={MASK}" if equals else MASK

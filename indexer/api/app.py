@@ -1,0 +1,127 @@
+"""The aiohttp application: one table of routes, and what every request passes through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Final
+
+from aiohttp import web
+
+from indexer.api.access import Access, ApiKey
+from indexer.api.balances import BalancesResource
+from indexer.api.documents import DocumentsResource
+from indexer.api.events import EventsResource
+from indexer.api.followed import Followed
+from indexer.api.health import HealthResource
+from indexer.api.history import HistoryResource
+from indexer.api.parameters import Query
+from indexer.api.ports import Balances, CommitLog, Control, Freshness, Status, Watching
+from indexer.api.problems import BadRequest, Handler, as_problems
+from indexer.api.reload import ReloadResource
+from indexer.api.routes import Answer, Parameter, Route
+from indexer.api.solvers import SolversResource
+from indexer.api.status import StatusResource
+from indexer.api.tokens import TokensResource
+
+MAX_BODY_BYTES: Final = 1024**2
+ROUTES: Final = web.AppKey("routes", tuple[Route, ...])
+
+Observe = Callable[[str, str, int, float], None]
+"""Told of every answer: method, route (`unknown` where there is none), status, seconds."""
+
+
+def build_app(
+    *,
+    balances: Balances,
+    log: CommitLog,
+    freshness: Freshness,
+    watching: Watching,
+    control: Control,
+    status: Status,
+    epoch: str,
+    version: str,
+    ws_handler: Handler | None = None,
+    subscribers: Callable[[], int] = lambda: 0,
+    metrics: Callable[[], tuple[bytes, str]] = lambda: (b"", "text/plain; charset=utf-8"),
+    observe: Observe = lambda _method, _route, _status, _seconds: None,
+    keys: Sequence[ApiKey] = (),
+    local_only: bool = False,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> web.Application:
+    """`local_only`: bound to loopback without keys, so that no foreign host name is answered (DNS rebinding)."""
+    followed = Followed(freshness=freshness, status=status)
+    documents = DocumentsResource(version=version)
+    routes = (
+        *BalancesResource(balances=balances, watching=watching, control=control, followed=followed).routes(),
+        *HistoryResource(balances=balances, watching=watching, followed=followed).routes(),
+        *SolversResource(watching=watching).routes(),
+        *TokensResource(watching=watching).routes(),
+        *EventsResource(log=log, status=status, epoch=epoch).routes(),
+        *StatusResource(status=status, freshness=freshness, subscribers=subscribers, now=now).routes(),
+        *ReloadResource(control=control).routes(),
+        *HealthResource(status=status, watching=watching, metrics=metrics).routes(),
+        *documents.routes(),
+        *(() if ws_handler is None else (_websocket(ws_handler),)),
+    )
+    documents.describe(routes)
+    gate = _Gate(routes, Access(keys=keys, local_only=local_only), observe)
+    app = web.Application(middlewares=[gate.observed, as_problems, gate.guarded], client_max_size=MAX_BODY_BYTES)
+    app[ROUTES] = routes
+    for route in routes:
+        # `add_get` answers HEAD, too, which a websocket cannot.
+        if route.method == "GET" and route.path != "/ws":
+            app.router.add_get(route.path, route.handler)
+        else:
+            app.router.add_route(route.method, route.path, route.handler)
+    return app
+
+
+class _Gate:
+    """What stands before every handler."""
+
+    def __init__(self, routes: Sequence[Route], access: Access, observe: Observe) -> None:
+        self._routes: Mapping[tuple[str, str], Route] = {(route.method, route.path): route for route in routes}
+        self._access = access
+        self._observe = observe
+
+    @web.middleware
+    async def observed(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = perf_counter()
+        response = await handler(request)
+        if not isinstance(response, web.WebSocketResponse):
+            route = self._route(request)
+            name = "unknown" if route is None else route.path
+            self._observe(request.method if route else "other", name, response.status, perf_counter() - started)
+        return response
+
+    @web.middleware
+    async def guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """The length is known before a byte of the body is read; a body without one is counted while it is read."""
+        route = self._route(request)
+        self._access.check(request, route)
+        if (request.content_length or 0) > MAX_BODY_BYTES:
+            raise BadRequest(413, "The body is larger than 1 MiB.")
+        if route is not None:
+            Query(request.query).refuse_unknown(parameter.name for parameter in route.query)
+        return await handler(request)
+
+    def _route(self, request: web.Request) -> Route | None:
+        resource = request.match_info.route.resource
+        if resource is None:
+            return None
+        method = "GET" if request.method == "HEAD" else request.method
+        return self._routes.get((method, resource.canonical))
+
+
+def _websocket(handler: Handler) -> Route:
+    return Route(
+        method="GET",
+        path="/ws",
+        handler=handler,
+        summary="Events as they happen, over a websocket",
+        tag="events",
+        query=(Parameter("api_key", "An API key, where no header can be set.", {"type": "string"}),),
+        answers={101: Answer("Switched to a websocket; see the documentation of its frames.", content_type="")},
+    )

@@ -1,0 +1,77 @@
+"""Request bodies: one JSON object of known members, each of the right type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from aiohttp import web
+from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
+
+from indexer.api.parameters import chain_id, did_you_mean
+from indexer.api.problems import BadRequest
+from indexer.errors import Impossible, NotFound, Refused
+
+
+async def read_object(request: web.Request, known: Sequence[str]) -> dict[str, Any]:
+    """The body, with nothing in it but `known` members."""
+    if request.content_type != "application/json":
+        sent = request.headers.get("Content-Type", "nothing")
+        raise BadRequest(415, f"Send the body as application/json, not as {sent[:64]}.")
+    body = _parsed(await _raw(request))
+    for name in body:
+        if name not in known:
+            raise Refused(f"unknown member{did_you_mean(name, known)}", name[:64])
+    return body
+
+
+def text_of(body: Mapping[str, Any], name: str) -> str:
+    value = _required(body, name)
+    if not isinstance(value, str):
+        raise Refused("a string is expected", name)
+    return value
+
+
+def list_of(body: Mapping[str, Any], name: str, most: int) -> list[Any]:
+    value = _required(body, name)
+    if not isinstance(value, list):
+        raise Refused("a list is expected", name)
+    if not 1 <= len(value) <= most:
+        raise Refused(f"1 to {most} entries are expected, not {len(value)}", name)
+    return value
+
+
+def chain_of(value: Any, chains: Mapping[str, int], field: str) -> int:
+    """A chain in a body, as a number or a name; one that is not configured makes the request impossible."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise Refused("a chain id or name is expected", field)
+    try:
+        return chain_id(str(value), chains, field)
+    except NotFound as error:
+        raise Impossible(str(error), field) from error
+
+
+def _required(body: Mapping[str, Any], name: str) -> Any:
+    if body.get(name) is None:
+        raise Refused("missing", name)
+    return body[name]
+
+
+async def _raw(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except (HTTPRequestEntityTooLarge, ConnectionError):
+        raise
+    except (web.RequestPayloadError, ValueError) as error:
+        raise Refused("the body cannot be read") from error
+
+
+def _parsed(raw: bytes) -> dict[str, Any]:
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Refused(f"the body is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise Refused("the body has to be a JSON object")
+    return body

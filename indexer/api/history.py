@@ -1,0 +1,103 @@
+"""What a balance was: its records, newest first, and statistics over them."""
+
+from __future__ import annotations
+
+from itertools import chain as chained
+
+from aiohttp import web
+
+from indexer.api.answers import json_answer
+from indexer.api.followed import Followed
+from indexer.api.pages import cursor, page_of, place_of
+from indexer.api.parameters import Query, located
+from indexer.api.ports import Balances, Watching
+from indexer.api.routes import BEFORE, CURSOR, FROM, HOLDING, LIMIT, TO, Answer, Route
+from indexer.api.shapes import record_json, stats_json
+from indexer.domain.chain import Holding
+from indexer.domain.records import BalanceRecord
+from indexer.errors import NotFound
+
+_CURSOR = "history"
+
+
+class HistoryResource:
+    """`…/history` and `…/stats` of one balance; readable for what is no longer watched, too."""
+
+    def __init__(self, *, balances: Balances, watching: Watching, followed: Followed) -> None:
+        self._balances = balances
+        self._watching = watching
+        self._followed = followed
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route(
+                method="GET",
+                path=f"{HOLDING}/history",
+                handler=self.history,
+                summary="The records of one balance, newest first",
+                tag="balances",
+                query=(LIMIT, BEFORE, FROM, TO, CURSOR),
+                answers={200: Answer("A page of records.", "RecordPage")},
+                problems=(400, 404, 422, 503),
+            ),
+            Route(
+                method="GET",
+                path=f"{HOLDING}/stats",
+                handler=self.stats,
+                summary="Statistics over the records of one balance",
+                tag="balances",
+                query=(FROM, TO),
+                answers={200: Answer("The statistics; nulls where there is no record in the time range.", "Stats")},
+                problems=(400, 404, 422, 503),
+            ),
+        )
+
+    async def history(self, request: web.Request) -> web.Response:
+        query = Query(request.query)
+        limit, (start, end), before = query.limit(), query.span(), query.whole("before")
+        place = place_of(query, _CURSOR, int)
+        if place is not None:
+            before = place[0] if before is None else min(before, place[0])
+        chain_id, holding = located(request, self._watching.chains())
+        followed = await self._followed.block(chain_id)
+        rows = await self._balances.history(chain_id, holding, limit=limit + 1, before=before, start=start, end=end)
+        if not rows:
+            await self._refuse_unknown(chain_id, holding)
+        held = await self._held_until(rows, followed)
+        page = page_of(
+            list(zip(rows, held, strict=True)),
+            limit,
+            lambda row: record_json(*row),
+            lambda row: cursor(_CURSOR, row[0].block.number),
+        )
+        return json_answer(page)
+
+    async def stats(self, request: web.Request) -> web.Response:
+        start, end = Query(request.query).span()
+        chain_id, holding = located(request, self._watching.chains())
+        await self._followed.block(chain_id)
+        stats = await self._balances.stats(chain_id, holding, start=start, end=end)
+        if stats is None:
+            await self._refuse_unknown(chain_id, holding)
+        named = {"chainId": chain_id, "tokenAddress": holding.token, "solverAddress": holding.solver}
+        return json_answer(named | stats_json(stats))
+
+    async def _held_until(self, rows: list[BalanceRecord], followed: int | None) -> list[int | None]:
+        """Each record holds until the block before the next newer one."""
+        if not rows:
+            return []
+        newest = rows[0]
+        changed = await self._balances.changed_after(newest.chain_id, newest.holding, newest.block.number)
+        if changed is not None:
+            first = changed - 1
+        else:
+            is_watched = self._watching.watch(newest.chain_id).covers(newest.holding)
+            first = followed if followed is not None and is_watched else newest.block.number
+        return list(chained([first], (row.block.number - 1 for row in rows[:-1])))
+
+    async def _refuse_unknown(self, chain_id: int, holding: Holding) -> None:
+        """Nothing in a time range is an answer; nothing known at all about what nobody watches is not."""
+        if self._watching.watch(chain_id).covers(holding):
+            return
+        if await self._balances.one(chain_id, holding) is None:
+            raise NotFound("this balance is not watched, and never was")

@@ -1,0 +1,135 @@
+"""What stands in paths and queries, read strictly: refused with the field's name, never guessed or clamped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import Final
+
+from aiohttp import web
+from multidict import MultiMapping
+
+from indexer.addresses import ZERO, parse_address
+from indexer.domain.chain import NATIVE, Address, Holding, Token
+from indexer.errors import Impossible, NotFound, Refused
+
+INT64: Final = 2**63 - 1
+DEFAULT_LIMIT: Final = 100
+MAX_LIMIT: Final = 1000
+
+_WHOLE = re.compile(r"[0-9]{1,19}")
+_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]+)?([Zz]|[-+ ][0-9]{2}:[0-9]{2})"
+)
+
+
+class Query:
+    """The query part of a request; every getter gives nothing for what is absent."""
+
+    def __init__(self, query: MultiMapping[str]) -> None:
+        self._query = query
+
+    def refuse_unknown(self, known: Iterable[str]) -> None:
+        names = tuple(known)
+        for name in self._query:
+            if name not in names:
+                raise Refused(f"unknown parameter{did_you_mean(name, names)}", _shown(name))
+            if len(self._query.getall(name)) > 1:
+                raise Refused("given more than once", name)
+
+    def text(self, name: str) -> str | None:
+        return self._query.get(name)
+
+    def whole(self, name: str, *, low: int = 0, high: int = INT64) -> int | None:
+        text = self.text(name)
+        return None if text is None else whole_number(text, name, low=low, high=high)
+
+    def limit(self) -> int:
+        limit = self.whole("limit", low=1, high=MAX_LIMIT)
+        return DEFAULT_LIMIT if limit is None else limit
+
+    def time(self, name: str) -> datetime | None:
+        text = self.text(name)
+        return None if text is None else rfc3339(text, name)
+
+    def span(self) -> tuple[datetime | None, datetime | None]:
+        start, end = self.time("from"), self.time("to")
+        if start is not None and end is not None and start > end:
+            raise Impossible("`from` is later than `to`", "from")
+        return start, end
+
+    def chain(self, chains: Mapping[str, int]) -> int | None:
+        text = self.text("chain")
+        return None if text is None else chain_id(text, chains)
+
+    def token(self) -> Token | None:
+        text = self.text("token")
+        return None if text is None else token(text)
+
+    def solver(self) -> Address | None:
+        text = self.text("solver")
+        return None if text is None else address(text, "solver")
+
+
+def located(request: web.Request, chains: Mapping[str, int]) -> tuple[int, Holding]:
+    """The chain and holding that the path names."""
+    path = request.match_info
+    return chain_id(path["chain"], chains), Holding(token(path["token"]), address(path["solver"], "solver"))
+
+
+def chain_id(text: str, chains: Mapping[str, int], field: str = "chain") -> int:
+    """By id or configured name; only configured chains are known."""
+    if _WHOLE.fullmatch(text):
+        number = int(text)
+        if number in chains.values():
+            return number
+    elif text in chains:
+        return chains[text]
+    raise NotFound(f"no chain {_shown(text)!r} is configured{did_you_mean(text, chains)}", field)
+
+
+def token(text: str, field: str = "token") -> Token:
+    return NATIVE if text.lower() == NATIVE else address(text, field)
+
+
+def address(text: str, field: str, *, strict_case: bool = False) -> Address:
+    """In any case from paths and queries; `strict_case` for bodies, where a typo would be kept."""
+    if text.lower() == ZERO:
+        raise Impossible("the zero address is nobody's wallet and no token", field)
+    try:
+        return parse_address(text, strict_case=strict_case)
+    except ValueError as error:
+        raise Refused(str(error), field) from error
+
+
+def whole_number(text: str, field: str, *, low: int = 0, high: int = INT64) -> int:
+    if not _WHOLE.fullmatch(text) or not low <= int(text) <= high:
+        raise Refused(f"a whole number from {low} to {high} is expected, not {_shown(text)!r}", field)
+    return int(text)
+
+
+def rfc3339(text: str, field: str) -> datetime:
+    """In UTC. A `+` that was not escaped arrives as a space, so that a space before the offset is taken for one."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise Refused(f"a time like 2026-11-21T01:02:03Z is expected, not {_shown(text)!r}", field)
+    day, clock, fraction, offset = match.groups()
+    offset = "+00:00" if offset in "Zz" else offset.replace(" ", "+")
+    try:
+        return datetime.fromisoformat(
+            f"{day}T{clock}{(fraction or '')[:7].ljust(7, '0') if fraction else ''}{offset}"
+        ).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise Refused(f"there is no such time: {_shown(text)!r}", field) from error
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    close = get_close_matches(word[:64], list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _shown(text: str) -> str:
+    """Short enough to repeat in an answer."""
+    return text if len(text) <= 64 else f"{text[:64]}…"

@@ -1,0 +1,172 @@
+"""The JSON Schemas of what is sent and answered, as OpenAPI's components."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+Schema = dict[str, Any]
+
+_TEXT: Final[Schema] = {"type": "string"}
+_MAYBE_TEXT: Final[Schema] = {"type": ["string", "null"]}
+_WHOLE: Final[Schema] = {"type": "integer", "minimum": 0}
+_MAYBE_WHOLE: Final[Schema] = {"type": ["integer", "null"], "minimum": 0}
+_RAW: Final[Schema] = {"type": "string", "pattern": "^-?[0-9]+$", "description": "A raw amount."}
+_MAYBE_RAW: Final[Schema] = {**_RAW, "type": ["string", "null"]}
+_AMOUNT: Final[Schema] = {
+    "type": ["string", "null"],
+    "description": "The raw amount scaled by `decimals`; null where the token does not tell them.",
+}
+_ADDRESS: Final[Schema] = {"type": "string", "pattern": "^0x[0-9a-fA-F]{40}$"}
+_TOKEN: Final[Schema] = {"type": "string", "pattern": "^(native|0x[0-9a-fA-F]{40})$"}
+_HASH: Final[Schema] = {"type": "string", "pattern": "^0x[0-9a-f]{64}$"}
+_TIME: Final[Schema] = {"type": "string", "format": "date-time"}
+_MAYBE_TIME: Final[Schema] = {"type": ["string", "null"], "format": "date-time"}
+_CHAIN: Final[Schema] = {"type": ["integer", "string"], "description": "A chain id or a configured name."}
+_SOURCE: Final[Schema] = {"enum": ["file", "api"], "description": "Where it was added."}
+
+
+def _object(properties: Schema, *, optional: tuple[str, ...] = (), closed: bool = True) -> Schema:
+    schema: Schema = {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in optional],
+    }
+    return schema | ({"additionalProperties": False} if closed else {})
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _list(name: str) -> Schema:
+    return {"type": "array", "items": _ref(name)}
+
+
+def _page(name: str) -> Schema:
+    following = {"type": ["string", "null"], "description": "The `cursor` of the next page; null on the last."}
+    return _object({"items": _list(name), "next": following})
+
+
+_BALANCE: Final[Schema] = {
+    "chainId": _WHOLE,
+    "tokenAddress": _TOKEN,
+    "solverAddress": _ADDRESS,
+    "balance": _RAW,
+    "amount": _AMOUNT,
+    "decimals": _MAYBE_WHOLE,
+    "tokenSymbol": _MAYBE_TEXT,
+    "tokenName": _MAYBE_TEXT,
+    "blockNumber": _WHOLE,
+    "blockHash": _HASH,
+    "timestamp": _TIME,
+    "verifiedBlock": {**_WHOLE, "description": "The newest block for which the balance is known to hold."},
+}
+_RECORD: Final[Schema] = {
+    "transactionHash": {**_HASH, "type": ["string", "null"]},
+    "transactionHashes": {"type": "array", "items": _HASH},
+    "changeAmount": _MAYBE_RAW,
+    "cause": {"enum": ["first", "transfer", "native", "sync", "refresh", "resync"]},
+    "finality": {"enum": ["latest", "safe", "finalized"]},
+    "derived": {"type": "boolean"},
+}
+_STREAM: Final[Schema] = {
+    "name": _TEXT,
+    "state": {"enum": ["starting", "catching_up", "live", "stale", "suspended", "stopped"]},
+    "block": _MAYBE_WHOLE,
+    "blockTime": _MAYBE_TIME,
+    "lagBlocks": _WHOLE,
+    "lagSeconds": {"type": "number", "minimum": 0},
+    "endpoint": _MAYBE_TEXT,
+    "heads": {"enum": ["ws", "poll", None]},
+    "seq": _WHOLE,
+    "projectedSeq": _WHOLE,
+    "restarts": _WHOLE,
+    "lastError": _MAYBE_TEXT,
+    "queueDepth": _WHOLE,
+}
+
+SCHEMAS: Final[Schema] = {
+    "Balance": _object(_BALANCE),
+    "BalancePage": _page("Balance"),
+    "Record": _object(_BALANCE | _RECORD),
+    "RecordPage": _page("Record"),
+    "Stats": _object(
+        {
+            "chainId": _WHOLE,
+            "tokenAddress": _TOKEN,
+            "solverAddress": _ADDRESS,
+            "count": _WHOLE,
+            **dict.fromkeys(("first", "last", "min", "max", "average", "change"), _MAYBE_RAW),
+        }
+    ),
+    "Solver": _object(
+        {
+            "name": _TEXT,
+            "address": _ADDRESS,
+            "chains": {"type": ["array", "null"], "items": _WHOLE, "description": "Chain ids; null means all."},
+            "source": _SOURCE,
+        }
+    ),
+    "SolverPage": _page("Solver"),
+    "NewSolver": _object(
+        {
+            "name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},
+            "address": _ADDRESS,
+            "chains": {"type": ["array", "null"], "items": _CHAIN, "minItems": 1, "maxItems": 1000},
+        },
+        optional=("chains",),
+    ),
+    "Token": _object(
+        {
+            "chainId": _WHOLE,
+            "tokenAddress": _ADDRESS,
+            "decimals": _MAYBE_WHOLE,
+            "tokenSymbol": _MAYBE_TEXT,
+            "tokenName": _MAYBE_TEXT,
+            "source": _SOURCE,
+        }
+    ),
+    "TokenPage": _page("Token"),
+    "TokenList": _object({"items": _list("Token")}),
+    "NewTokens": _object(
+        {"chain": _CHAIN, "addresses": {"type": "array", "items": _ADDRESS, "minItems": 1, "maxItems": 1000}}
+    ),
+    "Event": _object(
+        {
+            "type": _TEXT,
+            "id": {**_TEXT, "description": "Never repeats; tell duplicates by it."},
+            "stream": _TEXT,
+            "seq": {"type": "integer", "minimum": 1},
+            "time": _TIME,
+            "data": {"type": "object"},
+        }
+    ),
+    "EventPage": _page("Event"),
+    "Stream": _object(_STREAM),
+    "Status": _object(
+        {
+            "version": _TEXT,
+            "uptimeSeconds": {"type": "number"},
+            "store": {},
+            "subscribers": _WHOLE,
+            "config": _object({"loadedAt": _MAYBE_TIME, "problems": {"type": "array", "items": _TEXT}}, closed=False),
+            "streams": {"type": "object", "additionalProperties": _ref("Stream")},
+        }
+    ),
+    "Reloaded": {"type": "object", "description": "What was added, removed and changed."},
+    "Health": _object({"status": {"const": "ok"}}),
+    "Ready": _object({"status": {"const": "ready"}}),
+    "OpenApi": {"type": "object"},
+    "Problem": _object(
+        {
+            "type": {"type": "string", "format": "uri-reference"},
+            "title": _TEXT,
+            "status": {"type": "integer"},
+            "detail": _TEXT,
+            "field": {**_TEXT, "description": "The part of the request that is wrong."},
+            "problems": {"type": "array", "items": _TEXT},
+            "reasons": {"type": "array", "items": _TEXT},
+        },
+        optional=("field", "problems", "reasons"),
+    ),
+}

@@ -1,0 +1,97 @@
+"""The JSON shapes of what the API shows; the websocket's snapshot uses the same."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from indexer.domain.amounts import amount_text
+from indexer.domain.events import unix_text
+from indexer.domain.records import BalanceRecord
+from indexer.domain.stats import Stats
+from indexer.domain.status import StreamStatus
+from indexer.domain.watching import Solver, WatchedToken
+
+
+def balance_json(record: BalanceRecord, verified_block: int | None) -> dict[str, Any]:
+    """`verified_block` is how far the chain is followed; a record is never verified to less than its own block."""
+    return {
+        "chainId": record.chain_id,
+        "tokenAddress": record.holding.token,
+        "solverAddress": record.holding.solver,
+        "balance": str(record.balance),
+        "amount": amount_text(record.balance, record.info.decimals),
+        "decimals": record.info.decimals,
+        "tokenSymbol": record.info.symbol,
+        "tokenName": record.info.name,
+        "blockNumber": record.block.number,
+        "blockHash": record.block.hash,
+        "timestamp": unix_text(record.block.timestamp),
+        "verifiedBlock": max(record.block.number, verified_block or 0),
+    }
+
+
+def record_json(record: BalanceRecord, verified_block: int | None) -> dict[str, Any]:
+    """A row of history."""
+    return balance_json(record, verified_block) | {
+        "transactionHash": record.transactions[-1] if record.transactions else None,
+        "transactionHashes": list(record.transactions),
+        "changeAmount": None if record.change is None else str(record.change),
+        "cause": record.cause,
+        "finality": record.finality,
+        "derived": record.derived,
+    }
+
+
+def stats_json(stats: Stats | None) -> dict[str, Any]:
+    """Nulls where there is nothing to count: absent is not zero."""
+    if stats is None:
+        return {"count": 0} | dict.fromkeys(("first", "last", "min", "max", "average", "change"))
+    return {
+        "count": stats.count,
+        "first": str(stats.first),
+        "last": str(stats.last),
+        "min": str(stats.minimum),
+        "max": str(stats.maximum),
+        "average": str(stats.average),
+        "change": str(stats.change),
+    }
+
+
+def solver_json(solver: Solver) -> dict[str, Any]:
+    return {
+        "name": solver.name,
+        "address": solver.address,
+        "chains": None if solver.chains is None else list(solver.chains),
+        "source": solver.source,
+    }
+
+
+def token_json(token: WatchedToken) -> dict[str, Any]:
+    return {
+        "chainId": token.chain_id,
+        "tokenAddress": token.address,
+        "decimals": token.info.decimals,
+        "tokenSymbol": token.info.symbol,
+        "tokenName": token.info.name,
+        "source": token.source,
+    }
+
+
+def stream_json(status: StreamStatus, projected: int, now: datetime) -> dict[str, Any]:
+    time = status.block_time
+    return {
+        "name": status.name,
+        "state": status.state,
+        "block": status.block,
+        "blockTime": None if time is None else unix_text(int(time.timestamp())),
+        "lagBlocks": status.lag_blocks,
+        "lagSeconds": round(status.lag_seconds(now), 3),
+        "endpoint": status.endpoint,
+        "heads": status.heads,
+        "seq": status.seq,
+        "projectedSeq": projected,
+        "restarts": status.restarts,
+        "lastError": status.last_error,
+        "queueDepth": status.queue_depth,
+    }

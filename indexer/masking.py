@@ -55,9 +55,6 @@ class Secret:
     def __str__(self) -> str:
         return MASK
 
-    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
-        raise TypeError("a secret is not written anywhere")
-
 
 class Url(str):
     """A URL that is used as it is, but represents itself masked."""

@@ -1,5 +1,6 @@
 """The configuration file: parsed once into frozen settings, every mistake reported together."""
 
+from indexer.config.load import SECTIONS, load
 from indexer.config.settings import (
     ApiKey,
     ChainSettings,
@@ -14,6 +15,7 @@ from indexer.config.settings import (
 )
 
 __all__ = [
+    "SECTIONS",
     "ApiKey",
     "ChainSettings",
     "ExchangeSettings",
@@ -24,4 +26,5 @@ __all__ = [
     "Settings",
     "SolverSettings",
     "StoreSettings",
+    "load",
 ]

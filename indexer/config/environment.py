@@ -1,0 +1,47 @@
+"""`${NAME}` and `${NAME:-default}` in the file's texts, taken from the environment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """A text with its variables filled in; `unset` ones had no default; `is_broken`: a `${` stands alone."""
+
+    text: str
+    unset: tuple[str, ...] = ()
+    is_broken: bool = False
+    is_changed: bool = False
+
+
+class Expanded(str):
+    """A text that came, at least in part, from the environment: it may stand where a number is expected."""
+
+    __slots__ = ()
+
+
+def expand(text: str, environ: Mapping[str, str]) -> Expansion:
+    """Fill in the variables, once: what a variable holds is not read for variables again.
+
+    As in a shell, the default stands for a variable that is unset or empty.
+    """
+    unset: dict[str, None] = {}
+
+    def value(match: re.Match[str]) -> str:
+        name, default = match["name"], match["default"]
+        if default is None and name not in environ:
+            unset[name] = None
+        return environ.get(name, "") or default or ""
+
+    between = _VARIABLE.split(text)[:: _VARIABLE.groups + 1]
+    return Expansion(
+        text=_VARIABLE.sub(value, text),
+        unset=tuple(unset),
+        is_broken=any("${" in piece for piece in between),
+        is_changed=len(between) > 1,
+    )

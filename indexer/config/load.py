@@ -1,0 +1,115 @@
+"""From the file's text to settings, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final
+
+from indexer.config import sections
+from indexer.config.settings import (
+    ChainSettings,
+    ExchangeSettings,
+    NatsSettings,
+    ServiceSettings,
+    Settings,
+    SolverSettings,
+    StoreSettings,
+)
+from indexer.config.table import Report, Table, filled_in
+from indexer.errors import ConfigError, Problem
+
+SECTIONS: Final[Mapping[str, type]] = {
+    "[service]": ServiceSettings,
+    "[store]": StoreSettings,
+    "[chains.<name>]": ChainSettings,
+    "[solvers.<name>]": SolverSettings,
+    "[exchanges.<name>]": ExchangeSettings,
+    "[nats]": NatsSettings,
+}
+_PLACES: Final = {
+    field.name: f"`{title}`"
+    for title, kind in reversed(tuple(SECTIONS.items()))
+    for field in fields(kind)
+    if field.name != "name"
+}
+"""Where a key belongs that stands at the top: in the first table that knows it."""
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Settings:
+    """The settings in this file; `ConfigError` with every mistake where there is one."""
+    report = Report()
+    tree = filled_in(_parsed(path), environ, report)
+    settings = _settings(Table(tree, report), path.absolute())
+    if report.problems:
+        raise ConfigError(tuple(report.problems))
+    return settings
+
+
+def _settings(root: Table, path: Path) -> Settings:
+    service = sections.service(root.table("service"), path.parent)
+    store = sections.store(root.table("store"))
+    chains = {name: sections.chain(table, name) for name, table in root.tables("chains")}
+    settings = Settings(
+        service=service,
+        store=store,
+        chains=chains,
+        solvers={name: sections.solver(table, name, tuple(chains)) for name, table in root.tables("solvers")},
+        exchanges={name: sections.exchange(table, name) for name, table in root.tables("exchanges")},
+        nats=sections.nats(root.table("nats")),
+        path=path,
+    )
+    root.close(_PLACES)
+    _check_something_is_followed(root)
+    _check_chains(settings, root)
+    _check_solvers(settings, root)
+    return settings
+
+
+def _check_something_is_followed(root: Table) -> None:
+    if not root.has("chains") and not root.has("exchanges"):
+        hint = "add [chains.<name>] with chain_id and rpc_urls, or have a file written by `indexer init`"
+        root.wrong("chains", "there is nothing to follow: neither a chain nor an exchange", hint)
+
+
+def _check_chains(settings: Settings, root: Table) -> None:
+    seen: dict[int, str] = {}
+    for chain in settings.chains.values():
+        other = seen.setdefault(chain.chain_id, chain.name)
+        if chain.chain_id and other != chain.name:
+            message = f"is the chain_id of `{other}` too"
+            root.table("chains").table(chain.name).wrong("chain_id", message, "keep one of the two", chain.chain_id)
+
+
+def _check_solvers(settings: Settings, root: Table) -> None:
+    seen: dict[str, str] = {}
+    for solver in settings.solvers.values():
+        other = seen.setdefault(solver.address, solver.name)
+        if solver.address and other != solver.name:
+            message = f"is the address of `{other}` too"
+            root.table("solvers").table(solver.name).wrong("address", message, "keep one name for it", solver.address)
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        # Windows editors begin a file with a byte order mark, which TOML does not know.
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError as error:
+        raise _unreadable(
+            path, "there is no such file", "make one with `indexer init`, or name it: --config FILE"
+        ) from error
+    except OSError as error:
+        raise _unreadable(path, f"can't be read: {error.strerror}", "name a file that this user may read") from error
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, f"is not UTF-8: {error.reason} at byte {error.start}", "save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"line (\d+)", str(error))
+        where = f"{path}:{line[1]}" if line else str(path)
+        raise _unreadable(where, f"is not TOML: {error}", "look at this line and the one above it") from error
+
+
+def _unreadable(where: Path | str, message: str, hint: str) -> ConfigError:
+    return ConfigError((Problem(str(where), None, message, hint),))

@@ -1,0 +1,220 @@
+"""Reads one value of the file into what it means, or says what is wrong with it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+from ipaddress import ip_address
+from typing import Literal, TypeVar, get_args
+from urllib.parse import urlsplit
+
+from indexer.addresses import Address, parse_address
+from indexer.config.environment import Expanded
+from indexer.masking import MASK, Secret, Url, looks_like_key, mask_url
+
+T = TypeVar("T")
+Reader = Callable[[object], T]
+
+_LONGEST_SHOWN = 80
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?")
+_KEY = re.compile(r"[\w+/=-]{20,}")
+_NAME = re.compile(r"[^\W_]([\w .-]{0,62}[\w.-])?")
+_TYPES = {bool: "a boolean", int: "an integer", float: "a float", str: "a string", list: "a list", dict: "a table"}
+
+
+class WrongValue(ValueError):
+    """What is wrong with a value, and what to do about it; `shown` is the value with its secrets masked."""
+
+    def __init__(self, message: str, hint: str, shown: str | None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.shown = shown
+
+
+def text(hint: str, *, pattern: str = r".+", longest: int = 200) -> Reader[str]:
+    """A text on one line that looks like `pattern`."""
+    shape = re.compile(pattern)
+
+    def read(value: object) -> str:
+        given = _string(value, hint)
+        if not given:
+            raise WrongValue("is empty", hint, show(given))
+        if len(given) > longest or not given.isprintable() or not shape.fullmatch(given):
+            raise WrongValue("can't be used here", hint, show(given))
+        return str(given)
+
+    return read
+
+
+def name(value: object) -> str:
+    hint = "use up to 64 letters, digits, blanks and _ . - and begin with a letter or digit"
+    given = _string(value, hint)
+    if not _NAME.fullmatch(given):
+        raise WrongValue("is not a name", hint, show(given))
+    return str(given)
+
+
+def integer(least: int, most: int, *, or_word: str | None = None) -> Reader[int]:
+    """A whole number; a text that came from the environment may be one."""
+    hint = f"write {f'{json.dumps(or_word)} or ' if or_word else ''}a whole number from {least} to {most}"
+
+    def read(value: object) -> int:
+        if isinstance(value, Expanded) and re.fullmatch(r"[+-]?[0-9]{1,30}", value):
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise _wrong_type("an integer", value, hint)
+        if not least <= value <= most:
+            raise WrongValue("is out of range", hint, str(value)[:_LONGEST_SHOWN])
+        return value
+
+    return read
+
+
+def block(value: object) -> int | Literal["latest"]:
+    if value == "latest":
+        return "latest"
+    return integer(0, 2**53 - 1, or_word="latest")(value)
+
+
+def boolean(value: object) -> bool:
+    if isinstance(value, Expanded) and value in ("true", "false"):
+        return value == "true"
+    if not isinstance(value, bool):
+        raise _wrong_type("a boolean", value, "write true or false, without quotes")
+    return value
+
+
+def one_of(choices: object) -> Reader[str]:
+    """One of a `Literal`'s words."""
+    words: tuple[str, ...] = get_args(choices)
+
+    def read(value: object) -> str:
+        hint = f"use one of {', '.join(words)}"
+        given = _string(value, hint)
+        if given not in words:
+            raise WrongValue("is not known here", did_you_mean(given, words) or hint, show(given))
+        return str(given)
+
+    return read
+
+
+def url(*schemes: str, hint: str = "") -> Reader[str]:
+    """A URL with one of these schemes and a host."""
+    wanted = " or ".join(f"{scheme}://" for scheme in schemes)
+    hint = hint or f"write a URL that begins with {wanted}"
+
+    def read(value: object) -> str:
+        given = _string(value, hint)
+        # Without its scheme it still holds its key.
+        shown = show(given) if "://" in given else show(mask_url(f"x://{given}").removeprefix("x://"))
+        try:
+            parts = urlsplit(given)
+            is_whole = bool(parts.hostname) and parts.port != 0
+        except ValueError as error:
+            raise WrongValue("is not a URL: its host or port can't be read", hint, shown) from error
+        if parts.scheme not in schemes:
+            raise WrongValue(f"does not begin with {wanted}", hint, shown)
+        if not is_whole or not given.isprintable() or " " in given:
+            raise WrongValue("is not a URL: no host, or a blank inside", hint, shown)
+        return Url(given)
+
+    return read
+
+
+def store_url(value: object) -> str:
+    hint = 'write "embedded", "memory", or a URL that begins with mongodb:// or mongodb+srv://'
+    given = _string(value, hint)
+    if given in ("embedded", "memory"):
+        return str(given)
+    # Several hosts may stand in one of these: urlsplit would take the second for a port.
+    if not re.fullmatch(r"mongodb(\+srv)?://[^\s/?]*[^\s/?@][^\s]*", given):
+        is_url = "://" in given
+        near = None if is_url else did_you_mean(given, ("embedded", "memory"))
+        raise WrongValue("is no store", near or hint, show(given))
+    return Url(given)
+
+
+def address(value: object) -> Address:
+    hint = "copy it again from a source you trust, as 0x and 40 hex digits"
+    given = _string(value, hint)
+    try:
+        return parse_address(given)
+    except ValueError as error:
+        # Anything longer may be a private key in the wrong place.
+        shown = json.dumps(given) if len(given) <= 50 and given.isprintable() else MASK
+        raise WrongValue(str(error), hint, shown) from error
+
+
+def secret(hint: str) -> Reader[Secret]:
+    """A text that is shown to nobody, as a header could carry it."""
+
+    def read(value: object) -> Secret:
+        if not isinstance(value, str):
+            raise WrongValue(f"expected a string, got {_type(value)}", hint, MASK)
+        if not value:
+            raise WrongValue("is empty", hint, '""')
+        if not re.fullmatch(r"[!-~]+", value):
+            raise WrongValue("holds a blank, a control character or a letter outside ASCII", hint, MASK)
+        return Secret(str(value))
+
+    return read
+
+
+def host(value: object) -> str:
+    hint = "write an IP address or a host name, without scheme and port"
+    given = _string(value, hint)
+    if not _HOST.fullmatch(given) and not _is_ip(given):
+        raise WrongValue("is no host", hint, show(given))
+    return str(given)
+
+
+def is_loopback(given: str) -> bool:
+    """Whether nobody outside this machine can reach it."""
+    return ip_address(given).is_loopback if _is_ip(given) else given.lower() == "localhost"
+
+
+def did_you_mean(given: str, known: tuple[str, ...]) -> str | None:
+    near = get_close_matches(given.lower(), known, n=1)
+    return f"did you mean `{near[0]}`?" if near else None
+
+
+def show(value: object) -> str:
+    """The value as it could stand in the file, cut where it is long, masked where it looks like a key."""
+    match value:
+        case str():
+            masked = MASK if _KEY.fullmatch(value) and looks_like_key(value) else mask_url(value)
+            return json.dumps(masked[:_LONGEST_SHOWN], ensure_ascii=False)
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return str(value)[:_LONGEST_SHOWN]
+        case dt.date() | dt.time():
+            return value.isoformat()
+        case _:
+            return _type(value)
+
+
+def _string(value: object, hint: str) -> str:
+    if not isinstance(value, str):
+        raise _wrong_type("a string", value, hint)
+    return value
+
+
+def _wrong_type(expected: str, value: object, hint: str) -> WrongValue:
+    return WrongValue(f"expected {expected}, got {_type(value)}", hint, show(value))
+
+
+def _type(value: object) -> str:
+    return next((words for kind, words in _TYPES.items() if isinstance(value, kind)), "a date or time")
+
+
+def _is_ip(given: str) -> bool:
+    try:
+        ip_address(given)
+    except ValueError:
+        return False
+    return True

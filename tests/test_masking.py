@@ -1,0 +1,71 @@
+"""No secret comes through, whatever it is wrapped in."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.masking import Masker, Secret, Url, mask_text, mask_url, url_secrets
+
+
+@pytest.mark.parametrize(
+    ("url", "masked"),
+    [
+        ("https://node.example:8545", "https://node.example:8545"),
+        ("https://user:pass@node/x", "https://***@node/x"),
+        ("mongodb://user:p@ss/w:rd@one:1,two:2/db", "mongodb://***@one:1,two:2/db"),
+        ("https://main.infura.io/v3/0123456789abcdef", "https://main.infura.io/v3/***"),
+        ("wss://eth.g.alchemy.com/v2/aB-cD_9876543210", "wss://eth.g.alchemy.com/v2/***"),
+        ("https://node/rpc?apikey=abc&x=1#frag", "https://node/rpc?apikey=***&x=***#***"),
+        ("https://node/ext/bc/C/rpc", "https://node/ext/bc/C/rpc"),
+        (
+            "http://h/balances/1/native/0x742d35Cc6634C0532925a3b844Bc454e4438f44e",
+            "http://h/balances/1/native/0x742d35Cc6634C0532925a3b844Bc454e4438f44e",
+        ),
+    ],
+)
+def test_credentials_and_keys_of_a_url_are_masked(url: str, masked: str) -> None:
+    assert mask_url(url) == masked
+    assert repr(Url(url)) == repr(masked)
+    assert Url(url).masked == masked
+    assert Url(url) == url
+
+
+def test_urls_are_found_in_the_middle_of_a_text() -> None:
+    text = "cannot connect to 'https://u:hush@node/v3/hush12345678' (wss://node?k=hush), Authorization: Bearer hush"
+    assert "hush" not in mask_text(text)
+
+
+def test_a_secret_shows_itself_only_when_asked() -> None:
+    secret = Secret("hush")
+    assert "hush" not in f"{secret} {secret!r} {[secret]}"
+    assert secret.reveal() == "hush"
+    assert secret == Secret("hush")
+    assert secret != Secret("other")
+    assert secret.matches("hush")
+    assert len({secret, Secret("hush")}) == 1
+
+
+@given(st.text("abcé/+%", min_size=4, max_size=30), st.text("123 ", max_size=20), st.text("123 ", max_size=20))
+def test_a_known_secret_is_masked_wherever_it_stands(secret: str, before: str, after: str) -> None:
+    assert Masker([secret])(f"{before}{secret}{after}") == f"{before}***{after}"
+
+
+def test_a_secret_is_masked_in_its_url_form_too() -> None:
+    assert Masker(["p@ss w/rd"])("x=p%40ss%20w%2Frd") == "x=***"
+
+
+def test_the_longer_of_two_secrets_leaves_no_tail() -> None:
+    assert Masker(["hush", "hush-hush"])("hush-hush") == "***"
+
+
+def test_old_secrets_stay_masked_when_new_ones_come() -> None:
+    masker = Masker(["first"])
+    masker.add(["second"])
+    assert masker("first second") == "*** ***"
+
+
+def test_the_parts_of_a_url_that_are_masked_are_known() -> None:
+    found = set(url_secrets("https://user:pass@node/v3/0123456789abcdef?key=value"))
+    assert {"pass", "0123456789abcdef", "value"} <= found

@@ -48,7 +48,8 @@ class HoldingKey(NamedTuple):
 class Projection:
     """What to write, in this order: delete orphaned records, insert new ones, replace current balances."""
 
-    orphaned: set[tuple[int, BlockHash]] = field(default_factory=set)
+    orphaned: dict[tuple[int, BlockHash], int] = field(default_factory=dict)
+    """Chain id and hash of blocks that a reorg took back, with their numbers, by which history is indexed."""
     records: dict[RecordKey, BalanceRecord] = field(default_factory=dict)
     current: dict[HoldingKey, BalanceRecord] = field(default_factory=dict)
 
@@ -103,7 +104,7 @@ def _add(projection: Projection, record: BalanceRecord) -> None:
 
 def _take_back(projection: Projection, fact: BalanceReverted, seq: int) -> None:
     for row in fact.orphaned:
-        projection.orphaned.add((fact.chain_id, row.hash))
+        projection.orphaned[fact.chain_id, row.hash] = row.number
         key = RecordKey(fact.chain_id, fact.holding, row.number)
         pending = projection.records.get(key)
         if pending is not None and pending.block.hash == row.hash:

@@ -1,0 +1,249 @@
+"""A pykka actor that is a task on the event loop; the only file that touches pykka's private names."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import queue
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import Future as ThreadFuture
+from types import TracebackType
+from typing import Any
+
+import pykka
+from pykka import messages
+
+ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
+Report = Callable[[BaseException], None]
+
+
+class BlockingOnLoop(RuntimeError):
+    """A blocking `.get()` on the event loop would wait for itself for ever; await the future instead."""
+
+
+class AsyncFuture(pykka.Future[Any]):
+    """A pykka future that is awaited on the loop; other threads may block on `get`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._result: ThreadFuture[Any] = ThreadFuture()
+        self._loop = _running_loop()
+
+    def get(self, *, timeout: float | None = None) -> Any:
+        if self._get_hook is not None:
+            return super().get(timeout=timeout)
+        if not self._result.done() and _running_loop() is not None:
+            raise BlockingOnLoop("await this future: a blocking get() would stop the event loop")
+        try:
+            return self._result.result(timeout)
+        except TimeoutError as error:
+            if self._result.done():
+                raise
+            raise pykka.Timeout(f"{timeout} seconds") from error
+
+    def set(self, value: Any | None = None) -> None:
+        self._refuse_second_answer()
+        self._result.set_result(value)
+
+    def set_exception(self, exc_info: ExcInfo | None = None) -> None:
+        self._refuse_second_answer()
+        kind, error, traceback = exc_info or sys.exc_info()
+        if error is None:
+            error = (kind or RuntimeError)()
+        self._result.set_exception(error.with_traceback(traceback) if traceback else error)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        if self._result.done():
+            return self._result.result()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+
+        def wake(_: object) -> None:
+            if _running_loop() is loop:
+                _settle(waiter)
+            else:
+                loop.call_soon_threadsafe(_settle, waiter)
+
+        self._result.add_done_callback(wake)
+        yield from waiter.__await__()
+        return self._result.result()
+
+    def _refuse_second_answer(self) -> None:
+        if self._result.done() or self._get_hook is not None:
+            raise queue.Full
+
+
+class Inbox:
+    """Never waits to put, never blocks to get: the actor's loop awaits `filled` first."""
+
+    def __init__(self) -> None:
+        self._envelopes: deque[Any] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._waiter: asyncio.Future[None] | None = None
+        self.reader: asyncio.Task[None] | None = None
+
+    def put(self, envelope: Any, /) -> None:
+        self._envelopes.append(envelope)
+        if threading.get_ident() == self._thread:
+            self._wake()
+        else:
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def get(self) -> Any:
+        return self._envelopes.popleft()
+
+    def empty(self) -> bool:
+        return not self._envelopes
+
+    def __len__(self) -> int:
+        return len(self._envelopes)
+
+    async def filled(self) -> None:
+        while not self._envelopes:
+            self._waiter = self._loop.create_future()
+            await self._waiter
+
+    def _wake(self) -> None:
+        if self._waiter is not None:
+            _settle(self._waiter)
+
+
+class AsyncActor(pykka.Actor):
+    """Handlers may be coroutines; one message at a time, in order.
+
+    A crash on `tell`, or of a task made with `spawn`, ends the actor and is handed to `report`; a crash on `ask`
+    goes to the asker and the actor lives on.
+    """
+
+    def __init__(self, *, report: Report | None = None) -> None:
+        super().__init__()
+        self._report = report
+        self._children: set[asyncio.Task[None]] = set()
+
+    async def receive(self, message: Any) -> Any:
+        """Handle one message."""
+        raise NotImplementedError
+
+    async def closing(self) -> None:
+        """Clean up after the last message of an orderly stop, while the listeners are gone already."""
+
+    @property
+    def queued(self) -> int:
+        return len(self._inbox)
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run a listener beside the inbox; when it fails, the actor fails, in its own turn."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._children.add(task)
+        task.add_done_callback(self._listener_ended)
+        return task
+
+    def on_receive(self, message: Any) -> Any:
+        if isinstance(message, _ListenerDied):
+            raise message.error
+        return self.receive(message)
+
+    @property
+    def _inbox(self) -> Inbox:
+        assert isinstance(self.actor_inbox, Inbox)  # noqa: S101 - narrows pykka's type for mypy
+        return self.actor_inbox
+
+    @staticmethod
+    def _create_actor_inbox() -> Inbox:
+        return Inbox()
+
+    @staticmethod
+    def _create_future() -> AsyncFuture:
+        return AsyncFuture()
+
+    def _start_actor_loop(self) -> None:
+        self._inbox.reader = asyncio.get_running_loop().create_task(self._live(), name=str(self))
+
+    async def _live(self) -> None:
+        inbox = self._inbox
+        failure: BaseException | None = None
+        try:
+            while not self.actor_stopped.is_set():
+                await inbox.filled()
+                failure = await self._handle(inbox.get())
+                if failure is not None:
+                    break
+        finally:
+            self._unregister()
+            await self._end_listeners()
+            self._refuse_the_rest()
+        if failure is None:
+            await self.closing()
+        elif self._report is not None:
+            self._report(failure)
+
+    async def _handle(self, envelope: Any) -> BaseException | None:
+        """Handle one envelope; what ends the actor is returned."""
+        try:
+            response = self._handle_receive(envelope.message)
+            if inspect.isawaitable(response):
+                response = await response
+        except Exception as error:  # noqa: BLE001 - the boundary of every actor: to the asker, or to the supervisor
+            if envelope.reply_to is None:
+                return error
+            envelope.reply_to.set_exception()
+            return None
+        if envelope.reply_to is not None:
+            envelope.reply_to.set(response)
+        return None
+
+    def _listener_ended(self, task: asyncio.Task[None]) -> None:
+        self._children.discard(task)
+        if task.cancelled() or (error := task.exception()) is None or self.actor_stopped.is_set():
+            return
+        self.actor_ref.tell(_ListenerDied(error))
+
+    async def _end_listeners(self) -> None:
+        children = tuple(self._children)
+        for child in children:
+            child.cancel()
+        await asyncio.gather(*children, return_exceptions=True)
+
+    def _unregister(self) -> None:
+        self.actor_stopped.set()
+        pykka.ActorRegistry.unregister(self.actor_ref)
+
+    def _refuse_the_rest(self) -> None:
+        self._actor_loop_teardown()
+
+
+class _ListenerDied:
+    """A task of the actor's failed with this."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+async def end(ref: pykka.ActorRef[Any], seconds: float) -> None:
+    """Stop an actor in its turn; when it does not get there in time, wherever it is."""
+    inbox = ref.actor_inbox
+    task = inbox.reader if isinstance(inbox, Inbox) else None
+    if task is None:
+        return
+    if ref.is_alive():
+        ref.tell(messages._ActorStop())  # noqa: SLF001
+    _, late = await asyncio.wait((task,), timeout=seconds)
+    if late:
+        task.cancel()
+        await asyncio.wait((task,))
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _settle(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

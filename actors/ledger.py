@@ -1,0 +1,225 @@
+"""What a chain's actor knows of its balances, and its one way to change that: a commit."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+
+from indexer.domain.balances import BalanceUpdated
+from indexer.domain.chain import Head, Holding
+from indexer.domain.commits import Commit
+from indexer.domain.facts import BalanceReverted, Checkpoint, Fact
+from indexer.domain.headchain import HeadChain
+from indexer.domain.records import BalanceRecord
+from indexer.errors import StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+COMMIT_FACTS = 5_000
+"""About 3 MB; a document holds 16 MB at most."""
+
+FIRST_RETRY_SECONDS = 0.1
+LONGEST_RETRY_SECONDS = 2.0
+
+PAGE = 200
+
+FOLLOW_SECONDS = 1.0
+"""How often a block that changed nothing of ours moves the checkpoint; looking at it twice is harmless."""
+
+
+class CommitLog(Protocol):
+    """The append-only log; `append` is safe to repeat and raises `Fenced` when another process writes the stream."""
+
+    async def append(self, commit: Commit) -> None: ...
+
+    async def last_seq(self, stream: str) -> int: ...
+
+    async def above_block(self, stream: str, number: int) -> list[Commit]: ...
+
+    async def since(self, stream: str, after: int, limit: int) -> list[Commit]: ...
+
+
+class Followed(Protocol):
+    """How far a stream was followed: the newest blocks, oldest first."""
+
+    @property
+    def heads(self) -> tuple[Head, ...]: ...
+
+
+class Checkpoints(Protocol):
+    """Where the newest blocks survive a restart."""
+
+    async def load(self, stream: str) -> Followed | None: ...
+
+    async def follow(self, stream: str, heads: Sequence[Head]) -> None: ...
+
+
+class Books(Protocol):
+    """The current balances as of the last projection."""
+
+    async def balances_of(self, chain_id: int) -> dict[Holding, BalanceRecord]: ...
+
+
+class Ledger:
+    """One stream's numbers, balances and the recent updates that a reorg may take back."""
+
+    def __init__(
+        self,
+        *,
+        stream: str,
+        chain_id: int,
+        window: int,
+        commits: CommitLog,
+        checkpoints: Checkpoints,
+        books: Books,
+        publish: Callable[[Commit], None],
+        written: Callable[[float], None] = lambda _seconds: None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._stream = stream
+        self._chain_id = chain_id
+        self._window = window
+        self._commits = commits
+        self._checkpoints = checkpoints
+        self._books = books
+        self._publish = publish
+        self._written = written
+        self._clock = clock or asyncio.get_running_loop().time
+        self._followed_at = 0.0
+        self.seq = 0
+        self.store_error: str | None = None
+        self.balances: dict[Holding, int] = {}
+        self._recent: list[BalanceUpdated] = []
+
+    async def load(self) -> HeadChain:
+        """Go on where the log ends; the blocks that were followed until then."""
+        self.seq = await self._commits.last_seq(self._stream)
+        records = await self._books.balances_of(self._chain_id)
+        self.balances = {holding: record.balance for holding, record in records.items()}
+        stored = await self._checkpoints.load(self._stream)
+        heads = stored.heads if stored else ()
+        oldest = heads[0].number if heads else -1
+        later = await self._later(oldest)
+        for commit in later:
+            self._remember(commit)
+        return HeadChain(self._window, _continued(heads, later))
+
+    async def _later(self, number: int) -> list[Commit]:
+        """Every commit from the first above `number` on, parts of split ones (without checkpoint) included."""
+        above = await self._commits.above_block(self._stream, number)
+        if not above:
+            return []
+        commits: list[Commit] = []
+        after = above[0].first_seq - 1
+        while page := await self._commits.since(self._stream, after, PAGE):
+            commits.extend(page)
+            after = page[-1].last_seq
+        return commits
+
+    async def commit(self, facts: Sequence[Fact], head: Head) -> None:
+        """Write all of them, then tell them; the checkpoint moves with the last one."""
+        for start in range(0, len(facts), COMMIT_FACTS):
+            part = tuple(facts[start : start + COMMIT_FACTS])
+            last = start + COMMIT_FACTS >= len(facts)
+            commit = Commit(
+                id=uuid.uuid4().hex,
+                stream=self._stream,
+                first_seq=self.seq + 1,
+                time=_now(),
+                facts=part,
+                checkpoint=Checkpoint(head) if last else None,
+            )
+            await self._append(commit)
+            self._apply(commit)
+            self._publish(commit)
+
+    async def follow(self, known: HeadChain) -> None:
+        """Remember the blocks that changed nothing, now and then."""
+        now = self._clock()
+        if now - self._followed_at < FOLLOW_SECONDS:
+            return
+        self._followed_at = now
+        await self.save(known)
+
+    async def save(self, known: HeadChain) -> None:
+        """Remember the newest blocks; late or lost is harmless, so an ill store is no reason to wait."""
+        try:
+            await self._checkpoints.follow(self._stream, known.heads)
+        except StoreUnavailable as error:
+            self.store_error = repr(error)
+
+    def above(self, number: int) -> list[BalanceUpdated]:
+        """The updates at blocks above `number`, in the order they were told."""
+        return [update for update in self._recent if update.block.number > number]
+
+    async def _append(self, commit: Commit) -> None:
+        """The same commit until the store takes it: only so is an unanswered write not written twice."""
+        pause, started = FIRST_RETRY_SECONDS, self._clock()
+        while True:
+            try:
+                await self._commits.append(commit)
+            except StoreUnavailable as error:
+                if self.store_error is None:
+                    log.warning("store_lost", stream=self._stream, error=repr(error))
+                self.store_error = repr(error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_RETRY_SECONDS)
+            else:
+                break
+        if self.store_error is not None:
+            log.info("store_back", stream=self._stream)
+            self.store_error = None
+        self._written(self._clock() - started)
+
+    def _apply(self, commit: Commit) -> None:
+        self.seq = commit.last_seq
+        for fact in commit.facts:
+            if isinstance(fact, BalanceUpdated | BalanceReverted):
+                self.balances[fact.holding] = fact.balance
+        self._remember(commit)
+        if commit.checkpoint is not None:
+            self._forget(commit.checkpoint.head.number - self._window)
+
+    def _remember(self, commit: Commit) -> None:
+        for fact in commit.facts:
+            if isinstance(fact, BalanceUpdated):
+                self._recent.append(fact)
+        taken_back = {fact.holding: fact.block.number for fact in commit.facts if isinstance(fact, BalanceReverted)}
+        if taken_back:
+            self._recent = [
+                update
+                for update in self._recent
+                if update.block.number <= taken_back.get(update.holding, update.block.number)
+            ]
+
+    def _forget(self, number: int) -> None:
+        """Drop what no reorg within the window reaches; at most half of the list is dead weight."""
+        if self._recent and self._recent[len(self._recent) // 2].block.number < number:
+            self._recent = [update for update in self._recent if update.block.number >= number]
+
+
+def _continued(heads: tuple[Head, ...], later: Sequence[Commit]) -> tuple[Head, ...]:
+    """The stored blocks and, on top, those of newer commits.
+
+    There may be holes where blocks changed nothing; hashes are all that finding a common ancestor needs. A commit at
+    or below the tip is a reorg's: it cuts.
+    """
+    chain = list(heads)
+    for commit in later:
+        if commit.checkpoint is None:
+            continue
+        head = commit.checkpoint.head
+        while chain and chain[-1].number >= head.number:
+            chain.pop()
+        chain.append(head)
+    return tuple(chain)
+
+
+def _now() -> datetime:
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

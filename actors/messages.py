@@ -1,0 +1,80 @@
+"""The frozen words that actors say to each other: facts in the past tense, orders in the imperative."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from indexer.domain.balances import Watch
+from indexer.domain.chain import Holding
+from indexer.domain.commits import Commit
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The first message: start-up work, so that its failure is seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """The time to wait after a transient trouble is over; `turn` tells a late one from the newest."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """There is more to catch up with; messages that came meanwhile had their turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchChanged:
+    """Other tokens or solvers are watched from now on."""
+
+    watch: Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Read this holding now, at the newest block; answers once it is committed."""
+
+    holding: Holding
+
+
+@dataclass(frozen=True, slots=True)
+class SyncDue:
+    """It is time to read everything again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """This commit is in the log."""
+
+    commit: Commit
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A stream's writer (re)started and found this as the last number in the log."""
+
+    stream: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Write what is pending into the collections that queries read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildDied:
+    """An actor under supervision ended with this error."""
+
+    name: str
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class RestartDue:
+    """A child's pause after its death is over."""
+
+    name: str

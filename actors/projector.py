@@ -1,0 +1,179 @@
+"""Commits into the collections that queries read: repeatable, conflated, in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from actors.base import AsyncActor, Report
+from actors.messages import Begin, Committed, Project
+from actors.positions import Positions
+from indexer.domain.commits import Commit
+from indexer.domain.records import Projection, fold
+from indexer.errors import StoreUnavailable
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+BATCH_FACTS = 5_000
+"""Facts written at once: large enough for 500-row inserts to run at full speed, small enough to keep memory flat."""
+
+MOST_PENDING_FACTS = 50_000
+"""Past this the pending commits are dropped from memory and read from the log again, which has them anyway."""
+
+PAGE = 200
+SAVE_SECONDS = 1.0
+"""How often the position is stored; projecting a second's worth of commits twice is harmless."""
+
+RETRY_SECONDS = 0.5
+
+
+class Log(Protocol):
+    """The log that everything is projected from."""
+
+    async def since(self, stream: str, after: int, limit: int) -> list[Commit]: ...
+
+    async def positions(self) -> dict[str, int]: ...
+
+
+class Books(Protocol):
+    """The collections that queries read."""
+
+    async def project(self, projection: Projection) -> None: ...
+
+
+class Checkpoints(Protocol):
+    """Where the position survives a restart."""
+
+    async def set_projected(self, stream: str, seq: int) -> None: ...
+
+
+class Projector(AsyncActor):
+    """One for all streams; what it did not get to before a crash it reads from the log at the next start."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Log,
+        books: Books,
+        checkpoints: Checkpoints,
+        positions: Positions,
+        report: Report | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(report=report)
+        self._ledger = ledger
+        self._books = books
+        self._checkpoints = checkpoints
+        self._positions = positions
+        self._clock = clock
+        self._pending: list[Commit] = []
+        self._pending_facts = 0
+        self._behind: set[str] = set()
+        self._saved_at = clock()
+        self._unsaved: dict[str, int] = {}
+        self._asked = False
+
+    async def receive(self, message: Any) -> None:
+        match message:
+            case Begin():
+                self._behind.update(await self._patiently(self._ledger.positions))
+                await self._catch_up()
+                await self._save()
+            case Committed(commit):
+                self._take(commit)
+            case Project():
+                self._asked = False
+                await self._work()
+
+    async def closing(self) -> None:
+        await self._save()
+
+    def _take(self, commit: Commit) -> None:
+        """Keep it for the next batch: one more message behind all that are in the inbox now."""
+        if self._pending_facts < MOST_PENDING_FACTS:
+            self._pending.append(commit)
+            self._pending_facts += len(commit.facts)
+        else:
+            self._behind.add(commit.stream)
+        if not self._asked:
+            self._asked = True
+            self.actor_ref.tell(Project())
+
+    async def _work(self) -> None:
+        while self._pending:
+            batch, facts = [], 0
+            while self._pending and facts < BATCH_FACTS:
+                commit = self._pending.pop(0)
+                facts += len(commit.facts)
+                batch.append(commit)
+            self._pending_facts -= facts
+            await self._project(self._in_order(batch))
+        await self._catch_up()
+        if self._clock() - self._saved_at >= SAVE_SECONDS:
+            await self._save()
+
+    def _in_order(self, batch: list[Commit]) -> list[Commit]:
+        """What continues its stream; a stream with a hole is read from the log instead."""
+        reached = dict(self._positions.projected())
+        kept = []
+        for commit in batch:
+            position = reached.get(commit.stream, 0)
+            if commit.first_seq > position + 1:
+                self._behind.add(commit.stream)
+            elif commit.last_seq > position:
+                kept.append(commit)
+                reached[commit.stream] = commit.last_seq
+        return kept
+
+    async def _catch_up(self) -> None:
+        while self._behind:
+            stream = min(self._behind)
+            position = self._positions.projected().get(stream, 0)
+            page = await self._patiently(partial(self._ledger.since, stream, position, PAGE))
+            if page:
+                await self._project(page)
+            else:
+                self._behind.discard(stream)
+
+    async def _project(self, batch: list[Commit]) -> None:
+        if not batch:
+            return
+        await self._patiently(partial(self._books.project, fold(batch)))
+        reached = {commit.stream: commit.last_seq for commit in batch}
+        self._positions.project(reached)
+        self._unsaved.update(reached)
+
+    async def _save(self) -> None:
+        unsaved, self._unsaved = self._unsaved, {}
+        self._saved_at = self._clock()
+        try:
+            await self._store(unsaved)
+        except StoreUnavailable:
+            self._unsaved = {**unsaved, **self._unsaved}
+
+    async def _store(self, positions: Mapping[str, int]) -> None:
+        for stream, seq in positions.items():
+            await self._checkpoints.set_projected(stream, seq)
+
+    async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Until the store answers: every write is safe to repeat, and memory stays bounded meanwhile."""
+        ill = False
+        while True:
+            try:
+                result = await work()
+            except StoreUnavailable as error:
+                if not ill:
+                    log.warning("projection_waits", error=repr(error))
+                ill = True
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                if ill:
+                    log.info("projection_goes_on")
+                return result

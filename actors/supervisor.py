@@ -1,0 +1,129 @@
+"""Starts children, restarts the dead with growing pauses, and gives up when they keep dying."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from pykka import ActorRef
+
+from actors.base import AsyncActor, Report, end
+from actors.messages import ChildDied, RestartDue
+from indexer.domain.restarts import Deaths, GiveUp, RestartAfter, RestartPolicy, after_death
+
+log = structlog.get_logger(__name__)
+
+STOP_SECONDS = 5.0
+"""A child that is in the middle of something gets this long before it is cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartChild:
+    """Start an actor and keep it alive; `start` is called again for every life, with where to report its death."""
+
+    name: str
+    start: Callable[[Report], ActorRef[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class StopChild:
+    """End a child and forget it; answers once it has ended."""
+
+    name: str
+
+
+@dataclass(slots=True)
+class _Child:
+    order: StartChild
+    ref: ActorRef[Any]
+    born: float
+    deaths: Deaths
+    pause: asyncio.TimerHandle | None = None
+
+
+class Supervisor(AsyncActor):
+    """The parent of every other actor; `give_up` is called once, when a child cannot be kept alive."""
+
+    def __init__(
+        self,
+        *,
+        give_up: Callable[[str, BaseException], None],
+        policy: RestartPolicy | None = None,
+        restarted: Callable[[str, int], None] = lambda _name, _count: None,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        super().__init__()
+        self._give_up = give_up
+        self._policy = policy or RestartPolicy()
+        self._restarted = restarted
+        self._clock = clock
+        self._jitter = jitter
+        self._kept: dict[str, _Child] = {}
+
+    async def receive(self, message: Any) -> Any:
+        match message:
+            case StartChild():
+                return self._start(message, Deaths())
+            case StopChild():
+                await self._stop_child(message.name)
+            case ChildDied():
+                self._bury(message)
+            case RestartDue():
+                self._restart(message.name)
+        return None
+
+    async def closing(self) -> None:
+        for name in reversed(tuple(self._kept)):
+            await self._stop_child(name)
+
+    def _start(self, order: StartChild, deaths: Deaths) -> ActorRef[Any]:
+        ref = order.start(lambda error: self._post(ChildDied(order.name, error)))
+        self._kept[order.name] = _Child(order, ref, self._clock(), deaths)
+        return ref
+
+    def _post(self, message: object) -> None:
+        if self.actor_ref.is_alive():
+            self.actor_ref.tell(message)
+
+    def _bury(self, message: ChildDied) -> None:
+        child = self._kept.get(message.name)
+        if child is None or child.ref.is_alive():
+            return
+        lived = self._clock() - child.born
+        match after_death(self._policy, child.deaths, lived, self._jitter()):
+            case RestartAfter(seconds, deaths):
+                log.error(
+                    "actor_died",
+                    actor=message.name,
+                    restart_in_seconds=round(seconds, 2),
+                    restarts=deaths.restarts,
+                    error=repr(message.error),
+                    exc_info=message.error,
+                )
+                child.deaths = deaths
+                loop = asyncio.get_running_loop()
+                child.pause = loop.call_later(seconds, self._post, RestartDue(message.name))
+            case GiveUp(deaths):
+                log.critical("actor_given_up", actor=message.name, deaths=deaths.in_a_row, error=repr(message.error))
+                self._give_up(message.name, message.error)
+
+    def _restart(self, name: str) -> None:
+        child = self._kept.get(name)
+        if child is None or child.ref.is_alive():
+            return
+        self._restarted(name, child.deaths.restarts)
+        self._start(child.order, child.deaths)
+
+    async def _stop_child(self, name: str) -> None:
+        child = self._kept.pop(name, None)
+        if child is None:
+            return
+        if child.pause is not None:
+            child.pause.cancel()
+        await end(child.ref, STOP_SECONDS)

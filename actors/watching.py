@@ -1,0 +1,220 @@
+"""Who and what is watched: from the file, and added while running; chains are told what changes for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import structlog
+
+from indexer.domain.balances import Watch
+from indexer.domain.chain import NATIVE, Address, TokenInfo
+from indexer.domain.watching import Solver, WatchedToken
+from indexer.errors import Impossible, NameTaken, NotAToken, NotFound
+
+log = structlog.get_logger(__name__)
+
+
+class Node(Protocol):
+    """Asks a token what it is; `probe` raises `NotAToken`."""
+
+    async def probe(self, token: Address) -> TokenInfo: ...
+
+    async def describe(self, token: Address) -> TokenInfo: ...
+
+
+class Watchlist(Protocol):
+    """What was added while running, and survives a restart."""
+
+    async def solvers(self) -> Sequence[Solver]: ...
+
+    async def add_solver(self, solver: Solver) -> None: ...
+
+    async def remove_solver(self, name: str) -> None: ...
+
+    async def tokens(self) -> Sequence[WatchedToken]: ...
+
+    async def add_tokens(self, tokens: Sequence[WatchedToken]) -> None: ...
+
+    async def remove_token(self, chain_id: int, address: Address) -> None: ...
+
+
+class TokenBook(Protocol):
+    """What tokens said of themselves."""
+
+    async def get(self, chain_id: int) -> Mapping[Address, TokenInfo]: ...
+
+    async def put(self, chain_id: int, address: Address, info: TokenInfo) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedChain:
+    """A configured chain, with the tokens and the native coin that the file names."""
+
+    name: str
+    chain_id: int
+    native: TokenInfo
+    tokens: tuple[Address, ...] = field(default=())
+
+
+class Watching:
+    """The one place that knows; every change is stored first, then applied, then told to the chains it concerns."""
+
+    def __init__(
+        self,
+        *,
+        chains: Iterable[WatchedChain],
+        solvers: Iterable[Solver],
+        watchlist: Watchlist,
+        book: TokenBook,
+        node: Callable[[int], Node],
+        changed: Callable[[int, Watch], None] = lambda _chain, _watch: None,
+    ) -> None:
+        self._chains = {chain.chain_id: chain for chain in chains}
+        self._from_file = tuple(replace(solver, source="file") for solver in solvers)
+        self._watchlist = watchlist
+        self._book = book
+        self._node = node
+        self._changed = changed
+        self._added: tuple[Solver, ...] = ()
+        self._added_tokens: tuple[WatchedToken, ...] = ()
+        self._infos: dict[int, dict[str, TokenInfo]] = {}
+
+    async def load(self) -> None:
+        """Read what was added in earlier lives; a name that the file has taken since is the file's."""
+        self._added = tuple(await self._watchlist.solvers())
+        self._added_tokens = tuple(await self._watchlist.tokens())
+        for chain in self._chains.values():
+            infos: dict[str, TokenInfo] = {NATIVE: chain.native}
+            known = await self._book.get(chain.chain_id)
+            infos.update((str(address), info) for address, info in known.items())
+            self._infos[chain.chain_id] = infos
+
+    # --- asking ------------------------------------------------------------------------------------------------------
+
+    def chains(self) -> Mapping[str, int]:
+        return {chain.name: chain.chain_id for chain in self._chains.values()}
+
+    def watch(self, chain_id: int) -> Watch:
+        return Watch(
+            tokens=frozenset(token.address for token in self.tokens() if token.chain_id == chain_id),
+            solvers=frozenset(solver.address for solver in self.solvers() if solver.is_on(chain_id)),
+        )
+
+    def solvers(self) -> Sequence[Solver]:
+        names = {solver.name for solver in self._from_file}
+        wallets = {solver.address for solver in self._from_file}
+        added = (solver for solver in self._added if solver.name not in names and solver.address not in wallets)
+        return (*self._from_file, *added)
+
+    def tokens(self) -> Sequence[WatchedToken]:
+        listed = {
+            (chain.chain_id, address): WatchedToken(chain.chain_id, address, source="file")
+            for chain in self._chains.values()
+            for address in chain.tokens
+        }
+        for token in self._added_tokens:
+            if token.chain_id in self._chains:
+                listed.setdefault((token.chain_id, token.address), token)
+        return tuple(
+            replace(token, info=self._infos.get(chain_id, {}).get(address, token.info))
+            for (chain_id, address), token in sorted(listed.items())
+        )
+
+    # --- changing ----------------------------------------------------------------------------------------------------
+
+    async def add_solver(self, name: str, address: Address, chains: Sequence[int] | None) -> Solver:
+        for solver in self.solvers():
+            if solver.name == name:
+                raise NameTaken(f"a solver named {name!r} is watched already", field="name")
+            if solver.address == address:
+                raise Impossible(f"{address} is watched already, as solver {solver.name!r}", field="address")
+        unknown = sorted(set(chains or ()) - self._chains.keys())
+        if unknown:
+            raise Impossible(f"chain {unknown[0]} is not configured", field="chains")
+        solver = Solver(name, address, None if chains is None else tuple(chains), source="api")
+        await self._watchlist.add_solver(solver)
+        self._added = (*(kept for kept in self._added if kept.name != name), solver)
+        log.info("solver_added", solver=name, address=address)
+        self._tell(chain_id for chain_id in self._chains if solver.is_on(chain_id))
+        return solver
+
+    async def remove_solver(self, name: str) -> None:
+        solver = next((solver for solver in self.solvers() if solver.name == name), None)
+        if solver is None:
+            raise NotFound(f"no solver is named {name!r}", field="name")
+        if solver.source == "file":
+            raise Impossible(f"solver {name!r} is defined in the configuration file; remove it there and reload")
+        await self._watchlist.remove_solver(name)
+        self._added = tuple(kept for kept in self._added if kept.name != name)
+        log.info("solver_removed", solver=name)
+        self._tell(chain_id for chain_id in self._chains if solver.is_on(chain_id))
+
+    async def add_tokens(self, chain_id: int, addresses: Sequence[Address]) -> tuple[Sequence[WatchedToken], bool]:
+        """All of them or none: the node is asked about each before anything is stored."""
+        if chain_id not in self._chains:
+            raise NotFound(f"chain {chain_id} is not configured", field="chain")
+        known = {token.address: token for token in self.tokens() if token.chain_id == chain_id}
+        wanted = dict.fromkeys(addresses)
+        new = [
+            WatchedToken(chain_id, address, await self._probe(chain_id, address))
+            for address in wanted
+            if address not in known
+        ]
+        if new:
+            await self._watchlist.add_tokens(new)
+            self._added_tokens = (*self._added_tokens, *new)
+            log.info("tokens_added", chain=chain_id, tokens=[token.address for token in new])
+            self._tell((chain_id,))
+        listed = {token.address: token for token in self.tokens() if token.chain_id == chain_id}
+        return tuple(listed[address] for address in wanted), bool(new)
+
+    async def remove_token(self, chain_id: int, address: Address) -> None:
+        token = next((t for t in self.tokens() if (t.chain_id, t.address) == (chain_id, address)), None)
+        if token is None:
+            raise NotFound(f"token {address} is not watched on chain {chain_id}", field="address")
+        if token.source == "file":
+            raise Impossible(f"token {address} is defined in the configuration file; remove it there and reload")
+        await self._watchlist.remove_token(chain_id, address)
+        self._added_tokens = tuple(t for t in self._added_tokens if (t.chain_id, t.address) != (chain_id, address))
+        log.info("token_removed", chain=chain_id, token=address)
+        self._tell((chain_id,))
+
+    def configure(self, chains: Iterable[WatchedChain], solvers: Iterable[Solver]) -> None:
+        """Take over a new file; only chains for which the watch differs are told."""
+        before = {chain_id: self.watch(chain_id) for chain_id in self._chains}
+        self._chains = {chain.chain_id: chain for chain in chains}
+        self._from_file = tuple(replace(solver, source="file") for solver in solvers)
+        for chain in self._chains.values():
+            self._infos.setdefault(chain.chain_id, {})[NATIVE] = chain.native
+        self._tell(
+            chain_id for chain_id in self._chains if chain_id in before and before[chain_id] != self.watch(chain_id)
+        )
+
+    # --- describing --------------------------------------------------------------------------------------------------
+
+    async def describe(self, chain_id: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]:
+        """What these tokens say of themselves, asked once and kept; the native coin is always among them."""
+        infos = self._infos.setdefault(chain_id, {})
+        for token in sorted(set(tokens) - infos.keys()):
+            try:
+                infos[token] = await self._node(chain_id).describe(token)
+            except NotAToken as error:
+                log.warning("token_unusable", chain=chain_id, token=token, reason=str(error))
+                continue
+            await self._book.put(chain_id, token, infos[token])
+        return infos
+
+    async def _probe(self, chain_id: int, address: Address) -> TokenInfo:
+        try:
+            info = await self._node(chain_id).probe(address)
+        except NotAToken as error:
+            raise Impossible(f"{address}: {error}", field="addresses") from error
+        await self._book.put(chain_id, address, info)
+        self._infos.setdefault(chain_id, {})[address] = info
+        return info
+
+    def _tell(self, chain_ids: Iterable[int]) -> None:
+        for chain_id in tuple(chain_ids):
+            self._changed(chain_id, self.watch(chain_id))

@@ -1,0 +1,49 @@
+"""What a reorg takes back, and what holds instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from indexer.domain.balances import BalanceUpdated
+from indexer.domain.chain import BlockRef, Head, Holding
+from indexer.domain.facts import BalanceReverted, Orphaned
+from indexer.domain.headchain import HeadChain
+
+
+def common_ancestor(known: HeadChain, canonical: Sequence[Head]) -> Head | None:
+    """The highest of our blocks that the node's canonical chain (by number) has as well."""
+    hashes = {head.hash for head in canonical}
+    return next((head for head in reversed(known.heads) if head.hash in hashes), None)
+
+
+def affected(orphaned: Sequence[BalanceUpdated]) -> frozenset[Holding]:
+    """The balances that had records in orphaned blocks."""
+    return frozenset(update.holding for update in orphaned)
+
+
+def reverts(
+    orphaned: Sequence[BalanceUpdated],
+    balances: Mapping[Holding, int],
+    at_ancestor: Mapping[Holding, int],
+    ancestor: BlockRef,
+) -> tuple[BalanceReverted, ...]:
+    """One retraction per balance; `orphaned` are the updates above the ancestor in the order they were told."""
+    rows: dict[Holding, list[BalanceUpdated]] = {}
+    for update in orphaned:
+        rows.setdefault(update.holding, []).append(update)
+    return tuple(
+        BalanceReverted(
+            chain_id=rows[holding][0].chain_id,
+            holding=holding,
+            previous=balances[holding],
+            balance=at_ancestor[holding],
+            block=ancestor,
+            info=rows[holding][-1].info,
+            orphaned=tuple(
+                Orphaned(row.block.number, row.block.hash, row.balance)
+                for row in sorted(rows[holding], key=lambda row: -row.block.number)
+            ),
+            anchor=rows[holding][0].previous != at_ancestor[holding],
+        )
+        for holding in sorted(rows)
+    )

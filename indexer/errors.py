@@ -67,8 +67,19 @@ class Fenced(Permanent):
     """Another process writes this stream."""
 
 
+class CommitTooLarge(Permanent):
+    """A commit does not fit one document; it has to be split."""
+
+
 class StoreUnusable(Permanent):
     """The store cannot be used at all: not found, locked by another service, or of a newer schema."""
+
+
+# --- process ---------------------------------------------------------------------------------------------------------
+
+
+class CannotListen(Permanent):
+    """The address and port to answer on are taken, or not ours to use."""
 
 
 # --- requests --------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.resources import files
+from pathlib import PurePosixPath
 from typing import Final
 
 import orjson
@@ -12,23 +13,28 @@ from aiohttp import web
 from indexer.api.openapi import openapi
 from indexer.api.routes import Answer, Route
 
-_HTML_HEADERS: Final = {
+_HEADERS: Final = {
     "Cache-Control": "no-cache",
     "X-Content-Type-Options": "nosniff",
-    # Everything is in the page itself, and no other page may put it into a frame.
+    # Nothing comes from elsewhere, and no other page may put ours into a frame.
     "Content-Security-Policy": (
         "default-src 'self' 'unsafe-inline' data:; connect-src 'self' ws: wss:; frame-ancestors 'none'"
     ),
 }
+_KINDS: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
 
 
 class DocumentsResource:
-    """`/`, `/docs` and `/openapi.json`."""
+    """`/`, `/docs`, `/openapi.json` and the files that the pages are made of."""
 
     def __init__(self, *, version: str) -> None:
         self._version = version
-        self._page = _static("index.html")
-        self._docs = _static("docs.html")
+        self._files = {file.name: file.read_bytes() for file in files("indexer.api").joinpath("static").iterdir()}
         self._openapi = b""
 
     def describe(self, routes: Iterable[Route]) -> None:
@@ -59,6 +65,16 @@ class DocumentsResource:
             ),
             Route(
                 method="GET",
+                path="/static/{file}",
+                handler=self.file,
+                summary="What the pages are made of",
+                tag="pages",
+                scope=None,
+                answers={200: Answer("The file.", content_type="*/*")},
+                problems=(404,),
+            ),
+            Route(
+                method="GET",
                 path="/openapi.json",
                 handler=self.openapi,
                 summary="This API, for programs",
@@ -69,21 +85,20 @@ class DocumentsResource:
         )
 
     async def page(self, _request: web.Request) -> web.Response:
-        return _html(self._page)
+        return self._answer("index.html")
 
     async def docs(self, _request: web.Request) -> web.Response:
-        return _html(self._docs)
+        return self._answer("docs.html")
+
+    async def file(self, request: web.Request) -> web.Response:
+        return self._answer(request.match_info["file"])
 
     async def openapi(self, _request: web.Request) -> web.Response:
         return web.Response(body=self._openapi, content_type="application/json")
 
-
-def _static(name: str) -> bytes | None:
-    file = files("indexer.api").joinpath("static", name)
-    return file.read_bytes() if file.is_file() else None
-
-
-def _html(page: bytes | None) -> web.Response:
-    if page is None:
-        raise web.HTTPNotFound
-    return web.Response(body=page, content_type="text/html", charset="utf-8", headers=_HTML_HEADERS)
+    def _answer(self, name: str) -> web.Response:
+        """Only what was found at start is there: no name leads out of the folder."""
+        if name not in self._files:
+            raise web.HTTPNotFound
+        kind = _KINDS.get(PurePosixPath(name).suffix, "application/octet-stream")
+        return web.Response(body=self._files[name], headers=_HEADERS | {"Content-Type": kind})

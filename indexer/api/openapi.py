@@ -19,6 +19,7 @@ _PATH_PARAMETERS: Final = {
     "solver": "A wallet's address, in any case.",
     "address": "A token's address, in any case.",
     "name": "A solver's name.",
+    "file": "A file's name.",
 }
 _ABOUT: Final = (
     "What solvers own, on every chain, as of the newest block, and as of any block before. Raw amounts are decimal "

@@ -1,0 +1,178 @@
+"""What the service counts about itself, for Prometheus: base units, bounded labels, never an address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+Stage = Literal["arrival", "logs", "reads", "write", "publish"]
+STAGES: Final[tuple[Stage, ...]] = ("arrival", "logs", "reads", "write", "publish")
+
+_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_DEPTHS: Final = (1, 2, 3, 5, 8, 13, 32, 64, 128, 256)
+
+
+class Metrics:
+    """A registry of its own, so that two services in one program do not mix.
+
+    Every method is cheap, never raises and never waits; those who may not import this are given the method itself.
+    """
+
+    def __init__(self, *, version: str = "unknown") -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(namespace="indexer", registry=self._registry)
+        self._gauge("build_info", "Always 1; the label tells the version.", "version").labels(version).set(1)
+        self._chains: dict[str, ChainMetrics] = {}
+        self._families = _ChainFamilies(self._registry)
+        self._rpc = self._histogram(
+            "rpc_request_seconds", "HTTP requests to nodes.", "chain", "endpoint", "method", "outcome"
+        )
+        self._switches = self._counter("endpoint_switches", "Changes to another endpoint of a chain.", "chain")
+        self._reconnects = self._counter("websocket_reconnects", "Node websockets opened again.", "chain")
+        self._restarts = self._counter("actor_restarts", "Actors started again after they failed.", "actor")
+        self._inbox = self._gauge("inbox_depth", "Messages that wait for an actor.", "actor")
+        self._subscribers = self._gauge("subscribers", "Websocket subscribers that are connected.")
+        self._conflations = self._counter("conflations", "Times that a slow subscriber was conflated.")
+        self._conflated = self._counter("conflated_events", "Events that slow subscribers did not get one by one.")
+        self._dropped = self._counter("subscribers_dropped", "Subscribers that were closed by us.", "reason")
+        self._store = self._histogram("store_seconds", "Calls to the store.", "operation", "outcome")
+        self._http = self._histogram("http_request_seconds", "Answers of the API.", "method", "route", "status")
+
+    def chain(self, chain: str) -> ChainMetrics:
+        """Everything that one chain counts, with its label bound."""
+        if chain not in self._chains:
+            self._chains[chain] = ChainMetrics(self._families, chain)
+        return self._chains[chain]
+
+    def rpc_request(self, chain: str, endpoint: str, method: str, outcome: str, seconds: float) -> None:
+        """`endpoint` is its name or host, never its whole URL; `method` is `batch` where many are in one."""
+        self._rpc.labels(chain, endpoint, method, outcome).observe(seconds)
+
+    def endpoint_switched(self, chain: str) -> None:
+        self._switches.labels(chain).inc()
+
+    def websocket_reconnected(self, chain: str) -> None:
+        self._reconnects.labels(chain).inc()
+
+    def actor_restarted(self, actor: str) -> None:
+        self._restarts.labels(actor).inc()
+
+    def watch_inbox(self, actor: str, depth: Callable[[], int]) -> None:
+        """`depth` is asked whenever metrics are read; a restarted actor takes its predecessor's place."""
+        self._inbox.labels(actor).set_function(depth)
+
+    def watch_subscribers(self, count: Callable[[], int]) -> None:
+        self._subscribers.set_function(count)
+
+    def subscriber_conflated(self, events: int) -> None:
+        self._conflations.inc()
+        self._conflated.inc(events)
+
+    def subscriber_dropped(self, reason: str) -> None:
+        """`reason` is one of a few words, not a sentence."""
+        self._dropped.labels(reason).inc()
+
+    def store_call(self, operation: str, outcome: str, seconds: float) -> None:
+        self._store.labels(operation, outcome).observe(seconds)
+
+    def http_answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """`route` is the pattern, such as `/api/v1/solvers/{name}`."""
+        self._http.labels(method, route, str(status)).observe(seconds)
+
+    def render(self) -> tuple[bytes, str]:
+        """The exposition and its content type."""
+        return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+    def _counter(self, name: str, about: str, *labels: str) -> Counter:
+        return Counter(name, about, labels, namespace="indexer", registry=self._registry)
+
+    def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
+        return Gauge(name, about, labels, namespace="indexer", registry=self._registry)
+
+    def _histogram(self, name: str, about: str, *labels: str) -> Histogram:
+        return Histogram(name, about, labels, namespace="indexer", registry=self._registry, buckets=_SECONDS)
+
+
+class ChainMetrics:
+    """What one chain's actor counts; made by `Metrics.chain`."""
+
+    def __init__(self, families: _ChainFamilies, chain: str) -> None:
+        self._lag_blocks = families.lag_blocks.labels(chain)
+        self._lag_seconds = families.lag_seconds.labels(chain)
+        self._stages = {stage: families.latency.labels(chain, stage) for stage in STAGES}
+        self._blocks = families.blocks.labels(chain)
+        self._records = families.records.labels(chain)
+        self._events = families.events.labels(chain)
+        self._depth = families.depth.labels(chain)
+        self._reorgs = families.reorgs.labels(chain)
+        self._gaps = families.gaps.labels(chain)
+        self._missed = families.missed.labels(chain)
+        self._drift = families.drift.labels(chain)
+
+    def watch_lag(self, *, blocks: Callable[[], float], seconds: Callable[[], float]) -> None:
+        """Asked whenever metrics are read, so that the lag of a chain that stands still grows."""
+        self._lag_blocks.set_function(blocks)
+        self._lag_seconds.set_function(seconds)
+
+    def stage(self, stage: Stage, seconds: float) -> None:
+        self._stages[stage].observe(seconds)
+
+    def block_done(self, *, records: int = 0, events: int = 0) -> None:
+        self._blocks.inc()
+        self._records.inc(records)
+        self._events.inc(events)
+
+    def told(self, events: int) -> None:
+        """Events that no block brought: stale, live, finalized, sync."""
+        self._events.inc(events)
+
+    def reorged(self, depth: int) -> None:
+        self._reorgs.inc()
+        self._depth.observe(depth)
+
+    def gap(self, blocks: int) -> None:
+        """Heads that were never announced and had to be asked for."""
+        self._gaps.inc()
+        self._missed.inc(blocks)
+
+    def drifted(self, balances: int) -> None:
+        """Balances that a full read found different from what was stored."""
+        self._drift.inc(balances)
+
+
+class _ChainFamilies:
+    """The metrics that carry the label `chain`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, about: str) -> Counter:
+            return Counter(name, about, ("chain",), namespace="indexer", registry=registry)
+
+        def gauge(name: str, about: str) -> Gauge:
+            return Gauge(name, about, ("chain",), namespace="indexer", registry=registry)
+
+        def histogram(name: str, about: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(name, about, labels, namespace="indexer", registry=registry, buckets=buckets)
+
+        self.lag_blocks = gauge("head_lag_blocks", "Blocks that are known and not handled yet.")
+        self.lag_seconds = gauge("head_lag_seconds", "Time since the oldest head that is not handled yet.")
+        self.latency = histogram(
+            "head_to_event_seconds", "From a head to its events, by stage.", ("chain", "stage"), _SECONDS
+        )
+        self.blocks = counter("blocks", "Blocks handled.")
+        self.records = counter("records", "Balance records committed.")
+        self.events = counter("events", "Events committed.")
+        self.reorgs = counter("reorgs", "Reorganisations repaired.")
+        self.depth = histogram("reorg_depth_blocks", "How many of our blocks a reorg took back.", ("chain",), _DEPTHS)
+        self.gaps = counter("gaps", "Times that heads were missed.")
+        self.missed = counter("gap_blocks", "Heads that were missed.")
+        self.drift = counter("drift_balances", "Balances that a full read found to differ.")

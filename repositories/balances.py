@@ -1,0 +1,161 @@
+"""Current balances and their history: what queries read, projected from the log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from indexer.domain.chain import Address, Holding, Token
+from indexer.domain.records import BalanceRecord, Projection
+from indexer.domain.stats import Stats, Tally
+from repositories.database import Database
+from repositories.failures import translating
+from repositories.rows import record_of, row_of
+from repositories.schema import HOLDING_KEY, RECORD_KEY
+
+Query = dict[str, Any]
+
+
+class BalanceBook:
+    """`balance_records` and `current_balances`; numbers are strings there, so nothing is ever sorted by balance."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._records = database["balance_records"]
+        self._current = database["current_balances"]
+
+    # --- writing ---
+
+    async def project(self, projection: Projection) -> None:
+        """Safe to repeat, whole or in any split: where a key is written twice, the higher `seq` stays."""
+        for (chain_id, block_hash), number in projection.orphaned.items():
+            with translating:
+                # The number is indexed, the hash is not: an index less to keep for what reorgs seldom need.
+                await self._records.delete_many({"blockNumber": number, "blockHash": block_hash, "chainId": chain_id})
+        await asyncio.gather(
+            self._add(list(projection.records.values())),
+            self._replace_current(list(projection.current.values())),
+        )
+
+    async def _add(self, records: Sequence[BalanceRecord]) -> None:
+        rows = [row_of(record) for record in records]
+        if self._database.in_memory:
+            rows = [{"_id": _id_of(row, RECORD_KEY), **row} for row in rows]
+        there = await self._database.insert_new(self._records, rows)
+        if not there:
+            return
+        if not self._database.in_memory:
+            # The driver gave them an `_id` on the way, which is not that of the row in their place.
+            there = [{key: value for key, value in row.items() if key != "_id"} for row in there]
+        await self._database.replace_older(self._records, there, RECORD_KEY)
+
+    async def _replace_current(self, records: Sequence[BalanceRecord]) -> None:
+        rows = [row_of(record) for record in records]
+        rows = [{"_id": _id_of(row, HOLDING_KEY), **row} for row in rows]
+        await self._database.replace_older(self._current, rows, ("_id",))
+
+    # --- reading ---
+
+    async def current(
+        self,
+        *,
+        chain_id: int | None = None,
+        token: Token | None = None,
+        solver: Address | None = None,
+        after: tuple[int, Token, Address] | None = None,
+        limit: int = 100,
+    ) -> list[BalanceRecord]:
+        """In the order of (chain id, token, solver), beginning after `after`."""
+        wanted = zip(HOLDING_KEY, (chain_id, token, solver), strict=True)
+        query: Query = {name: value for name, value in wanted if value is not None}
+        if after is not None:
+            query["$or"] = _beyond(after)
+        with translating:
+            cursor = self._current.find(query).sort([(key, 1) for key in HOLDING_KEY]).limit(limit)
+            return [record_of(row) async for row in cursor]
+
+    async def balances_of(self, chain_id: int) -> dict[Holding, BalanceRecord]:
+        """All current balances of a chain, watched still or not."""
+        with translating:
+            rows = [record_of(row) async for row in self._current.find({"chainId": chain_id})]
+        return {row.holding: row for row in rows}
+
+    async def one(self, chain_id: int, holding: Holding) -> BalanceRecord | None:
+        with translating:
+            row = await self._current.find_one(_of(chain_id, holding))
+        return None if row is None else record_of(row)
+
+    async def at_block(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None:
+        """The newest record at or before block `number`."""
+        return await self._newest({**_of(chain_id, holding), "blockNumber": {"$lte": number}})
+
+    async def at_time(self, chain_id: int, holding: Holding, time: datetime) -> BalanceRecord | None:
+        """The newest record at or before `time`."""
+        return await self._newest({**_of(chain_id, holding), "timestamp": {"$lte": time.astimezone(UTC)}})
+
+    async def _newest(self, query: Query) -> BalanceRecord | None:
+        with translating:
+            row = await self._records.find_one(query, sort=[("blockNumber", -1)])
+        return None if row is None else record_of(row)
+
+    async def changed_after(self, chain_id: int, holding: Holding, number: int) -> int | None:
+        """The block of the oldest record above block `number`; nothing where there is none."""
+        query: Query = {**_of(chain_id, holding), "blockNumber": {"$gt": number}}
+        with translating:
+            row = await self._records.find_one(query, {"blockNumber": 1}, sort=[("blockNumber", 1)])
+        return None if row is None else int(row["blockNumber"])
+
+    async def history(
+        self,
+        chain_id: int,
+        holding: Holding,
+        *,
+        limit: int,
+        before: int | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> list[BalanceRecord]:
+        """Newest first; `before` is a block number, exclusive; `start` and `end` are inclusive."""
+        query: Query = {**_of(chain_id, holding), **_between(start, end)}
+        if before is not None:
+            query["blockNumber"] = {"$lt": before}
+        with translating:
+            cursor = self._records.find(query).sort("blockNumber", -1).limit(limit)
+            return [record_of(row) async for row in cursor]
+
+    async def stats(
+        self, chain_id: int, holding: Holding, *, start: datetime | None = None, end: datetime | None = None
+    ) -> Stats | None:
+        """Over the records from `start` to `end`, both inclusive; one row in memory at a time."""
+        tally = Tally()
+        query: Query = {**_of(chain_id, holding), **_between(start, end)}
+        with translating:
+            async for row in self._records.find(query, {"balance": 1, "_id": 0}).sort("blockNumber", 1):
+                tally.add(int(row["balance"]))
+        return tally.stats()
+
+
+def _of(chain_id: int, holding: Holding) -> Query:
+    return {"chainId": chain_id, "tokenAddress": holding.token, "solverAddress": holding.solver}
+
+
+def _between(start: datetime | None, end: datetime | None) -> Query:
+    bounds = {"$gte": start, "$lte": end}
+    times = {operator: time.astimezone(UTC) for operator, time in bounds.items() if time is not None}
+    return {"timestamp": times} if times else {}
+
+
+def _beyond(after: tuple[int, Token, Address]) -> list[Query]:
+    """What follows a (chain id, token, solver) in their order, as three ranges of the index."""
+    chain_id, token, solver = after
+    return [
+        {"chainId": {"$gt": chain_id}},
+        {"chainId": chain_id, "tokenAddress": {"$gt": token}},
+        {"chainId": chain_id, "tokenAddress": token, "solverAddress": {"$gt": solver}},
+    ]
+
+
+def _id_of(row: Query, key: tuple[str, ...]) -> str:
+    return ":".join(str(row[name]) for name in key)

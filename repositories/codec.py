@@ -1,0 +1,248 @@
+"""Commits as documents: compact, exact, and one table that knows every type of fact.
+
+What all facts of a commit mostly share (chain, block, tokens) is written once; a fact names only what differs.
+To add a type of fact: a pair of functions, and a line in `_TYPES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from bson import Int64
+
+from indexer.domain.balances import BalanceUpdated
+from indexer.domain.chain import BlockRef, Head, Holding, TokenInfo
+from indexer.domain.commits import Commit
+from indexer.domain.facts import (
+    BalanceReverted,
+    ChainFinalized,
+    Checkpoint,
+    Fact,
+    Orphaned,
+    StreamLive,
+    StreamResync,
+    StreamStale,
+)
+
+Document = dict[str, Any]
+
+
+def commit_document(commit: Commit) -> Document:
+    """The commit as the one document that is inserted."""
+    shared = _shared_by(commit)
+    facts = [_TYPES[type(fact)].encode(fact, shared) for fact in commit.facts]
+    document: Document = {
+        "_id": commit.id,
+        "stream": commit.stream,
+        "firstSeq": Int64(commit.first_seq),
+        "lastSeq": Int64(commit.last_seq),
+        "time": commit.time,
+        "checkpoint": None if commit.checkpoint is None else head_document(commit.checkpoint.head),
+        "chainId": Int64(shared.chain_id),
+        "block": None if shared.block is None else block_document(shared.block),
+        "tokens": [{"address": token, **info_document(info)} for token, info in shared.tokens],
+        "facts": facts,
+    }
+    return document
+
+
+def commit_of(document: Document) -> Commit:
+    block = document["block"]
+    shared = _Shared(
+        chain_id=int(document["chainId"]),
+        block=None if block is None else block_of(block),
+        tokens={(token["address"], info_of(token)): index for index, token in enumerate(document["tokens"])},
+    )
+    table = list(shared.tokens)
+    checkpoint = document["checkpoint"]
+    return Commit(
+        id=document["_id"],
+        stream=document["stream"],
+        first_seq=int(document["firstSeq"]),
+        time=document["time"],
+        facts=tuple(_DECODERS[fact["k"]](fact, shared, table) for fact in document["facts"]),
+        checkpoint=None if checkpoint is None else Checkpoint(head_of(checkpoint)),
+    )
+
+
+def head_document(head: Head) -> Document:
+    return {
+        "number": Int64(head.number),
+        "hash": head.hash,
+        "parent": head.parent,
+        "timestamp": Int64(head.timestamp),
+    }
+
+
+def head_of(document: Document) -> Head:
+    return Head(int(document["number"]), document["hash"], document["parent"], int(document["timestamp"]))
+
+
+def block_document(block: BlockRef) -> Document:
+    return {"number": Int64(block.number), "hash": block.hash, "timestamp": Int64(block.timestamp)}
+
+
+def block_of(document: Document) -> BlockRef:
+    return BlockRef(int(document["number"]), document["hash"], int(document["timestamp"]))
+
+
+def info_document(info: TokenInfo) -> Document:
+    return {"decimals": info.decimals, "symbol": info.symbol, "name": info.name}
+
+
+def info_of(document: Document) -> TokenInfo:
+    return TokenInfo(document["decimals"], document["symbol"], document["name"])
+
+
+# --- what facts share ------------------------------------------------------------------------------------------------
+
+_TokenTable = list[tuple[str, TokenInfo]]
+
+
+@dataclass(slots=True)
+class _Shared:
+    """What is written once for all facts of a commit; `tokens` grows while facts are encoded."""
+
+    chain_id: int
+    block: BlockRef | None
+    tokens: dict[tuple[str, TokenInfo], int] = field(default_factory=dict)
+
+    def token(self, token: str, info: TokenInfo) -> int:
+        return self.tokens.setdefault((token, info), len(self.tokens))
+
+    def differing(self, document: Document, chain_id: int, block: BlockRef | None = None) -> Document:
+        """`document`, with chain and block where they are not the shared ones."""
+        if chain_id != self.chain_id:
+            document["chain"] = Int64(chain_id)
+        # Identity first: 5,000 facts of one block hold the same object.
+        if block is not None and block is not self.block and block != self.block:
+            document["block"] = block_document(block)
+        return document
+
+    def chain_of(self, document: Document) -> int:
+        return int(document["chain"]) if "chain" in document else self.chain_id
+
+    def block_of(self, document: Document) -> BlockRef:
+        if "block" in document:
+            return block_of(document["block"])
+        if self.block is None:
+            raise ValueError("a commit without a block holds a fact that needs one")
+        return self.block
+
+
+def _shared_by(commit: Commit) -> _Shared:
+    in_block = BalanceUpdated | BalanceReverted | ChainFinalized
+    blocks = (fact.block for fact in commit.facts if isinstance(fact, in_block))
+    return _Shared(chain_id=commit.facts[0].chain_id, block=next(blocks, None))
+
+
+# --- one pair of functions per type of fact --------------------------------------------------------------------------
+
+
+def _encode_updated(fact: BalanceUpdated, shared: _Shared) -> Document:
+    token, solver = fact.holding
+    document: Document = {
+        "k": "updated",
+        "t": shared.token(token, fact.info),
+        "s": solver,
+        "b": str(fact.balance),
+        "c": fact.cause,
+    }
+    if fact.previous is not None:
+        document["p"] = str(fact.previous)
+    if fact.transactions:
+        document["x"] = list(fact.transactions)
+    return shared.differing(document, fact.chain_id, fact.block)
+
+
+def _decode_updated(document: Document, shared: _Shared, tokens: _TokenTable) -> BalanceUpdated:
+    token, info = tokens[document["t"]]
+    previous = document.get("p")
+    return BalanceUpdated(
+        chain_id=shared.chain_of(document),
+        holding=Holding(token, document["s"]),
+        previous=None if previous is None else int(previous),
+        balance=int(document["b"]),
+        block=shared.block_of(document),
+        cause=document["c"],
+        info=info,
+        transactions=tuple(document.get("x", ())),
+    )
+
+
+def _encode_reverted(fact: BalanceReverted, shared: _Shared) -> Document:
+    token, solver = fact.holding
+    document: Document = {
+        "k": "reverted",
+        "t": shared.token(token, fact.info),
+        "s": solver,
+        "p": str(fact.previous),
+        "b": str(fact.balance),
+        "o": [{"n": Int64(row.number), "h": row.hash, "b": str(row.balance)} for row in fact.orphaned],
+    }
+    if fact.anchor:
+        document["a"] = True
+    return shared.differing(document, fact.chain_id, fact.block)
+
+
+def _decode_reverted(document: Document, shared: _Shared, tokens: _TokenTable) -> BalanceReverted:
+    token, info = tokens[document["t"]]
+    return BalanceReverted(
+        chain_id=shared.chain_of(document),
+        holding=Holding(token, document["s"]),
+        previous=int(document["p"]),
+        balance=int(document["b"]),
+        block=shared.block_of(document),
+        info=info,
+        orphaned=tuple(Orphaned(int(row["n"]), row["h"], int(row["b"])) for row in document["o"]),
+        anchor=document.get("a", False),
+    )
+
+
+def _encode_finalized(fact: ChainFinalized, shared: _Shared) -> Document:
+    return shared.differing({"k": "finalized", "level": fact.level}, fact.chain_id, fact.block)
+
+
+def _decode_finalized(document: Document, shared: _Shared, _: _TokenTable) -> ChainFinalized:
+    return ChainFinalized(shared.chain_of(document), shared.block_of(document), document["level"])
+
+
+def _encode_state(fact: StreamStale | StreamLive | StreamResync, shared: _Shared) -> Document:
+    at = None if fact.block is None else Int64(fact.block)
+    return shared.differing({"k": _TYPES[type(fact)].tag, "reason": fact.reason, "at": at}, fact.chain_id)
+
+
+def _decode_stale(document: Document, shared: _Shared, _: _TokenTable) -> StreamStale:
+    return StreamStale(shared.chain_of(document), document["reason"], _at(document))
+
+
+def _decode_live(document: Document, shared: _Shared, _: _TokenTable) -> StreamLive:
+    return StreamLive(shared.chain_of(document), document["reason"], _at(document))
+
+
+def _decode_resync(document: Document, shared: _Shared, _: _TokenTable) -> StreamResync:
+    return StreamResync(shared.chain_of(document), document["reason"], int(document["at"]))
+
+
+def _at(document: Document) -> int | None:
+    return None if document["at"] is None else int(document["at"])
+
+
+class _Codec(NamedTuple):
+    tag: str
+    encode: Callable[[Any, _Shared], Document]
+    decode: Callable[[Document, _Shared, _TokenTable], Fact]
+
+
+_TYPES: Final[dict[type[Fact], _Codec]] = {
+    BalanceUpdated: _Codec("updated", _encode_updated, _decode_updated),
+    BalanceReverted: _Codec("reverted", _encode_reverted, _decode_reverted),
+    ChainFinalized: _Codec("finalized", _encode_finalized, _decode_finalized),
+    StreamStale: _Codec("stale", _encode_state, _decode_stale),
+    StreamLive: _Codec("live", _encode_state, _decode_live),
+    StreamResync: _Codec("resync", _encode_state, _decode_resync),
+}
+
+_DECODERS: Final = {codec.tag: codec.decode for codec in _TYPES.values()}

@@ -1,0 +1,70 @@
+"""The append-only log: one document is one commit, and its unique key fences off a second writer."""
+
+from __future__ import annotations
+
+import asyncio
+
+from pymongo.errors import DocumentTooLarge, DuplicateKeyError
+
+from indexer.domain.commits import Commit
+from indexer.errors import CommitTooLarge, Fenced
+from repositories.codec import commit_document, commit_of
+from repositories.database import Database
+from repositories.failures import translating
+
+
+class CommitLog:
+    """Everything that was ever told, in order, stream by stream."""
+
+    def __init__(self, database: Database) -> None:
+        self._commits = database["commits"]
+
+    async def append(self, commit: Commit) -> None:
+        """Durable on return. Repeating the same commit is harmless; `Fenced` when another has its number."""
+        try:
+            with translating:
+                await self._commits.insert_one(commit_document(commit))
+        except DuplicateKeyError:
+            await self._refuse_other_writers(commit)
+        except DocumentTooLarge:
+            raise CommitTooLarge(
+                f"a commit of {len(commit.facts)} facts to {commit.stream} does not fit a document; split it"
+            ) from None
+
+    async def _refuse_other_writers(self, commit: Commit) -> None:
+        with translating:
+            ours = await self._commits.find_one({"_id": commit.id}, {"stream": 1, "firstSeq": 1})
+        if ours is None or (ours["stream"], ours["firstSeq"]) != (commit.stream, commit.first_seq):
+            raise Fenced(f"another process has written number {commit.first_seq} of {commit.stream}")
+
+    async def since(self, stream: str, after: int, limit: int) -> list[Commit]:
+        """At most `limit` commits, oldest first, that hold an event numbered above `after`."""
+        with translating:
+            cursor = self._commits.find({"stream": stream, "lastSeq": {"$gt": after}}).sort("lastSeq", 1).limit(limit)
+            return [commit_of(document) async for document in cursor]
+
+    async def above_block(self, stream: str, number: int) -> list[Commit]:
+        """Commits whose checkpoint lies above block `number`, oldest first."""
+        with translating:
+            cursor = self._commits.find({"stream": stream, "checkpoint.number": {"$gt": number}})
+            commits = [commit_of(document) async for document in cursor]
+        return sorted(commits, key=lambda commit: commit.first_seq)
+
+    async def first_seq(self, stream: str) -> int | None:
+        """The oldest number that is kept; nothing where the stream has no commit."""
+        with translating:
+            oldest = await self._commits.find_one({"stream": stream}, {"firstSeq": 1}, sort=[("firstSeq", 1)])
+        return None if oldest is None else int(oldest["firstSeq"])
+
+    async def last_seq(self, stream: str) -> int:
+        """The newest number; 0 where the stream has no commit."""
+        with translating:
+            newest = await self._commits.find_one({"stream": stream}, {"lastSeq": 1}, sort=[("lastSeq", -1)])
+        return 0 if newest is None else int(newest["lastSeq"])
+
+    async def positions(self) -> dict[str, int]:
+        """The last number of every stream."""
+        with translating:
+            streams = await self._commits.distinct("stream")
+        last = await asyncio.gather(*(self.last_seq(stream) for stream in streams))
+        return dict(zip(streams, last, strict=True))

@@ -1,0 +1,114 @@
+"""The one way to a database: the only file that imports motor and mongomock."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
+from pymongo import ReplaceOne
+from pymongo.errors import BulkWriteError, InvalidURI, PyMongoError
+
+from indexer.errors import StoreUnusable
+from repositories.failures import duplicates, masked, translating
+
+Document = dict[str, Any]
+Collection = AsyncIOMotorCollection[Document]
+StoreKind = Literal["embedded", "memory", "mongodb"]
+
+BATCH: Final = 500
+"""Documents in one write; measured on mongod 6: no faster above, and the loop breathes between batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database and how to write many documents to it; `in_memory` where mongomock stands in for a server."""
+
+    motor: AsyncIOMotorDatabase[Document]
+    in_memory: bool = False
+
+    def __getitem__(self, name: str) -> Collection:
+        return self.motor[name]
+
+    async def ping(self) -> None:
+        with translating:
+            await self.motor.command("ping")
+
+    async def insert_new(self, collection: Collection, documents: Sequence[Document]) -> list[Document]:
+        """Insert all in batches; those whose key was there already come back, and are not an error."""
+        there: list[Document] = []
+        for start in range(0, len(documents), BATCH):
+            batch = documents[start : start + BATCH]
+            try:
+                with translating:
+                    await collection.insert_many(batch, ordered=False)
+            except BulkWriteError as error:
+                there.extend(batch[index] for index in duplicates(error))
+        return there
+
+    async def replace_older(self, collection: Collection, documents: Sequence[Document], key: Sequence[str]) -> None:
+        """Put each in the place of the one with the same unique `key`, unless that has a higher `seq`."""
+        for start in range(0, len(documents), BATCH):
+            batch = documents[start : start + BATCH]
+            if self.in_memory:
+                await _replace_in_memory(collection, batch)
+            else:
+                await _replace(collection, batch, key)
+
+
+def connect(url: str, database: str, *, timeout_seconds: float) -> tuple[AsyncIOMotorClient[Document], Database]:
+    """A client that gives up on an absent server after `timeout_seconds`; nothing is sent yet."""
+    try:
+        client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
+            url,
+            appname="solver-balance-indexer",
+            tz_aware=True,
+            w="majority",
+            journal=True,
+            serverSelectionTimeoutMS=int(timeout_seconds * 1000),
+            connectTimeoutMS=int(timeout_seconds * 1000),
+            # A frozen server must not hold a caller for ever; no query of ours is silent for this long.
+            socketTimeoutMS=30_000,
+        )
+        return client, Database(client[database])
+    except (InvalidURI, PyMongoError, ValueError, TypeError):
+        # The driver quotes parts of the URL, and a password that was not escaped is such a part: not chained.
+        raise StoreUnusable(
+            f"store.url {masked(url)} cannot be used: it is no MongoDB connection string, or the database name "
+            f"{database!r} is not allowed; escape special characters of user and password (%40 for @)"
+        ) from None
+
+
+def connect_memory(database: str) -> Database:
+    """A database inside this process, gone with it."""
+    if importlib.util.find_spec("mongomock_motor") is None:
+        raise StoreUnusable("store.url = 'memory' needs mongomock-motor: pip install mongomock-motor mongomock")
+    from mongomock_motor import AsyncMongoMockClient  # noqa: PLC0415 - an extra, and slow to import
+
+    return Database(AsyncMongoMockClient(tz_aware=True)[database], in_memory=True)
+
+
+async def _replace(collection: Collection, batch: Sequence[Document], key: Sequence[str]) -> None:
+    # With a newer document in place the filter misses, the upsert becomes an insert, and the unique key refuses it.
+    writes = [
+        ReplaceOne({**{name: new[name] for name in key}, "seq": {"$lte": new["seq"]}}, new, upsert=True)
+        for new in batch
+    ]
+    try:
+        with translating:
+            await collection.bulk_write(writes, ordered=False)
+    except BulkWriteError as error:
+        duplicates(error)
+
+
+async def _replace_in_memory(collection: Collection, batch: Sequence[Document]) -> None:
+    # mongomock 4.3 cannot bulk_write with pymongo 4.11 and scans everything for each replace_one; it never
+    # suspends either, so that nobody sees the moment between these calls. Its keys are always in `_id`.
+    ids = [new["_id"] for new in batch]
+    there = {old["_id"]: old["seq"] async for old in collection.find({"_id": {"$in": ids}}, {"seq": 1})}
+    newer = [new for new in batch if there.get(new["_id"], 0) <= new["seq"]]
+    await collection.delete_many({"_id": {"$in": [new["_id"] for new in newer if new["_id"] in there]}})
+    if newer:
+        await collection.insert_many(newer)

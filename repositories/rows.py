@@ -1,0 +1,78 @@
+"""Balance records as the documents that the contract shows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import Decimal128, Int64
+
+from indexer.domain.chain import BlockRef, Holding, TokenInfo
+from indexer.domain.records import BalanceRecord
+
+Document = dict[str, Any]
+
+
+def row_of(record: BalanceRecord) -> Document:
+    """One record; `seq` is ours beyond the contract: the higher one wins where a key is written twice."""
+    token, solver = record.holding
+    block, info, transactions = record.block, record.info, record.transactions
+    return {
+        "chainId": Int64(record.chain_id),
+        "tokenAddress": token,
+        "solverAddress": solver,
+        "balance": str(record.balance),
+        "amount": amount_of(record.balance, info.decimals),
+        "blockNumber": Int64(block.number),
+        "blockHash": block.hash,
+        "timestamp": datetime.fromtimestamp(block.timestamp, UTC),
+        "transactionHash": transactions[-1] if transactions else None,
+        "transactionHashes": list(transactions),
+        "decimals": info.decimals,
+        "tokenSymbol": info.symbol,
+        "tokenName": info.name,
+        "changeAmount": None if record.change is None else str(record.change),
+        "cause": record.cause,
+        "finality": record.finality,
+        "derived": record.derived,
+        "seq": Int64(record.seq),
+    }
+
+
+def record_of(row: Document) -> BalanceRecord:
+    change = row["changeAmount"]
+    return BalanceRecord(
+        chain_id=int(row["chainId"]),
+        holding=Holding(row["tokenAddress"], row["solverAddress"]),
+        balance=int(row["balance"]),
+        block=BlockRef(int(row["blockNumber"]), row["blockHash"], int(row["timestamp"].timestamp())),
+        change=None if change is None else int(change),
+        cause=row["cause"],
+        info=TokenInfo(row["decimals"], row["tokenSymbol"], row["tokenName"]),
+        seq=int(row["seq"]),
+        transactions=tuple(row["transactionHashes"]),
+        finality=row["finality"],
+        derived=row["derived"],
+    )
+
+
+def amount_of(raw: int, decimals: int | None) -> Decimal128 | None:
+    """The scaled amount for queries, exact or absent.
+
+    Decimal128 has 34 digits. A longer number (a uint256 has up to 78) is left out rather than rounded, which would be
+    a lie in a column that people sum; `balance` always has all digits. Absent too where the token tells no decimals.
+    """
+    if decimals is None or decimals > _BIAS:
+        return None
+    exponent = -decimals
+    while raw >= _35_DIGITS and raw % 10 == 0:  # trailing zeros are no digits
+        raw //= 10
+        exponent += 1
+    if raw >= _35_DIGITS:
+        return None
+    # The bits of IEEE 754-2008 decimal128 for a short coefficient; by way of Decimal it takes ten times as long.
+    return Decimal128.from_bid(((exponent + _BIAS) << 113 | raw).to_bytes(16, "little"))
+
+
+_35_DIGITS = 10**34
+_BIAS = 6176

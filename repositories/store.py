@@ -1,0 +1,68 @@
+"""Opens the store that a URL names, and closes it: one set of repositories over three kinds of server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from indexer.errors import StoreUnavailable, StoreUnusable
+from repositories.balances import BalanceBook
+from repositories.chains import ChainBook
+from repositories.checkpoints import Checkpoints
+from repositories.commits import CommitLog
+from repositories.database import Database, StoreKind, connect, connect_memory
+from repositories.failures import masked
+from repositories.schema import prepare
+from repositories.tokens import TokenBook
+from repositories.watchlist import Watchlist
+
+
+class Store:
+    """Everything that is remembered; `epoch` was made with the store, so that event ids outlive a wiped one."""
+
+    def __init__(self, kind: StoreKind, epoch: str, database: Database) -> None:
+        self.kind = kind
+        self.epoch = epoch
+        self.commits = CommitLog(database)
+        self.checkpoints = Checkpoints(database)
+        self.balances = BalanceBook(database)
+        self.watchlist = Watchlist(database)
+        self.tokens = TokenBook(database)
+        self.chains = ChainBook(database)
+        self._database = database
+
+    async def ping(self) -> None:
+        """Returns when the store answers; raises `StoreUnavailable` when it does not."""
+        await self._database.ping()
+
+
+@asynccontextmanager
+async def open_store(url: str, database: str, data_dir: Path, *, timeout_seconds: float = 5.0) -> AsyncIterator[Store]:
+    """`url` is `embedded`, `memory` or `mongodb://…`; `data_dir` holds the data of an embedded one."""
+    if url == "memory":
+        memory = connect_memory(database)
+        yield Store("memory", await prepare(memory), memory)
+    elif url.startswith(("mongodb://", "mongodb+srv://")):
+        async with _connected("mongodb", url, database, timeout_seconds) as store:
+            yield store
+    elif url == "embedded":
+        raise StoreUnusable(f"the embedded store in {data_dir} is not built yet")
+    else:
+        raise StoreUnusable(f"store.url {masked(url)!r} is none of embedded, memory, mongodb://host:port")
+
+
+@asynccontextmanager
+async def _connected(kind: StoreKind, url: str, name: str, timeout_seconds: float) -> AsyncIterator[Store]:
+    client, database = connect(url, name, timeout_seconds=timeout_seconds)
+    try:
+        try:
+            await database.ping()
+            epoch = await prepare(database)
+        except StoreUnavailable as error:
+            raise StoreUnavailable(f"store.url {masked(url)}: {error}") from error
+        except StoreUnusable as error:
+            raise StoreUnusable(f"store.url {masked(url)}: {error}") from error
+        yield Store(kind, epoch, database)
+    finally:
+        client.close()

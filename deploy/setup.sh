@@ -136,7 +136,7 @@ unpack_packages() {
 # wrap NAME PROGRAM: .tools/bin/NAME runs it with the unpacked libraries; the Makefile puts .tools/bin on PATH.
 wrap() {
     local libraries
-    libraries=$(echo "$DEBIAN"/usr/lib/*-linux-gnu | tr ' ' ':'):$(echo "$DEBIAN"/lib/*-linux-gnu | tr ' ' ':')
+    libraries=$(find "$DEBIAN" -name 'lib*.so*' -printf '%h\n' | sort -u | paste -sd:)
     mkdir -p .tools/bin
     printf '#!/bin/sh\nLD_LIBRARY_PATH=%q exec %q "$@"\n' "$libraries" "$2" >".tools/bin/$1"
     chmod +x ".tools/bin/$1"

@@ -1,0 +1,120 @@
+// What the page knows: balances, streams and positions, folded from the frames of /ws. No DOM in here.
+
+import { scaled } from "./amounts.js";
+
+export const rowKey = (data) => `${data.chainId}/${data.tokenAddress}/${data.solverAddress}`;
+
+/** Takes frames in order; says which rows changed, and which events are new. */
+export class Book {
+  rows = new Map();
+  streams = new Map();
+  positions = {};
+  epoch = null;
+  #seen = { gap: null };
+
+  /** One frame → {changed: rows, removed: keys, event, restarted}. */
+  take(frame) {
+    switch (frame.type) {
+      case "snapshot": return this.#snapshot(frame);
+      case "heartbeat": return this.#heartbeat(frame);
+      case "gap": this.#seen.gap = frame.stream; return { event: frame };
+      case "conflated": case "error": return { event: frame };
+      default: return frame.seq === undefined ? {} : this.#event(frame);
+    }
+  }
+
+  #event(frame) {
+    const epoch = frame.id.split(":", 1)[0];
+    if (this.epoch !== null && this.epoch !== epoch) return { restarted: true };
+    this.epoch = epoch;
+    // A replayed event older than the snapshot is news for the list, but not for the table.
+    const isNews = frame.seq > (this.positions[frame.stream] ?? 0);
+    if (isNews) this.positions[frame.stream] = frame.seq;
+    const isBalance = frame.type === "balance.updated" || frame.type === "balance.reverted";
+    if (!isNews || !isBalance) return { event: frame, changed: [] };
+    this.#advance(frame);
+    return { event: frame, changed: [this.#put(rowOfEvent(frame))] };
+  }
+
+  #snapshot(frame) {
+    const only = this.#seen.gap;
+    this.#seen.gap = null;
+    const changed = frame.items.map((item) => this.#put(rowOfItem(item, this.rows.get(rowKey(item)))));
+    const kept = new Set(changed.map((row) => row.key));
+    const removed = [...this.rows.values()]
+      .filter((row) => !kept.has(row.key) && (only === null || only === `chain:${row.chainId}`))
+      .map((row) => row.key);
+    for (const key of removed) this.rows.delete(key);
+    if (only === null) this.positions = {};
+    Object.assign(this.positions, frame.positions);
+    return { changed, removed };
+  }
+
+  #heartbeat(frame) {
+    for (const [stream, beat] of Object.entries(frame.streams)) this.#merge(stream, { beat });
+    for (const stream of this.streams.keys()) if (!(stream in frame.streams)) this.streams.delete(stream);
+    return { streams: true };
+  }
+
+  /** Adds what only GET /status says of a stream. Where a heartbeat says it too, that one is never the older. */
+  describe(stream, about) {
+    this.#merge(stream, { about });
+  }
+
+  #merge(stream, news) {
+    const { about = {}, beat = {}, block = null } = { ...this.streams.get(stream), ...news };
+    const newest = Math.max(block ?? -1, about.block ?? -1, beat.block ?? -1);
+    this.streams.set(stream, { ...about, ...beat, about, beat, stream, block: newest < 0 ? null : newest });
+  }
+
+  #advance(frame) {
+    const known = this.streams.get(frame.stream);
+    if (known) known.block = Math.max(known.block ?? 0, frame.data.blockNumber);
+  }
+
+  #put(row) {
+    const before = this.rows.get(row.key);
+    row.direction = before ? Math.sign(compare(row.raw, before.raw)) : 0;
+    this.rows.set(row.key, row);
+    return row;
+  }
+
+  /** Everything is read anew: the service has another store than before. */
+  forget() {
+    this.positions = {};
+    this.epoch = null;
+    this.streams.clear();
+  }
+}
+
+function rowOfEvent({ time, data }) {
+  return {
+    ...rowOf(data, data.newBalance),
+    time,
+    change: scaled(data.changeAmount, data.decimals) ?? data.changeAmount,
+  };
+}
+
+function rowOfItem(data, before) {
+  const isSame = before !== undefined && before.raw === data.balance;
+  return { ...rowOf(data, data.balance), time: isSame ? before.time : data.timestamp, change: isSame ? before.change : null };
+}
+
+function rowOf(data, raw) {
+  return {
+    key: rowKey(data),
+    chainId: data.chainId,
+    token: data.tokenAddress,
+    solver: data.solverAddress,
+    raw,
+    amount: data.amount ?? raw,
+    isRaw: data.amount === null || data.amount === undefined,
+    symbol: data.tokenSymbol,
+    block: data.blockNumber,
+  };
+}
+
+function compare(raw, before) {
+  const [a, b] = [BigInt(raw), BigInt(before)];
+  return a < b ? -1 : a > b ? 1 : 0;
+}

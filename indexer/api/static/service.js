@@ -1,0 +1,61 @@
+// What the page asks over HTTP: names of solvers and chains, and the key that a service may want.
+
+const KEY = "indexer-api-key";
+
+export class NeedsKey extends Error {}
+
+/** Names for addresses and chain ids; whoever has none is shown by its address. */
+export class Directory {
+  #solvers = new Map();
+  #chains = new Map();
+
+  /** Asks again; true where a name is new. Also tells the book what only GET /status knows. */
+  async refresh(book) {
+    const [status, solvers] = await Promise.all([get("api/v1/status"), get("api/v1/solvers?limit=1000")]);
+    const before = JSON.stringify([[...this.#solvers], [...this.#chains]]);
+    for (const [stream, about] of Object.entries(status.streams)) {
+      book.describe(stream, about);
+      if (stream.startsWith("chain:")) this.#chains.set(stream.slice(6), about.name);
+    }
+    this.#solvers = new Map(solvers.items.map(({ name, address }) => [address, name]));
+    return before !== JSON.stringify([[...this.#solvers], [...this.#chains]]);
+  }
+
+  knows(solver) { return this.#solvers.has(solver); }
+  solverName(address) { return this.#solvers.get(address) ?? null; }
+  chainName(id) { return this.#chains.get(String(id)) ?? `chain ${id}`; }
+}
+
+async function get(path) {
+  const key = sessionStorage.getItem(KEY);
+  const answer = await fetch(path, { headers: key ? { Authorization: `Bearer ${key}` } : {}, cache: "no-store" });
+  if (answer.status === 401 || answer.status === 403) {
+    throw new NeedsKey(key ? "The key was not accepted." : "");
+  }
+  if (!answer.ok) throw new Error(`the service answered ${answer.status}`);
+  return answer.json();
+}
+
+/** A browser cannot set headers on a websocket: there the key travels in the query. */
+export function openSocket() {
+  const url = new URL("ws", document.baseURI);
+  url.protocol = url.protocol.replace("http", "ws");
+  const key = sessionStorage.getItem(KEY);
+  if (key) url.searchParams.set("api_key", key);
+  return new WebSocket(url);
+}
+
+/** Asks the person for a key and keeps it for this tab. */
+export function login(why) {
+  const dialog = document.querySelector("#login");
+  const form = dialog.querySelector("form");
+  dialog.querySelector("#login-why").textContent = why;
+  if (!dialog.open) dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      sessionStorage.setItem(KEY, form.elements.key.value.trim());
+      form.reset();
+      resolve();
+    }, { once: true });
+  });
+}

@@ -22,6 +22,7 @@ from indexer.domain.reorgs import affected, common_ancestor, reverts
 from indexer.domain.status import StreamState, StreamStatus
 from indexer.domain.views import BlockView, Readings
 from indexer.errors import BadAnswer, Fenced, Impossible, StateMissing, Transient, WrongChain
+from indexer.metrics import ChainMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -75,20 +76,6 @@ class Tokens(Protocol):
     async def describe(self, chain_id: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]: ...
 
 
-class Meter(Protocol):
-    """Counts and times, by chain name."""
-
-    def stage(self, chain: str, stage: str, seconds: float) -> None: ...
-
-    def blocks(self, chain: str, count: int) -> None: ...
-
-    def reorg(self, chain: str, depth: int) -> None: ...
-
-    def gap(self, chain: str, blocks: int) -> None: ...
-
-    def drift(self, chain: str, count: int) -> None: ...
-
-
 class ChainActor(AsyncActor):
     """The unit of order and of failure: one per chain."""
 
@@ -107,7 +94,7 @@ class ChainActor(AsyncActor):
         window: int,
         resumed: Callable[[Resumed], None],
         show: Callable[[StreamStatus], None],
-        meter: Meter,
+        metrics: ChainMetrics,
         native_interval: int = 1,
         sync_seconds: float = 300.0,
         restarts: int = 0,
@@ -126,7 +113,7 @@ class ChainActor(AsyncActor):
         self._watch = watch
         self._resumed = resumed
         self._show = show
-        self._meter = meter
+        self._metrics = metrics
         self._native_interval = native_interval
         self._sync_seconds = sync_seconds
         self._restarts = restarts
@@ -292,7 +279,7 @@ class ChainActor(AsyncActor):
             raise BadAnswer(f"headers {first} to {end} are not one chain")
         if not is_linked(self._known.tip, heads[:1]):
             return False
-        self._meter.gap(self._name, len(heads))
+        self._metrics.gap(len(heads))
         try:
             await self._index(heads)
         except StateMissing as error:
@@ -315,16 +302,16 @@ class ChainActor(AsyncActor):
             self._unread = self._watch.holdings()
             return
         started = self._loop.time()
-        self._meter.stage(self._name, "arrival", started - self._heard_at if self._heard_at else 0.0)
+        self._metrics.stage("arrival", started - self._heard_at if self._heard_at else 0.0)
         natives = self._native_interval == 1 or any(head.number % self._native_interval == 0 for head in heads)
         views = await self._node.look(heads, self._watch, natives=natives)
         looked = self._loop.time()
-        self._meter.stage(self._name, "logs", looked - started)
+        self._metrics.stage("logs", looked - started)
         readings = await self._read_surprises(views)
-        self._meter.stage(self._name, "reads", self._loop.time() - looked)
+        self._metrics.stage("reads", self._loop.time() - looked)
         for view in views:
             await self._close(view, readings.get(view.head.hash, Readings()))
-        self._meter.blocks(self._name, len(views))
+
         await self._ledger.follow(self._known)
 
     async def _read_surprises(self, views: Sequence[BlockView]) -> dict[BlockHash, Readings]:
@@ -351,6 +338,7 @@ class ChainActor(AsyncActor):
         if facts:
             await self._ledger.commit(facts, head)
         self._known = self._known.extend(head)
+        self._metrics.block_done(records=len(facts), events=len(facts))
 
     async def _read_unread(self, cause: Cause) -> None:
         """Read what was never read, or must be read again, at our own tip."""
@@ -363,7 +351,7 @@ class ChainActor(AsyncActor):
         facts = self._changed(readings.values, tip.ref, cause)
         if facts:
             await self._ledger.commit(facts, tip)
-        self._meter.drift(self._name, sum(fact.cause == "sync" for fact in facts))
+        self._metrics.drifted(sum(fact.cause == "sync" for fact in facts))
         self._unread = self._unread - wanted
 
     async def _refresh(self, holding: Holding) -> tuple[int, BlockRef]:
@@ -439,7 +427,7 @@ class ChainActor(AsyncActor):
             facts = reverts(orphaned, self._ledger.balances, readings.values, ancestor.ref)
             await self._ledger.commit(facts, ancestor)
         self._known = self._known.cut(ancestor.hash)
-        self._meter.reorg(self._name, tip.number - ancestor.number)
+        self._metrics.reorged(tip.number - ancestor.number)
         log.info("chain_reorged", chain=self._name, ancestor=ancestor.number, depth=tip.number - ancestor.number)
 
     async def _resync(self, reason: str) -> None:

@@ -1,0 +1,40 @@
+"""Runs the service as a process: signals in, exit code out."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+
+import structlog
+
+from indexer.app.library import Indexer
+from indexer.app.service import Service
+from indexer.config import Settings
+from indexer.errors import Permanent, Transient
+
+__all__ = ["Indexer", "Service", "run"]
+
+log = structlog.get_logger(__name__)
+
+
+async def run(settings: Settings, *, started: Callable[[Service], None] = lambda _service: None) -> int:
+    """Serve until SIGTERM, Ctrl-C, or until a part cannot be kept alive; the exit code."""
+    loop = asyncio.get_running_loop()
+    service = Service(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, service.finish)
+    loop.add_signal_handler(signal.SIGHUP, service.hang_up)
+    try:
+        async with service:
+            started(service)
+            code = await service.finished()
+            log.info("stopping", exit_code=code)
+    except (Permanent, Transient) as error:
+        log.critical("cannot_run", reason=str(error))
+        return 1
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+    log.info("stopped", exit_code=code)
+    return code

@@ -1,0 +1,152 @@
+"""The chains that are followed just now: each with its node, its feed and its place under the supervisor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pykka import ActorRef
+
+from actors.base import Report
+from actors.chain import ChainActor
+from actors.ledger import Ledger
+from actors.messages import Begin, Committed, Refresh, WatchChanged
+from actors.statusboard import StatusBoard
+from actors.supervisor import StartChild, StopChild
+from actors.watching import Watching
+from indexer.app.posts import Post
+from indexer.config import ChainSettings
+from indexer.domain.balances import Watch
+from indexer.domain.chain import BlockRef, Holding
+from indexer.domain.streams import chain_stream
+from indexer.errors import NodeUnreachable, NotFound
+from indexer.metrics import Metrics
+
+if TYPE_CHECKING:
+    from indexer.clients.evm import EvmNode, HeadFeed  # importing web3 takes a second and 30 MB
+    from repositories.store import Store
+
+Connect = Callable[[ChainSettings], "tuple[EvmNode, HeadFeed]"]
+
+
+@dataclass(slots=True)
+class _Followed:
+    settings: ChainSettings
+    node: EvmNode
+    feed: HeadFeed
+    post: Post
+    lives: int = 0
+
+
+class Chains:
+    """Starts, stops and finds chains by id; each is one child of the supervisor."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        board: StatusBoard,
+        connect: Connect,
+        supervisor: Post,
+        broadcaster: Post,
+        metrics: Metrics,
+    ) -> None:
+        self._store = store
+        self._board = board
+        self._connect = connect
+        self._supervisor = supervisor
+        self._broadcaster = broadcaster
+        self._metrics = metrics
+        self._followed: dict[int, _Followed] = {}
+        self.watching: Watching | None = None
+
+    def expected(self) -> Mapping[str, str]:
+        return {chain_stream(chain_id): chain.settings.name for chain_id, chain in self._followed.items()}
+
+    def node(self, chain_id: int) -> EvmNode:
+        chain = self._followed.get(chain_id)
+        if chain is None:
+            raise NotFound(f"chain {chain_id} is not configured", field="chain")
+        return chain.node
+
+    def prepare(self, settings: ChainSettings) -> None:
+        """Make its node known; nothing is asked of it yet."""
+        node, feed = self._connect(settings)
+        self._followed[settings.chain_id] = _Followed(settings, node, feed, Post())
+
+    async def start(self, chain_id: int) -> None:
+        await self._ask_supervisor(StartChild(_child(chain_id), lambda report: self._give_life(chain_id, report)))
+
+    async def stop(self, chain_id: int) -> None:
+        await self._ask_supervisor(StopChild(_child(chain_id)))
+        chain = self._followed.pop(chain_id)
+        self._board.forget(chain_stream(chain_id))
+        await chain.node.close()
+
+    async def close(self) -> None:
+        """After the supervisor has ended every actor."""
+        for chain in self._followed.values():
+            await chain.node.close()
+
+    def rewatch(self, chain_id: int, watch: Watch) -> None:
+        chain = self._followed.get(chain_id)
+        if chain is not None:
+            chain.post.tell(WatchChanged(watch))
+
+    async def refresh(self, chain_id: int, holding: Holding) -> BlockRef:
+        """Read it now at the newest block; where it differs, that is committed and told before this returns."""
+        chain = self._followed.get(chain_id)
+        ref = chain.post.ref if chain else None
+        if ref is None:
+            raise NodeUnreachable(f"chain {chain_id} is being restarted; try again in a moment")
+        _, block = await ref.ask(Refresh(holding), block=False)
+        assert isinstance(block, BlockRef)  # noqa: S101 - the actor's answer, narrowed for mypy
+        return block
+
+    def _give_life(self, chain_id: int, report: Report) -> ActorRef[Any]:
+        assert self.watching is not None  # noqa: S101 - set by the composition root before any start
+        chain = self._followed[chain_id]
+        settings, stream = chain.settings, chain_stream(chain_id)
+        metrics = self._metrics.chain(settings.name)
+        ref = ChainActor.start(
+            name=settings.name,
+            chain_id=chain_id,
+            stream=stream,
+            node=chain.node,
+            feed=chain.feed,
+            ledger=Ledger(
+                stream=stream,
+                chain_id=chain_id,
+                window=settings.reorg_window_blocks,
+                commits=self._store.commits,
+                checkpoints=self._store.checkpoints,
+                books=self._store.balances,
+                publish=lambda commit: self._broadcaster.tell(Committed(commit)),
+                written=lambda seconds: metrics.stage("write", seconds),
+            ),
+            tokens=self.watching,
+            claim=self._store.chains.claim,
+            watch=self.watching.watch(chain_id),
+            window=settings.reorg_window_blocks,
+            resumed=self._broadcaster.tell,
+            show=self._board.show,
+            metrics=metrics,
+            native_interval=settings.native_interval_blocks,
+            sync_seconds=settings.sync_interval_seconds,
+            restarts=chain.lives,
+            report=report,
+        )
+        chain.lives += 1
+        chain.post.move_to(ref)
+        ref.tell(Begin())
+        return ref
+
+    async def _ask_supervisor(self, order: object) -> None:
+        ref = self._supervisor.ref
+        if ref is not None:
+            await ref.ask(order, block=False)
+
+
+def _child(chain_id: int) -> str:
+    return f"chain {chain_id}"

@@ -1,0 +1,98 @@
+"""What the API, a signal or a saved file may ask of the running service."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import structlog
+
+from actors.positions import Positions
+from actors.watching import Watching
+from indexer.app.chains import Chains
+from indexer.app.reload import difference, is_other_chain
+from indexer.app.report import ServiceReport
+from indexer.app.settings import file_solvers, watched_chains
+from indexer.config import Settings, load
+from indexer.domain.chain import Holding
+from indexer.domain.records import BalanceRecord
+from indexer.errors import ConfigError, Impossible, NotFound
+
+log = structlog.get_logger(__name__)
+
+
+class Balances(Protocol):
+    """Where the answer to a refresh is read."""
+
+    async def one(self, chain_id: int, holding: Holding) -> BalanceRecord | None: ...
+
+
+class Control:
+    """`settings` are those in force."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        chains: Chains,
+        watching: Watching,
+        balances: Balances,
+        positions: Positions,
+        report: ServiceReport,
+    ) -> None:
+        self.settings = settings
+        self._chains = chains
+        self._watching = watching
+        self._balances = balances
+        self._positions = positions
+        self._report = report
+        self._reloading = asyncio.Lock()
+
+    async def refresh(self, chain_id: int, holding: Holding) -> BalanceRecord:
+        if not self._watching.watch(chain_id).covers(holding):
+            raise NotFound(f"{holding.token} of {holding.solver} is not watched on chain {chain_id}")
+        await self._chains.refresh(chain_id, holding)
+        await self._positions.caught_up()
+        record = await self._balances.one(chain_id, holding)
+        if record is None:
+            raise Impossible("the balance was read, but is not in the store")
+        return record
+
+    async def reload(self) -> Mapping[str, Any]:
+        """Read the file again and apply what differs; a file with mistakes changes nothing."""
+        if self.settings.path is None:
+            raise Impossible("this service was not started from a configuration file")
+        async with self._reloading:
+            try:
+                new = load(self.settings.path, os.environ)
+            except ConfigError as error:
+                self._report.refused([str(problem) for problem in error.problems])
+                log.error("config_refused", problems=len(error.problems), first=str(error.problems[0]))  # noqa: TRY400
+                raise
+            applied = difference(self.settings, new)
+            await self._apply(new)
+            self._report.loaded()
+            log.info("config_applied", **applied)
+            return applied
+
+    async def reload_quietly(self) -> None:
+        try:
+            await self.reload()
+        except ConfigError:
+            return  # logged and in the status already; the file is looked at again when it is saved
+
+    async def _apply(self, new: Settings) -> None:
+        old = {chain.chain_id: chain for chain in self.settings.chains.values()}
+        wanted = {chain.chain_id: chain for chain in new.chains.values()}
+        self.settings = new
+        stale = [i for i in old if i not in wanted or is_other_chain(old[i], wanted[i])]
+        fresh = [i for i in wanted if i not in old or i in stale]
+        for chain_id in stale:
+            await self._chains.stop(chain_id)
+        for chain_id in fresh:
+            self._chains.prepare(wanted[chain_id])
+        self._watching.configure(watched_chains(new), file_solvers(new))
+        for chain_id in fresh:
+            await self._chains.start(chain_id)

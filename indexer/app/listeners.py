@@ -1,0 +1,93 @@
+"""In-process listeners: each has its own queue and task, so that a slow one delays nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from indexer.domain.commits import Commit, Event
+from indexer.domain.events import EVENT_TYPES
+
+log = structlog.get_logger(__name__)
+
+MOST_WAITING = 10_000
+"""Beyond that many waiting events the oldest are dropped, and the listener's log says how many."""
+
+Callback = Callable[[Event], Awaitable[None] | None]
+Unlisten = Callable[[], None]
+
+
+class Listeners:
+    """A sink of the broadcaster's that calls Python functions."""
+
+    def __init__(self, epoch: str) -> None:
+        self._epoch = epoch
+        self._all: set[_Listener] = set()
+
+    def add(self, callback: Callback, kind: str | None = None) -> Unlisten:
+        """Call back for every event of this type, or of all types; returns how to stop it."""
+        if kind is not None and kind not in EVENT_TYPES.values():
+            raise ValueError(f"no event has the type {kind!r}; there are {', '.join(sorted(EVENT_TYPES.values()))}")
+        listener = _Listener(callback, kind)
+        self._all.add(listener)
+
+        def remove() -> None:
+            self._all.discard(listener)
+            listener.cancel()
+
+        return remove
+
+    def deliver(self, commit: Commit) -> None:
+        if self._all:
+            for event in commit.events(self._epoch):
+                for listener in self._all:
+                    listener.put(event)
+
+    async def close(self) -> None:
+        for listener in self._all:
+            listener.cancel()
+        await asyncio.gather(*(listener.task for listener in self._all), return_exceptions=True)
+        self._all.clear()
+
+
+class _Listener:
+    def __init__(self, callback: Callback, kind: str | None) -> None:
+        self._callback = callback
+        self._kind = kind
+        self._waiting: deque[Event] = deque(maxlen=MOST_WAITING)
+        self._filled = asyncio.Event()
+        self._dropped = 0
+        self.task = asyncio.get_running_loop().create_task(self._call(), name="listener")
+
+    def put(self, event: Event) -> None:
+        if self._kind is not None and EVENT_TYPES[type(event.fact)] != self._kind:
+            return
+        if len(self._waiting) == MOST_WAITING:
+            self._dropped += 1
+        self._waiting.append(event)
+        self._filled.set()
+
+    def cancel(self) -> None:
+        self.task.cancel()
+
+    async def _call(self) -> None:
+        while True:
+            await self._filled.wait()
+            if self._dropped:
+                log.warning("listener_too_slow", dropped=self._dropped)
+                self._dropped = 0
+            while self._waiting:
+                await self._hand_over(self._waiting.popleft())
+            self._filled.clear()
+
+    async def _hand_over(self, event: Event) -> None:
+        try:
+            answer = self._callback(event)
+            if inspect.isawaitable(answer):
+                await answer
+        except Exception:  # the boundary to somebody else's code: it must not end the service
+            log.exception("listener_failed", event_id=event.id)

@@ -1,0 +1,87 @@
+"""Applies a changed configuration file: only what differs is touched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from indexer.config import ChainSettings, Settings
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 1.0
+"""How often the file is looked at; `SIGHUP` and `POST /reload` do not wait for it."""
+
+
+def difference(old: Settings, new: Settings) -> dict[str, Any]:
+    """What a reload applies, and what waits for a restart because a running service cannot change it."""
+    by_id_old, by_id_new = _by_id(old), _by_id(new)
+    return {
+        "chains": {
+            "added": sorted(by_id_new[i].name for i in by_id_new.keys() - by_id_old.keys()),
+            "removed": sorted(by_id_old[i].name for i in by_id_old.keys() - by_id_new.keys()),
+            "changed": sorted(
+                by_id_new[i].name
+                for i in by_id_new.keys() & by_id_old.keys()
+                if is_other_chain(by_id_old[i], by_id_new[i])
+            ),
+        },
+        "tokens": _tokens(by_id_old, by_id_new),
+        "solvers": _named(old.solvers, new.solvers),
+        "restartNeeded": [
+            part for part in ("service", "store", "nats", "exchanges") if getattr(old, part) != getattr(new, part)
+        ],
+    }
+
+
+def is_other_chain(old: ChainSettings, new: ChainSettings) -> bool:
+    """Whether the chain's actor must start anew; other tokens are told to the one that runs."""
+    return old != new and _without_tokens(old) != _without_tokens(new)
+
+
+def _without_tokens(chain: ChainSettings) -> tuple[Any, ...]:
+    return tuple(getattr(chain, key) for key in ChainSettings.__slots__ if key != "tokens")
+
+
+def _by_id(settings: Settings) -> Mapping[int, ChainSettings]:
+    return {chain.chain_id: chain for chain in settings.chains.values()}
+
+
+def _tokens(old: Mapping[int, ChainSettings], new: Mapping[int, ChainSettings]) -> dict[str, list[dict[str, Any]]]:
+    before = {(i, token) for i, chain in old.items() for token in chain.tokens}
+    after = {(i, token) for i, chain in new.items() for token in chain.tokens}
+    return {
+        "added": [{"chainId": i, "address": token} for i, token in sorted(after - before)],
+        "removed": [{"chainId": i, "address": token} for i, token in sorted(before - after)],
+    }
+
+
+def _named(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[str]]:
+    return {
+        "added": sorted(new.keys() - old.keys()),
+        "removed": sorted(old.keys() - new.keys()),
+        "changed": sorted(name for name in new.keys() & old.keys() if old[name] != new[name]),
+    }
+
+
+async def watch_file(path: Path, changed: Callable[[], Awaitable[object]]) -> None:
+    """Call `changed` each time the file was saved, until cancelled."""
+    seen = _stamp(path)
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        stamp = _stamp(path)
+        if stamp is not None and stamp != seen:
+            seen = stamp
+            await changed()
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:  # an editor replaces the file: look again a second later
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -1,0 +1,275 @@
+"""The composition root: builds leaf first, stops in reverse; the only place that knows everyone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from contextlib import AsyncExitStack
+from typing import Any, Self
+
+import structlog
+from aiohttp import web
+
+from actors.base import end
+from actors.broadcaster import Broadcaster
+from actors.messages import Begin, Committed
+from actors.positions import Positions
+from actors.projector import Projector
+from actors.statusboard import StatusBoard
+from actors.supervisor import StartChild, Supervisor
+from actors.watching import Watching
+from indexer.api.access import ApiKey
+from indexer.api.app import build_app
+from indexer.api.hub import Hub
+from indexer.app.chains import Chains
+from indexer.app.control import Control
+from indexer.app.listeners import Listeners
+from indexer.app.posts import Post
+from indexer.app.reload import watch_file
+from indexer.app.report import ServiceReport
+from indexer.app.settings import file_solvers, watched_chains
+from indexer.app.version import VERSION
+from indexer.config import ChainSettings, Settings
+from indexer.errors import Permanent, StoreUnavailable
+from indexer.metrics import Metrics
+from repositories.store import open_store
+
+log = structlog.get_logger(__name__)
+
+PING_SECONDS = 2.0
+"""How often the store is asked whether it is well, for `/health`."""
+
+STOP_SECONDS = 10.0
+
+
+class CannotListen(Permanent):
+    """The address is taken, or not ours."""
+
+
+class Service:
+    """The whole indexer in this event loop: `async with Service(settings) as service: ...`.
+
+    `serve=False` leaves out HTTP and the websocket, for programs that use only the Python calls.
+    """
+
+    def __init__(self, settings: Settings, *, serve: bool = True) -> None:
+        self.settings = settings
+        self.url: str | None = None
+        self._serve = serve
+        self._stack = AsyncExitStack()
+        self._over: asyncio.Future[int] = asyncio.get_event_loop().create_future()
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._build()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def finished(self) -> int:
+        """Wait until the service stops by itself or by `finish`; the exit code."""
+        return await asyncio.shield(self._over)
+
+    def finish(self, code: int = 0) -> None:
+        if not self._over.done():
+            self._over.set_result(code)
+
+    async def ready(self) -> None:
+        """Return once every chain has caught up and all first balances were told."""
+        await self._board.until(lambda: not self.report.unready())
+
+    async def _build(self) -> None:
+        settings = self.settings
+        listener = _listen(settings.service.host, settings.service.port) if self._serve else None
+        if listener is not None:
+            self._stack.callback(listener.close)
+        self._metrics = Metrics(version=VERSION)
+        self.store = await self._stack.enter_async_context(
+            open_store(settings.store.url, settings.store.database, settings.service.data_dir)
+        )
+        self._board = StatusBoard()
+        self.positions = Positions(
+            told=await self.store.commits.positions(), projected=await self.store.checkpoints.projected()
+        )
+        self._supervisor, self._broadcaster, self._projector = Post(), Post(), Post()
+        await self._build_chains()
+        self.report = ServiceReport(
+            board=self._board, version=VERSION, store=self.store.kind, expected=self._chains.expected
+        )
+        self.control = Control(
+            settings=settings,
+            chains=self._chains,
+            watching=self.watching,
+            balances=self.store.balances,
+            positions=self.positions,
+            report=self.report,
+        )
+        self.listeners = Listeners(self.store.epoch)
+        self._stack.push_async_callback(self.listeners.close)
+        self._hub = self._build_hub()
+        self._metrics.watch_subscribers(lambda: self._hub.subscribers)
+        await self._hub.start()
+        self._stack.push_async_callback(self._hub.close)
+        await self._start_actors()
+        if listener is not None:
+            await self._open_site(listener)
+        self._spawn(self._watch_store(), "store watch")
+        if settings.path is not None:
+            self._spawn(watch_file(settings.path, self.control.reload_quietly), "file watch")
+        for chain_id in self.watching.chains().values():
+            await self._chains.start(chain_id)
+
+    async def _build_chains(self) -> None:
+        self._chains = Chains(
+            store=self.store,
+            board=self._board,
+            connect=self._connect,
+            supervisor=self._supervisor,
+            broadcaster=self._broadcaster,
+            metrics=self._metrics,
+        )
+        self._stack.push_async_callback(self._chains.close)
+        for chain in self.settings.chains.values():
+            self._chains.prepare(chain)
+        self.watching = Watching(
+            chains=watched_chains(self.settings),
+            solvers=file_solvers(self.settings),
+            watchlist=self.store.watchlist,
+            book=self.store.tokens,
+            node=self._chains.node,
+            changed=self._chains.rewatch,
+        )
+        self._chains.watching = self.watching
+        await self.watching.load()
+
+    def _connect(self, chain: ChainSettings) -> Any:
+        from indexer.clients.evm import connect  # noqa: PLC0415 - web3 takes a second and 30 MB to import
+
+        return connect(chain=chain.name, chain_id=chain.chain_id, rpc_urls=chain.rpc_urls, ws_urls=chain.ws_urls)
+
+    def _build_hub(self) -> Hub:
+        return Hub(
+            log=self.store.commits,
+            balances=self.store.balances,
+            freshness=self.positions,
+            watching=self.watching,
+            status=self.report,
+            epoch=self.store.epoch,
+            on_conflation=self._metrics.subscriber_conflated,
+        )
+
+    async def _start_actors(self) -> None:
+        supervisor = self._supervisor.move_to(
+            Supervisor.start(give_up=self._give_up, restarted=lambda name, _count: self._metrics.actor_restarted(name))
+        )
+        self._stack.push_async_callback(end, supervisor, STOP_SECONDS)
+        await supervisor.ask(StartChild("projector", self._start_projector), block=False)
+        await supervisor.ask(StartChild("broadcaster", self._start_broadcaster), block=False)
+        ref = self._projector.ref
+        if ref is not None:
+            await ref.ask(Begin(), block=False)
+
+    def _start_projector(self, report: Any) -> Any:
+        ref = Projector.start(
+            ledger=self.store.commits,
+            books=self.store.balances,
+            checkpoints=self.store.checkpoints,
+            positions=self.positions,
+            report=report,
+        )
+        ref.tell(Begin())
+        return self._projector.move_to(ref)
+
+    def _start_broadcaster(self, report: Any) -> Any:
+        ref = Broadcaster.start(
+            ledger=self.store.commits,
+            sinks=(self._hub, self.listeners),
+            positions=self.positions,
+            project=lambda commit: self._projector.tell(Committed(commit)),
+            report=report,
+        )
+        ref.tell(Begin())
+        return self._broadcaster.move_to(ref)
+
+    def _give_up(self, name: str, error: BaseException) -> None:
+        log.critical("service_gives_up", actor=name, error=repr(error))
+        self.finish(1)
+
+    def _spawn(self, work: Any, name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+
+        async def stop() -> None:
+            task.cancel()
+            await asyncio.wait((task,))
+
+        self._stack.push_async_callback(stop)
+
+    async def _open_site(self, listener: socket.socket) -> None:
+        service = self.settings.service
+        app = build_app(
+            balances=self.store.balances,
+            log=self.store.commits,
+            freshness=self.positions,
+            watching=self.watching,
+            control=self.control,
+            status=self.report,
+            epoch=self.store.epoch,
+            version=VERSION,
+            ws_handler=self._hub.handle,
+            subscribers=lambda: self._hub.subscribers,
+            metrics=self._metrics.render,
+            observe=self._metrics.http_answered,
+            keys=[ApiKey(key.name, key.key.reveal(), frozenset(key.scopes)) for key in service.api_keys],
+            local_only=_is_loopback(service.host) and not service.api_keys,
+        )
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        await web.SockSite(runner, listener).start()
+        host, port = listener.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{port}"
+        log.info("listening", url=self.url, pid=os.getpid(), store=self.store.kind)
+
+    def hang_up(self) -> None:
+        """What `SIGHUP` does: read the configuration file again (before the start is over, it was just read)."""
+        if self.url is not None:
+            self._spawn(self.control.reload_quietly(), "reload")
+
+    async def _watch_store(self) -> None:
+        while True:
+            try:
+                await self.store.ping()
+            except StoreUnavailable as error:
+                self.report.ill("store", str(error))
+            else:
+                self.report.ill("store", None)
+            await asyncio.sleep(PING_SECONDS)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the address before anything else is started, so that a taken one costs nothing."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        raise CannotListen(
+            f"cannot listen on {host}:{port}: {error.strerror}; free the port, or set another one as service.port"
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")

@@ -1,0 +1,91 @@
+"""Websocket frames as bytes, made once however many get them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from struct import Struct
+from typing import Any, Final
+
+import orjson
+
+from indexer.domain.balances import BalanceUpdated
+from indexer.domain.commits import Commit, Event
+from indexer.domain.events import EVENT_TYPES, event_json
+from indexer.domain.facts import BalanceReverted, ChainFinalized
+
+_SHORT = Struct("!BB").pack
+_MEDIUM = Struct("!BBH").pack
+_LONG = Struct("!BBQ").pack
+_CODE = Struct("!H").pack
+
+_TEXT: Final = 0x81
+_CLOSE: Final = 0x88
+_PING: Final = 0x89
+_PONG: Final = 0x8A
+
+
+def text_frame(payload: bytes) -> bytes:
+    """A whole, unmasked text frame (RFC 6455): what a server sends."""
+    return _header(_TEXT, len(payload)) + payload
+
+
+def json_frame(value: Mapping[str, Any]) -> bytes:
+    return text_frame(orjson.dumps(value))
+
+
+def pong_frame(payload: bytes) -> bytes:
+    return _header(_PONG, len(payload)) + payload
+
+
+def close_frame(code: int, reason: str) -> bytes:
+    """`reason` has at most 123 bytes."""
+    payload = _CODE(code) + reason.encode()
+    return _header(_CLOSE, len(payload)) + payload
+
+
+PING_FRAME: Final = bytes((_PING, 0))
+
+
+class Told:
+    """One event on its way to many: its address for filters, its key for conflation, its frame when first needed."""
+
+    __slots__ = ("_event", "_frame", "chain", "key", "seq", "solver", "stream", "token", "type")
+
+    def __init__(self, event: Event) -> None:
+        fact = event.fact
+        self._event: Event | None = event
+        self._frame = b""
+        self.stream = event.stream
+        self.seq = event.seq
+        self.type = EVENT_TYPES[type(fact)]
+        self.chain = fact.chain_id
+        self.token: str | None = None
+        self.solver: str | None = None
+        self.key: Hashable = (self.type, self.stream)
+        match fact:
+            case BalanceUpdated() | BalanceReverted():
+                self.token, self.solver = fact.holding
+                # Both say what holds now, so that the newer one stands for either.
+                self.key = (fact.chain_id, fact.holding)
+            case ChainFinalized():
+                self.key = (self.type, self.stream, fact.level)
+            case _:
+                pass
+
+    def frame(self) -> bytes:
+        if self._event is not None:
+            self._frame = text_frame(orjson.dumps(event_json(self._event)))
+            self._event = None
+        return self._frame
+
+
+def told(commit: Commit, epoch: str) -> list[Told]:
+    return [Told(event) for event in commit.events(epoch)]
+
+
+def _header(first: int, length: int) -> bytes:
+    if length < 126:
+        return _SHORT(first, length)
+    if length < 65_536:
+        return _MEDIUM(first, 126, length)
+    return _LONG(first, 127, length)

@@ -1,0 +1,292 @@
+"""Every committed event to every subscriber: encoded once, written at once to all who read."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+
+from indexer.api.hub.connection import Connection
+from indexer.api.hub.filters import Interests
+from indexer.api.hub.frames import Told, json_frame, told
+from indexer.api.hub.limits import Limits
+from indexer.api.hub.outbox import Outbox
+from indexer.api.hub.positions import Positions
+from indexer.api.hub.snapshots import Snapshots
+from indexer.api.hub.sources import CurrentBalances, Log, Projected, Streams, Watched
+from indexer.api.hub.subscription import Feed
+from indexer.api.problems import BadRequest
+from indexer.domain.commits import Commit
+from indexer.domain.events import time_text, unix_text
+from indexer.domain.status import StreamStatus
+
+log = structlog.get_logger(__name__)
+
+MANY_EVENTS: Final = 100
+"""A commit with more goes through the queues: encoded and written in turns, not all at once."""
+
+FLUSH_SECONDS: Final = 1.0
+
+
+class Hub:
+    """The sink that the broadcaster tells, and the handler of `/ws`."""
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        balances: CurrentBalances,
+        freshness: Projected,
+        watching: Watched,
+        status: Streams,
+        epoch: str,
+        limits: Limits | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+        on_conflation: Callable[[int], None] = lambda _dropped: None,
+        on_subscribers: Callable[[int], None] = lambda _count: None,
+    ) -> None:
+        self._log = log
+        self._watching = watching
+        self._status = status
+        self._epoch = epoch
+        self._limits = limits or Limits()
+        self._clock = clock
+        self._monotonic = monotonic
+        self._on_conflation = on_conflation
+        self._on_subscribers = on_subscribers
+        self._positions = Positions()
+        self._interests: Interests[Outbox] = Interests()
+        self._feed = Feed(
+            epoch=epoch,
+            log=log,
+            snapshots=Snapshots(
+                log=log,
+                balances=balances,
+                freshness=freshness,
+                watching=watching,
+                status=status,
+                positions=self._positions,
+            ),
+            positions=self._positions,
+            interests=self._interests,
+            reads=asyncio.Semaphore(self._limits.reads_at_once),
+        )
+        self._connections: dict[Connection, asyncio.Transport] = {}
+        self._subscribed: set[Connection] = set()
+        self._ticker: asyncio.Task[None] | None = None
+        self._leaving: dict[asyncio.Transport, asyncio.TimerHandle] = {}
+        self._beat_at = 0.0
+        self._is_closing = False
+
+    @property
+    def subscribers(self) -> int:
+        """Clients with at least one subscription."""
+        return len(self._subscribed)
+
+    @property
+    def connections(self) -> int:
+        return len(self._connections)
+
+    def positions(self) -> Mapping[str, int]:
+        """Per stream the last number that was delivered."""
+        return self._positions.now()
+
+    async def start(self) -> None:
+        self._positions.begin(await self._log.positions())
+        self._beat_at = self._monotonic() + self._limits.heartbeat_seconds
+        self._ticker = asyncio.get_running_loop().create_task(self._tick_on())
+
+    async def close(self) -> None:
+        """Say goodbye to everybody, with a bound."""
+        self._is_closing = True
+        if self._ticker is not None:
+            self._ticker.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._ticker
+            self._ticker = None
+        for connection in tuple(self._connections):
+            self._dismiss(connection, 1001, "the service stops")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.shutdown_seconds):
+                # A transport does not tell when it is empty.
+                while self._connections or any(one.get_write_buffer_size() for one in self._leaving):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        for transport in tuple(self._connections.values()):
+            transport.abort()
+        for transport, timer in self._leaving.items():
+            timer.cancel()
+            transport.abort()
+        self._leaving.clear()
+
+    def deliver(self, commit: Commit) -> None:
+        """Called for every commit, in order per stream; neither waits nor raises."""
+        if commit.last_seq <= self._positions[commit.stream]:
+            return  # told again after a restart of who tells
+        self._positions.move(commit.stream, commit.last_seq)
+        if not self._interests:
+            return
+        events = told(commit, self._epoch)
+        if len(events) > MANY_EVENTS:
+            self._queue(events)
+        else:
+            self._tell(events)
+
+    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+        """`GET /ws`."""
+        limits = self._limits
+        if self._is_closing or len(self._connections) >= limits.connections:
+            raise BadRequest(503, "No more clients are taken just now.", headers={"Retry-After": "5"})
+        # Compression would cost every subscriber its own encoding; pings are answered in order with all else.
+        ws = web.WebSocketResponse(
+            compress=False,
+            autoping=False,
+            autoclose=False,
+            max_msg_size=limits.refused_frame_bytes,
+            timeout=FLUSH_SECONDS,
+        )
+        writer = await ws.prepare(request)
+        transport = request.transport
+        if transport is None:
+            return ws
+        connection = self._connect(ws, transport, writer.drain)
+        try:
+            await connection.listen()
+        finally:
+            was_dismissed = connection.outbox.closed
+            connection.end()
+            del self._connections[connection]
+            self._cut(transport, after=FLUSH_SECONDS)
+        if was_dismissed:
+            transport.close()  # both have said goodbye; a second time would be against the protocol
+        else:
+            await ws.close(drain=False)
+        return ws
+
+    def tick(self) -> None:
+        """Dismiss who does not read, and tell the others that we live."""
+        now = self._monotonic()
+        limits = self._limits
+        for connection in tuple(self._connections):
+            if connection.outbox.closed:
+                continue
+            if connection.outbox.stalled_seconds(now) >= limits.stall_seconds:
+                self._dismiss(connection, 1013, f"nothing was read for {limits.stall_seconds:g} s")
+            elif connection.is_gone(now):
+                self._dismiss(connection, 1013, f"nothing was heard for {limits.silence_seconds:g} s")
+        if now >= self._beat_at:
+            self._beat_at = now + limits.heartbeat_seconds
+            self._beat()
+
+    def _connect(
+        self, ws: web.WebSocketResponse, transport: asyncio.Transport, drain: Callable[[], Awaitable[None]]
+    ) -> Connection:
+        outbox = Outbox(
+            transport,
+            drain,
+            high_water=transport.get_write_buffer_limits()[1],
+            limit=self._limits.waiting_events,
+            on_conflation=self._on_conflation,
+        )
+        connection = Connection(
+            ws,
+            outbox,
+            feed=self._feed,
+            chains=self._watching.chains,
+            limits=self._limits,
+            monotonic=self._monotonic,
+            on_change=self._count,
+            on_dismissed=lambda connection: self._cut(
+                self._connections[connection], after=self._limits.goodbye_seconds
+            ),
+        )
+        self._connections[connection] = transport
+        return connection
+
+    def _cut(self, transport: asyncio.Transport, *, after: float) -> None:
+        """A client that does not read would keep its socket, and what is in it, for ever."""
+
+        def cut() -> None:
+            del self._leaving[transport]
+            transport.abort()
+
+        if transport in self._leaving:
+            self._leaving[transport].cancel()
+        self._leaving[transport] = asyncio.get_running_loop().call_later(after, cut)
+
+    def _tell(self, events: list[Told]) -> None:
+        everything = self._interests.everything
+        if everything:
+            payload = b"".join([event.frame() for event in events])
+            for outbox in everything:
+                outbox.tell(payload, events)
+        # Subscribers with equal filters get equal bytes; joined once.
+        joined: dict[tuple[int, ...], bytes] = {}
+        for outbox, wanted in self._interests.matched(events).items():
+            key = tuple(event.seq for event in wanted)
+            payload = joined.get(key) or joined.setdefault(key, b"".join([event.frame() for event in wanted]))
+            outbox.tell(payload, wanted)
+
+    def _queue(self, events: list[Told]) -> None:
+        for outbox in self._interests.everything:
+            outbox.queue(events)
+        for outbox, wanted in self._interests.matched(events).items():
+            outbox.queue(wanted)
+
+    def _count(self, connection: Connection) -> None:
+        before = len(self._subscribed)
+        if connection.is_subscribed:
+            self._subscribed.add(connection)
+        else:
+            self._subscribed.discard(connection)
+        if len(self._subscribed) != before:
+            self._on_subscribers(len(self._subscribed))
+
+    def _dismiss(self, connection: Connection, code: int, reason: str) -> None:
+        if code == 1013:
+            log.info("subscriber_dismissed", reason=reason)
+        connection.dismiss(code, reason)
+
+    async def _tick_on(self) -> None:
+        limits = self._limits
+        seconds = min(1.0, limits.heartbeat_seconds / 2, limits.stall_seconds / 4, limits.silence_seconds / 6)
+        while True:
+            await asyncio.sleep(seconds)
+            self.tick()
+
+    def _beat(self) -> None:
+        """To each who is subscribed and has nothing waiting: `seq` says that everything up to it was sent."""
+        if not self._subscribed:
+            return
+        statuses, now = self._status.streams(), self._clock()
+        level = json_frame(_heartbeat(statuses, now, self._positions.now()))
+        for connection in self._subscribed:
+            if not connection.outbox.idle:
+                continue
+            behind = connection.behind()
+            connection.outbox.say(level if behind is None else json_frame(_heartbeat(statuses, now, behind)))
+
+
+def _heartbeat(statuses: Sequence[StreamStatus], now: datetime, seqs: Mapping[str, int]) -> Mapping[str, Any]:
+    return {
+        "type": "heartbeat",
+        "time": time_text(now),
+        "streams": {one.stream: _stream(one, now, seqs.get(one.stream, 0)) for one in statuses},
+    }
+
+
+def _stream(status: StreamStatus, now: datetime, seq: int) -> Mapping[str, Any]:
+    moment = status.block_time
+    return {
+        "block": status.block,
+        "blockTime": None if moment is None else unix_text(int(moment.timestamp())),
+        "lagSeconds": round(status.lag_seconds(now), 3),
+        "state": status.state,
+        "seq": seq,
+    }

@@ -1,0 +1,217 @@
+"""Frames on their way to one client: straight to its socket while it reads, else through a bounded queue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from contextlib import suppress
+from typing import Final, Protocol
+
+import orjson
+
+from indexer.api.hub.frames import Told, text_frame
+
+CHUNK_BYTES: Final = 64 * 1024
+"""Written at a time to a client that has a queue, so that it takes turns with the others."""
+
+
+class Transport(Protocol):
+    """The part of `asyncio.Transport` that is used."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def get_write_buffer_size(self) -> int: ...
+
+
+class Outbox:
+    """Never waits for its client in `tell` or `say`; whole frames only, and in order.
+
+    Writing to the transport beside aiohttp's own writer is safe because that, too, hands over whole frames without
+    an `await` in between, as long as there is no compression.
+    """
+
+    __slots__ = (
+        "_buffered",
+        "_conflating",
+        "_count",
+        "_drain",
+        "_dropped",
+        "_high",
+        "_limit",
+        "_moved",
+        "_on_conflation",
+        "_progress",
+        "_progress_at",
+        "_pump_task",
+        "_sent",
+        "_waiting",
+        "_words",
+        "_write",
+        "closed",
+        "conflations",
+        "idle",
+    )
+
+    def __init__(
+        self,
+        transport: Transport,
+        drain: Callable[[], Awaitable[None]],
+        *,
+        high_water: int,
+        limit: int,
+        on_conflation: Callable[[int], None],
+    ) -> None:
+        self._write = transport.write
+        self._buffered = transport.get_write_buffer_size
+        self._drain = drain
+        self._high = high_water
+        self._limit = limit
+        self._on_conflation = on_conflation
+        self.idle = True
+        """Nothing is queued and the socket takes more: what is told now goes out at once."""
+        self.closed = False
+        self.conflations = 0
+        # Events by a running number, or by their key while conflating; frames that are not events always by number.
+        self._waiting: OrderedDict[Hashable, Told | bytes] = OrderedDict()
+        self._words = 0
+        self._count = 0
+        self._conflating = False
+        self._dropped = 0
+        self._sent = 0
+        self._progress = 0
+        self._progress_at: float | None = None
+        self._pump_task: asyncio.Task[None] | None = None
+        self._moved = asyncio.Event()
+
+    def tell(self, payload: bytes, events: Sequence[Told]) -> None:
+        """`payload` is the frames of `events`, joined once for all who get the same."""
+        if self.idle:
+            self._put(payload)
+        else:
+            self.queue(events)
+
+    def queue(self, events: Sequence[Told]) -> None:
+        """Events that are conflated when more than the limit is waiting."""
+        if self.closed:
+            return
+        for told in events:
+            if self._conflating:
+                self._keep_newest(told)
+            else:
+                self._count += 1
+                self._waiting[self._count] = told
+        if not self._conflating and len(self._waiting) - self._words > self._limit:
+            self._conflate()
+        self._start_pump()
+
+    def say(self, frame: bytes) -> None:
+        """A frame that is never left out: an answer, a snapshot, a replayed event."""
+        if self.idle:
+            self._put(frame)
+        elif not self.closed:
+            self._count += 1
+            self._words += 1
+            self._waiting[self._count] = frame
+
+    async def room(self, words: int = 0) -> None:
+        """Return when no more than so many of what was said are still waiting, or the client is gone."""
+        while self._words > words and not self.closed:
+            await self._moved.wait()
+
+    def shut(self) -> None:
+        """Nothing more goes out, and what was waiting is forgotten."""
+        self.closed = True
+        self.idle = False
+        self._waiting.clear()
+        self._words = 0
+        self._moved.set()
+        if self._pump_task is not None:
+            self._pump_task.cancel()
+            self._pump_task = None
+
+    def leave(self, frame: bytes) -> None:
+        """Shut, with a last frame behind what the socket has already."""
+        if not self.closed:
+            self.shut()
+            with suppress(RuntimeError):  # as in `_put`: gone already
+                self._write(frame)
+
+    def stalled_seconds(self, now: float) -> float:
+        """For how long a socket that has something to take has taken nothing."""
+        buffered = self._buffered()
+        progress = self._sent - buffered
+        if self._progress_at is None or not buffered or progress > self._progress:
+            self._progress = max(progress, self._progress)
+            self._progress_at = now
+        return now - self._progress_at
+
+    def _put(self, data: bytes) -> None:
+        try:
+            self._write(data)
+        except RuntimeError:  # the plan: uvloop says so when the socket is gone; its handler is about to find out
+            self.shut()
+            return
+        self._sent += len(data)
+        if self._buffered() > self._high:
+            self.idle = False
+            self._start_pump()
+
+    def _start_pump(self) -> None:
+        self.idle = False
+        if self._pump_task is None and not self.closed:
+            self._pump_task = asyncio.get_running_loop().create_task(self._pump())
+
+    async def _pump(self) -> None:
+        try:
+            while True:
+                await self._drain()
+                if not self._waiting:
+                    break
+                self._write_chunk()
+                self._moved.set()
+                self._moved.clear()
+                await asyncio.sleep(0)
+        except (ConnectionError, RuntimeError):  # the plan: as in `_put`
+            self.shut()
+            return
+        self._pump_task = None
+        self.idle = True
+
+    def _write_chunk(self) -> None:
+        frames: list[bytes] = []
+        size = 0
+        if self._dropped:
+            frames.append(text_frame(orjson.dumps({"type": "conflated", "dropped": self._dropped})))
+            self._on_conflation(self._dropped)
+            self._dropped = 0
+        while self._waiting and size < CHUNK_BYTES:
+            _, item = self._waiting.popitem(last=False)
+            if isinstance(item, Told):
+                item = item.frame()
+            else:
+                self._words -= 1
+            frames.append(item)
+            size += len(item)
+        if not self._waiting:
+            self._conflating = False
+        data = b"".join(frames)
+        self._write(data)
+        self._sent += len(data)
+
+    def _conflate(self) -> None:
+        """From here on only the newest event per key waits, until all are out."""
+        self._conflating = True
+        waiting, self._waiting = self._waiting, OrderedDict()
+        for number, item in waiting.items():
+            if isinstance(item, Told):
+                self._keep_newest(item)
+            else:
+                self._waiting[number] = item
+        self.conflations += 1
+
+    def _keep_newest(self, told: Told) -> None:
+        """At the place of the newest, so that numbers still rise within a stream."""
+        if self._waiting.pop(told.key, None) is not None:
+            self._dropped += 1
+        self._waiting[told.key] = told

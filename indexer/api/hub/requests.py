@@ -1,0 +1,164 @@
+"""What clients send, read strictly: a frame is refused with the name of the field that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from indexer.api.hub.filters import EVERYTHING, TYPES, Filter
+from indexer.api.hub.limits import Limits
+from indexer.api.parameters import INT64, address, chain_id, did_you_mean, token
+from indexer.domain.streams import chain_of
+from indexer.errors import Refused
+
+SubscriptionId = str | int | None
+"""As the client chose it; a client with one subscription may leave it out."""
+
+_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "subscribe": ("op", "id", "filters", "snapshot", "after"),
+    "unsubscribe": ("op", "id"),
+    "ping": ("op", "id"),
+}
+_FILTER_FIELDS: Final = ("type", "chain", "token", "solver")
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Events that any of the filters accepts, after what the client has already."""
+
+    id: SubscriptionId
+    filters: tuple[Filter, ...] = EVERYTHING
+    snapshot: bool = False
+    after: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """No more of this subscription."""
+
+    id: SubscriptionId
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """A question for a sign of life."""
+
+
+Request = Subscribe | Unsubscribe | Ping
+
+
+def decoded(text: str, limits: Limits) -> Mapping[str, Any]:
+    """The frame as a JSON object."""
+    if len(text) > limits.frame_bytes or len(text.encode()) > limits.frame_bytes:
+        raise Refused(f"a frame may have {limits.frame_bytes} bytes")
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise Refused(f"not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise Refused("a frame is a JSON object")
+    return value
+
+
+def subscription_id(frame: Mapping[str, Any]) -> SubscriptionId:
+    value = frame.get("id")
+    if value is None or (isinstance(value, str) and len(value) <= 128):
+        return value
+    if _is_whole(value):
+        return int(value)
+    raise Refused("a text of at most 128 characters, or a whole number, is expected", "id")
+
+
+def parse(frame: Mapping[str, Any], chains: Mapping[str, int], limits: Limits) -> Request:
+    op = frame.get("op")
+    if not isinstance(op, str) or op not in _FIELDS:
+        shown = op[:64] if isinstance(op, str) else type(op).__name__
+        raise Refused(f"unknown op {shown!r}{did_you_mean(str(op), _FIELDS)}; known are {', '.join(_FIELDS)}", "op")
+    _refuse_unknown(frame, _FIELDS[op], "")
+    match op:
+        case "subscribe":
+            return Subscribe(
+                id=subscription_id(frame),
+                filters=_filters(frame.get("filters", []), chains, limits),
+                snapshot=_snapshot(frame.get("snapshot", False)),
+                after=_after(frame.get("after", {})),
+            )
+        case "unsubscribe":
+            return Unsubscribe(subscription_id(frame))
+        case _:
+            return Ping()
+
+
+def _filters(value: Any, chains: Mapping[str, int], limits: Limits) -> tuple[Filter, ...]:
+    if not isinstance(value, list):
+        raise Refused("a list of filters is expected", "filters")
+    if len(value) > limits.filters:
+        raise Refused(f"at most {limits.filters} filters, not {len(value)}", "filters")
+    # Equal filters would only be looked at twice.
+    return tuple(dict.fromkeys(_filter(one, f"filters[{at}]", chains) for at, one in enumerate(value))) or EVERYTHING
+
+
+def _filter(value: Any, where: str, chains: Mapping[str, int]) -> Filter:
+    if not isinstance(value, dict):
+        raise Refused("a filter is an object", where)
+    _refuse_unknown(value, _FILTER_FIELDS, f"{where}.")
+    kind = _text(value, "type", where)
+    if kind is not None and kind not in TYPES:
+        raise Refused(f"unknown type {kind[:64]!r}{did_you_mean(kind, TYPES)}", f"{where}.type")
+    token_text, solver_text = _text(value, "token", where), _text(value, "solver", where)
+    return Filter(
+        type=kind,
+        chain=_chain(value["chain"], f"{where}.chain", chains) if "chain" in value else None,
+        token=None if token_text is None else token(token_text, f"{where}.token"),
+        solver=None if solver_text is None else address(solver_text, f"{where}.solver"),
+    )
+
+
+def _chain(value: Any, where: str, chains: Mapping[str, int]) -> int:
+    if isinstance(value, str):
+        return chain_id(value, chains, where)
+    if _is_whole(value):
+        return chain_id(str(value), chains, where)
+    raise Refused("a chain id or a configured name is expected", where)
+
+
+def _text(value: Mapping[str, Any], name: str, where: str) -> str | None:
+    text = value.get(name)
+    if name in value and not isinstance(text, str):
+        raise Refused("a text is expected", f"{where}.{name}")
+    return text
+
+
+def _snapshot(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise Refused("true or false is expected", "snapshot")
+    return value
+
+
+def _after(value: Any) -> Mapping[str, int]:
+    if not isinstance(value, dict):
+        raise Refused("an object of streams and their last number is expected", "after")
+    for stream, seq in value.items():
+        if not _is_stream(stream):
+            raise Refused("streams are chain:<id>, history:<id> and exchange:<exchange>:<name>", f"after.{stream[:64]}")
+        if not _is_whole(seq):
+            raise Refused(f"a whole number from 0 to {INT64} is expected", f"after.{stream}")
+    return value
+
+
+def _is_stream(name: str) -> bool:
+    kind, _, rest = name.partition(":")
+    return chain_of(name) is not None or (len(name) <= 200 and kind == "exchange" and all(rest.partition(":")))
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= INT64
+
+
+def _refuse_unknown(value: Mapping[str, Any], known: Iterable[str], prefix: str) -> None:
+    for name in value:
+        if name not in known:
+            raise Refused(f"unknown field{did_you_mean(name, known)}", f"{prefix}{name[:64]}")

@@ -1,0 +1,159 @@
+"""Current balances as of an exact position of every stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from indexer.api.hub.filters import Filter
+from indexer.api.hub.frames import text_frame
+from indexer.api.hub.positions import Positions
+from indexer.api.hub.requests import SubscriptionId
+from indexer.api.hub.sources import CurrentBalances, Log, Projected, Streams, Watched
+from indexer.api.shapes import balance_json
+from indexer.domain.chain import Address, Token
+from indexer.domain.records import BalanceRecord, HoldingKey, fold
+from indexer.domain.streams import chain_of, chain_stream
+
+ROWS: Final = 1_000
+COMMITS: Final = 100
+QUERIES: Final = 20
+"""With more different filters than that, one walk over everything costs less."""
+CATCH_UP_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Exactly what holds after the events numbered up to `positions`."""
+
+    items: Sequence[BalanceRecord]
+    positions: Mapping[str, int]
+    verified: Mapping[int, int]
+
+    async def frame(self, subscription: SubscriptionId) -> bytes:
+        """Encoded a part at a time: ten thousands of balances would keep everybody else waiting."""
+        parts = []
+        for start in range(0, len(self.items), ROWS):
+            rows = self.items[start : start + ROWS]
+            parts.append(orjson.dumps([balance_json(row, self.verified.get(row.chain_id)) for row in rows])[1:-1])
+            await asyncio.sleep(0)
+        head = orjson.dumps({"type": "snapshot", "id": subscription})[:-1]
+        tail = orjson.dumps({"positions": dict(self.positions)})[1:]
+        return text_frame(b"".join((head, b',"items":[', b",".join(parts), b"],", tail)))
+
+
+class Snapshots:
+    """Takes them without stopping anybody: reads what is projected, and lays over it what was told meanwhile."""
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        balances: CurrentBalances,
+        freshness: Projected,
+        watching: Watched,
+        status: Streams,
+        positions: Positions,
+    ) -> None:
+        self._log = log
+        self._balances = balances
+        self._freshness = freshness
+        self._watching = watching
+        self._status = status
+        self._positions = positions
+
+    async def take(self, filters: Sequence[Filter], stream: str | None = None) -> Snapshot:
+        """Of the balances that the filters cover; of one stream alone where one is named."""
+        verified = self._verified()
+        await self._freshness.caught_up()
+        # Queries see at least what this says: the commits above it are laid over what they answer.
+        seen = dict(self._freshness.projected())
+        rows = await self._rows(_narrowed(filters, stream))
+        # The projector may be ahead of us; a position must not be behind an item that it is said of.
+        await self._positions.reached(_newest(rows), seconds=CATCH_UP_SECONDS)
+        positions = self._positions.now()
+        for name, seq in positions.items():
+            if stream in (None, name) and _holds_balances(name):
+                await self._lay_over(rows, name, seen.get(name, 0), seq)
+        kept = [row for key, row in sorted(rows.items()) if self._is_shown(row, filters, stream)]
+        if stream is not None:
+            positions = {stream: positions.get(stream, 0)}
+        return Snapshot(kept, positions, verified)
+
+    def _verified(self) -> Mapping[int, int]:
+        """Read before anything else, so that it says too little rather than too much."""
+        return {
+            chain: status.block
+            for status in self._status.streams()
+            if status.block is not None
+            and _holds_balances(status.stream)
+            and (chain := chain_of(status.stream)) is not None
+        }
+
+    async def _rows(self, filters: Sequence[Filter]) -> dict[HoldingKey, BalanceRecord]:
+        queries = {(one.chain, one.token, one.solver) for one in filters if one.wants_balances}
+        if len(queries) > QUERIES:
+            queries = {(None, None, None)}
+        rows: dict[HoldingKey, BalanceRecord] = {}
+        for chain, token, solver in queries:
+            async for row in self._pages(chain, token, solver):
+                rows[HoldingKey(row.chain_id, row.holding)] = row
+        return rows
+
+    async def _pages(
+        self, chain: int | None, token: Token | None, solver: Address | None
+    ) -> AsyncIterator[BalanceRecord]:
+        after: tuple[int, Token, Address] | None = None
+        while True:
+            page = await self._balances.current(chain_id=chain, token=token, solver=solver, after=after, limit=ROWS)
+            for row in page:
+                yield row
+            if len(page) < ROWS:
+                return
+            after = (page[-1].chain_id, *page[-1].holding)
+
+    async def _lay_over(self, rows: dict[HoldingKey, BalanceRecord], stream: str, seen: int, last: int) -> None:
+        while seen < last:
+            commits = [commit for commit in await self._log.since(stream, seen, COMMITS) if commit.first_seq <= last]
+            if not commits:
+                return
+            seen = commits[-1].last_seq
+            for key, row in fold(commits).current.items():
+                held = rows.get(key)
+                if held is None or held.seq < row.seq:
+                    rows[key] = row
+
+    def _is_shown(self, row: BalanceRecord, filters: Sequence[Filter], stream: str | None) -> bool:
+        return (
+            (stream is None or stream == chain_stream(row.chain_id))
+            and any(one.covers(row.chain_id, row.holding) for one in filters)
+            and self._watching.watch(row.chain_id).covers(row.holding)
+        )
+
+
+def _narrowed(filters: Sequence[Filter], stream: str | None) -> Sequence[Filter]:
+    """Only those that can match on this stream, and nothing of other chains."""
+    if stream is None:
+        return filters
+    if not _holds_balances(stream):
+        return ()
+    chain = chain_of(stream)
+    return tuple(Filter(one.type, chain, one.token, one.solver) for one in filters if one.chain in (None, chain))
+
+
+def _holds_balances(stream: str) -> bool:
+    """A chain's own stream; filled-in history says nothing about what holds now."""
+    chain = chain_of(stream)
+    return chain is not None and stream == chain_stream(chain)
+
+
+def _newest(rows: Mapping[HoldingKey, BalanceRecord]) -> Mapping[str, int]:
+    newest: dict[str, int] = {}
+    for row in rows.values():
+        stream = chain_stream(row.chain_id)
+        newest[stream] = max(row.seq, newest.get(stream, 0))
+    return newest

@@ -1,0 +1,56 @@
+"""The parts of the API's ports that the websocket uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from indexer.domain.balances import Watch
+from indexer.domain.chain import Address, Token
+from indexer.domain.commits import Commit
+from indexer.domain.records import BalanceRecord
+from indexer.domain.status import StreamStatus
+
+
+class Log(Protocol):
+    """The append-only log: what was missed, and how far it goes."""
+
+    async def since(self, stream: str, after: int, limit: int) -> list[Commit]: ...
+
+    async def positions(self) -> dict[str, int]: ...
+
+
+class CurrentBalances(Protocol):
+    """The rows of a snapshot."""
+
+    async def current(
+        self,
+        *,
+        chain_id: int | None = None,
+        token: Token | None = None,
+        solver: Address | None = None,
+        after: tuple[int, Token, Address] | None = None,
+        limit: int = 100,
+    ) -> list[BalanceRecord]: ...
+
+
+class Projected(Protocol):
+    """How far the rows are."""
+
+    def projected(self) -> Mapping[str, int]: ...
+
+    async def caught_up(self) -> None: ...
+
+
+class Watched(Protocol):
+    """Which chains have which name, and what is shown of them."""
+
+    def chains(self) -> Mapping[str, int]: ...
+
+    def watch(self, chain_id: int) -> Watch: ...
+
+
+class Streams(Protocol):
+    """What heartbeats say."""
+
+    def streams(self) -> Sequence[StreamStatus]: ...

@@ -1,0 +1,140 @@
+"""One subscription: what the client missed, in the contract's order, then live without a seam."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from indexer.api.hub.filters import Interest, Interests, accepted
+from indexer.api.hub.frames import Told, json_frame, told
+from indexer.api.hub.outbox import CHUNK_BYTES, Outbox
+from indexer.api.hub.positions import Positions
+from indexer.api.hub.requests import Subscribe
+from indexer.api.hub.snapshots import Snapshots
+from indexer.api.hub.sources import Log
+from indexer.domain.commits import Commit
+
+FEWEST_COMMITS: Final = 10
+MOST_COMMITS: Final = 200
+GOOD_PAGE: Final = 500
+"""Events; a commit may hold one or thousands, so that the page adapts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Where every subscription of the hub gets its events from."""
+
+    epoch: str
+    log: Log
+    snapshots: Snapshots
+    positions: Positions
+    interests: Interests[Outbox]
+    reads: asyncio.Semaphore
+
+
+class Subscription:
+    """Begins behind, or level; goes live at a moment at which it has everything, with no await in between."""
+
+    def __init__(
+        self, request: Subscribe, *, feed: Feed, outbox: Outbox, is_sent: Callable[[Subscription, Told], bool]
+    ) -> None:
+        self.request = request
+        self.began: Mapping[str, int] = feed.positions.now()
+        self.cursors = self._with_after(self.began)
+        """Per stream: everything up to here that the filters accept was said."""
+        self.live_from: Mapping[str, int] | None = None
+        self.conflations_before = outbox.conflations
+        self._feed = feed
+        self._outbox = outbox
+        self._is_sent = is_sent
+        self._interests: Sequence[Interest[Outbox]] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Nothing has to be fetched for it."""
+        return not self.request.snapshot and not self.request.after
+
+    def go_live(self) -> None:
+        self._interests = self._feed.interests.add(self._outbox, self.request.filters)
+        self.live_from = self._feed.positions.now()
+
+    def stop(self) -> None:
+        self._feed.interests.remove(self._interests)
+        self._interests = ()
+        self.live_from = None
+
+    async def catch_up(self) -> None:
+        """Snapshot, then what was missed, from the log; what is told meanwhile comes from the log too."""
+        if self.request.snapshot:
+            positions = await self._say_snapshot(None)
+            self.cursors = self._with_after(positions)
+        for stream, after in self.request.after.items():
+            if after > self._feed.positions[stream]:
+                await self._say_gap(stream)
+        while behind := self._feed.positions.behind(self.cursors):
+            for stream in behind:
+                await self._replay(stream)
+        self.go_live()
+
+    def _with_after(self, positions: Mapping[str, int]) -> dict[str, int]:
+        """Streams that `after` does not name start where the subscription does."""
+        named = {stream: min(after, positions.get(stream, 0)) for stream, after in self.request.after.items()}
+        return {**positions, **named}
+
+    async def _replay(self, stream: str) -> None:
+        limit = FEWEST_COMMITS
+        while (cursor := self.cursors.get(stream, 0)) < (last := self._feed.positions[stream]):
+            async with self._feed.reads:
+                page = await self._feed.log.since(stream, cursor, limit)
+            if _has_hole(page, cursor):
+                await self._say_gap(stream)
+                return
+            if not page:
+                self.cursors[stream] = last
+                return
+            # Nothing that was not delivered yet: other subscriptions of the same client must not see it twice.
+            await self._say_missed(stream, [commit for commit in page if commit.last_seq <= last], cursor)
+            events = sum(len(commit.facts) for commit in page)
+            limit = min(limit * 2, MOST_COMMITS) if events < GOOD_PAGE else max(1, limit // 2)
+
+    async def _say_missed(self, stream: str, commits: Sequence[Commit], cursor: int) -> None:
+        frames: list[bytes] = []
+        size = 0
+        for commit in commits:
+            for event in told(commit, self._feed.epoch):
+                if event.seq > cursor and accepted(self.request.filters, event) and not self._is_sent(self, event):
+                    frames.append(event.frame())
+                    size += len(frames[-1])
+                if size >= CHUNK_BYTES:
+                    await self._say(frames)
+                    self.cursors[stream] = event.seq
+                    frames, size = [], 0
+        await self._say(frames)
+        self.cursors[stream] = max(self.cursors.get(stream, 0), commits[-1].last_seq)
+
+    async def _say(self, frames: Sequence[bytes]) -> None:
+        """At the client's pace, and in turns with everybody else."""
+        if frames:
+            self._outbox.say(b"".join(frames))
+        await self._outbox.room()
+        await asyncio.sleep(0)
+
+    async def _say_gap(self, stream: str) -> None:
+        self._outbox.say(json_frame({"type": "gap", "stream": stream}))
+        positions = await self._say_snapshot(stream)
+        self.cursors[stream] = positions[stream]
+
+    async def _say_snapshot(self, stream: str | None) -> Mapping[str, int]:
+        async with self._feed.reads:
+            snapshot = await self._feed.snapshots.take(self.request.filters, stream)
+            frame = await snapshot.frame(self.request.id)
+        self._outbox.say(frame)
+        await self._outbox.room()
+        return snapshot.positions
+
+
+def _has_hole(page: Sequence[Commit], cursor: int) -> bool:
+    """Whether events right after `cursor` are not kept; zero asks for whatever is kept."""
+    return cursor > 0 and (not page or page[0].first_seq > cursor + 1)

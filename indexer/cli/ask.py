@@ -1,0 +1,131 @@
+"""`status`, `balances` and `history`: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+from urllib.parse import quote
+
+from indexer.cli.client import answered, connected
+from indexer.cli.tables import duration, show_table
+
+
+def status(args: argparse.Namespace) -> int:
+    async def ask() -> int:
+        async with connected(args) as client:
+            answer = await client.get("/status")
+        if args.json:
+            _print_json(answer)
+        else:
+            _show_status(answer)
+        return 0
+
+    return answered(ask())
+
+
+def balances(args: argparse.Namespace) -> int:
+    async def ask() -> int:
+        async with connected(args) as client:
+            query = {"chain": args.chain, "token": args.token, "solver": args.solver}
+            items = [item async for item in client.items("/balances", **query)]
+        if args.json:
+            _print_json({"items": items})
+        else:
+            _show_balances(items)
+        return 0
+
+    return answered(ask())
+
+
+def history(args: argparse.Namespace) -> int:
+    path = "/".join(quote(part, safe="") for part in (args.chain, args.token, args.solver))
+
+    async def ask() -> int:
+        async with connected(args) as client:
+            query = {"before": args.before, "from": args.start, "to": args.end}
+            items = [item async for item in client.items(f"/balances/{path}/history", most=args.limit, **query)]
+        if args.json:
+            _print_json({"items": items})
+        else:
+            _show_history(items)
+        return 0
+
+    return answered(ask())
+
+
+def _show_status(answer: dict[str, Any]) -> None:
+    uptime = duration(answer["uptimeSeconds"])
+    print(f"indexer {answer['version']}, up {uptime}, {answer['subscribers']} subscribers, store {_store(answer)}")
+    for problem in answer["config"]["problems"]:
+        print(f"configuration: {problem}")
+    show_table(
+        ("stream", "name", "state", "block", "lag", "heads", "seq", "restarts", "endpoint", "last error"),
+        [
+            (
+                name,
+                stream["name"],
+                stream["state"],
+                stream["block"],
+                f"{stream['lagBlocks']} blocks, {stream['lagSeconds']:.1f} s",
+                stream["heads"],
+                stream["seq"],
+                stream["restarts"],
+                stream["endpoint"],
+                stream["lastError"],
+            )
+            for name, stream in answer["streams"].items()
+        ],
+        right=("block", "seq", "restarts"),
+    )
+
+
+def _show_balances(items: list[dict[str, Any]]) -> None:
+    show_table(
+        ("chain", "token", "solver", "amount", "block", "since"),
+        [
+            (
+                item["chainId"],
+                item["tokenSymbol"] or item["tokenAddress"],
+                item["solverAddress"],
+                _amount(item),
+                item["blockNumber"],
+                item["timestamp"],
+            )
+            for item in items
+        ],
+        right=("amount", "block"),
+    )
+
+
+def _show_history(items: list[dict[str, Any]]) -> None:
+    show_table(
+        ("block", "time", "balance", "change (raw)", "cause", "finality", "transaction"),
+        [
+            (
+                item["blockNumber"],
+                item["timestamp"],
+                _amount(item),
+                item["changeAmount"],
+                item["cause"],
+                item["finality"],
+                item["transactionHash"],
+            )
+            for item in items
+        ],
+        right=("block", "balance", "change (raw)"),
+    )
+
+
+def _amount(item: dict[str, Any]) -> str:
+    """Scaled where the token tells its decimals."""
+    return str(item["amount"] if item["amount"] is not None else f"{item['balance']} raw")
+
+
+def _store(answer: dict[str, Any]) -> str:
+    store = answer["store"]
+    return store if isinstance(store, str) else json.dumps(store)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False))

@@ -1,0 +1,108 @@
+"""Asks a running service; what can go wrong becomes one line for whoever asked."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import aiohttp
+
+from indexer.masking import mask_url
+
+_PATIENCE = aiohttp.ClientTimeout(total=60, sock_connect=10)
+_LARGEST_PAGE = 1000
+
+
+class AskError(Exception):
+    """The question cannot be answered; the text is for people."""
+
+
+class Client:
+    """The HTTP calls of one service."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self.session = session
+        self.url = url
+
+    async def get(self, path: str, **query: object) -> Any:
+        params = {name: str(value) for name, value in query.items() if value is not None}
+        with told(self.url):
+            async with self.session.get(f"{self.url}/api/v1{path}", params=params) as response:
+                body = await response.read()
+        return _answer(response.status, body, self.url)
+
+    async def items(self, path: str, *, most: int | None = None, **query: object) -> AsyncIterator[dict[str, Any]]:
+        """The items of all pages, `most` at most."""
+        count, cursor = 0, None
+        while most is None or count < most:
+            limit = _LARGEST_PAGE if most is None else min(_LARGEST_PAGE, most - count)
+            page = await self.get(path, limit=limit, cursor=cursor, **query)
+            for item in page["items"]:
+                yield item
+            count += len(page["items"])
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+
+@asynccontextmanager
+async def connected(args: argparse.Namespace) -> AsyncIterator[Client]:
+    headers = {"Authorization": f"Bearer {args.api_key}"} if args.api_key else {}
+    async with aiohttp.ClientSession(headers=headers, timeout=_PATIENCE) as session:
+        yield Client(session, args.url)
+
+
+@contextmanager
+def told(url: str) -> Iterator[None]:
+    """Turns what aiohttp raises into an `AskError`."""
+    shown = mask_url(url)
+    try:
+        yield
+    except aiohttp.WSServerHandshakeError as error:
+        raise AskError(refusal(error.status, shown)) from error
+    except aiohttp.ClientConnectorError as error:
+        number = error.os_error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.os_error.strerror or str(error.os_error)
+        raise AskError(f"can't reach {shown}: {reason}; is it running, and is --url right?") from error
+    except TimeoutError as error:
+        raise AskError(f"{shown} does not answer in time") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise AskError(f"the connection to {shown} broke: {error or type(error).__name__}") from error
+
+
+def answered(ask: Coroutine[Any, Any, int]) -> int:
+    """Run it; an `AskError` becomes one line on stderr and exit code 1, Ctrl-C a quiet end."""
+    try:
+        return asyncio.run(ask)
+    except AskError as error:
+        print(f"indexer: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+def refusal(status: int, url: str, problem: Mapping[str, Any] | None = None) -> str:
+    """What the service says in its problem; without one, what its status tells."""
+    hint = "; show a key with --api-key or INDEXER_API_KEY" if status == 401 else ""
+    detail = (problem or {}).get("detail") or (problem or {}).get("title")
+    if problem is None or detail is None:
+        return f"{url} answered with status {status}{hint}"
+    field = f"{problem['field']}: " if problem.get("field") else ""
+    return f"{field}{detail}{hint}"
+
+
+def _answer(status: int, body: bytes, url: str) -> Any:
+    masked = mask_url(url)
+    try:
+        answer = json.loads(body)
+    except ValueError as error:
+        raise AskError(f"{masked} answered, but not as the indexer does (status {status})") from error
+    if status >= 400:
+        raise AskError(refusal(status, masked, answer if isinstance(answer, dict) else None))
+    return answer

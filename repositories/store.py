@@ -11,8 +11,10 @@ from repositories.balances import BalanceBook
 from repositories.chains import ChainBook
 from repositories.checkpoints import Checkpoints
 from repositories.commits import CommitLog
+from repositories.data_folder import locked
 from repositories.database import Database, StoreKind, connect, connect_memory
 from repositories.failures import masked
+from repositories.mongod import Mongod, find_mongod
 from repositories.schema import prepare
 from repositories.tokens import TokenBook
 from repositories.watchlist import Watchlist
@@ -47,9 +49,22 @@ async def open_store(url: str, database: str, data_dir: Path, *, timeout_seconds
         async with _connected("mongodb", url, database, timeout_seconds) as store:
             yield store
     elif url == "embedded":
-        raise StoreUnusable(f"the embedded store in {data_dir} is not built yet")
+        async with _embedded(data_dir) as server, _connected("embedded", server, database, timeout_seconds) as store:
+            yield store
     else:
         raise StoreUnusable(f"store.url {masked(url)!r} is none of embedded, memory, mongodb://host:port")
+
+
+@asynccontextmanager
+async def _embedded(data_dir: Path) -> AsyncIterator[str]:
+    program = find_mongod()
+    with locked(data_dir):
+        mongod = Mongod(program, data_dir)
+        try:
+            await mongod.start()
+            yield mongod.url
+        finally:
+            await mongod.stop()
 
 
 @asynccontextmanager

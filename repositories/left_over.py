@@ -1,0 +1,33 @@
+"""Recognises a `mongod` that a killed service left running on our data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def left_over(data: Path) -> int | None:
+    """The pid of a `mongod` that runs on this folder; it writes its pid there itself."""
+    try:
+        pid = int((data / "mongod.lock").read_text())
+    except (OSError, ValueError):
+        return None
+    return pid if is_ours(pid, data) else None
+
+
+def is_ours(pid: int, data: Path) -> bool:
+    """Whether this pid is (still, or again) a `mongod` on this folder, and not somebody else's process."""
+    arguments = _arguments(pid)
+    return "--dbpath" in arguments and str(data) in arguments
+
+
+def port_of(pid: int) -> int:
+    arguments = _arguments(pid)
+    return int(arguments[arguments.index("--port") + 1])
+
+
+def _arguments(pid: int) -> list[str]:
+    """Of a running process; none of one that is gone, a zombie, or not ours to look at."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+    except OSError:
+        return []

@@ -1,0 +1,54 @@
+"""From the JSON of a node to our values; whatever cannot be an answer is a `BadAnswer`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from indexer.domain.chain import BlockHash, Head
+from indexer.errors import BadAnswer, BlockUnknown
+
+_QUANTITY: Final = re.compile(r"0x[0-9a-fA-F]{1,64}")
+_HASH: Final = re.compile(r"0x[0-9a-fA-F]{64}")
+
+
+def quantity(value: Any) -> int:
+    if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
+        raise BadAnswer(f"not a number: {shown(value)}")
+    return int(value, 16)
+
+
+def block_hash(value: Any) -> BlockHash:
+    if not isinstance(value, str) or not _HASH.fullmatch(value):
+        raise BadAnswer(f"not a block hash: {shown(value)}")
+    return BlockHash(value.lower())
+
+
+def raw_bytes(value: Any) -> bytes:
+    if not isinstance(value, str) or value[:2] != "0x":
+        raise BadAnswer(f"not bytes: {shown(value)}")
+    try:
+        return bytes.fromhex(value[2:])
+    except ValueError as error:
+        raise BadAnswer(f"not bytes: {shown(value)}") from error
+
+
+def head_of(header: Any) -> Head:
+    """A header's four fields that we need; it may have any others (proof of authority, roll-ups), or lack them."""
+    if header is None:
+        raise BlockUnknown("the node does not have this block")
+    if not isinstance(header, Mapping):
+        raise BadAnswer(f"not a block: {shown(header)}")
+    return Head(
+        number=quantity(header.get("number")),
+        hash=block_hash(header.get("hash")),
+        parent=block_hash(header.get("parentHash")),
+        timestamp=quantity(header.get("timestamp")),
+    )
+
+
+def shown(value: Any) -> str:
+    """Enough of a strange value to recognise it."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

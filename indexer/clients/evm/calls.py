@@ -1,0 +1,120 @@
+"""One JSON-RPC call, what came back for it, and a plan: calls together with how to read their replies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Literal, TypeVar
+
+from indexer.errors import IndexerError, ResponseTooLarge
+
+T = TypeVar("T")
+
+_SMALL: Final = 150
+"""About the bytes of a call without long parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A method and its parameters, which may hold parts that are encoded already; `size` in bytes, roughly."""
+
+    method: str
+    params: Sequence[Any] = ()
+    size: int = _SMALL
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The result of one call, or why there is none."""
+
+    result: Any = None
+    error: IndexerError | None = None
+
+    def get(self) -> Any:
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(Generic[T]):
+    """Calls that belong together, and what their replies (as many, in this order) mean."""
+
+    calls: Sequence[Call]
+    read: Callable[[Sequence[Reply]], T]
+
+
+Limit = Literal["natives", "pairs", "filter", "batch", "bytes", "overrides"]
+
+_PLAIN_FOR: Final = 1_000
+"""So many questions are put without state overrides after one was refused, in case that was an accident."""
+
+
+class TooMuch(ResponseTooLarge):
+    """One limit of the endpoint is lower than we thought; `fits` is how many would pass, where it is known."""
+
+    def __init__(self, message: str, limit: Limit, tried: int, fits: int | None = None) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.tried = tried
+        self.fits = fits
+
+
+@dataclass(slots=True)
+class Limits:
+    """How much one endpoint takes at once, as far as we found out."""
+
+    natives: int = 2_000
+    pairs: int = 500
+    filter: int = 1_000
+    batch: int = 500
+    bytes: int = 1_000_000
+    overrides: int = 0
+    """For how many more questions we do without state overrides."""
+
+    def takes_overrides(self) -> bool:
+        self.overrides = max(0, self.overrides - 1)
+        return self.overrides == 0
+
+    def lower(self, problem: TooMuch) -> bool:
+        """Remember what passes; False when there is nothing left to lower."""
+        if problem.limit == "overrides":
+            self.overrides = _PLAIN_FOR
+            return True
+        now: int = getattr(self, problem.limit)
+        if problem.tried <= 1:
+            return False
+        fits = problem.tried // 2 if problem.fits is None else problem.fits
+        setattr(self, problem.limit, max(1, min(now, fits)))
+        if problem.limit == "bytes":
+            # A single call may be what is too long, and only its own parts can be made fewer.
+            self.natives = max(1, self.natives // 2)
+            self.pairs = max(1, self.pairs // 2)
+            self.filter = max(1, self.filter // 2)
+        return True
+
+
+def joined(plans: Sequence[Plan[T]]) -> Plan[list[T]]:
+    """Several plans as one, so that they travel together."""
+    ends: list[int] = []
+    for plan in plans:
+        ends.append((ends[-1] if ends else 0) + len(plan.calls))
+
+    def read(replies: Sequence[Reply]) -> list[T]:
+        return [plan.read(replies[end - len(plan.calls) : end]) for plan, end in zip(plans, ends, strict=True)]
+
+    return Plan([call for plan in plans for call in plan.calls], read)
+
+
+def trips(calls: Sequence[Call], limits: Limits) -> list[Sequence[Call]]:
+    """As few round trips as the endpoint's limits allow."""
+    found: list[Sequence[Call]] = []
+    start = size = 0
+    for index, call in enumerate(calls):
+        if index > start and (index - start >= limits.batch or size + call.size > limits.bytes):
+            found.append(calls[start:index])
+            start, size = index, 0
+        size += call.size
+    if start < len(calls):
+        found.append(calls[start:])
+    return found

@@ -1,0 +1,103 @@
+"""Transfer logs: what to ask for, so that only watched ones come, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from indexer.addresses import ZERO, checksum
+from indexer.clients.evm.answers import block_hash, quantity, raw_bytes, shown
+from indexer.domain.balances import Watch
+from indexer.domain.chain import Address, BlockHash, Transfer, TxHash
+from indexer.errors import BadAnswer
+
+TRANSFER: Final = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
+_NO_WALLET: Final = "0x" + "0" * 64
+
+
+class Filters:
+    """A watch as node filters: watched tokens, watched wallets as sender or as recipient."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.by_token = {token.lower(): token for token in watch.tokens}
+        self.by_topic = {topic_of(solver): solver for solver in watch.solvers}
+        self._encoded: dict[int, tuple[bytes, ...]] = {}
+
+    def encoded(self, most: int) -> tuple[bytes, ...]:
+        """The inside of each filter object, at most `most` addresses and topics in one (geth takes 1,000)."""
+        if most not in self._encoded:
+            self._encoded[most] = tuple(orjson.dumps(part)[1:-1] for part in self.parts(most))
+        return self._encoded[most]
+
+    def parts(self, most: int) -> Iterable[dict[str, Any]]:
+        for tokens in chunks(sorted(self.by_token), most):
+            for wallets in chunks(sorted(self.by_topic), most):
+                yield {"address": tokens, "topics": [TRANSFER, wallets]}
+                yield {"address": tokens, "topics": [TRANSFER, None, wallets]}
+
+    def wallets(self, log: Mapping[str, Any]) -> tuple[Address, list[Address]] | None:
+        """The watched token and wallets that a log names; nothing where it is none of ours."""
+        token = self.by_token.get(str(log.get("address")).lower())
+        topics = log.get("topics")
+        if token is None or not isinstance(topics, list):
+            return None
+        wallets = [self.by_topic[topic] for topic in topics[1:3] if isinstance(topic, str) and topic in self.by_topic]
+        return (token, wallets) if wallets else None
+
+
+def at_block(block: BlockHash, inside: bytes) -> orjson.Fragment:
+    return orjson.Fragment(b'{"blockHash":"' + block.encode() + b'",' + inside + b"}")
+
+
+def transfers_of(results: Iterable[Any], block: BlockHash, filters: Filters) -> tuple[Transfer, ...]:
+    """The watched transfers in a block's answers, each once: one between two watched wallets comes twice."""
+    found: dict[int, Transfer] = {}
+    for result in results:
+        if not isinstance(result, list):
+            raise BadAnswer(f"no list of logs: {shown(result)}")
+        for log in result:
+            transfer = _transfer(log, block, filters)
+            if transfer is not None:
+                found[transfer.log_index] = transfer
+    return tuple(found[index] for index in sorted(found))
+
+
+def topic_of(wallet: Address) -> str:
+    return "0x" + "0" * 24 + wallet[2:].lower()
+
+
+def chunks(items: Sequence[str], most: int) -> Iterable[Sequence[str]]:
+    return (items[start : start + most] for start in range(0, len(items), most))
+
+
+def _transfer(log: Any, block: BlockHash, filters: Filters) -> Transfer | None:
+    if not isinstance(log, Mapping):
+        raise BadAnswer(f"not a log: {shown(log)}")
+    if log.get("removed") is True or block_hash(log.get("blockHash")) != block:
+        raise BadAnswer("a log of another block than the one asked for")
+    ours = filters.wallets(log)
+    if ours is None or log["topics"][0] != TRANSFER:
+        return None
+    # A contract may have left `to` unindexed: it is still a hint that the sender's balance changed.
+    _, sender, recipient = (*log["topics"][:3], _NO_WALLET)[:3]
+    data = raw_bytes(log.get("data") or "0x")
+    return Transfer(
+        token=ours[0],
+        sender=_wallet(sender, filters),
+        recipient=_wallet(recipient, filters),
+        # Tokens without an amount in the data (NFTs) count pieces.
+        amount=int.from_bytes(data[:32]) if data else 1,
+        block_hash=block,
+        transaction=TxHash(block_hash(log.get("transactionHash"))),
+        log_index=quantity(log.get("logIndex")),
+    )
+
+
+def _wallet(topic: Any, filters: Filters) -> Address:
+    if topic in filters.by_topic:
+        return filters.by_topic[topic]
+    if not isinstance(topic, str) or len(topic) != 66:
+        raise BadAnswer(f"not a topic: {shown(topic)}")
+    return ZERO if topic == _NO_WALLET else checksum("0x" + topic[26:])

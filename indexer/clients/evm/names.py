@@ -1,0 +1,34 @@
+"""How an endpoint is called in logs and metrics: API keys sit in URLs, so most of a URL is never shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+
+def endpoint_names(urls: Sequence[str]) -> list[str]:
+    """One name per URL, no two alike: host, port, and whether there was more."""
+    names: list[str] = []
+    for url in urls:
+        name = endpoint_name(url)
+        twins = sum(other.split("#")[0] == name for other in names)
+        names.append(f"{name}#{twins + 1}" if twins else name)
+    return names
+
+
+def endpoint_name(url: str) -> str:
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    more = "/***" if parts.path.strip("/") or parts.query else ""
+    return f"{parts.hostname or '?'}{port}{more}"
+
+
+def without_secrets(text: str, url: str) -> str:
+    """A provider's own words, in which it may have repeated our key."""
+    parts = urlsplit(url)
+    secrets = [*re.split(r"[/&=?]", f"{parts.path}?{parts.query}"), parts.username or "", parts.password or ""]
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= 8:
+            text = text.replace(secret, "***")
+    return text

@@ -1,0 +1,206 @@
+"""A chain as its node tells it, every balance pinned to a block's hash."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, Literal
+
+from indexer.clients.evm.answers import head_of, quantity
+from indexer.clients.evm.calls import Call, Limits, Plan, Reply, TooMuch, joined
+from indexer.clients.evm.counts import Counts
+from indexer.clients.evm.endpoints import Endpoints
+from indexer.clients.evm.hints import Hints
+from indexer.clients.evm.logs import Filters, at_block, transfers_of
+from indexer.clients.evm.readings import Found, Natives, readings, singly
+from indexer.clients.evm.tokens import description, inspection
+from indexer.clients.evm.wording import Unsupported
+from indexer.domain.balances import Watch
+from indexer.domain.chain import NATIVE, Address, BlockHash, ChainIdentity, Head, Holding, TokenInfo, Transfer
+from indexer.domain.views import BlockView, Readings
+from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge
+
+_NEWEST_SECONDS: Final = 3.0
+_NOBODY: Final = Natives(())
+
+
+class EvmNode:
+    """Answers questions about one chain, from whichever of its endpoints can."""
+
+    def __init__(self, endpoints: Endpoints, *, counts: Counts, hints: Hints) -> None:
+        self.counts = counts
+        self._endpoints = endpoints
+        self._hints = hints
+        self._ready: _Ready | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """The name of the endpoint in use; safe to show."""
+        return self._endpoints.name
+
+    @property
+    def chain_id(self) -> int | None:
+        """Which chain every endpoint has to follow, once that is known."""
+        return self._endpoints.chain_id
+
+    async def identity(self) -> ChainIdentity:
+        """As the node says; from then on, endpoints that follow another chain are not asked."""
+        identity = await self._endpoints.ask(lambda _: Plan(_IDENTITY, _identity))
+        if self._endpoints.chain_id is None:
+            self._endpoints.chain_id = identity.chain_id
+        return identity
+
+    async def newest(self) -> Head:
+        return await self._endpoints.ask(
+            lambda _: _header("eth_getBlockByNumber", "latest"),
+            timeout_seconds=_NEWEST_SECONDS,
+            patience_seconds=_NEWEST_SECONDS,
+        )
+
+    async def header(self, block: BlockHash) -> Head | None:
+        """Nothing when no endpoint has it: they lag, or it was orphaned and forgotten."""
+        try:
+            head = await self._endpoints.ask(lambda _: _header("eth_getBlockByHash", block))
+        except BlockUnknown:
+            return None
+        if head.hash != block:
+            raise BadAnswer("another block than the one asked for")
+        return head
+
+    async def headers(self, first: int, last: int) -> tuple[Head, ...]:
+        """The canonical headers `first` to `last`, both included, as one endpoint sees them."""
+        numbers = range(first, last + 1)
+        heads = await self._endpoints.ask(
+            lambda _: joined([_header("eth_getBlockByNumber", hex(number)) for number in numbers])
+        )
+        if any(head.number != number for head, number in zip(heads, numbers, strict=True)):
+            raise BadAnswer("another block than the one asked for")
+        return tuple(heads)
+
+    async def finalized(self, level: Literal["safe", "finalized"]) -> Head | None:
+        """Nothing where the chain has no such notion, or has not got there yet."""
+        try:
+            return await self._endpoints.ask(lambda _: _tagged(level))
+        except BlockUnknown:
+            return None
+
+    async def look(self, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]:
+        """Each block's watched transfers, native balances, and the token balances that were hinted at."""
+        if not heads:
+            return ()
+        ready = self._prepared(watch)
+        found = await self._endpoints.ask(
+            lambda limits: joined([self._block(head, ready, natives, limits) for head in heads])
+        )
+        settled = await self._settled({head.hash: part for head, (_, part) in zip(heads, found, strict=True)})
+        return tuple(
+            BlockView(head, transfers, settled[head.hash]) for head, (transfers, _) in zip(heads, found, strict=True)
+        )
+
+    async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]:
+        """Balances at exactly these blocks; what a contract refuses to tell is named, never zero."""
+        split = {
+            block: (
+                Natives(holding for holding in set(holdings) if holding.token == NATIVE),
+                {holding for holding in holdings if holding.token != NATIVE},
+            )
+            for block, holdings in wanted.items()
+            if holdings
+        }
+        found = await self._endpoints.ask(
+            lambda limits: joined([readings(block, *parts, limits) for block, parts in split.items()])
+        )
+        settled = await self._settled(dict(zip(split, found, strict=True)))
+        return {block: settled.get(block, Readings()) for block in wanted}
+
+    async def describe(self, token: Address) -> TokenInfo:
+        """What the token says of itself now."""
+        return await self._endpoints.ask(lambda _: description(token))
+
+    async def probe(self, token: Address) -> TokenInfo:
+        """The same, or `NotAToken` with the reason."""
+        return await self._endpoints.ask(lambda _: inspection(token))
+
+    async def close(self) -> None:
+        await self._endpoints.close()
+
+    def _prepared(self, watch: Watch) -> _Ready:
+        if self._ready is None or (self._ready.watch is not watch and self._ready.watch != watch):
+            self._ready = _Ready(watch)
+        return self._ready
+
+    def _block(
+        self, head: Head, ready: _Ready, natives: bool, limits: Limits
+    ) -> Plan[tuple[tuple[Transfer, ...], Found]]:
+        block = head.hash
+        hinted = {
+            holding for holding in self._hints.of(block) if holding.token != NATIVE and ready.watch.covers(holding)
+        }
+        balances = readings(block, ready.natives if natives else _NOBODY, hinted, limits)
+        filters = [
+            Call("eth_getLogs", [at_block(block, inside)], 100 + len(inside))
+            for inside in ready.filters.encoded(limits.filter)
+        ]
+        # Not every endpoint refuses logs of a block that it does not have: without a read beside them, ask.
+        proof = [] if balances.calls else [Call("eth_getBlockTransactionCountByHash", [block])]
+        tried = min(limits.filter, max(len(ready.watch.tokens), len(ready.watch.solvers)))
+
+        def read(replies: Sequence[Reply]) -> tuple[tuple[Transfer, ...], Found]:
+            found = balances.read(replies[: len(balances.calls)])
+            if proof and replies[-1].get() is None:
+                raise BlockUnknown(f"no block {block}")
+            logs = replies[len(balances.calls) :][: len(filters)]
+            try:
+                results = [reply.get() for reply in logs]
+            except ResponseTooLarge as error:
+                raise TooMuch(str(error), "filter", tried) from error
+            if None in results:
+                raise BlockUnknown(f"no logs for block {block}")
+            return transfers_of(results, block, ready.filters), found
+
+        return Plan([*balances.calls, *filters, *proof], read)
+
+    async def _settled(self, found: Mapping[BlockHash, Found]) -> dict[BlockHash, Readings]:
+        """With what failed among many asked once more, alone: one more round trip, and only when something failed."""
+        doubtful = {block: part.doubtful for block, part in found.items() if part.doubtful}
+        if doubtful:
+            again = await self._endpoints.ask(
+                lambda _: joined([singly(block, holdings) for block, holdings in doubtful.items()])
+            )
+            for block, single in zip(doubtful, again, strict=True):
+                found[block].values.update(single.values)
+                found[block].unreadable.update(single.unreadable)
+        return {block: Readings(part.values, part.unreadable) for block, part in found.items()}
+
+
+class _Ready:
+    """A watch with everything encoded that is the same for every block."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.filters = Filters(watch)
+        self.natives = Natives(watch.natives())
+
+
+_IDENTITY: Final = (Call("eth_chainId"), Call("eth_getBlockByNumber", ["0x0", False]))
+
+
+def _identity(replies: Sequence[Reply]) -> ChainIdentity:
+    return ChainIdentity(quantity(replies[0].get()), head_of(replies[1].get()).hash)
+
+
+def _header(method: str, block: str) -> Plan[Head]:
+    def read(replies: Sequence[Reply]) -> Head:
+        return head_of(replies[0].get())
+
+    return Plan([Call(method, [block, False])], read)
+
+
+def _tagged(level: str) -> Plan[Head | None]:
+    def read(replies: Sequence[Reply]) -> Head | None:
+        try:
+            found: Any = replies[0].get()
+        except Unsupported:
+            return None
+        return None if found is None else head_of(found)
+
+    return Plan([Call("eth_getBlockByNumber", [level, False])], read)

@@ -1,0 +1,145 @@
+"""Plans that read balances at one block: many at once where the endpoint can, one by one where it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from indexer.clients.evm import multiread
+from indexer.clients.evm.answers import quantity, raw_bytes
+from indexer.clients.evm.calls import Call, Limit, Limits, Plan, Reply, TooMuch
+from indexer.clients.evm.wording import CallFailed, GasExhausted, Unsupported
+from indexer.domain.chain import NATIVE, BlockHash, Holding
+from indexer.errors import BadAnswer, ResponseTooLarge
+
+_PLAIN_BYTES: Final = 260
+_ENOUGH_GAS: Final = hex(10_000_000)
+"""For one `balanceOf` alone; without a bound, one that loops keeps the node busy for seconds."""
+
+
+@dataclass(slots=True)
+class Found:
+    """What came back; `doubtful` failed among many and is asked again alone before it is called unreadable."""
+
+    values: dict[Holding, int] = field(default_factory=dict)
+    unreadable: dict[Holding, str] = field(default_factory=dict)
+    doubtful: list[Holding] = field(default_factory=list)
+
+
+class Natives:
+    """The native balances of some wallets, encoded once for every block that they are read at."""
+
+    def __init__(self, holdings: Iterable[Holding]) -> None:
+        self.holdings = sorted(holdings)
+        self._encoded: dict[int, list[tuple[Sequence[Holding], orjson.Fragment]]] = {}
+
+    def encoded(self, most: int) -> list[tuple[Sequence[Holding], orjson.Fragment]]:
+        if most not in self._encoded:
+            self._encoded[most] = [
+                (part, multiread.natives_target([holding.solver for holding in part]))
+                for part in _parts(self.holdings, most)
+            ]
+        return self._encoded[most]
+
+
+def readings(block: BlockHash, natives: Natives, pairs: Iterable[Holding], limits: Limits) -> Plan[Found]:
+    """Everything named, read at exactly this block."""
+    ordered = sorted(pairs)
+    if not limits.takes_overrides():
+        return singly(block, [*natives.holdings, *ordered])
+    native_parts = natives.encoded(limits.natives)
+    pair_parts = [(part, multiread.pairs_target(part)) for part in _parts(ordered, limits.pairs)]
+    calls = [
+        *(
+            Call("eth_call", multiread.natives_params(target, block), 300 + 40 * len(part))
+            for part, target in native_parts
+        ),
+        *(Call("eth_call", multiread.pairs_params(target, block), 400 + 80 * len(part)) for part, target in pair_parts),
+    ]
+
+    def read(replies: Sequence[Reply]) -> Found:
+        found = Found()
+        for (part, _), reply in zip(native_parts, replies, strict=False):
+            found.values.update(zip(part, multiread.natives_found(_words(reply, part, 32, "natives")), strict=True))
+        for (part, _), reply in zip(pair_parts, replies[len(native_parts) :], strict=True):
+            _sort_pairs(found, part, multiread.pairs_found(_words(reply, part, 64, "pairs")))
+        return found
+
+    return Plan(calls, read)
+
+
+def singly(block: BlockHash, holdings: Sequence[Holding]) -> Plan[Found]:
+    """One call for each."""
+
+    def read(replies: Sequence[Reply]) -> Found:
+        found = Found()
+        for holding, reply in zip(holdings, replies, strict=True):
+            if holding.token == NATIVE:
+                found.values[holding] = quantity(reply.get())
+                continue
+            balance = one_word(reply)
+            if isinstance(balance, int):
+                found.values[holding] = balance
+            else:
+                found.unreadable[holding] = balance
+        return found
+
+    return Plan([_single(block, holding) for holding in holdings], read)
+
+
+def one_word(reply: Reply) -> int | str:
+    """What `balanceOf` answered, or what is wrong with its answer."""
+    try:
+        raw = raw_bytes(reply.get())
+    except CallFailed as error:
+        return f"balanceOf fails: {error}"
+    except GasExhausted as error:
+        return f"balanceOf needs too much gas: {error}"
+    if len(raw) != 32:
+        return f"balanceOf returned {len(raw) or 'no'} bytes instead of 32"
+    return int.from_bytes(raw)
+
+
+def balance_call(token: str, wallet: str, block: Any) -> Call:
+    data = f"0x{multiread.BALANCE_OF}{'0' * 24}{wallet[2:]}"
+    return Call("eth_call", [{"to": token, "data": data, "gas": _ENOUGH_GAS}, block], _PLAIN_BYTES)
+
+
+def _single(block: BlockHash, holding: Holding) -> Call:
+    pinned = {"blockHash": block}
+    if holding.token == NATIVE:
+        return Call("eth_getBalance", [holding.solver, pinned], _PLAIN_BYTES)
+    return balance_call(holding.token, holding.solver, pinned)
+
+
+def _sort_pairs(found: Found, part: Sequence[Holding], balances: Sequence[int | None]) -> None:
+    for holding, balance in zip(part, balances, strict=True):
+        if balance is None:
+            found.doubtful.append(holding)
+        else:
+            found.values[holding] = balance
+
+
+def _words(reply: Reply, part: Sequence[Holding], width: int, limit: Limit) -> bytes:
+    """The program's answer for the whole part; anything else says what the endpoint cannot do."""
+    asked = len(part)
+    try:
+        raw = raw_bytes(reply.get())
+    except (CallFailed, ResponseTooLarge) as error:
+        raise TooMuch(str(error), limit if asked > 1 else "overrides", asked) from error
+    except (Unsupported, BadAnswer) as error:
+        raise TooMuch(str(error), "overrides", asked) from error
+    answered, rest = divmod(len(raw), width)
+    if rest or not answered or answered > asked:
+        # An endpoint that ignores overrides calls an empty account, and answers nothing.
+        raise TooMuch(f"{len(raw)} bytes for {asked} balances", "overrides", asked)
+    if answered < asked:
+        raise TooMuch(f"gas for {answered} of {asked} balances", limit, asked, fits=answered)
+    return raw
+
+
+def _parts(holdings: Sequence[Holding], most: int) -> list[Sequence[Holding]]:
+    return [holdings[start : start + most] for start in range(0, len(holdings), most)]

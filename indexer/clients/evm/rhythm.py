@@ -1,0 +1,44 @@
+"""How often a chain makes a block, measured; what counts as silence follows from it."""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+from typing import Final
+
+_KEPT: Final = 15
+_UNKNOWN_SECONDS: Final = 4.0
+_LONGEST_SILENCE: Final = 60.0
+"""A chain that mines rarely is asked about now and then all the same."""
+_SHORTEST_POLL: Final = 0.25
+_LONGEST_POLL: Final = 4.0
+
+
+class Rhythm:
+    """The median time between a chain's blocks, as they reached us."""
+
+    def __init__(self, shortest_silence_seconds: float = 3.0) -> None:
+        self._shortest_silence_seconds = shortest_silence_seconds
+        self._seconds: deque[float] = deque(maxlen=_KEPT)
+        self._last: tuple[int, float] | None = None
+
+    def heard(self, number: int, now: float) -> None:
+        if self._last is not None and number > self._last[0]:
+            self._seconds.append((now - self._last[1]) / (number - self._last[0]))
+        if self._last is None or number > self._last[0]:
+            self._last = (number, now)
+
+    @property
+    def block_seconds(self) -> float:
+        return statistics.median(self._seconds) if self._seconds else _UNKNOWN_SECONDS
+
+    @property
+    def silence_seconds(self) -> float:
+        """Quiet for longer than this, somebody else is asked."""
+        known = 3 * self.block_seconds if self._seconds else 0.0
+        return min(max(known, self._shortest_silence_seconds), _LONGEST_SILENCE)
+
+    @property
+    def poll_seconds(self) -> float:
+        """Four times as often as there are blocks, within reason."""
+        return min(max(self.block_seconds / 4, _SHORTEST_POLL), _LONGEST_POLL)

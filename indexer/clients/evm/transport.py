@@ -1,0 +1,193 @@
+"""One HTTP endpoint: a batch of calls goes out, its replies come back in the order asked, or one of our errors.
+
+web3's provider is the transport, with what costs time or hides facts replaced: its JSON, its session (which takes a
+thread for a lock and a new connection for every request), its retries, and its trust in the order of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import aiohttp
+import orjson
+from eth_typing import URI
+from web3.providers.rpc.async_rpc import AsyncHTTPProvider
+from web3.types import RPCEndpoint, RPCRequest, RPCResponse
+
+from indexer.clients.evm.calls import Call, Reply, TooMuch
+from indexer.clients.evm.wording import Unsupported, refusal
+from indexer.errors import BadAnswer, IndexerError, NodeUnreachable, ResponseTooLarge, Throttled
+
+_CONNECT_SECONDS: Final = 3.0
+_LONGEST_ANSWER: Final = 128 * 2**20
+_HEADERS: Final = {"content-type": "application/json", "user-agent": "solver-balance-indexer"}
+_LONGEST_WAIT: Final = 120.0
+
+
+class Transport(AsyncHTTPProvider):
+    """web3's HTTP provider, strict and without retries of its own; whoever calls decides on those."""
+
+    def __init__(self, url: str, name: str) -> None:
+        super().__init__(URI(url), exception_retry_configuration=None)
+        self._url = url
+        self._name = name
+        self._session: aiohttp.ClientSession | None = None
+
+    def __str__(self) -> str:
+        return self._name
+
+    async def exchange(self, calls: Sequence[Call], timeout_seconds: float) -> list[Reply]:
+        """One round trip."""
+        asked = [self.form_request(RPCEndpoint(call.method), call.params) for call in calls]
+        # A batch of one is sent bare: endpoints without batches still work once they are asked singly.
+        body = orjson.dumps(asked if len(asked) > 1 else asked[0])
+        status, headers, raw = await self._post(body, timeout_seconds)
+        if len(raw) > _LONGEST_ANSWER:
+            raise TooMuch(f"an answer of more than {_LONGEST_ANSWER >> 20} MB", "batch", len(asked))
+        try:
+            answer = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise _without_json(status, headers, raw, len(body)) from error
+        if status >= 300:
+            raise _refused(status, headers, answer, len(asked))
+        if isinstance(answer, dict) and len(asked) == 1:
+            answer = [answer]
+        if not isinstance(answer, list):
+            raise _whole_batch(headers, answer, len(asked))
+        return _matched(asked, answer)
+
+    async def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        """For those who put web3 itself on top; a reply's error is raised."""
+        (reply,) = await self.exchange([Call(method, params)], timeout_seconds=10)
+        return {"jsonrpc": "2.0", "id": 0, "result": reply.get()}
+
+    async def make_batch_request(
+        self, batch_requests: list[tuple[RPCEndpoint, Any]]
+    ) -> list[RPCResponse] | RPCResponse:
+        replies = await self.exchange([Call(*request) for request in batch_requests], timeout_seconds=10)
+        return [{"jsonrpc": "2.0", "id": index, "result": reply.get()} for index, reply in enumerate(replies)]
+
+    @staticmethod
+    def encode_rpc_dict(rpc_dict: RPCRequest) -> bytes:
+        return orjson.dumps(rpc_dict)
+
+    @staticmethod
+    def decode_rpc_response(raw_response: bytes) -> RPCResponse:
+        response: RPCResponse = orjson.loads(raw_response)
+        return response
+
+    async def disconnect(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _post(self, body: bytes, timeout_seconds: float) -> tuple[int, Mapping[str, str], bytes]:
+        for is_last in (False, True):
+            try:
+                return await self._post_once(body, timeout_seconds)
+            except (aiohttp.ServerDisconnectedError, ConnectionResetError) as error:
+                # A kept connection that the other side closed while we wrote: all we ask may be asked twice.
+                if is_last:
+                    raise NodeUnreachable("the connection was closed before an answer came") from error
+            except TimeoutError as error:
+                raise NodeUnreachable(f"no answer within {timeout_seconds:g} s") from error
+            except (aiohttp.ClientError, OSError) as error:
+                # Named without its text: aiohttp's texts may hold the URL, and URLs hold keys.
+                raise NodeUnreachable(_plainly(error)) from error
+        raise AssertionError("unreachable")
+
+    async def _post_once(self, body: bytes, timeout_seconds: float) -> tuple[int, Mapping[str, str], bytes]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                headers=_HEADERS, connector=aiohttp.TCPConnector(limit=16, keepalive_timeout=60)
+            )
+        timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=_CONNECT_SECONDS)
+        async with self._session.post(self._url, data=body, timeout=timeout, allow_redirects=False) as response:
+            parts: list[bytes] = []
+            size = 0
+            async for part in response.content.iter_any():
+                parts.append(part)
+                size += len(part)
+                if size > _LONGEST_ANSWER:
+                    response.close()
+                    break
+            return response.status, response.headers, b"".join(parts)
+
+
+def _matched(asked: Sequence[RPCRequest], answer: Sequence[Any]) -> list[Reply]:
+    """Replies by id: providers answer in any order, and a missing one shifts nothing."""
+    by_id: dict[Any, Reply] = {}
+    for item in answer:
+        if not isinstance(item, Mapping):
+            raise BadAnswer("a batch answer that holds something else than objects")
+        number = item.get("id")
+        if number is None and item.get("error") is not None:
+            raise refusal(item["error"])
+        if number in by_id:
+            raise BadAnswer("two answers to one call")
+        by_id[number] = _reply(item)
+    missing = sum(request["id"] not in by_id for request in asked)
+    if missing or len(by_id) != len(asked):
+        raise BadAnswer(f"{len(asked)} calls asked, {missing} of them not answered, {len(by_id)} answers")
+    return [by_id[request["id"]] for request in asked]
+
+
+def _reply(item: Mapping[str, Any]) -> Reply:
+    if item.get("error") is not None:
+        return Reply(error=refusal(item["error"]))
+    if "result" not in item:
+        return Reply(error=BadAnswer("an answer with neither result nor error"))
+    return Reply(result=item["result"])
+
+
+def _refused(status: int, headers: Mapping[str, str], answer: Any, calls: int) -> IndexerError:
+    """JSON under an HTTP error: the status tells of throttling best, the text of everything else."""
+    by_status = _by_status(status, headers) or NodeUnreachable(f"HTTP {status}")
+    items = answer if isinstance(answer, list) else [answer]
+    if isinstance(by_status, Throttled) or not items or not isinstance(items[0], Mapping):
+        return by_status
+    problem = _whole_batch(headers, items[0], calls)
+    return by_status if isinstance(problem, BadAnswer) else problem
+
+
+def _whole_batch(headers: Mapping[str, str], answer: Any, calls: int) -> IndexerError:
+    """One object for a whole batch is a refusal of all of it."""
+    if not isinstance(answer, Mapping) or answer.get("error") is None:
+        return BadAnswer("one answer to a whole batch")
+    problem = refusal(answer["error"])
+    if isinstance(problem, Throttled):
+        return Throttled(str(problem), _retry_after(headers))
+    if calls > 1 and (isinstance(problem, ResponseTooLarge | Unsupported) or "batch" in str(problem).lower()):
+        return TooMuch(str(problem), "batch", calls)
+    return problem
+
+
+def _without_json(status: int, headers: Mapping[str, str], raw: bytes, asked_bytes: int) -> IndexerError:
+    if status == 413:
+        return TooMuch("HTTP 413, the request is too large", "bytes", asked_bytes)
+    by_status = _by_status(status, headers)
+    if by_status is not None:
+        return by_status
+    if not raw:
+        return BadAnswer("an empty body")
+    return BadAnswer("a web page instead of JSON" if raw.lstrip()[:1] == b"<" else "not JSON")
+
+
+def _by_status(status: int, headers: Mapping[str, str]) -> IndexerError | None:
+    wait = _retry_after(headers)
+    if status == 429 or (status == 503 and wait is not None):
+        return Throttled(f"HTTP {status}", wait)
+    return None if status < 300 else NodeUnreachable(f"HTTP {status}")
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds, bounded; the other form, a date, is rare and stands for our own pause."""
+    text = headers.get("Retry-After", "").strip()
+    return min(float(text), _LONGEST_WAIT) if text.replace(".", "", 1).isdecimal() else None
+
+
+def _plainly(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"cannot connect: {error.os_error.strerror or type(error.os_error).__name__}"
+    return f"the connection failed: {type(error).__name__}"

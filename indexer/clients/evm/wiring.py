@@ -1,0 +1,42 @@
+"""One chain's node and ears, from plain settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from indexer.clients.evm.counts import Counts
+from indexer.clients.evm.endpoints import Endpoint, Endpoints
+from indexer.clients.evm.heads import HeadFeed
+from indexer.clients.evm.hints import Hints
+from indexer.clients.evm.names import endpoint_names
+from indexer.clients.evm.node import EvmNode
+from indexer.clients.evm.transport import Transport
+
+
+def connect(
+    *,
+    chain: str,
+    rpc_urls: Sequence[str],
+    ws_urls: Sequence[str] = (),
+    chain_id: int | None = None,
+    poll_seconds: float | None = None,
+    timeout_seconds: float = 10.0,
+    patience_seconds: float = 15.0,
+) -> tuple[EvmNode, HeadFeed]:
+    """The node and the ears of one chain; nothing is opened before it is used.
+
+    `rpc_urls` and `ws_urls` are in order of preference. Given a `chain_id`, endpoints of other chains are not asked.
+    """
+    counts, hints = Counts(), Hints()
+    names = zip(rpc_urls, endpoint_names(rpc_urls), strict=True)
+    endpoints = Endpoints(
+        [Endpoint(url, name, Transport(url, name)) for url, name in names],
+        chain=chain,
+        counts=counts,
+        chain_id=chain_id,
+        timeout_seconds=timeout_seconds,
+        patience_seconds=patience_seconds,
+    )
+    node = EvmNode(endpoints, counts=counts, hints=hints)
+    feed = HeadFeed(ws_urls, node, chain=chain, hints=hints, poll_seconds=poll_seconds)
+    return node, feed

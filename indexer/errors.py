@@ -75,13 +75,6 @@ class StoreUnusable(Permanent):
     """The store cannot be used at all: not found, locked by another service, or of a newer schema."""
 
 
-# --- process ---------------------------------------------------------------------------------------------------------
-
-
-class CannotListen(Permanent):
-    """The address and port to answer on are taken, or not ours to use."""
-
-
 # --- requests --------------------------------------------------------------------------------------------------------
 
 

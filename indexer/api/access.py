@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import ipaddress
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from aiohttp import web
 from indexer.api.problems import BadRequest
 from indexer.api.routes import Route, Scope
 
-_REACH: Final[Mapping[str, frozenset[str]]] = {
+_REACH: Final[Mapping[Scope, frozenset[Scope]]] = {
     "read": frozenset({"read"}),
     "write": frozenset({"read", "write"}),
     "admin": frozenset({"read", "write", "admin"}),
@@ -30,17 +29,14 @@ class ApiKey:
 
     name: str
     key: str = field(repr=False)
-    scopes: frozenset[str]
-
-    def reaches(self, scope: Scope) -> bool:
-        return any(scope in _REACH[own] for own in self.scopes)
+    scopes: frozenset[Scope]
 
 
 class Access:
     """Decides over every request before its handler sees it."""
 
     def __init__(self, *, keys: Sequence[ApiKey], local_only: bool) -> None:
-        self._keys = [(hashlib.sha256(key.key.encode()).digest(), key) for key in keys]
+        self._keys = keys
         self._local_only = local_only
 
     def check(self, request: web.Request, route: Route | None) -> None:
@@ -59,13 +55,17 @@ class Access:
         if key is None:
             detail = "Send an API key: `Authorization: Bearer KEY`." if sent is None else "This API key is not known."
             raise BadRequest(401, detail, headers={"WWW-Authenticate": "Bearer"})
-        if scope is not None and not key.reaches(scope):
+        if scope is not None and not any(scope in _REACH[own] for own in key.scopes):
             raise BadRequest(403, f"The key {key.name!r} does not have the scope `{scope}` that this needs.")
 
     def _known(self, sent: str) -> ApiKey | None:
-        """Every key is compared, each in constant time, so that the time taken tells nothing."""
-        digest = hashlib.sha256(sent.encode("utf-8", "surrogateescape")).digest()
-        found = [key for own, key in self._keys if hmac.compare_digest(own, digest)]
+        """Every key is compared, each in constant time, so that the time taken tells nothing.
+
+        Bytes of a header that are no text arrive as surrogates, which cannot be compared and are no key.
+        """
+        if not sent.isprintable():
+            return None
+        found = [key for key in self._keys if hmac.compare_digest(key.key.encode(), sent.encode())]
         return found[0] if found else None
 
 

@@ -122,7 +122,7 @@ def _of_ours(error: Exception) -> web.Response | None:
             answer = problem(_status(error), str(error), field=error.field)
         case ConfigError():
             detail = "The configuration cannot be applied; nothing changed."
-            answer = problem(422, detail, problems=list(error.problems))
+            answer = problem(422, detail, problems=[str(one) for one in error.problems])
         case NotAToken() | StateMissing():
             answer = problem(422, str(error))
         case Transient():

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import aiohttp
+import orjson
+import pytest
+from aiohttp import web
+
+from indexer.api.server import ApiRunner
+from tests.api.conftest import World
+
+
+@pytest.fixture
+async def url(world: World) -> AsyncIterator[str]:
+    runner = ApiRunner(world.app(), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+async def raw_answer(url: str, raw: bytes) -> bytes:
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(raw)
+    answer = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+async def test_it_answers_where_it_says(url: str) -> None:
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/health") as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"BREW /docs HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"nonsense\r\n\r\n",
+        b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 20_000 + b"\r\n\r\n",
+        b"POST /api/v1/solvers HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 this is TLS\r\n\r\n",
+    ],
+)
+async def test_what_is_not_http_is_answered_with_a_problem(url: str, raw: bytes) -> None:
+    answer = await raw_answer(url, raw)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b" 400 " in head.splitlines()[0]
+    assert b"application/problem+json" in head
+    assert orjson.loads(body)["status"] == 400

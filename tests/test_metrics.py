@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from indexer.metrics import STAGES, Metrics
+
+
+def samples(metrics: Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    families = text_string_to_metric_families(metrics.render()[0].decode())
+    return {(one.name, frozenset(one.labels.items())): one.value for family in families for one in family.samples}
+
+
+def used() -> Metrics:
+    metrics = Metrics(version="1.2.3")
+    chain = metrics.chain("ethereum")
+    for stage in STAGES:
+        chain.stage(stage, 0.003)
+    chain.block_done(records=2, events=3)
+    chain.told(1)
+    chain.reorged(2)
+    chain.gap(7)
+    chain.drifted(1)
+    chain.watch_lag(blocks=lambda: 4, seconds=lambda: 1.5)
+    metrics.rpc_request("ethereum", "node-1", "batch", "ok", 0.01)
+    metrics.endpoint_switched("ethereum")
+    metrics.websocket_reconnected("ethereum")
+    metrics.actor_restarted("chain:1")
+    metrics.watch_inbox("chain:1", lambda: 5)
+    metrics.watch_subscribers(lambda: 6)
+    metrics.subscriber_conflated(10_000)
+    metrics.subscriber_dropped("stalled")
+    metrics.store_call("append", "ok", 0.004)
+    metrics.http_answered("GET", "/health", 200, 0.001)
+    return metrics
+
+
+def test_everything_that_the_contract_names_is_counted() -> None:
+    found = samples(used())
+    chain = frozenset({("chain", "ethereum")})
+    for name, value in {
+        "head_lag_blocks": 4,
+        "head_lag_seconds": 1.5,
+        "blocks_total": 1,
+        "records_total": 2,
+        "events_total": 4,
+        "reorgs_total": 1,
+        "reorg_depth_blocks_sum": 2,
+        "gaps_total": 1,
+        "gap_blocks_total": 7,
+        "drift_balances_total": 1,
+        "endpoint_switches_total": 1,
+        "websocket_reconnects_total": 1,
+    }.items():
+        assert found[f"indexer_{name}", chain] == value, name
+    for stage in STAGES:
+        assert found["indexer_head_to_event_seconds_count", chain | {("stage", stage)}] == 1
+    assert found["indexer_subscribers", frozenset()] == 6
+    assert found["indexer_conflations_total", frozenset()] == 1
+    assert found["indexer_conflated_events_total", frozenset()] == 10_000
+    assert found["indexer_inbox_depth", frozenset({("actor", "chain:1")})] == 5
+    assert found["indexer_build_info", frozenset({("version", "1.2.3")})] == 1
+
+
+def test_every_name_begins_alike() -> None:
+    assert {name.partition("_")[0] for name, _ in samples(used())} == {"indexer"}
+
+
+def test_two_services_in_one_program_do_not_mix() -> None:
+    first, second = used(), Metrics()
+    assert ("indexer_blocks_total", frozenset({("chain", "ethereum")})) not in samples(second)
+    assert first.chain("ethereum") is first.chain("ethereum")
+
+
+def test_a_restarted_actor_takes_its_predecessors_place() -> None:
+    metrics = used()
+    metrics.watch_inbox("chain:1", lambda: 9)
+    assert samples(metrics)["indexer_inbox_depth", frozenset({("actor", "chain:1")})] == 9

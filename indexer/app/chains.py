@@ -10,6 +10,7 @@ from pykka import ActorRef
 
 from actors.base import Report
 from actors.chain import ChainActor
+from actors.following import Follower
 from actors.ledger import Ledger
 from actors.messages import Begin, Committed, Refresh, WatchChanged
 from actors.statusboard import StatusBoard
@@ -109,30 +110,39 @@ class Chains:
         chain = self._followed[chain_id]
         settings, stream = chain.settings, chain_stream(chain_id)
         metrics = self._metrics.chain(settings.name)
+        ledger = Ledger(
+            stream=stream,
+            chain_id=chain_id,
+            window=settings.reorg_window_blocks,
+            commits=self._store.commits,
+            checkpoints=self._store.checkpoints,
+            books=self._store.balances,
+            publish=lambda commit: self._broadcaster.tell(Committed(commit)),
+            written=lambda seconds: metrics.stage("write", seconds),
+        )
+        follower = Follower(
+            name=settings.name,
+            chain_id=chain_id,
+            node=chain.node,
+            ledger=ledger,
+            tokens=self.watching,
+            watch=self.watching.watch(chain_id),
+            window=settings.reorg_window_blocks,
+            native_interval=settings.native_interval_blocks,
+            metrics=metrics,
+        )
         ref = ChainActor.start(
             name=settings.name,
             chain_id=chain_id,
             stream=stream,
             node=chain.node,
             feed=chain.feed,
-            ledger=Ledger(
-                stream=stream,
-                chain_id=chain_id,
-                window=settings.reorg_window_blocks,
-                commits=self._store.commits,
-                checkpoints=self._store.checkpoints,
-                books=self._store.balances,
-                publish=lambda commit: self._broadcaster.tell(Committed(commit)),
-                written=lambda seconds: metrics.stage("write", seconds),
-            ),
-            tokens=self.watching,
+            ledger=ledger,
+            follower=follower,
             claim=self._store.chains.claim,
-            watch=self.watching.watch(chain_id),
-            window=settings.reorg_window_blocks,
             resumed=self._broadcaster.tell,
             show=self._board.show,
             metrics=metrics,
-            native_interval=settings.native_interval_blocks,
             sync_seconds=settings.sync_interval_seconds,
             restarts=chain.lives,
             report=report,

@@ -1,0 +1,73 @@
+"""After a reorg: where our chain and the node's part, and what holds there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from indexer.domain.balances import BalanceUpdated
+from indexer.domain.chain import BlockHash, Head, Holding
+from indexer.domain.facts import BalanceReverted
+from indexer.domain.headchain import HeadChain
+from indexer.domain.reorgs import affected, common_ancestor, reverts
+from indexer.domain.views import Readings
+from indexer.errors import StateMissing
+
+FIRST_SPAN = 8
+"""Most reorgs are shallow: the first look back is one small request, each further one four times as wide."""
+
+
+class Node(Protocol):
+    """Tells which blocks are canonical, and what held at them."""
+
+    async def headers(self, first: int, last: int) -> tuple[Head, ...]: ...
+
+    async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """The node has our newest block that it can have: it is behind us at most, and nothing is orphaned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """Everything of ours above `ancestor` is orphaned."""
+
+    ancestor: Head
+
+
+@dataclass(frozen=True, slots=True)
+class Strangers:
+    """None of the blocks we remember is canonical."""
+
+
+async def compare(node: Node, known: HeadChain, newest: Head) -> Agreed | Parted | Strangers:
+    """Ask the node for its chain by number, from the top of what both have, until a block is ours."""
+    if not known.heads:
+        return Agreed()
+    top = min(known.heads[-1].number, newest.number)
+    oldest, last, span = known.heads[0].number, top, FIRST_SPAN
+    while last >= oldest:
+        first = max(oldest, last - span + 1)
+        ancestor = common_ancestor(known, await node.headers(first, last))
+        if ancestor is not None:
+            highest = next(head for head in reversed(known.heads) if head.number <= top)
+            return Agreed() if ancestor == highest else Parted(ancestor)
+        last, span = first - 1, span * 4
+    return Strangers()
+
+
+async def retractions(
+    node: Node, orphaned: list[BalanceUpdated], balances: Mapping[Holding, int], ancestor: Head
+) -> tuple[BalanceReverted, ...]:
+    """One per balance that had records in orphaned blocks, each with what the contract says at the ancestor."""
+    if not orphaned:
+        return ()
+    holdings = affected(orphaned)
+    readings = (await node.read({ancestor.hash: holdings})).get(ancestor.hash, Readings())
+    missing = holdings - readings.values.keys()
+    if missing:
+        raise StateMissing(f"{len(missing)} balances cannot be read at block {ancestor.number}")
+    return reverts(orphaned, balances, readings.values, ancestor.ref)

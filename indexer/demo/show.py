@@ -16,7 +16,7 @@ from indexer.demo.contracts import ContractsFailed
 from indexer.demo.world import DemoWorld
 from indexer.errors import Permanent, StoreUnusable, Transient
 
-FOLDER = "demo"
+FOLDER = "demo-store"
 """Inside the data folder: what is emptied at every start must never be a real service's."""
 
 Say = Callable[[str], None]

@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,16 +23,7 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    before, level = structlog.get_config(), root.level
-    yield
-    structlog.configure(**before)
-    for handler in [handler for handler in root.handlers if isinstance(handler, log.Routed)]:
-        root.removeHandler(handler)
-    root.setLevel(level)
-    logging.captureWarnings(capture=False)
+pytestmark = pytest.mark.usefixtures("log_as_it_was")
 
 
 def _fail(error: Exception, cause: Exception | None = None, _local: str = "") -> None:

@@ -115,13 +115,17 @@ def _write(path: Path, draft: Draft, *, force: bool) -> None:
 
 def _variables(draft: Draft) -> list[tuple[str, str]]:
     """The variables without default, each with the scheme of a URL that could stand there."""
-    urls = [
-        (url, scheme)
-        for chain in draft.chains
-        for scheme, urls in (("http", chain.rpc_urls), ("ws", chain.ws_urls))
+    lists = ((scheme, urls) for chain in draft.chains for scheme, urls in _url_lists(chain))
+    return [
+        (name, scheme)
+        for scheme, urls in lists
         for url in urls
+        for name in re.findall(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", url)
     ]
-    return [(name, scheme) for url, scheme in urls for name in re.findall(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", url)]
+
+
+def _url_lists(chain: ChainDraft) -> tuple[tuple[str, list[str]], ...]:
+    return (("http", chain.rpc_urls), ("ws", chain.ws_urls))
 
 
 def _holds_key(draft: Draft) -> bool:

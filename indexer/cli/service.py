@@ -7,7 +7,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -48,8 +47,9 @@ def demo(args: argparse.Namespace) -> int:
     log.configure()
 
     async def play() -> int:
-        code: int = await import_module("indexer.demo").run(args.host, args.port, args.data_dir)
-        return code
+        from indexer.demo import run  # noqa: PLC0415 - the same
+
+        return await run(args.host, args.port, args.data_dir)
 
     return on_a_loop(play())
 

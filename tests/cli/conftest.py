@@ -1,0 +1,167 @@
+"""A service that answers as the contract says, from a script, and the command line run against it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from indexer.cli import main
+
+USDC = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
+ACME = "0x742d35Cc6634C0532925a3b844Bc454e4438f44e"
+KEY = "let-me-in"
+
+
+def balance(**more: Any) -> dict[str, Any]:
+    return {
+        "chainId": 1,
+        "tokenAddress": USDC,
+        "solverAddress": ACME,
+        "balance": "7000001",
+        "amount": "7.000001",
+        "decimals": 6,
+        "tokenSymbol": "USDC",
+        "tokenName": "USD Coin",
+        "blockNumber": 123,
+        "blockHash": "0x" + "ab" * 32,
+        "timestamp": "2026-11-21T01:02:03Z",
+        "verifiedBlock": 125,
+    } | more
+
+
+def event(seq: int, *, epoch: str = "7f3a9c01", **data: Any) -> dict[str, Any]:
+    return {
+        "type": "balance.updated",
+        "id": f"{epoch}:chain:1:{seq}",
+        "stream": "chain:1",
+        "seq": seq,
+        "time": "2026-11-21T01:02:03.456Z",
+        "data": balance(previousBalance="5", newBalance="7000001", changeAmount="6999996", cause="transfer") | data,
+    }
+
+
+STATUS = {
+    "version": "0.1.0",
+    "uptimeSeconds": 3725.5,
+    "store": "embedded",
+    "subscribers": 2,
+    "config": {"loadedAt": "2026-11-21T01:02:03Z", "problems": ["service.port: is out of range"]},
+    "streams": {
+        "chain:1": {
+            "name": "ethereum",
+            "state": "live",
+            "block": 125,
+            "blockTime": "2026-11-21T01:02:03Z",
+            "lagBlocks": 0,
+            "lagSeconds": 0.0,
+            "endpoint": "https://node",
+            "heads": "ws",
+            "seq": 41,
+            "projectedSeq": 41,
+            "restarts": 0,
+            "lastError": None,
+            "queueDepth": 0,
+        },
+    },
+}
+
+Connection = Callable[[web.WebSocketResponse, dict[str, Any]], Awaitable[None]]
+
+
+@dataclass
+class Service:
+    """What it was asked, and what it plays on each websocket connection, the last one from then on."""
+
+    url: str = ""
+    status: dict[str, Any] = field(default_factory=lambda: json.loads(json.dumps(STATUS)))
+    balances: list[dict[str, Any]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    subscribed: list[dict[str, Any]] = field(default_factory=list)
+    connections: list[Connection] = field(default_factory=list)
+    wants_key: bool = False
+
+    async def run(self, *argv: str) -> int:
+        """The command in a thread of its own, since it brings its own loop."""
+        return await asyncio.to_thread(main, [*argv, "--url", self.url])
+
+
+def _problem(status: int, detail: str, field: str | None = None) -> web.Response:
+    body = {"type": "about:blank", "title": "No", "status": status, "detail": detail} | (
+        {"field": field} if field else {}
+    )
+    return web.json_response(body, status=status, content_type="application/problem+json")
+
+
+def _page(items: list[dict[str, Any]], query: Any) -> web.Response:
+    """Two items a page at most, whatever the limit allows."""
+    start, limit = int(query.get("cursor", 0)), min(int(query["limit"]), 2)
+    end = start + limit
+    return web.json_response({"items": items[start:end], "next": str(end) if end < len(items) else None})
+
+
+@pytest_asyncio.fixture
+async def service() -> AsyncIterator[Service]:
+    state = Service()
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
+        state.asked.append(request.path_qs)
+        if state.wants_key and request.headers.get("Authorization") != f"Bearer {KEY}":
+            return _problem(401, "Send an API key.")
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    async def status(_request: web.Request) -> web.Response:
+        return web.json_response(state.status)
+
+    async def balances(request: web.Request) -> web.Response:
+        if request.query.get("chain") == "nowhere":
+            return _problem(404, "there is no chain 'nowhere'", "chain")
+        return _page(state.balances, request.query)
+
+    async def history(request: web.Request) -> web.Response:
+        if request.match_info["token"] == "bad":
+            return _problem(422, "not an address", "token")
+        items = [
+            balance(blockNumber=number, changeAmount=None if number == 1 else "2", cause="transfer", finality="safe")
+            | {"transactionHash": None, "transactionHashes": [], "derived": False}
+            for number in range(5, 0, -1)
+        ]
+        return _page(items, request.query)
+
+    async def ws(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        frame = await socket.receive_json()
+        state.subscribed.append(frame)
+        await socket.send_json({"type": "subscribed", "id": frame["id"]})
+        play = state.connections.pop(0) if len(state.connections) > 1 else state.connections[0]
+        await play(socket, frame)
+        await socket.close()
+        return socket
+
+    app = web.Application(middlewares=[guard])
+    app.router.add_get("/api/v1/status", status)
+    app.router.add_get("/api/v1/balances", balances)
+    app.router.add_get("/api/v1/balances/{chain}/{token}/{solver}/history", history)
+    app.router.add_get("/ws", ws)
+    runner = web.AppRunner(app, shutdown_timeout=0.2)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    state.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield state
+    await runner.cleanup()
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("INDEXER_URL", "INDEXER_API_KEY"):
+        monkeypatch.delenv(name, raising=False)

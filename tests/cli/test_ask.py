@@ -1,0 +1,118 @@
+"""`status`, `balances` and `history` against a service that answers as the contract says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from indexer.cli import main
+from tests.cli.conftest import ACME, KEY, USDC, Service, balance
+
+Capture = pytest.CaptureFixture[str]
+
+
+async def test_status_is_a_table_for_people(service: Service, capsys: Capture) -> None:
+    assert await service.run("status") == 0
+    told = capsys.readouterr().out
+    assert "indexer 0.1.0, up 1 h 2 min, 2 subscribers, store embedded" in told
+    assert "configuration: service.port: is out of range" in told
+    assert [word in told for word in ("chain:1", "ethereum", "live", "125", "https://node")] == [True] * 5
+
+
+async def test_status_is_the_answer_itself_for_programs(service: Service, capsys: Capture) -> None:
+    assert await service.run("status", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == service.status
+
+
+async def test_balances_are_read_from_all_pages(service: Service, capsys: Capture) -> None:
+    service.balances = [balance(blockNumber=number) for number in range(5)]
+    assert await service.run("balances", "--json", "--chain", "1", "--token", USDC, "--solver", ACME) == 0
+    items = json.loads(capsys.readouterr().out)["items"]
+    assert [item["blockNumber"] for item in items] == [0, 1, 2, 3, 4]
+    assert len(service.asked) == 3
+    query = parse_qs(urlsplit(service.asked[1]).query)
+    assert query == {"limit": ["1000"], "cursor": ["2"], "chain": ["1"], "token": [USDC], "solver": [ACME]}
+
+
+async def test_balances_are_a_table_in_which_nothing_is_cut(service: Service, capsys: Capture) -> None:
+    service.balances = [
+        balance(),
+        balance(tokenSymbol=None, amount=None),
+        balance(tokenSymbol="[bold]E\x1b[31mVIL\n"),
+    ]
+    assert await service.run("balances") == 0
+    told = capsys.readouterr().out
+    assert "7.000001" in told
+    assert ACME in told
+    assert USDC in told
+    assert "7000001 raw" in told
+    assert "[bold]E?[31mVIL?" in told
+
+
+async def test_where_there_is_nothing_it_is_said(service: Service, capsys: Capture) -> None:
+    assert await service.run("balances") == 0
+    assert "nothing" in capsys.readouterr().out
+
+
+async def test_history_has_as_many_records_as_asked_for(service: Service, capsys: Capture) -> None:
+    argv = ("history", "ethereum", "native", ACME, "--limit", "3", "--before", "9", "--from", "2026-01-01T00:00:00Z")
+    assert await service.run(*argv, "--json") == 0
+    assert [item["blockNumber"] for item in json.loads(capsys.readouterr().out)["items"]] == [5, 4, 3]
+    first = urlsplit(service.asked[0])
+    assert first.path == f"/api/v1/balances/ethereum/native/{ACME}/history"
+    assert parse_qs(first.query) == {"limit": ["3"], "before": ["9"], "from": ["2026-01-01T00:00:00Z"]}
+    assert await service.run(*argv) == 0
+    assert "transfer" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (("balances", "--chain", "nowhere"), "chain: there is no chain 'nowhere'"),
+        (("history", "1", "bad", ACME), "token: not an address"),
+    ],
+)
+async def test_a_refusal_is_one_line_with_the_services_words(
+    service: Service, capsys: Capture, argv: tuple[str, ...], told: str
+) -> None:
+    assert await service.run(*argv) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == f"indexer: {told}\n"
+
+
+async def test_a_key_is_shown_when_there_is_one(
+    service: Service, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.wants_key = True
+    assert await service.run("status") == 1
+    assert "Send an API key.; show a key with --api-key" in capsys.readouterr().err
+    assert await service.run("status", "--api-key", KEY) == 0
+    monkeypatch.setenv("INDEXER_API_KEY", KEY)
+    assert await service.run("status") == 0
+
+
+async def test_the_url_may_come_from_the_environment(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INDEXER_URL", f"{service.url}/")
+    assert await asyncio.to_thread(main, ["status"]) == 0
+
+
+@pytest.mark.parametrize("command", [("status",), ("balances",), ("history", "1", "native", ACME), ("tail",)])
+def test_a_service_that_is_not_there_is_one_clear_line(capsys: Capture, command: tuple[str, ...]) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        assert main([*command, "--url", url]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == f"indexer: can't reach {url}: Connection refused; is it running, and is --url right?\n"
+
+
+async def test_a_server_that_is_no_indexer_is_told_from_one(service: Service, capsys: Capture) -> None:
+    service.url += "/elsewhere"
+    assert await service.run("status") == 1
+    assert "not as the indexer does (status 404)" in capsys.readouterr().err

@@ -1,0 +1,93 @@
+"""`run`, `check` and `demo`: what happens before and after the service itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from indexer import app, demo
+from indexer.cli import main
+from indexer.config import Settings
+from indexer.errors import StoreUnusable
+
+CHAIN = '[chains.ethereum]\nchain_id = 1\nrpc_urls = ["https://node/v3/hush1234hush5678"]\n'
+Capture = pytest.CaptureFixture[str]
+pytestmark = pytest.mark.usefixtures("log_as_it_was")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "chains.toml"
+    path.write_text(CHAIN)
+    return path
+
+
+def test_a_good_file_is_called_fine(file: Path, capsys: Capture) -> None:
+    assert main(["check", "--config", str(file)]) == 0
+    assert capsys.readouterr().out == f"{file} is fine: 1 chain, 0 solvers, 0 exchange accounts\n"
+
+
+def test_check_prints_every_mistake_and_exits_with_2(file: Path, capsys: Capture) -> None:
+    file.write_text(CHAIN + 'start_block = "soon"\n[service]\nprot = 1\nport = -1')
+    assert main(["check", "--config", str(file)]) == 2
+    told = capsys.readouterr().out
+    assert f"{file}: 3 problems" in told
+    assert '  chains.ethereum.start_block = "soon"\n' in told
+    assert "  service.port = -1\n    is out of range\n    -> write a whole number from 0 to 65535" in told
+    assert "did you mean `port`" in told
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_a_missing_file_exits_with_2_and_says_how_to_make_one(command: str, tmp_path: Path, capsys: Capture) -> None:
+    assert main([command, "--config", str(tmp_path / "nothing.toml")]) == 2
+    assert "indexer init" in "".join(capsys.readouterr())
+
+
+def test_run_does_not_start_on_a_wrong_file(file: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "run", None)
+    file.write_text("")
+    assert main(["run", "--config", str(file)]) == 2
+    assert "1 problem\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_run_hands_the_settings_over_and_the_exit_code_back(
+    file: Path, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Settings] = []
+
+    async def run(settings: Settings) -> int:
+        given.append(settings)
+        return code
+
+    monkeypatch.setattr(app, "run", run)
+    assert main(["run", "--config", str(file)]) == code
+    assert given[0].path == file
+
+
+def test_what_gets_out_of_the_service_is_told_masked(
+    file: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(_settings: Settings) -> int:
+        raise StoreUnusable("https://node/v3/hush1234hush5678 and hush1234hush5678")
+
+    monkeypatch.setattr(app, "run", run)
+    assert main(["run", "--config", str(file)]) == 1
+    told = capsys.readouterr().err
+    assert "crashed" in told
+    assert "StoreUnusable" in told
+    assert "hush" not in told
+
+
+def test_the_demo_is_told_where_to_listen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given: list[Any] = []
+
+    async def run(*args: Any) -> int:
+        given.extend(args)
+        return 0
+
+    monkeypatch.setattr(demo, "run", run)
+    assert main(["demo", "--port", "0", "--data-dir", str(tmp_path)]) == 0
+    assert given == ["127.0.0.1", 0, tmp_path]

@@ -18,7 +18,7 @@ from indexer.api.health import HealthResource
 from indexer.api.history import HistoryResource
 from indexer.api.parameters import Query
 from indexer.api.ports import Balances, CommitLog, Control, Freshness, Status, Watching
-from indexer.api.problems import BadRequest, Handler, as_problems
+from indexer.api.problems import BadRequest, Handler, as_problems, problem
 from indexer.api.reload import ReloadResource
 from indexer.api.routes import Answer, Parameter, Route
 from indexer.api.solvers import SolversResource
@@ -72,9 +72,9 @@ def build_app(
     for route in routes:
         # `add_get` answers HEAD, too, which a websocket cannot.
         if route.method == "GET" and route.path != "/ws":
-            app.router.add_get(route.path, route.handler)
+            app.router.add_get(route.path, route.handler, expect_handler=_expected)
         else:
-            app.router.add_route(route.method, route.path, route.handler)
+            app.router.add_route(route.method, route.path, route.handler, expect_handler=_expected)
     return app
 
 
@@ -113,6 +113,17 @@ class _Gate:
             return None
         method = "GET" if request.method == "HEAD" else request.method
         return self._routes.get((method, resource.canonical))
+
+
+async def _expected(request: web.Request) -> web.StreamResponse | None:
+    """Runs before all middlewares, so that a body that will be refused for its length is not even sent."""
+    if request.headers.get("Expect", "").lower() != "100-continue":
+        return problem(417, "Only `Expect: 100-continue` can be met.")
+    if (request.content_length or 0) <= MAX_BODY_BYTES:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # The writer counts from here, as if nothing had been sent: this was not the answer.
+        request.writer.output_size = 0
+    return None
 
 
 def _websocket(handler: Handler) -> Route:

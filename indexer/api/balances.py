@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from aiohttp import web
 
@@ -17,6 +18,9 @@ from indexer.domain.chain import Address, Holding, Token
 from indexer.domain.records import BalanceRecord
 from indexer.domain.streams import chain_stream
 from indexer.errors import NotFound, Refused
+
+ROWS_AT_ONCE: Final = 200
+"""A small page among many rows of what is not watched any more must not become as many queries."""
 
 _CURSOR = "balances"
 _Place = tuple[int, Token, Address]
@@ -144,10 +148,11 @@ class BalancesResource:
         chains = [chain] if chain is not None else self._watching.chains().values()
         watches = {chain_id: self._watching.watch(chain_id) for chain_id in chains}
         found: list[BalanceRecord] = []
+        batch = max(wanted, ROWS_AT_ONCE)
         while len(found) < wanted:
-            rows = await self._balances.current(chain_id=chain, token=token, solver=solver, after=after, limit=wanted)
+            rows = await self._balances.current(chain_id=chain, token=token, solver=solver, after=after, limit=batch)
             found += [row for row in rows if row.chain_id in watches and watches[row.chain_id].covers(row.holding)]
-            if len(rows) < wanted:
+            if len(rows) < batch:
                 break
             after = _place(rows[-1])
         return found[:wanted]

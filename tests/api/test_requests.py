@@ -167,6 +167,16 @@ async def test_a_body_that_cannot_be_unpacked_is_malformed(client: HttpClient) -
     await problem_of(answer, 400)
 
 
+@pytest.mark.parametrize("size", [2, 2 * MIB])
+async def test_one_who_asks_first_is_told_before_sending(client: HttpClient, size: int) -> None:
+    body = io.BytesIO(b"{" + b" " * (size - 2) + b"}")
+    answer = await client.post(
+        "/api/v1/solvers", data=body, headers=JSON | {"Content-Length": str(size)}, expect100=size == 2
+    )
+    await problem_of(answer, *((400, "name") if size == 2 else (413,)))
+    await problem_of(await client.get("/health", headers={"Expect": "a miracle"}), 417)
+
+
 async def test_an_unexpected_error_tells_nothing_and_is_logged_once(client: HttpClient, world: World) -> None:
     world.balances.failure = RuntimeError("password=hunter2")
     with capture_logs() as logs:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -23,13 +24,18 @@ async def url(world: World) -> AsyncIterator[str]:
 
 
 async def raw_answer(url: str, raw: bytes) -> bytes:
+    """Head and body of the first answer to these bytes; the connection may linger."""
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-    writer.write(raw)
-    answer = await asyncio.wait_for(reader.read(), 10)
-    writer.close()
-    await writer.wait_closed()
-    return answer
+    try:
+        writer.write(raw)
+        async with asyncio.timeout(10):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"content-length: (\d+)", head.lower())
+            return head + await reader.readexactly(int(length[1]) if length else 0)
+    finally:
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_it_answers_where_it_says(url: str) -> None:
@@ -54,3 +60,9 @@ async def test_what_is_not_http_is_answered_with_a_problem(url: str, raw: bytes)
     assert b" 400 " in head.splitlines()[0]
     assert b"application/problem+json" in head
     assert orjson.loads(body)["status"] == 400
+
+
+async def test_a_body_that_is_too_long_is_refused_before_it_is_sent(url: str) -> None:
+    head = b"POST /api/v1/solvers HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    answer = await raw_answer(url, head + b"Content-Length: 9999999\r\nExpect: 100-continue\r\n\r\n")
+    assert b" 413 " in answer.splitlines()[0]

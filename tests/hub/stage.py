@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -24,7 +25,7 @@ class Client:
         self.ws = ws
 
     async def send(self, **frame: Any) -> None:
-        await self.ws.send_str(orjson.dumps(frame).decode())
+        await self.ws.send_str(json.dumps(frame))
 
     async def read(self) -> dict[str, Any]:
         message = await asyncio.wait_for(self.ws.receive(), 5)

@@ -84,8 +84,10 @@ class Subscription:
         return {**positions, **named}
 
     async def _replay(self, stream: str) -> None:
+        """Up to where the stream is now; a busy one does not keep the others waiting."""
         limit = FEWEST_COMMITS
-        while (cursor := self.cursors.get(stream, 0)) < (last := self._feed.positions[stream]):
+        last = self._feed.positions[stream]
+        while (cursor := self.cursors.get(stream, 0)) < last:
             async with self._feed.reads:
                 page = await self._feed.log.since(stream, cursor, limit)
             if _has_hole(page, cursor):

@@ -16,9 +16,10 @@ from indexer.api.routes import Answer, Route
 _HEADERS: Final = {
     "Cache-Control": "no-cache",
     "X-Content-Type-Options": "nosniff",
-    # Nothing comes from elsewhere, and no other page may put ours into a frame.
+    # Nothing comes from elsewhere, nothing stands in the page itself, and no other page may put ours into a frame.
     "Content-Security-Policy": (
-        "default-src 'self' 'unsafe-inline' data:; connect-src 'self' ws: wss:; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
     ),
 }
 _KINDS: Final = {

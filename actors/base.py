@@ -169,7 +169,7 @@ class AsyncActor(pykka.Actor):
         try:
             while not self.actor_stopped.is_set():
                 await inbox.filled()
-                failure = await self._handle(inbox.get())
+                failure = await self._take_envelope(inbox.get())
                 if failure is not None:
                     break
         finally:
@@ -181,7 +181,7 @@ class AsyncActor(pykka.Actor):
         elif self._report is not None:
             self._report(failure)
 
-    async def _handle(self, envelope: Any) -> BaseException | None:
+    async def _take_envelope(self, envelope: Any) -> BaseException | None:
         """Handle one envelope; what ends the actor is returned."""
         try:
             response = self._handle_receive(envelope.message)

@@ -105,7 +105,7 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise _unreadable(path, f"can't be read: {error.strerror}", "name a file that this user may read") from error
     except UnicodeDecodeError as error:
         raise _unreadable(path, f"is not UTF-8: {error.reason} at byte {error.start}", "save it as UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # what tomllib raises on numbers and nesting beyond all measure, too
         line = re.search(r"line (\d+)", str(error))
         where = f"{path}:{line[1]}" if line else str(path)
         raise _unreadable(where, f"is not TOML: {error}", "look at this line and the one above it") from error

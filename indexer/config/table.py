@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from indexer.config.environment import Expanded, expand
-from indexer.config.values import Reader, WrongValue, did_you_mean, name, show
+from indexer.config.values import Reader, WrongValue, did_you_mean, name, quoted, show
 from indexer.errors import Problem
 
 T = TypeVar("T")
@@ -104,9 +103,11 @@ class Table:
         return self.table(key).children()
 
     def children(self) -> Iterator[tuple[str, Table]]:
-        for key in self._raw:
+        for key, value in self._raw.items():
             for title in self._each(self.path(key), key, name):
-                yield title, self.table(key)
+                table = self.table(key)
+                if isinstance(value, dict):
+                    yield title, table
 
     def rows(self, key: str) -> Iterator[Table]:
         """The tables `[[key]]`."""
@@ -153,7 +154,7 @@ class Table:
 
 def joined(table: str, key: str) -> str:
     """A dotted key as TOML writes it."""
-    part = key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
+    part = key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else quoted(key)
     return f"{table}.{part}" if table else part
 
 

@@ -68,7 +68,7 @@ def integer(least: int, most: int, *, or_word: str | None = None) -> Reader[int]
         if isinstance(value, bool) or not isinstance(value, int):
             raise _wrong_type("an integer", value, hint)
         if not least <= value <= most:
-            raise WrongValue("is out of range", hint, str(value)[:_LONGEST_SHOWN])
+            raise WrongValue("is out of range", hint, show(value))
         return value
 
     return read
@@ -187,15 +187,22 @@ def show(value: object) -> str:
     match value:
         case str():
             masked = MASK if _KEY.fullmatch(value) and looks_like_key(value) else mask_url(value)
-            return json.dumps(masked[:_LONGEST_SHOWN], ensure_ascii=False)
+            return quoted(masked[:_LONGEST_SHOWN])
         case bool():
             return "true" if value else "false"
+        case int() if value.bit_length() > 256:
+            return "a huge number"  # Python refuses to write out the largest
         case int() | float():
-            return str(value)[:_LONGEST_SHOWN]
+            return str(value)
         case dt.date() | dt.time():
             return value.isoformat()
         case _:
             return _type(value)
+
+
+def quoted(value: str) -> str:
+    """In quotes, on one line, with nothing in it that a terminal would obey."""
+    return json.dumps(value, ensure_ascii=not value.isprintable()).replace("\x7f", "\\u007f")
 
 
 def _string(value: object, hint: str) -> str:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from indexer.config import SECTIONS, Settings, load
 from indexer.config.settings import ApiKey
@@ -208,6 +212,7 @@ def test_twenty_mistakes_are_reported_at_once(wrong: Wrong) -> None:
     ("text", "key", "message"),
     [
         ("chains = 5", "chains", "expected a table"),
+        ("[chains]\nchain_id = 5", "chains.chain_id", "write [chains.chain_id]"),
         ("[[chains]]\nchain_id = 1", "chains", "expected a table"),
         ("", "chains", "nothing to follow"),
         (CHAIN + "service = 3", "chains.ethereum.service", "not a known key"),
@@ -299,6 +304,46 @@ def test_an_unset_variable_is_told_once_and_only_there(wrong: Wrong) -> None:
 def test_a_syntax_error_is_told_with_its_line(wrong: Wrong, tmp_path: Path) -> None:
     problems = wrong("[service]\nport = = 1\n")
     assert list(problems) == [f"{tmp_path / 'chains.toml'}:2"]
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "a = " + "9" * 5_000, "a = 0x" + "f" * 5_000])
+def test_what_is_beyond_all_measure_is_refused_like_anything_else(wrong: Wrong, text: str) -> None:
+    assert wrong(text)
+
+
+def test_a_huge_number_is_out_of_range(wrong: Wrong) -> None:
+    assert wrong(CHAIN + "start_block = 0x" + "f" * 5_000)["chains.ethereum.start_block"].value == "a huge number"
+
+
+_KEYS = sorted({field.name for kind in (*SECTIONS.values(), ApiKey) for field in fields(kind)})
+_VALUES = st.recursive(
+    st.one_of(
+        st.none().map(lambda _: ACME),
+        st.booleans(),
+        st.integers(),
+        st.floats(),
+        st.datetimes(),
+        st.text(max_size=20),
+        st.sampled_from(
+            ["http://", "ws://[", "${A}", "${B:-}", "${", "latest", "embedded", "mongodb://h", "::1", "~x"]
+        ),
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+_SECTIONS = st.sampled_from(["service", "store", "chains", "solvers", "exchanges", "nats", "x"])
+
+
+@given(st.dictionaries(_SECTIONS, st.dictionaries(st.sampled_from([*_KEYS, "a b", ""]), _VALUES, max_size=4)))
+def test_whatever_stands_in_the_file_it_is_settings_or_problems(tree: dict[str, Any]) -> None:
+    problems: tuple[Problem, ...] = ()
+    with patch("indexer.config.load.tomllib.loads", return_value=tree):
+        try:
+            load(EXAMPLE, {"A": "http://a"})
+        except ConfigError as error:
+            problems = error.problems
+    assert problems or tree.get("chains") or tree.get("exchanges")
+    assert [str(problem) for problem in problems if not str(problem).isprintable()] == []
 
 
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pymongo.errors import (
     ConfigurationError,
     ConnectionFailure,
     DuplicateKeyError,
+    InvalidOperation,
     OperationFailure,
     PyMongoError,
 )
@@ -45,18 +46,24 @@ translating: Final = _Translating()
 def translated(error: PyMongoError) -> IndexerError | None:
     """Ours for the driver's; nothing for an error that has another meaning, or none but a mistake of ours."""
     match error:
-        case DuplicateKeyError() | BulkWriteError():
-            return None
         case ConnectionFailure():
             return StoreUnavailable(f"the store does not answer: {reason(error)}")
-        case OperationFailure(code=code) if code in _FORBIDDEN:
-            return StoreUnusable(f"the store refuses us: {reason(error)}; check user, password and rights")
-        case OperationFailure(code=code) if code in _MOVING or error.has_error_label("RetryableWriteError"):
-            return StoreUnavailable(f"the store cannot do it just now: {reason(error)}")
+        case InvalidOperation() if "after close" in str(error):
+            return StoreUnavailable("the store is closed")
         case ConfigurationError():
             return StoreUnusable(f"the store's URL cannot work: {reason(error)}")
+        case OperationFailure() if not isinstance(error, DuplicateKeyError | BulkWriteError):
+            return _failed(error)
         case _:
             return None
+
+
+def _failed(error: OperationFailure) -> IndexerError | None:
+    if error.code in _FORBIDDEN:
+        return StoreUnusable(f"the store refuses us: {reason(error)}; check user, password and rights")
+    if error.code in _MOVING or error.has_error_label("RetryableWriteError"):
+        return StoreUnavailable(f"the store cannot do it just now: {reason(error)}")
+    return None
 
 
 def duplicates(error: BulkWriteError) -> list[int]:

@@ -1,0 +1,87 @@
+"""Whatever a commit holds comes back exactly, through real BSON."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+
+import bson
+from bson import CodecOptions
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.domain.balances import BalanceUpdated
+from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Head, Holding, TokenInfo, TxHash
+from indexer.domain.commits import Commit
+from indexer.domain.facts import (
+    BalanceReverted,
+    ChainFinalized,
+    Checkpoint,
+    Fact,
+    Orphaned,
+    StreamLive,
+    StreamResync,
+    StreamStale,
+)
+from repositories.codec import _TYPES, commit_document, commit_of
+from tests.repositories.samples import commit_at
+
+int64s = st.integers(0, 2**63 - 1)
+uint256s = st.integers(0, 2**256 - 1)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)  # half a surrogate pair is no text
+hashes = st.integers(0, 3).map(lambda n: BlockHash(f"0x{n:064x}"))
+transactions = hashes.map(TxHash)
+addresses = st.integers(0, 3).map(lambda n: Address(f"0x{n:040x}"))
+infos = st.builds(TokenInfo, st.none() | st.integers(0, 255), st.none() | texts, st.none() | texts)
+blocks = st.builds(BlockRef, int64s, hashes, int64s)
+heads = st.builds(Head, int64s, hashes, hashes, int64s)
+holdings = st.builds(Holding, addresses | st.just(NATIVE), addresses)
+levels = st.sampled_from(["latest", "safe", "finalized"])
+causes = st.sampled_from(["first", "transfer", "native", "sync", "refresh", "resync"])
+orphans = st.lists(st.builds(Orphaned, int64s, hashes, uint256s), max_size=3).map(tuple)
+chain_ids = st.integers(1, 3)
+facts: st.SearchStrategy[Fact] = st.one_of(
+    st.builds(
+        BalanceUpdated,
+        chain_ids,
+        holdings,
+        st.none() | uint256s,
+        uint256s,
+        blocks,
+        causes,
+        infos,
+        st.lists(transactions, max_size=3).map(tuple),
+    ),
+    st.builds(BalanceReverted, chain_ids, holdings, uint256s, uint256s, blocks, infos, orphans, st.booleans()),
+    st.builds(ChainFinalized, chain_ids, blocks, levels),
+    st.builds(StreamStale, chain_ids, texts, st.none() | int64s),
+    st.builds(StreamLive, chain_ids, texts, st.none() | int64s),
+    st.builds(StreamResync, chain_ids, texts, int64s),
+)
+times = st.integers(0, 10**13).map(lambda ms: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms))
+commits = st.builds(
+    Commit,
+    id=texts,
+    stream=texts,
+    first_seq=st.integers(1, 2**62),
+    time=times,
+    facts=st.lists(facts, min_size=1, max_size=5).map(tuple),
+    checkpoint=st.none() | st.builds(Checkpoint, heads),
+)
+
+
+@given(commits)
+def test_every_commit_comes_back_exactly(commit: Commit) -> None:
+    stored = bson.encode(commit_document(commit))
+    assert commit_of(bson.decode(stored, CodecOptions(tz_aware=True))) == commit
+
+
+def test_every_type_of_fact_has_a_codec() -> None:
+    assert set(_TYPES) == set(get_args(Fact))
+
+
+def test_what_facts_share_is_written_once() -> None:
+    one, many = commit_document(commit_at(5, seq=1)), commit_document(commit_at(5, seq=1, count=500))
+    assert len(many["tokens"]) == 1
+    assert not any("block" in fact or "chain" in fact for fact in many["facts"])
+    assert (len(bson.encode(many)) - len(bson.encode(one))) / 499 < 220

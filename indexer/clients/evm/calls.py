@@ -68,7 +68,7 @@ class Limits:
     pairs: int = 500
     filter: int = 1_000
     batch: int = 500
-    bytes: int = 1_000_000
+    bytes: int = 2_000_000
     overrides: int = 0
     """For how many more questions we do without state overrides."""
 

@@ -19,7 +19,9 @@ from indexer.domain.chain import NATIVE, Address, BlockHash, ChainIdentity, Head
 from indexer.domain.views import BlockView, Readings
 from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge
 
-_NEWEST_SECONDS: Final = 3.0
+_NEWEST_SECONDS: Final = 2.0
+_NEWEST_PATIENCE_SECONDS: Final = 6.0
+"""Enough for a second and a third endpoint after one that hangs."""
 _NOBODY: Final = Natives(())
 
 
@@ -53,7 +55,7 @@ class EvmNode:
         return await self._endpoints.ask(
             lambda _: _header("eth_getBlockByNumber", "latest"),
             timeout_seconds=_NEWEST_SECONDS,
-            patience_seconds=_NEWEST_SECONDS,
+            patience_seconds=_NEWEST_PATIENCE_SECONDS,
         )
 
     async def header(self, block: BlockHash) -> Head | None:

@@ -6,6 +6,7 @@ thread for a lock and a new connection for every request), its retries, and its 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ _CONNECT_SECONDS: Final = 3.0
 _LONGEST_ANSWER: Final = 128 * 2**20
 _HEADERS: Final = {"content-type": "application/json", "user-agent": "solver-balance-indexer"}
 _LONGEST_WAIT: Final = 120.0
+_LARGE: Final = 2**20
 
 
 class Transport(AsyncHTTPProvider):
@@ -103,7 +105,9 @@ class Transport(AsyncHTTPProvider):
                 headers=_HEADERS, connector=aiohttp.TCPConnector(limit=16, keepalive_timeout=60)
             )
         timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=_CONNECT_SECONDS)
-        async with self._session.post(self._url, data=body, timeout=timeout, allow_redirects=False) as response:
+        # In pieces when it is large, so that writing it holds up nobody else on the loop.
+        data = body if len(body) < _LARGE else io.BytesIO(body)
+        async with self._session.post(self._url, data=data, timeout=timeout, allow_redirects=False) as response:
             parts: list[bytes] = []
             size = 0
             async for part in response.content.iter_any():
@@ -123,6 +127,8 @@ def _matched(asked: Sequence[RPCRequest], answer: Sequence[Any]) -> list[Reply]:
             raise BadAnswer("a batch answer that holds something else than objects")
         number = item.get("id")
         if number is None and item.get("error") is not None:
+            if len(asked) == 1:
+                return [_reply(item)]
             raise refusal(item["error"])
         if number in by_id:
             raise BadAnswer("two answers to one call")

@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from structlog.testing import capture_logs
+
+from indexer.clients.evm.answers import quantity
+from indexer.clients.evm.calls import Call, Limits, Plan, Reply, TooMuch
+from indexer.clients.evm.counts import Counts
+from indexer.clients.evm.endpoints import Endpoint, Endpoints
+from indexer.errors import (
+    BadAnswer,
+    BlockUnknown,
+    IndexerError,
+    NodeUnreachable,
+    ResponseTooLarge,
+    StateMissing,
+    Throttled,
+    WrongChain,
+)
+from tests.clients.builders import eventually
+
+
+class Time:
+    """A clock that moves when somebody sleeps, or when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+        self.slept: list[float] = []
+
+    def clock(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        until = self.now + seconds
+        while self.now < until:
+            await asyncio.sleep(0)
+            self.now += 0.05
+
+
+@dataclass
+class Wire:
+    """Answers a number, or fails as scripted; the last entry of a script stays."""
+
+    number: int
+    script: list[IndexerError | None] = field(default_factory=lambda: [None])
+    chain_id: int = 1
+    asked: list[list[str]] = field(default_factory=list)
+
+    async def exchange(self, calls: Sequence[Call], timeout_seconds: float) -> list[Reply]:
+        assert timeout_seconds > 0
+        self.asked.append([call.method for call in calls])
+        await asyncio.sleep(0)
+        fault = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if fault is not None:
+            raise fault
+        return [
+            Reply(result=hex(self.chain_id) if call.method == "eth_chainId" else hex(self.number)) for call in calls
+        ]
+
+    async def disconnect(self) -> None: ...
+
+
+QUESTION = Plan([Call("eth_question")], lambda replies: quantity(replies[0].get()))
+
+
+def pool(time: Time, *wires: Wire, chain_id: int | None = None, patience_seconds: float = 15.0) -> Endpoints:
+    return Endpoints(
+        [Endpoint(f"http://{name}", name, wire) for name, wire in zip("abcdef", wires, strict=False)],
+        chain="test",
+        counts=Counts(),
+        chain_id=chain_id,
+        patience_seconds=patience_seconds,
+        clock=time.clock,
+        sleep=time.sleep,
+        chance=lambda: 1.0,
+    )
+
+
+DOWN = NodeUnreachable("down")
+
+
+async def test_the_preferred_endpoint_is_asked_alone_while_it_answers() -> None:
+    first, second = Wire(1), Wire(2)
+    endpoints = pool(Time(), first, second)
+    assert [await endpoints.ask(lambda _: QUESTION) for _ in range(5)] == [1] * 5
+    assert second.asked == []
+    await endpoints.close()
+
+
+async def test_a_failure_is_left_at_once_for_the_next_and_the_preferred_one_is_taken_back() -> None:
+    time = Time()
+    first, second = Wire(1, [DOWN, DOWN, DOWN, None]), Wire(2)
+    endpoints = pool(time, first, second)
+    assert await endpoints.ask(lambda _: QUESTION) == 2
+    assert endpoints.name == "b"
+    await eventually(lambda: endpoints._endpoints[0].is_well)
+    assert await endpoints.ask(lambda _: QUESTION) == 1
+    assert endpoints.name == "a"
+    assert endpoints._counts.switches == 2
+    await endpoints.close()
+
+
+async def test_only_one_probe_finds_out_while_callers_use_another() -> None:
+    time = Time()
+    first, second = Wire(1, [DOWN]), Wire(2)
+    endpoints = pool(time, first, second)
+    assert await asyncio.gather(*(endpoints.ask(lambda _: QUESTION) for _ in range(50))) == [2] * 50
+    asked_by_callers = sum(methods == ["eth_question"] for methods in first.asked)
+    assert asked_by_callers <= 50
+    await eventually(lambda: len(time.slept) >= 5)
+    assert sum(methods == ["eth_question"] for methods in first.asked) == asked_by_callers
+    assert len(endpoints._revivals) == 1
+    await endpoints.close()
+
+
+async def test_pauses_grow_and_stay_bounded() -> None:
+    time = Time()
+    endpoints = pool(time, Wire(1, [DOWN]), Wire(2))
+    await endpoints.ask(lambda _: QUESTION)
+    await eventually(lambda: len(time.slept) >= 9)
+    assert time.slept[:9] == [0.25, 0.5, 1, 2, 4, 5, 5, 5, 5]
+    await endpoints.close()
+
+
+async def test_with_no_endpoint_left_a_question_waits_and_is_answered_when_one_is_back() -> None:
+    endpoints = pool(Time(), Wire(1, [DOWN, DOWN, DOWN, DOWN, None]))
+    assert await endpoints.ask(lambda _: QUESTION) == 1
+    await endpoints.close()
+
+
+async def test_patience_ends_with_the_reason_of_every_endpoint() -> None:
+    time = Time()
+    endpoints = pool(time, Wire(1, [DOWN]), Wire(2, [NodeUnreachable("HTTP 502")]), patience_seconds=5)
+    with pytest.raises(NodeUnreachable, match=r"a: down; b: HTTP 502"):
+        await endpoints.ask(lambda _: QUESTION)
+    assert time.now <= 1_000 + 5 + 6
+    await endpoints.close()
+
+
+async def test_retry_after_is_honoured() -> None:
+    time = Time()
+    endpoints = pool(time, Wire(1, [Throttled("HTTP 429", 7.0), None]))
+    assert await endpoints.ask(lambda _: QUESTION) == 1
+    assert 7.0 in time.slept
+    assert time.now >= 1_007
+    await endpoints.close()
+
+
+async def test_throttled_everywhere_is_said_as_such() -> None:
+    endpoints = pool(Time(), Wire(1, [Throttled("HTTP 429", 60.0)]), patience_seconds=2)
+    with pytest.raises(Throttled):
+        await endpoints.ask(lambda _: QUESTION)
+    await endpoints.close()
+
+
+async def test_an_unknown_block_is_asked_of_everybody_and_makes_nobody_ill() -> None:
+    first, second, third = (Wire(number, [BlockUnknown("nope")]) for number in (1, 2, 3))
+    endpoints = pool(Time(), first, second, third)
+    with pytest.raises(BlockUnknown):
+        await endpoints.ask(lambda _: QUESTION)
+    assert [len(wire.asked) for wire in (first, second, third)] == [1, 1, 1]
+    assert all(endpoint.is_well for endpoint in endpoints._endpoints)
+    await endpoints.close()
+
+
+async def test_a_block_that_one_endpoint_lacks_is_answered_by_another() -> None:
+    endpoints = pool(Time(), Wire(1, [BlockUnknown("lags")]), Wire(2))
+    assert await endpoints.ask(lambda _: QUESTION) == 2
+    await endpoints.close()
+
+
+async def test_that_state_is_pruned_is_not_the_last_word_while_another_endpoint_lags() -> None:
+    endpoints = pool(Time(), Wire(1, [StateMissing("pruned")]), Wire(2, [BlockUnknown("lags")]))
+    with pytest.raises(BlockUnknown):
+        await endpoints.ask(lambda _: QUESTION)
+    await endpoints.close()
+
+
+async def test_state_that_is_pruned_everywhere_is_missing() -> None:
+    endpoints = pool(Time(), Wire(1, [StateMissing("pruned")]), Wire(2, [StateMissing("pruned")]))
+    with pytest.raises(StateMissing):
+        await endpoints.ask(lambda _: QUESTION)
+    await endpoints.close()
+
+
+async def test_one_bad_answer_is_asked_elsewhere_and_forgiven() -> None:
+    endpoints = pool(Time(), Wire(1, [BadAnswer("nonsense"), None]), Wire(2))
+    assert await endpoints.ask(lambda _: QUESTION) == 2
+    assert endpoints._endpoints[0].is_well
+    assert await endpoints.ask(lambda _: QUESTION) == 1
+    await endpoints.close()
+
+
+async def test_bad_answers_everywhere_end_within_a_bound() -> None:
+    first, second = Wire(1, [BadAnswer("nonsense")]), Wire(2, [BadAnswer("nonsense")])
+    endpoints = pool(Time(), first, second)
+    with pytest.raises(BadAnswer):
+        await endpoints.ask(lambda _: QUESTION)
+    assert len(first.asked) + len(second.asked) <= 8
+    await endpoints.close()
+
+
+async def test_an_endpoint_of_another_chain_is_never_believed() -> None:
+    stranger, ours = Wire(1, chain_id=5), Wire(2, chain_id=1)
+    endpoints = pool(Time(), stranger, ours, chain_id=1)
+    assert await endpoints.ask(lambda _: QUESTION) == 2
+    assert ours.asked[0] == ["eth_chainId", "eth_question"]
+    assert await endpoints.ask(lambda _: QUESTION) == 2
+    assert ours.asked[1] == ["eth_question"]
+    await endpoints.close()
+
+
+async def test_only_endpoints_of_another_chain_is_the_wrong_chain() -> None:
+    endpoints = pool(Time(), Wire(1, chain_id=5), chain_id=1, patience_seconds=3)
+    with pytest.raises(WrongChain, match="follows chain 5, not 1"):
+        await endpoints.ask(lambda _: QUESTION)
+    await endpoints.close()
+
+
+async def test_what_is_too_much_is_asked_in_smaller_parts_and_remembered() -> None:
+    wire = Wire(1)
+    endpoints = pool(Time(), wire)
+
+    def make(limits: Limits) -> Plan[int]:
+        def read(_: Sequence[Reply]) -> int:
+            if limits.pairs > 100:
+                raise TooMuch("out of gas", "pairs", limits.pairs)
+            return limits.pairs
+
+        return Plan(QUESTION.calls, read)
+
+    assert await endpoints.ask(make) == 62
+    asked = len(wire.asked)
+    assert await endpoints.ask(make) == 62
+    assert len(wire.asked) == asked + 1
+    await endpoints.close()
+
+
+async def test_what_is_too_much_even_singly_is_refused() -> None:
+    endpoints = pool(Time(), Wire(1, [TooMuch("too large", "batch", 1)]))
+    with pytest.raises(ResponseTooLarge):
+        await endpoints.ask(lambda _: QUESTION)
+    await endpoints.close()
+
+
+async def test_an_outage_is_told_once_and_its_end_once() -> None:
+    time = Time()
+    with capture_logs() as lines:
+        endpoints = pool(time, Wire(1, [DOWN] * 12 + [None]), Wire(2))
+        for _ in range(20):
+            await endpoints.ask(lambda _: QUESTION)
+        await eventually(lambda: endpoints._endpoints[0].is_well)
+        await endpoints.ask(lambda _: QUESTION)
+        await endpoints.close()
+    assert [line["event"] for line in lines] == ["endpoint_lost", "endpoint_back"]
+    assert lines[0]["endpoint"] == "a"
+    assert lines[0]["reason"] == "down"
+
+
+async def test_flapping_does_not_flood_the_log() -> None:
+    time = Time()
+    with capture_logs() as lines:
+        endpoints = pool(time, Wire(1, [DOWN, None] * 40), Wire(2))
+        for _ in range(30):
+            await endpoints.ask(lambda _: QUESTION)
+            await eventually(lambda: endpoints._endpoints[0].is_well)
+        await endpoints.close()
+    assert len([line for line in lines if line["log_level"] != "debug"]) <= 5
+
+
+async def test_every_request_is_counted_with_its_outcome() -> None:
+    endpoints = pool(Time(), Wire(1, [DOWN]), Wire(2))
+    await endpoints.ask(lambda _: QUESTION)
+    counts = endpoints._counts
+    assert counts.requests["a", "eth_question", "NodeUnreachable"] == 1
+    assert counts.requests["b", "eth_question", "ok"] == 1
+    assert counts.round_trips["b"] == 1
+    await endpoints.close()
+
+
+async def test_closing_leaves_no_probe_behind() -> None:
+    endpoints = pool(Time(), Wire(1, [DOWN]), Wire(2))
+    await endpoints.ask(lambda _: QUESTION)
+    await endpoints.close()
+    assert [task for task in asyncio.all_tasks() if "_revive" in repr(task)] == []

@@ -66,6 +66,11 @@ async def test_a_second_service_on_the_same_folder_is_refused(tmp_path: Path) ->
         await store.ping()
 
 
+async def test_a_ctrl_c_in_the_terminal_is_not_for_mongod(tmp_path: Path) -> None:
+    async with open_store("embedded", "indexer", tmp_path):
+        assert os.getsid(pid_of(tmp_path)) != os.getsid(0)
+
+
 async def test_a_killed_mongod_is_restarted_and_loses_nothing(tmp_path: Path) -> None:
     async with open_store("embedded", "indexer", tmp_path) as store:
         await store.commits.append(commit_at(1, seq=1))

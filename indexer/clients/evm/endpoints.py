@@ -114,11 +114,13 @@ class Endpoints:
         *,
         timeout_seconds: float | None = None,
         patience_seconds: float | None = None,
+        rest_seconds: float | None = None,
     ) -> T:
         """Answer the question that `make` puts for given limits, by the best endpoint that can.
 
         `BlockUnknown` and `StateMissing` are raised once every healthy endpoint said so; anything else that fails
-        is tried elsewhere, or again, until patience ends.
+        is tried elsewhere, or again, until patience ends. `rest_seconds` is how much of it to spend on waiting while
+        no endpoint is healthy; without it, all.
         """
         patience = self._patience_seconds if patience_seconds is None else patience_seconds
         deadline = self._clock() + patience
@@ -131,6 +133,8 @@ class Endpoints:
                 if denials:
                     # One that lags may have it in a moment: that it was pruned elsewhere is not the last word.
                     raise min(denials.values(), key=lambda error: isinstance(error, StateMissing))
+                if rest_seconds is not None:
+                    deadline, rest_seconds = min(deadline, self._clock() + rest_seconds), None
                 await self._wait(deadline)
                 continue
             try:

@@ -75,6 +75,8 @@ class HeadFeed:
         self._rhythm = Rhythm(silence_seconds)
         self._watch = Watch()
         self._filters = Filters(self._watch)
+        self._hinting: Watch | None = None
+        """The watch that the node was last asked to send logs for."""
         self._watch_changed = asyncio.Event()
         self._on_event: Callable[[FeedEvent], None] = lambda _: None
         self._newest: Head | None = None
@@ -138,8 +140,10 @@ class HeadFeed:
         self._went_live(name)
         while True:
             self._watch_changed.clear()
+            watch = self._watch
             try:
                 await socket.subscribe_logs(self._filters.parts(_FILTER_MOST))
+                self._hinting = watch
             except (Unsupported, Throttled, ResponseTooLarge, BadAnswer) as error:
                 # Hints only save a round trip; heads do not wait for them.
                 self._log.warning("log_hints_refused", endpoint=name, reason=str(error))

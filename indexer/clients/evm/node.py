@@ -22,6 +22,8 @@ from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge
 _NEWEST_SECONDS: Final = 2.0
 _NEWEST_PATIENCE_SECONDS: Final = 6.0
 """Enough for a second and a third endpoint after one that hangs."""
+_NEWEST_REST_SECONDS: Final = 1.0
+"""Long enough that one lost connection is no outage."""
 _NOBODY: Final = Natives(())
 
 
@@ -56,6 +58,7 @@ class EvmNode:
             lambda _: _header("eth_getBlockByNumber", "latest"),
             timeout_seconds=_NEWEST_SECONDS,
             patience_seconds=_NEWEST_PATIENCE_SECONDS,
+            rest_seconds=_NEWEST_REST_SECONDS,
         )
 
     async def header(self, block: BlockHash) -> Head | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import tomllib
 from pathlib import Path
 
@@ -69,9 +68,3 @@ def test_the_configuration_of_the_compose_file_is_valid() -> None:
     assert str(settings.service.data_dir) == final_stage()["VOLUME"]
     compose = (ROOT / "deploy" / "compose.yaml").read_text()
     assert all(f"{name}: ${{{name}" in compose for name in (*environ, "ETHEREUM_WS_URL"))
-
-
-def test_every_target_of_the_makefile_is_explained() -> None:
-    rules = set(re.findall(r"^([a-z]+):(?!=)", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)) - {"help", "lint"}
-    told = subprocess.run(["make", "-s", "-C", str(ROOT), "help"], capture_output=True, text=True, check=True).stdout
-    assert rules == set(re.findall(r"^make ([a-z]+)", told, flags=re.MULTILINE))

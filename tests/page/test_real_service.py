@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.demo.process import shown
+from tests.page.chromium import Tab
+
+pytestmark = [pytest.mark.page, pytest.mark.e2e, pytest.mark.node, pytest.mark.mongo]
+
+
+async def test_the_demos_balances_move_on_the_page(tab: Tab, tmp_path: Path) -> None:
+    async with shown(tmp_path) as demo:
+        url = (await demo.says("Open http")).split("Open ")[1]
+        await tab.open(url)
+        await tab.until("document.querySelector('#connection')?.dataset.state === 'live'")
+        assert await tab.until("document.querySelectorAll('#streams li[data-state=live]').length === 2")
+        # Five solvers, two chains, the native coin and a token on each.
+        assert await tab.until("document.querySelectorAll('#balances tbody tr:not(.solver)').length === 20")
+        assert await tab.until("document.querySelectorAll('#balances [data-flashed]').length >= 4", seconds=30)
+        text = await tab.text("main")
+        assert all(word in text for word in ("aurora", "equinox", "ETH", "POL", "DUSD", "DGLD", "fast", "slow"))
+        assert tab.complaints == []

@@ -14,14 +14,21 @@ from types import TracebackType
 from typing import Any
 
 import pykka
+import structlog
 from pykka import messages
+
+log = structlog.get_logger(__name__)
 
 ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 Report = Callable[[BaseException], None]
 
 
 class BlockingOnLoop(RuntimeError):
-    """A blocking `.get()` on the event loop would wait for itself for ever; await the future instead."""
+    """A blocking `.get()` on the event loop would wait for itself for ever; await `future` instead."""
+
+    def __init__(self, future: AsyncFuture) -> None:
+        super().__init__("await this future: a blocking get() would stop the event loop")
+        self.future = future
 
 
 class AsyncFuture(pykka.Future[Any]):
@@ -36,7 +43,7 @@ class AsyncFuture(pykka.Future[Any]):
         if self._get_hook is not None:
             return super().get(timeout=timeout)
         if not self._result.done() and _running_loop() is not None:
-            raise BlockingOnLoop("await this future: a blocking get() would stop the event loop")
+            raise BlockingOnLoop(self)
         try:
             return self._result.result(timeout)
         except TimeoutError as error:
@@ -55,9 +62,28 @@ class AsyncFuture(pykka.Future[Any]):
             error = (kind or RuntimeError)()
         self._result.set_exception(error.with_traceback(traceback) if traceback else error)
 
+    def set_get_hook(self, func: Callable[[float | None], Any]) -> None:
+        self._refuse_second_answer()
+        super().set_get_hook(func)
+
     def __await__(self) -> Generator[Any, None, Any]:
-        if self._result.done():
+        if self._get_hook is None:
+            yield from self.answered()
             return self._result.result()
+        missing: AsyncFuture | None = None
+        while True:
+            try:
+                return self.get()
+            except BlockingOnLoop as blocked:  # made of others: wait for the first that has no answer yet
+                if blocked.future is missing:
+                    raise
+                missing = blocked.future
+            yield from missing.answered()
+
+    def answered(self) -> Generator[Any, None, None]:
+        """Wait, whatever the answer is."""
+        if self._result.done():
+            return
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
 
@@ -69,7 +95,6 @@ class AsyncFuture(pykka.Future[Any]):
 
         self._result.add_done_callback(wake)
         yield from waiter.__await__()
-        return self._result.result()
 
     def _refuse_second_answer(self) -> None:
         if self._result.done() or self._get_hook is not None:
@@ -174,10 +199,10 @@ class AsyncActor(pykka.Actor):
                     break
         finally:
             self._unregister()
-            await self._end_listeners()
             self._refuse_the_rest()
+            await self._end_listeners()
         if failure is None:
-            await self.closing()
+            await self._close()
         elif self._report is not None:
             self._report(failure)
 
@@ -187,7 +212,10 @@ class AsyncActor(pykka.Actor):
             response = self._handle_receive(envelope.message)
             if inspect.isawaitable(response):
                 response = await response
-        except Exception as error:  # noqa: BLE001 - the boundary of every actor: to the asker, or to the supervisor
+        except (Exception, asyncio.CancelledError) as error:  # the boundary: to the asker, or to the supervisor
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled(asyncio.current_task()):
+                self._inbox.put(envelope)  # back to the others, which are refused now
+                raise
             if envelope.reply_to is None:
                 return error
             envelope.reply_to.set_exception()
@@ -198,15 +226,25 @@ class AsyncActor(pykka.Actor):
 
     def _listener_ended(self, task: asyncio.Task[None]) -> None:
         self._children.discard(task)
-        if task.cancelled() or (error := task.exception()) is None or self.actor_stopped.is_set():
-            return
-        self.actor_ref.tell(_ListenerDied(error))
+        error: BaseException | None = None
+        if not task.cancelled():
+            error = task.exception()
+        elif not _is_cancelled(task):
+            error = asyncio.CancelledError(f"{task.get_name()} awaited what was cancelled")
+        if error is not None and not self.actor_stopped.is_set():
+            self.actor_ref.tell(_ListenerDied(error))
 
     async def _end_listeners(self) -> None:
         children = tuple(self._children)
         for child in children:
             child.cancel()
         await asyncio.gather(*children, return_exceptions=True)
+
+    async def _close(self) -> None:
+        try:
+            await self.closing()
+        except Exception:  # the boundary: it ends anyway, and nobody is left who could do better
+            log.exception("closing_failed", actor=type(self).__name__)
 
     def _unregister(self) -> None:
         self.actor_stopped.set()
@@ -224,17 +262,18 @@ class _ListenerDied:
 
 
 async def end(ref: pykka.ActorRef[Any], seconds: float) -> None:
-    """Stop an actor in its turn; when it does not get there in time, wherever it is."""
+    """Stop an actor in its turn; when it does not get there in time (or the caller's is over), wherever it is."""
     inbox = ref.actor_inbox
     task = inbox.reader if isinstance(inbox, Inbox) else None
     if task is None:
         return
     if ref.is_alive():
         ref.tell(messages._ActorStop())  # noqa: SLF001
-    _, late = await asyncio.wait((task,), timeout=seconds)
-    if late:
+    try:
+        await asyncio.wait((task,), timeout=seconds)
+    finally:
         task.cancel()
-        await asyncio.wait((task,))
+    await asyncio.wait((task,))
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -247,3 +286,8 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 def _settle(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)
+
+
+def _is_cancelled(task: asyncio.Task[Any] | None) -> bool:
+    """Whether somebody cancelled this task; otherwise it only awaited something that was cancelled."""
+    return task is not None and task.cancelling() > 0

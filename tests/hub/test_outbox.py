@@ -238,7 +238,8 @@ def test_the_index_finds_what_asking_every_filter_finds(
     for reader in leaving & set(range(len(readers))):
         interests.remove(added[reader])
     events = events_of(script)
-    found = dict.fromkeys(interests.everything, events) | interests.matched(events)
+    found = dict.fromkeys(interests.everything, events)
+    found.update(interests.matched(events))
     expected = {
         reader: [event for event in events if accepted(wanted, event)]
         for reader, wanted in enumerate(readers)

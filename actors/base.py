@@ -276,6 +276,13 @@ async def end(ref: pykka.ActorRef[Any], seconds: float) -> None:
     await asyncio.wait((task,))
 
 
+def cut_short(ref: pykka.ActorRef[Any]) -> None:
+    """Cancel an actor wherever it is, without waiting for it."""
+    inbox = ref.actor_inbox
+    if isinstance(inbox, Inbox) and inbox.reader is not None:
+        inbox.reader.cancel()
+
+
 def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:
         return asyncio.get_running_loop()

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from pykka import ActorRef
 
-from actors.base import AsyncActor, Report, end
+from actors.base import AsyncActor, Report, cut_short, end
 from actors.messages import ChildDied, RestartDue
 from indexer.domain.restarts import Deaths, GiveUp, RestartAfter, RestartPolicy, after_death
 
@@ -65,11 +65,12 @@ class Supervisor(AsyncActor):
         self._clock = clock
         self._jitter = jitter
         self._kept: dict[str, _Child] = {}
+        self._gave_up = False
 
     async def receive(self, message: Any) -> Any:
         match message:
             case StartChild():
-                return self._start(message, Deaths())
+                return self._start_new(message)
             case StopChild():
                 await self._stop_child(message.name)
             case ChildDied():
@@ -79,8 +80,18 @@ class Supervisor(AsyncActor):
         return None
 
     async def closing(self) -> None:
-        for name in reversed(tuple(self._kept)):
-            await self._stop_child(name)
+        try:
+            for name in reversed(tuple(self._kept)):
+                await self._stop_child(name)
+        finally:  # our own time may be over before all of them had theirs
+            for child in self._kept.values():
+                cut_short(child.ref)
+
+    def _start_new(self, order: StartChild) -> ActorRef[Any]:
+        child = self._kept.get(order.name)
+        if child is not None and child.ref.is_alive():
+            raise ValueError(f"a child named {order.name!r} lives already")
+        return self._start(order, Deaths())
 
     def _start(self, order: StartChild, deaths: Deaths) -> ActorRef[Any]:
         ref = order.start(lambda error: self._post(ChildDied(order.name, error)))
@@ -111,14 +122,20 @@ class Supervisor(AsyncActor):
                 child.pause = loop.call_later(seconds, self._post, RestartDue(message.name))
             case GiveUp(deaths):
                 log.critical("actor_given_up", actor=message.name, deaths=deaths.in_a_row, error=repr(message.error))
-                self._give_up(message.name, message.error)
+                if not self._gave_up:
+                    self._gave_up = True
+                    self._give_up(message.name, message.error)
 
     def _restart(self, name: str) -> None:
         child = self._kept.get(name)
         if child is None or child.ref.is_alive():
             return
         self._restarted(name, child.deaths.restarts)
-        self._start(child.order, child.deaths)
+        try:
+            self._start(child.order, child.deaths)
+        except Exception as error:  # noqa: BLE001 - the boundary: what cannot even start has died; the others live on
+            child.born = self._clock()
+            self._bury(ChildDied(name, error))
 
     async def _stop_child(self, name: str) -> None:
         child = self._kept.pop(name, None)

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 readonly DEBIAN="$PWD/.tools/debian"
 export PIP_DISABLE_PIP_VERSION_CHECK=1 DEBIAN_FRONTEND=noninteractive
 
-say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+say() { if [ -t 2 ]; then printf '\033[1m==> %s\033[0m\n' "$*" >&2; else printf '==> %s\n' "$*" >&2; fi; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
@@ -95,7 +95,7 @@ make_venv() {
     fi
     # Debian keeps pip out of the venv module; the wheel in this package is pip all the same.
     system_packages "pip, which this Python lacks" python3-pip-whl || fail "this Python makes no virtual environments; install python3-venv"
-    pip=$(ls /usr/share/python-wheels/pip-*.whl "$DEBIAN"/usr/share/python-wheels/pip-*.whl 2>/dev/null | tail -n 1)
+    pip=$(find /usr/share/python-wheels "$DEBIAN/usr/share/python-wheels" -name 'pip-*.whl' 2>/dev/null | head -n 1 || true)
     "$python" -m venv --without-pip .venv
     .venv/bin/python "$pip/pip" install --quiet --no-index "$pip"
 }

@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from indexer.app import Service
+from indexer.config import ServiceSettings, Settings, StoreSettings
+from indexer.config.settings import ApiKey
+from indexer.masking import Secret
 from tests.demo.process import shown
 from tests.page.chromium import Tab
 
@@ -22,3 +26,15 @@ async def test_the_demos_balances_move_on_the_page(tab: Tab, tmp_path: Path) -> 
         text = await tab.text("main")
         assert all(word in text for word in ("aurora", "equinox", "ETH", "POL", "DUSD", "DGLD", "fast", "slow"))
         assert tab.complaints == []
+
+
+async def test_the_page_takes_a_key_where_the_service_wants_one(tab: Tab, tmp_path: Path) -> None:
+    own = ServiceSettings(port=0, data_dir=tmp_path, api_keys=(ApiKey("desk", Secret("s3cret")),))
+    async with Service(Settings(service=own, store=StoreSettings(url="memory"))) as service:
+        assert service.url is not None
+        await tab.open(service.url)
+        for key in ("wrong", "s3cret"):
+            await tab.until("document.querySelector('#login')?.open")
+            await tab.run(f"document.querySelector('#login input').value = {key!r}")
+            await tab.run("document.querySelector('#login button').click()")
+        await tab.until("document.querySelector('#connection').dataset.state === 'live'")

@@ -1,6 +1,6 @@
 # Each target installs what it needs, into .venv and .tools; see deploy/setup.sh.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint check bench setup clean
+.PHONY: help run demo test lint check bench sim setup clean
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 export PYTHON ?= python3
 
@@ -13,6 +13,7 @@ help:  ## what there is
 	@echo 'make test    install, then lint, types and every test'
 	@echo 'make check   install, then lint, types and the fast tests'
 	@echo 'make bench   install, then the benchmarks, as a table with ratios'
+	@echo 'make sim     install, then seeded stories of faults: SEED=0 RUNS=200'
 	@echo 'make setup   install only'
 	@echo 'make clean   remove what was installed and every cache (data/ stays)'
 
@@ -50,6 +51,12 @@ check:
 bench:
 	@deploy/setup.sh python node mongod
 	$(bin)/python -m tests.bench
+
+SEED ?= 0
+RUNS ?= 200
+sim:
+	@deploy/setup.sh python
+	$(bin)/python -m tests.sim --seed $(SEED) --runs $(RUNS)
 
 clean:
 	rm -rf .venv .tools build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,10 +10,10 @@ import structlog
 
 from actors.ledger import Ledger
 from actors.natives import Span, search
-from actors.repair import Agreed, Parted, Strangers, compare, retractions
+from actors.repair import Agreed, Parted, Strangers, canonical_floor, compare, retractions
 from indexer.domain.balances import BalanceUpdated, Cause, Watch, changes, touched
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, ChainIdentity, Head, Holding, TokenInfo, Transfer
-from indexer.domain.facts import StreamResync
+from indexer.domain.facts import Confirmed, StreamResync
 from indexer.domain.headchain import Extended, HeadChain, Known, Missed, Reorged, advance, is_linked
 from indexer.domain.views import BlockView, Readings
 from indexer.errors import BadAnswer, Impossible, StateMissing
@@ -138,7 +138,8 @@ class Follower:
             case Parted(ancestor):
                 await self._roll_back(ancestor)
             case Strangers() if self._ledger.balances:
-                await self._resync("a reorg deeper than the window")
+                floor = await canonical_floor(self._node, self._ledger, self.known.heads[0].number)
+                await self._resync("a reorg deeper than the window", above=floor)
             case Strangers():
                 self.known = HeadChain(self.known.depth, (newest,))
             case Agreed():
@@ -154,7 +155,11 @@ class Follower:
     async def _roll_back(self, ancestor: Head) -> None:
         depth = self.known.heads[-1].number - ancestor.number
         orphaned = self._ledger.above(ancestor.number)
-        facts = await retractions(self._node, orphaned, self._ledger.balances, ancestor)
+        try:
+            facts = await retractions(self._node, orphaned, self._ledger.balances, ancestor)
+        except StateMissing as error:
+            await self._resync(f"a reorg to a block that cannot be read any more: {error}", above=ancestor.number)
+            return
         if facts:
             await self._ledger.commit(facts, ancestor)
         self.known = self.known.cut(ancestor.hash)
@@ -163,14 +168,24 @@ class Follower:
         self._metrics.reorged(depth)
         log.info("chain_reorged", chain=self._name, ancestor=ancestor.number, depth=depth, reverted=len(facts))
 
-    async def _resync(self, reason: str) -> None:
-        """The blocks in between cannot be followed one by one: read everything at the newest, and say so."""
+    async def _resync(self, reason: str, above: int | None = None) -> None:
+        """The blocks in between cannot be followed one by one: read everything at the newest, and say so.
+
+        With `above`, records above that number are orphaned: what did not change is confirmed at the newest block.
+        """
         newest = await self._node.newest()
         readings = (await self._node.read({newest.hash: self.watch.holdings()})).get(newest.hash, Readings())
         self._note_unreadable(readings.unreadable)
         facts = self._changed(readings.values, newest.ref, (), "resync")
         log.warning("chain_resync", chain=self._name, block=newest.number, reason=reason)
-        await self._ledger.commit((StreamResync(self._chain_id, reason, newest.number), *facts), newest)
+        differing = {fact.holding for fact in facts}
+        confirmed = tuple(
+            Confirmed(holding, value, self._infos.get(holding.token, TokenInfo()))
+            for holding, value in sorted(readings.values.items())
+            if above is not None and holding not in differing
+        )
+        resync = StreamResync(self._chain_id, reason, newest.ref, above, confirmed)
+        await self._ledger.commit((resync, *facts), newest)
         self.known = HeadChain(self.known.depth, (newest,))
         self._natives_read(newest)
 

@@ -11,7 +11,7 @@ from typing import Protocol
 import structlog
 
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.chain import Head, Holding
+from indexer.domain.chain import BlockRef, Head, Holding
 from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, Checkpoint, Fact
 from indexer.domain.headchain import HeadChain
@@ -63,6 +63,8 @@ class Books(Protocol):
     """The current balances as of the last projection."""
 
     async def balances_of(self, chain_id: int) -> dict[Holding, BalanceRecord]: ...
+
+    async def block_at_or_below(self, chain_id: int, number: int) -> BlockRef | None: ...
 
 
 class Ledger:
@@ -152,6 +154,10 @@ class Ledger:
             await self._checkpoints.follow(self._stream, known.heads)
         except StoreUnavailable as error:
             self.store_error = repr(error)
+
+    async def stored_block(self, number: int) -> BlockRef | None:
+        """The highest block up to `number` of which history has a record, as of the last projection."""
+        return await self._books.block_at_or_below(self._chain_id, number)
 
     def above(self, number: int) -> list[BalanceUpdated]:
         """The updates at blocks above `number`, in the order they were told."""

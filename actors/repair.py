@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.chain import BlockHash, Head, Holding
+from indexer.domain.chain import BlockHash, BlockRef, Head, Holding
 from indexer.domain.facts import BalanceReverted
 from indexer.domain.headchain import HeadChain
 from indexer.domain.reorgs import affected, common_ancestor, reverts
@@ -57,6 +57,39 @@ async def compare(node: Node, known: HeadChain, newest: Head) -> Agreed | Parted
             return Agreed() if ancestor == highest else Parted(ancestor)
         last, span = first - 1, span * 4
     return Strangers()
+
+
+class History(Protocol):
+    """The blocks of which there are records, far beyond what is remembered."""
+
+    async def stored_block(self, number: int) -> BlockRef | None: ...
+
+
+async def canonical_floor(node: Node, history: History, below: int) -> int:
+    """The highest block number below `below` up to which every stored record is still canonical.
+
+    Gallops down, then halves: what lies on top of a canonical block may be orphaned, what lies under it cannot.
+    """
+    orphaned, step = below, 1
+    while True:
+        stored = await history.stored_block(orphaned - step)
+        if stored is None or await _is_canonical(node, stored):
+            floor = -1 if stored is None else stored.number
+            break
+        orphaned, step = stored.number, step * 2
+    while orphaned - floor > 1:
+        middle = await history.stored_block((orphaned + floor) // 2)
+        if middle is None or middle.number <= floor:
+            floor = (orphaned + floor) // 2
+        elif await _is_canonical(node, middle):
+            floor = max(middle.number, (orphaned + floor) // 2)
+        else:
+            orphaned = middle.number
+    return floor
+
+
+async def _is_canonical(node: Node, block: BlockRef) -> bool:
+    return any(head.hash == block.hash for head in await node.headers(block.number, block.number))
 
 
 async def retractions(

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from indexer.domain.chain import Address, Holding, Token
-from indexer.domain.records import BalanceRecord, Projection
+from indexer.domain.chain import Address, BlockRef, Holding, Token
+from indexer.domain.records import BalanceRecord, Cut, Projection
 from indexer.domain.stats import Stats, Tally
 from repositories.database import Database
 from repositories.failures import translating
@@ -34,10 +34,17 @@ class BalanceBook:
             with translating:
                 # The number is indexed, the hash is not: an index less to keep for what reorgs seldom need.
                 await self._records.delete_many({"blockNumber": number, "blockHash": block_hash, "chainId": chain_id})
+        for chain_id, cut in projection.cuts.items():
+            with translating:
+                await self._records.delete_many(_cut_off(chain_id, cut))
         await asyncio.gather(
             self._add(list(projection.records.values())),
             self._replace_current(list(projection.current.values())),
         )
+        for chain_id, cut in projection.cuts.items():
+            with translating:
+                # Last, so that a balance that is watched is never absent; these are of wallets no longer watched.
+                await self._current.delete_many(_cut_off(chain_id, cut))
 
     async def _add(self, records: Sequence[BalanceRecord]) -> None:
         rows = [row_of(record) for record in records]
@@ -81,6 +88,13 @@ class BalanceBook:
         with translating:
             rows = [record_of(row) async for row in self._current.find({"chainId": chain_id})]
         return {row.holding: row for row in rows}
+
+    async def block_at_or_below(self, chain_id: int, number: int) -> BlockRef | None:
+        """The highest block up to `number` of which there is a record."""
+        query: Query = {"chainId": chain_id, "blockNumber": {"$lte": number}}
+        with translating:
+            row = await self._records.find_one(query, sort=[("blockNumber", -1)])
+        return None if row is None else record_of(row).block
 
     async def one(self, chain_id: int, holding: Holding) -> BalanceRecord | None:
         with translating:
@@ -135,6 +149,10 @@ class BalanceBook:
             async for row in self._records.find(query, {"balance": 1, "_id": 0}).sort("blockNumber", 1):
                 tally.add(int(row["balance"]))
         return tally.stats()
+
+
+def _cut_off(chain_id: int, cut: Cut) -> Query:
+    return {"chainId": chain_id, "blockNumber": {"$gt": cut.above}, "seq": {"$lt": cut.seq}}
 
 
 def _of(chain_id: int, holding: Holding) -> Query:

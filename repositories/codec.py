@@ -19,6 +19,7 @@ from indexer.domain.facts import (
     BalanceReverted,
     ChainFinalized,
     Checkpoint,
+    Confirmed,
     Fact,
     Orphaned,
     StreamLive,
@@ -133,7 +134,7 @@ class _Shared:
 
 
 def _shared_by(commit: Commit) -> _Shared:
-    in_block = BalanceUpdated | BalanceReverted | ChainFinalized
+    in_block = BalanceUpdated | BalanceReverted | ChainFinalized | StreamResync
     blocks = (fact.block for fact in commit.facts if isinstance(fact, in_block))
     return _Shared(chain_id=commit.facts[0].chain_id, block=next(blocks, None))
 
@@ -209,7 +210,7 @@ def _decode_finalized(document: Document, shared: _Shared, _: _TokenTable) -> Ch
     return ChainFinalized(shared.chain_of(document), shared.block_of(document), document["level"])
 
 
-def _encode_state(fact: StreamStale | StreamLive | StreamResync, shared: _Shared) -> Document:
+def _encode_state(fact: StreamStale | StreamLive, shared: _Shared) -> Document:
     at = None if fact.block is None else Int64(fact.block)
     return shared.differing({"k": _TYPES[type(fact)].tag, "reason": fact.reason, "at": at}, fact.chain_id)
 
@@ -222,8 +223,30 @@ def _decode_live(document: Document, shared: _Shared, _: _TokenTable) -> StreamL
     return StreamLive(shared.chain_of(document), document["reason"], _at(document))
 
 
-def _decode_resync(document: Document, shared: _Shared, _: _TokenTable) -> StreamResync:
-    return StreamResync(shared.chain_of(document), document["reason"], int(document["at"]))
+def _encode_resync(fact: StreamResync, shared: _Shared) -> Document:
+    document: Document = {
+        "k": "resync",
+        "reason": fact.reason,
+        "above": None if fact.above is None else Int64(fact.above),
+        "kept": [
+            {"t": shared.token(row.holding.token, row.info), "s": row.holding.solver, "b": str(row.balance)}
+            for row in fact.confirmed
+        ],
+    }
+    return shared.differing(document, fact.chain_id, fact.block)
+
+
+def _decode_resync(document: Document, shared: _Shared, tokens: _TokenTable) -> StreamResync:
+    return StreamResync(
+        chain_id=shared.chain_of(document),
+        reason=document["reason"],
+        block=shared.block_of(document),
+        above=None if document["above"] is None else int(document["above"]),
+        confirmed=tuple(
+            Confirmed(Holding(tokens[row["t"]][0], row["s"]), int(row["b"]), tokens[row["t"]][1])
+            for row in document["kept"]
+        ),
+    )
 
 
 def _at(document: Document) -> int | None:
@@ -242,7 +265,7 @@ _TYPES: Final[dict[type[Fact], _Codec]] = {
     ChainFinalized: _Codec("finalized", _encode_finalized, _decode_finalized),
     StreamStale: _Codec("stale", _encode_state, _decode_stale),
     StreamLive: _Codec("live", _encode_state, _decode_live),
-    StreamResync: _Codec("resync", _encode_state, _decode_resync),
+    StreamResync: _Codec("resync", _encode_resync, _decode_resync),
 }
 
 _DECODERS: Final = {codec.tag: codec.decode for codec in _TYPES.values()}

@@ -45,7 +45,9 @@ def fact_json(fact: Fact) -> dict[str, Any]:
                 "blockHash": fact.block.hash,
                 "level": fact.level,
             }
-        case StreamStale() | StreamLive() | StreamResync():
+        case StreamResync():
+            return {"chainId": fact.chain_id, "reason": fact.reason, "block": fact.block.number}
+        case StreamStale() | StreamLive():
             return {"chainId": fact.chain_id, "reason": fact.reason, "block": fact.block}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from indexer.domain.balances import BalanceUpdated, Finality
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, TokenInfo
@@ -61,13 +62,27 @@ class StreamLive:
     block: int | None
 
 
+class Confirmed(NamedTuple):
+    """A balance that a deep reorg did not change, though it may have orphaned the record of it."""
+
+    holding: Holding
+    balance: int
+    info: TokenInfo
+
+
 @dataclass(frozen=True, slots=True)
 class StreamResync:
-    """Everything is read again at `block`, because the blocks up to it cannot be followed one by one."""
+    """Everything is read again at `block`, because the blocks up to it cannot be followed one by one.
+
+    After a reorg deeper than the window, every record `above` that number is orphaned; balances that are the same
+    at the new `block` are `confirmed` there, those that differ follow as updates.
+    """
 
     chain_id: int
     reason: str
-    block: int
+    block: BlockRef
+    above: int | None = None
+    confirmed: tuple[Confirmed, ...] = ()
 
 
 Fact = BalanceUpdated | BalanceReverted | ChainFinalized | StreamStale | StreamLive | StreamResync

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from indexer.domain.balances import BalanceUpdated, Cause, Finality
 from indexer.domain.chain import BlockHash, BlockRef, Holding, TokenInfo, TxHash
 from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted
+from indexer.domain.facts import BalanceReverted, StreamResync
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,21 @@ class HoldingKey(NamedTuple):
     holding: Holding
 
 
+class Cut(NamedTuple):
+    """Every record above this block number, told before this `seq`, is orphaned."""
+
+    above: int
+    seq: int
+
+
 @dataclass(slots=True)
 class Projection:
     """What to write, in this order: delete orphaned records, insert new ones, replace current balances."""
 
     orphaned: dict[tuple[int, BlockHash], int] = field(default_factory=dict)
     """Chain id and hash of blocks that a reorg took back, with their numbers, by which history is indexed."""
+    cuts: dict[int, Cut] = field(default_factory=dict)
+    """By chain id: what a reorg deeper than the window took back."""
     records: dict[RecordKey, BalanceRecord] = field(default_factory=dict)
     current: dict[HoldingKey, BalanceRecord] = field(default_factory=dict)
 
@@ -64,6 +73,8 @@ def fold(commits: Iterable[Commit]) -> Projection:
                     _add(projection, record_of(fact, seq))
                 case BalanceReverted():
                     _take_back(projection, fact, seq)
+                case StreamResync(above=int(above)):
+                    _cut(projection, fact, above, seq)
                 case _:
                     pass
     return projection
@@ -113,3 +124,24 @@ def _take_back(projection: Projection, fact: BalanceReverted, seq: int) -> None:
     if fact.anchor:
         projection.records[RecordKey(fact.chain_id, fact.holding, fact.block.number)] = record
     projection.current[HoldingKey(fact.chain_id, fact.holding)] = record
+
+
+def _cut(projection: Projection, fact: StreamResync, above: int, seq: int) -> None:
+    earlier = projection.cuts.get(fact.chain_id, Cut(above, seq))
+    projection.cuts[fact.chain_id] = Cut(min(above, earlier.above), seq)
+    for key in [key for key in projection.records if key.chain_id == fact.chain_id and key.number > above]:
+        del projection.records[key]
+    for confirmed in fact.confirmed:
+        _add(
+            projection,
+            BalanceRecord(
+                chain_id=fact.chain_id,
+                holding=confirmed.holding,
+                balance=confirmed.balance,
+                block=fact.block,
+                change=0,
+                cause="resync",
+                info=confirmed.info,
+                seq=seq,
+            ),
+        )

@@ -21,6 +21,7 @@ from indexer.domain.facts import (
     Orphaned,
     StreamLive,
     StreamResync,
+    Confirmed,
     StreamStale,
 )
 from repositories.codec import _TYPES, commit_document, commit_of
@@ -56,7 +57,14 @@ facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(ChainFinalized, chain_ids, blocks, levels),
     st.builds(StreamStale, chain_ids, texts, st.none() | int64s),
     st.builds(StreamLive, chain_ids, texts, st.none() | int64s),
-    st.builds(StreamResync, chain_ids, texts, int64s),
+    st.builds(
+        StreamResync,
+        chain_ids,
+        texts,
+        blocks,
+        st.none() | int64s,
+        st.lists(st.builds(Confirmed, holdings, uint256s, infos), max_size=3).map(tuple),
+    ),
 )
 times = st.integers(0, 10**13).map(lambda ms: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms))
 commits = st.builds(

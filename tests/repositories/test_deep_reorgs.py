@@ -1,0 +1,60 @@
+"""A reorg deeper than the window: what lies above the cut goes, what did not change is confirmed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from indexer.domain.chain import Holding
+from indexer.domain.commits import Commit
+from indexer.domain.facts import Confirmed, StreamResync
+from indexer.domain.records import fold
+from repositories.store import Store
+from tests.repositories.samples import INFO, TIME, USDC, head_at, solver_at, updated
+
+SAME, OTHER, UNWATCHED = (Holding(USDC, solver_at(index)) for index in range(3))
+
+
+def _before() -> Commit:
+    facts = [updated(number, solver=solver, balance=number, previous=None) for number in (5, 9) for solver in range(3)]
+    return Commit("before", "chain:1", 1, TIME, tuple(facts))
+
+
+def _resync() -> Commit:
+    block = head_at(12, "b").ref
+    resync = StreamResync(1, "a reorg deeper than the window", block, above=6, confirmed=(Confirmed(SAME, 9, INFO),))
+    differs = replace(updated(12, solver=1, balance=3, previous=9, fork="b"), cause="resync")
+    return Commit("resync", "chain:1", 7, TIME, (resync, differs))
+
+
+async def _assert_cut(store: Store) -> None:
+    assert [row.block.number for row in await store.balances.history(1, SAME, limit=9)] == [12, 5]
+    assert [row.balance for row in await store.balances.history(1, OTHER, limit=9)] == [3, 5]
+    assert [row.block.number for row in await store.balances.history(1, UNWATCHED, limit=9)] == [5]
+    current = await store.balances.balances_of(1)
+    assert {holding: row.balance for holding, row in current.items()} == {SAME: 9, OTHER: 3}
+    assert {row.block.hash for row in current.values()} == {head_at(12, "b").hash}
+
+
+async def test_orphaned_rows_go_and_unchanged_balances_are_confirmed(store: Store) -> None:
+    await store.balances.project(fold([_before()]))
+    await store.balances.project(fold([_resync()]))
+    await _assert_cut(store)
+
+
+async def test_the_cut_is_the_same_when_it_is_folded_with_what_it_cuts(store: Store) -> None:
+    await store.balances.project(fold([_before(), _resync()]))
+    await _assert_cut(store)
+
+
+async def test_the_cut_may_be_projected_twice(store: Store) -> None:
+    for commits in ([_before()], [_resync()], [_before(), _resync()]):
+        await store.balances.project(fold(commits))
+    await _assert_cut(store)
+
+
+async def test_the_highest_stored_block_below_a_number_is_found(store: Store) -> None:
+    await store.balances.project(fold([_before()]))
+    found = await store.balances.block_at_or_below(1, 8)
+    assert found == head_at(5).ref
+    assert await store.balances.block_at_or_below(1, 4) is None
+    assert await store.balances.block_at_or_below(2, 99) is None

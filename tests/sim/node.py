@@ -1,0 +1,124 @@
+"""A node of the simulated world, as the chain's actor sees it: late, lagging, failing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from random import Random
+
+from indexer.domain.balances import Watch, touched
+from indexer.domain.chain import BlockHash, ChainIdentity, Head, Holding
+from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
+from indexer.domain.views import BlockView, Readings
+from indexer.errors import BadAnswer, BlockUnknown, NodeUnreachable, Throttled
+from tests.sim.faults import Faults
+from tests.sim.world import CHAIN_ID, Block, World
+
+
+class SimNode:
+    """Answers from the canonical chain at the time of the question, or a few blocks behind it."""
+
+    endpoint = "sim"
+
+    def __init__(self, world: World, random: Random, faults: Callable[[], Faults]) -> None:
+        self._world = world
+        self._random = random
+        self._faults = faults
+        self.questions = 0
+
+    async def identity(self) -> ChainIdentity:
+        await self._wire()
+        return ChainIdentity(CHAIN_ID, self._world.genesis)
+
+    async def newest(self) -> Head:
+        await self._wire()
+        return self._chain()[-1].head
+
+    async def headers(self, first: int, last: int) -> tuple[Head, ...]:
+        await self._wire()
+        return tuple(block.head for block in self._chain()[first : last + 1])
+
+    async def look(self, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]:
+        await self._wire()
+        views = []
+        for head in heads:
+            block = self._block(head.hash)
+            wanted = watch.natives() if natives else frozenset[Holding]()
+            ours = tuple(one for one in block.transfers if touched((one,), watch))
+            views.append(BlockView(head, ours, Readings({key: block.balances[key] for key in wanted})))
+        return tuple(views)
+
+    async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]:
+        await self._wire()
+        return {
+            block: Readings({key: self._block(block).balances[key] for key in holdings})
+            for block, holdings in wanted.items()
+        }
+
+    def _chain(self) -> list[Block]:
+        canonical = self._world.canonical
+        if len(canonical) > 8 and self._random.random() < self._faults().lagging:
+            return canonical[: -self._random.randint(1, 5)]
+        return canonical
+
+    def _block(self, wanted: BlockHash) -> Block:
+        """Like anvil and load-balanced providers: an orphaned block is not known any more."""
+        if not self._world.is_canonical(wanted):
+            raise BlockUnknown(wanted)
+        return self._world.blocks[wanted]
+
+    async def _wire(self) -> None:
+        self.questions += 1
+        faults, draw = self._faults(), self._random.random
+        await asyncio.sleep(self._random.choice((0.001, 0.01, 0.5)) if draw() < faults.slow else 0.001)
+        if draw() < faults.unreachable:
+            raise NodeUnreachable("no endpoint answers")
+        if draw() < faults.throttled:
+            raise Throttled("slow down", 0.2)
+        if draw() < faults.bad_answer:
+            raise BadAnswer("half an answer")
+
+
+class SimFeed:
+    """Announces heads, and now and then forgets, repeats or delays one, or goes deaf for a while."""
+
+    def __init__(self, world: World, random: Random, faults: Callable[[], Faults]) -> None:
+        self._world = world
+        self._random = random
+        self._faults = faults
+        self._listeners: set[Callable[[FeedEvent], None]] = set()
+        self._deaf_until = 0.0
+
+    def watch(self, watch: Watch) -> None:
+        """Hints are not simulated here: the block hash is the truth."""
+
+    async def run(self, on_event: Callable[[FeedEvent], None]) -> None:
+        self._listeners.add(on_event)
+        try:
+            on_event(HeadHeard(self._world.tip, "ws"))
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self._listeners.discard(on_event)
+
+    def announce(self, head: Head, *, surely: bool = False) -> None:
+        loop, faults, draw = asyncio.get_running_loop(), self._faults(), self._random.random
+        if surely:
+            self._tell(HeadHeard(head, "ws"))
+            return
+        if loop.time() < self._deaf_until or draw() < faults.skipped_head:
+            return
+        if draw() < faults.lost_feed:
+            self._deaf_until = loop.time() + 5
+            self._tell(HeadsLost("the socket is silent and nobody answers"))
+            loop.call_later(5, self._tell, HeadsBack("ws"))
+            return
+        if draw() < faults.late_head:
+            loop.call_later(self._random.uniform(0.1, 3), self._tell, HeadHeard(head, "ws"))
+        else:
+            self._tell(HeadHeard(head, "ws"))
+        if draw() < faults.repeated_head:
+            self._tell(HeadHeard(head, "ws"))
+
+    def _tell(self, event: FeedEvent) -> None:
+        for listener in tuple(self._listeners):
+            listener(event)

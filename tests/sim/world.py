@@ -1,0 +1,100 @@
+"""The truth: a tree of blocks with the balances that hold at each, and which branch is canonical."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from random import Random
+
+from indexer.domain.balances import Watch
+from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding, Transfer, TxHash
+
+CHAIN_ID = 7
+TOKENS = tuple(Address(f"0x{'%02x' % (0xA0 + i) * 20}") for i in range(2))
+WALLETS = tuple(Address(f"0x{'%02x' % (0x10 + i) * 20}") for i in range(3))
+OUTSIDE = Address("0x" + "ff" * 20)
+WATCH = Watch(frozenset(TOKENS), frozenset(WALLETS))
+
+
+@dataclass(frozen=True)
+class Block:
+    """A header, the transfers in it, and every watched balance after it."""
+
+    head: Head
+    transfers: tuple[Transfer, ...]
+    balances: Mapping[Holding, int]
+
+
+class World:
+    """Mines and reorganises; every number comes from one seeded generator."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._made = 0
+        genesis = Block(self._header(0, BlockHash("0x" + "00" * 32), 0), (), dict.fromkeys(WATCH.holdings(), 0))
+        self.blocks = {genesis.head.hash: genesis}
+        self.canonical: list[Block] = [genesis]
+
+    @property
+    def tip(self) -> Head:
+        return self.canonical[-1].head
+
+    @property
+    def genesis(self) -> BlockHash:
+        return self.canonical[0].head.hash
+
+    def at(self, number: int) -> Block | None:
+        return self.canonical[number] if 0 <= number < len(self.canonical) else None
+
+    def is_canonical(self, block: BlockHash) -> bool:
+        known = self.blocks.get(block)
+        return known is not None and self.at(known.head.number) is known
+
+    def mine(self, busy: float = 0.7) -> Head:
+        """One more block on the canonical tip; `busy` is the chance that it touches anything of ours."""
+        parent = self.canonical[-1]
+        head = self._header(parent.head.number + 1, parent.head.hash, parent.head.timestamp + 1)
+        block = (
+            self._filled(head, parent.balances) if self._random.random() < busy else Block(head, (), parent.balances)
+        )
+        self.blocks[head.hash] = block
+        self.canonical.append(block)
+        return head
+
+    def reorg(self, depth: int, longer: int = 1) -> Head:
+        """Orphan the newest `depth` blocks and mine others in their place, `longer` more than before."""
+        depth = min(depth, len(self.canonical) - 1)
+        if depth:
+            del self.canonical[-depth:]
+        for _ in range(depth + longer):
+            self.mine()
+        return self.tip
+
+    def _header(self, number: int, parent: BlockHash, timestamp: int) -> Head:
+        self._made += 1
+        return Head(number, BlockHash(f"0x{number:032x}{self._made:032x}"), parent, timestamp)
+
+    def _filled(self, head: Head, before: Mapping[Holding, int]) -> Block:
+        balances = dict(before)
+        transfers = []
+        for index in range(self._random.randint(1, 3)):
+            token, amount = self._random.choice(TOKENS), self._random.randint(0, 9)
+            sender, recipient = self._random.choice((*WALLETS, OUTSIDE)), self._random.choice((*WALLETS, OUTSIDE))
+            for wallet, sign in ((sender, -1), (recipient, 1)):
+                if wallet in WALLETS:
+                    balances[Holding(token, wallet)] += sign * amount
+            transaction = TxHash(f"0x{head.hash[-8:]}{index:056x}")
+            transfers.append(Transfer(token, sender, recipient, amount, head.hash, transaction, index))
+        if self._random.random() < 0.4:
+            balances[Holding(NATIVE, self._random.choice(WALLETS))] += self._random.randint(1, 9)
+        return Block(head, tuple(transfers), balances)
+
+
+def changes_in(blocks: Sequence[Block], holding: Holding) -> dict[BlockHash, int]:
+    """At which of these consecutive blocks the balance differs from the one before, and what it became."""
+    return {
+        block.head.hash: block.balances[holding]
+        for before, block in pairwise(blocks)
+        if block.balances[holding] != before.balances[holding]
+    }

@@ -1,0 +1,113 @@
+"""Which holdings a block may have changed, and what readings change."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.domain.balances import Watch, changes, touched
+from indexer.domain.chain import NATIVE, Holding, TokenInfo
+from tests.domain.samples import DAI, INFO, UINT256, USDC, block_at, holding, transfer, tx, updated, wallet
+
+HOLDINGS = st.builds(holding, st.integers(0, 4), st.sampled_from([NATIVE, USDC, DAI]))
+BALANCES = st.dictionaries(HOLDINGS, st.integers(0, 5) | st.integers(0, UINT256))
+WATCH = Watch(frozenset({USDC}), frozenset({wallet(0), wallet(1)}))
+
+
+@given(BALANCES, BALANCES)
+def test_changes_lead_from_what_held_to_what_was_read(previous: dict[Holding, int], read: dict[Holding, int]) -> None:
+    told = changes(1, block_at(5), previous, read, (), {})
+    after = {**previous, **{fact.holding: fact.balance for fact in told}}
+    assert after == {**previous, **read}
+    assert all(fact.change is None or (fact.previous or 0) + fact.change == fact.balance for fact in told)
+    assert all(fact.balance != fact.previous for fact in told)
+
+
+@given(BALANCES, BALANCES)
+def test_what_was_told_once_is_not_told_again(previous: dict[Holding, int], read: dict[Holding, int]) -> None:
+    told = changes(1, block_at(5), previous, read, (), {})
+    after = {**previous, **{fact.holding: fact.balance for fact in told}}
+    assert changes(1, block_at(6), after, read, (), {}) == ()
+
+
+@given(st.lists(BALANCES, max_size=6))
+def test_over_many_blocks_the_changes_sum_up_to_the_balance(blocks: list[dict[Holding, int]]) -> None:
+    balances: dict[Holding, int] = {}
+    sums: dict[Holding, int] = {}
+    for number, read in enumerate(blocks):
+        for fact in changes(1, block_at(number), balances, read, (), {}):
+            sums[fact.holding] = sums.get(fact.holding, 0) + (fact.balance if fact.change is None else fact.change)
+            balances[fact.holding] = fact.balance
+    assert sums == balances
+
+
+@given(BALANCES)
+def test_updates_come_in_a_fixed_order(read: dict[Holding, int]) -> None:
+    told = changes(1, block_at(5), {}, read, (), {})
+    assert [fact.holding for fact in told] == sorted(read)
+    assert told == changes(1, block_at(5), {}, dict(reversed(read.items())), (), {})
+
+
+def test_the_first_reading_is_told_even_when_it_is_zero_and_has_no_change() -> None:
+    (fact,) = changes(1, block_at(5), {}, {holding(): 0}, (), {}, "sync")
+    assert (fact.previous, fact.balance, fact.change, fact.cause) == (None, 0, None, "first")
+
+
+def test_a_reading_that_is_missing_is_not_zero() -> None:
+    assert changes(1, block_at(5), {holding(): 7}, {}, (), {}) == ()
+
+
+def test_the_cause_is_what_the_caller_knows_or_what_the_reading_tells() -> None:
+    native, token = holding(0), holding(0, USDC)
+    before, read = {native: 1, token: 1}, {native: 2, token: 2}
+    assert {f.holding: f.cause for f in changes(1, block_at(5), before, read, (), {})} == {
+        native: "native",
+        token: "transfer",
+    }
+    assert {f.cause for f in changes(1, block_at(5), before, read, (), {}, "refresh")} == {"refresh"}
+
+
+def test_updates_carry_what_the_token_says_of_itself_and_nothing_where_it_says_nothing() -> None:
+    told = changes(1, block_at(5), {}, {holding(0, USDC): 1, holding(0, DAI): 1}, (), {USDC: INFO})
+    assert {fact.holding.token: fact.info for fact in told} == {USDC: INFO, DAI: TokenInfo()}
+
+
+def test_the_transactions_are_those_that_moved_it_in_the_blocks_order_each_once() -> None:
+    moves = (
+        transfer(wallet(9), wallet(0), index=4, transaction=3),
+        transfer(wallet(0), wallet(9), index=1, transaction=1),
+        transfer(wallet(0), wallet(9), index=2, transaction=1),
+        transfer(wallet(9), wallet(0), index=0, transaction=8, token=DAI),
+    )
+    (fact,) = changes(1, block_at(5), {holding(0, USDC): 5}, {holding(0, USDC): 6}, moves, {})
+    assert fact.transactions == (tx(1), tx(3))
+
+
+def test_a_transfer_to_oneself_is_one_transaction() -> None:
+    moves = (transfer(wallet(0), wallet(0)),)
+    (fact,) = changes(1, block_at(5), {}, {holding(0, USDC): 6}, moves, {})
+    assert fact.transactions == (tx(1),)
+
+
+def test_both_ends_of_a_transfer_are_touched_where_they_are_watched() -> None:
+    moves = [
+        transfer(wallet(0), wallet(1)),
+        transfer(wallet(9), wallet(1)),
+        transfer(wallet(0), wallet(9), token=DAI),
+        transfer(wallet(8), wallet(9)),
+    ]
+    assert touched(moves, WATCH) == {holding(0, USDC), holding(1, USDC)}
+
+
+def test_every_token_and_the_native_coin_of_every_solver_is_watched() -> None:
+    assert WATCH.holdings() == {holding(0), holding(1), holding(0, USDC), holding(1, USDC)}
+    assert WATCH.natives() == {holding(0), holding(1)}
+    assert all(WATCH.covers(each) for each in WATCH.holdings())
+    assert not WATCH.covers(holding(0, DAI))
+    assert not WATCH.covers(holding(2))
+    assert Watch().holdings() == frozenset()
+
+
+def test_an_update_without_a_previous_balance_has_no_change() -> None:
+    assert updated(5, 7).change is None
+    assert updated(5, 7, 9).change == -2

@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 from indexer.clients.evm.answers import quantity
 from indexer.clients.evm.calls import Call, Limits, Plan, Reply, TooMuch
 from indexer.clients.evm.counts import Counts
-from indexer.clients.evm.endpoints import Endpoint, Endpoints
+from indexer.clients.evm.endpoint import Endpoint
+from indexer.clients.evm.endpoints import Endpoints
 from indexer.errors import (
     BadAnswer,
     BlockUnknown,
@@ -69,10 +70,11 @@ QUESTION = Plan([Call("eth_question")], lambda replies: quantity(replies[0].get(
 
 
 def pool(time: Time, *wires: Wire, chain_id: int | None = None, patience_seconds: float = 15.0) -> Endpoints:
+    counts = Counts()
     return Endpoints(
-        [Endpoint(f"http://{name}", name, wire) for name, wire in zip("abcdef", wires, strict=False)],
+        [Endpoint(name, wire, counts) for name, wire in zip("abcdef", wires, strict=False)],
         chain="test",
-        counts=Counts(),
+        counts=counts,
         chain_id=chain_id,
         patience_seconds=patience_seconds,
         clock=time.clock,
@@ -277,9 +279,21 @@ async def test_every_request_is_counted_with_its_outcome() -> None:
     endpoints = pool(Time(), Wire(1, [DOWN]), Wire(2))
     await endpoints.ask(lambda _: QUESTION)
     counts = endpoints._counts
-    assert counts.requests["a", "eth_question", "NodeUnreachable"] == 1
-    assert counts.requests["b", "eth_question", "ok"] == 1
+    assert counts.calls["a", "eth_question", "NodeUnreachable"] == 1
+    assert counts.calls["b", "eth_question", "ok"] == 1
     assert counts.round_trips["b"] == 1
+    await endpoints.close()
+
+
+async def test_requests_and_switches_are_told_as_they_happen() -> None:
+    endpoints = pool(Time(), Wire(1, [DOWN]), Wire(2))
+    told: list[tuple[str, str, str]] = []
+    switches: list[None] = []
+    endpoints._counts.on_request = lambda *words: told.append(words[:3])
+    endpoints._counts.on_switch = lambda: switches.append(None)
+    await endpoints.ask(lambda _: QUESTION)
+    assert told == [("a", "eth_question", "NodeUnreachable"), ("b", "eth_question", "ok")]
+    assert len(switches) == 1
     await endpoints.close()
 
 

@@ -230,7 +230,7 @@ async def test_logs_of_watched_wallets_are_hints_for_their_block(
 async def test_a_changed_watch_is_subscribed_to_without_missing_a_head(
     anvil: Anvil, token: Deployed, wallet: Address
 ) -> None:
-    first, second = (Watch(frozenset([token.address]), frozenset([one])) for one in wallets(2))
+    first, second, third = (Watch(frozenset([token.address]), frozenset([one])) for one in wallets(3))
     async with listening([anvil.http_url], [anvil.ws_url], watch=first) as ears:
         await eventually(lambda: ears.is_live)
         for number in range(2, 42):
@@ -238,10 +238,10 @@ async def test_a_changed_watch_is_subscribed_to_without_missing_a_head(
             await anvil.mine()
         await eventually(lambda: 41 in ears.heads())
         assert ears.heads()[-40:] == list(range(2, 42))
-        ears.feed.watch(second)
-        await eventually(lambda: ears.hints_are_for(second))
+        ears.feed.watch(third)
+        await eventually(lambda: ears.hints_are_for(third))
         before = ears.node.counts.hints
-        await token.send("mint", wallets(2)[1], 1)
+        await token.send("mint", wallets(3)[2], 1)
         await anvil.mine()
         await eventually(lambda: ears.node.counts.hints == before + 1)
         hints = ears.node.counts.hints

@@ -1,21 +1,24 @@
 """EVM chains: heads, logs and reads pinned to a block's hash.
 
-Importing this costs nothing: web3, which takes a second and 30 MB, is loaded when `connect` is first asked for.
+Importing this costs nothing: web3, which takes a second and 30 MB, is loaded when one of these names is first used.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from indexer.clients.evm.heads import HeadFeed
+    from indexer.clients.evm.node import EvmNode
     from indexer.clients.evm.wiring import connect
 
-__all__ = ["connect"]
+__all__ = ["EvmNode", "HeadFeed", "connect"]
+
+_HOMES: Final = {"EvmNode": "node", "HeadFeed": "heads", "connect": "wiring"}
 
 
 def __getattr__(name: str) -> Any:
-    if name != "connect":
+    if name not in _HOMES:
         raise AttributeError(name)
-    from indexer.clients.evm.wiring import connect  # noqa: PLC0415 - late on purpose, see above
-
-    return connect
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,16 +1,27 @@
-"""What was asked of whom, and how it went; metrics read it."""
+"""What was asked of whom, and how it went; metrics are told as it happens."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+from indexer.clients.evm.calls import Call, Reply
+
+
+def ignored(*_: object) -> None:
+    """For those who do not want to be told."""
 
 
 @dataclass(slots=True)
 class Counts:
     """Only ever growing. An `outcome` is `ok` or the name of one of our errors."""
 
-    requests: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    on_request: Callable[[str, str, str, float], None] = ignored
+    """Told endpoint, method (`batch` for several calls in one request), outcome and seconds of an HTTP request."""
+    on_switch: Callable[[], None] = ignored
+    on_reconnect: Callable[[], None] = ignored
+    calls: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """JSON-RPC calls by (endpoint, method, outcome)."""
     round_trips: Counter[str] = field(default_factory=Counter)
     """HTTP requests by endpoint."""
@@ -24,3 +35,27 @@ class Counts:
     @property
     def trips(self) -> int:
         return self.round_trips.total()
+
+    def answered(self, endpoint: str, calls: Sequence[Call], replies: Sequence[Reply], seconds: float) -> None:
+        """An HTTP request went well, whatever its single calls came to."""
+        for call, reply in zip(calls, replies, strict=True):
+            self.calls[endpoint, call.method, "ok" if reply.error is None else type(reply.error).__name__] += 1
+        self._travelled(endpoint, calls, "ok", seconds)
+
+    def refused(self, endpoint: str, calls: Sequence[Call], outcome: str, seconds: float) -> None:
+        """An HTTP request failed as a whole."""
+        for call in calls:
+            self.calls[endpoint, call.method, outcome] += 1
+        self._travelled(endpoint, calls, outcome, seconds)
+
+    def switched(self) -> None:
+        self.switches += 1
+        self.on_switch()
+
+    def reconnected(self) -> None:
+        self.reconnects += 1
+        self.on_reconnect()
+
+    def _travelled(self, endpoint: str, calls: Sequence[Call], outcome: str, seconds: float) -> None:
+        self.round_trips[endpoint] += 1
+        self.on_request(endpoint, calls[0].method if len(calls) == 1 else "batch", outcome, seconds)

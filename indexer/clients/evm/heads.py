@@ -154,7 +154,7 @@ class HeadFeed:
     def _went_live(self, name: str) -> None:
         now = self._clock()
         if self._ever_live:
-            self._node.counts.reconnects += 1
+            self._node.counts.reconnected()
         if self._loss_told or not self._ever_live:
             self._log.info("socket_open", endpoint=name)
         self._live, self._ever_live, self._loss_told = name, True, False

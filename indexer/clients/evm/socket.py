@@ -132,7 +132,7 @@ class NodeSocket:
         if future is None or future.done():
             return
         if message.get("error") is not None:
-            future.set_exception(refusal(message["error"]))
+            future.set_exception(refusal(message["error"], self._url))
             return
         result = message.get("result")
         if sink is not None and isinstance(result, str):

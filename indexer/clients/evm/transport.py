@@ -52,12 +52,12 @@ class Transport(AsyncHTTPProvider):
         except orjson.JSONDecodeError as error:
             raise _without_json(status, headers, raw, len(body)) from error
         if status >= 300:
-            raise _refused(status, headers, answer, len(asked))
+            raise self._refused(status, headers, answer, len(asked))
         if isinstance(answer, dict) and len(asked) == 1:
             answer = [answer]
         if not isinstance(answer, list):
-            raise _whole_batch(headers, answer, len(asked))
-        return _matched(asked, answer)
+            raise self._whole_batch(headers, answer, len(asked))
+        return self._matched(asked, answer)
 
     async def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         """For those who put web3 itself on top; a reply's error is raised."""
@@ -118,55 +118,51 @@ class Transport(AsyncHTTPProvider):
                     break
             return response.status, response.headers, b"".join(parts)
 
+    def _matched(self, asked: Sequence[RPCRequest], answer: Sequence[Any]) -> list[Reply]:
+        """Replies by id: providers answer in any order, and a missing one shifts nothing."""
+        by_id: dict[Any, Reply] = {}
+        for item in answer:
+            if not isinstance(item, Mapping):
+                raise BadAnswer("a batch answer that holds something else than objects")
+            number = item.get("id")
+            if number is None and item.get("error") is not None:
+                if len(asked) == 1:
+                    return [self._reply(item)]
+                raise refusal(item["error"], self._url)
+            if number in by_id:
+                raise BadAnswer("two answers to one call")
+            by_id[number] = self._reply(item)
+        missing = sum(request["id"] not in by_id for request in asked)
+        if missing or len(by_id) != len(asked):
+            raise BadAnswer(f"{len(asked)} calls asked, {missing} of them not answered, {len(by_id)} answers")
+        return [by_id[request["id"]] for request in asked]
 
-def _matched(asked: Sequence[RPCRequest], answer: Sequence[Any]) -> list[Reply]:
-    """Replies by id: providers answer in any order, and a missing one shifts nothing."""
-    by_id: dict[Any, Reply] = {}
-    for item in answer:
-        if not isinstance(item, Mapping):
-            raise BadAnswer("a batch answer that holds something else than objects")
-        number = item.get("id")
-        if number is None and item.get("error") is not None:
-            if len(asked) == 1:
-                return [_reply(item)]
-            raise refusal(item["error"])
-        if number in by_id:
-            raise BadAnswer("two answers to one call")
-        by_id[number] = _reply(item)
-    missing = sum(request["id"] not in by_id for request in asked)
-    if missing or len(by_id) != len(asked):
-        raise BadAnswer(f"{len(asked)} calls asked, {missing} of them not answered, {len(by_id)} answers")
-    return [by_id[request["id"]] for request in asked]
+    def _reply(self, item: Mapping[str, Any]) -> Reply:
+        if item.get("error") is not None:
+            return Reply(error=refusal(item["error"], self._url))
+        if "result" not in item:
+            return Reply(error=BadAnswer("an answer with neither result nor error"))
+        return Reply(result=item["result"])
 
+    def _refused(self, status: int, headers: Mapping[str, str], answer: Any, calls: int) -> IndexerError:
+        """JSON under an HTTP error: the status tells of throttling best, the text of everything else."""
+        by_status = _by_status(status, headers) or NodeUnreachable(f"HTTP {status}")
+        items = answer if isinstance(answer, list) else [answer]
+        if isinstance(by_status, Throttled) or not items or not isinstance(items[0], Mapping):
+            return by_status
+        problem = self._whole_batch(headers, items[0], calls)
+        return by_status if isinstance(problem, BadAnswer) else problem
 
-def _reply(item: Mapping[str, Any]) -> Reply:
-    if item.get("error") is not None:
-        return Reply(error=refusal(item["error"]))
-    if "result" not in item:
-        return Reply(error=BadAnswer("an answer with neither result nor error"))
-    return Reply(result=item["result"])
-
-
-def _refused(status: int, headers: Mapping[str, str], answer: Any, calls: int) -> IndexerError:
-    """JSON under an HTTP error: the status tells of throttling best, the text of everything else."""
-    by_status = _by_status(status, headers) or NodeUnreachable(f"HTTP {status}")
-    items = answer if isinstance(answer, list) else [answer]
-    if isinstance(by_status, Throttled) or not items or not isinstance(items[0], Mapping):
-        return by_status
-    problem = _whole_batch(headers, items[0], calls)
-    return by_status if isinstance(problem, BadAnswer) else problem
-
-
-def _whole_batch(headers: Mapping[str, str], answer: Any, calls: int) -> IndexerError:
-    """One object for a whole batch is a refusal of all of it."""
-    if not isinstance(answer, Mapping) or answer.get("error") is None:
-        return BadAnswer("one answer to a whole batch")
-    problem = refusal(answer["error"])
-    if isinstance(problem, Throttled):
-        return Throttled(str(problem), _retry_after(headers))
-    if calls > 1 and (isinstance(problem, ResponseTooLarge | Unsupported) or "batch" in str(problem).lower()):
-        return TooMuch(str(problem), "batch", calls)
-    return problem
+    def _whole_batch(self, headers: Mapping[str, str], answer: Any, calls: int) -> IndexerError:
+        """One object for a whole batch is a refusal of all of it."""
+        if not isinstance(answer, Mapping) or answer.get("error") is None:
+            return BadAnswer("one answer to a whole batch")
+        problem = refusal(answer["error"], self._url)
+        if isinstance(problem, Throttled):
+            return Throttled(str(problem), _retry_after(headers))
+        if calls > 1 and (isinstance(problem, ResponseTooLarge | Unsupported) or "batch" in str(problem).lower()):
+            return TooMuch(str(problem), "batch", calls)
+        return problem
 
 
 def _without_json(status: int, headers: Mapping[str, str], raw: bytes, asked_bytes: int) -> IndexerError:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from indexer.clients.evm.counts import Counts
-from indexer.clients.evm.endpoints import Endpoint, Endpoints
+from indexer.clients.evm.counts import Counts, ignored
+from indexer.clients.evm.endpoint import Endpoint
+from indexer.clients.evm.endpoints import Endpoints
 from indexer.clients.evm.heads import HeadFeed
 from indexer.clients.evm.hints import Hints
 from indexer.clients.evm.names import endpoint_names
@@ -22,15 +23,19 @@ def connect(
     poll_seconds: float | None = None,
     timeout_seconds: float = 10.0,
     patience_seconds: float = 15.0,
+    on_request: Callable[[str, str, str, float], None] = ignored,
+    on_switch: Callable[[], None] = ignored,
+    on_reconnect: Callable[[], None] = ignored,
 ) -> tuple[EvmNode, HeadFeed]:
     """The node and the ears of one chain; nothing is opened before it is used.
 
     `rpc_urls` and `ws_urls` are in order of preference. Given a `chain_id`, endpoints of other chains are not asked.
+    `on_request` is told endpoint, method, outcome and seconds of every HTTP request.
     """
-    counts, hints = Counts(), Hints()
+    counts, hints = Counts(on_request, on_switch, on_reconnect), Hints()
     names = zip(rpc_urls, endpoint_names(rpc_urls), strict=True)
     endpoints = Endpoints(
-        [Endpoint(url, name, Transport(url, name)) for url, name in names],
+        [Endpoint(name, Transport(url, name), counts) for url, name in names],
         chain=chain,
         counts=counts,
         chain_id=chain_id,

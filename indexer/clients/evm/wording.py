@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from indexer.clients.evm.names import without_secrets
 from indexer.errors import (
     BadAnswer,
     BlockUnknown,
@@ -110,14 +111,15 @@ _COMPILED: Final = tuple((kind, re.compile("|".join(patterns))) for kind, patter
 _LONGEST: Final = 300
 
 
-def refusal(error: Any) -> IndexerError:
+def refusal(error: Any, url: str = "") -> IndexerError:
     """An error object, of a call or of a whole batch, as the error that we act upon.
 
-    Texts go before codes: one code stands for "too many results" here and for "too many requests" there.
+    Texts go before codes: one code stands for "too many results" here and for "too many requests" there. A text
+    may repeat the key in the endpoint's `url`, which is masked.
     """
     if not isinstance(error, dict):
         return BadAnswer(f"an error that is no object: {str(error)[:_LONGEST]}")
-    code, text = error.get("code"), _text(error)
+    code, text = error.get("code"), without_secrets(_text(error), url)
     kind = kind_of(code if isinstance(code, int) else None, text)
     return kind(f"{text} ({code})" if code is not None else text)
 

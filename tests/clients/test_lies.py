@@ -1,0 +1,291 @@
+"""What a node must not get away with, told by a server between us and a real one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from indexer.demo.anvil import Anvil
+from indexer.demo.contracts import Deployed
+from indexer.domain.balances import Watch
+from indexer.domain.chain import NATIVE, Address, Head, Holding
+from indexer.errors import BadAnswer, BlockUnknown, NodeUnreachable, WrongChain
+from tests.clients.builders import mined_head, node_at
+from tests.fixtures.chain import wallets
+from tests.fixtures.fakenode import FakeNode, json_response
+
+pytestmark = pytest.mark.node
+
+Alter = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
+
+
+@pytest_asyncio.fixture
+async def liar(anvil: Anvil) -> AsyncIterator[FakeNode]:
+    """Asks anvil, and lets `alter(call, answer)` change each answer."""
+    async with FakeNode() as fake, aiohttp.ClientSession() as session:
+
+        async def respond(payload: Any) -> web.StreamResponse:
+            async with session.post(anvil.http_url, json=payload) as response:
+                answer = await response.json()
+            alter: Alter = fake.alter  # type: ignore[attr-defined]  # hung on by the tests below
+            if isinstance(payload, dict):
+                return json_response(alter(payload, answer))
+            by_id = {part["id"]: part for part in answer}
+            return json_response([alter(call, by_id[call["id"]]) for call in payload])
+
+        fake.alter = lambda _call, answer: answer  # type: ignore[attr-defined]  # see above
+        fake.respond = respond
+        yield fake
+
+
+def set_alter(fake: FakeNode, alter: Alter) -> None:
+    fake.alter = alter  # type: ignore[attr-defined]  # see the fixture
+
+
+def refused(call: dict[str, Any], code: int, message: str) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": call["id"], "error": {"code": code, "message": message}}
+
+
+def with_overrides(call: dict[str, Any]) -> bool:
+    return call["method"] == "eth_call" and len(call["params"]) == 3
+
+
+@pytest_asyncio.fixture
+async def moved(anvil: Anvil, token: Deployed) -> tuple[Head, Watch]:
+    """A block in which twenty wallets got seven each."""
+    many = wallets(20)
+    await token.send("mintMany", many, 7, gas=20_000_000)
+    await anvil.set_balance(many[0], 5)
+    async with node_at(anvil.http_url) as node:
+        return await mined_head(anvil, node), Watch(frozenset([token.address]), frozenset(many))
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        lambda call, _: refused(call, -32602, "too many arguments, want at most 2"),
+        lambda call, _: refused(call, -32000, "state override is not supported"),
+        lambda call, _: refused(call, -32603, "internal error"),
+        lambda call, _: {"jsonrpc": "2.0", "id": call["id"], "result": "0x"},
+        lambda call, _: {"jsonrpc": "2.0", "id": call["id"], "result": "0x" + "00" * 33},
+        lambda call, _: {"jsonrpc": "2.0", "id": call["id"], "result": None},
+    ],
+)
+async def test_an_endpoint_without_state_overrides_is_read_one_by_one_and_that_is_remembered(
+    liar: FakeNode, moved: tuple[Head, Watch], refusal: Alter
+) -> None:
+    head, watch = moved
+    set_alter(liar, lambda call, answer: refusal(call, answer) if with_overrides(call) else answer)
+    async with node_at(liar.url) as node:
+        found = (await node.read({head.hash: watch.holdings()}))[head.hash]
+        assert len(found.values) == 40
+        assert found.values[Holding(NATIVE, wallets(1)[0])] == 5
+        trips = node.counts.trips
+        await node.read({head.hash: watch.holdings()})
+        assert node.counts.trips == trips + 1
+        assert node._endpoints._endpoints[0].is_well
+
+
+async def test_a_log_of_another_block_is_refused(liar: FakeNode, moved: tuple[Head, Watch]) -> None:
+    def alter(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        if call["method"] == "eth_getLogs":
+            for log in answer["result"]:
+                log["blockHash"] = "0x" + "77" * 32
+        return answer
+
+    set_alter(liar, alter)
+    async with node_at(liar.url) as node:
+        with pytest.raises(BadAnswer, match="another block"):
+            await node.look([moved[0]], moved[1])
+
+
+async def test_a_removed_log_is_refused(liar: FakeNode, moved: tuple[Head, Watch]) -> None:
+    def alter(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        if call["method"] == "eth_getLogs" and answer["result"]:
+            answer["result"][-1]["removed"] = True
+        return answer
+
+    set_alter(liar, alter)
+    async with node_at(liar.url) as node:
+        with pytest.raises(BadAnswer, match="another block"):
+            await node.look([moved[0]], moved[1])
+
+
+async def test_logs_beyond_the_filter_are_dropped(liar: FakeNode, moved: tuple[Head, Watch]) -> None:
+    head, watch = moved
+    fewer = Watch(watch.tokens, frozenset(wallets(3)))
+
+    def alter(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        if call["method"] == "eth_getLogs":
+            call["params"][0].pop("topics")
+        return answer
+
+    set_alter(liar, alter)
+    async with node_at(liar.url) as node:
+        (view,) = await node.look([head], fewer)
+    assert {one.recipient for one in view.transfers} == set(wallets(3))
+
+
+@pytest.mark.parametrize(
+    ("result", "error"),
+    [(None, BlockUnknown), ("0x", BadAnswer), ({}, BadAnswer), ([5], BadAnswer), ([{}], BadAnswer)],
+)
+async def test_logs_of_a_strange_shape_are_refused(
+    liar: FakeNode, moved: tuple[Head, Watch], result: Any, error: type[Exception]
+) -> None:
+    set_alter(liar, lambda call, answer: {**answer, "result": result} if call["method"] == "eth_getLogs" else answer)
+    async with node_at(liar.url) as node:
+        with pytest.raises(error):
+            await node.look([moved[0]], moved[1])
+
+
+async def test_empty_logs_of_a_block_that_the_node_lacks_are_not_believed(
+    liar: FakeNode, anvil: Anvil, moved: tuple[Head, Watch]
+) -> None:
+    head, watch = moved
+    await anvil.reorg(1)
+    set_alter(
+        liar,
+        lambda call, answer: (
+            {"jsonrpc": "2.0", "id": call["id"], "result": []} if call["method"] == "eth_getLogs" else answer
+        ),
+    )
+    async with node_at(liar.url) as node:
+        for natives in (True, False):
+            with pytest.raises(BlockUnknown):
+                await node.look([head], watch, natives=natives)
+
+
+async def test_a_null_balance_is_no_zero(liar: FakeNode, moved: tuple[Head, Watch]) -> None:
+    set_alter(liar, lambda call, _: {"jsonrpc": "2.0", "id": call["id"], "result": None})
+    async with node_at(liar.url) as node:
+        with pytest.raises(BadAnswer):
+            await node.read({moved[0].hash: moved[1].natives()})
+
+
+async def test_a_header_of_another_block_is_refused(liar: FakeNode, moved: tuple[Head, Watch]) -> None:
+    other = "0x" + "55" * 32
+
+    def alter(_call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        answer["result"]["hash"] = other
+        return answer
+
+    set_alter(liar, alter)
+    async with node_at(liar.url) as node:
+        with pytest.raises(BadAnswer):
+            await node.header(moved[0].hash)
+
+
+async def test_headers_with_strange_fields_are_read_and_those_without_a_hash_are_not(
+    liar: FakeNode, moved: tuple[Head, Watch]
+) -> None:
+    def poa(_call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        block = answer["result"]
+        kept = {name: block[name] for name in ("number", "hash", "parentHash", "timestamp")}
+        return {**answer, "result": {**kept, "extraData": "0x" + "d7" * 400, "l1BlockNumber": "0x5", "new": [None]}}
+
+    set_alter(liar, poa)
+    async with node_at(liar.url) as node:
+        assert await node.newest() == moved[0]
+
+    for missing in ("hash", "number", "parentHash", "timestamp"):
+
+        def alter(_call: dict[str, Any], answer: dict[str, Any], missing: str = missing) -> dict[str, Any]:
+            answer["result"][missing] = None
+            return answer
+
+        set_alter(liar, alter)
+        async with node_at(liar.url) as node:
+            with pytest.raises(BadAnswer):
+                await node.newest()
+
+
+async def test_a_provider_that_takes_ten_calls_at_once_still_answers(liar: FakeNode, moved: tuple[Head, Watch]) -> None:
+    honest = liar.respond
+    assert honest is not None
+
+    def respond(payload: Any) -> Any:
+        if isinstance(payload, list) and len(payload) > 10:
+            return json_response({"jsonrpc": "2.0", "error": {"code": -32600, "message": "batch size is over 10"}})
+        return honest(payload)
+
+    liar.respond = respond
+    async with node_at(liar.url, chain_id=31337) as node:
+        assert len(await node.headers(0, moved[0].number)) == moved[0].number + 1
+        assert len(await node.look([moved[0]] * 12, moved[1])) == 12
+        assert node._endpoints._endpoints[0].limits.batch <= 10
+
+
+async def test_a_provider_without_batches_still_answers(liar: FakeNode, moved: tuple[Head, Watch]) -> None:
+    honest = liar.respond
+    assert honest is not None
+
+    def respond(payload: Any) -> Any:
+        if isinstance(payload, list):
+            return json_response({"jsonrpc": "2.0", "error": {"code": -32600, "message": "batch is not allowed"}}, 400)
+        return honest(payload)
+
+    liar.respond = respond
+    async with node_at(liar.url, chain_id=31337) as node:
+        (view,) = await node.look([moved[0]], moved[1])
+        assert len(view.transfers) == 20
+
+
+async def test_too_many_topics_are_asked_in_parts(liar: FakeNode, moved: tuple[Head, Watch]) -> None:
+    def alter(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        if call["method"] == "eth_getLogs" and any(len(part or []) > 6 for part in call["params"][0]["topics"][1:]):
+            return refused(call, -32602, "exceed max topics")
+        return answer
+
+    set_alter(liar, alter)
+    async with node_at(liar.url) as node:
+        (view,) = await node.look([moved[0]], moved[1])
+        assert len(view.transfers) == 20
+        trips = node.counts.trips
+        await node.look([moved[0]], moved[1])
+        assert node.counts.trips == trips + 1
+
+
+async def test_a_call_throttled_within_a_batch_is_asked_again(liar: FakeNode, moved: tuple[Head, Watch]) -> None:
+    left = [2]
+
+    def alter(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        if call["method"] == "eth_getLogs" and left[0]:
+            left[0] -= 1
+            return refused(call, 429, "exceeded its compute units per second capacity")
+        return answer
+
+    set_alter(liar, alter)
+    async with node_at(liar.url) as node:
+        (view,) = await node.look([moved[0]], moved[1])
+    assert len(view.transfers) == 20
+
+
+async def test_a_key_that_the_provider_repeats_is_not_told(liar: FakeNode) -> None:
+    key = "0123456789abcdef0123"
+    set_alter(liar, lambda call, _: refused(call, -32000, f"project {key} is unknown to us"))
+    async with node_at(f"{liar.url}/v3/{key}", patience_seconds=0.3) as node:
+        with pytest.raises(BadAnswer) as caught:
+            await node.newest()
+        assert key not in str(caught.value)
+        assert key not in node.endpoint
+
+
+async def test_another_chain_is_named_and_refused_at_once(anvil: Anvil) -> None:
+    async with node_at(anvil.http_url, chain_id=1, patience_seconds=30) as node:
+        with pytest.raises(WrongChain, match=r"follows chain 31337, not 1"):
+            await node.identity()
+
+
+async def test_a_node_that_is_gone_is_said_within_the_patience(wallet: Address) -> None:
+    async with Anvil() as gone:
+        url = gone.http_url
+        head = Head(1, (await gone.block())["hash"], (await gone.block())["hash"], 1)
+    async with node_at(url, patience_seconds=0.5) as node:
+        with pytest.raises(NodeUnreachable, match="cannot connect"):
+            await node.look([head], Watch(solvers=frozenset([wallet])))

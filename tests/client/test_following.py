@@ -80,9 +80,10 @@ async def test_a_lost_connection_is_resumed_without_loss_or_repetition() -> None
         on.tell(updated(1, 2))
         on.tell(updated(1, 3, chain=8453))  # a stream that began while we were away
         on.tell(updated(1, 4, chain=8453))
+        resuming = asyncio.create_task(take(messages, 4))
         await until(lambda: on.hub.subscribers > 0 and not lost & set(on.hub._connections))
         on.tell(updated(1, 5, chain=8453))
-        got = await take(messages, 4)
+        got = await resuming
         assert seqs(got) == [3]
         assert seqs(got, "chain:8453") == [1, 2, 3]
 

@@ -261,6 +261,11 @@ class _ListenerDied:
         self.error = error
 
 
+def queued(ref: pykka.ActorRef[Any] | None) -> int:
+    """How many messages wait for this actor."""
+    return len(ref.actor_inbox) if ref is not None and isinstance(ref.actor_inbox, Inbox) else 0
+
+
 async def end(ref: pykka.ActorRef[Any], seconds: float) -> None:
     """Stop an actor in its turn; when it does not get there in time (or the caller's is over), wherever it is."""
     inbox = ref.actor_inbox

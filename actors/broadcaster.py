@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -42,6 +43,8 @@ class Broadcaster(AsyncActor):
         sinks: Sequence[Sink],
         positions: Positions,
         project: Callable[[Commit], None],
+        published: Callable[[Commit, float], None] = lambda _commit, _seconds: None,
+        clock: Callable[[], float] = time.perf_counter,
         report: Report | None = None,
     ) -> None:
         super().__init__(report=report)
@@ -49,6 +52,8 @@ class Broadcaster(AsyncActor):
         self._sinks = sinks
         self._positions = positions
         self._project = project
+        self._published = published
+        self._clock = clock
         self._broken: set[int] = set()
 
     async def receive(self, message: Any) -> None:
@@ -73,8 +78,10 @@ class Broadcaster(AsyncActor):
     def _tell(self, commit: Commit) -> None:
         if commit.last_seq <= self._positions.told().get(commit.stream, 0):
             return
+        started = self._clock()
         for index, sink in enumerate(self._sinks):
             self._deliver(index, sink, commit)
+        self._published(commit, self._clock() - started)
         self._positions.tell(commit.stream, commit.last_seq)
         self._project(commit)
 

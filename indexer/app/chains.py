@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pykka import ActorRef
@@ -74,7 +75,13 @@ class Chains:
     def prepare(self, settings: ChainSettings) -> None:
         """Make its node known; nothing is asked of it yet."""
         node, feed = self._connect(settings)
-        self._followed[settings.chain_id] = _Followed(settings, node, feed, Post())
+        post, stream = Post(), chain_stream(settings.chain_id)
+        self._metrics.chain(settings.name).watch_lag(
+            blocks=lambda: status.lag_blocks if (status := self._board.one(stream)) else 0,
+            seconds=lambda: status.lag_seconds(datetime.now(UTC)) if (status := self._board.one(stream)) else 0.0,
+        )
+        self._metrics.watch_inbox(_child(settings.chain_id), lambda: post.waiting)
+        self._followed[settings.chain_id] = _Followed(settings, node, feed, post)
 
     async def start(self, chain_id: int) -> None:
         await self._ask_supervisor(StartChild(_child(chain_id), lambda report: self._give_life(chain_id, report)))

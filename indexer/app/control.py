@@ -19,6 +19,7 @@ from indexer.config import Settings, load
 from indexer.domain.chain import Holding
 from indexer.domain.records import BalanceRecord
 from indexer.errors import ConfigError, Impossible, NotFound
+from indexer.log import hide
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +74,7 @@ class Control:
                 raise
             applied = difference(self.settings, new)
             await self._apply(new)
+            hide(new.secrets())
             self._report.loaded()
             log.info("config_applied", **applied)
             return applied

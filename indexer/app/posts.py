@@ -6,6 +6,8 @@ from typing import Any
 
 from pykka import ActorRef
 
+from actors.base import queued
+
 
 class Post:
     """What is told while the actor is between two lives is lost; each new life reads the log for what it missed."""
@@ -20,6 +22,11 @@ class Post:
     @property
     def ref(self) -> ActorRef[Any] | None:
         return self._ref if self._ref is not None and self._ref.is_alive() else None
+
+    @property
+    def waiting(self) -> int:
+        """Messages that this life has not got to."""
+        return queued(self.ref)
 
     def tell(self, message: object) -> None:
         ref = self.ref

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Self
 
 import structlog
@@ -22,6 +23,7 @@ from actors.watching import Watching
 from indexer.api.access import ApiKey
 from indexer.api.app import build_app
 from indexer.api.hub import Hub
+from indexer.api.server import ApiRunner
 from indexer.app.chains import Chains
 from indexer.app.control import Control
 from indexer.app.listeners import Listeners
@@ -31,6 +33,7 @@ from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
 from indexer.app.version import VERSION
 from indexer.config import ChainSettings, Settings
+from indexer.domain.commits import Commit
 from indexer.errors import Permanent, StoreUnavailable
 from indexer.metrics import Metrics
 from repositories.store import open_store
@@ -57,6 +60,7 @@ class Service:
         self.settings = settings
         self.url: str | None = None
         self._serve = serve
+        self._hung_up: asyncio.Task[None] | None = None
         self._stack = AsyncExitStack()
         self._over: asyncio.Future[int] = asyncio.get_event_loop().create_future()
 
@@ -152,7 +156,16 @@ class Service:
     def _connect(self, chain: ChainSettings) -> Any:
         from indexer.clients.evm import connect  # noqa: PLC0415 - web3 takes a second and 30 MB to import
 
-        return connect(chain=chain.name, chain_id=chain.chain_id, rpc_urls=chain.rpc_urls, ws_urls=chain.ws_urls)
+        metrics = self._metrics
+        return connect(
+            chain=chain.name,
+            chain_id=chain.chain_id,
+            rpc_urls=chain.rpc_urls,
+            ws_urls=chain.ws_urls,
+            on_request=partial(metrics.rpc_request, chain.name),
+            on_switch=partial(metrics.endpoint_switched, chain.name),
+            on_reconnect=partial(metrics.websocket_reconnected, chain.name),
+        )
 
     def _build_hub(self) -> Hub:
         return Hub(
@@ -193,10 +206,16 @@ class Service:
             sinks=(self._hub, self.listeners),
             positions=self.positions,
             project=lambda commit: self._projector.tell(Committed(commit)),
+            published=self._published,
             report=report,
         )
         ref.tell(Begin())
         return self._broadcaster.move_to(ref)
+
+    def _published(self, commit: Commit, seconds: float) -> None:
+        status = self._board.one(commit.stream)
+        if status is not None:
+            self._metrics.chain(status.name).stage("publish", seconds)
 
     def _give_up(self, name: str, error: BaseException) -> None:
         log.critical("service_gives_up", actor=name, error=repr(error))
@@ -227,9 +246,9 @@ class Service:
             metrics=self._metrics.render,
             observe=self._metrics.http_answered,
             keys=[ApiKey(key.name, key.key.reveal(), frozenset(key.scopes)) for key in service.api_keys],
-            local_only=_is_loopback(service.host) and not service.api_keys,
+            local_only=_is_loopback(service.host) and not service.api_keys and not service.allow_anonymous,
         )
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+        runner = ApiRunner(app, access_log=None, shutdown_timeout=2.0)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
         await web.SockSite(runner, listener).start()
@@ -240,8 +259,8 @@ class Service:
 
     def hang_up(self) -> None:
         """What `SIGHUP` does: read the configuration file again (before the start is over, it was just read)."""
-        if self.url is not None:
-            self._spawn(self.control.reload_quietly(), "reload")
+        if self.url is not None and (self._hung_up is None or self._hung_up.done()):
+            self._hung_up = asyncio.get_running_loop().create_task(self.control.reload_quietly(), name="reload")
 
     async def _watch_store(self) -> None:
         while True:

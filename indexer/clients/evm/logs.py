@@ -43,7 +43,7 @@ class Filters:
         topics = log.get("topics")
         if token is None or not isinstance(topics, list):
             return None
-        wallets = [self.by_topic[topic] for topic in topics[1:3] if isinstance(topic, str) and topic in self.by_topic]
+        wallets = [wallet for wallet in map(self.by_topic.get, map(str, topics[1:3])) if wallet is not None]
         return (token, wallets) if wallets else None
 
 
@@ -73,31 +73,40 @@ def chunks(items: Sequence[str], most: int) -> Iterable[Sequence[str]]:
 
 
 def _transfer(log: Any, block: BlockHash, filters: Filters) -> Transfer | None:
-    if not isinstance(log, Mapping):
+    if not isinstance(log, dict):
         raise BadAnswer(f"not a log: {shown(log)}")
-    if log.get("removed") is True or block_hash(log.get("blockHash")) != block:
+    if str(log.get("blockHash")).lower() != block or log.get("removed"):
         raise BadAnswer("a log of another block than the one asked for")
     ours = filters.wallets(log)
-    if ours is None or log["topics"][0] != TRANSFER:
+    if ours is None:
         return None
     # A contract may have left `to` unindexed: it is still a hint that the sender's balance changed.
-    _, sender, recipient = (*log["topics"][:3], _NO_WALLET)[:3]
-    data = raw_bytes(log.get("data") or "0x")
-    return Transfer(
-        token=ours[0],
-        sender=_wallet(sender, filters),
-        recipient=_wallet(recipient, filters),
-        # Tokens without an amount in the data (NFTs) count pieces.
-        amount=int.from_bytes(data[:32]) if data else 1,
-        block_hash=block,
-        transaction=TxHash(block_hash(log.get("transactionHash"))),
-        log_index=quantity(log.get("logIndex")),
+    kind, sender, recipient = (*log["topics"][:3], _NO_WALLET)[:3]
+    return (
+        None
+        if kind != TRANSFER
+        else Transfer(
+            token=ours[0],
+            sender=_wallet(sender, filters),
+            recipient=_wallet(recipient, filters),
+            amount=_amount(log.get("data")),
+            block_hash=block,
+            transaction=TxHash(block_hash(log.get("transactionHash"))),
+            log_index=quantity(log.get("logIndex")),
+        )
     )
 
 
+def _amount(data: Any) -> int:
+    """The first word; tokens without one (NFTs) count pieces."""
+    raw = raw_bytes(data or "0x")
+    return int.from_bytes(raw[:32]) if raw else 1
+
+
 def _wallet(topic: Any, filters: Filters) -> Address:
-    if topic in filters.by_topic:
-        return filters.by_topic[topic]
+    ours = filters.by_topic.get(str(topic))
+    if ours is not None:
+        return ours
     if not isinstance(topic, str) or len(topic) != 66:
         raise BadAnswer(f"not a topic: {shown(topic)}")
     return ZERO if topic == _NO_WALLET else checksum("0x" + topic[26:])

@@ -44,5 +44,5 @@ def after_death(policy: RestartPolicy, deaths: Deaths, lived_seconds: float, jit
     counted = replace(deaths, in_a_row=before + 1)
     if before >= policy.most_restarts:
         return GiveUp(counted)
-    pause = min(policy.longest_seconds, policy.first_seconds * 2**before)
+    pause = min(policy.longest_seconds, policy.first_seconds * 2.0 ** min(before, 64))
     return RestartAfter(pause * (0.5 + jitter / 2), replace(counted, restarts=deaths.restarts + 1))

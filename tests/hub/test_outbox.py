@@ -10,9 +10,10 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.api.hub.filters import Filter, Interests, accepted
+from indexer.api.hub.filters import Filter, Interests, Wanted
 from indexer.api.hub.frames import Told, json_frame, told
 from indexer.api.hub.outbox import Outbox
+from indexer.domain.balances import BalanceUpdated
 from indexer.domain.commits import Commit
 from indexer.domain.facts import Fact
 from indexer.domain.streams import chain_stream
@@ -241,7 +242,7 @@ def test_the_index_finds_what_asking_every_filter_finds(
     found = dict.fromkeys(interests.everything, events)
     found.update(interests.matched(events))
     expected = {
-        reader: [event for event in events if accepted(wanted, event)]
+        reader: [event for event in events if any(one.accepts(event) for one in wanted)]
         for reader, wanted in enumerate(readers)
         if reader not in leaving
     }
@@ -251,3 +252,11 @@ def test_the_index_finds_what_asking_every_filter_finds(
     for reader in set(range(len(readers))) - leaving:
         interests.remove(added[reader])
     assert not interests
+    for wanted in readers:
+        assert [Wanted(wanted).accepts(event) for event in events] == [
+            any(one.accepts(event) for one in wanted) for event in events
+        ]
+        for fact in script:
+            if isinstance(fact, BalanceUpdated):
+                covered = any(one.covers(fact.chain_id, fact.holding) for one in wanted)
+                assert Wanted(wanted).covers(fact.chain_id, fact.holding) == covered

@@ -177,6 +177,16 @@ async def test_subscriptions_of_a_connection_are_bounded() -> None:
         assert (await client.read())["problem"]["status"] == 422
 
 
+async def test_filters_of_a_connection_are_bounded() -> None:
+    async with stage(limits=Limits(connection_filters=3)) as on:
+        client = await on.client()
+        await client.subscribe("1", filters=[{"chain": 1}, {"chain": 8453}])
+        await client.send(op="subscribe", id="2", filters=[{"token": "native"}, {"solver": ADDRESS}])
+        problem = (await client.read())["problem"]
+        assert (problem["status"], problem["field"]) == (422, "filters")
+        await client.subscribe("2")
+
+
 async def test_connections_are_bounded_and_a_place_becomes_free() -> None:
     async with stage(limits=Limits(connections=1)) as on:
         client = await on.client()

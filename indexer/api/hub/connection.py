@@ -9,7 +9,6 @@ from typing import Any
 import structlog
 from aiohttp import WSMessage, WSMsgType, web
 
-from indexer.api.hub.filters import accepted
 from indexer.api.hub.frames import PING_FRAME, Told, close_frame, json_frame, pong_frame
 from indexer.api.hub.limits import Limits
 from indexer.api.hub.outbox import Outbox
@@ -142,6 +141,9 @@ class Connection:
             raise NameTaken("there is a subscription with this id; unsubscribe it first", "id")
         if len(self._subscriptions) >= self._limits.subscriptions:
             raise Impossible(f"a connection may have {self._limits.subscriptions} subscriptions", "id")
+        kept = sum(len(one.request.filters) for one in self._subscriptions.values())
+        if kept + len(request.filters) > self._limits.connection_filters:
+            raise Impossible(f"a connection may have {self._limits.connection_filters} filters in all", "filters")
         subscription = Subscription(request, feed=self._feed, outbox=self.outbox, is_sent=self._is_sent)
         self._subscriptions[request.id] = subscription
         self._on_change(self)
@@ -181,7 +183,7 @@ class Connection:
         return any(
             other.live_from is not None
             and told.seq > other.live_from.get(told.stream, 0)
-            and accepted(other.request.filters, told)
+            and other.wanted.accepts(told)
             for other in self._subscriptions.values()
         )
 

@@ -23,6 +23,8 @@ class Limits:
     """Per connection."""
     filters: int = 1_000
     """Per subscription."""
+    connection_filters: int = 10_000
+    """Per connection, over its subscriptions."""
     frame_bytes: int = 64 * 1024
     """A larger one is answered with an error."""
     refused_frame_bytes: int = 1024 * 1024

@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-from indexer.api.hub.filters import Filter
+from indexer.api.hub.filters import Filter, Wanted
 from indexer.api.hub.frames import text_frame
 from indexer.api.hub.positions import Positions
 from indexer.api.hub.requests import SubscriptionId
@@ -66,20 +66,20 @@ class Snapshots:
         self._status = status
         self._positions = positions
 
-    async def take(self, filters: Sequence[Filter], stream: str | None = None) -> Snapshot:
+    async def take(self, wanted: Wanted, stream: str | None = None) -> Snapshot:
         """Of the balances that the filters cover; of one stream alone where one is named."""
         verified = self._verified()
         await self._freshness.caught_up()
         # Queries see at least what this says: the commits above it are laid over what they answer.
         seen = dict(self._freshness.projected())
-        rows = await self._rows(_narrowed(filters, stream))
+        rows = await self._rows(_narrowed(wanted.filters, stream))
         # The projector may be ahead of us; a position must not be behind an item that it is said of.
         await self._positions.reached(_newest(rows), seconds=CATCH_UP_SECONDS)
         positions = self._positions.now()
         for name, seq in positions.items():
             if stream in (None, name) and _holds_balances(name):
                 await self._lay_over(rows, name, seen.get(name, 0), seq)
-        kept = [row for key, row in sorted(rows.items()) if self._is_shown(row, filters, stream)]
+        kept = self._shown(rows, wanted, stream)
         if stream is not None:
             positions = {stream: positions.get(stream, 0)}
         return Snapshot(kept, positions, verified)
@@ -127,12 +127,19 @@ class Snapshots:
                 if held is None or held.seq < row.seq:
                     rows[key] = row
 
-    def _is_shown(self, row: BalanceRecord, filters: Sequence[Filter], stream: str | None) -> bool:
-        return (
-            (stream is None or stream == chain_stream(row.chain_id))
-            and any(one.covers(row.chain_id, row.holding) for one in filters)
-            and self._watching.watch(row.chain_id).covers(row.holding)
-        )
+    def _shown(
+        self, rows: Mapping[HoldingKey, BalanceRecord], wanted: Wanted, stream: str | None
+    ) -> Sequence[BalanceRecord]:
+        """In the order of `GET /balances`, and like there only what is watched now."""
+        watches = {chain: self._watching.watch(chain) for chain in self._watching.chains().values()}
+        return [
+            row
+            for (chain, holding), row in sorted(rows.items())
+            if (stream is None or stream == chain_stream(chain))
+            and chain in watches
+            and watches[chain].covers(holding)
+            and wanted.covers(chain, holding)
+        ]
 
 
 def _narrowed(filters: Sequence[Filter], stream: str | None) -> Sequence[Filter]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from indexer.api.hub.filters import Interest, Interests, accepted
+from indexer.api.hub.filters import Interest, Interests, Wanted
 from indexer.api.hub.frames import Told, json_frame, told
 from indexer.api.hub.outbox import CHUNK_BYTES, Outbox
 from indexer.api.hub.positions import Positions
@@ -46,6 +46,7 @@ class Subscription:
         """Per stream: everything up to here that the filters accept was said."""
         self.live_from: Mapping[str, int] | None = None
         self.conflations_before = outbox.conflations
+        self.wanted = Wanted(request.filters)
         self._feed = feed
         self._outbox = outbox
         self._is_sent = is_sent
@@ -106,7 +107,7 @@ class Subscription:
         size = 0
         for commit in commits:
             for event in told(commit, self._feed.epoch):
-                if event.seq > cursor and accepted(self.request.filters, event) and not self._is_sent(self, event):
+                if event.seq > cursor and self.wanted.accepts(event) and not self._is_sent(self, event):
                     frames.append(event.frame())
                     size += len(frames[-1])
                 if size >= CHUNK_BYTES:
@@ -130,7 +131,7 @@ class Subscription:
 
     async def _say_snapshot(self, stream: str | None) -> Mapping[str, int]:
         async with self._feed.reads:
-            snapshot = await self._feed.snapshots.take(self.request.filters, stream)
+            snapshot = await self._feed.snapshots.take(self.wanted, stream)
             frame = await snapshot.frame(self.request.id)
         self._outbox.say(frame)
         await self._outbox.room()

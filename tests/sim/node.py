@@ -10,7 +10,7 @@ from indexer.domain.balances import Watch, touched
 from indexer.domain.chain import BlockHash, ChainIdentity, Head, Holding
 from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
 from indexer.domain.views import BlockView, Readings
-from indexer.errors import BadAnswer, BlockUnknown, NodeUnreachable, Throttled
+from indexer.errors import BadAnswer, BlockUnknown, NodeUnreachable, StateMissing, Throttled
 from tests.sim.faults import Faults
 from tests.sim.world import CHAIN_ID, Block, World
 
@@ -25,10 +25,15 @@ class SimNode:
         self._random = random
         self._faults = faults
         self.questions = 0
+        self.chain_id = CHAIN_ID
+        self.error: Exception | None = None
+        self.unreadable: dict[str, str] = {}
+        self.pruned_below = 0
+        self.shown_below: int | None = None
 
     async def identity(self) -> ChainIdentity:
         await self._wire()
-        return ChainIdentity(CHAIN_ID, self._world.genesis)
+        return ChainIdentity(self.chain_id, self._world.genesis)
 
     async def newest(self) -> Head:
         await self._wire()
@@ -45,18 +50,21 @@ class SimNode:
             block = self._block(head.hash)
             wanted = watch.natives() if natives else frozenset[Holding]()
             ours = tuple(one for one in block.transfers if touched((one,), watch))
-            views.append(BlockView(head, ours, Readings({key: block.balances[key] for key in wanted})))
+            views.append(BlockView(head, ours, self._read(block, wanted)))
         return tuple(views)
 
     async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]:
         await self._wire()
-        return {
-            block: Readings({key: self._block(block).balances[key] for key in holdings})
-            for block, holdings in wanted.items()
-        }
+        return {block: self._read(self._block(block), holdings) for block, holdings in wanted.items()}
+
+    def _read(self, block: Block, holdings: Collection[Holding]) -> Readings:
+        if block.head.number < self.pruned_below and holdings:
+            raise StateMissing(f"the state of block {block.head.number} is pruned")
+        bad = {key: self.unreadable[key.token] for key in holdings if key.token in self.unreadable}
+        return Readings({key: block.balances.get(key, 0) for key in holdings if key not in bad}, bad)
 
     def _chain(self) -> list[Block]:
-        canonical = self._world.canonical
+        canonical = self._world.canonical[: self.shown_below]
         if len(canonical) > 8 and self._random.random() < self._faults().lagging:
             return canonical[: -self._random.randint(1, 5)]
         return canonical
@@ -69,6 +77,8 @@ class SimNode:
 
     async def _wire(self) -> None:
         self.questions += 1
+        if self.error is not None:
+            raise self.error
         faults, draw = self._faults(), self._random.random
         await asyncio.sleep(self._random.choice((0.001, 0.01, 0.5)) if draw() < faults.slow else 0.001)
         if draw() < faults.unreachable:
@@ -86,19 +96,19 @@ class SimFeed:
         self._world = world
         self._random = random
         self._faults = faults
-        self._listeners: set[Callable[[FeedEvent], None]] = set()
+        self.listeners: set[Callable[[FeedEvent], None]] = set()
         self._deaf_until = 0.0
 
     def watch(self, watch: Watch) -> None:
         """Hints are not simulated here: the block hash is the truth."""
 
     async def run(self, on_event: Callable[[FeedEvent], None]) -> None:
-        self._listeners.add(on_event)
+        self.listeners.add(on_event)
         try:
             on_event(HeadHeard(self._world.tip, "ws"))
             await asyncio.get_running_loop().create_future()
         finally:
-            self._listeners.discard(on_event)
+            self.listeners.discard(on_event)
 
     def announce(self, head: Head, *, surely: bool = False) -> None:
         loop, faults, draw = asyncio.get_running_loop(), self._faults(), self._random.random
@@ -120,5 +130,5 @@ class SimFeed:
             self._tell(HeadHeard(head, "ws"))
 
     def _tell(self, event: FeedEvent) -> None:
-        for listener in tuple(self._listeners):
+        for listener in tuple(self.listeners):
             listener(event)

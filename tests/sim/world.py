@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from random import Random
 
@@ -60,6 +60,25 @@ class World:
         )
         self.blocks[head.hash] = block
         self.canonical.append(block)
+        return head
+
+    def put(self, holding: Holding, balance: int) -> Head:
+        """One more block, in which this balance changes without a log: a native one, or a silent mint."""
+        head = self.mine(busy=0)
+        block = replace(self.canonical[-1], balances={**self.canonical[-1].balances, holding: balance})
+        self.blocks[head.hash] = self.canonical[-1] = block
+        return head
+
+    def pay(self, token: Address, sender: Address, recipient: Address, amount: int) -> Head:
+        """One more block with just this transfer."""
+        head = self.mine(busy=0)
+        before = self.canonical[-1]
+        balances = dict(before.balances)
+        for wallet, change in ((sender, -amount), (recipient, amount)):
+            if wallet in WALLETS:
+                balances[Holding(token, wallet)] += change
+        log = Transfer(token, sender, recipient, amount, head.hash, TxHash(f"0x{head.number:064x}"), 0)
+        self.blocks[head.hash] = self.canonical[-1] = replace(before, transfers=(log,), balances=balances)
         return head
 
     def reorg(self, depth: int, longer: int = 1) -> Head:

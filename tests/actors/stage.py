@@ -1,0 +1,147 @@
+"""One chain's actor in a calm simulated world, heads only when the test says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any
+
+from pykka import ActorRef
+
+from actors.base import end
+from actors.chain import ChainActor
+from actors.following import Follower
+from actors.ledger import Ledger
+from actors.messages import Begin, Resumed
+from indexer.domain.balances import BalanceUpdated, Watch
+from indexer.domain.chain import Head
+from indexer.domain.commits import Commit
+from indexer.domain.facts import Fact
+from indexer.domain.feed import FeedEvent, HeadHeard
+from indexer.domain.records import fold
+from indexer.domain.status import StreamState, StreamStatus
+from indexer.metrics import Metrics
+from tests.sim.faults import NONE
+from tests.sim.node import SimFeed, SimNode
+from tests.sim.service import STREAM, Infos
+from tests.sim.store import SimStore
+from tests.sim.world import CHAIN_ID, WATCH, World
+
+
+class Stage:
+    """The world, the node, the store, and everything the actor said."""
+
+    def __init__(self, watch: Watch = WATCH, native_interval: int = 1) -> None:
+        random = Random(7)  # noqa: S311 - the same story every time
+        self.watch, self.native_interval = watch, native_interval
+        self.world = World(random)
+        self.node = SimNode(self.world, random, lambda: NONE)
+        self.feed = SimFeed(self.world, random, lambda: NONE)
+        self.store = SimStore(random, lambda: NONE)
+        self.commits: list[Commit] = []
+        self.resumed: list[Resumed] = []
+        self.statuses: list[StreamStatus] = []
+        self.deaths: list[BaseException] = []
+        self.ref: ActorRef[ChainActor]
+
+    @property
+    def status(self) -> StreamStatus:
+        return self.statuses[-1]
+
+    def state(self) -> StreamState:
+        return self.status.state
+
+    @property
+    def facts(self) -> list[Fact]:
+        return [fact for commit in self.commits for fact in commit.facts]
+
+    def updates(self, *causes: str) -> list[BalanceUpdated]:
+        return [
+            fact
+            for fact in self.facts
+            if isinstance(fact, BalanceUpdated) and (fact.cause in causes or (not causes and fact.cause != "first"))
+        ]
+
+    def start(self) -> None:
+        ledger = Ledger(
+            stream=STREAM,
+            chain_id=CHAIN_ID,
+            window=16,
+            commits=self.store,
+            checkpoints=self.store,
+            books=self.store,
+            publish=self._published,
+        )
+        metrics = Metrics().chain("sim")
+        follower = Follower(
+            name="sim",
+            chain_id=CHAIN_ID,
+            node=self.node,
+            ledger=ledger,
+            tokens=Infos(),
+            watch=self.watch,
+            window=16,
+            native_interval=self.native_interval,
+            metrics=metrics,
+        )
+        self.ref = ChainActor.start(
+            name="sim",
+            chain_id=CHAIN_ID,
+            stream=STREAM,
+            node=self.node,
+            feed=self.feed,
+            ledger=ledger,
+            follower=follower,
+            claim=self.store.claim,
+            resumed=self.resumed.append,
+            show=self.statuses.append,
+            metrics=metrics,
+            sync_seconds=300,
+            report=self.deaths.append,
+            jitter=lambda: 0.5,
+        )
+        self.ref.tell(Begin())
+
+    async def stop(self) -> None:
+        await end(self.ref, 10)
+
+    async def settle(self, seconds: float = 1.0) -> None:
+        """Let virtual time pass; no deaths are swallowed."""
+        await asyncio.sleep(seconds)
+        assert not self.deaths
+
+    async def hear(self, *heads: Head) -> None:
+        for head in heads:
+            self.say(HeadHeard(head, "ws"))
+        await self.settle()
+
+    def say(self, event: FeedEvent) -> None:
+        for listener in tuple(self.feed.listeners):
+            listener(event)
+
+    def _published(self, commit: Commit) -> None:
+        """What the projector does, at once."""
+        self.commits.append(commit)
+        projection = fold([commit])
+        for key in [
+            k for k, row in self.store.records.items() if (row.chain_id, row.block.hash) in projection.orphaned
+        ]:
+            del self.store.records[key]
+        self.store.records.update(projection.records)
+        self.store.current.update(projection.current)
+
+
+@asynccontextmanager
+async def staged(**settings: Any) -> AsyncIterator[Stage]:
+    """A stage whose actor has begun on a chain of three blocks."""
+    stage = Stage(**settings)
+    for _ in range(3):
+        stage.world.mine()
+    stage.start()
+    await stage.settle()
+    try:
+        yield stage
+    finally:
+        await stage.stop()

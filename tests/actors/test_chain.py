@@ -1,0 +1,344 @@
+"""A chain's actor: what it does with heads, gaps, reorgs, orders and trouble."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from actors.messages import Refresh, WatchChanged
+from indexer.domain.balances import Watch
+from indexer.domain.chain import NATIVE, Address, Head, Holding
+from indexer.domain.facts import BalanceReverted, StreamLive, StreamResync, StreamStale
+from indexer.domain.feed import HeadsBack, HeadsLost
+from indexer.domain.views import BlockView
+from indexer.errors import BlockUnknown, Fenced, Impossible, NodeUnreachable
+from tests.actors.stage import Stage, staged
+from tests.sim.clock import play
+from tests.sim.world import CHAIN_ID, OUTSIDE, TOKENS, WALLETS, WATCH
+
+USD = TOKENS[0]
+ALICE, BOB, CAROL = WALLETS
+
+Story = Callable[[], Coroutine[Any, Any, None]]
+
+
+def in_virtual_time(story: Story) -> Callable[[], None]:
+    @functools.wraps(story)
+    def test() -> None:
+        play(story())
+
+    del test.__dict__["__wrapped__"]  # pytest would take the test for a coroutine
+    return test
+
+
+@in_virtual_time
+async def test_everything_watched_is_read_once_at_the_first_head() -> None:
+    async with staged() as stage:
+        firsts = stage.updates("first")
+        assert {fact.holding for fact in firsts} == WATCH.holdings()
+        assert {fact.block.hash for fact in firsts} == {stage.world.tip.hash}
+        assert stage.state() == "live"
+        assert stage.status.ready
+
+
+@in_virtual_time
+async def test_a_transfer_becomes_one_commit_with_its_transaction() -> None:
+    async with staged() as stage:
+        before = len(stage.commits)
+        head = stage.world.pay(USD, ALICE, BOB, 4)
+        await stage.hear(head)
+        (commit,) = stage.commits[before:]
+        assert [(fact.holding.solver, fact.change, fact.cause) for fact in stage.updates()] == [
+            (ALICE, -4, "transfer"),
+            (BOB, 4, "transfer"),
+        ]
+        assert {fact.transactions for fact in stage.updates()} == {(f"0x{head.number:064x}",)}
+        assert commit.checkpoint is not None
+        assert commit.checkpoint.head == head
+
+
+@in_virtual_time
+async def test_a_native_change_is_seen_without_any_log() -> None:
+    async with staged() as stage:
+        await stage.hear(stage.world.put(Holding(NATIVE, BOB), 77))
+        (fact,) = stage.updates()
+        assert (fact.holding, fact.balance, fact.cause) == (Holding(NATIVE, BOB), 77, "native")
+
+
+@in_virtual_time
+async def test_a_block_of_nothing_is_one_question_and_a_surprise_two() -> None:
+    async with staged() as stage:
+        asked = stage.node.questions
+        await stage.hear(stage.world.mine(busy=0))
+        assert stage.node.questions - asked == 1
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 1))
+        assert stage.node.questions - asked == 3
+
+
+@in_virtual_time
+async def test_a_repeated_head_asks_and_tells_nothing() -> None:
+    async with staged() as stage:
+        head = stage.world.pay(USD, OUTSIDE, BOB, 1)
+        await stage.hear(head)
+        asked, told = stage.node.questions, len(stage.facts)
+        await stage.hear(head, head)
+        assert (stage.node.questions, len(stage.facts)) == (asked, told)
+
+
+@in_virtual_time
+async def test_missed_heads_are_fetched_before_the_new_one() -> None:
+    async with staged() as stage:
+        heads = [stage.world.pay(USD, OUTSIDE, BOB, 1) for _ in range(100)]
+        await stage.hear(heads[-1])
+        assert [fact.block.hash for fact in stage.updates()] == [head.hash for head in heads]
+        assert stage.status.lag_blocks == 0
+
+
+@in_virtual_time
+async def test_a_reorg_is_a_retraction_and_then_the_new_branch() -> None:
+    async with staged() as stage:
+        ancestor = stage.world.tip
+        orphan = stage.world.pay(USD, OUTSIDE, BOB, 5)
+        await stage.hear(orphan)
+        told = len(stage.facts)
+        stage.world.canonical.pop()
+        await stage.hear(stage.world.pay(USD, OUTSIDE, CAROL, 6))
+        reverted, *updates = stage.facts[told:]
+        assert isinstance(reverted, BalanceReverted)
+        assert reverted.block == ancestor.ref
+        assert [row.hash for row in reverted.orphaned] == [orphan.hash]
+        assert [(fact.holding.solver, fact.change) for fact in updates] == [(CAROL, 6)]  # type: ignore[union-attr] # updates
+        assert not any(row.block.hash == orphan.hash for row in stage.store.records.values())
+
+
+@in_virtual_time
+async def test_a_node_that_lags_is_no_reorg() -> None:
+    async with staged() as stage:
+        heads = [stage.world.pay(USD, OUTSIDE, BOB, 1) for _ in range(6)]
+        await stage.hear(heads[-1])
+        stage.node.shown_below = heads[2].number + 1
+        stranger = Head(heads[2].number + 1, heads[0].parent, heads[2].hash, 0)
+        await stage.hear(heads[2], stranger)
+        assert not any(isinstance(fact, BalanceReverted | StreamResync) for fact in stage.facts)
+        assert stage.status.block == heads[-1].number
+
+
+@in_virtual_time
+async def test_an_orphan_that_was_announced_last_is_left_for_the_next_head() -> None:
+    async with staged() as stage:
+        orphan = stage.world.mine()
+        stage.world.canonical.pop()
+        await stage.hear(orphan)
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 2))
+        assert [fact.change for fact in stage.updates()] == [2]
+        assert stage.state() == "live"
+
+
+@in_virtual_time
+async def test_a_new_solver_is_read_at_once_on_a_chain_that_mines_nothing() -> None:
+    dave = Address("0x" + "dd" * 20)
+    async with staged() as stage:
+        stage.ref.tell(WatchChanged(Watch(WATCH.tokens, WATCH.solvers | {dave})))
+        await stage.settle(0.1)
+        assert {fact.holding for fact in stage.updates("first") if fact.holding.solver == dave} == {
+            Holding(token, dave) for token in (NATIVE, *TOKENS)
+        }
+        assert {fact.block.hash for fact in stage.updates("first")} == {stage.world.tip.hash}
+
+
+@in_virtual_time
+async def test_what_changed_while_it_was_not_watched_is_found_when_it_is_watched_again() -> None:
+    async with staged() as stage:
+        stage.ref.tell(WatchChanged(Watch(WATCH.tokens, WATCH.solvers - {BOB})))
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 8))
+        assert not stage.updates()
+        stage.ref.tell(WatchChanged(WATCH))
+        await stage.settle()
+        assert [(fact.holding, fact.change) for fact in stage.updates("sync")] == [(Holding(USD, BOB), 8)]
+
+
+@in_virtual_time
+async def test_a_silent_mint_is_found_by_the_sync_and_recorded_there() -> None:
+    async with staged() as stage:
+        await stage.hear(stage.world.put(Holding(USD, ALICE), 1_000))
+        assert not stage.updates()
+        await stage.settle(301)
+        (fact,) = stage.updates()
+        assert (fact.holding, fact.balance, fact.cause) == (Holding(USD, ALICE), 1_000, "sync")
+        assert fact.block == stage.world.tip.ref
+
+
+@in_virtual_time
+async def test_a_refresh_reads_at_the_newest_block_and_commits_what_differs() -> None:
+    async with staged() as stage:
+        head = stage.world.put(Holding(USD, ALICE), 55)
+        answer = await stage.ref.ask(Refresh(Holding(USD, ALICE)), block=False)
+        assert answer == (55, head.ref)
+        assert [(fact.balance, fact.cause) for fact in stage.updates()] == [(55, "refresh")]
+
+
+@in_virtual_time
+async def test_a_refresh_of_what_cannot_be_read_says_why() -> None:
+    async with staged() as stage:
+        stage.node.unreadable[USD] = "it reverts"
+        with pytest.raises(Impossible, match="it reverts"):
+            await stage.ref.ask(Refresh(Holding(USD, ALICE)), block=False)
+        assert stage.ref.is_alive()
+
+
+@in_virtual_time
+async def test_a_token_that_cannot_be_read_is_never_zero_and_holds_up_nothing() -> None:
+    stage = Stage()
+    stage.node.unreadable[USD] = "it reverts"
+    stage.world.mine()
+    stage.start()
+    await stage.settle()
+    assert stage.status.ready
+    assert USD not in {fact.holding.token for fact in stage.updates("first")}
+    await stage.stop()
+
+
+@in_virtual_time
+async def test_a_node_that_is_down_at_the_start_is_asked_until_it_answers() -> None:
+    stage = Stage()
+    stage.node.error = NodeUnreachable("connection refused")
+    stage.start()
+    await stage.settle(30)
+    assert stage.state() == "starting"
+    assert "connection refused" in str(stage.status.last_error)
+    stage.node.error = None
+    await stage.settle(6)
+    assert stage.status.ready
+    assert stage.status.last_error is None
+    await stage.stop()
+
+
+@in_virtual_time
+async def test_another_chain_is_refused_and_taken_when_it_was_corrected() -> None:
+    stage = Stage()
+    stage.node.chain_id = CHAIN_ID + 1
+    stage.start()
+    await stage.settle()
+    assert stage.state() == "suspended"
+    assert f"chain {CHAIN_ID + 1}, not {CHAIN_ID}" in str(stage.status.last_error)
+    assert not stage.commits
+    stage.node.chain_id = CHAIN_ID
+    await stage.settle(61)
+    assert stage.status.ready
+    await stage.stop()
+
+
+@in_virtual_time
+async def test_another_genesis_is_not_taken_for_a_reorg() -> None:
+    stage = Stage()
+    stage.store.genesis = "0xother"
+    stage.start()
+    await stage.settle()
+    assert stage.state() == "suspended"
+    assert not stage.commits
+    await stage.stop()
+
+
+@in_virtual_time
+async def test_a_second_writer_makes_us_step_down_for_good() -> None:
+    async with staged() as stage:
+
+        async def append(_commit: object) -> None:
+            raise Fenced("another process writes chain:7")
+
+        stage.store.append = append  # type: ignore[assignment,method-assign] # the other writer was faster
+        told = len(stage.facts)
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 1))
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 1))
+        assert stage.state() == "stopped"
+        assert not stage.status.ready
+        assert len(stage.facts) == told
+
+
+@in_virtual_time
+async def test_silence_is_told_once_and_so_is_its_end() -> None:
+    async with staged() as stage:
+        stage.say(HeadsLost("nobody answers"))
+        stage.say(HeadsLost("nobody answers"))
+        await stage.settle()
+        assert stage.state() == "stale"
+        assert not stage.status.ready
+        stage.say(HeadsBack("ws"))
+        await stage.hear(stage.world.mine(busy=0))
+        kinds = [type(fact) for fact in stage.facts if isinstance(fact, StreamStale | StreamLive)]
+        assert kinds == [StreamStale, StreamLive]
+        assert stage.state() == "live"
+
+
+@in_virtual_time
+async def test_trouble_that_lasts_is_stale_and_a_blip_is_not() -> None:
+    async with staged() as stage:
+        stage.node.error = NodeUnreachable("down")
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 1))
+        assert not any(isinstance(fact, StreamStale) for fact in stage.facts)
+        await stage.settle(15)
+        assert stage.state() == "stale"
+        stage.node.error = None
+        await stage.settle(6)
+        assert stage.state() == "live"
+        assert [fact.change for fact in stage.updates()] == [1]
+
+
+@in_virtual_time
+async def test_a_gap_whose_state_is_pruned_is_said_not_papered_over() -> None:
+    async with staged() as stage:
+        for _ in range(40):
+            stage.world.pay(USD, OUTSIDE, BOB, 1)
+        stage.node.pruned_below = stage.world.tip.number - 2
+        await stage.hear(stage.world.tip)
+        resyncs = [fact for fact in stage.facts if isinstance(fact, StreamResync)]
+        assert len(resyncs) == 1
+        assert "pruned" in resyncs[0].reason
+        assert [(fact.change, fact.cause) for fact in stage.updates()] == [(40, "resync")]
+
+
+@in_virtual_time
+async def test_a_restart_goes_on_from_the_checkpoint_and_tells_nothing_twice() -> None:
+    async with staged() as stage:
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 1))
+        await stage.stop()
+        told = len(stage.facts)
+        missed = [stage.world.pay(USD, OUTSIDE, BOB, 1) for _ in range(3)]
+        stage.start()
+        await stage.settle()
+        assert [fact.block.hash for fact in stage.facts[told:]] == [head.hash for head in missed]  # type: ignore[union-attr] # updates
+        assert stage.resumed[-1].seq == told
+
+
+@in_virtual_time
+async def test_natives_read_every_few_blocks_are_recorded_where_they_changed() -> None:
+    async with staged(native_interval=8) as stage:
+        first = stage.world.put(Holding(NATIVE, BOB), 5)
+        stage.world.mine(busy=0)
+        second = stage.world.put(Holding(NATIVE, BOB), 9)
+        heads = [first, stage.world.canonical[-2].head, second, *(stage.world.mine(busy=0) for _ in range(8))]
+        for head in heads:
+            await stage.hear(head)
+        natives = [fact for fact in stage.updates() if fact.holding == Holding(NATIVE, BOB)]
+        assert [(fact.block.hash, fact.balance) for fact in natives] == [(first.hash, 5), (second.hash, 9)]
+        assert {fact.cause for fact in natives} == {"native"}
+
+
+@in_virtual_time
+async def test_a_block_that_vanishes_while_it_is_read_is_asked_for_anew() -> None:
+    async with staged() as stage:
+        look, failed = stage.node.look, list[bool]()
+
+        async def once_unknown(*args: Any, **kwargs: Any) -> tuple[BlockView, ...]:
+            if not failed:
+                failed.append(True)
+                raise BlockUnknown("the endpoint lags")
+            return await look(*args, **kwargs)
+
+        stage.node.look = once_unknown  # type: ignore[method-assign] # a load balancer's second node
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
+        assert [fact.change for fact in stage.updates()] == [3]
+        assert stage.state() == "live"

@@ -13,7 +13,7 @@ import structlog
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import BlockRef, Head, Holding
 from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, Checkpoint, Fact
+from indexer.domain.facts import BalanceReverted, Checkpoint, Fact, StreamResync
 from indexer.domain.headchain import HeadChain
 from indexer.domain.records import BalanceRecord
 from indexer.errors import StoreUnavailable
@@ -45,10 +45,13 @@ class CommitLog(Protocol):
 
 
 class Followed(Protocol):
-    """How far a stream was followed: the newest blocks, oldest first."""
+    """How far a stream was followed (the newest blocks, oldest first), and up to which number it is projected."""
 
     @property
     def heads(self) -> tuple[Head, ...]: ...
+
+    @property
+    def projected(self) -> int: ...
 
 
 class Checkpoints(Protocol):
@@ -105,19 +108,22 @@ class Ledger:
         self.balances = {holding: record.balance for holding, record in records.items()}
         stored = await self._checkpoints.load(self._stream)
         heads = stored.heads if stored else ()
-        oldest = heads[0].number if heads else -1
-        later = await self._later(oldest)
-        for commit in later:
+        first = await self._first_above(heads[0].number) if heads else 1
+        commits = await self._since(min(first - 1, stored.projected if stored else 0))
+        for commit in commits:
+            self._take_over(commit)
+        window = [commit for commit in commits if commit.first_seq >= first]
+        for commit in window:
             self._remember(commit)
-        return HeadChain(self._window, _continued(heads, later))
+        return HeadChain(self._window, _continued(heads, window))
 
-    async def _later(self, number: int) -> list[Commit]:
-        """Every commit from the first above `number` on, parts of split ones (without checkpoint) included."""
+    async def _first_above(self, number: int) -> int:
+        """The number from which on commits are above this block; parts of split ones, without checkpoint, follow it."""
         above = await self._commits.above_block(self._stream, number)
-        if not above:
-            return []
+        return above[0].first_seq if above else self.seq + 1
+
+    async def _since(self, after: int) -> list[Commit]:
         commits: list[Commit] = []
-        after = above[0].first_seq - 1
         while page := await self._commits.since(self._stream, after, PAGE):
             commits.extend(page)
             after = page[-1].last_seq
@@ -183,25 +189,40 @@ class Ledger:
         self._written(self._clock() - started)
 
     def _apply(self, commit: Commit) -> None:
-        self.seq = commit.last_seq
-        for fact in commit.facts:
-            if isinstance(fact, BalanceUpdated | BalanceReverted):
-                self.balances[fact.holding] = fact.balance
+        self._take_over(commit)
         self._remember(commit)
         if commit.checkpoint is not None:
             self._forget(commit.checkpoint.head.number - self._window)
 
-    def _remember(self, commit: Commit) -> None:
+    def _take_over(self, commit: Commit) -> None:
+        self.seq = commit.last_seq
         for fact in commit.facts:
-            if isinstance(fact, BalanceUpdated):
-                self._recent.append(fact)
-        taken_back = {fact.holding: fact.block.number for fact in commit.facts if isinstance(fact, BalanceReverted)}
+            if isinstance(fact, BalanceUpdated | BalanceReverted):
+                self.balances[fact.holding] = fact.balance
+
+    def _remember(self, commit: Commit) -> None:
+        """What a reorg may take back from now on; nobody looks for an ancestor below a resync."""
+        taken_back: dict[Holding, int] = {}
+        anchors = []
+        for fact in commit.facts:
+            match fact:
+                case BalanceUpdated():
+                    self._recent.append(fact)
+                case BalanceReverted():
+                    taken_back[fact.holding] = fact.block.number
+                    if fact.anchor:
+                        anchors.append(_as_update(fact))
+                case StreamResync():
+                    self._recent = []
+                case _:
+                    pass
         if taken_back:
             self._recent = [
                 update
                 for update in self._recent
                 if update.block.number <= taken_back.get(update.holding, update.block.number)
             ]
+            self._recent += anchors
 
     def _forget(self, number: int) -> None:
         """Drop what no reorg within the window reaches; at most half of the list is dead weight."""
@@ -209,17 +230,24 @@ class Ledger:
             self._recent = [update for update in self._recent if update.block.number >= number]
 
 
+def _as_update(fact: BalanceReverted) -> BalanceUpdated:
+    """The record that a reorg leaves at the common ancestor: a deeper one may take it back as well."""
+    return BalanceUpdated(fact.chain_id, fact.holding, None, fact.balance, fact.block, "resync", fact.info)
+
+
 def _continued(heads: tuple[Head, ...], later: Sequence[Commit]) -> tuple[Head, ...]:
     """The stored blocks and, on top, those of newer commits.
 
-    There may be holes where blocks changed nothing; hashes are all that finding a common ancestor needs. A commit at
-    or below the tip is a reorg's: it cuts.
+    There may be holes where blocks changed nothing; hashes are all that finding a common ancestor needs. A commit of
+    another branch, and a reorg's own, cuts; one of a block that is among them already says nothing new.
     """
     chain = list(heads)
     for commit in later:
         if commit.checkpoint is None:
             continue
         head = commit.checkpoint.head
+        if head in chain and not any(isinstance(fact, BalanceReverted) for fact in commit.facts):
+            continue
         while chain and chain[-1].number >= head.number:
             chain.pop()
         chain.append(head)

@@ -1,0 +1,312 @@
+"""One stream's numbers and balances: committed once, told once, loaded again exactly."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import structlog.testing
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors import ledger as module
+from actors.ledger import COMMIT_FACTS
+from indexer.domain.chain import Holding
+from indexer.domain.facts import Fact, StreamResync, StreamStale
+from indexer.domain.headchain import HeadChain
+from indexer.domain.reorgs import reverts
+from indexer.errors import Fenced, StoreUnavailable
+from tests.actors.fakes import STREAM, Desk, FakeCheckpoints, commit_of, head_at, holding, updated
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setattr(module, "FIRST_RETRY_SECONDS", 0.0)
+    return Desk()
+
+
+def roll_back(ledger: Any, ancestor: int, values: dict[Holding, int]) -> tuple[Fact, ...]:
+    return reverts(ledger.above(ancestor), ledger.balances, values, head_at(ancestor).ref)
+
+
+# --- committing ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_commit_is_written_before_it_is_told_and_numbered_on(desk: Desk) -> None:
+    ledger = desk.open()
+    await ledger.load()
+    await ledger.commit((updated(5, 7), updated(5, 8, who=1)), head_at(5))
+    await ledger.commit((updated(6, 9, 7),), head_at(6))
+    assert [(commit.first_seq, commit.last_seq) for commit in desk.log.commits] == [(1, 2), (3, 3)]
+    assert desk.published == desk.log.commits
+    assert (ledger.seq, ledger.balances) == (3, {holding(0): 9, holding(1): 8})
+
+
+async def test_times_are_kept_as_mongodb_keeps_them(desk: Desk) -> None:
+    ledger = desk.open()
+    await ledger.commit((updated(5, 7),), head_at(5))
+    (commit,) = desk.published
+    assert commit.time.tzinfo is not None
+    assert commit.time.microsecond % 1000 == 0
+
+
+async def test_a_block_with_too_many_facts_is_split_and_only_the_last_part_moves_the_checkpoint(desk: Desk) -> None:
+    ledger = desk.open()
+    await ledger.commit([updated(5, 7, who=who) for who in range(2 * COMMIT_FACTS + 1)], head_at(5))
+    assert [len(commit.facts) for commit in desk.published] == [COMMIT_FACTS, COMMIT_FACTS, 1]
+    assert [commit.checkpoint is not None for commit in desk.published] == [False, False, True]
+    assert [commit.first_seq for commit in desk.published] == [1, COMMIT_FACTS + 1, 2 * COMMIT_FACTS + 1]
+    assert len({commit.id for commit in desk.published}) == 3
+
+
+async def test_exactly_as_many_facts_as_fit_are_one_commit(desk: Desk) -> None:
+    ledger = desk.open()
+    await ledger.commit([updated(5, 7, who=who) for who in range(COMMIT_FACTS)], head_at(5))
+    (commit,) = desk.published
+    assert commit.checkpoint is not None
+
+
+async def test_nothing_is_no_commit(desk: Desk) -> None:
+    ledger = desk.open()
+    await ledger.commit((), head_at(5))
+    assert desk.log.tried == []
+
+
+async def test_while_the_store_is_away_the_same_commit_is_tried_again_and_told_once(desk: Desk) -> None:
+    ledger = desk.open()
+    desk.log.troubles = [StoreUnavailable("no primary"), StoreUnavailable("no primary")]
+    desk.log.lose_answers = 1
+    with structlog.testing.capture_logs() as logs:
+        await ledger.commit((updated(5, 7),), head_at(5))
+    assert len({commit.id for commit in desk.log.tried}) == 1
+    assert len(desk.log.tried) == 4
+    assert len(desk.log.commits) == len(desk.published) == 1
+    assert [entry["event"] for entry in logs] == ["store_lost", "store_back"]
+    assert ledger.store_error is None
+
+
+async def test_while_the_store_is_away_the_ledger_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_RETRY_SECONDS", 3600.0)
+    ledger = desk.open()
+    desk.log.troubles = [StoreUnavailable("no primary")]
+    writing = asyncio.ensure_future(ledger.commit((updated(5, 7),), head_at(5)))
+    await asyncio.sleep(0)
+    assert "no primary" in (ledger.store_error or "")
+    assert (ledger.seq, ledger.balances, desk.published) == (0, {}, [])
+    writing.cancel()
+
+
+async def test_another_writer_fences_this_one_off_and_nothing_is_told(desk: Desk) -> None:
+    ledger = desk.open()
+    await ledger.load()
+    desk.log.commits.append(commit_of(1, updated(5, 1)))
+    with pytest.raises(Fenced):
+        await ledger.commit((updated(5, 7),), head_at(5))
+    assert (ledger.seq, ledger.balances, desk.published) == (0, {}, [])
+
+
+# --- following -------------------------------------------------------------------------------------------------------
+
+
+async def test_blocks_that_change_nothing_move_the_checkpoint_now_and_then(desk: Desk) -> None:
+    ledger = desk.open()
+    for number in range(1, 31):
+        await ledger.follow(HeadChain(8, (head_at(number),)))
+        desk.now += 0.125
+    assert desk.checkpoints.follows == 4
+    assert desk.checkpoints.heads[STREAM] == (head_at(25),)
+
+
+async def test_a_checkpoint_that_cannot_be_saved_is_no_reason_to_wait(desk: Desk) -> None:
+    ledger = desk.open()
+    desk.checkpoints.troubles = [StoreUnavailable("no primary")]
+    await ledger.follow(HeadChain(8, (head_at(1),)))
+    assert "no primary" in (ledger.store_error or "")
+
+
+# --- what a reorg may take back --------------------------------------------------------------------------------------
+
+
+async def test_updates_above_a_block_come_in_the_order_they_were_told(desk: Desk) -> None:
+    ledger = desk.open()
+    for number in (5, 6, 7):
+        await ledger.commit((updated(number, number, who=1), updated(number, number)), head_at(number))
+    assert [(u.block.number, u.holding) for u in ledger.above(5)] == [
+        (6, holding(1)),
+        (6, holding(0)),
+        (7, holding(1)),
+        (7, holding(0)),
+    ]
+    assert ledger.above(7) == []
+
+
+async def test_what_was_taken_back_is_not_taken_back_again(desk: Desk) -> None:
+    ledger = desk.open()
+    await ledger.commit((updated(3, 3),), head_at(3))
+    await ledger.commit((updated(5, 5, 3), updated(5, 9, who=1)), head_at(5))
+    await ledger.commit(roll_back(ledger, 4, {holding(0): 3, holding(1): 0}), head_at(4))
+    assert ledger.balances == {holding(0): 3, holding(1): 0}
+    assert ledger.above(4) == []
+    assert [update.block.number for update in ledger.above(0)] == [3]
+
+
+async def test_a_record_made_by_a_reorg_is_taken_back_by_a_deeper_one(desk: Desk) -> None:
+    ledger = desk.open()
+    await ledger.commit((updated(5, 7, None),), head_at(5))
+    await ledger.commit(roll_back(ledger, 4, {holding(): 2}), head_at(4))
+    await ledger.commit(roll_back(ledger, 3, {holding(): 1}), head_at(3))
+    desk.project()
+    assert {(key.number, record.balance) for key, record in desk.books.records.items()} == {(3, 1)}
+    assert {record.block for record in desk.books.current.values()} == {head_at(3).ref}
+
+
+async def test_after_a_resync_nothing_below_it_is_left_to_take_back(desk: Desk) -> None:
+    ledger = desk.open()
+    await ledger.commit((updated(9, 7),), head_at(9))
+    await ledger.commit((StreamResync(1, "deep", head_at(6, "b").ref, 2), updated(6, 8, 7, fork="b")), head_at(6, "b"))
+    assert [update.block for update in ledger.above(0)] == [head_at(6, "b").ref]
+
+
+async def test_updates_that_no_reorg_within_the_window_reaches_are_forgotten() -> None:
+    desk = Desk(window=8)
+    ledger = desk.open()
+    for number in range(1, 200):
+        await ledger.commit((updated(number, number, number - 1),), head_at(number))
+    kept = [update.block.number for update in ledger.above(0)]
+    assert kept[-8:] == list(range(192, 200))
+    assert len(kept) <= 2 * 8 + 2
+
+
+# --- loading ---------------------------------------------------------------------------------------------------------
+
+
+async def test_an_empty_store_is_a_first_start(desk: Desk) -> None:
+    ledger = desk.open()
+    known = await ledger.load()
+    assert (known.tip, known.depth, ledger.seq, ledger.balances) == (None, 8, 0, {})
+
+
+async def test_a_new_life_goes_on_where_the_log_ends(desk: Desk) -> None:
+    first = desk.open()
+    await first.load()
+    await first.commit((updated(5, 7),), head_at(5))
+    await first.commit((updated(6, 9, 7),), head_at(6))
+    desk.project()
+    second = desk.open()
+    known = await second.load()
+    assert known.tip == head_at(6)
+    assert (second.seq, second.balances) == (2, {holding(): 9})
+    assert second.above(0) == first.above(0)
+
+
+async def test_a_new_life_knows_what_was_committed_and_not_yet_projected(desk: Desk) -> None:
+    first = desk.open()
+    await first.commit((updated(5, 7),), head_at(5))
+    desk.project()
+    await first.commit((updated(6, 9, 7), updated(6, 1, None, who=1)), head_at(6))
+    second = desk.open()
+    await second.load()
+    assert second.balances == {holding(0): 9, holding(1): 1}
+
+
+async def test_a_new_life_goes_on_at_the_block_that_was_reached_not_at_the_last_change(desk: Desk) -> None:
+    first = desk.open()
+    for number in (3, 5):
+        await first.commit((updated(number, number),), head_at(number))
+    heads = tuple(head_at(number) for number in range(2, 9))
+    await first.save(HeadChain(8, heads))
+    assert (await desk.open().load()).heads == heads
+
+
+async def test_commits_above_the_stored_heads_go_on_top(desk: Desk) -> None:
+    desk.checkpoints = FakeCheckpoints({STREAM: (head_at(1), head_at(2))})
+    first = desk.open()
+    await first.commit((updated(4, 7),), head_at(4))
+    assert (await desk.open().load()).heads == (head_at(1), head_at(2), head_at(4))
+
+
+async def test_a_reorg_after_the_heads_were_stored_cuts_them(desk: Desk) -> None:
+    desk.checkpoints = FakeCheckpoints({STREAM: tuple(head_at(number) for number in range(1, 6))})
+    first = desk.open()
+    await first.commit((updated(5, 7),), head_at(5))
+    await first.commit(roll_back(first, 3, {holding(): 0}), head_at(3))
+    second = desk.open()
+    assert (await second.load()).tip == head_at(3)
+    assert second.above(0) == first.above(0)
+    await first.commit((updated(4, 8, 0, fork="b"),), head_at(4, "b", "a"))
+    third = desk.open()
+    assert (await third.load()).heads == (*(head_at(number) for number in (1, 2, 3)), head_at(4, "b", "a"))
+    assert third.balances == {holding(): 8}
+
+
+async def test_a_split_commit_that_was_cut_short_by_a_crash_is_remembered_and_not_followed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "COMMIT_FACTS", 1)
+    first = desk.open()
+    await first.commit((updated(5, 7),), head_at(5))
+    desk.log.troubles = []
+    await first.commit((updated(6, 8, 7), updated(6, 9, None, who=1)), head_at(6))
+    desk.log.commits.pop()
+    second = desk.open()
+    assert (await second.load()).tip == head_at(5)
+    assert (second.seq, second.balances) == (2, {holding(): 8})
+    assert [update.block.number for update in second.above(5)] == [6]
+
+
+async def test_more_commits_than_a_page_are_all_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAGE", 3)
+    first = desk.open()
+    for number in range(1, 9):
+        await first.commit((updated(number, number, number - 1),), head_at(number))
+    second = desk.open()
+    await second.load()
+    assert second.above(0) == first.above(0)
+    assert second.balances == first.balances
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["grow", "grow", "reorganize", "stale", "project", "save"]),
+        st.integers(1, 4),
+        st.integers(0, 3),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=60)
+@given(STEPS)
+async def test_a_new_life_holds_exactly_what_the_old_one_held(steps: list[tuple[str, int, int]]) -> None:
+    desk = Desk(window=50)
+    first = desk.open()
+    known = HeadChain(50, (head_at(0),))
+    forks = 0
+    for kind, size, value in steps:
+        tip = known.heads[-1]
+        if kind == "grow":
+            fork = "abcdef"[forks % 6]
+            head = head_at(tip.number + 1, fork, tip.hash[2])
+            if first.balances.get(holding(size)) != value:
+                fact = updated(head.number, value, first.balances.get(holding(size)), size, fork)
+                await first.commit((fact,), head)
+            known = known.extend(head)
+        elif kind == "reorganize":
+            forks += 1
+            ancestor = known.heads[max(0, len(known.heads) - 1 - size)]
+            orphaned = first.above(ancestor.number)
+            values = {update.holding: update.previous or 0 for update in reversed(orphaned)}
+            await first.commit(reverts(orphaned, first.balances, values, ancestor.ref), ancestor)
+            known = known.cut(ancestor.hash)
+        elif kind == "stale":
+            await first.commit((StreamStale(1, "no node", tip.number),), tip)
+        elif kind == "project":
+            desk.project()
+        else:
+            await first.save(known)
+    second = desk.open()
+    loaded = await second.load()
+    assert (second.seq, second.balances, second.above(-1)) == (first.seq, first.balances, first.above(-1))
+    assert loaded.tip is None or all(below.number < above.number for below, above in pairwise(loaded.heads))

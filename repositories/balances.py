@@ -63,6 +63,20 @@ class BalanceBook:
         rows = [{"_id": _id_of(row, HOLDING_KEY), **row} for row in rows]
         await self._database.replace_older(self._current, rows, ("_id",))
 
+    async def forget(self, before: datetime) -> int:
+        """Delete records older than that time, but the newest of them per balance: it still holds then."""
+        gone = 0
+        with translating:
+            async for row in self._current.find({}, dict.fromkeys(HOLDING_KEY, 1)):
+                key = {name: row[name] for name in HOLDING_KEY}
+                last = await self._records.find_one(
+                    {**key, "timestamp": {"$lt": before}}, {"blockNumber": 1}, sort=[("blockNumber", -1)]
+                )
+                if last is not None:
+                    older = {**key, "blockNumber": {"$lt": last["blockNumber"]}}
+                    gone += (await self._records.delete_many(older)).deleted_count
+        return gone
+
     # --- reading ---
 
     async def current(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError
 
@@ -49,6 +50,17 @@ class CommitLog:
             cursor = self._commits.find({"stream": stream, "checkpoint.number": {"$gt": number}})
             commits = [commit_of(document) async for document in cursor]
         return sorted(commits, key=lambda commit: commit.first_seq)
+
+    async def forget(self, before: datetime, keep: int) -> int:
+        """Delete commits told before that time, never a stream's newest `keep` numbers; how many went."""
+        gone = 0
+        for stream, last in (await self.positions()).items():
+            with translating:
+                answer = await self._commits.delete_many(
+                    {"stream": stream, "lastSeq": {"$lte": last - keep}, "time": {"$lt": before}}
+                )
+            gone += answer.deleted_count
+        return gone
 
     async def first_seq(self, stream: str) -> int | None:
         """The oldest number that is kept; nothing where the stream has no commit."""

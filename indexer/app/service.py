@@ -11,9 +11,11 @@ from typing import Any, Self
 
 import structlog
 from aiohttp import web
+from pykka import ActorRef
 
-from actors.base import end
+from actors.base import Report, end
 from actors.broadcaster import Broadcaster
+from actors.janitor import Janitor, Sweep
 from actors.messages import Begin, Committed
 from actors.positions import Positions
 from actors.projector import Projector
@@ -188,8 +190,10 @@ class Service:
         ref = self._projector.ref
         if ref is not None:
             await ref.ask(Begin(), block=False)
+        if self.settings.store.history_days:
+            await supervisor.ask(StartChild("janitor", self._start_janitor), block=False)
 
-    def _start_projector(self, report: Any) -> Any:
+    def _start_projector(self, report: Report) -> ActorRef[Any]:
         ref = Projector.start(
             ledger=self.store.commits,
             books=self.store.balances,
@@ -200,7 +204,7 @@ class Service:
         ref.tell(Begin())
         return self._projector.move_to(ref)
 
-    def _start_broadcaster(self, report: Any) -> Any:
+    def _start_broadcaster(self, report: Report) -> ActorRef[Any]:
         ref = Broadcaster.start(
             ledger=self.store.commits,
             sinks=(self._hub, self.listeners),
@@ -211,6 +215,16 @@ class Service:
         )
         ref.tell(Begin())
         return self._broadcaster.move_to(ref)
+
+    def _start_janitor(self, report: Report) -> ActorRef[Any]:
+        ref = Janitor.start(
+            days=self.settings.store.history_days,
+            ledger=self.store.commits,
+            books=self.store.balances,
+            report=report,
+        )
+        ref.tell(Sweep())
+        return ref
 
     def _published(self, commit: Commit, seconds: float) -> None:
         status = self._board.one(commit.stream)

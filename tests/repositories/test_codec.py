@@ -17,11 +17,11 @@ from indexer.domain.facts import (
     BalanceReverted,
     ChainFinalized,
     Checkpoint,
+    Confirmed,
     Fact,
     Orphaned,
     StreamLive,
     StreamResync,
-    Confirmed,
     StreamStale,
 )
 from repositories.codec import _TYPES, commit_document, commit_of

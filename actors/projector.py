@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -73,9 +74,10 @@ class Projector(AsyncActor):
         self._checkpoints = checkpoints
         self._positions = positions
         self._clock = clock
-        self._pending: list[Commit] = []
+        self._pending: deque[Commit] = deque()
         self._pending_facts = 0
-        self._behind: set[str] = set()
+        self._behind: dict[str, None] = {}
+        """Streams to read from the log, each in its turn: a busy one does not keep the others waiting."""
         self._saved_at = clock()
         self._unsaved: dict[str, int] = {}
         self._asked = False
@@ -83,14 +85,15 @@ class Projector(AsyncActor):
     async def receive(self, message: Any) -> None:
         match message:
             case Begin():
-                self._behind.update(await self._patiently(self._ledger.positions))
-                await self._catch_up()
+                self._behind |= dict.fromkeys(sorted(await self._patiently(self._ledger.positions)))
+                while self._behind:
+                    await self._read_on()
                 await self._save()
             case Committed(commit):
                 self._take(commit)
             case Project():
                 self._asked = False
-                await self._work()
+                await self._step()
 
     async def closing(self) -> None:
         await self._save()
@@ -101,23 +104,33 @@ class Projector(AsyncActor):
             self._pending.append(commit)
             self._pending_facts += len(commit.facts)
         else:
-            self._behind.add(commit.stream)
+            self._behind[commit.stream] = None
+        self._go_on()
+
+    def _go_on(self) -> None:
         if not self._asked:
             self._asked = True
             self.actor_ref.tell(Project())
 
-    async def _work(self) -> None:
-        while self._pending:
-            batch, facts = [], 0
-            while self._pending and facts < BATCH_FACTS:
-                commit = self._pending.pop(0)
-                facts += len(commit.facts)
-                batch.append(commit)
-            self._pending_facts -= facts
-            await self._project(self._in_order(batch))
-        await self._catch_up()
+    async def _step(self) -> None:
+        """One batch and one page at most: what comes meanwhile is taken (or dropped) in between, never piled up."""
+        if self._pending:
+            await self._project(self._in_order(self._next_batch()))
+        if self._behind:
+            await self._read_on()
+        if self._pending or self._behind:
+            self._go_on()
         if self._clock() - self._saved_at >= SAVE_SECONDS:
             await self._save()
+
+    def _next_batch(self) -> list[Commit]:
+        batch, facts = [], 0
+        while self._pending and facts < BATCH_FACTS:
+            commit = self._pending.popleft()
+            facts += len(commit.facts)
+            batch.append(commit)
+        self._pending_facts -= facts
+        return batch
 
     def _in_order(self, batch: list[Commit]) -> list[Commit]:
         """What continues its stream; a stream with a hole is read from the log instead."""
@@ -126,21 +139,21 @@ class Projector(AsyncActor):
         for commit in batch:
             position = reached.get(commit.stream, 0)
             if commit.first_seq > position + 1:
-                self._behind.add(commit.stream)
+                self._behind[commit.stream] = None
             elif commit.last_seq > position:
                 kept.append(commit)
                 reached[commit.stream] = commit.last_seq
         return kept
 
-    async def _catch_up(self) -> None:
-        while self._behind:
-            stream = min(self._behind)
-            position = self._positions.projected().get(stream, 0)
-            page = await self._patiently(partial(self._ledger.since, stream, position, PAGE))
-            if page:
-                await self._project(page)
-            else:
-                self._behind.discard(stream)
+    async def _read_on(self) -> None:
+        """One page of the stream whose turn it is."""
+        stream = next(iter(self._behind))
+        position = self._positions.projected().get(stream, 0)
+        page = await self._patiently(partial(self._ledger.since, stream, position, PAGE))
+        del self._behind[stream]
+        if page:
+            await self._project(page)
+            self._behind[stream] = None
 
     async def _project(self, batch: list[Commit]) -> None:
         if not batch:

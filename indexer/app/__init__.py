@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
+from indexer.app.garbage import spare_what_stays
 from indexer.app.library import Indexer
 from indexer.app.service import Service
 from indexer.config import Settings
@@ -28,7 +29,9 @@ async def run(settings: Settings, *, started: Callable[[Service], None] = lambda
     try:
         async with service:
             started(service)
+            settling = loop.create_task(_settle(service), name="settle")
             code = await service.finished()
+            settling.cancel()
             log.info("stopping", exit_code=code)
     except (Permanent, Transient) as error:
         log.critical("cannot_run", reason=str(error))
@@ -38,3 +41,9 @@ async def run(settings: Settings, *, started: Callable[[Service], None] = lambda
             loop.remove_signal_handler(number)
     log.info("stopped", exit_code=code)
     return code
+
+
+async def _settle(service: Service) -> None:
+    spare_what_stays()
+    await service.ready()
+    spare_what_stays()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,7 +12,10 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`ratio` is what the target speaks of: at least that much, or at most where `at_most` is set."""
+    """`ratio` is what the target speaks of: at least that much, or at most where `at_most` is set.
+
+    Where there is nothing to compare with, `floor` is not a number and `ratio` is the figure that is bounded.
+    """
 
     name: str
     ours: float
@@ -39,7 +43,7 @@ def print_rows(rows: Iterable[Row]) -> bool:
         table.add_row(
             row.name,
             f"{row.ours:,.2f}",
-            f"{row.floor:,.2f}",
+            "" if math.isnan(row.floor) else f"{row.floor:,.2f}",
             row.unit,
             f"{row.ratio:.2f}",
             f"{sign} {row.target:g}",

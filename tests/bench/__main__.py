@@ -1,0 +1,42 @@
+"""`python -m tests.bench [--quick] [GROUP ...]`: the benchmarks, as one table; exit 1 when a target is missed."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import uvloop
+
+from tests.bench.rows import Row, print_rows
+
+GROUPS: Final = ("latency", "trips", "burst", "store", "process", "hub")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"some of {', '.join(GROUPS)}; all without")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds: figures are rougher")
+    args = parser.parse_args()
+    unknown = sorted(set(args.groups) - set(GROUPS))
+    if unknown:
+        parser.error(f"there is no group {unknown[0]!r}; there are {', '.join(GROUPS)}")
+    rows: list[Row] = []
+    for group in args.groups or GROUPS:
+        started = time.monotonic()
+        print(f"{group} ...", end=" ", file=sys.stderr, flush=True)  # noqa: T201 - a long step shows where it is
+        rows += uvloop.run(_run(group, quick=args.quick))
+        print(f"{time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)  # noqa: T201 - the same
+    return 0 if print_rows(rows) else 1
+
+
+async def _run(group: str, *, quick: bool) -> list[Row]:
+    run: Callable[..., Awaitable[list[Row]]] = importlib.import_module(f"tests.bench.bench_{group}").run
+    return await run() if group == "hub" else await run(quick=quick)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

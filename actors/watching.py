@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -80,6 +81,9 @@ class Watching:
         self._added: tuple[Solver, ...] = ()
         self._added_tokens: tuple[WatchedToken, ...] = ()
         self._infos: dict[int, dict[str, TokenInfo]] = {}
+        self._unusable: set[tuple[int, Address]] = set()
+        self._naming = asyncio.Lock()
+        """Between looking whether a name is free and storing it, nobody else takes it."""
 
     async def load(self) -> None:
         """Read what was added in earlier lives; a name that the file has taken since is the file's."""
@@ -125,6 +129,10 @@ class Watching:
     # --- changing ----------------------------------------------------------------------------------------------------
 
     async def add_solver(self, name: str, address: Address, chains: Sequence[int] | None) -> Solver:
+        async with self._naming:
+            return await self._add_solver(name, address, chains)
+
+    async def _add_solver(self, name: str, address: Address, chains: Sequence[int] | None) -> Solver:
         for solver in self.solvers():
             if solver.name == name:
                 raise NameTaken(f"a solver named {name!r} is watched already", field="name")
@@ -201,7 +209,9 @@ class Watching:
             try:
                 infos[token] = await self._node(chain_id).describe(token)
             except NotAToken as error:
-                log.warning("token_unusable", chain=chain_id, token=token, reason=str(error))
+                if (chain_id, token) not in self._unusable:
+                    self._unusable.add((chain_id, token))
+                    log.warning("token_unusable", chain=chain_id, token=token, reason=str(error))
                 continue
             await self._book.put(chain_id, token, infos[token])
         return infos

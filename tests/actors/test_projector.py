@@ -32,7 +32,7 @@ class Stage:
         self.log, self.books, self.checkpoints = FakeLog(), FakeBooks(), FakeCheckpoints()
         self.positions = Positions({}, {STREAM: projected} if projected else {})
         self.now = 0.0
-        self.deaths: list[BaseException] = []
+        self.deaths: asyncio.Queue[BaseException] = asyncio.Queue()
         self.ref: ActorRef[Any] = self.live()
 
     def live(self) -> ActorRef[Any]:
@@ -41,7 +41,7 @@ class Stage:
             books=self.books,
             checkpoints=self.checkpoints,
             positions=self.positions,
-            report=self.deaths.append,
+            report=self.deaths.put_nowait,
             clock=lambda: self.now,
         )
         return self.ref
@@ -177,9 +177,9 @@ async def test_while_the_store_is_away_it_waits_and_says_so_once(stage: Stage) -
     stage.books.troubles = [StoreUnavailable("no primary") for _ in range(5)]
     with structlog.testing.capture_logs() as logs:
         await stage.hear(*(Committed(stage.write()) for _ in range(3)))
-    assert [entry["event"] for entry in logs] == ["projection_waits", "projection_goes_on"]
+    assert [entry["event"] for entry in logs] == ["store_awaited", "store_answers"]
     assert stage.numbers() == [1, 2, 3]
-    assert stage.deaths == []
+    assert stage.deaths.empty()
 
 
 async def test_a_start_waits_for_the_store_too(stage: Stage) -> None:
@@ -194,9 +194,7 @@ async def test_an_error_that_no_waiting_mends_ends_this_life_and_the_next_loses_
     stage.books.troubles = [ValueError("bug")]
     stage.ref.tell(Committed(first))
     stage.ref.tell(Committed(second))
-    await stage.settle()
-    await end(stage.ref, SECONDS)
-    assert list(map(repr, stage.deaths)) == ["ValueError('bug')"]
+    assert repr(await asyncio.wait_for(stage.deaths.get(), SECONDS)) == "ValueError('bug')"
     assert stage.positions.projected() == {}
     stage.live()
     await stage.hear(Begin())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
 
 from actors.base import AsyncActor, Report
 from actors.messages import Begin, Committed, Resumed
+from actors.patience import patiently
 from actors.positions import Positions
 from indexer.domain.commits import Commit
 
@@ -59,7 +61,7 @@ class Broadcaster(AsyncActor):
     async def receive(self, message: Any) -> None:
         match message:
             case Begin():
-                for stream, last in (await self._ledger.positions()).items():
+                for stream, last in (await patiently("broadcaster", self._ledger.positions)).items():
                     await self._fill(stream, last)
             case Committed(commit):
                 await self._fill(commit.stream, commit.first_seq - 1)
@@ -69,7 +71,7 @@ class Broadcaster(AsyncActor):
 
     async def _fill(self, stream: str, last: int) -> None:
         while (told := self._positions.told().get(stream, 0)) < last:
-            page = await self._ledger.since(stream, told, PAGE)
+            page = await patiently("broadcaster", partial(self._ledger.since, stream, told, PAGE))
             if not page:
                 return
             for commit in page:

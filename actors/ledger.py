@@ -28,8 +28,8 @@ LONGEST_RETRY_SECONDS = 2.0
 
 PAGE = 200
 
-FOLLOW_SECONDS = 1.0
-"""How often a block that changed nothing of ours moves the checkpoint; looking at it twice is harmless."""
+FOLLOW_SECONDS = 5.0
+"""How often a block that changed nothing of ours moves the checkpoint; after a kill they are looked at twice."""
 
 
 class CommitLog(Protocol):

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import structlog
 
 from actors.base import AsyncActor, Report
 from actors.messages import Begin, Committed, Project
+from actors.patience import patiently
 from actors.positions import Positions
 from indexer.domain.commits import Commit
 from indexer.domain.records import Projection, fold
 from indexer.errors import StoreUnavailable
-
-T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -31,8 +29,6 @@ MOST_PENDING_FACTS = 50_000
 PAGE = 200
 SAVE_SECONDS = 1.0
 """How often the position is stored; projecting a second's worth of commits twice is harmless."""
-
-RETRY_SECONDS = 0.5
 
 
 class Log(Protocol):
@@ -85,7 +81,7 @@ class Projector(AsyncActor):
     async def receive(self, message: Any) -> None:
         match message:
             case Begin():
-                self._behind |= dict.fromkeys(sorted(await self._patiently(self._ledger.positions)))
+                self._behind |= dict.fromkeys(sorted(await patiently("projector", self._ledger.positions)))
                 while self._behind:
                     await self._read_on()
                 await self._save()
@@ -149,7 +145,7 @@ class Projector(AsyncActor):
         """One page of the stream whose turn it is."""
         stream = next(iter(self._behind))
         position = self._positions.projected().get(stream, 0)
-        page = await self._patiently(partial(self._ledger.since, stream, position, PAGE))
+        page = await patiently("projector", partial(self._ledger.since, stream, position, PAGE))
         del self._behind[stream]
         if page:
             await self._project(page)
@@ -158,7 +154,7 @@ class Projector(AsyncActor):
     async def _project(self, batch: list[Commit]) -> None:
         if not batch:
             return
-        await self._patiently(partial(self._books.project, fold(batch)))
+        await patiently("projector", partial(self._books.project, fold(batch)))
         reached = {commit.stream: commit.last_seq for commit in batch}
         self._positions.project(reached)
         self._unsaved.update(reached)
@@ -174,19 +170,3 @@ class Projector(AsyncActor):
     async def _store(self, positions: Mapping[str, int]) -> None:
         for stream, seq in positions.items():
             await self._checkpoints.set_projected(stream, seq)
-
-    async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Until the store answers: every write is safe to repeat, and memory stays bounded meanwhile."""
-        ill = False
-        while True:
-            try:
-                result = await work()
-            except StoreUnavailable as error:
-                if not ill:
-                    log.warning("projection_waits", error=repr(error))
-                ill = True
-                await asyncio.sleep(RETRY_SECONDS)
-            else:
-                if ill:
-                    log.info("projection_goes_on")
-                return result

@@ -77,7 +77,7 @@ class Stage:
 
 @pytest.fixture
 async def stage(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
-    monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("actors.patience.RETRY_SECONDS", 0.0)
     stage = Stage()
     yield stage
     await end(stage.ref, SECONDS)

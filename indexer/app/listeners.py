@@ -17,6 +17,9 @@ log = structlog.get_logger(__name__)
 MOST_WAITING = 10_000
 """Beyond that many waiting events the oldest are dropped, and the listener's log says how many."""
 
+AT_ONCE = 100
+"""So many events are handed over before the loop has its turn: a burst of 5,000 must not stall the chains."""
+
 Callback = Callable[[Event], Awaitable[None] | None]
 Unlisten = Callable[[], None]
 
@@ -80,14 +83,24 @@ class _Listener:
             if self._dropped:
                 log.warning("listener_too_slow", dropped=self._dropped)
                 self._dropped = 0
-            while self._waiting:
+            for _ in range(min(AT_ONCE, len(self._waiting))):
                 await self._hand_over(self._waiting.popleft())
-            self._filled.clear()
+                if self._is_over():
+                    return
+            if not self._waiting:
+                self._filled.clear()
+            await asyncio.sleep(0)
 
     async def _hand_over(self, event: Event) -> None:
         try:
             answer = self._callback(event)
             if inspect.isawaitable(answer):
                 await answer
-        except Exception:  # the boundary to somebody else's code: it must not end the service
+        except (Exception, asyncio.CancelledError) as error:  # the boundary to somebody else's code: it ends nothing
+            if isinstance(error, asyncio.CancelledError) and self._is_over():
+                raise
             log.exception("listener_failed", event_id=event.id)
+
+    def _is_over(self) -> bool:
+        """Whether this task was cancelled; otherwise the callback only awaited something that was."""
+        return self.task.cancelling() > 0

@@ -1,0 +1,102 @@
+"""What a changed file changes: named, and no more than that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from indexer.app.reload import difference, is_other_chain
+from indexer.config import ChainSettings, Settings
+from indexer.config.settings import ExchangeSettings, NatsSettings, ServiceSettings, SolverSettings, StoreSettings
+from indexer.masking import Secret
+from tests.actors.fakes import DAI, USDC, wallet
+
+ETHEREUM = ChainSettings("ethereum", 1, ("http://127.0.0.1:8545",), tokens=(USDC,))
+BASE = ChainSettings("base", 8453, ("http://127.0.0.1:8546",))
+ACME = SolverSettings("acme", wallet(0))
+OLD = Settings(chains={"ethereum": ETHEREUM, "base": BASE}, solvers={"acme": ACME})
+
+NOTHING: dict[str, Any] = {
+    "chains": {"added": [], "removed": [], "changed": []},
+    "tokens": {"added": [], "removed": []},
+    "solvers": {"added": [], "removed": [], "changed": []},
+    "restartNeeded": [],
+}
+
+OTHER: Mapping[str, Any] = {
+    "name": "mainnet",
+    "chain_id": 10,
+    "rpc_urls": ("http://127.0.0.1:1",),
+    "ws_urls": ("ws://127.0.0.1:1",),
+    "native_symbol": "POL",
+    "start_block": 7,
+    "sync_interval_seconds": 1,
+    "reorg_window_blocks": 9,
+    "native_interval_blocks": 3,
+}
+
+
+def with_chains(*chains: ChainSettings) -> Settings:
+    return replace(OLD, chains={chain.name: chain for chain in chains})
+
+
+def test_the_same_file_changes_nothing() -> None:
+    assert difference(OLD, replace(OLD)) == NOTHING
+
+
+def test_chains_that_come_and_go_are_named() -> None:
+    polygon = ChainSettings("polygon", 137, ("http://127.0.0.1:8547",), tokens=(DAI,))
+    told = difference(OLD, with_chains(BASE, polygon))
+    assert told["chains"] == {"added": ["polygon"], "removed": ["ethereum"], "changed": []}
+    assert told["tokens"] == {
+        "added": [{"chainId": 137, "address": DAI}],
+        "removed": [{"chainId": 1, "address": USDC}],
+    }
+
+
+def test_other_tokens_are_told_to_the_chain_that_runs() -> None:
+    told = difference(OLD, with_chains(replace(ETHEREUM, tokens=(DAI,)), BASE))
+    assert told == {
+        **NOTHING,
+        "tokens": {"added": [{"chainId": 1, "address": DAI}], "removed": [{"chainId": 1, "address": USDC}]},
+    }
+
+
+def test_the_order_of_chains_and_tokens_means_nothing() -> None:
+    both = replace(ETHEREUM, tokens=(USDC, DAI))
+    assert difference(with_chains(both, BASE), with_chains(BASE, replace(both, tokens=(DAI, USDC)))) == NOTHING
+    assert not is_other_chain(both, replace(both, tokens=(DAI, USDC)))
+
+
+@pytest.mark.parametrize("key", [field.name for field in fields(ChainSettings) if field.name != "tokens"])
+def test_any_other_key_of_a_chain_starts_it_anew(key: str) -> None:
+    assert is_other_chain(ETHEREUM, replace(ETHEREUM, **{key: OTHER[key]}))
+
+
+def test_a_chain_with_another_name_is_the_same_chain_changed() -> None:
+    told = difference(OLD, with_chains(replace(ETHEREUM, name="mainnet"), BASE))
+    assert told["chains"] == {"added": [], "removed": [], "changed": ["mainnet"]}
+
+
+def test_solvers_that_come_go_and_change_are_named() -> None:
+    old = replace(OLD, solvers={"acme": ACME, "beta": SolverSettings("beta", wallet(1))})
+    new = replace(OLD, solvers={"acme": replace(ACME, chains=("base",)), "gamma": SolverSettings("gamma", wallet(2))})
+    assert difference(old, new)["solvers"] == {"added": ["gamma"], "removed": ["beta"], "changed": ["acme"]}
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("service", ServiceSettings(port=9)),
+        ("store", StoreSettings(url="memory")),
+        ("nats", NatsSettings("nats://127.0.0.1:4222")),
+        ("exchanges", {"main": ExchangeSettings("main", "binance", Secret("key"), Secret("secret"))}),
+    ],
+)
+def test_what_a_running_service_cannot_change_waits_for_a_restart(part: str, value: Any) -> None:
+    changed: dict[str, Any] = {part: value}
+    new = replace(OLD, **changed)
+    assert difference(OLD, new) == {**NOTHING, "restartNeeded": [part]}

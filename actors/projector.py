@@ -62,6 +62,7 @@ class Projector(AsyncActor):
         checkpoints: Checkpoints,
         positions: Positions,
         report: Report | None = None,
+        written: Callable[[float], None] = lambda _seconds: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(report=report)
@@ -69,6 +70,7 @@ class Projector(AsyncActor):
         self._books = books
         self._checkpoints = checkpoints
         self._positions = positions
+        self._written = written
         self._clock = clock
         self._pending: deque[Commit] = deque()
         self._pending_facts = 0
@@ -154,7 +156,9 @@ class Projector(AsyncActor):
     async def _project(self, batch: list[Commit]) -> None:
         if not batch:
             return
+        started = self._clock()
         await patiently("projector", partial(self._books.project, fold(batch)))
+        self._written(self._clock() - started)
         reached = {commit.stream: commit.last_seq for commit in batch}
         self._positions.project(reached)
         self._unsaved.update(reached)

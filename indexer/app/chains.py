@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pykka import ActorRef
@@ -23,7 +24,7 @@ from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, Holding
 from indexer.domain.streams import chain_stream
 from indexer.errors import NodeUnreachable, NotFound
-from indexer.metrics import Metrics
+from indexer.metrics import ChainMetrics, Metrics
 
 if TYPE_CHECKING:
     from indexer.clients.evm import EvmNode, HeadFeed  # importing web3 takes a second and 30 MB
@@ -125,7 +126,7 @@ class Chains:
             checkpoints=self._store.checkpoints,
             books=self._store.balances,
             publish=lambda commit: self._broadcaster.tell(Committed(commit)),
-            written=lambda seconds: metrics.stage("write", seconds),
+            written=partial(self._written, metrics),
         )
         follower = Follower(
             name=settings.name,
@@ -158,6 +159,10 @@ class Chains:
         chain.post.move_to(ref)
         ref.tell(Begin())
         return ref
+
+    def _written(self, metrics: ChainMetrics, seconds: float) -> None:
+        metrics.stage("write", seconds)
+        self._metrics.store_call("append", "ok", seconds)
 
     async def _ask_supervisor(self, order: object) -> None:
         ref = self._supervisor.ref

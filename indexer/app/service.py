@@ -178,6 +178,7 @@ class Service:
             status=self.report,
             epoch=self.store.epoch,
             on_conflation=self._metrics.subscriber_conflated,
+            on_dropped=self._metrics.subscriber_dropped,
         )
 
     async def _start_actors(self) -> None:
@@ -200,6 +201,7 @@ class Service:
             checkpoints=self.store.checkpoints,
             positions=self.positions,
             report=report,
+            written=partial(self._metrics.store_call, "project", "ok"),
         )
         ref.tell(Begin())
         return self._projector.move_to(ref)

@@ -51,6 +51,7 @@ class Hub:
         monotonic: Callable[[], float] = time.monotonic,
         on_conflation: Callable[[int], None] = lambda _dropped: None,
         on_subscribers: Callable[[int], None] = lambda _count: None,
+        on_dropped: Callable[[str], None] = lambda _reason: None,
     ) -> None:
         self._log = log
         self._watching = watching
@@ -61,6 +62,7 @@ class Hub:
         self._monotonic = monotonic
         self._on_conflation = on_conflation
         self._on_subscribers = on_subscribers
+        self._on_dropped = on_dropped
         self._positions = Positions()
         self._interests: Interests[Outbox] = Interests()
         self._feed = Feed(
@@ -251,6 +253,7 @@ class Hub:
     def _dismiss(self, connection: Connection, code: int, reason: str) -> None:
         if code == 1013:
             log.info("subscriber_dismissed", reason=reason)
+            self._on_dropped("slow")
         connection.dismiss(code, reason)
 
     async def _tick_on(self) -> None:

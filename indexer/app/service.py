@@ -264,6 +264,12 @@ class Service:
             keys=[ApiKey(key.name, key.key.reveal(), frozenset(key.scopes)) for key in service.api_keys],
             local_only=_is_loopback(service.host) and not service.api_keys and not service.allow_anonymous,
         )
+
+        async def dismiss_subscribers(_: web.Application) -> None:
+            await self._hub.close()
+
+        # Before the server waits for its open connections, which websockets are as well.
+        app.on_shutdown.append(dismiss_subscribers)
         runner = ApiRunner(app, access_log=None, shutdown_timeout=2.0)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)

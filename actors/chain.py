@@ -19,7 +19,7 @@ from indexer.domain.chain import BlockRef, ChainIdentity, Head, Holding
 from indexer.domain.facts import StreamLive, StreamStale
 from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
 from indexer.domain.status import StreamState, StreamStatus
-from indexer.errors import Fenced, Impossible, Transient, WrongChain
+from indexer.errors import Fenced, Impossible, StateMissing, Transient, WrongChain
 from indexer.metrics import ChainMetrics
 
 log = structlog.get_logger(__name__)
@@ -111,8 +111,8 @@ class ChainActor(AsyncActor):
             return None
         try:
             await self._handle(message)
-            await self._well()
-        except Transient as error:
+            await self._tell_live()
+        except (Transient, StateMissing) as error:
             await self._in_trouble(error)
         except WrongChain as error:
             self._suspend(error)
@@ -179,7 +179,7 @@ class ChainActor(AsyncActor):
         await self._follower.describe()
         self._began = True
         self.spawn(self._feed.run(self._heard), f"feed {self._name}")
-        await self._follow(await self._node.newest())
+        await self._follow(await self._node.newest(), asked=True)
 
     async def _try_again(self) -> None:
         if self._halted == "suspended":
@@ -189,23 +189,27 @@ class ChainActor(AsyncActor):
         elif not self._began:
             await self._connect()
         else:
-            await self._follow(await self._node.newest())
+            await self._follow(await self._node.newest(), asked=True)
 
     async def _rewatch(self, watch: Watch) -> None:
         """What is new is read at once, not at its first transfer."""
         self._feed.watch(watch)
         await self._follower.rewatch(watch)
         if self._began and self._halted is None:
-            await self._follower.read_unread()
+            await self._arrive()
 
     # --- following ---------------------------------------------------------------------------------------------------
 
-    async def _follow(self, head: Head) -> None:
+    async def _follow(self, head: Head, *, asked: bool = False) -> None:
+        """Only here does trouble end: the node has just answered what following needs."""
         if not self._began or self._halted is not None:
             return
+        before = self._follower.tip
         if await self._follower.follow(head):
             self.actor_ref.tell(GoOn())
         await self._arrive()
+        if self._follower.tip is not before or asked:
+            self._well()
 
     async def _arrive(self) -> None:
         """After each step: see whether there is more to follow or to read."""
@@ -233,7 +237,7 @@ class ChainActor(AsyncActor):
 
     # --- trouble -----------------------------------------------------------------------------------------------------
 
-    async def _in_trouble(self, error: Transient) -> None:
+    async def _in_trouble(self, error: Transient | StateMissing) -> None:
         """Try again later; told once when it lasts, and at once when it keeps us from starting."""
         now = self._loop.time()
         self._error = repr(error)
@@ -259,13 +263,16 @@ class ChainActor(AsyncActor):
         self._halted, self._error = "stopped", str(error)
         log.error("chain_stepped_down", chain=self._name, reason=str(error))
 
-    async def _well(self) -> None:
+    def _well(self) -> None:
         if self._told_trouble and self._began:
             self._told_trouble = False
             log.info("chain_well", chain=self._name)
         if self._halted is None:
             self._trouble_since, self._error, self._failures = None, None, 0
-        if self._told_stale and self._lost is None and self._follower.tip is not None:
+
+    async def _tell_live(self) -> None:
+        well = self._lost is None and self._trouble_since is None
+        if self._told_stale and well and self._follower.tip is not None:
             self._told_stale = False
             fact = StreamLive(self._chain_id, "heads arrive again", self._follower.tip.number)
             await self._ledger.commit((fact,), self._follower.tip)

@@ -232,7 +232,7 @@ class Follower:
         self.known = self.known.extend(head)
         if any(holding.token == NATIVE for holding in view.readings.values):
             self._natives_read(head)
-        self._metrics.block_done(records=len(facts), events=len(facts))
+        self._metrics.block_done()
 
     async def read_unread(self) -> None:
         """Read what was never read, or must be read again, at our own tip; what differs is recorded there."""
@@ -245,7 +245,6 @@ class Follower:
         facts = await self._facts(readings.values, tip, (), "sync")
         if facts:
             await self._ledger.commit(facts, tip)
-            self._metrics.told(len(facts))
         self._metrics.drifted(sum(fact.cause == "sync" for fact in facts))
         self.unread = self.unread - wanted
 
@@ -260,7 +259,6 @@ class Follower:
         facts = await self._facts(readings.values, tip, (), "refresh")
         if facts:
             await self._ledger.commit(facts, tip)
-            self._metrics.told(len(facts))
         return readings.values[holding], tip.ref
 
     async def _facts(

@@ -84,6 +84,7 @@ class Ledger:
         books: Books,
         publish: Callable[[Commit], None],
         written: Callable[[float], None] = lambda _seconds: None,
+        counted: Callable[[int, int], None] = lambda _records, _events: None,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._stream = stream
@@ -94,6 +95,7 @@ class Ledger:
         self._books = books
         self._publish = publish
         self._written = written
+        self._counted = counted
         self._clock = clock or asyncio.get_running_loop().time
         self._followed_at = 0.0
         self.seq = 0
@@ -144,6 +146,7 @@ class Ledger:
             )
             await self._append(commit)
             self._apply(commit)
+            self._counted(sum(isinstance(fact, BalanceUpdated) for fact in part), len(part))
             self._publish(commit)
 
     async def follow(self, known: HeadChain) -> None:

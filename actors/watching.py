@@ -176,7 +176,7 @@ class Watching:
             log.info("tokens_added", chain=chain_id, tokens=[token.address for token in new])
             self._tell((chain_id,))
         listed = {token.address: token for token in self.tokens() if token.chain_id == chain_id}
-        return tuple(listed[address] for address in wanted), bool(new)
+        return tuple(listed[address] for address in wanted if address in listed), bool(new)
 
     async def remove_token(self, chain_id: int, address: Address) -> None:
         token = next((t for t in self.tokens() if (t.chain_id, t.address) == (chain_id, address)), None)

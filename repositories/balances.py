@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,14 +38,28 @@ class BalanceBook:
         for chain_id, cut in projection.cuts.items():
             with translating:
                 await self._records.delete_many(_cut_off(chain_id, cut))
-        await asyncio.gather(
-            self._add(list(projection.records.values())),
-            self._replace_current(list(projection.current.values())),
-        )
+        if projection.restored:
+            await self._add(list(projection.records.values()))
+            await self._replace_current(await self._holding_again(projection))
+        else:
+            await asyncio.gather(
+                self._add(list(projection.records.values())),
+                self._replace_current(list(projection.current.values())),
+            )
         for chain_id, cut in projection.cuts.items():
             with translating:
                 # Last, so that a balance that is watched is never absent; these are of wallets no longer watched.
                 await self._current.delete_many(_cut_off(chain_id, cut))
+
+    async def _holding_again(self, projection: Projection) -> list[BalanceRecord]:
+        """The current balances; after a reorg, the record of history that holds again stands for the ancestor."""
+        rows = []
+        for key, record in projection.current.items():
+            older = None
+            if key in projection.restored:
+                older = await self.at_block(key.chain_id, key.holding, record.block.number)
+            rows.append(record if older is None else replace(older, seq=record.seq))
+        return rows
 
     async def _add(self, records: Sequence[BalanceRecord]) -> None:
         for batch in _batches(records):

@@ -127,6 +127,7 @@ class Chains:
             books=self._store.balances,
             publish=lambda commit: self._broadcaster.tell(Committed(commit)),
             written=partial(self._written, metrics),
+            counted=lambda records, events: metrics.committed(records=records, events=events),
         )
         follower = Follower(
             name=settings.name,

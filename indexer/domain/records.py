@@ -61,6 +61,8 @@ class Projection:
     """By chain id: what a reorg deeper than the window took back."""
     records: dict[RecordKey, BalanceRecord] = field(default_factory=dict)
     current: dict[HoldingKey, BalanceRecord] = field(default_factory=dict)
+    restored: set[HoldingKey] = field(default_factory=set)
+    """Current balances for which an older record of history holds again: that record is the current one."""
 
 
 def fold(commits: Iterable[Commit]) -> Projection:
@@ -111,6 +113,7 @@ def restored(fact: BalanceReverted, seq: int) -> BalanceRecord:
 def _add(projection: Projection, record: BalanceRecord) -> None:
     projection.records[RecordKey(record.chain_id, record.holding, record.block.number)] = record
     projection.current[HoldingKey(record.chain_id, record.holding)] = record
+    projection.restored.discard(HoldingKey(record.chain_id, record.holding))
 
 
 def _take_back(projection: Projection, fact: BalanceReverted, seq: int) -> None:
@@ -122,8 +125,10 @@ def _take_back(projection: Projection, fact: BalanceReverted, seq: int) -> None:
             del projection.records[key]
     record = restored(fact, seq)
     if fact.anchor:
-        projection.records[RecordKey(fact.chain_id, fact.holding, fact.block.number)] = record
-    projection.current[HoldingKey(fact.chain_id, fact.holding)] = record
+        _add(projection, record)
+    else:
+        projection.current[HoldingKey(fact.chain_id, fact.holding)] = record
+        projection.restored.add(HoldingKey(fact.chain_id, fact.holding))
 
 
 def _cut(projection: Projection, fact: StreamResync, above: int, seq: int) -> None:

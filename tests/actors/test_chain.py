@@ -288,6 +288,44 @@ async def test_trouble_that_lasts_is_stale_and_a_blip_is_not() -> None:
 
 
 @in_virtual_time
+async def test_heads_that_arrive_do_not_hide_that_nothing_can_be_read() -> None:
+    async with staged() as stage:
+        stage.node.error = NodeUnreachable("only the socket lives")
+        for _ in range(40):
+            await stage.hear(stage.world.mine(busy=0))
+        assert stage.state() == "stale"
+        stage.node.error = None
+        await stage.hear(stage.world.mine(busy=0))
+        assert stage.state() == "live"
+        kinds = [type(fact) for fact in stage.facts if isinstance(fact, StreamStale | StreamLive)]
+        assert kinds == [StreamStale, StreamLive]
+
+
+@in_virtual_time
+async def test_silence_that_ends_on_a_chain_that_mines_nothing_is_told_without_a_new_head() -> None:
+    async with staged() as stage:
+        stage.say(HeadsLost("nobody answers"))
+        await stage.settle()
+        stage.say(HeadsBack("poll"))
+        await stage.settle()
+        assert stage.state() == "live"
+        assert isinstance(stage.facts[-1], StreamLive)
+
+
+@in_virtual_time
+async def test_a_tip_whose_state_is_gone_is_trouble_and_not_the_end() -> None:
+    async with staged() as stage:
+        stage.node.pruned_below = stage.world.tip.number + 1
+        stage.ref.tell(WatchChanged(Watch(WATCH.tokens, WATCH.solvers | {OUTSIDE})))
+        await stage.settle()
+        assert "pruned" in str(stage.status.last_error)
+        stage.node.pruned_below = 0
+        await stage.settle(6)
+        assert stage.status.last_error is None
+        assert Holding(USD, OUTSIDE) in {fact.holding for fact in stage.updates("first")}
+
+
+@in_virtual_time
 async def test_a_gap_whose_state_is_pruned_is_said_not_papered_over() -> None:
     async with staged() as stage:
         for _ in range(40):

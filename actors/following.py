@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import structlog
 
 from actors.ledger import Ledger
 from actors.natives import Span, search
-from actors.repair import Agreed, Parted, Strangers, canonical_floor, compare, retractions
+from actors.repair import Agreed, Parted, Strangers, TooLow, canonical_floor, compare, retractions
 from indexer.domain.balances import BalanceUpdated, Cause, Watch, changes, touched
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, ChainIdentity, Head, Holding, TokenInfo, Transfer
 from indexer.domain.facts import Confirmed, StreamResync
@@ -59,6 +59,7 @@ class Follower:
         node: Node,
         ledger: Ledger,
         tokens: Tokens,
+        claim: Callable[[ChainIdentity], Awaitable[None]],
         watch: Watch,
         window: int,
         native_interval: int,
@@ -73,6 +74,7 @@ class Follower:
         self._node = node
         self._ledger = ledger
         self._tokens = tokens
+        self._claim = claim
         self._native_interval = native_interval
         self._natives_at = 0
         self._read_at: dict[Holding, int] = {}
@@ -137,11 +139,12 @@ class Follower:
         match await compare(self._node, self.known, newest):
             case Parted(ancestor):
                 await self._roll_back(ancestor)
-            case Strangers() if self._ledger.balances:
-                floor = await canonical_floor(self._node, self._ledger, self.known.heads[0].number)
-                await self._resync("a reorg deeper than the window", above=floor)
+            case TooLow():
+                await self._recognize()
+                return False
             case Strangers():
-                self.known = HeadChain(self.known.depth, (newest,))
+                await self._recognize()
+                await self._start_over(newest)
             case Agreed():
                 pass
         tip = self.tip
@@ -151,6 +154,18 @@ class Follower:
         if more is None:
             raise BadAnswer("the node contradicts itself about its newest blocks")
         return more
+
+    async def _recognize(self) -> None:
+        """A node where nothing is as we know it may follow another chain under the same id: that is no reorg."""
+        await self._claim(await self._node.identity())
+
+    async def _start_over(self, newest: Head) -> None:
+        """Everything we remember is orphaned, and perhaps more."""
+        if self._ledger.balances:
+            floor = await canonical_floor(self._node, self._ledger, self.known.heads[0].number)
+            await self._resync("a reorg deeper than the window", above=floor)
+        else:
+            self.known = HeadChain(self.known.depth, (newest,))
 
     async def _roll_back(self, ancestor: Head) -> None:
         depth = self.known.heads[-1].number - ancestor.number

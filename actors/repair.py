@@ -43,12 +43,19 @@ class Strangers:
     """None of the blocks we remember is canonical."""
 
 
-async def compare(node: Node, known: HeadChain, newest: Head) -> Agreed | Parted | Strangers:
+@dataclass(frozen=True, slots=True)
+class TooLow:
+    """The node's newest block is below all that we remember: it lags, and contradicts nothing."""
+
+
+async def compare(node: Node, known: HeadChain, newest: Head) -> Agreed | Parted | Strangers | TooLow:
     """Ask the node for its chain by number, from the top of what both have, until a block is ours."""
     if not known.heads:
         return Agreed()
     top = min(known.heads[-1].number, newest.number)
     oldest, last, span = known.heads[0].number, top, FIRST_SPAN
+    if top < oldest:
+        return TooLow()
     while last >= oldest:
         first = max(oldest, last - span + 1)
         ancestor = common_ancestor(known, await node.headers(first, last))

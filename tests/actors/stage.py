@@ -81,6 +81,7 @@ class Stage:
             node=self.node,
             ledger=ledger,
             tokens=Infos(),
+            claim=self.store.claim,
             watch=self.watch,
             window=16,
             native_interval=self.native_interval,

@@ -208,10 +208,11 @@ class Running:
         return (await self.call("DELETE", f"/api/v1{path}"))[0]
 
     async def is_ready(self, chain: str | int | None = None) -> bool:
-        query = {} if chain is None else {"chain": chain}
-        status = 0
-        with suppress(aiohttp.ClientError):
+        query: Json = {} if chain is None else {"chain": chain}
+        try:
             status, _ = await self.call("GET", "/ready", **query)
+        except aiohttp.ClientError:
+            return False
         return status == 200
 
     async def ready(self, chain: str | int | None = None) -> None:
@@ -252,7 +253,8 @@ class Running:
         newest = int((await anvil.block())["number"], 16)
 
         async def there() -> bool:
-            return (await self.stream(anvil.chain_id))["block"] == newest
+            stream = await self.stream(anvil.chain_id)
+            return bool(stream["block"] == newest)
 
         await until(there)
         return newest

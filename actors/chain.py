@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -101,10 +102,19 @@ class ChainActor(AsyncActor):
         self._told_trouble = False
         self._turn = 0
         self._failures = 0
+        self._busy_since: float | None = None
+        self._shown: StreamStatus | None = None
 
     # --- hearing -----------------------------------------------------------------------------------------------------
 
     async def receive(self, message: Any) -> Any:
+        self._busy_since = self._loop.time()
+        try:
+            return await self._receive(message)
+        finally:
+            self._busy_since = None
+
+    async def _receive(self, message: Any) -> Any:
         if isinstance(message, Refresh):
             return await self._refresh(message.holding)
         if self._halted == "stopped":
@@ -156,6 +166,7 @@ class ChainActor(AsyncActor):
             if self.queued > MOST_QUEUED:
                 return
         self._post(event)
+        self._show_waiting()
 
     # --- beginning ---------------------------------------------------------------------------------------------------
 
@@ -315,21 +326,36 @@ class ChainActor(AsyncActor):
 
     def _show_status(self) -> None:
         tip, state = self._follower.tip, self._state()
-        self._show(
-            StreamStatus(
-                stream=self._stream,
-                name=self._name,
-                state=state,
-                ready=state == "live" and self._caught_up,
-                block=tip.number if tip else None,
-                block_time=datetime.fromtimestamp(tip.timestamp, UTC) if tip else None,
-                newest_block=self._newest.number if self._newest else None,
-                behind_since=self._behind_since,
-                endpoint=self._node.endpoint,
-                heads="ws" if self._source == "ws" else "poll" if self._source else None,
-                seq=self._ledger.seq,
-                restarts=self._restarts,
-                last_error=self._lost or self._error or self._ledger.store_error,
-                queue_depth=self.queued,
-            )
+        self._shown = StreamStatus(
+            stream=self._stream,
+            name=self._name,
+            state=state,
+            ready=state == "live" and self._caught_up,
+            block=tip.number if tip else None,
+            block_time=datetime.fromtimestamp(tip.timestamp, UTC) if tip else None,
+            newest_block=self._newest.number if self._newest else None,
+            behind_since=self._behind_since,
+            endpoint=self._node.endpoint,
+            heads="ws" if self._source == "ws" else "poll" if self._source else None,
+            seq=self._ledger.seq,
+            restarts=self._restarts,
+            last_error=self._lost or self._error or self._ledger.store_error,
+            queue_depth=self.queued,
         )
+        self._show(self._shown)
+
+    def _show_waiting(self) -> None:
+        """A handler that is held up, as by a store that is gone, says nothing until it is done; what waits is shown."""
+        if self._busy_since is None or self._shown is None:
+            return
+        held_up = self._shown.state == "live" and self._loop.time() - self._busy_since > STALE_SECONDS
+        self._shown = replace(
+            self._shown,
+            state="stale" if held_up else self._shown.state,
+            ready=self._shown.ready and not held_up,
+            newest_block=self._newest.number if self._newest else None,
+            behind_since=self._behind_since,
+            last_error=self._lost or self._error or self._ledger.store_error,
+            queue_depth=self.queued,
+        )
+        self._show(self._shown)

@@ -10,7 +10,7 @@ import structlog
 
 from actors.ledger import Ledger
 from actors.natives import Span, search
-from actors.repair import Agreed, Parted, Strangers, TooLow, canonical_floor, compare, retractions
+from actors.repair import Agreed, Parted, Strangers, TooLow, canonical_floor, compare, is_canonical, retractions
 from indexer.domain.balances import BalanceUpdated, Cause, Watch, changes, touched
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, ChainIdentity, Head, Holding, TokenInfo, Transfer
 from indexer.domain.facts import Confirmed, StreamResync
@@ -162,8 +162,7 @@ class Follower:
     async def _start_over(self, newest: Head) -> None:
         """Everything we remember is orphaned, and perhaps more."""
         if self._ledger.balances:
-            floor = await canonical_floor(self._node, self._ledger, self.known.heads[0].number)
-            await self._resync("a reorg deeper than the window", above=floor)
+            await self._resync("a reorg deeper than the window", orphaned=self.known.heads[0].number)
         else:
             self.known = HeadChain(self.known.depth, (newest,))
 
@@ -173,7 +172,9 @@ class Follower:
         try:
             facts = await retractions(self._node, orphaned, self._ledger.balances, ancestor)
         except StateMissing as error:
-            await self._resync(f"a reorg to a block that cannot be read any more: {error}", above=ancestor.number)
+            await self._resync(
+                f"a reorg to a block that cannot be read any more: {error}", orphaned=ancestor.number + 1
+            )
             return
         if facts:
             await self._ledger.commit(facts, ancestor)
@@ -183,14 +184,20 @@ class Follower:
         self._metrics.reorged(depth)
         log.info("chain_reorged", chain=self._name, ancestor=ancestor.number, depth=depth, reverted=len(facts))
 
-    async def _resync(self, reason: str, above: int | None = None) -> None:
+    async def _resync(self, reason: str, orphaned: int | None = None) -> None:
         """The blocks in between cannot be followed one by one: read everything at the newest, and say so.
 
-        With `above`, records above that number are orphaned: what did not change is confirmed at the newest block.
+        With `orphaned`, a block number from which on records are of another branch: history is cut where it is still
+        canonical, and what did not change is confirmed at the newest block.
         """
         newest = await self._node.newest()
         readings = (await self._node.read({newest.hash: self.watch.holdings()})).get(newest.hash, Readings())
         self._note_unreadable(readings.unreadable)
+        above = None
+        if orphaned is not None:
+            above = await canonical_floor(self._node, self._ledger, orphaned)
+            if not await is_canonical(self._node, newest.ref):
+                raise BadAnswer("the chain was reorganised again while the last canonical record was looked for")
         facts = self._changed(readings.values, newest.ref, (), "resync")
         log.warning("chain_resync", chain=self._name, block=newest.number, reason=reason)
         differing = {fact.holding for fact in facts}

@@ -80,7 +80,7 @@ async def canonical_floor(node: Node, history: History, below: int) -> int:
     orphaned, step = below, 1
     while True:
         stored = await history.stored_block(orphaned - step)
-        if stored is None or await _is_canonical(node, stored):
+        if stored is None or await is_canonical(node, stored):
             floor = -1 if stored is None else stored.number
             break
         orphaned, step = stored.number, step * 2
@@ -88,14 +88,14 @@ async def canonical_floor(node: Node, history: History, below: int) -> int:
         middle = await history.stored_block((orphaned + floor) // 2)
         if middle is None or middle.number <= floor:
             floor = (orphaned + floor) // 2
-        elif await _is_canonical(node, middle):
+        elif await is_canonical(node, middle):
             floor = max(middle.number, (orphaned + floor) // 2)
         else:
             orphaned = middle.number
     return floor
 
 
-async def _is_canonical(node: Node, block: BlockRef) -> bool:
+async def is_canonical(node: Node, block: BlockRef) -> bool:
     return any(head.hash == block.hash for head in await node.headers(block.number, block.number))
 
 

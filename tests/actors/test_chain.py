@@ -14,7 +14,7 @@ from indexer.domain.chain import NATIVE, Address, Head, Holding
 from indexer.domain.facts import BalanceReverted, StreamLive, StreamResync, StreamStale
 from indexer.domain.feed import HeadsBack, HeadsLost
 from indexer.domain.views import BlockView
-from indexer.errors import BlockUnknown, Fenced, Impossible, NodeUnreachable
+from indexer.errors import BlockUnknown, Fenced, Impossible, NodeUnreachable, StoreUnavailable
 from tests.actors.stage import Stage, staged
 from tests.sim.clock import play
 from tests.sim.world import CHAIN_ID, OUTSIDE, TOKENS, WALLETS, WATCH
@@ -299,6 +299,26 @@ async def test_heads_that_arrive_do_not_hide_that_nothing_can_be_read() -> None:
         assert stage.state() == "live"
         kinds = [type(fact) for fact in stage.facts if isinstance(fact, StreamStale | StreamLive)]
         assert kinds == [StreamStale, StreamLive]
+
+
+@in_virtual_time
+async def test_a_store_that_is_gone_shows_in_the_status_while_heads_wait() -> None:
+    async with staged() as stage:
+        kept = stage.store.append
+
+        async def append(_commit: object) -> None:
+            raise StoreUnavailable("nobody answers there")
+
+        stage.store.append = append  # type: ignore[assignment,method-assign] # the store is gone
+        for _ in range(6):
+            await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 1))
+        held_up = stage.status
+        assert (held_up.state, held_up.ready, held_up.lag_blocks, held_up.queue_depth) == ("stale", False, 6, 5)
+        assert "nobody answers there" in str(held_up.last_error)
+        stage.store.append = kept  # type: ignore[method-assign]
+        await stage.settle(6)
+        well = stage.status
+        assert (well.state, well.ready, well.lag_blocks, well.last_error) == ("live", True, 0, None)
 
 
 @in_virtual_time

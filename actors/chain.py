@@ -30,6 +30,8 @@ CATCHING_UP_BEYOND = 64
 
 FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
+LONGEST_WAIT_TO_BEGIN_SECONDS = 1.0
+"""The client waits for its endpoints by itself meanwhile; this only lets go of the inbox."""
 
 STALE_SECONDS = 3.0
 """Trouble that lasts longer is told."""
@@ -260,7 +262,8 @@ class ChainActor(AsyncActor):
         if lasting:
             await self._tell_stale(str(error))
         self._failures += 1
-        pause = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 10))
+        longest = LONGEST_RETRY_SECONDS if self._began else LONGEST_WAIT_TO_BEGIN_SECONDS
+        pause = min(longest, FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 10))
         self._retry(pause * (0.5 + self._jitter() / 2))
 
     def _suspend(self, error: WrongChain) -> None:

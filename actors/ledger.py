@@ -13,7 +13,7 @@ import structlog
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import BlockRef, Head, Holding
 from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, Checkpoint, Fact, StreamResync
+from indexer.domain.facts import BalanceReverted, Checkpoint, Confirmed, Fact, StreamResync
 from indexer.domain.headchain import HeadChain
 from indexer.domain.records import BalanceRecord
 from indexer.errors import StoreUnavailable
@@ -204,7 +204,7 @@ class Ledger:
                 self.balances[fact.holding] = fact.balance
 
     def _remember(self, commit: Commit) -> None:
-        """What a reorg may take back from now on; nobody looks for an ancestor below a resync."""
+        """What a reorg may take back from now on, the rows that a deep one confirmed included."""
         taken_back: dict[Holding, int] = {}
         anchors = []
         for fact in commit.facts:
@@ -215,8 +215,9 @@ class Ledger:
                     taken_back[fact.holding] = fact.block.number
                     if fact.anchor:
                         anchors.append(_as_update(fact))
-                case StreamResync():
-                    self._recent = []
+                case StreamResync(above=int(above)):
+                    self._recent = [update for update in self._recent if update.block.number <= above]
+                    self._recent += [_confirmed(fact, row) for row in fact.confirmed]
                 case _:
                     pass
         if taken_back:
@@ -236,6 +237,10 @@ class Ledger:
 def _as_update(fact: BalanceReverted) -> BalanceUpdated:
     """The record that a reorg leaves at the common ancestor: a deeper one may take it back as well."""
     return BalanceUpdated(fact.chain_id, fact.holding, None, fact.balance, fact.block, "resync", fact.info)
+
+
+def _confirmed(fact: StreamResync, row: Confirmed) -> BalanceUpdated:
+    return BalanceUpdated(fact.chain_id, row.holding, None, row.balance, fact.block, "resync", row.info)
 
 
 def _continued(heads: tuple[Head, ...], later: Sequence[Commit]) -> tuple[Head, ...]:

@@ -209,7 +209,8 @@ class ChainActor(AsyncActor):
         self._feed.watch(watch)
         await self._follower.rewatch(watch)
         if self._began and self._halted is None:
-            await self._arrive()
+            # A new token may be younger than our tip, since the node was asked about it at its newest block.
+            await self._follow(await self._node.newest())
 
     # --- following ---------------------------------------------------------------------------------------------------
 

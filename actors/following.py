@@ -64,6 +64,7 @@ class Follower:
         window: int,
         native_interval: int,
         metrics: ChainMetrics,
+        was_read: Callable[[frozenset[Holding]], None] = lambda _holdings: None,
     ) -> None:
         self.known = HeadChain(window)
         self.watch = watch
@@ -79,6 +80,7 @@ class Follower:
         self._natives_at = 0
         self._read_at: dict[Holding, int] = {}
         self._metrics = metrics
+        self._was_read = was_read
         self._infos: Mapping[str, TokenInfo] = {}
         self._clock = asyncio.get_running_loop().time
 
@@ -269,6 +271,7 @@ class Follower:
             await self._ledger.commit(facts, tip)
         self._metrics.drifted(sum(fact.cause == "sync" for fact in facts))
         self.unread = self.unread - wanted
+        self._was_read(wanted)
 
     async def refresh(self, holding: Holding) -> tuple[int, BlockRef]:
         """Read one balance at the tip, now."""

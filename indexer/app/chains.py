@@ -140,6 +140,7 @@ class Chains:
             window=settings.reorg_window_blocks,
             native_interval=settings.native_interval_blocks,
             metrics=metrics,
+            was_read=partial(self.watching.was_read, chain_id),
         )
         ref = ChainActor.start(
             name=settings.name,

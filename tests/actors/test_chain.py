@@ -158,6 +158,7 @@ async def test_what_changed_while_it_was_not_watched_is_found_when_it_is_watched
         stage.ref.tell(WatchChanged(WATCH))
         await stage.settle()
         assert [(fact.holding, fact.change) for fact in stage.updates("sync")] == [(Holding(USD, BOB), 8)]
+        assert stage.read[-1] == {Holding(token, BOB) for token in (NATIVE, *TOKENS)}
 
 
 @in_virtual_time

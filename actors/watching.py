@@ -176,8 +176,8 @@ class Watching:
         known = {token.address: token for token in self.tokens() if token.chain_id == chain_id}
         wanted = dict.fromkeys(addresses)
         new = [
-            WatchedToken(chain_id, address, await self._probe(chain_id, address))
-            for address in wanted
+            WatchedToken(chain_id, address, await self._probe(chain_id, address, f"addresses[{index}]"))
+            for index, address in enumerate(wanted)
             if address not in known
         ]
         if new:
@@ -228,11 +228,11 @@ class Watching:
             await self._book.put(chain_id, token, infos[token])
         return infos
 
-    async def _probe(self, chain_id: int, address: Address) -> TokenInfo:
+    async def _probe(self, chain_id: int, address: Address, field: str) -> TokenInfo:
         try:
             info = await self._node(chain_id).probe(address)
         except NotAToken as error:
-            raise Impossible(f"{address}: {error}", field="addresses") from error
+            raise Impossible(str(error), field) from error
         await self._book.put(chain_id, address, info)
         self._infos.setdefault(chain_id, {})[address] = info
         return info

@@ -230,7 +230,7 @@ async def test_of_many_tokens_all_or_none_are_watched() -> None:
     watching = await desk.loaded()
     with pytest.raises(Impossible, match=wallet(9)) as caught:
         await watching.add_tokens(8453, [DAI, wallet(9)])
-    assert caught.value.field == "addresses"
+    assert caught.value.field == "addresses[1]"
     assert (desk.watchlist.kept_tokens, desk.told, watching.watch(8453).tokens) == ({}, [], frozenset())
 
 

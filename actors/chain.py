@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -140,7 +141,7 @@ class ChainActor(AsyncActor):
             case HeadHeard(head, source):
                 self._source = source
                 if self._newest is None or head.number >= self._newest.number - 1:
-                    self._metrics.stage("arrival", self._loop.time() - self._heard_at)
+                    self._metrics.stage("arrival", time.perf_counter() - self._heard_at)
                     await self._follow(head)
             case HeadsLost(reason):
                 self._lost = reason
@@ -161,7 +162,7 @@ class ChainActor(AsyncActor):
     def _heard(self, event: FeedEvent) -> None:
         """Called by the feed, between two messages: note how new the chain is, and queue."""
         if isinstance(event, HeadHeard):
-            self._newest, self._heard_at = event.head, self._loop.time()
+            self._newest, self._heard_at = event.head, time.perf_counter()
             tip = self._follower.tip
             if self._behind_since is None and (tip is None or event.head.number > tip.number):
                 self._behind_since = datetime.now(UTC)

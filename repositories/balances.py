@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from indexer.domain.chain import Address, BlockRef, Holding, Token
-from indexer.domain.records import BalanceRecord, Cut, Projection
+from indexer.domain.facts import Joint
+from indexer.domain.records import HISTORY_SEQ, BalanceRecord, Cut, Projection
 from indexer.domain.stats import Stats, Tally
 from repositories.database import BATCH, Database
 from repositories.failures import translating
@@ -37,10 +38,17 @@ class BalanceBook:
         for chain_id, cut in projection.cuts.items():
             with translating:
                 await self._records.delete_many(_cut_off(chain_id, cut))
+        for (chain_id, holding), first in projection.voided.items():
+            with translating:
+                await self._records.delete_many(
+                    {**_of(chain_id, holding), "blockNumber": {"$gte": first}, "seq": HISTORY_SEQ}
+                )
         await asyncio.gather(
             self._add(list(projection.records.values())),
             self._replace_current(list(projection.current.values())),
         )
+        for (chain_id, holding), joint in projection.joints.items():
+            await self._join(chain_id, holding, joint)
         for chain_id, cut in projection.cuts.items():
             with translating:
                 # Last, so that a balance that is watched is never absent; these are of wallets no longer watched.
@@ -62,6 +70,20 @@ class BalanceBook:
             rows = [row_of(record) for record in batch]
             rows = [{"_id": _id_of(row, HOLDING_KEY), **row} for row in rows]
             await self._database.replace_older(self._current, rows, ("_id",))
+
+    async def _join(self, chain_id: int, holding: Holding, joint: Joint) -> None:
+        """Only what had no change yet gets one: repeating it, or a record told since, changes nothing."""
+        changed: Query = {"changeAmount": str(joint.change)}
+        if joint.transactions:
+            changed |= {
+                "cause": "transfer",
+                "transactionHash": joint.transactions[-1],
+                "transactionHashes": list(joint.transactions),
+            }
+        with translating:
+            await self._records.update_one(
+                {**_of(chain_id, holding), "blockNumber": joint.number, "changeAmount": None}, {"$set": changed}
+            )
 
     async def forget(self, before: datetime) -> int:
         """Delete records older than that time, but the newest of them per balance: it still holds then."""
@@ -134,6 +156,13 @@ class BalanceBook:
         with translating:
             row = await self._records.find_one(query, {"blockNumber": 1}, sort=[("blockNumber", 1)])
         return None if row is None else int(row["blockNumber"])
+
+    async def oldest(self, chain_id: int, holding: Holding, above: int = -1) -> BalanceRecord | None:
+        """The oldest record above block `above`."""
+        query: Query = {**_of(chain_id, holding), "blockNumber": {"$gt": above}}
+        with translating:
+            row = await self._records.find_one(query, sort=[("blockNumber", 1)])
+        return None if row is None else record_of(row)
 
     async def history(
         self,

@@ -66,6 +66,13 @@ class BackfillBook:
             if document is not None:
                 yield chunk_of(document)
 
+    async def lowest(self, job_id: str) -> Chunk | None:
+        """The one with the lowest blocks; what is collected has no hole above it."""
+        query = {"_id": {"$gte": _chunk_id(job_id, 0), "$lt": f"{job_id}:~"}}
+        with translating:
+            found = await self._chunks.find_one(query, sort=[("_id", 1)])
+        return None if found is None else chunk_of(found)
+
     async def forget(self, job_id: str) -> None:
         """Drop what was collected."""
         with translating:
@@ -105,6 +112,7 @@ def _job_document(job: Job) -> Document:
         "first": Int64(job.first),
         "last": _int64(job.last),
         "holdings": [[token, solver] for token, solver in job.holdings],
+        "wanted": [[token, solver] for token, solver in job.wanted],
         "anchors": [
             {"t": token, "s": solver, "n": Int64(anchor.number), "b": str(anchor.balance), "o": anchor.is_open}
             for (token, solver), anchor in job.anchors.items()
@@ -133,6 +141,7 @@ def _job_of(found: Mapping[str, Any]) -> Job:
         first=int(found["first"]),
         last=_whole(found["last"]),
         holdings=tuple(Holding(token, solver) for token, solver in found["holdings"]),
+        wanted=tuple(Holding(token, solver) for token, solver in found["wanted"]),
         anchors={Holding(a["t"], a["s"]): Anchor(int(a["n"]), int(a["b"]), a["o"]) for a in found["anchors"]},
         reasons={Holding(row["t"], row["s"]): row["r"] for row in found["reasons"]},
         state=found["state"],

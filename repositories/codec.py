@@ -265,6 +265,7 @@ def _encode_filled(fact: HistoryFilled, shared: _Shared) -> Document:
         "job": fact.job,
         "reason": fact.reason,
         "void": fact.void,
+        "final": fact.final,
         "n": [Int64(row.block.number) for row in rows],
         "h": [row.block.hash for row in rows],
         "ts": [Int64(row.block.timestamp) for row in rows],
@@ -305,6 +306,7 @@ def _decode_filled(document: Document, shared: _Shared, tokens: _TokenTable) -> 
         reason=document["reason"],
         joint=None if joint is None else Joint(int(joint["n"]), int(joint["c"]), tuple(joint["x"])),
         void=document["void"],
+        final=document["final"],
     )
 
 

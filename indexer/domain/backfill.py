@@ -193,7 +193,8 @@ class Teller:
         if balance is None:
             return None
         before, self.held = self.held, balance
-        if number > self.last or (before is not None and balance == before):
+        # Nothing is no news where nobody knows of anything before it.
+        if number > self.last or balance == (before or 0 if self.is_first else before):
             return None
         is_first, self.is_first = self.is_first, False
         step = None if is_first or before is None else balance - before

@@ -126,6 +126,8 @@ class HistoryFilled:
     reason: str | None = None
     joint: Joint | None = None
     void: bool = False
+    final: bool = False
+    """The last part that this job tells."""
 
     @property
     def derived(self) -> bool:

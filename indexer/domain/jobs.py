@@ -34,6 +34,9 @@ class Job:
     first: int
     last: int | None
     holdings: tuple[Holding, ...]
+    """Those that there is something to fill of."""
+    wanted: tuple[Holding, ...] = ()
+    """Those that were ordered."""
     state: JobState = "queued"
     anchors: Mapping[Holding, Anchor] = field(default_factory=dict)
     top: int = 0

@@ -85,6 +85,7 @@ facts: st.SearchStrategy[Fact] = st.one_of(
         st.none() | texts,
         st.none() | st.builds(Joint, int64s, integers, transaction_lists),
         st.booleans(),
+        st.booleans(),
     ),
 )
 times = st.integers(0, 10**13).map(lambda ms: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms))

@@ -119,16 +119,9 @@ class BackfillActor(AsyncActor):
         same = [job for job in self._unfinished() if (job.first, job.last) == (first, last) and job.wanted in parts]
         if len(same) == sum(bool(part) for part in parts):
             return same
+        now = int(self._clock() * 1000)
         jobs = [
-            Job(
-                uuid.uuid4().hex[:12],
-                self._chain_id,
-                first,
-                last,
-                part,
-                wanted=part,
-                created=int(self._clock() * 1000) + place,
-            )
+            Job(uuid.uuid4().hex[:12], self._chain_id, first, last, part, part, created=now + place)
             for place, part in enumerate(parts)
             if part
         ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -20,7 +22,7 @@ from indexer.domain.chain import BlockRef, ChainIdentity, Head, Holding
 from indexer.domain.facts import StreamLive, StreamStale
 from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
 from indexer.domain.status import StreamState, StreamStatus
-from indexer.errors import Fenced, Impossible, Transient, WrongChain
+from indexer.errors import Fenced, Impossible, StateMissing, Transient, WrongChain
 from indexer.metrics import ChainMetrics
 
 log = structlog.get_logger(__name__)
@@ -30,6 +32,8 @@ CATCHING_UP_BEYOND = 64
 
 FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
+LONGEST_WAIT_TO_BEGIN_SECONDS = 1.0
+"""The client waits for its endpoints by itself meanwhile; this only lets go of the inbox."""
 
 STALE_SECONDS = 3.0
 """Trouble that lasts longer is told."""
@@ -104,14 +108,18 @@ class ChainActor(AsyncActor):
         self._told_trouble = False
         self._turn = 0
         self._failures = 0
+        self._busy_since: float | None = None
+        self._shown: StreamStatus | None = None
 
     # --- hearing -----------------------------------------------------------------------------------------------------
 
     async def receive(self, message: Any) -> Any:
+        self._busy_since = self._loop.time()
         self._quiet.busy(self._stream)
         try:
             return await self._receive(message)
         finally:
+            self._busy_since = None
             if not self.queued:
                 self._quiet.idle(self._stream)
 
@@ -122,8 +130,8 @@ class ChainActor(AsyncActor):
             return None
         try:
             await self._handle(message)
-            await self._well()
-        except Transient as error:
+            await self._tell_live()
+        except (Transient, StateMissing) as error:
             await self._in_trouble(error)
         except WrongChain as error:
             self._suspend(error)
@@ -139,7 +147,7 @@ class ChainActor(AsyncActor):
             case HeadHeard(head, source):
                 self._source = source
                 if self._newest is None or head.number >= self._newest.number - 1:
-                    self._metrics.stage("arrival", self._loop.time() - self._heard_at)
+                    self._metrics.stage("arrival", time.perf_counter() - self._heard_at)
                     await self._follow(head)
             case HeadsLost(reason):
                 self._lost = reason
@@ -160,7 +168,7 @@ class ChainActor(AsyncActor):
     def _heard(self, event: FeedEvent) -> None:
         """Called by the feed, between two messages: note how new the chain is, and queue."""
         if isinstance(event, HeadHeard):
-            self._newest, self._heard_at = event.head, self._loop.time()
+            self._newest, self._heard_at = event.head, time.perf_counter()
             tip = self._follower.tip
             if self._behind_since is None and (tip is None or event.head.number > tip.number):
                 self._behind_since = datetime.now(UTC)
@@ -168,6 +176,7 @@ class ChainActor(AsyncActor):
             if self.queued > MOST_QUEUED:
                 return
         self._post(event)
+        self._show_waiting()
 
     # --- beginning ---------------------------------------------------------------------------------------------------
 
@@ -191,7 +200,7 @@ class ChainActor(AsyncActor):
         await self._follower.describe()
         self._began = True
         self.spawn(self._feed.run(self._heard), f"feed {self._name}")
-        await self._follow(await self._node.newest())
+        await self._follow(await self._node.newest(), asked=True)
 
     async def _try_again(self) -> None:
         if self._halted == "suspended":
@@ -201,23 +210,28 @@ class ChainActor(AsyncActor):
         elif not self._began:
             await self._connect()
         else:
-            await self._follow(await self._node.newest())
+            await self._follow(await self._node.newest(), asked=True)
 
     async def _rewatch(self, watch: Watch) -> None:
         """What is new is read at once, not at its first transfer."""
         self._feed.watch(watch)
         await self._follower.rewatch(watch)
         if self._began and self._halted is None:
-            await self._follower.read_unread()
+            # A new token may be younger than our tip, since the node was asked about it at its newest block.
+            await self._follow(await self._node.newest())
 
     # --- following ---------------------------------------------------------------------------------------------------
 
-    async def _follow(self, head: Head) -> None:
+    async def _follow(self, head: Head, *, asked: bool = False) -> None:
+        """Only here does trouble end: the node has just answered what following needs."""
         if not self._began or self._halted is not None:
             return
+        before = self._follower.tip
         if await self._follower.follow(head):
             self.actor_ref.tell(GoOn())
         await self._arrive()
+        if self._follower.tip is not before or asked:
+            self._well()
 
     async def _arrive(self) -> None:
         """After each step: see whether there is more to follow or to read."""
@@ -245,7 +259,7 @@ class ChainActor(AsyncActor):
 
     # --- trouble -----------------------------------------------------------------------------------------------------
 
-    async def _in_trouble(self, error: Transient) -> None:
+    async def _in_trouble(self, error: Transient | StateMissing) -> None:
         """Try again later; told once when it lasts, and at once when it keeps us from starting."""
         now = self._loop.time()
         self._error = repr(error)
@@ -257,7 +271,8 @@ class ChainActor(AsyncActor):
         if lasting:
             await self._tell_stale(str(error))
         self._failures += 1
-        pause = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 10))
+        longest = LONGEST_RETRY_SECONDS if self._began else LONGEST_WAIT_TO_BEGIN_SECONDS
+        pause = min(longest, FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 10))
         self._retry(pause * (0.5 + self._jitter() / 2))
 
     def _suspend(self, error: WrongChain) -> None:
@@ -271,13 +286,16 @@ class ChainActor(AsyncActor):
         self._halted, self._error = "stopped", str(error)
         log.error("chain_stepped_down", chain=self._name, reason=str(error))
 
-    async def _well(self) -> None:
+    def _well(self) -> None:
         if self._told_trouble and self._began:
             self._told_trouble = False
             log.info("chain_well", chain=self._name)
         if self._halted is None:
             self._trouble_since, self._error, self._failures = None, None, 0
-        if self._told_stale and self._lost is None and self._follower.tip is not None:
+
+    async def _tell_live(self) -> None:
+        well = self._lost is None and self._trouble_since is None
+        if self._told_stale and well and self._follower.tip is not None:
             self._told_stale = False
             fact = StreamLive(self._chain_id, "heads arrive again", self._follower.tip.number)
             await self._ledger.commit((fact,), self._follower.tip)
@@ -320,21 +338,36 @@ class ChainActor(AsyncActor):
 
     def _show_status(self) -> None:
         tip, state = self._follower.tip, self._state()
-        self._show(
-            StreamStatus(
-                stream=self._stream,
-                name=self._name,
-                state=state,
-                ready=state == "live" and self._caught_up,
-                block=tip.number if tip else None,
-                block_time=datetime.fromtimestamp(tip.timestamp, UTC) if tip else None,
-                newest_block=self._newest.number if self._newest else None,
-                behind_since=self._behind_since,
-                endpoint=self._node.endpoint,
-                heads="ws" if self._source == "ws" else "poll" if self._source else None,
-                seq=self._ledger.seq,
-                restarts=self._restarts,
-                last_error=self._lost or self._error or self._ledger.store_error,
-                queue_depth=self.queued,
-            )
+        self._shown = StreamStatus(
+            stream=self._stream,
+            name=self._name,
+            state=state,
+            ready=state == "live" and self._caught_up,
+            block=tip.number if tip else None,
+            block_time=datetime.fromtimestamp(tip.timestamp, UTC) if tip else None,
+            newest_block=self._newest.number if self._newest else None,
+            behind_since=self._behind_since,
+            endpoint=self._node.endpoint,
+            heads="ws" if self._source == "ws" else "poll" if self._source else None,
+            seq=self._ledger.seq,
+            restarts=self._restarts,
+            last_error=self._lost or self._error or self._ledger.store_error,
+            queue_depth=self.queued,
         )
+        self._show(self._shown)
+
+    def _show_waiting(self) -> None:
+        """A handler that is held up, as by a store that is gone, says nothing until it is done; what waits is shown."""
+        if self._busy_since is None or self._shown is None:
+            return
+        held_up = self._shown.state == "live" and self._loop.time() - self._busy_since > STALE_SECONDS
+        self._shown = replace(
+            self._shown,
+            state="stale" if held_up else self._shown.state,
+            ready=self._shown.ready and not held_up,
+            newest_block=self._newest.number if self._newest else None,
+            behind_since=self._behind_since,
+            last_error=self._lost or self._error or self._ledger.store_error,
+            queue_depth=self.queued,
+        )
+        self._show(self._shown)

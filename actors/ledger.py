@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ import structlog
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import BlockRef, Head, Holding
 from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, Checkpoint, Fact, StreamResync
+from indexer.domain.facts import BalanceReverted, Checkpoint, Confirmed, Fact, StreamResync
 from indexer.domain.headchain import HeadChain
 from indexer.domain.records import BalanceRecord
 from indexer.errors import StoreUnavailable
@@ -84,6 +85,7 @@ class Ledger:
         books: Books,
         publish: Callable[[Commit], None],
         written: Callable[[float], None] = lambda _seconds: None,
+        counted: Callable[[int, int], None] = lambda _records, _events: None,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._stream = stream
@@ -94,6 +96,7 @@ class Ledger:
         self._books = books
         self._publish = publish
         self._written = written
+        self._counted = counted
         self._clock = clock or asyncio.get_running_loop().time
         self._followed_at = 0.0
         self.seq = 0
@@ -144,6 +147,7 @@ class Ledger:
             )
             await self._append(commit)
             self._apply(commit)
+            self._counted(sum(isinstance(fact, BalanceUpdated) for fact in part), len(part))
             self._publish(commit)
 
     async def follow(self, known: HeadChain) -> None:
@@ -171,7 +175,7 @@ class Ledger:
 
     async def _append(self, commit: Commit) -> None:
         """The same commit until the store takes it: only so is an unanswered write not written twice."""
-        pause, started = FIRST_RETRY_SECONDS, self._clock()
+        pause, started = FIRST_RETRY_SECONDS, time.perf_counter()
         while True:
             try:
                 await self._commits.append(commit)
@@ -186,7 +190,7 @@ class Ledger:
         if self.store_error is not None:
             log.info("store_back", stream=self._stream)
             self.store_error = None
-        self._written(self._clock() - started)
+        self._written(time.perf_counter() - started)
 
     def _apply(self, commit: Commit) -> None:
         self._take_over(commit)
@@ -201,7 +205,7 @@ class Ledger:
                 self.balances[fact.holding] = fact.balance
 
     def _remember(self, commit: Commit) -> None:
-        """What a reorg may take back from now on; nobody looks for an ancestor below a resync."""
+        """What a reorg may take back from now on, the rows that a deep one confirmed included."""
         taken_back: dict[Holding, int] = {}
         anchors = []
         for fact in commit.facts:
@@ -212,8 +216,9 @@ class Ledger:
                     taken_back[fact.holding] = fact.block.number
                     if fact.anchor:
                         anchors.append(_as_update(fact))
-                case StreamResync():
-                    self._recent = []
+                case StreamResync(above=int(above)):
+                    self._recent = [update for update in self._recent if update.block.number <= above]
+                    self._recent += [_confirmed(fact, row) for row in fact.confirmed]
                 case _:
                     pass
         if taken_back:
@@ -233,6 +238,10 @@ class Ledger:
 def _as_update(fact: BalanceReverted) -> BalanceUpdated:
     """The record that a reorg leaves at the common ancestor: a deeper one may take it back as well."""
     return BalanceUpdated(fact.chain_id, fact.holding, None, fact.balance, fact.block, "resync", fact.info)
+
+
+def _confirmed(fact: StreamResync, row: Confirmed) -> BalanceUpdated:
+    return BalanceUpdated(fact.chain_id, row.holding, None, row.balance, fact.block, "resync", row.info)
 
 
 def _continued(heads: tuple[Head, ...], later: Sequence[Commit]) -> tuple[Head, ...]:

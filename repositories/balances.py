@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from indexer.domain.chain import Address, BlockRef, Holding, Token
 from indexer.domain.facts import Joint
@@ -17,6 +18,9 @@ from repositories.rows import record_of, row_of
 from repositories.schema import HOLDING_KEY, RECORD_KEY
 
 Query = dict[str, Any]
+
+INSERTS_AT_ONCE: Final = 2
+"""While the server has one batch, the next is made: 12 % more records a second with 2, no more with 3 (2 cores)."""
 
 
 class BalanceBook:
@@ -43,10 +47,14 @@ class BalanceBook:
                 await self._records.delete_many(
                     {**_of(chain_id, holding), "blockNumber": {"$gte": first}, "seq": HISTORY_SEQ}
                 )
-        await asyncio.gather(
-            self._add(list(projection.records.values())),
-            self._replace_current(list(projection.current.values())),
-        )
+        if projection.restored:
+            await self._add(list(projection.records.values()))
+            await self._replace_current(await self._holding_again(projection))
+        else:
+            await asyncio.gather(
+                self._add(list(projection.records.values())),
+                self._replace_current(list(projection.current.values())),
+            )
         for (chain_id, holding), joint in projection.joints.items():
             await self._join(chain_id, holding, joint)
         for chain_id, cut in projection.cuts.items():
@@ -54,8 +62,22 @@ class BalanceBook:
                 # Last, so that a balance that is watched is never absent; these are of wallets no longer watched.
                 await self._current.delete_many(_cut_off(chain_id, cut))
 
+    async def _holding_again(self, projection: Projection) -> list[BalanceRecord]:
+        """The current balances; after a reorg, the record of history that holds again stands for the ancestor."""
+        rows = []
+        for key, record in projection.current.items():
+            older = None
+            if key in projection.restored:
+                older = await self.at_block(key.chain_id, key.holding, record.block.number)
+            rows.append(record if older is None else replace(older, seq=record.seq))
+        return rows
+
     async def _add(self, records: Sequence[BalanceRecord]) -> None:
-        for batch in _batches(records):
+        batches = _batches(records)
+        await asyncio.gather(*(self._add_each(batches) for _ in range(INSERTS_AT_ONCE)))
+
+    async def _add_each(self, batches: Iterator[Sequence[BalanceRecord]]) -> None:
+        for batch in batches:
             rows = [row_of(record) for record in batch]
             if self._database.in_memory:
                 rows = [{"_id": _id_of(row, RECORD_KEY), **row} for row in rows]

@@ -91,8 +91,9 @@ class HistoryResource:
         if changed is not None:
             first = changed - 1
         else:
-            is_watched = self._watching.watch(newest.chain_id).covers(newest.holding)
-            first = followed if followed is not None and is_watched else newest.block.number
+            is_followed = self._watching.watch(newest.chain_id).covers(newest.holding)
+            is_followed &= newest.holding not in self._watching.due(newest.chain_id)
+            first = followed if followed is not None and is_followed else newest.block.number
         return list(chained([first], (row.block.number - 1 for row in rows[:-1])))
 
     async def _refuse_unknown(self, chain_id: int, holding: Holding) -> None:

@@ -48,6 +48,7 @@ class Control:
         backfills: BackfillBoard,
     ) -> None:
         self.settings = settings
+        self._started = settings
         self._chains = chains
         self._watching = watching
         self._balances = balances
@@ -93,11 +94,12 @@ class Control:
                 self._report.refused([str(problem) for problem in error.problems])
                 log.error("config_refused", problems=len(error.problems), first=str(error.problems[0]))  # noqa: TRY400
                 raise
-            applied = difference(self.settings, new)
+            applied, is_other = difference(self.settings, new, self._started), new != self.settings
             await self._apply(new)
             hide(new.secrets())
             self._report.loaded()
-            log.info("config_applied", **applied)
+            if is_other:  # a file that is saved and then reloaded by hand is applied once
+                log.info("config_applied", **applied)
             return applied
 
     async def reload_quietly(self) -> None:

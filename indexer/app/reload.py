@@ -17,8 +17,11 @@ LOOK_SECONDS = 1.0
 """How often the file is looked at; `SIGHUP` and `POST /reload` do not wait for it."""
 
 
-def difference(old: Settings, new: Settings) -> dict[str, Any]:
-    """What a reload applies, and what waits for a restart because a running service cannot change it."""
+WAITS_FOR_A_RESTART = ("service", "store", "nats", "exchanges")
+
+
+def difference(old: Settings, new: Settings, started: Settings | None = None) -> dict[str, Any]:
+    """What a reload applies, and what a running service cannot change: there it is as it was `started`."""
     by_id_old, by_id_new = _by_id(old), _by_id(new)
     return {
         "chains": {
@@ -32,9 +35,7 @@ def difference(old: Settings, new: Settings) -> dict[str, Any]:
         },
         "tokens": _tokens(by_id_old, by_id_new),
         "solvers": _named(old.solvers, new.solvers),
-        "restartNeeded": [
-            part for part in ("service", "store", "nats", "exchanges") if getattr(old, part) != getattr(new, part)
-        ],
+        "restartNeeded": [part for part in WAITS_FOR_A_RESTART if getattr(started or old, part) != getattr(new, part)],
     }
 
 

@@ -133,6 +133,9 @@ class Service:
             self._spawn(watch_file(settings.path, self.control.reload_quietly), "file watch")
         for chain_id in self.watching.chains().values():
             await self._chains.start(chain_id)
+        for setting, is_set in (("exchanges", settings.exchanges), ("nats.url", settings.nats.url)):
+            if is_set:
+                log.warning("setting_not_used_yet", setting=setting)
 
     async def _build_chains(self) -> None:
         self._backfills = BackfillBoard()
@@ -188,8 +191,14 @@ class Service:
 
     async def _start_actors(self) -> None:
         supervisor = self._supervisor.move_to(
-            Supervisor.start(give_up=self._give_up, restarted=lambda name, _count: self._metrics.actor_restarted(name))
+            Supervisor.start(
+                give_up=self._give_up,
+                restarted=lambda name, _count: self._metrics.actor_restarted(name),
+                report=partial(self._give_up, "supervisor"),
+            )
         )
+        self._metrics.watch_inbox("broadcaster", lambda: self._broadcaster.waiting)
+        self._metrics.watch_inbox("projector", lambda: self._projector.waiting)
         self._stack.push_async_callback(end, supervisor, STOP_SECONDS)
         await supervisor.ask(StartChild("projector", self._start_projector), block=False)
         await supervisor.ask(StartChild("broadcaster", self._start_broadcaster), block=False)
@@ -269,6 +278,12 @@ class Service:
             keys=[ApiKey(key.name, key.key.reveal(), frozenset(key.scopes)) for key in service.api_keys],
             local_only=_is_loopback(service.host) and not service.api_keys and not service.allow_anonymous,
         )
+
+        async def dismiss_subscribers(_: web.Application) -> None:
+            await self._hub.close()
+
+        # Before the server waits for its open connections, which websockets are as well.
+        app.on_shutdown.append(dismiss_subscribers)
         runner = ApiRunner(app, access_log=None, shutdown_timeout=2.0)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
@@ -289,6 +304,10 @@ class Service:
                 await self.store.ping()
             except StoreUnavailable as error:
                 self.report.ill("store", str(error))
+            except Permanent as error:
+                self.report.ill("store", str(error))
+                self._give_up("store", error)
+                return
             else:
                 self.report.ill("store", None)
             await asyncio.sleep(PING_SECONDS)

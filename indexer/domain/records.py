@@ -61,6 +61,8 @@ class Projection:
     """By chain id: what a reorg deeper than the window took back."""
     records: dict[RecordKey, BalanceRecord] = field(default_factory=dict)
     current: dict[HoldingKey, BalanceRecord] = field(default_factory=dict)
+    restored: set[HoldingKey] = field(default_factory=set)
+    """Current balances for which an older record of history holds again: that record is the current one."""
     voided: dict[HoldingKey, int] = field(default_factory=dict)
     """Records of history (their `seq` is 0) from this block on, which a reorg took back before new ones came."""
     joints: dict[HoldingKey, Joint] = field(default_factory=dict)
@@ -152,6 +154,7 @@ def _fill(projection: Projection, fact: HistoryFilled) -> None:
 def _add(projection: Projection, record: BalanceRecord) -> None:
     projection.records[RecordKey(record.chain_id, record.holding, record.block.number)] = record
     projection.current[HoldingKey(record.chain_id, record.holding)] = record
+    projection.restored.discard(HoldingKey(record.chain_id, record.holding))
 
 
 def _take_back(projection: Projection, fact: BalanceReverted, seq: int) -> None:
@@ -163,8 +166,10 @@ def _take_back(projection: Projection, fact: BalanceReverted, seq: int) -> None:
             del projection.records[key]
     record = restored(fact, seq)
     if fact.anchor:
-        projection.records[RecordKey(fact.chain_id, fact.holding, fact.block.number)] = record
-    projection.current[HoldingKey(fact.chain_id, fact.holding)] = record
+        _add(projection, record)
+    else:
+        projection.current[HoldingKey(fact.chain_id, fact.holding)] = record
+        projection.restored.add(HoldingKey(fact.chain_id, fact.holding))
 
 
 def _cut(projection: Projection, fact: StreamResync, above: int, seq: int) -> None:

@@ -183,9 +183,13 @@ class FakeWatching:
     api_solvers: list[Solver] = field(default_factory=list)
     watched: list[WatchedToken] = field(default_factory=lambda: [WatchedToken(1, USDC, INFO, "file")])
     failure: Exception | None = None
+    unread: frozenset[Holding] = frozenset()
 
     def chains(self) -> Mapping[str, int]:
         return CHAINS
+
+    def due(self, chain_id: int) -> frozenset[Holding]:
+        return self.unread if chain_id == 1 else frozenset()
 
     def watch(self, chain_id: int) -> Watch:
         tokens = frozenset(token.address for token in self.watched if token.chain_id == chain_id)

@@ -54,6 +54,14 @@ async def test_a_zero_balance_is_there_and_an_unread_one_is_not(client: HttpClie
     await problem_of(await client.get(ONE), 404)
 
 
+async def test_what_is_watched_again_has_no_current_balance_until_it_is_read(client: HttpClient, world: World) -> None:
+    world.watching.unread = frozenset({Holding(USDC, ALICE)})
+    await problem_of(await client.get(ONE), 404)
+    assert (await (await client.get("/api/v1/balances")).json())["items"] == []
+    assert (await (await client.get(f"{ONE}?block=120")).json())["verifiedBlock"] == 110
+    assert (await (await client.get(f"{ONE}/history?limit=1")).json())["items"][0]["verifiedBlock"] == 110
+
+
 async def test_what_is_not_watched_has_no_current_balance_but_keeps_its_past(client: HttpClient, world: World) -> None:
     world.watching.watched = []
     await problem_of(await client.get(ONE), 404)

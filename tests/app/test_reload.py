@@ -100,3 +100,9 @@ def test_what_a_running_service_cannot_change_waits_for_a_restart(part: str, val
     changed: dict[str, Any] = {part: value}
     new = replace(OLD, **changed)
     assert difference(OLD, new) == {**NOTHING, "restartNeeded": [part]}
+
+
+def test_a_restart_is_needed_for_as_long_as_the_file_says_other_than_what_runs() -> None:
+    moved = replace(OLD, service=ServiceSettings(port=9))
+    assert difference(moved, moved, OLD) == {**NOTHING, "restartNeeded": ["service"]}
+    assert difference(moved, OLD, OLD) == NOTHING

@@ -57,7 +57,7 @@ def pasts(draw: st.DrawFn, *, honest: bool = True) -> Past:
 def told(
     past: Past, first: int, floor: int, cuts: set[int]
 ) -> tuple[dict[Holding, list[HistoryRow]], dict[Holding, Walk]]:
-    """As the actor does it: state is there above block `floor`, chunks end at `cuts`, the anchor is the newest block."""
+    """As the actor does it: state above block `floor`, chunks that end at `cuts`, the newest block as anchor."""
     tip = len(past.balances) - 1
     anchors = {holding: Anchor(tip, past.at(tip, holding), is_open=True) for holding in HOLDINGS}
     ends = sorted({tip, *(cut for cut in cuts if first <= cut < tip)})

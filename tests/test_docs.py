@@ -1,0 +1,134 @@
+"""The documents tell the truth: what they name exists, and what exists is named."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from indexer.api.app import ROUTES, build_app
+from indexer.domain.events import EVENT_TYPES
+from indexer.metrics import Metrics
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))
+LEVELS = {"debug", "info", "warning", "error", "critical", "exception"}
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_relative_link_leads_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", without_code(document.read_text()))
+    local = [link for link in links if "://" not in link and not link.startswith("#")]
+    assert [link for link in local if not (document.parent / link.partition("#")[0]).exists()] == []
+
+
+def test_every_decision_is_in_the_index() -> None:
+    index = text_of("docs/adr/README.md")
+    assert [path.name for path in (ROOT / "docs" / "adr").glob("0*.md") if f"({path.name})" not in index] == []
+
+
+def python_files() -> Iterator[Path]:
+    for package in ("indexer", "actors", "repositories"):
+        yield from (ROOT / package).rglob("*.py")
+
+
+def logged_events() -> Iterator[str]:
+    """The first argument of every `log.warning(...)` and its like."""
+    for path in python_files():
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(value=logger, attr=level), args=[ast.Constant(value=str(event)), *_]
+                ) if level in LEVELS and ast.unparse(logger) in {"log", "logger", "self._log"}:
+                    yield event
+
+
+def test_operators_find_every_log_event() -> None:
+    events = set(logged_events())
+    assert len(events) > 40
+    assert sorted(event for event in events if f"`{event}`" not in text_of("docs/operations.md")) == []
+
+
+def test_no_log_event_is_explained_that_does_not_exist() -> None:
+    section = text_of("docs/operations.md").partition("## Log events")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)} == set(logged_events())
+
+
+def metric_names() -> set[str]:
+    registry: CollectorRegistry = Metrics()._registry
+    families = [family for family in registry.collect() if not family.name.startswith("indexer_process_")]
+    return {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
+
+
+def test_operators_find_every_metric() -> None:
+    section = text_of("docs/operations.md").partition("## Metrics")[2].partition("\n## ")[0]
+    assert metric_names() == set(re.findall(r"`(indexer_[a-z_]+)`", section))
+
+
+def settings_of(table: dict[str, Any]) -> Iterator[str]:
+    """Keys of the example, the commented ones apart."""
+    for key, value in table.items():
+        yield key
+        if isinstance(value, dict):
+            yield from settings_of(value)
+
+
+def test_every_setting_of_the_example_is_explained() -> None:
+    example = text_of("chains.example.toml")
+    plain = re.sub(r"(?m)^# (?=\[|[a-z_]+ = )", "", example)  # what is commented out is a setting, too
+    tree = tomllib.loads(plain)
+    named = {table: next(iter(tree.pop(table).values())) for table in ("chains", "solvers", "exchanges")}
+    tables = {**tree, **named, "service.api_keys": tree["service"].pop("api_keys")[0]}
+    explained = text_of("docs/configuration.md")
+    keys = [(table, key) for table, entries in tables.items() for key in settings_of(entries)]
+    assert len(tables) == 7
+    assert [f"{table}.{key}" for table, key in keys if f"| `{key}` |" not in explained] == []
+
+
+async def _nothing(_request: web.Request) -> web.Response:
+    return web.Response()
+
+
+def routes() -> list[tuple[str, str]]:
+    parts: dict[str, Any] = dict.fromkeys(("balances", "log", "freshness", "watching", "control", "status"), object())
+    app = build_app(**parts, epoch="0", version="0", ws_handler=_nothing)
+    return [(route.method, route.path) for route in app[ROUTES]]
+
+
+@pytest.mark.parametrize(("method", "path"), routes())
+def test_every_route_is_explained(method: str, path: str) -> None:
+    explained = text_of("docs/api.md")
+    assert f"`{method} {path}`" in explained
+
+
+@pytest.mark.parametrize("kind", EVENT_TYPES.values())
+def test_every_type_of_event_is_explained(kind: str) -> None:
+    assert f"`{kind}`" in text_of("docs/api.md")
+
+
+@pytest.mark.parametrize("name", re.findall(r"`((?:indexer|actors|repositories|tests)/[\w./]+)`", text_of("README.md")))
+def test_the_readme_names_files_that_exist(name: str) -> None:
+    assert (ROOT / name).exists()
+
+
+def test_the_architecture_names_files_that_exist() -> None:
+    text = text_of("docs/architecture.md").partition("## The path of one transfer")[2]
+    found = set(re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|md))`", text))
+    roots = (ROOT, ROOT / "indexer")
+    assert sorted(name for name in found if not any((root / name).exists() for root in roots)) == []

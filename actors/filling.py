@@ -145,7 +145,7 @@ class Filler:
         await self._check([record for record in found.values() if record.block.number > depths.settled])
         never = {holding: "it was never read" for holding in job.holdings if holding not in found}
         anchors = {
-            holding: Anchor(record.block.number, record.balance, record.change is None)
+            holding: Anchor(record.block.number, record.balance, record.change is None or record.cause == "resync")
             for holding, record in found.items()
         }
         return anchors, never

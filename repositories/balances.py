@@ -94,7 +94,7 @@ class BalanceBook:
             await self._database.replace_older(self._current, rows, ("_id",))
 
     async def _join(self, chain_id: int, holding: Holding, joint: Joint) -> None:
-        """Only what had no change yet gets one: repeating it, or a record told since, changes nothing."""
+        """Only a record that had nothing to refer to, so that repeating it changes nothing."""
         changed: Query = {"changeAmount": str(joint.change)}
         if joint.transactions:
             changed |= {
@@ -104,7 +104,12 @@ class BalanceBook:
             }
         with translating:
             await self._records.update_one(
-                {**_of(chain_id, holding), "blockNumber": joint.number, "changeAmount": None}, {"$set": changed}
+                {
+                    **_of(chain_id, holding),
+                    "blockNumber": joint.number,
+                    "$or": [{"changeAmount": None}, {"cause": "resync"}],
+                },
+                {"$set": changed},
             )
 
     async def forget(self, before: datetime) -> int:

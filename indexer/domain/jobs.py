@@ -19,7 +19,7 @@ class Anchor:
     number: int
     balance: int
     is_open: bool
-    """It has no change: it was the first of all."""
+    """It was the first of all, or the first after a resync: its change refers to nothing that still is."""
 
 
 @dataclass(frozen=True, slots=True)

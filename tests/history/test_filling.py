@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -188,3 +189,24 @@ async def odd(anvil: Anvil, kind: str) -> Deployed:
         await token.send("rebase", 11 * 10**17)
     await anvil.mine(8)
     return token
+
+
+async def test_a_reorg_below_the_first_live_record_is_filled_again(
+    anvil: Anvil, token: Deployed, tmp_path: Path
+) -> None:
+    await some_history(anvil, token)
+    async with running(settings(anvil, tmp_path, (token.address,), (ALICE, BOB), start_block=0)) as service:
+        await filled(service)
+        depth = 6
+        await anvil.reorg(depth)
+        await anvil.mine(2)
+        await service.control.refresh(anvil.chain_id, Holding(token.address, ALICE))
+        while len(service.control.backfills()) < 4:  # noqa: ASYNC110 - nothing tells: it looks every two seconds
+            await asyncio.sleep(0.05)
+        await filled(service, 4)
+        for wallet in (ALICE, BOB):
+            rows = await history(service, token.address, wallet)
+            for row in rows:
+                assert row.block.hash == (await anvil.block(row.block.number))["hash"]
+                assert row.balance == await token.balance(wallet, hex(row.block.number))
+            consistent(rows)

@@ -12,7 +12,7 @@ import structlog
 from actors.collecting import Collector, Node
 from actors.ledger import Ledger
 from actors.telling import Depths, Narrator
-from indexer.domain.backfill import Chunk, Walk
+from indexer.domain.backfill import Chunk, Walk, changes_of, walked
 from indexer.domain.chain import Address, Holding, TokenInfo
 from indexer.domain.facts import HistoryFilled
 from indexer.domain.jobs import Anchor, Job
@@ -97,6 +97,8 @@ class Filler:
         self._saw = saw
         self._caught_up = caught_up
         self._clock = asyncio.get_running_loop().time
+        self._walked: tuple[str, dict[Holding, Walk]] = ("", {})
+        """How far balances were walked back while their changes were collected."""
 
     async def fill(self, job: Job, keep: Keep) -> Job:
         """From wherever an earlier life left it to its end."""
@@ -173,27 +175,34 @@ class Filler:
 
     async def _collect(self, job: Job, keep: Keep) -> Job:
         """What is stored already tells how far an earlier life came."""
-        lowest = await self._book.lowest(job.id)
+        lowest, walks = await self._book.lowest(job.id), walked(job.anchors, ())
         if lowest is not None:
-            job = replace(job, cursor=lowest.first - 1, unread=lowest.unread)
-        saved = self._clock()
+            job, walks = replace(job, cursor=lowest.first - 1, unread=lowest.unread), await self._narrator.walk(job)
+        self._walked = ("", {})
+        saved, holdings = self._clock(), frozenset(job.holdings)
         while job.cursor >= job.first:
             await self._breathe()
             chunks = await self._collector.step(job)
             for chunk in reversed(chunks):  # downwards, so that there is no hole above the lowest
                 await self._book.put(job.id, chunk)
+                for change in reversed(changes_of(chunk, holdings)):
+                    walks[change.holding].step(change)
             job = replace(job, cursor=chunks[0].first - 1, unread=chunks[0].unread, error=None)
             self._saw(job)
             if self._clock() - saved > SAVE_SECONDS:
                 saved = self._clock()
                 await keep(job)
+        self._walked = (job.id, walks)
         return job
 
     # --- telling -----------------------------------------------------------------------------------------------------
 
     async def _tell(self, job: Job) -> Job:
         depths = await self._depths()
-        walks = await self._narrator.walk(job)
+        walked_id, walks = self._walked
+        if walked_id != job.id:
+            walks = await self._narrator.walk(job)
+        self._walked = ("", {})
         known = await self._known(job, walks)
         for holding, walk in walks.items():
             walk.finish(job.first, known.get(holding))

@@ -186,10 +186,12 @@ class Narrator:
             end = min(last, job.end_of(holding))
             facts.append(self._fact(job, holding, story, end, infos))
         block = max((fact.rows[-1].block for fact in facts), key=lambda block: block.number)
+        # The one before has to be readable by now: one is written while another is projected, never more.
+        before = self._ledger.seq
         await self._ledger.commit(facts, Head(last, block.hash, NOBODY, block.timestamp))
         job = _with(replace(job, told=last), facts)
         self._saw(job)
-        await self._projected(self._stream, self._ledger.seq)
+        await self._projected(self._stream, before)
         return job
 
     # --- ending ------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import uvloop
 
 from tests.bench.rows import Row, print_rows
 
-GROUPS: Final = ("latency", "trips", "burst", "store", "process", "hub")
+GROUPS: Final = ("latency", "trips", "burst", "store", "process", "backfill", "hub")
 
 
 def main() -> int:

@@ -20,7 +20,7 @@ from repositories.schema import HOLDING_KEY, RECORD_KEY
 Query = dict[str, Any]
 
 INSERTS_AT_ONCE: Final = 2
-"""While the server has one batch, the next is made: 12 % more records a second with 2, no more with 3 (2 cores)."""
+"""While the server has one batch, the next is made. In commits of 500, 11 % more records a second; of 50, no more."""
 
 
 class BalanceBook:
@@ -177,12 +177,12 @@ class BalanceBook:
             row = await self._records.find_one(query, sort=[("blockNumber", -1)])
         return None if row is None else record_of(row)
 
-    async def changed_after(self, chain_id: int, holding: Holding, number: int) -> int | None:
-        """The block of the oldest record above block `number`; nothing where there is none."""
+    async def next_after(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None:
+        """The oldest record above block `number`; nothing where there is none."""
         query: Query = {**_of(chain_id, holding), "blockNumber": {"$gt": number}}
         with translating:
-            row = await self._records.find_one(query, {"blockNumber": 1}, sort=[("blockNumber", 1)])
-        return None if row is None else int(row["blockNumber"])
+            row = await self._records.find_one(query, sort=[("blockNumber", 1)])
+        return None if row is None else record_of(row)
 
     async def oldest(self, chain_id: int, holding: Holding, above: int = -1) -> BalanceRecord | None:
         """The oldest record above block `above`."""

@@ -132,9 +132,9 @@ class BalancesResource:
 
     async def _held_until(self, record: BalanceRecord, followed: int | None) -> int | None:
         """The block before the next change; without one, as far as the balance is followed."""
-        changed = await self._balances.changed_after(record.chain_id, record.holding, record.block.number)
-        if changed is not None:
-            return changed - 1
+        following = await self._balances.next_after(record.chain_id, record.holding, record.block.number)
+        if following is not None:
+            return record.holds_until(following)
         if record.holding in self._watching.due(record.chain_id):
             return None
         return followed if self._watching.watch(record.chain_id).covers(record.holding) else None

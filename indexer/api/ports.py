@@ -37,8 +37,8 @@ class Balances(Protocol):
 
     async def at_time(self, chain_id: int, holding: Holding, time: datetime) -> BalanceRecord | None: ...
 
-    async def changed_after(self, chain_id: int, holding: Holding, number: int) -> int | None:
-        """The block of the oldest record above block `number`; nothing where there is none."""
+    async def next_after(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None:
+        """The oldest record above block `number`; nothing where there is none."""
         ...
 
     async def history(

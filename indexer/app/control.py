@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -17,7 +17,7 @@ from indexer.app.history import BackfillBoard
 from indexer.app.reload import difference, is_other_chain
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
-from indexer.config import Settings, load
+from indexer.config import ServiceSettings, Settings, load
 from indexer.domain.chain import Address, Holding, Token
 from indexer.domain.jobs import Job
 from indexer.domain.records import BalanceRecord
@@ -45,6 +45,7 @@ class Control:
         balances: Balances,
         positions: Positions,
         report: ServiceReport,
+        admit: Callable[[ServiceSettings], None],
         backfills: BackfillBoard,
     ) -> None:
         self.settings = settings
@@ -54,6 +55,7 @@ class Control:
         self._balances = balances
         self._positions = positions
         self._report = report
+        self._admit = admit
         self._backfills = backfills
         self._reloading = asyncio.Lock()
 
@@ -97,6 +99,7 @@ class Control:
             applied, is_other = difference(self.settings, new, self._started), new != self.settings
             await self._apply(new)
             hide(new.secrets())
+            self._admit(new.service)
             self._report.loaded()
             if is_other:  # a file that is saved and then reloaded by hand is applied once
                 log.info("config_applied", **applied)

@@ -22,8 +22,8 @@ from actors.projector import Projector
 from actors.statusboard import StatusBoard
 from actors.supervisor import StartChild, Supervisor
 from actors.watching import Watching
-from indexer.api.access import ApiKey
-from indexer.api.app import build_app
+from indexer.api.access import Access
+from indexer.api.app import ACCESS, build_app
 from indexer.api.hub import Hub
 from indexer.api.server import ApiRunner
 from indexer.app.chains import Chains
@@ -34,8 +34,9 @@ from indexer.app.posts import Post
 from indexer.app.reload import watch_file
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
+from indexer.app.site import is_local_only, keys_of, listen, serve
 from indexer.app.version import VERSION
-from indexer.config import ChainSettings, Settings
+from indexer.config import ChainSettings, ServiceSettings, Settings
 from indexer.domain.commits import Commit
 from indexer.errors import Permanent, StoreUnavailable
 from indexer.metrics import Metrics
@@ -49,10 +50,6 @@ PING_SECONDS = 2.0
 STOP_SECONDS = 10.0
 
 
-class CannotListen(Permanent):
-    """The address is taken, or not ours."""
-
-
 class Service:
     """The whole indexer in this event loop: `async with Service(settings) as service: ...`.
 
@@ -63,6 +60,7 @@ class Service:
         self.settings = settings
         self.url: str | None = None
         self._serve = serve
+        self._access: Access | None = None
         self._hung_up: asyncio.Task[None] | None = None
         self._stack = AsyncExitStack()
         self._over: asyncio.Future[int] = asyncio.get_event_loop().create_future()
@@ -94,7 +92,7 @@ class Service:
 
     async def _build(self) -> None:
         settings = self.settings
-        listener = _listen(settings.service.host, settings.service.port) if self._serve else None
+        listener = listen(settings.service.host, settings.service.port) if self._serve else None
         if listener is not None:
             self._stack.callback(listener.close)
         self._metrics = Metrics(version=VERSION)
@@ -117,6 +115,7 @@ class Service:
             balances=self.store.balances,
             positions=self.positions,
             report=self.report,
+            admit=self._admit,
             backfills=self._backfills,
         )
         self.listeners = Listeners(self.store.epoch)
@@ -261,7 +260,6 @@ class Service:
         self._stack.push_async_callback(stop)
 
     async def _open_site(self, listener: socket.socket) -> None:
-        service = self.settings.service
         app = build_app(
             balances=self.store.balances,
             log=self.store.commits,
@@ -275,23 +273,24 @@ class Service:
             subscribers=lambda: self._hub.subscribers,
             metrics=self._metrics.render,
             observe=self._metrics.http_answered,
-            keys=[ApiKey(key.name, key.key.reveal(), frozenset(key.scopes)) for key in service.api_keys],
-            local_only=_is_loopback(service.host) and not service.api_keys and not service.allow_anonymous,
+            keys=keys_of(self.settings.service),
+            local_only=is_local_only(self.settings.service),
         )
+        self._access = app[ACCESS]
 
         async def dismiss_subscribers(_: web.Application) -> None:
             await self._hub.close()
 
         # Before the server waits for its open connections, which websockets are as well.
         app.on_shutdown.append(dismiss_subscribers)
-        runner = ApiRunner(app, access_log=None, shutdown_timeout=2.0)
-        await runner.setup()
-        self._stack.push_async_callback(runner.cleanup)
-        await web.SockSite(runner, listener).start()
-        host, port = listener.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{port}"
+        self._stack.push_async_callback((runner := ApiRunner(app, access_log=None, shutdown_timeout=2.0)).cleanup)
+        self.url = await serve(runner, listener)
         log.info("listening", url=self.url, pid=os.getpid(), store=self.store.kind)
+
+    def _admit(self, service: ServiceSettings) -> None:
+        """Other API keys, from the next request on."""
+        if self._access is not None:
+            self._access.change(keys=keys_of(service), local_only=is_local_only(service))
 
     def hang_up(self) -> None:
         """What `SIGHUP` does: read the configuration file again (before the start is over, it was just read)."""
@@ -311,24 +310,3 @@ class Service:
             else:
                 self.report.ill("store", None)
             await asyncio.sleep(PING_SECONDS)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Take the address before anything else is started, so that a taken one costs nothing."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(1024)
-    except OSError as error:
-        listener.close()
-        raise CannotListen(
-            f"cannot listen on {host}:{port}: {error.strerror}; free the port, or set another one as service.port"
-        ) from error
-    listener.setblocking(False)
-    return listener
-
-
-def _is_loopback(host: str) -> bool:
-    return host in {"localhost", "::1"} or host.startswith("127.")

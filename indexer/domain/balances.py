@@ -72,7 +72,7 @@ def changes(
     The cause is what the reading itself tells (`first`, `native`, `transfer`), unless the caller knows better
     why it read; a balance never read before is always `first`.
     """
-    # Most of the 1,000 natives of a block are what they were: only what differs is worth sorting (0.06 ms, not 0.35).
+    # Most of the 1,000 natives of a block are what they were: only what differs is worth sorting.
     differing = sorted([holding for holding, balance in readings.items() if previous.get(holding) != balance])
     if not differing:
         return ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from indexer.domain.balances import BalanceUpdated, Cause, Finality
 from indexer.domain.chain import NATIVE, BlockHash, BlockRef, Holding, TokenInfo, TxHash
@@ -27,6 +27,16 @@ class BalanceRecord:
     transactions: tuple[TxHash, ...] = ()
     finality: Finality = "latest"
     derived: bool = False
+
+    def holds_until(self, following: BalanceRecord) -> int:
+        """The last block for which this is known to hold, given the next record.
+
+        A difference that was found by reading again may be as old as the block after this one.
+        """
+        return self.block.number if following.cause in _FOUND_LATE else following.block.number - 1
+
+
+_FOUND_LATE: Final = ("first", "sync", "refresh", "resync")
 
 
 class RecordKey(NamedTuple):

@@ -104,8 +104,8 @@ class FakeBalances:
         rows = [row for row in self._of(chain_id, holding) if row.block.timestamp <= time.timestamp()]
         return rows[-1] if rows else None
 
-    async def changed_after(self, chain_id: int, holding: Holding, number: int) -> int | None:
-        return next((row.block.number for row in self._of(chain_id, holding) if row.block.number > number), None)
+    async def next_after(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None:
+        return next((row for row in self._of(chain_id, holding) if row.block.number > number), None)
 
     async def history(
         self,

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from indexer.domain.balances import Cause
 from indexer.domain.chain import NATIVE, Holding
 from indexer.domain.events import time_text
 from indexer.domain.watching import Solver
@@ -79,6 +80,17 @@ async def test_a_balance_as_of_a_block_is_known_until_the_block_before_the_next_
 ) -> None:
     body = await (await client.get(f"{ONE}?block={number}")).json()
     assert (body["balance"], body["verifiedBlock"]) == (balance, verified)
+
+
+@pytest.mark.parametrize("cause", ["sync", "refresh", "resync"])
+async def test_what_was_found_late_may_have_changed_right_after_the_record_before(
+    client: HttpClient, world: World, cause: Cause
+) -> None:
+    before, after = world.balances.rows
+    world.balances.rows[1] = replace(after, cause=cause)
+    assert (await (await client.get(f"{ONE}?block=105")).json())["verifiedBlock"] == before.block.number
+    newest, oldest = (await (await client.get(f"{ONE}/history")).json())["items"]
+    assert (newest["verifiedBlock"], oldest["verifiedBlock"]) == (123, before.block.number)
 
 
 @pytest.mark.parametrize("number", [0, 99, 124, 2**63 - 1])

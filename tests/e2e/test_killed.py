@@ -4,34 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import suppress
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from tests.e2e import truth
-from tests.e2e.service import running
+from tests.e2e.service import end_mongod, running
 from tests.e2e.world import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.mongo]
 
 KILLS = 10
+SEED = 4
 
 
 @pytest.mark.timeout(180)
 async def test_ten_kills_under_traffic_lose_and_repeat_nothing(home: World, tmp_path: Path) -> None:
-    rng = random.Random(4)  # noqa: S311 - a script, not a secret
+    rng = random.Random(SEED)  # noqa: S311 - a script, not a secret
     stop = asyncio.Event()
     async with running(home.config(tmp_path)) as service:
         traffic = asyncio.create_task(_traffic(home, rng, stop))
         heard: dict[str, str] = {}
-        for _ in range(KILLS):
-            with suppress(aiohttp.ClientError):
+        for kill in range(KILLS):
+            if kill % 3 == 2:
+                # In the middle of its start, wherever that is by then.
+                await service.kill()
+                await service.launch()
+                await asyncio.sleep(rng.uniform(0.0, 2.0))
+            else:
                 async with service.subscribed(after={home.stream: 0}) as subscriber:
                     await asyncio.sleep(rng.uniform(0.0, 0.6))
                     await service.kill()
-                    _remember(heard, subscriber.events)
+                _remember(heard, subscriber.events)
+            if service.alive:
+                await service.kill()
+            if rng.random() < 0.3:
+                end_mongod(service.config)
             await service.start(ready=False)
         stop.set()
         await traffic

@@ -56,7 +56,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
             "late": chain_table(late),
             "liar": {"chain_id": 99, "rpc_urls": [well.anvil.http_url], "ws_urls": [well.anvil.ws_url]},
         }
-        config = well.config(tmp_path_factory.mktemp("nodes"), chains=chains)
+        config = well.config(tmp_path_factory.mktemp("nodes"), chains=chains, store={"url": "memory"})
         service = await stack.enter_async_context(running(config, ready=False))
         for name in ("well", "frozen", "reborn"):
             await service.ready(name)

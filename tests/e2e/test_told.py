@@ -18,7 +18,8 @@ RNG = random.Random(11)  # noqa: S311 - a script, not a secret
 
 
 async def test_no_answer_is_behind_an_event_that_was_heard(home: World, tmp_path: Path) -> None:
-    async with running(home.config(tmp_path)) as service, service.subscribed() as subscriber:
+    config = home.config(tmp_path, store={"url": "memory"})
+    async with running(config) as service, service.subscribed() as subscriber:
         asked = 0
         for _ in range(15):
             await home.stir(RNG, 4)
@@ -40,7 +41,8 @@ async def _is_readable(service: Running, event: Json) -> None:
 
 
 async def test_a_snapshot_with_what_follows_it_is_the_truth_and_replay_repeats_it(home: World, tmp_path: Path) -> None:
-    async with running(home.config(tmp_path)) as service, service.subscribed() as first:
+    config = home.config(tmp_path, store={"url": "memory"})
+    async with running(config) as service, service.subscribed() as first:
         traffic = asyncio.create_task(_traffic(home, 30))
         await first.until(lambda frames: sum("seq" in frame for frame in frames) > 10)
         async with service.subscribed(snapshot=True) as late:
@@ -66,6 +68,11 @@ async def test_a_snapshot_with_what_follows_it_is_the_truth_and_replay_repeats_i
 
 async def test_a_restart_goes_on_and_catches_up_block_by_block(home: World, tmp_path: Path) -> None:
     async with running(home.config(tmp_path)) as service:
+        first = await service.events(home.stream)
+        assert len(first) == len(home.holdings())
+        assert await service.end() == 0
+        await service.start()
+        assert await service.events(home.stream) == first, "nothing was mined, so nothing is told"
         await _traffic(home, 3)
         await service.followed(home.anvil)
         before = await service.events(home.stream)
@@ -85,15 +92,6 @@ async def test_a_restart_goes_on_and_catches_up_block_by_block(home: World, tmp_
         async with service.subscribed(after={home.stream: len(before)}) as resumed:
             await resumed.caught_up(home.stream, len(after))
             assert resumed.events == after[len(before) :]
-
-
-async def test_a_restart_with_nothing_mined_tells_nothing(home: World, tmp_path: Path) -> None:
-    async with running(home.config(tmp_path)) as service:
-        before = await service.events(home.stream)
-        assert await service.end() == 0
-        await service.start()
-        assert await service.events(home.stream) == before
-        assert len(before) == len(home.holdings())
 
 
 async def _traffic(home: World, blocks: int) -> None:

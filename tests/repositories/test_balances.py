@@ -105,9 +105,8 @@ async def test_a_balance_can_be_asked_as_of_a_block_or_time(store: Store) -> Non
     assert await store.balances.at_time(1, HOLDING, time_of(5) - timedelta(seconds=1)) is None
     assert await store.balances.at_time(1, HOLDING, time_of(6)) == five
     assert await store.balances.at_time(1, HOLDING, time_of(8)) == seven
-    assert await store.balances.changed_after(1, HOLDING, 4) == 5
-    assert await store.balances.changed_after(1, HOLDING, 5) == 7
-    assert await store.balances.changed_after(1, HOLDING, 7) is None
+    following = [await store.balances.next_after(1, HOLDING, number) for number in (4, 5, 7)]
+    assert [None if row is None else row.block.number for row in following] == [5, 7, None]
 
 
 async def test_stats_count_numbers_not_strings(store: Store) -> None:

@@ -172,7 +172,7 @@ class ChainActor(AsyncActor):
             tip = self._follower.tip
             if self._behind_since is None and (tip is None or event.head.number > tip.number):
                 self._behind_since = datetime.now(UTC)
-            self._quiet.busy(self._stream)
+            self._quiet.heard(self._stream)
             if self.queued > MOST_QUEUED:
                 return
         self._post(event)

@@ -18,7 +18,7 @@ READ_BLOCKS = 32
 
 NATIVE_BLOCKS = 64
 
-CHUNK_LOGS = 1_000
+CHUNK_LOGS = 500
 """Logs in one stored piece: a few milliseconds of work whenever it is looked at."""
 
 

@@ -15,7 +15,7 @@ from indexer.domain.facts import HistoryFilled, HistoryRow, Joint
 from indexer.domain.jobs import Job
 from indexer.domain.records import BalanceRecord
 
-COMMIT_ROWS = 1_000
+COMMIT_ROWS = 500
 """Records in one commit: it is written, told and projected in steps of a few milliseconds."""
 
 COMMIT_FACTS = 500
@@ -192,6 +192,7 @@ class Narrator:
         job = _with(replace(job, told=last), facts)
         self._saw(job)
         await self._projected(self._stream, before)
+        await self._breathe()
         return job
 
     # --- ending ------------------------------------------------------------------------------------------------------

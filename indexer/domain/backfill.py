@@ -16,8 +16,8 @@ from indexer.domain.facts import HistoryRow
 from indexer.domain.jobs import Anchor
 
 _MOST_BLOCKS: Final = 100_000
-_MANY_LOGS: Final = 2_000
-"""An answer of about a megabyte: with more in one, a range is not made wider."""
+_MANY_LOGS: Final = 1_000
+"""An answer of half a megabyte or more: with as many in one, a range is not made wider."""
 _SLOW_SECONDS: Final = 1.0
 _CALM: Final = 16
 

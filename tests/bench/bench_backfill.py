@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -35,6 +36,7 @@ PER_BLOCK: Final = 5
 TRANSFER: Final = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 SPAN: Final = 400
 BATCH: Final = 500
+ROUNDS: Final = 40
 
 
 async def run(*, quick: bool) -> list[Row]:
@@ -45,10 +47,12 @@ async def run(*, quick: bool) -> list[Row]:
         with running_mongod(replica_set="bench") as url:
             floor = await _floor(anvil, token, people, url)
             ours = await _ours(anvil, token, people, url, blocks * PER_BLOCK)
+            busy, calm = await _latency(anvil, token, people, url)
     size = f"{blocks * PER_BLOCK:,} logs in {blocks:,} blocks"
     return [
         Row(f"backfill: derived records stored, {size}", ours / 1_000, floor / 1_000, ours / floor, 0.5, "k/s"),
         Row("backfill: the same, per second", ours, math.nan, ours, 5_000, "1/s"),
+        Row("backfill: a live event meanwhile, p50", busy, calm, busy / calm, 1.5, at_most=True),
     ]
 
 
@@ -64,12 +68,14 @@ async def _chain(blocks: int, people: tuple[Address, ...]) -> AsyncIterator[tupl
         yield anvil, token
 
 
-async def _ours(anvil: Anvil, token: Deployed, people: tuple[Address, ...], url: str, records: int) -> float:
-    """Records a second, from the order until all of them can be read."""
+@asynccontextmanager
+async def _service(
+    anvil: Anvil, token: Deployed, people: tuple[Address, ...], url: str, database: str
+) -> AsyncIterator[Indexer]:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
             service=ServiceSettings(port=0, data_dir=Path(folder)),
-            store=StoreSettings(url=url, database="ours"),
+            store=StoreSettings(url=url, database=database),
             chains={
                 "local": ChainSettings(
                     name="local",
@@ -83,16 +89,48 @@ async def _ours(anvil: Anvil, token: Deployed, people: tuple[Address, ...], url:
         )
         async with Indexer(settings, serve=False) as service:
             await service.ready()
+            yield service
+
+
+async def _ours(anvil: Anvil, token: Deployed, people: tuple[Address, ...], url: str, records: int) -> float:
+    """Records a second, from the order until all of them can be read."""
+    async with _service(anvil, token, people, url, "ours") as service:
+        started = time.perf_counter()
+        (job,) = await service.control.backfill(anvil.chain_id, token.address, None, 0, None)
+        while not service.control.backfills()[0].records >= records:  # noqa: ASYNC110 - nothing tells us
+            await asyncio.sleep(0.01)
+        await service.positions.caught_up()
+        took = time.perf_counter() - started
+        done = service.control.backfills()[0]
+        if (done.id, done.records, done.derived) != (job.id, records, records):
+            raise AssertionError(f"{done.records} records, {done.derived} of them derived, instead of {records}")
+        return records / took
+
+
+async def _latency(anvil: Anvil, token: Deployed, people: tuple[Address, ...], url: str) -> tuple[float, float]:
+    """Milliseconds from mining to the event, p50: while history is filled, and before."""
+    async with _service(anvil, token, people, url, "latency") as service:
+        told = asyncio.Event()
+        service.listen(lambda _event: told.set())
+
+        async def once() -> float:
+            told.clear()
+            await token.send("mint", people[0], 1)
             started = time.perf_counter()
-            (job,) = await service.control.backfill(anvil.chain_id, token.address, None, 0, None)
-            while not service.control.backfills()[0].records >= records:  # noqa: ASYNC110 - nothing tells us
-                await asyncio.sleep(0.01)
-            await service.positions.caught_up()
+            await anvil.mine()
+            await told.wait()
             took = time.perf_counter() - started
-            done = service.control.backfills()[0]
-            if (done.id, done.records, done.derived) != (job.id, records, records):
-                raise AssertionError(f"{done.records} records, {done.derived} of them derived, instead of {records}")
-            return records / took
+            await asyncio.sleep(0.05)
+            return took * 1_000
+
+        for _ in range(10):
+            await once()
+        calm = [await once() for _ in range(ROUNDS)]
+        await service.control.backfill(anvil.chain_id, token.address, None, 0, None)
+        busy: list[float] = []
+        while len(busy) < ROUNDS and not service.control.backfills()[0].progress >= 1:
+            busy.append(await once())
+        return statistics.median(busy), statistics.median(calm)
 
 
 async def _floor(anvil: Anvil, token: Deployed, people: tuple[Address, ...], url: str) -> float:

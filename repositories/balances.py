@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from indexer.domain.chain import Address, BlockRef, Holding, Token
-from indexer.domain.records import BalanceRecord, Cut, Projection
+from indexer.domain.facts import Joint
+from indexer.domain.records import HISTORY_SEQ, BalanceRecord, Cut, Projection
 from indexer.domain.stats import Stats, Tally
 from repositories.database import BATCH, Database
 from repositories.failures import translating
@@ -41,6 +42,11 @@ class BalanceBook:
         for chain_id, cut in projection.cuts.items():
             with translating:
                 await self._records.delete_many(_cut_off(chain_id, cut))
+        for (chain_id, holding), first in projection.voided.items():
+            with translating:
+                await self._records.delete_many(
+                    {**_of(chain_id, holding), "blockNumber": {"$gte": first}, "seq": HISTORY_SEQ}
+                )
         if projection.restored:
             await self._add(list(projection.records.values()))
             await self._replace_current(await self._holding_again(projection))
@@ -49,6 +55,8 @@ class BalanceBook:
                 self._add(list(projection.records.values())),
                 self._replace_current(list(projection.current.values())),
             )
+        for (chain_id, holding), joint in projection.joints.items():
+            await self._join(chain_id, holding, joint)
         for chain_id, cut in projection.cuts.items():
             with translating:
                 # Last, so that a balance that is watched is never absent; these are of wallets no longer watched.
@@ -84,6 +92,25 @@ class BalanceBook:
             rows = [row_of(record) for record in batch]
             rows = [{"_id": _id_of(row, HOLDING_KEY), **row} for row in rows]
             await self._database.replace_older(self._current, rows, ("_id",))
+
+    async def _join(self, chain_id: int, holding: Holding, joint: Joint) -> None:
+        """Only a record that had nothing to refer to, so that repeating it changes nothing."""
+        changed: Query = {"changeAmount": str(joint.change)}
+        if joint.transactions:
+            changed |= {
+                "cause": "transfer",
+                "transactionHash": joint.transactions[-1],
+                "transactionHashes": list(joint.transactions),
+            }
+        with translating:
+            await self._records.update_one(
+                {
+                    **_of(chain_id, holding),
+                    "blockNumber": joint.number,
+                    "$or": [{"changeAmount": None}, {"cause": "resync"}],
+                },
+                {"$set": changed},
+            )
 
     async def forget(self, before: datetime) -> int:
         """Delete records older than that time, but the newest of them per balance: it still holds then."""
@@ -153,6 +180,13 @@ class BalanceBook:
     async def next_after(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None:
         """The oldest record above block `number`; nothing where there is none."""
         query: Query = {**_of(chain_id, holding), "blockNumber": {"$gt": number}}
+        with translating:
+            row = await self._records.find_one(query, sort=[("blockNumber", 1)])
+        return None if row is None else record_of(row)
+
+    async def oldest(self, chain_id: int, holding: Holding, above: int = -1) -> BalanceRecord | None:
+        """The oldest record above block `above`."""
+        query: Query = {**_of(chain_id, holding), "blockNumber": {"$gt": above}}
         with translating:
             row = await self._records.find_one(query, sort=[("blockNumber", 1)])
         return None if row is None else record_of(row)

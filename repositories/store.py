@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from indexer.errors import StoreUnavailable, StoreUnusable
+from repositories.backfills import BackfillBook
 from repositories.balances import BalanceBook
 from repositories.chains import ChainBook
 from repositories.checkpoints import Checkpoints
@@ -34,6 +35,7 @@ class Store:
         self.watchlist = Watchlist(database)
         self.tokens = TokenBook(database)
         self.chains = ChainBook(database)
+        self.backfills = BackfillBook(database)
         self._database = database
         self._gone = gone
 

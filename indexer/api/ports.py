@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, Holding, Token
 from indexer.domain.commits import Commit
+from indexer.domain.jobs import Job
 from indexer.domain.records import BalanceRecord
 from indexer.domain.stats import Stats
 from indexer.domain.status import StreamStatus
@@ -123,6 +124,16 @@ class Control(Protocol):
 
     async def refresh(self, chain_id: int, holding: Holding) -> BalanceRecord:
         """Read it now at the newest block; the answer is committed and told where it differs."""
+        ...
+
+    async def backfill(
+        self, chain_id: int, token: Token | None, solver: Address | None, first: int, last: int | None
+    ) -> Sequence[Job]:
+        """Fill the history of what is watched and fits; the jobs that will do it."""
+        ...
+
+    def backfills(self) -> Sequence[Job]:
+        """The jobs there are, newest first."""
         ...
 
     async def reload(self) -> Mapping[str, Any]:

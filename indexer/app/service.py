@@ -28,6 +28,7 @@ from indexer.api.hub import Hub
 from indexer.api.server import ApiRunner
 from indexer.app.chains import Chains
 from indexer.app.control import Control
+from indexer.app.history import BackfillBoard
 from indexer.app.listeners import Listeners
 from indexer.app.posts import Post
 from indexer.app.reload import watch_file
@@ -115,6 +116,7 @@ class Service:
             positions=self.positions,
             report=self.report,
             admit=self._admit,
+            backfills=self._backfills,
         )
         self.listeners = Listeners(self.store.epoch)
         self._stack.push_async_callback(self.listeners.close)
@@ -135,6 +137,7 @@ class Service:
                 log.warning("setting_not_used_yet", setting=setting)
 
     async def _build_chains(self) -> None:
+        self._backfills = BackfillBoard()
         self._chains = Chains(
             store=self.store,
             board=self._board,
@@ -142,6 +145,8 @@ class Service:
             supervisor=self._supervisor,
             broadcaster=self._broadcaster,
             metrics=self._metrics,
+            positions=self.positions,
+            backfills=self._backfills,
         )
         self._stack.push_async_callback(self._chains.close)
         for chain in self.settings.chains.values():

@@ -37,6 +37,12 @@ class Client:
                 body = await response.read()
         return _answer(response.status, body, self.url)
 
+    async def post(self, path: str, body: dict[str, Any]) -> Any:
+        with told(self.url):
+            async with self.session.post(f"{self.url}/api/v1{path}", json=body) as response:
+                answer = await response.read()
+        return _answer(response.status, answer, self.url)
+
     async def items(self, path: str, *, most: int | None = None, **query: object) -> AsyncIterator[dict[str, Any]]:
         """The items of all pages, `most` at most."""
         count, cursor = 0, None

@@ -18,6 +18,7 @@ from tests.e2e.listening import Subscriber
 from tests.e2e.service import Running, chain_table, running, until
 from tests.e2e.world import World, world
 from tests.fixtures.mongo import free_port
+from tests.fixtures.proxy import Proxy
 
 pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.mongo, pytest.mark.asyncio(loop_scope="module")]
 
@@ -52,7 +53,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
         chains = {
             "well": well.table(),
             "frozen": frozen.table(),
-            "reborn": reborn.table(),
+            "reborn": reborn.table(rpc_urls=[reborn.anvil.http_url]),
             "late": chain_table(late),
             "liar": {"chain_id": 99, "rpc_urls": [well.anvil.http_url], "ws_urls": [well.anvil.ws_url]},
         }
@@ -150,8 +151,8 @@ async def test_a_chain_that_was_born_again_is_refused_and_its_past_kept(stage: S
         assert [row["blockHash"] for row in kept] == [row["blockHash"] for row in history]
 
 
-async def test_an_old_store_is_not_used_for_another_chain_of_the_same_id(home: World, tmp_path: Path) -> None:
-    async with world(7) as other, running(home.config(tmp_path, chains={"first": home.table()})) as service:
+async def test_an_old_store_is_not_used_for_another_chain_of_the_same_id(tmp_path: Path) -> None:
+    async with world() as home, world(7) as other, running(home.config(tmp_path)) as service:
         assert await service.end() == 0
         async with Anvil(chain_id=home.anvil.chain_id) as impostor:
             service.config = service.config.but(chains={"first": chain_table(impostor), "other": other.table()})
@@ -161,3 +162,32 @@ async def test_an_old_store_is_not_used_for_another_chain_of_the_same_id(home: W
             assert "genesis" in service.said("chain_suspended")[0]["reason"]
             rows = await service.history("first", "native", home.acme)
             assert len(rows) == 1
+
+
+async def test_connections_that_are_cut_and_fall_silent_lose_nothing(tmp_path: Path) -> None:
+    rng = random.Random(3)  # noqa: S311 - a script, not a secret
+    async with world() as home, Proxy(home.anvil.calm_port) as http, Proxy(home.anvil.port) as ws:
+        table = home.table(rpc_urls=[http.http_url], ws_urls=[ws.ws_url])
+        config = home.config(tmp_path, chains={"first": table}, store={"url": "memory"})
+        async with running(config) as service:
+            for _ in range(40):
+                await home.stir(rng, 2)
+                proxy = rng.choice((http, ws))
+                match rng.randrange(6):
+                    case 0:
+                        proxy.cut()
+                    case 1:
+                        proxy.mute()
+                    case 2:
+                        await home.anvil.reorg(rng.randrange(1, 3))
+                    case _:
+                        proxy.unmute()
+                await asyncio.sleep(rng.uniform(0.0, 0.1))
+            http.unmute()
+            ws.unmute()
+            await home.anvil.mine()
+            await service.ready()
+            await truth.check_history(service, home.anvil, home.holdings())
+            events = await service.events(home.stream)
+            truth.check_dense(events)
+            truth.check_linked(events)

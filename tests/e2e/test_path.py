@@ -22,8 +22,12 @@ from tests.e2e import truth
 from tests.e2e.listening import Subscriber
 from tests.e2e.service import Config, Running, running
 from tests.e2e.world import ETHER, World, world
+from tests.fixtures.chain import wallets
 
 pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.mongo, pytest.mark.asyncio(loop_scope="module")]
+
+LOCAL = wallets(1, 0x6000)[0]
+"""Watched on one of the chains only."""
 
 Documents = Database[dict[str, Any]]
 
@@ -57,7 +61,8 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
             "pushed": pushed.table(pushed.token.address, old.address, bare.address),
             "polled": polled.table(ws=False, native_symbol="POL"),
         }
-        config = Config(tmp_path_factory.mktemp("path"), tables, pushed.solvers)
+        solvers = {**pushed.solvers, "local": {"address": LOCAL, "chains": ["pushed"]}}
+        config = Config(tmp_path_factory.mktemp("path"), tables, solvers)
         service = await stack.enter_async_context(running(config))
         subscriber = await stack.enter_async_context(service.subscribed())
         yield Stage(service, pushed, polled, old, bare, subscriber)
@@ -77,6 +82,7 @@ async def test_every_watched_balance_is_there_from_its_first_read_zero_included(
     items = (await stage.service.get("/balances", limit=1000))["items"]
     held = {(item["chainId"], item["tokenAddress"], item["solverAddress"]): item for item in items}
     expected = {(1001, *holding) for holding in stage.pushed.holdings(*stage.tokens())}
+    expected |= {(1001, token, LOCAL) for token in ("native", *stage.tokens())}
     expected |= {(1002, *holding) for holding in stage.polled.holdings()}
     assert held.keys() == expected
     bare = held[1001, stage.bare.address, stage.pushed.cold]
@@ -233,8 +239,8 @@ async def test_what_was_told_adds_up_to_what_is_held(stage: Stage) -> None:
         held = truth.replayed(events)
         items = (await stage.service.get("/balances", chain=here.anvil.chain_id, limit=1000))["items"]
         assert held == truth.replayed((), items)
-        live = [event for event in stage.subscriber.events if event["stream"] == here.stream]
         await stage.subscriber.caught_up(here.stream, events[-1]["seq"])
+        live = [event for event in stage.subscriber.events if event["stream"] == here.stream]
         assert live == events[-len(live) :]
 
 

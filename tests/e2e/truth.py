@@ -58,7 +58,8 @@ async def check_history(service: Running, anvil: Anvil, holdings: Iterable[Holdi
     for holding, rows in histories.items():
         assert rows, f"no record of {holding}"
         truth = await balances(anvil, [(*holding, row["blockHash"]) for row in rows])
-        assert [int(row["balance"]) for row in rows] == truth, holding
+        wrong = [(row, value) for row, value in zip(rows, truth, strict=True) if int(row["balance"]) != value]
+        assert not wrong, (holding, wrong)
         assert [row["blockHash"] for row in rows] == [canonical[row["blockNumber"]] for row in rows], holding
         current = await service.balance(anvil.chain_id, *holding)
         assert int(current["balance"]) == await balance(anvil, *holding, newest), holding

@@ -86,7 +86,7 @@ class Follower:
 
     async def load(self) -> None:
         """Go on where the log ends; everything watched is read again once we have caught up."""
-        self.known = await self._ledger.load()
+        self.known = await self._ledger.load(self.watch)
         self._natives_at = self.known.heads[-1].number if self.known.heads else 0
 
     async def describe(self) -> None:
@@ -95,6 +95,7 @@ class Follower:
     async def rewatch(self, watch: Watch) -> None:
         """What is new is due to be read, even where an older balance of it is stored."""
         added = watch.holdings() - self.watch.holdings()
+        self._ledger.rewatch(self.watch, watch)
         self.watch = watch
         self.unread = (self.unread | added) & watch.holdings()
         self.unreadable = {key: why for key, why in self.unreadable.items() if watch.covers(key)}
@@ -160,9 +161,9 @@ class Follower:
         except StateMissing as error:
             await self._resync(f"a reorg to a block that cannot be read any more: {error}", above=ancestor.number)
             return
-        if facts:
-            await self._ledger.commit(facts, ancestor)
-        self.known = self.known.cut(ancestor.hash)
+        known = self.known.cut(ancestor.hash)
+        await self._ledger.roll_back(known, facts)
+        self.known = known
         self._natives_at = min(self._natives_at, ancestor.number)
         self._read_at = {key: min(number, ancestor.number) for key, number in self._read_at.items()}
         self._metrics.reorged(depth)
@@ -176,6 +177,7 @@ class Follower:
         newest = await self._node.newest()
         readings = (await self._node.read({newest.hash: self.watch.holdings()})).get(newest.hash, Readings())
         self._note_unreadable(readings.unreadable)
+        self._ledger.trails.lose(readings.values)  # whatever moved in the blocks in between
         facts = self._changed(readings.values, newest.ref, (), "resync")
         log.warning("chain_resync", chain=self._name, block=newest.number, reason=reason)
         differing = {fact.holding for fact in facts}
@@ -184,6 +186,8 @@ class Follower:
             for holding, value in sorted(readings.values.items())
             if above is not None and holding not in differing
         )
+        if above is not None:
+            self._ledger.settling.roll_back(above)
         resync = StreamResync(self._chain_id, reason, newest.ref, above, confirmed)
         await self._ledger.commit((resync, *facts), newest)
         self.known = HeadChain(self.known.depth, (newest,))
@@ -227,6 +231,8 @@ class Follower:
         head = view.head
         self._note_unreadable({**view.readings.unreadable, **more.unreadable})
         facts = await self._facts({**view.readings.values, **more.values}, head, view.transfers)
+        if view.transfers:
+            self._ledger.note(view.transfers, {fact.holding for fact in facts})
         if facts:
             await self._ledger.commit(facts, head)
         self.known = self.known.extend(head)
@@ -313,7 +319,10 @@ class Follower:
     def _changed(
         self, values: Mapping[Holding, int], block: BlockRef, transfers: Sequence[Transfer], cause: Cause | None
     ) -> tuple[BalanceUpdated, ...]:
-        return changes(self._chain_id, block, self._ledger.balances, values, transfers, self._infos, cause)
+        ledger = self._ledger
+        return changes(
+            self._chain_id, block, ledger.balances, values, transfers, self._infos, cause, ledger.trails.logs
+        )
 
     def _note_unreadable(self, unreadable: Mapping[Holding, str]) -> None:
         """Told once per token: absent is not zero."""

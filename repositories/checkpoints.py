@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from bson import Int64
 
-from indexer.domain.chain import BlockHash, Head
+from indexer.domain.balances import NO_TRAIL, Trail, Watch
+from indexer.domain.chain import Address, BlockHash, Head, Holding
 from indexer.domain.checkpoints import StoredCheckpoint
 from repositories.database import Database
 from repositories.failures import translating
+from repositories.logs import packed, unpacked
 
 _HEAD: Final = struct.Struct(">q32s32sq")
 """80 bytes a head: a window of 256 is 20 KB, where documents of their own would be 56 KB, every few seconds."""
@@ -28,14 +30,28 @@ class Checkpoints:
             found = await self._checkpoints.find_one({"_id": stream})
         if found is None:
             return None
-        return StoredCheckpoint(_unpacked(found.get("window", b"")), int(found.get("projected", 0)))
+        return StoredCheckpoint(
+            heads=_unpacked(found.get("window", b"")),
+            projected=int(found.get("projected", 0)),
+            seq=int(found.get("seq", 0)),
+            trail=_trail_of(found.get("trail", ())),
+            watch=_watch_of(found["watch"]) if "watch" in found else None,
+        )
 
-    async def follow(self, stream: str, heads: Sequence[Head]) -> None:
-        """These are the newest blocks that were handled, oldest first."""
+    async def follow(
+        self, stream: str, heads: Sequence[Head], seq: int = 0, trail: Trail = NO_TRAIL, watch: Watch | None = None
+    ) -> None:
+        """The newest blocks that were handled, oldest first; the last number then, and the logs without a record.
+
+        `watch` is left as it was where none is given: with 1,000 wallets it is larger than the rest.
+        """
         if not heads:
             return
         tip = heads[-1]
         followed = {"blockNumber": Int64(tip.number), "blockHash": tip.hash, "window": _packed(heads)}
+        followed |= {"seq": Int64(seq), "trail": _trail_documents(trail)}
+        if watch is not None:
+            followed["watch"] = {"tokens": sorted(watch.tokens), "solvers": sorted(watch.solvers)}
         with translating:
             await self._checkpoints.update_one({"_id": stream}, {"$set": followed}, upsert=True)
 
@@ -62,3 +78,21 @@ def _unpacked(window: bytes) -> tuple[Head, ...]:
         Head(number, BlockHash(f"0x{block.hex()}"), BlockHash(f"0x{parent.hex()}"), timestamp)
         for number, block, parent, timestamp in _HEAD.iter_unpack(window)
     )
+
+
+def _trail_documents(trail: Trail) -> list[dict[str, Any]]:
+    return [
+        {"token": token, "solver": solver, "logs": None if logs is None else packed(logs)}
+        for (token, solver), logs in trail.items()
+    ]
+
+
+def _trail_of(documents: Sequence[dict[str, Any]]) -> Trail:
+    return {
+        Holding(one["token"], Address(one["solver"])): None if one["logs"] is None else unpacked(one["logs"])
+        for one in documents
+    }
+
+
+def _watch_of(document: dict[str, list[Address]]) -> Watch:
+    return Watch(frozenset(document["tokens"]), frozenset(document["solvers"]))

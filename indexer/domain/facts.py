@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from indexer.domain.balances import BalanceUpdated, Finality
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, TokenInfo
+from indexer.domain.finality import Settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ Fact = BalanceUpdated | BalanceReverted | ChainFinalized | StreamStale | StreamL
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far a stream has been followed."""
+    """How far a stream has been followed, and which blocks of it are settled."""
 
     head: Head
+    settled: Settled | None = None

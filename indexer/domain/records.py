@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from indexer.domain.balances import BalanceUpdated, Cause, Finality
-from indexer.domain.chain import BlockHash, BlockRef, Holding, TokenInfo, TxHash
+from indexer.domain.chain import BlockHash, BlockRef, Holding, TokenInfo, Transfer, TxHash
 from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, StreamResync
+from indexer.domain.finality import Settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class BalanceRecord:
     transactions: tuple[TxHash, ...] = ()
     finality: Finality = "latest"
     derived: bool = False
+    transfers: tuple[Transfer, ...] = ()
+    unexplained: int | None = None
 
 
 class RecordKey(NamedTuple):
@@ -51,6 +54,13 @@ class Cut(NamedTuple):
     seq: int
 
 
+class Settling(NamedTuple):
+    """How far a chain was settled when its event number `seq` was told."""
+
+    settled: Settled
+    seq: int
+
+
 @dataclass(slots=True)
 class Projection:
     """What to write, in this order: delete orphaned records, insert new ones, replace current balances."""
@@ -61,6 +71,8 @@ class Projection:
     """By chain id: what a reorg deeper than the window took back."""
     records: dict[RecordKey, BalanceRecord] = field(default_factory=dict)
     current: dict[HoldingKey, BalanceRecord] = field(default_factory=dict)
+    settled: dict[int, Settling] = field(default_factory=dict)
+    """By chain id; the newest counts, also where a reorg made it lower."""
 
 
 def fold(commits: Iterable[Commit]) -> Projection:
@@ -77,6 +89,8 @@ def fold(commits: Iterable[Commit]) -> Projection:
                     _cut(projection, fact, above, seq)
                 case _:
                     pass
+        if commit.checkpoint is not None and commit.checkpoint.settled is not None:
+            projection.settled[commit.facts[0].chain_id] = Settling(commit.checkpoint.settled, commit.last_seq)
     return projection
 
 
@@ -91,6 +105,8 @@ def record_of(fact: BalanceUpdated, seq: int) -> BalanceRecord:
         info=fact.info,
         seq=seq,
         transactions=fact.transactions,
+        transfers=fact.transfers,
+        unexplained=fact.unexplained,
     )
 
 

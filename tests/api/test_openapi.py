@@ -96,6 +96,7 @@ def test_every_problem_that_a_route_tells_of_has_a_meaning(world: World) -> None
         ("GET", f"/api/v1/balances/1/{USDC}/{ALICE}", None, 200, "Balance"),
         ("GET", "/api/v1/balances", None, 200, "BalancePage"),
         ("GET", f"/api/v1/balances/1/{USDC}/{ALICE}/history", None, 200, "RecordPage"),
+        ("GET", f"/api/v1/balances/1/{USDC}/{ALICE}/history?explain=true", None, 200, "RecordPage"),
         ("GET", f"/api/v1/balances/1/{USDC}/{ALICE}/stats", None, 200, "Stats"),
         ("GET", f"/api/v1/balances/1/native/{ALICE}/stats", None, 200, "Stats"),
         ("POST", f"/api/v1/balances/1/{USDC}/{ALICE}/refresh", None, 200, "Balance"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from random import Random
 
+from indexer.domain.balances import Trail, Watch
 from indexer.domain.chain import BlockRef, ChainIdentity, Head, Holding
 from indexer.domain.commits import Commit
-from indexer.domain.records import BalanceRecord, HoldingKey, Projection, RecordKey
+from indexer.domain.finality import Settled
+from indexer.domain.records import BalanceRecord, HoldingKey, Projection, RecordKey, Settling
 from indexer.errors import Fenced, StoreUnavailable, WrongChain
 from tests.sim.faults import Faults
 
@@ -20,6 +22,9 @@ class Stored:
 
     heads: tuple[Head, ...] = ()
     projected: int = 0
+    seq: int = 0
+    trail: Trail = field(default_factory=dict)
+    watch: Watch | None = None
 
 
 class SimStore:
@@ -32,6 +37,7 @@ class SimStore:
         self.checkpoints: dict[str, Stored] = {}
         self.records: dict[RecordKey, BalanceRecord] = {}
         self.current: dict[HoldingKey, BalanceRecord] = {}
+        self.settlings: dict[int, Settling] = {}
         self.genesis: str | None = None
 
     # --- the log -----------------------------------------------------------------------------------------------------
@@ -73,13 +79,16 @@ class SimStore:
         await self._wire()
         return self.checkpoints.get(stream)
 
-    async def follow(self, stream: str, heads: Sequence[Head]) -> None:
+    async def follow(self, stream: str, heads: Sequence[Head], seq: int, trail: Trail, watch: Watch | None) -> None:
         await self._wire()
-        self.checkpoints[stream] = Stored(tuple(heads), self.checkpoints.get(stream, Stored()).projected)
+        stored = self.checkpoints.get(stream, Stored())
+        self.checkpoints[stream] = replace(
+            stored, heads=tuple(heads), seq=seq, trail=dict(trail), watch=watch or stored.watch
+        )
 
     async def set_projected(self, stream: str, seq: int) -> None:
         await self._wire()
-        self.checkpoints[stream] = Stored(self.checkpoints.get(stream, Stored()).heads, seq)
+        self.checkpoints[stream] = replace(self.checkpoints.get(stream, Stored()), projected=seq)
 
     async def claim(self, identity: ChainIdentity) -> None:
         await self._wire()
@@ -107,6 +116,13 @@ class SimStore:
         for holding, row in projection.current.items():
             if holding not in self.current or self.current[holding].seq <= row.seq:
                 self.current[holding] = row
+        for chain_id, settling in projection.settled.items():
+            if chain_id not in self.settlings or self.settlings[chain_id].seq <= settling.seq:
+                self.settlings[chain_id] = settling
+
+    async def settled(self, chain_id: int) -> Settled:
+        await self._wire()
+        return self.settlings[chain_id].settled if chain_id in self.settlings else Settled()
 
     async def balances_of(self, chain_id: int) -> dict[Holding, BalanceRecord]:
         await self._wire()

@@ -93,6 +93,7 @@ def _transfer(log: Any, block: BlockHash, filters: Filters) -> Transfer | None:
             block_hash=block,
             transaction=TxHash(block_hash(log.get("transactionHash"))),
             log_index=quantity(log.get("logIndex")),
+            block_number=quantity(log.get("blockNumber")),
         )
     )
 

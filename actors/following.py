@@ -14,6 +14,7 @@ from actors.repair import Agreed, Parted, Strangers, canonical_floor, compare, r
 from indexer.domain.balances import BalanceUpdated, Cause, Watch, changes, touched
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, ChainIdentity, Head, Holding, TokenInfo, Transfer
 from indexer.domain.facts import Confirmed, StreamResync
+from indexer.domain.finality import Tags
 from indexer.domain.headchain import Extended, HeadChain, Known, Missed, Reorged, advance, is_linked
 from indexer.domain.views import BlockView, Readings
 from indexer.errors import BadAnswer, Impossible, StateMissing
@@ -40,6 +41,8 @@ class Node(Protocol):
     async def look(self, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]: ...
 
     async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
+
+    async def tags(self) -> Tags: ...
 
 
 class Tokens(Protocol):

@@ -11,8 +11,9 @@ from typing import Protocol
 import structlog
 
 from actors.settling import Settling
-from indexer.domain.balances import BalanceUpdated, Trail, Watch
+from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import BlockRef, Head, Holding, Transfer
+from indexer.domain.checkpoints import Mark
 from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, Checkpoint, Fact, StreamResync
 from indexer.domain.finality import Settled
@@ -48,11 +49,7 @@ class CommitLog(Protocol):
 
 
 class Followed(Protocol):
-    """How far a stream was followed (the newest blocks, oldest first), and up to which number it is projected.
-
-    `trail` holds the logs without a record as they were at the newest of the blocks and after number `seq`; `watch` is
-    what was watched then.
-    """
+    """How far a stream was followed (the newest blocks, oldest first), and up to which number it is projected."""
 
     @property
     def heads(self) -> tuple[Head, ...]: ...
@@ -61,13 +58,7 @@ class Followed(Protocol):
     def projected(self) -> int: ...
 
     @property
-    def seq(self) -> int: ...
-
-    @property
-    def trail(self) -> Trail: ...
-
-    @property
-    def watch(self) -> Watch | None: ...
+    def mark(self) -> Mark: ...
 
 
 class Checkpoints(Protocol):
@@ -75,7 +66,7 @@ class Checkpoints(Protocol):
 
     async def load(self, stream: str) -> Followed | None: ...
 
-    async def follow(self, stream: str, heads: Sequence[Head], seq: int, trail: Trail, watch: Watch | None) -> None: ...
+    async def follow(self, stream: str, heads: Sequence[Head], mark: Mark) -> None: ...
 
 
 class Books(Protocol):
@@ -131,20 +122,22 @@ class Ledger:
         self.settling.now = await self._books.settled(self._chain_id)
         stored = await self._checkpoints.load(self._stream)
         heads = stored.heads if stored else ()
-        noted, projected = (stored.seq, stored.projected) if stored else (0, 0)
+        mark, projected = (stored.mark, stored.projected) if stored else (Mark(), 0)
         first = await self._first_above(heads[0].number) if heads else 1
-        commits = await self._since(min(first - 1, projected, noted))
-        self.trails = Trails(dict(stored.trail) if stored else {})
+        commits = await self._since(min(first - 1, projected, mark.seq))
+        self.trails = Trails(dict(mark.trail))
         for commit in commits:
             self._take_over(commit)
-            if commit.first_seq > noted:
+            if commit.first_seq > mark.seq:
                 self.trails.note(commit.noted, self.balances)
                 self.trails.account(commit.facts, self._recent)
             if commit.first_seq >= first:
                 self._remember(commit)
         self.settling.take_over(commits)
+        if mark.seq == self.seq:
+            self.settling.now = mark.settled
         if watch is not None:
-            self.rewatch((stored.watch if stored else None) or Watch(), watch)
+            self.rewatch(mark.watch or Watch(), watch)
         return HeadChain(self._window, _continued(heads, [commit for commit in commits if commit.first_seq >= first]))
 
     async def _first_above(self, number: int) -> int:
@@ -205,7 +198,8 @@ class Ledger:
         if not known.heads:
             return
         try:
-            await self._checkpoints.follow(self._stream, known.heads, self.seq, self.trails.logs, self._unsaved_watch)
+            mark = Mark(self.seq, self.trails.logs, self.settling.now, self._unsaved_watch)
+            await self._checkpoints.follow(self._stream, known.heads, mark)
             self._unsaved_watch = None
         except StoreUnavailable as error:
             self.store_error = repr(error)
@@ -224,12 +218,12 @@ class Ledger:
     async def roll_back(self, known: HeadChain, facts: Sequence[Fact]) -> None:
         """What `known` does not hold any more is orphaned, and these facts tell of it."""
         ancestor = known.heads[-1]
-        self.settling.roll_back(ancestor.number)
+        lowered = self.settling.roll_back(ancestor.number)
         self._noted = {log: None for log in self._noted if log.block_number <= ancestor.number}
         had_logs = self.trails.cut(ancestor.number)
         if facts:
             await self.commit(facts, ancestor)
-        elif had_logs:
+        elif had_logs or lowered:
             await self.save(known)
 
     def above(self, number: int) -> list[BalanceUpdated]:

@@ -27,7 +27,7 @@ class Settling:
         self._chain_id = chain_id
         self._stored_block = stored_block
         self._waiting: dict[int, BlockRef] = {}
-        self._is_complete = False
+        self._complete_above: int | None = None
 
     @property
     def known(self) -> Settled | None:
@@ -56,10 +56,11 @@ class Settling:
                 case _:
                     pass
 
-    def roll_back(self, number: int) -> None:
-        """A reorg to this block: what is built on it has to be settled anew."""
-        self.now = self.now.up_to(number)
+    def roll_back(self, number: int) -> bool:
+        """A reorg to this block: what is built on it has to be settled anew; whether any of it was."""
+        before, self.now = self.now, self.now.up_to(number)
         self._cut(number)
+        return self.now != before
 
     async def advance(self, settled: Settled) -> tuple[ChainFinalized, ...]:
         """One fact per level that a block with records got to, for the newest such block."""
@@ -71,21 +72,24 @@ class Settling:
                 facts.append(ChainFinalized(self._chain_id, block, level))
         self.now = settled
         self._waiting = {number: block for number, block in self._waiting.items() if number > settled.finalized}
-        self._is_complete = True
         return tuple(facts)
 
     async def _newest(self, number: int) -> BlockRef | None:
-        """Memory holds all that was committed since the log was read; what is older has been projected."""
+        """Memory holds what this life committed or read from the log; what is older has been projected long ago."""
         here = max((waiting for waiting in self._waiting if waiting <= number), default=None)
         if here is not None:
             return self._waiting[here]
-        return None if self._is_complete else await self._stored_block(number)
+        if self._complete_above is not None and number > self._complete_above:
+            return None
+        return await self._stored_block(number)
 
     def _wait(self, block: BlockRef) -> None:
+        if self._complete_above is None:
+            self._complete_above = block.number - 1
         if block.number not in self._waiting:
             if len(self._waiting) >= MOST_BLOCKS:
-                del self._waiting[next(iter(self._waiting))]
-                self._is_complete = False
+                self._complete_above = next(iter(self._waiting))
+                del self._waiting[self._complete_above]
             self._waiting[block.number] = block
 
     def _cut(self, number: int) -> None:

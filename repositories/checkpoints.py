@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from bson import Int64
 
-from indexer.domain.balances import NO_TRAIL, Trail, Watch
+from indexer.domain.balances import Trail, Watch
 from indexer.domain.chain import Address, BlockHash, Head, Holding
-from indexer.domain.checkpoints import StoredCheckpoint
+from indexer.domain.checkpoints import Mark, StoredCheckpoint
+from indexer.domain.finality import Settled
 from repositories.database import Database
 from repositories.failures import translating
 from repositories.logs import packed, unpacked
@@ -30,28 +31,25 @@ class Checkpoints:
             found = await self._checkpoints.find_one({"_id": stream})
         if found is None:
             return None
-        return StoredCheckpoint(
-            heads=_unpacked(found.get("window", b"")),
-            projected=int(found.get("projected", 0)),
-            seq=int(found.get("seq", 0)),
-            trail=_trail_of(found.get("trail", ())),
-            watch=_watch_of(found["watch"]) if "watch" in found else None,
-        )
+        return StoredCheckpoint(_unpacked(found.get("window", b"")), int(found.get("projected", 0)), _mark_of(found))
 
-    async def follow(
-        self, stream: str, heads: Sequence[Head], seq: int = 0, trail: Trail = NO_TRAIL, watch: Watch | None = None
-    ) -> None:
-        """The newest blocks that were handled, oldest first; the last number then, and the logs without a record.
-
-        `watch` is left as it was where none is given: with 1,000 wallets it is larger than the rest.
-        """
+    async def follow(self, stream: str, heads: Sequence[Head], mark: Mark) -> None:
+        """These are the newest blocks that were handled, oldest first."""
         if not heads:
             return
         tip = heads[-1]
-        followed = {"blockNumber": Int64(tip.number), "blockHash": tip.hash, "window": _packed(heads)}
-        followed |= {"seq": Int64(seq), "trail": _trail_documents(trail)}
-        if watch is not None:
-            followed["watch"] = {"tokens": sorted(watch.tokens), "solvers": sorted(watch.solvers)}
+        followed = {
+            "blockNumber": Int64(tip.number),
+            "blockHash": tip.hash,
+            "window": _packed(heads),
+            "seq": Int64(mark.seq),
+            "safe": Int64(mark.settled.safe),
+            "finalized": Int64(mark.settled.finalized),
+            "trail": _trail_documents(mark.trail),
+        }
+        if mark.watch is not None:
+            # Written only when it changed: with 1,000 wallets it is larger than the rest.
+            followed["watch"] = {"tokens": sorted(mark.watch.tokens), "solvers": sorted(mark.watch.solvers)}
         with translating:
             await self._checkpoints.update_one({"_id": stream}, {"$set": followed}, upsert=True)
 
@@ -80,6 +78,16 @@ def _unpacked(window: bytes) -> tuple[Head, ...]:
     )
 
 
+def _mark_of(found: dict[str, Any]) -> Mark:
+    watch = found.get("watch")
+    return Mark(
+        seq=int(found.get("seq", 0)),
+        trail=_trail_of(found.get("trail", ())),
+        settled=Settled(int(found.get("safe", -1)), int(found.get("finalized", -1))),
+        watch=None if watch is None else Watch(frozenset(watch["tokens"]), frozenset(watch["solvers"])),
+    )
+
+
 def _trail_documents(trail: Trail) -> list[dict[str, Any]]:
     return [
         {"token": token, "solver": solver, "logs": None if logs is None else packed(logs)}
@@ -92,7 +100,3 @@ def _trail_of(documents: Sequence[dict[str, Any]]) -> Trail:
         Holding(one["token"], Address(one["solver"])): None if one["logs"] is None else unpacked(one["logs"])
         for one in documents
     }
-
-
-def _watch_of(document: dict[str, list[Address]]) -> Watch:
-    return Watch(frozenset(document["tokens"]), frozenset(document["solvers"]))

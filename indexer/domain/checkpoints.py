@@ -6,18 +6,26 @@ from dataclasses import dataclass, field
 
 from indexer.domain.balances import Trail, Watch
 from indexer.domain.chain import Head
+from indexer.domain.finality import Settled
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What was known beside the newest block that was handled, and after the commit that ends with number `seq`.
+
+    `trail` holds the logs without a record; without a `watch`, it is the one that was stored before.
+    """
+
+    seq: int = 0
+    trail: Trail = field(default_factory=dict)
+    settled: Settled = field(default_factory=Settled)
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StoredCheckpoint:
-    """The newest heads that were followed, oldest first, and the last number that queries can see.
-
-    `trail` holds the logs without a record as they were after the commit that ends with number `seq`, and after the
-    newest of the heads; `watch` is what was watched then.
-    """
+    """The newest heads that were followed, oldest first, and the last number that queries can see."""
 
     heads: tuple[Head, ...] = ()
     projected: int = 0
-    seq: int = 0
-    trail: Trail = field(default_factory=dict)
-    watch: Watch | None = None
+    mark: Mark = field(default_factory=Mark)

@@ -57,7 +57,7 @@ def settle(settled: Settled, known: HeadChain, tags: Tags, tagged: Tags) -> Sett
 
 def _reached(before: int, known: HeadChain, tip: Head, tag: Head | None, ever: Head | None, depth: int) -> int:
     if tag is None:
-        return before if ever is not None else max(before, tip.number - depth)
+        return before if ever is not None else max(before, tip.number - depth, -1)
     ours = known.at(tag.number)
     if tag.number > tip.number or (ours is not None and ours.hash != tag.hash):
         return before

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from actors.ledger import Ledger
-from indexer.domain.balances import BalanceUpdated, Trail, Watch
+from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Head, Holding, TokenInfo
-from indexer.domain.checkpoints import StoredCheckpoint
+from indexer.domain.checkpoints import Mark, StoredCheckpoint
 from indexer.domain.commits import Commit
 from indexer.domain.facts import Checkpoint, Fact
 from indexer.domain.finality import Settled
@@ -151,8 +152,7 @@ class FakeCheckpoints:
     def __init__(self, heads: Mapping[str, tuple[Head, ...]] | None = None) -> None:
         self.heads: dict[str, tuple[Head, ...]] = dict(heads or {})
         self.projected: dict[str, int] = {}
-        self.trails: dict[str, tuple[int, Trail]] = {}
-        self.watches: dict[str, Watch | None] = {}
+        self.marks: dict[str, Mark] = {}
         self.troubles: list[Exception] = []
         self.follows = 0
 
@@ -160,19 +160,16 @@ class FakeCheckpoints:
         if stream not in self.heads and stream not in self.projected:
             return None
         return StoredCheckpoint(
-            self.heads.get(stream, ()),
-            self.projected.get(stream, 0),
-            *self.trails.get(stream, (0, {})),
-            self.watches.get(stream),
+            self.heads.get(stream, ()), self.projected.get(stream, 0), self.marks.get(stream, Mark())
         )
 
-    async def follow(self, stream: str, heads: Sequence[Head], seq: int, trail: Trail, watch: Watch | None) -> None:
+    async def follow(self, stream: str, heads: Sequence[Head], mark: Mark) -> None:
         if self.troubles:
             raise self.troubles.pop(0)
         self.follows += 1
         self.heads[stream] = tuple(heads)
-        self.trails[stream] = seq, dict(trail)
-        self.watches[stream] = watch or self.watches.get(stream)
+        watch = mark.watch or self.marks.get(stream, mark).watch
+        self.marks[stream] = replace(mark, trail=dict(mark.trail), watch=watch)
 
     async def set_projected(self, stream: str, seq: int) -> None:
         if self.troubles:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, Holding, Transfer, TxHash
-from indexer.domain.checkpoints import StoredCheckpoint
+from indexer.domain.checkpoints import Mark, StoredCheckpoint
 from indexer.domain.commits import Commit
 from indexer.domain.facts import Checkpoint
 from indexer.domain.finality import Settled
@@ -44,10 +44,10 @@ async def test_logs_without_a_record_are_kept_with_the_heads(store: Store) -> No
     heads, lost = (head_at(4), head_at(5)), Holding(USDC, solver_at(1))
     trail = {OURS: (log_at(4), log_at(5)), lost: None}
     watch = Watch(frozenset({Address(USDC)}), frozenset({solver_at(0)}))
-    await store.checkpoints.follow("chain:1", heads, 7, trail, watch)
-    assert await store.checkpoints.load("chain:1") == StoredCheckpoint(heads, 0, 7, trail, watch)
-    await store.checkpoints.follow("chain:1", heads, 8, {})
-    assert await store.checkpoints.load("chain:1") == StoredCheckpoint(heads, 0, 8, {}, watch)
+    await store.checkpoints.follow("chain:1", heads, Mark(7, trail, Settled(4, 2), watch))
+    assert await store.checkpoints.load("chain:1") == StoredCheckpoint(heads, 0, Mark(7, trail, Settled(4, 2), watch))
+    await store.checkpoints.follow("chain:1", heads, Mark(8))
+    assert await store.checkpoints.load("chain:1") == StoredCheckpoint(heads, 0, Mark(8, watch=watch))
 
 
 async def test_records_are_as_sure_as_their_blocks_are_now(store: Store) -> None:

@@ -52,6 +52,7 @@ class Story:
         self.world = World(self._random)
         self.store = SimStore(self._random, lambda: self._now)
         self._node = SimNode(self.world, self._random, lambda: self._now)
+        self._node.tag_lags = self._random.choice(((6, 12), (6, 12), (2, 6), None))
         self._feed = SimFeed(self.world, self._random, lambda: self._now)
         self.client = Client()
         self._kills = self._reorgs = 0

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from indexer.domain.balances import Trail, Watch
 from indexer.domain.chain import BlockRef, ChainIdentity, Head, Holding
+from indexer.domain.checkpoints import Mark
 from indexer.domain.commits import Commit
 from indexer.domain.finality import Settled
 from indexer.domain.records import BalanceRecord, HoldingKey, Projection, RecordKey, Settling
@@ -22,9 +22,7 @@ class Stored:
 
     heads: tuple[Head, ...] = ()
     projected: int = 0
-    seq: int = 0
-    trail: Trail = field(default_factory=dict)
-    watch: Watch | None = None
+    mark: Mark = field(default_factory=Mark)
 
 
 class SimStore:
@@ -79,12 +77,11 @@ class SimStore:
         await self._wire()
         return self.checkpoints.get(stream)
 
-    async def follow(self, stream: str, heads: Sequence[Head], seq: int, trail: Trail, watch: Watch | None) -> None:
+    async def follow(self, stream: str, heads: Sequence[Head], mark: Mark) -> None:
         await self._wire()
         stored = self.checkpoints.get(stream, Stored())
-        self.checkpoints[stream] = replace(
-            stored, heads=tuple(heads), seq=seq, trail=dict(trail), watch=watch or stored.watch
-        )
+        mark = replace(mark, trail=dict(mark.trail), watch=mark.watch or stored.mark.watch)
+        self.checkpoints[stream] = replace(stored, heads=tuple(heads), mark=mark)
 
     async def set_projected(self, stream: str, seq: int) -> None:
         await self._wire()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -21,7 +23,7 @@ from indexer.domain.facts import StreamLive, StreamStale
 from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
 from indexer.domain.finality import Tags, settle
 from indexer.domain.status import StreamState, StreamStatus
-from indexer.errors import Fenced, Impossible, Transient, WrongChain
+from indexer.errors import Fenced, Impossible, StateMissing, Transient, WrongChain
 from indexer.metrics import ChainMetrics
 
 log = structlog.get_logger(__name__)
@@ -31,6 +33,8 @@ CATCHING_UP_BEYOND = 64
 
 FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
+LONGEST_WAIT_TO_BEGIN_SECONDS = 1.0
+"""The client waits for its endpoints by itself meanwhile; this only lets go of the inbox."""
 
 STALE_SECONDS = 3.0
 """Trouble that lasts longer is told."""
@@ -106,18 +110,27 @@ class ChainActor(AsyncActor):
         self._told_trouble = False
         self._turn = 0
         self._failures = 0
+        self._busy_since: float | None = None
+        self._shown: StreamStatus | None = None
 
     # --- hearing -----------------------------------------------------------------------------------------------------
 
     async def receive(self, message: Any) -> Any:
+        self._busy_since = self._loop.time()
+        try:
+            return await self._receive(message)
+        finally:
+            self._busy_since = None
+
+    async def _receive(self, message: Any) -> Any:
         if isinstance(message, Refresh):
             return await self._refresh(message.holding)
         if self._halted == "stopped":
             return None
         try:
             await self._handle(message)
-            await self._well()
-        except Transient as error:
+            await self._tell_live()
+        except (Transient, StateMissing) as error:
             await self._in_trouble(error)
         except WrongChain as error:
             self._suspend(error)
@@ -133,7 +146,7 @@ class ChainActor(AsyncActor):
             case HeadHeard(head, source):
                 self._source = source
                 if self._newest is None or head.number >= self._newest.number - 1:
-                    self._metrics.stage("arrival", self._loop.time() - self._heard_at)
+                    self._metrics.stage("arrival", time.perf_counter() - self._heard_at)
                     await self._follow(head)
             case HeadsLost() | HeadsBack():
                 await self._note_ears(message)
@@ -161,13 +174,14 @@ class ChainActor(AsyncActor):
     def _heard(self, event: FeedEvent) -> None:
         """Called by the feed, between two messages: note how new the chain is, and queue."""
         if isinstance(event, HeadHeard):
-            self._newest, self._heard_at = event.head, self._loop.time()
+            self._newest, self._heard_at = event.head, time.perf_counter()
             tip = self._follower.tip
             if self._behind_since is None and (tip is None or event.head.number > tip.number):
                 self._behind_since = datetime.now(UTC)
             if self.queued > MOST_QUEUED:
                 return
         self._post(event)
+        self._show_waiting()
 
     # --- beginning ---------------------------------------------------------------------------------------------------
 
@@ -193,7 +207,7 @@ class ChainActor(AsyncActor):
         self.spawn(self._feed.run(self._heard), f"feed {self._name}")
         self.spawn(self._tag_reader.run(lambda tags: self._post(TagsRead(tags))), f"tags {self._name}")
         self._first_tags = await self._tag_reader.first()
-        await self._follow(await self._node.newest())
+        await self._follow(await self._node.newest(), asked=True)
 
     async def _try_again(self) -> None:
         if self._halted == "suspended":
@@ -203,23 +217,28 @@ class ChainActor(AsyncActor):
         elif not self._began:
             await self._connect()
         else:
-            await self._follow(await self._node.newest())
+            await self._follow(await self._node.newest(), asked=True)
 
     async def _rewatch(self, watch: Watch) -> None:
         """What is new is read at once, not at its first transfer."""
         self._feed.watch(watch)
         await self._follower.rewatch(watch)
         if self._began and self._halted is None:
-            await self._follower.read_unread()
+            # A new token may be younger than our tip, since the node was asked about it at its newest block.
+            await self._follow(await self._node.newest())
 
     # --- following ---------------------------------------------------------------------------------------------------
 
-    async def _follow(self, head: Head) -> None:
+    async def _follow(self, head: Head, *, asked: bool = False) -> None:
+        """Only here does trouble end: the node has just answered what following needs."""
         if not self._began or self._halted is not None:
             return
+        before = self._follower.tip
         if await self._follower.follow(head):
             self.actor_ref.tell(GoOn())
         await self._arrive()
+        if self._follower.tip is not before or asked:
+            self._well()
 
     async def _arrive(self) -> None:
         """After each step: see whether there is more to follow or to read."""
@@ -246,7 +265,7 @@ class ChainActor(AsyncActor):
         self._tagged = Tags(tags.safe or self._tagged.safe, tags.finalized or self._tagged.finalized)
         settled = settle(self._ledger.settling.now, self._follower.known, tags, self._tagged)
         if settled != self._ledger.settling.now:
-            self._metrics.told(await self._ledger.settle(settled, tip))
+            await self._ledger.settle(settled, tip)
 
     def _is_far_behind(self) -> bool:
         tip = self._follower.tip
@@ -260,7 +279,7 @@ class ChainActor(AsyncActor):
 
     # --- trouble -----------------------------------------------------------------------------------------------------
 
-    async def _in_trouble(self, error: Transient) -> None:
+    async def _in_trouble(self, error: Transient | StateMissing) -> None:
         """Try again later; told once when it lasts, and at once when it keeps us from starting."""
         now = self._loop.time()
         self._error = repr(error)
@@ -272,7 +291,8 @@ class ChainActor(AsyncActor):
         if lasting:
             await self._tell_stale(str(error))
         self._failures += 1
-        pause = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 10))
+        longest = LONGEST_RETRY_SECONDS if self._began else LONGEST_WAIT_TO_BEGIN_SECONDS
+        pause = min(longest, FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 10))
         self._retry(pause * (0.5 + self._jitter() / 2))
 
     def _suspend(self, error: WrongChain) -> None:
@@ -286,13 +306,16 @@ class ChainActor(AsyncActor):
         self._halted, self._error = "stopped", str(error)
         log.error("chain_stepped_down", chain=self._name, reason=str(error))
 
-    async def _well(self) -> None:
+    def _well(self) -> None:
         if self._told_trouble and self._began:
             self._told_trouble = False
             log.info("chain_well", chain=self._name)
         if self._halted is None:
             self._trouble_since, self._error, self._failures = None, None, 0
-        if self._told_stale and self._lost is None and self._follower.tip is not None:
+
+    async def _tell_live(self) -> None:
+        well = self._lost is None and self._trouble_since is None
+        if self._told_stale and well and self._follower.tip is not None:
             self._told_stale = False
             fact = StreamLive(self._chain_id, "heads arrive again", self._follower.tip.number)
             await self._ledger.commit((fact,), self._follower.tip)
@@ -335,21 +358,36 @@ class ChainActor(AsyncActor):
 
     def _show_status(self) -> None:
         tip, state = self._follower.tip, self._state()
-        self._show(
-            StreamStatus(
-                stream=self._stream,
-                name=self._name,
-                state=state,
-                ready=state == "live" and self._caught_up,
-                block=tip.number if tip else None,
-                block_time=datetime.fromtimestamp(tip.timestamp, UTC) if tip else None,
-                newest_block=self._newest.number if self._newest else None,
-                behind_since=self._behind_since,
-                endpoint=self._node.endpoint,
-                heads="ws" if self._source == "ws" else "poll" if self._source else None,
-                seq=self._ledger.seq,
-                restarts=self._restarts,
-                last_error=self._lost or self._error or self._ledger.store_error,
-                queue_depth=self.queued,
-            )
+        self._shown = StreamStatus(
+            stream=self._stream,
+            name=self._name,
+            state=state,
+            ready=state == "live" and self._caught_up,
+            block=tip.number if tip else None,
+            block_time=datetime.fromtimestamp(tip.timestamp, UTC) if tip else None,
+            newest_block=self._newest.number if self._newest else None,
+            behind_since=self._behind_since,
+            endpoint=self._node.endpoint,
+            heads="ws" if self._source == "ws" else "poll" if self._source else None,
+            seq=self._ledger.seq,
+            restarts=self._restarts,
+            last_error=self._lost or self._error or self._ledger.store_error,
+            queue_depth=self.queued,
         )
+        self._show(self._shown)
+
+    def _show_waiting(self) -> None:
+        """A handler that is held up, as by a store that is gone, says nothing until it is done; what waits is shown."""
+        if self._busy_since is None or self._shown is None:
+            return
+        held_up = self._shown.state == "live" and self._loop.time() - self._busy_since > STALE_SECONDS
+        self._shown = replace(
+            self._shown,
+            state="stale" if held_up else self._shown.state,
+            ready=self._shown.ready and not held_up,
+            newest_block=self._newest.number if self._newest else None,
+            behind_since=self._behind_since,
+            last_error=self._lost or self._error or self._ledger.store_error,
+            queue_depth=self.queued,
+        )
+        self._show(self._shown)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import structlog
 
 from actors.ledger import Ledger
 from actors.natives import Span, search
-from actors.repair import Agreed, Parted, Strangers, canonical_floor, compare, retractions
+from actors.repair import Agreed, Parted, Strangers, TooLow, canonical_floor, compare, is_canonical, retractions
 from indexer.domain.balances import BalanceUpdated, Cause, Watch, changes, touched
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, ChainIdentity, Head, Holding, TokenInfo, Transfer
 from indexer.domain.facts import Confirmed, StreamResync
@@ -62,10 +62,12 @@ class Follower:
         node: Node,
         ledger: Ledger,
         tokens: Tokens,
+        claim: Callable[[ChainIdentity], Awaitable[None]],
         watch: Watch,
         window: int,
         native_interval: int,
         metrics: ChainMetrics,
+        was_read: Callable[[frozenset[Holding]], None] = lambda _holdings: None,
     ) -> None:
         self.known = HeadChain(window)
         self.watch = watch
@@ -76,12 +78,14 @@ class Follower:
         self._node = node
         self._ledger = ledger
         self._tokens = tokens
+        self._claim = claim
         self._native_interval = native_interval
         self._natives_at = 0
         self._read_at: dict[Holding, int] = {}
         self._metrics = metrics
+        self._was_read = was_read
         self._infos: Mapping[str, TokenInfo] = {}
-        self._clock = asyncio.get_running_loop().time
+        self._clock = time.perf_counter  # the loop's own clock stands still within a turn
 
     @property
     def tip(self) -> Head | None:
@@ -141,11 +145,12 @@ class Follower:
         match await compare(self._node, self.known, newest):
             case Parted(ancestor):
                 await self._roll_back(ancestor)
-            case Strangers() if self._ledger.balances:
-                floor = await canonical_floor(self._node, self._ledger, self.known.heads[0].number)
-                await self._resync("a reorg deeper than the window", above=floor)
+            case TooLow():
+                await self._recognize()
+                return False
             case Strangers():
-                self.known = HeadChain(self.known.depth, (newest,))
+                await self._recognize()
+                await self._start_over(newest)
             case Agreed():
                 pass
         tip = self.tip
@@ -156,13 +161,26 @@ class Follower:
             raise BadAnswer("the node contradicts itself about its newest blocks")
         return more
 
+    async def _recognize(self) -> None:
+        """A node where nothing is as we know it may follow another chain under the same id: that is no reorg."""
+        await self._claim(await self._node.identity())
+
+    async def _start_over(self, newest: Head) -> None:
+        """Everything we remember is orphaned, and perhaps more."""
+        if self._ledger.balances:
+            await self._resync("a reorg deeper than the window", orphaned=self.known.heads[0].number)
+        else:
+            self.known = HeadChain(self.known.depth, (newest,))
+
     async def _roll_back(self, ancestor: Head) -> None:
         depth = self.known.heads[-1].number - ancestor.number
         orphaned = self._ledger.above(ancestor.number)
         try:
             facts = await retractions(self._node, orphaned, self._ledger.balances, ancestor)
         except StateMissing as error:
-            await self._resync(f"a reorg to a block that cannot be read any more: {error}", above=ancestor.number)
+            await self._resync(
+                f"a reorg to a block that cannot be read any more: {error}", orphaned=ancestor.number + 1
+            )
             return
         known = self.known.cut(ancestor.hash)
         await self._ledger.roll_back(known, facts)
@@ -172,14 +190,20 @@ class Follower:
         self._metrics.reorged(depth)
         log.info("chain_reorged", chain=self._name, ancestor=ancestor.number, depth=depth, reverted=len(facts))
 
-    async def _resync(self, reason: str, above: int | None = None) -> None:
+    async def _resync(self, reason: str, orphaned: int | None = None) -> None:
         """The blocks in between cannot be followed one by one: read everything at the newest, and say so.
 
-        With `above`, records above that number are orphaned: what did not change is confirmed at the newest block.
+        With `orphaned`, a block number from which on records are of another branch: history is cut where it is still
+        canonical, and what did not change is confirmed at the newest block.
         """
         newest = await self._node.newest()
         readings = (await self._node.read({newest.hash: self.watch.holdings()})).get(newest.hash, Readings())
         self._note_unreadable(readings.unreadable)
+        above = None
+        if orphaned is not None:
+            above = await canonical_floor(self._node, self._ledger, orphaned)
+            if not await is_canonical(self._node, newest.ref):
+                raise BadAnswer("the chain was reorganised again while the last canonical record was looked for")
         self._ledger.trails.lose(readings.values)  # whatever moved in the blocks in between
         facts = self._changed(readings.values, newest.ref, (), "resync")
         log.warning("chain_resync", chain=self._name, block=newest.number, reason=reason)
@@ -241,7 +265,7 @@ class Follower:
         self.known = self.known.extend(head)
         if any(holding.token == NATIVE for holding in view.readings.values):
             self._natives_read(head)
-        self._metrics.block_done(records=len(facts), events=len(facts))
+        self._metrics.block_done()
 
     async def read_unread(self) -> None:
         """Read what was never read, or must be read again, at our own tip; what differs is recorded there."""
@@ -254,9 +278,9 @@ class Follower:
         facts = await self._facts(readings.values, tip, (), "sync")
         if facts:
             await self._ledger.commit(facts, tip)
-            self._metrics.told(len(facts))
         self._metrics.drifted(sum(fact.cause == "sync" for fact in facts))
         self.unread = self.unread - wanted
+        self._was_read(wanted)
 
     async def refresh(self, holding: Holding) -> tuple[int, BlockRef]:
         """Read one balance at the tip, now."""
@@ -269,7 +293,6 @@ class Follower:
         facts = await self._facts(readings.values, tip, (), "refresh")
         if facts:
             await self._ledger.commit(facts, tip)
-            self._metrics.told(len(facts))
         return readings.values[holding], tip.ref
 
     async def _facts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import BlockRef, Head, Holding, Transfer
 from indexer.domain.checkpoints import Mark
 from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, Checkpoint, Fact, StreamResync
+from indexer.domain.facts import BalanceReverted, Checkpoint, Confirmed, Fact, StreamResync
 from indexer.domain.finality import Settled
 from indexer.domain.headchain import HeadChain
 from indexer.domain.records import BalanceRecord
@@ -93,6 +94,7 @@ class Ledger:
         books: Books,
         publish: Callable[[Commit], None],
         written: Callable[[float], None] = lambda _seconds: None,
+        counted: Callable[[int, int], None] = lambda _records, _events: None,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._stream = stream
@@ -103,6 +105,7 @@ class Ledger:
         self._books = books
         self._publish = publish
         self._written = written
+        self._counted = counted
         self._clock = clock or asyncio.get_running_loop().time
         self._followed_at = 0.0
         self.seq = 0
@@ -183,6 +186,7 @@ class Ledger:
             await self._append(commit)
             self._noted.clear()
             self._apply(commit)
+            self._counted(sum(isinstance(fact, BalanceUpdated) for fact in part), len(part))
             self._publish(commit)
 
     async def follow(self, known: HeadChain) -> None:
@@ -208,12 +212,11 @@ class Ledger:
         """The highest block up to `number` of which history has a record, as of the last projection."""
         return await self._books.block_at_or_below(self._chain_id, number)
 
-    async def settle(self, settled: Settled, tip: Head) -> int:
-        """These blocks stay; how many facts that was worth telling."""
+    async def settle(self, settled: Settled, tip: Head) -> None:
+        """These blocks stay; told where one of them has records."""
         facts = await self.settling.advance(settled)
         if facts:
             await self.commit(facts, tip)
-        return len(facts)
 
     async def roll_back(self, known: HeadChain, facts: Sequence[Fact]) -> None:
         """What `known` does not hold any more is orphaned, and these facts tell of it."""
@@ -232,7 +235,7 @@ class Ledger:
 
     async def _append(self, commit: Commit) -> None:
         """The same commit until the store takes it: only so is an unanswered write not written twice."""
-        pause, started = FIRST_RETRY_SECONDS, self._clock()
+        pause, started = FIRST_RETRY_SECONDS, time.perf_counter()
         while True:
             try:
                 await self._commits.append(commit)
@@ -247,7 +250,7 @@ class Ledger:
         if self.store_error is not None:
             log.info("store_back", stream=self._stream)
             self.store_error = None
-        self._written(self._clock() - started)
+        self._written(time.perf_counter() - started)
 
     def _apply(self, commit: Commit) -> None:
         self._take_over(commit)
@@ -264,7 +267,7 @@ class Ledger:
                 self.balances[fact.holding] = fact.balance
 
     def _remember(self, commit: Commit) -> None:
-        """What a reorg may take back from now on; nobody looks for an ancestor below a resync."""
+        """What a reorg may take back from now on, the rows that a deep one confirmed included."""
         taken_back: dict[Holding, int] = {}
         anchors = []
         for fact in commit.facts:
@@ -275,8 +278,9 @@ class Ledger:
                     taken_back[fact.holding] = fact.block.number
                     if fact.anchor:
                         anchors.append(_as_update(fact))
-                case StreamResync():
-                    self._recent = []
+                case StreamResync(above=int(above)):
+                    self._recent = [update for update in self._recent if update.block.number <= above]
+                    self._recent += [_confirmed(fact, row) for row in fact.confirmed]
                 case _:
                     pass
         if taken_back:
@@ -296,6 +300,10 @@ class Ledger:
 def _as_update(fact: BalanceReverted) -> BalanceUpdated:
     """The record that a reorg leaves at the common ancestor: a deeper one may take it back as well."""
     return BalanceUpdated(fact.chain_id, fact.holding, None, fact.balance, fact.block, "resync", fact.info)
+
+
+def _confirmed(fact: StreamResync, row: Confirmed) -> BalanceUpdated:
+    return BalanceUpdated(fact.chain_id, row.holding, None, row.balance, fact.block, "resync", row.info)
 
 
 def _continued(heads: tuple[Head, ...], later: Sequence[Commit]) -> tuple[Head, ...]:

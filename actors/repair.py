@@ -43,12 +43,19 @@ class Strangers:
     """None of the blocks we remember is canonical."""
 
 
-async def compare(node: Node, known: HeadChain, newest: Head) -> Agreed | Parted | Strangers:
+@dataclass(frozen=True, slots=True)
+class TooLow:
+    """The node's newest block is below all that we remember: it lags, and contradicts nothing."""
+
+
+async def compare(node: Node, known: HeadChain, newest: Head) -> Agreed | Parted | Strangers | TooLow:
     """Ask the node for its chain by number, from the top of what both have, until a block is ours."""
     if not known.heads:
         return Agreed()
     top = min(known.heads[-1].number, newest.number)
     oldest, last, span = known.heads[0].number, top, FIRST_SPAN
+    if top < oldest:
+        return TooLow()
     while last >= oldest:
         first = max(oldest, last - span + 1)
         ancestor = common_ancestor(known, await node.headers(first, last))
@@ -73,7 +80,7 @@ async def canonical_floor(node: Node, history: History, below: int) -> int:
     orphaned, step = below, 1
     while True:
         stored = await history.stored_block(orphaned - step)
-        if stored is None or await _is_canonical(node, stored):
+        if stored is None or await is_canonical(node, stored):
             floor = -1 if stored is None else stored.number
             break
         orphaned, step = stored.number, step * 2
@@ -81,14 +88,14 @@ async def canonical_floor(node: Node, history: History, below: int) -> int:
         middle = await history.stored_block((orphaned + floor) // 2)
         if middle is None or middle.number <= floor:
             floor = (orphaned + floor) // 2
-        elif await _is_canonical(node, middle):
+        elif await is_canonical(node, middle):
             floor = max(middle.number, (orphaned + floor) // 2)
         else:
             orphaned = middle.number
     return floor
 
 
-async def _is_canonical(node: Node, block: BlockRef) -> bool:
+async def is_canonical(node: Node, block: BlockRef) -> bool:
     return any(head.hash == block.hash for head in await node.headers(block.number, block.number))
 
 

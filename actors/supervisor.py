@@ -57,8 +57,9 @@ class Supervisor(AsyncActor):
         restarted: Callable[[str, int], None] = lambda _name, _count: None,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        report: Report | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(report=report)
         self._give_up = give_up
         self._policy = policy or RestartPolicy()
         self._restarted = restarted

@@ -10,7 +10,7 @@ from typing import Protocol
 import structlog
 
 from indexer.domain.balances import Watch
-from indexer.domain.chain import NATIVE, Address, TokenInfo
+from indexer.domain.chain import NATIVE, Address, Holding, TokenInfo
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import Impossible, NameTaken, NotAToken, NotFound
 
@@ -82,6 +82,8 @@ class Watching:
         self._added_tokens: tuple[WatchedToken, ...] = ()
         self._infos: dict[int, dict[str, TokenInfo]] = {}
         self._unusable: set[tuple[int, Address]] = set()
+        self._told: dict[int, Watch] = {}
+        self._due: dict[int, frozenset[Holding]] = {}
         self._naming = asyncio.Lock()
         """Between looking whether a name is free and storing it, nobody else takes it."""
 
@@ -94,6 +96,7 @@ class Watching:
             known = await self._book.get(chain.chain_id)
             infos.update((str(address), info) for address, info in known.items())
             self._infos[chain.chain_id] = infos
+            self._told[chain.chain_id] = self.watch(chain.chain_id)
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
@@ -105,6 +108,13 @@ class Watching:
             tokens=frozenset(token.address for token in self.tokens() if token.chain_id == chain_id),
             solvers=frozenset(solver.address for solver in self.solvers() if solver.is_on(chain_id)),
         )
+
+    def due(self, chain_id: int) -> frozenset[Holding]:
+        """What is watched since a moment ago and was not read since: an older balance of it need not hold any more."""
+        return self._due.get(chain_id, frozenset())
+
+    def was_read(self, chain_id: int, holdings: frozenset[Holding]) -> None:
+        self._due[chain_id] = self.due(chain_id) - holdings
 
     def solvers(self) -> Sequence[Solver]:
         names = {solver.name for solver in self._from_file}
@@ -166,8 +176,8 @@ class Watching:
         known = {token.address: token for token in self.tokens() if token.chain_id == chain_id}
         wanted = dict.fromkeys(addresses)
         new = [
-            WatchedToken(chain_id, address, await self._probe(chain_id, address))
-            for address in wanted
+            WatchedToken(chain_id, address, await self._probe(chain_id, address, f"addresses[{index}]"))
+            for index, address in enumerate(wanted)
             if address not in known
         ]
         if new:
@@ -176,7 +186,7 @@ class Watching:
             log.info("tokens_added", chain=chain_id, tokens=[token.address for token in new])
             self._tell((chain_id,))
         listed = {token.address: token for token in self.tokens() if token.chain_id == chain_id}
-        return tuple(listed[address] for address in wanted), bool(new)
+        return tuple(listed[address] for address in wanted if address in listed), bool(new)
 
     async def remove_token(self, chain_id: int, address: Address) -> None:
         token = next((t for t in self.tokens() if (t.chain_id, t.address) == (chain_id, address)), None)
@@ -196,6 +206,8 @@ class Watching:
         self._from_file = tuple(replace(solver, source="file") for solver in solvers)
         for chain in self._chains.values():
             self._infos.setdefault(chain.chain_id, {})[NATIVE] = chain.native
+            if chain.chain_id not in before:
+                self._told[chain.chain_id] = self.watch(chain.chain_id)
         self._tell(
             chain_id for chain_id in self._chains if chain_id in before and before[chain_id] != self.watch(chain_id)
         )
@@ -216,15 +228,20 @@ class Watching:
             await self._book.put(chain_id, token, infos[token])
         return infos
 
-    async def _probe(self, chain_id: int, address: Address) -> TokenInfo:
+    async def _probe(self, chain_id: int, address: Address, field: str) -> TokenInfo:
         try:
             info = await self._node(chain_id).probe(address)
         except NotAToken as error:
-            raise Impossible(f"{address}: {error}", field="addresses") from error
+            raise Impossible(str(error), field) from error
         await self._book.put(chain_id, address, info)
         self._infos.setdefault(chain_id, {})[address] = info
         return info
 
     def _tell(self, chain_ids: Iterable[int]) -> None:
         for chain_id in tuple(chain_ids):
-            self._changed(chain_id, self.watch(chain_id))
+            watch = self.watch(chain_id)
+            holdings = watch.holdings()
+            new = holdings - self._told.get(chain_id, Watch()).holdings()
+            self._due[chain_id] = (self.due(chain_id) | new) & holdings
+            self._told[chain_id] = watch
+            self._changed(chain_id, watch)

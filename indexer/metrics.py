@@ -127,13 +127,12 @@ class ChainMetrics:
     def stage(self, stage: Stage, seconds: float) -> None:
         self._stages[stage].observe(seconds)
 
-    def block_done(self, *, records: int = 0, events: int = 0) -> None:
+    def block_done(self) -> None:
         self._blocks.inc()
-        self._records.inc(records)
-        self._events.inc(events)
 
-    def told(self, events: int) -> None:
-        """Events that no block brought: stale, live, finalized, sync."""
+    def committed(self, *, records: int, events: int) -> None:
+        """Every commit, whatever brought it: a block, a reorg, a sync, a refresh, silence."""
+        self._records.inc(records)
         self._events.inc(events)
 
     def reorged(self, depth: int) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from bson import Int64
 
@@ -20,6 +20,9 @@ from repositories.rows import current_row_of, record_of, row_of
 from repositories.schema import HOLDING_KEY, RECORD_KEY
 
 Query = dict[str, Any]
+
+INSERTS_AT_ONCE: Final = 2
+"""While the server has one batch, the next is made. In commits of 500, 11 % more records a second; of 50, no more."""
 
 
 class BalanceBook:
@@ -43,18 +46,36 @@ class BalanceBook:
         for chain_id, cut in projection.cuts.items():
             with translating:
                 await self._records.delete_many(_cut_off(chain_id, cut))
-        await asyncio.gather(
-            self._add(list(projection.records.values())),
-            self._replace_current(list(projection.current.values())),
-        )
+        if projection.restored:
+            await self._add(list(projection.records.values()))
+            await self._replace_current(await self._holding_again(projection))
+        else:
+            await asyncio.gather(
+                self._add(list(projection.records.values())),
+                self._replace_current(list(projection.current.values())),
+            )
         await self._settle(projection.settled)
         for chain_id, cut in projection.cuts.items():
             with translating:
                 # Last, so that a balance that is watched is never absent; these are of wallets no longer watched.
                 await self._current.delete_many(_cut_off(chain_id, cut))
 
+    async def _holding_again(self, projection: Projection) -> list[BalanceRecord]:
+        """The current balances; after a reorg, the record of history that holds again stands for the ancestor."""
+        rows = []
+        for key, record in projection.current.items():
+            older = None
+            if key in projection.restored:
+                older = await self.at_block(key.chain_id, key.holding, record.block.number)
+            rows.append(record if older is None else replace(older, seq=record.seq))
+        return rows
+
     async def _add(self, records: Sequence[BalanceRecord]) -> None:
-        for batch in _batches(records):
+        batches = _batches(records)
+        await asyncio.gather(*(self._add_each(batches) for _ in range(INSERTS_AT_ONCE)))
+
+    async def _add_each(self, batches: Iterator[Sequence[BalanceRecord]]) -> None:
+        for batch in batches:
             rows = [row_of(record) for record in batch]
             if self._database.in_memory:
                 rows = [{"_id": _id_of(row, RECORD_KEY), **row} for row in rows]
@@ -174,12 +195,12 @@ class BalanceBook:
             for level in (settled[record.chain_id].level(record.block.number),)
         ]
 
-    async def changed_after(self, chain_id: int, holding: Holding, number: int) -> int | None:
-        """The block of the oldest record above block `number`; nothing where there is none."""
+    async def next_after(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None:
+        """The oldest record above block `number`; nothing where there is none."""
         query: Query = {**_of(chain_id, holding), "blockNumber": {"$gt": number}}
         with translating:
-            row = await self._records.find_one(query, {"blockNumber": 1}, sort=[("blockNumber", 1)])
-        return None if row is None else int(row["blockNumber"])
+            row = await self._records.find_one(query, sort=[("blockNumber", 1)])
+        return None if row is None else record_of(row)
 
     async def history(
         self,

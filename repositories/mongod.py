@@ -61,6 +61,7 @@ class Mongod:
         self._port = 0
         self._child: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.Task[None] | None = None
+        self.given_up = False
 
     @property
     def url(self) -> str:
@@ -166,6 +167,7 @@ class Mongod:
                 log.warning("mongod_restart_failed", reason=str(error))
             else:
                 log.info("mongod_restarted", pid=self._pid, port=self._port)
+        self.given_up = True
         log.error("mongod_given_up", deaths=deaths, log=str(self._log))
 
     async def _end(self) -> None:

@@ -100,11 +100,12 @@ def amount_of(raw: int, decimals: int | None) -> Decimal128 | None:
 
     Decimal128 has 34 digits. A longer number (a uint256 has up to 78) is left out rather than rounded, which would be
     a lie in a column that people sum; `balance` always has all digits. Absent too where the token tells no decimals.
+    As in the API, there are no trailing zeros: 7.5, not 7.500000.
     """
     if decimals is None or decimals > _BIAS:
         return None
     exponent = -decimals
-    while raw >= _35_DIGITS and raw % 10 == 0:  # trailing zeros are no digits
+    while raw % 10 == 0 and (exponent < 0 or raw >= _35_DIGITS):
         raw //= 10
         exponent += 1
     if raw >= _35_DIGITS:

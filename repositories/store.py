@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -23,7 +23,9 @@ from repositories.watchlist import Watchlist
 class Store:
     """Everything that is remembered; `epoch` was made with the store, so that event ids outlive a wiped one."""
 
-    def __init__(self, kind: StoreKind, epoch: str, database: Database) -> None:
+    def __init__(
+        self, kind: StoreKind, epoch: str, database: Database, gone: Callable[[], bool] = lambda: False
+    ) -> None:
         self.kind = kind
         self.epoch = epoch
         self.commits = CommitLog(database)
@@ -33,9 +35,12 @@ class Store:
         self.tokens = TokenBook(database)
         self.chains = ChainBook(database)
         self._database = database
+        self._gone = gone
 
     async def ping(self) -> None:
-        """Returns when the store answers; raises `StoreUnavailable` when it does not."""
+        """Returns when the store answers; `StoreUnavailable` when it does not, `StoreUnusable` when it never will."""
+        if self._gone():
+            raise StoreUnusable("the embedded mongod died again and again and is not started any more; see its log")
         await self._database.ping()
 
 
@@ -49,26 +54,31 @@ async def open_store(url: str, database: str, data_dir: Path, *, timeout_seconds
         async with _connected("mongodb", url, database, timeout_seconds) as store:
             yield store
     elif url == "embedded":
-        async with _embedded(data_dir) as server, _connected("embedded", server, database, timeout_seconds) as store:
+        async with (
+            _embedded(data_dir) as mongod,
+            _connected("embedded", mongod.url, database, timeout_seconds, lambda: mongod.given_up) as store,
+        ):
             yield store
     else:
         raise StoreUnusable(f"store.url {masked(url)!r} is none of embedded, memory, mongodb://host:port")
 
 
 @asynccontextmanager
-async def _embedded(data_dir: Path) -> AsyncIterator[str]:
+async def _embedded(data_dir: Path) -> AsyncIterator[Mongod]:
     program = find_mongod()
     with locked(data_dir):
         mongod = Mongod(program, data_dir)
         try:
             await mongod.start()
-            yield mongod.url
+            yield mongod
         finally:
             await mongod.stop()
 
 
 @asynccontextmanager
-async def _connected(kind: StoreKind, url: str, name: str, timeout_seconds: float) -> AsyncIterator[Store]:
+async def _connected(
+    kind: StoreKind, url: str, name: str, timeout_seconds: float, gone: Callable[[], bool] = lambda: False
+) -> AsyncIterator[Store]:
     client, database = connect(url, name, timeout_seconds=timeout_seconds)
     try:
         try:
@@ -78,6 +88,6 @@ async def _connected(kind: StoreKind, url: str, name: str, timeout_seconds: floa
             raise StoreUnavailable(f"store.url {masked(url)}: {error}") from error
         except StoreUnusable as error:
             raise StoreUnusable(f"store.url {masked(url)}: {error}") from error
-        yield Store(kind, epoch, database)
+        yield Store(kind, epoch, database, gone)
     finally:
         client.close()

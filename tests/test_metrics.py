@@ -15,8 +15,8 @@ def used() -> Metrics:
     chain = metrics.chain("ethereum")
     for stage in STAGES:
         chain.stage(stage, 0.003)
-    chain.block_done(records=2, events=3)
-    chain.told(1)
+    chain.block_done()
+    chain.committed(records=2, events=4)
     chain.reorged(2)
     chain.gap(7)
     chain.drifted(1)

@@ -39,6 +39,10 @@ class Access:
         self._keys = keys
         self._local_only = local_only
 
+    def change(self, *, keys: Sequence[ApiKey], local_only: bool) -> None:
+        """From the next request on; who is connected stays connected."""
+        self._keys, self._local_only = keys, local_only
+
     def check(self, request: web.Request, route: Route | None) -> None:
         if self._keys:
             if route is None or route.scope is not None:

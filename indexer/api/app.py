@@ -27,6 +27,7 @@ from indexer.api.tokens import TokensResource
 
 MAX_BODY_BYTES: Final = 1024**2
 ROUTES: Final = web.AppKey("routes", tuple[Route, ...])
+ACCESS: Final = web.AppKey("access", Access)
 
 Observe = Callable[[str, str, int, float], None]
 """Told of every answer: method, route (`unknown` where there is none), status, seconds."""
@@ -66,9 +67,11 @@ def build_app(
         *(() if ws_handler is None else (_websocket(ws_handler),)),
     )
     documents.describe(routes)
-    gate = _Gate(routes, Access(keys=keys, local_only=local_only), observe)
+    access = Access(keys=keys, local_only=local_only)
+    gate = _Gate(routes, access, observe)
     app = web.Application(middlewares=[gate.observed, as_problems, gate.guarded], client_max_size=MAX_BODY_BYTES)
     app[ROUTES] = routes
+    app[ACCESS] = access
     for route in routes:
         # `add_get` answers HEAD, too, which a websocket cannot.
         if route.method == "GET" and route.path != "/ws":

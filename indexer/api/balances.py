@@ -101,7 +101,7 @@ class BalancesResource:
             return json_answer(await self._at_time(chain_id, holding, time, followed))
         self._refuse_unwatched(chain_id, holding)
         record = await self._balances.one(chain_id, holding)
-        if record is None:
+        if record is None or holding in self._watching.due(chain_id):
             raise NotFound("this balance has not been read yet")
         return json_answer(balance_json(record, followed))
 
@@ -132,9 +132,11 @@ class BalancesResource:
 
     async def _held_until(self, record: BalanceRecord, followed: int | None) -> int | None:
         """The block before the next change; without one, as far as the balance is followed."""
-        changed = await self._balances.changed_after(record.chain_id, record.holding, record.block.number)
-        if changed is not None:
-            return changed - 1
+        following = await self._balances.next_after(record.chain_id, record.holding, record.block.number)
+        if following is not None:
+            return record.holds_until(following)
+        if record.holding in self._watching.due(record.chain_id):
+            return None
         return followed if self._watching.watch(record.chain_id).covers(record.holding) else None
 
     def _refuse_unwatched(self, chain_id: int, holding: Holding) -> None:
@@ -151,7 +153,13 @@ class BalancesResource:
         batch = max(wanted, ROWS_AT_ONCE)
         while len(found) < wanted:
             rows = await self._balances.current(chain_id=chain, token=token, solver=solver, after=after, limit=batch)
-            found += [row for row in rows if row.chain_id in watches and watches[row.chain_id].covers(row.holding)]
+            found += [
+                row
+                for row in rows
+                if row.chain_id in watches
+                and watches[row.chain_id].covers(row.holding)
+                and row.holding not in self._watching.due(row.chain_id)
+            ]
             if len(rows) < batch:
                 break
             after = _place(rows[-1])

@@ -67,9 +67,9 @@ class EventsResource:
             raise NotFound(f"there is no stream {stream[:64]!r}", "stream")
         oldest = await self._log.first_seq(stream) or 1
         if after > newest or 0 < after < oldest - 1:
-            kept = f"events {oldest} to {newest}" if newest else "no event"
+            kept = f"{stream} has the events {oldest} to {newest}" if newest else f"{stream} has told nothing yet"
             again = "read /api/v1/balances again and go on from there"
-            raise BadRequest(410, f"Of {stream} there is {kept}, nothing follows on {after}; {again}.", field="after")
+            raise BadRequest(410, f"{kept}: nothing follows on {after}; {again}.", field="after")
 
     async def _events(self, stream: str, after: int, wanted: int) -> list[Event]:
         events: list[Event] = []

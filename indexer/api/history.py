@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain as chained
+from itertools import pairwise
 
 from aiohttp import web
 
@@ -88,13 +88,14 @@ class HistoryResource:
         if not rows:
             return []
         newest = rows[0]
-        changed = await self._balances.changed_after(newest.chain_id, newest.holding, newest.block.number)
-        if changed is not None:
-            first = changed - 1
+        following = await self._balances.next_after(newest.chain_id, newest.holding, newest.block.number)
+        if following is not None:
+            first: int = newest.holds_until(following)
         else:
-            is_watched = self._watching.watch(newest.chain_id).covers(newest.holding)
-            first = followed if followed is not None and is_watched else newest.block.number
-        return list(chained([first], (row.block.number - 1 for row in rows[:-1])))
+            is_followed = self._watching.watch(newest.chain_id).covers(newest.holding)
+            is_followed &= newest.holding not in self._watching.due(newest.chain_id)
+            first = followed if followed is not None and is_followed else newest.block.number
+        return [first, *(older.holds_until(newer) for newer, older in pairwise(rows))]
 
     async def _refuse_unknown(self, chain_id: int, holding: Holding) -> None:
         """Nothing in a time range is an answer; nothing known at all about what nobody watches is not."""

@@ -36,8 +36,8 @@ class Balances(Protocol):
 
     async def at_time(self, chain_id: int, holding: Holding, time: datetime) -> BalanceRecord | None: ...
 
-    async def changed_after(self, chain_id: int, holding: Holding, number: int) -> int | None:
-        """The block of the oldest record above block `number`; nothing where there is none."""
+    async def next_after(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None:
+        """The oldest record above block `number`; nothing where there is none."""
         ...
 
     async def history(
@@ -98,6 +98,10 @@ class Watching(Protocol):
         ...
 
     def watch(self, chain_id: int) -> Watch: ...
+
+    def due(self, chain_id: int) -> frozenset[Holding]:
+        """What is watched, perhaps again, but was not read since: an older balance of it need not hold any more."""
+        ...
 
     def solvers(self) -> Sequence[Solver]: ...
 

@@ -127,6 +127,7 @@ class Chains:
             books=self._store.balances,
             publish=lambda commit: self._broadcaster.tell(Committed(commit)),
             written=partial(self._written, metrics),
+            counted=lambda records, events: metrics.committed(records=records, events=events),
         )
         follower = Follower(
             name=settings.name,
@@ -134,10 +135,12 @@ class Chains:
             node=chain.node,
             ledger=ledger,
             tokens=self.watching,
+            claim=self._store.chains.claim,
             watch=self.watching.watch(chain_id),
             window=settings.reorg_window_blocks,
             native_interval=settings.native_interval_blocks,
             metrics=metrics,
+            was_read=partial(self.watching.was_read, chain_id),
         )
         ref = ChainActor.start(
             name=settings.name,

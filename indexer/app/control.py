@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import structlog
@@ -15,7 +15,7 @@ from indexer.app.chains import Chains
 from indexer.app.reload import difference, is_other_chain
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
-from indexer.config import Settings, load
+from indexer.config import ServiceSettings, Settings, load
 from indexer.domain.chain import Holding
 from indexer.domain.records import BalanceRecord
 from indexer.errors import ConfigError, Impossible, NotFound
@@ -42,13 +42,16 @@ class Control:
         balances: Balances,
         positions: Positions,
         report: ServiceReport,
+        admit: Callable[[ServiceSettings], None],
     ) -> None:
         self.settings = settings
+        self._started = settings
         self._chains = chains
         self._watching = watching
         self._balances = balances
         self._positions = positions
         self._report = report
+        self._admit = admit
         self._reloading = asyncio.Lock()
 
     async def refresh(self, chain_id: int, holding: Holding) -> BalanceRecord:
@@ -72,11 +75,13 @@ class Control:
                 self._report.refused([str(problem) for problem in error.problems])
                 log.error("config_refused", problems=len(error.problems), first=str(error.problems[0]))  # noqa: TRY400
                 raise
-            applied = difference(self.settings, new)
+            applied, is_other = difference(self.settings, new, self._started), new != self.settings
             await self._apply(new)
             hide(new.secrets())
+            self._admit(new.service)
             self._report.loaded()
-            log.info("config_applied", **applied)
+            if is_other:  # a file that is saved and then reloaded by hand is applied once
+                log.info("config_applied", **applied)
             return applied
 
     async def reload_quietly(self) -> None:

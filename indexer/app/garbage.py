@@ -6,7 +6,7 @@ import gc
 from typing import Final
 
 YOUNG_OBJECTS: Final = 20_000
-"""So many new ones before they are looked through, in 3 to 8 ms; those of a block of 500 events are gone before."""
+"""So many new ones before they are looked through, which takes 3 to 14 ms."""
 
 YOUNG_PASSES: Final = 20
 """So many looks at young objects before one at older ones."""

@@ -25,7 +25,8 @@ class Indexer(Service):
         """The newest balance, never behind an event that a listener has been given."""
         chain_id, holding = self._chain_id(chain), _holding(token, solver)
         await self.positions.caught_up()
-        return await self.store.balances.one(chain_id, holding)
+        record = await self.store.balances.one(chain_id, holding)
+        return None if holding in self.watching.due(chain_id) else record
 
     async def history(
         self, chain: str | int, token: str, solver: str, *, limit: int = 100, before: int | None = None

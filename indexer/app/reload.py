@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ LOOK_SECONDS = 1.0
 """How often the file is looked at; `SIGHUP` and `POST /reload` do not wait for it."""
 
 
-def difference(old: Settings, new: Settings) -> dict[str, Any]:
-    """What a reload applies, and what waits for a restart because a running service cannot change it."""
+WAITS_FOR_A_RESTART = ("service", "store", "nats", "exchanges")
+
+
+def difference(old: Settings, new: Settings, started: Settings | None = None) -> dict[str, Any]:
+    """What a reload applies, and what a running service cannot change: there it is as it was `started`."""
     by_id_old, by_id_new = _by_id(old), _by_id(new)
     return {
         "chains": {
@@ -32,10 +36,20 @@ def difference(old: Settings, new: Settings) -> dict[str, Any]:
         },
         "tokens": _tokens(by_id_old, by_id_new),
         "solvers": _named(old.solvers, new.solvers),
-        "restartNeeded": [
-            part for part in ("service", "store", "nats", "exchanges") if getattr(old, part) != getattr(new, part)
-        ],
+        "apiKeys": _named(_keys(old), _keys(new)),
+        "restartNeeded": [part for part in WAITS_FOR_A_RESTART if _fixed(started or old, part) != _fixed(new, part)],
     }
+
+
+def _keys(settings: Settings) -> Mapping[str, Any]:
+    return {key.name: key for key in settings.service.api_keys}
+
+
+def _fixed(settings: Settings, part: str) -> Any:
+    """A part without what can change while running: who may ask."""
+    if part == "service":
+        return replace(settings.service, api_keys=(), allow_anonymous=False)
+    return getattr(settings, part)
 
 
 def is_other_chain(old: ChainSettings, new: ChainSettings) -> bool:

@@ -22,8 +22,8 @@ from actors.projector import Projector
 from actors.statusboard import StatusBoard
 from actors.supervisor import StartChild, Supervisor
 from actors.watching import Watching
-from indexer.api.access import ApiKey
-from indexer.api.app import build_app
+from indexer.api.access import Access
+from indexer.api.app import ACCESS, build_app
 from indexer.api.hub import Hub
 from indexer.api.server import ApiRunner
 from indexer.app.chains import Chains
@@ -33,8 +33,9 @@ from indexer.app.posts import Post
 from indexer.app.reload import watch_file
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
+from indexer.app.site import is_local_only, keys_of, listen, serve
 from indexer.app.version import VERSION
-from indexer.config import ChainSettings, Settings
+from indexer.config import ChainSettings, ServiceSettings, Settings
 from indexer.domain.commits import Commit
 from indexer.errors import Permanent, StoreUnavailable
 from indexer.metrics import Metrics
@@ -48,10 +49,6 @@ PING_SECONDS = 2.0
 STOP_SECONDS = 10.0
 
 
-class CannotListen(Permanent):
-    """The address is taken, or not ours."""
-
-
 class Service:
     """The whole indexer in this event loop: `async with Service(settings) as service: ...`.
 
@@ -62,6 +59,7 @@ class Service:
         self.settings = settings
         self.url: str | None = None
         self._serve = serve
+        self._access: Access | None = None
         self._hung_up: asyncio.Task[None] | None = None
         self._stack = AsyncExitStack()
         self._over: asyncio.Future[int] = asyncio.get_event_loop().create_future()
@@ -93,7 +91,7 @@ class Service:
 
     async def _build(self) -> None:
         settings = self.settings
-        listener = _listen(settings.service.host, settings.service.port) if self._serve else None
+        listener = listen(settings.service.host, settings.service.port) if self._serve else None
         if listener is not None:
             self._stack.callback(listener.close)
         self._metrics = Metrics(version=VERSION)
@@ -116,6 +114,7 @@ class Service:
             balances=self.store.balances,
             positions=self.positions,
             report=self.report,
+            admit=self._admit,
         )
         self.listeners = Listeners(self.store.epoch)
         self._stack.push_async_callback(self.listeners.close)
@@ -131,6 +130,9 @@ class Service:
             self._spawn(watch_file(settings.path, self.control.reload_quietly), "file watch")
         for chain_id in self.watching.chains().values():
             await self._chains.start(chain_id)
+        for setting, is_set in (("exchanges", settings.exchanges), ("nats.url", settings.nats.url)):
+            if is_set:
+                log.warning("setting_not_used_yet", setting=setting)
 
     async def _build_chains(self) -> None:
         self._chains = Chains(
@@ -183,8 +185,14 @@ class Service:
 
     async def _start_actors(self) -> None:
         supervisor = self._supervisor.move_to(
-            Supervisor.start(give_up=self._give_up, restarted=lambda name, _count: self._metrics.actor_restarted(name))
+            Supervisor.start(
+                give_up=self._give_up,
+                restarted=lambda name, _count: self._metrics.actor_restarted(name),
+                report=partial(self._give_up, "supervisor"),
+            )
         )
+        self._metrics.watch_inbox("broadcaster", lambda: self._broadcaster.waiting)
+        self._metrics.watch_inbox("projector", lambda: self._projector.waiting)
         self._stack.push_async_callback(end, supervisor, STOP_SECONDS)
         await supervisor.ask(StartChild("projector", self._start_projector), block=False)
         await supervisor.ask(StartChild("broadcaster", self._start_broadcaster), block=False)
@@ -247,7 +255,6 @@ class Service:
         self._stack.push_async_callback(stop)
 
     async def _open_site(self, listener: socket.socket) -> None:
-        service = self.settings.service
         app = build_app(
             balances=self.store.balances,
             log=self.store.commits,
@@ -261,17 +268,24 @@ class Service:
             subscribers=lambda: self._hub.subscribers,
             metrics=self._metrics.render,
             observe=self._metrics.http_answered,
-            keys=[ApiKey(key.name, key.key.reveal(), frozenset(key.scopes)) for key in service.api_keys],
-            local_only=_is_loopback(service.host) and not service.api_keys and not service.allow_anonymous,
+            keys=keys_of(self.settings.service),
+            local_only=is_local_only(self.settings.service),
         )
-        runner = ApiRunner(app, access_log=None, shutdown_timeout=2.0)
-        await runner.setup()
-        self._stack.push_async_callback(runner.cleanup)
-        await web.SockSite(runner, listener).start()
-        host, port = listener.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{port}"
+        self._access = app[ACCESS]
+
+        async def dismiss_subscribers(_: web.Application) -> None:
+            await self._hub.close()
+
+        # Before the server waits for its open connections, which websockets are as well.
+        app.on_shutdown.append(dismiss_subscribers)
+        self._stack.push_async_callback((runner := ApiRunner(app, access_log=None, shutdown_timeout=2.0)).cleanup)
+        self.url = await serve(runner, listener)
         log.info("listening", url=self.url, pid=os.getpid(), store=self.store.kind)
+
+    def _admit(self, service: ServiceSettings) -> None:
+        """Other API keys, from the next request on."""
+        if self._access is not None:
+            self._access.change(keys=keys_of(service), local_only=is_local_only(service))
 
     def hang_up(self) -> None:
         """What `SIGHUP` does: read the configuration file again (before the start is over, it was just read)."""
@@ -284,27 +298,10 @@ class Service:
                 await self.store.ping()
             except StoreUnavailable as error:
                 self.report.ill("store", str(error))
+            except Permanent as error:
+                self.report.ill("store", str(error))
+                self._give_up("store", error)
+                return
             else:
                 self.report.ill("store", None)
             await asyncio.sleep(PING_SECONDS)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Take the address before anything else is started, so that a taken one costs nothing."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(1024)
-    except OSError as error:
-        listener.close()
-        raise CannotListen(
-            f"cannot listen on {host}:{port}: {error.strerror}; free the port, or set another one as service.port"
-        ) from error
-    listener.setblocking(False)
-    return listener
-
-
-def _is_loopback(host: str) -> bool:
-    return host in {"localhost", "::1"} or host.startswith("127.")

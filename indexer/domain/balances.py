@@ -85,7 +85,7 @@ def changes(
     why it read; a balance never read before is always `first`. `trail` holds the logs between the previous record and
     this block's own.
     """
-    # Most of the 1,000 natives of a block are what they were: only what differs is worth sorting (0.06 ms, not 0.35).
+    # Most of the 1,000 natives of a block are what they were: only what differs is worth sorting.
     differing = sorted([holding for holding, balance in readings.items() if previous.get(holding) != balance])
     if not differing:
         return ()

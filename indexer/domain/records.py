@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from indexer.domain.balances import BalanceUpdated, Cause, Finality
 from indexer.domain.chain import BlockHash, BlockRef, Holding, TokenInfo, Transfer, TxHash
@@ -30,6 +30,16 @@ class BalanceRecord:
     derived: bool = False
     transfers: tuple[Transfer, ...] = ()
     unexplained: int | None = None
+
+    def holds_until(self, following: BalanceRecord) -> int:
+        """The last block for which this is known to hold, given the next record.
+
+        A difference that was found by reading again may be as old as the block after this one.
+        """
+        return self.block.number if following.cause in _FOUND_LATE else following.block.number - 1
+
+
+_FOUND_LATE: Final = ("first", "sync", "refresh", "resync")
 
 
 class RecordKey(NamedTuple):
@@ -71,6 +81,8 @@ class Projection:
     """By chain id: what a reorg deeper than the window took back."""
     records: dict[RecordKey, BalanceRecord] = field(default_factory=dict)
     current: dict[HoldingKey, BalanceRecord] = field(default_factory=dict)
+    restored: set[HoldingKey] = field(default_factory=set)
+    """Current balances for which an older record of history holds again: that record is the current one."""
     settled: dict[int, Settling] = field(default_factory=dict)
     """By chain id; the newest counts, also where a reorg made it lower."""
 
@@ -127,6 +139,7 @@ def restored(fact: BalanceReverted, seq: int) -> BalanceRecord:
 def _add(projection: Projection, record: BalanceRecord) -> None:
     projection.records[RecordKey(record.chain_id, record.holding, record.block.number)] = record
     projection.current[HoldingKey(record.chain_id, record.holding)] = record
+    projection.restored.discard(HoldingKey(record.chain_id, record.holding))
 
 
 def _take_back(projection: Projection, fact: BalanceReverted, seq: int) -> None:
@@ -138,8 +151,10 @@ def _take_back(projection: Projection, fact: BalanceReverted, seq: int) -> None:
             del projection.records[key]
     record = restored(fact, seq)
     if fact.anchor:
-        projection.records[RecordKey(fact.chain_id, fact.holding, fact.block.number)] = record
-    projection.current[HoldingKey(fact.chain_id, fact.holding)] = record
+        _add(projection, record)
+    else:
+        projection.current[HoldingKey(fact.chain_id, fact.holding)] = record
+        projection.restored.add(HoldingKey(fact.chain_id, fact.holding))
 
 
 def _cut(projection: Projection, fact: StreamResync, above: int, seq: int) -> None:

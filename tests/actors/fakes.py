@@ -243,7 +243,7 @@ class FakeTokenNode:
     def _answer(self, question: str, token: Address) -> TokenInfo:
         self.asked.append((question, token))
         if token not in self.tokens:
-            raise NotAToken("there is no contract")
+            raise NotAToken(f"{token} is no contract")
         return self.tokens[token]
 
 

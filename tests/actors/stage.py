@@ -16,7 +16,7 @@ from actors.following import Follower
 from actors.ledger import Ledger
 from actors.messages import Begin, Resumed
 from indexer.domain.balances import BalanceUpdated, Watch
-from indexer.domain.chain import Head
+from indexer.domain.chain import Head, Holding
 from indexer.domain.commits import Commit
 from indexer.domain.facts import Fact
 from indexer.domain.feed import FeedEvent, HeadHeard
@@ -43,6 +43,7 @@ class Stage:
         self.commits: list[Commit] = []
         self.resumed: list[Resumed] = []
         self.statuses: list[StreamStatus] = []
+        self.read: list[frozenset[Holding]] = []
         self.deaths: list[BaseException] = []
         self.ref: ActorRef[ChainActor]
 
@@ -81,10 +82,12 @@ class Stage:
             node=self.node,
             ledger=ledger,
             tokens=Infos(),
+            claim=self.store.claim,
             watch=self.watch,
             window=self.window,
             native_interval=self.native_interval,
             metrics=metrics,
+            was_read=self.read.append,
         )
         self.ref = ChainActor.start(
             name="sim",

@@ -16,7 +16,7 @@ from indexer.domain.facts import BalanceReverted, ChainFinalized, StreamLive, St
 from indexer.domain.feed import HeadsBack, HeadsLost
 from indexer.domain.finality import FINALIZED_DEPTH, SAFE_DEPTH, Settled, Tags
 from indexer.domain.views import BlockView
-from indexer.errors import BlockUnknown, Fenced, Impossible, NodeUnreachable
+from indexer.errors import BlockUnknown, Fenced, Impossible, NodeUnreachable, StoreUnavailable
 from tests.actors.stage import Stage, staged
 from tests.sim.clock import play
 from tests.sim.world import CHAIN_ID, OUTSIDE, TOKENS, WALLETS, WATCH
@@ -161,6 +161,7 @@ async def test_what_changed_while_it_was_not_watched_is_found_when_it_is_watched
         stage.ref.tell(WatchChanged(WATCH))
         await stage.settle()
         assert [(fact.holding, fact.change) for fact in stage.updates("sync")] == [(Holding(USD, BOB), 8)]
+        assert stage.read[-1] == {Holding(token, BOB) for token in (NATIVE, *TOKENS)}
 
 
 @in_virtual_time
@@ -288,6 +289,65 @@ async def test_trouble_that_lasts_is_stale_and_a_blip_is_not() -> None:
         await stage.settle(6)
         assert stage.state() == "live"
         assert [fact.change for fact in stage.updates()] == [1]
+
+
+@in_virtual_time
+async def test_heads_that_arrive_do_not_hide_that_nothing_can_be_read() -> None:
+    async with staged() as stage:
+        stage.node.error = NodeUnreachable("only the socket lives")
+        for _ in range(40):
+            await stage.hear(stage.world.mine(busy=0))
+        assert stage.state() == "stale"
+        stage.node.error = None
+        await stage.hear(stage.world.mine(busy=0))
+        assert stage.state() == "live"
+        kinds = [type(fact) for fact in stage.facts if isinstance(fact, StreamStale | StreamLive)]
+        assert kinds == [StreamStale, StreamLive]
+
+
+@in_virtual_time
+async def test_a_store_that_is_gone_shows_in_the_status_while_heads_wait() -> None:
+    async with staged() as stage:
+        kept = stage.store.append
+
+        async def append(_commit: object) -> None:
+            raise StoreUnavailable("nobody answers there")
+
+        stage.store.append = append  # type: ignore[assignment,method-assign] # the store is gone
+        for _ in range(6):
+            await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 1))
+        held_up = stage.status
+        assert (held_up.state, held_up.ready, held_up.lag_blocks) == ("stale", False, 6)
+        assert held_up.queue_depth == 6  # five heads, and what the node said of its tags meanwhile
+        assert "nobody answers there" in str(held_up.last_error)
+        stage.store.append = kept  # type: ignore[method-assign]
+        await stage.settle(6)
+        well = stage.status
+        assert (well.state, well.ready, well.lag_blocks, well.last_error) == ("live", True, 0, None)
+
+
+@in_virtual_time
+async def test_silence_that_ends_on_a_chain_that_mines_nothing_is_told_without_a_new_head() -> None:
+    async with staged() as stage:
+        stage.say(HeadsLost("nobody answers"))
+        await stage.settle()
+        stage.say(HeadsBack("poll"))
+        await stage.settle()
+        assert stage.state() == "live"
+        assert isinstance(stage.facts[-1], StreamLive)
+
+
+@in_virtual_time
+async def test_a_tip_whose_state_is_gone_is_trouble_and_not_the_end() -> None:
+    async with staged() as stage:
+        stage.node.pruned_below = stage.world.tip.number + 1
+        stage.ref.tell(WatchChanged(Watch(WATCH.tokens, WATCH.solvers | {OUTSIDE})))
+        await stage.settle()
+        assert "pruned" in str(stage.status.last_error)
+        stage.node.pruned_below = 0
+        await stage.settle(6)
+        assert stage.status.last_error is None
+        assert Holding(USD, OUTSIDE) in {fact.holding for fact in stage.updates("first")}
 
 
 @in_virtual_time

@@ -64,6 +64,7 @@ async def desk(anvil: Anvil, tmp_path: Path) -> AsyncIterator[Desk]:
             node=node,
             ledger=ledger,
             tokens=Infos(),
+            claim=store.chains.claim,
             watch=Watch(solvers=frozenset({OURS})),
             window=64,
             native_interval=1,

@@ -10,7 +10,7 @@ import structlog.testing
 
 from actors.watching import WatchedChain, Watching
 from indexer.domain.balances import Watch
-from indexer.domain.chain import NATIVE, Address, TokenInfo
+from indexer.domain.chain import NATIVE, Address, Holding, TokenInfo
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import Impossible, NameTaken, NotFound, StoreUnavailable
 from tests.actors.fakes import DAI, USDC, FakeTokenBook, FakeTokenNode, FakeWatchlist, wallet
@@ -174,6 +174,27 @@ async def test_a_removed_solver_is_forgotten_and_told() -> None:
     assert (await watching.add_solver("beta", wallet(1), None)).name == "beta"
 
 
+async def test_what_is_watched_anew_is_due_until_it_was_read() -> None:
+    watching = await Desk().loaded()
+    assert not watching.due(1)
+    await watching.add_solver("beta", wallet(1), None)
+    beta = frozenset({Holding(NATIVE, wallet(1)), Holding(USDC, wallet(1))})
+    assert watching.due(1) == beta
+    watching.was_read(1, beta)
+    assert not watching.due(1)
+    await watching.add_tokens(1, [DAI])
+    assert watching.due(1) == {Holding(DAI, wallet(0)), Holding(DAI, wallet(1))}
+    await watching.remove_solver("beta")
+    assert watching.due(1) == {Holding(DAI, wallet(0))}
+
+
+async def test_on_a_chain_of_a_new_file_only_what_comes_later_is_due() -> None:
+    watching = await Desk().loaded()
+    watching.configure((*CHAINS, WatchedChain("polygon", 137, ETH, (USDC,))), [Solver("acme", wallet(0))])
+    await watching.add_solver("beta", wallet(1), [137])
+    assert {holding.solver for holding in watching.due(137)} == {wallet(1)}
+
+
 async def test_a_solver_of_the_file_cannot_be_removed_here() -> None:
     watching = await Desk().loaded()
     with pytest.raises(Impossible, match="configuration file"):
@@ -209,7 +230,7 @@ async def test_of_many_tokens_all_or_none_are_watched() -> None:
     watching = await desk.loaded()
     with pytest.raises(Impossible, match=wallet(9)) as caught:
         await watching.add_tokens(8453, [DAI, wallet(9)])
-    assert caught.value.field == "addresses"
+    assert caught.value.field == "addresses[1]"
     assert (desk.watchlist.kept_tokens, desk.told, watching.watch(8453).tokens) == ({}, [], frozenset())
 
 

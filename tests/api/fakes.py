@@ -103,8 +103,8 @@ class FakeBalances:
         rows = [row for row in self._of(chain_id, holding) if row.block.timestamp <= time.timestamp()]
         return rows[-1] if rows else None
 
-    async def changed_after(self, chain_id: int, holding: Holding, number: int) -> int | None:
-        return next((row.block.number for row in self._of(chain_id, holding) if row.block.number > number), None)
+    async def next_after(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None:
+        return next((row for row in self._of(chain_id, holding) if row.block.number > number), None)
 
     async def history(
         self,
@@ -182,9 +182,13 @@ class FakeWatching:
     api_solvers: list[Solver] = field(default_factory=list)
     watched: list[WatchedToken] = field(default_factory=lambda: [WatchedToken(1, USDC, INFO, "file")])
     failure: Exception | None = None
+    unread: frozenset[Holding] = frozenset()
 
     def chains(self) -> Mapping[str, int]:
         return CHAINS
+
+    def due(self, chain_id: int) -> frozenset[Holding]:
+        return self.unread if chain_id == 1 else frozenset()
 
     def watch(self, chain_id: int) -> Watch:
         tokens = frozenset(token.address for token in self.watched if token.chain_id == chain_id)

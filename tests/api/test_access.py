@@ -4,6 +4,7 @@ import pytest
 from aiohttp import web
 
 from indexer.api.access import ApiKey
+from indexer.api.app import ACCESS
 from tests.api.conftest import HttpClient, Serve, problem_of
 from tests.api.fakes import ALICE, BOB, USDC
 from tests.api.test_server import raw_answer
@@ -142,3 +143,12 @@ async def test_its_own_names_are(local: HttpClient, host: str) -> None:
 async def test_with_keys_any_name_and_page_will_do(keyed: HttpClient) -> None:
     headers = bearer("a-key") | {"Origin": "https://desk.example", "Host": "indexer.example"}
     assert (await keyed.post("/api/v1/reload", headers=headers)).status == 200
+
+
+async def test_other_keys_are_in_force_from_the_next_request_on(keyed: HttpClient) -> None:
+    assert (await keyed.get("/api/v1/status", headers=bearer("r-key"))).status == 200
+    assert keyed.app is not None
+    access = keyed.app[ACCESS]
+    access.change(keys=[ApiKey("reader", "new-key", frozenset({"read"}))], local_only=False)
+    await problem_of(await keyed.get("/api/v1/status", headers=bearer("r-key")), 401)
+    assert (await keyed.get("/api/v1/status", headers=bearer("new-key"))).status == 200

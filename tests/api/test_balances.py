@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from indexer.domain.balances import Cause
 from indexer.domain.chain import NATIVE, Holding, Transfer, TxHash
 from indexer.domain.events import time_text
 from indexer.domain.watching import Solver
@@ -54,6 +55,14 @@ async def test_a_zero_balance_is_there_and_an_unread_one_is_not(client: HttpClie
     await problem_of(await client.get(ONE), 404)
 
 
+async def test_what_is_watched_again_has_no_current_balance_until_it_is_read(client: HttpClient, world: World) -> None:
+    world.watching.unread = frozenset({Holding(USDC, ALICE)})
+    await problem_of(await client.get(ONE), 404)
+    assert (await (await client.get("/api/v1/balances")).json())["items"] == []
+    assert (await (await client.get(f"{ONE}?block=120")).json())["verifiedBlock"] == 110
+    assert (await (await client.get(f"{ONE}/history?limit=1")).json())["items"][0]["verifiedBlock"] == 110
+
+
 async def test_what_is_not_watched_has_no_current_balance_but_keeps_its_past(client: HttpClient, world: World) -> None:
     world.watching.watched = []
     await problem_of(await client.get(ONE), 404)
@@ -71,6 +80,17 @@ async def test_a_balance_as_of_a_block_is_known_until_the_block_before_the_next_
 ) -> None:
     body = await (await client.get(f"{ONE}?block={number}")).json()
     assert (body["balance"], body["verifiedBlock"]) == (balance, verified)
+
+
+@pytest.mark.parametrize("cause", ["sync", "refresh", "resync"])
+async def test_what_was_found_late_may_have_changed_right_after_the_record_before(
+    client: HttpClient, world: World, cause: Cause
+) -> None:
+    before, after = world.balances.rows
+    world.balances.rows[1] = replace(after, cause=cause)
+    assert (await (await client.get(f"{ONE}?block=105")).json())["verifiedBlock"] == before.block.number
+    newest, oldest = (await (await client.get(f"{ONE}/history")).json())["items"]
+    assert (newest["verifiedBlock"], oldest["verifiedBlock"]) == (123, before.block.number)
 
 
 @pytest.mark.parametrize("number", [0, 99, 124, 2**63 - 1])

@@ -10,7 +10,14 @@ import pytest
 
 from indexer.app.reload import difference, is_other_chain
 from indexer.config import ChainSettings, Settings
-from indexer.config.settings import ExchangeSettings, NatsSettings, ServiceSettings, SolverSettings, StoreSettings
+from indexer.config.settings import (
+    ApiKey,
+    ExchangeSettings,
+    NatsSettings,
+    ServiceSettings,
+    SolverSettings,
+    StoreSettings,
+)
 from indexer.masking import Secret
 from tests.actors.fakes import DAI, USDC, wallet
 
@@ -23,6 +30,7 @@ NOTHING: dict[str, Any] = {
     "chains": {"added": [], "removed": [], "changed": []},
     "tokens": {"added": [], "removed": []},
     "solvers": {"added": [], "removed": [], "changed": []},
+    "apiKeys": {"added": [], "removed": [], "changed": []},
     "restartNeeded": [],
 }
 
@@ -100,3 +108,20 @@ def test_what_a_running_service_cannot_change_waits_for_a_restart(part: str, val
     changed: dict[str, Any] = {part: value}
     new = replace(OLD, **changed)
     assert difference(OLD, new) == {**NOTHING, "restartNeeded": [part]}
+
+
+def test_a_restart_is_needed_for_as_long_as_the_file_says_other_than_what_runs() -> None:
+    moved = replace(OLD, service=ServiceSettings(port=9))
+    assert difference(moved, moved, OLD) == {**NOTHING, "restartNeeded": ["service"]}
+    assert difference(moved, OLD, OLD) == NOTHING
+
+
+def with_keys(**keys: str) -> Settings:
+    return replace(
+        OLD, service=ServiceSettings(api_keys=tuple(ApiKey(name, Secret(key)) for name, key in keys.items()))
+    )
+
+
+def test_api_keys_change_without_a_restart() -> None:
+    told = difference(with_keys(desk="one", night="two"), with_keys(desk="new", day="three"))
+    assert told == {**NOTHING, "apiKeys": {"added": ["day"], "removed": ["night"], "changed": ["desk"]}}

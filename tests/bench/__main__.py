@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import platform
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Final
 
 import uvloop
 
 from tests.bench.rows import Row, print_rows
+
+_LOAD: Final = os.getloadavg()[0]
 
 GROUPS: Final = ("latency", "trips", "burst", "store", "process", "hub")
 
@@ -30,7 +36,15 @@ def main() -> int:
         print(f"{group} ...", end=" ", file=sys.stderr, flush=True)  # noqa: T201 - a long step shows where it is
         rows += uvloop.run(_run(group, quick=args.quick))
         print(f"{time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)  # noqa: T201 - the same
+    print(f"\n{_machine()}\n")  # noqa: T201 - the table is for people
     return 0 if print_rows(rows) else 1
+
+
+def _machine() -> str:
+    """What figures depend on; with a load above the number of cores before we began, they are worth little."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("aiohttp", "motor", "pymongo", "uvloop"))
+    cores = f"{os.cpu_count()} cores, load {_LOAD:.1f} before"
+    return f"{datetime.now(UTC):%Y-%m-%d}, {cores}, Python {platform.python_version()}, {packages}"
 
 
 async def _run(group: str, *, quick: bool) -> list[Row]:

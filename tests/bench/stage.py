@@ -131,14 +131,19 @@ async def running_service(text: str, folder: Path, *, ready: bool = True) -> Asy
         stderr=asyncio.subprocess.STDOUT,
     )
     reading: asyncio.Task[None] | None = None
+    said: list[bytes] = []
     try:
-        said, url = await _listening(process)
+        url = await _listening(process, said)
         reading = asyncio.create_task(_keep(process, said))
         async with aiohttp.ClientSession() as http:
             service = Running(url, process.pid, started, http)
             if ready:
-                await until(service.is_ready, said=said)
+                await until(service.is_ready)
             yield service
+            if process.returncode is not None:
+                raise RuntimeError(f"the service ended: {_text(said)}")
+    except (OSError, TimeoutError, aiohttp.ClientError) as error:
+        raise RuntimeError(f"the service did not do its part: {_text(said)}") from error
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
@@ -151,31 +156,28 @@ async def running_service(text: str, folder: Path, *, ready: bool = True) -> Asy
             await reading
 
 
-async def until(
-    condition: Callable[[], Awaitable[bool]],
-    *,
-    pause: float = 0.01,
-    said: Sequence[bytes] = (),
-    seconds: float = LONGEST,
-) -> None:
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Return once it holds."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + LONGEST
     while not await condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(b"".join(said[-20:]).decode(errors="replace") or "the benchmark waited in vain")
-        await asyncio.sleep(pause)
+            raise TimeoutError("the benchmark waited in vain")
+        await asyncio.sleep(0.01)
 
 
-async def _listening(process: asyncio.subprocess.Process) -> tuple[list[bytes], str]:
+async def _listening(process: asyncio.subprocess.Process, said: list[bytes]) -> str:
     assert process.stdout is not None
-    said: list[bytes] = []
     async for line in process.stdout:
         said.append(line)
         with contextlib.suppress(orjson.JSONDecodeError):
             told = orjson.loads(line)
             if told.get("event") == "listening":
-                return said, str(told["url"])
-    raise RuntimeError(f"the service ended: {b''.join(said).decode(errors='replace')}")
+                return str(told["url"])
+    raise RuntimeError(f"the service ended: {_text(said)}")
+
+
+def _text(said: Sequence[bytes]) -> str:
+    return b"".join(said[-20:]).decode(errors="replace")
 
 
 async def _keep(process: asyncio.subprocess.Process, said: list[bytes]) -> None:

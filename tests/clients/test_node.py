@@ -10,7 +10,7 @@ from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed, deploy
 from indexer.domain.balances import Watch, touched
 from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding
-from indexer.errors import BlockUnknown
+from indexer.errors import BlockUnknown, NodeUnreachable
 from tests.clients.builders import mined_head, node_at
 from tests.fixtures.chain import wallets
 
@@ -22,6 +22,12 @@ async def test_the_identity_is_chain_id_and_genesis() -> None:
         identity = await node.identity()
         assert identity.chain_id == 77
         assert identity.genesis == (await anvil.block(0))["hash"]
+
+
+async def test_a_node_that_is_down_at_the_start_is_told_within_seconds() -> None:
+    async with node_at("http://127.0.0.1:1") as node, asyncio.timeout(6):
+        with pytest.raises(NodeUnreachable, match="cannot connect"):
+            await node.identity()
 
 
 async def test_headers_come_in_order_and_linked(anvil: Anvil) -> None:

@@ -96,13 +96,17 @@ class History:
             if isinstance(fact, BalanceUpdated):
                 self.recent.append(fact)
             if isinstance(fact, BalanceReverted):
-                self.recent = [
-                    each
-                    for each in self.recent
-                    if each.holding != fact.holding or each.block.number <= fact.block.number
-                ]
+                self._forget(fact)
             if isinstance(fact, BalanceUpdated | BalanceReverted):
                 self.balances[fact.holding] = fact.balance
+
+    def _forget(self, fact: BalanceReverted) -> None:
+        """As the ledger does: what a reorg leaves as a record, a deeper one takes back as well."""
+        self.recent = [
+            each for each in self.recent if each.holding != fact.holding or each.block.number <= fact.block.number
+        ]
+        if fact.anchor:
+            self.recent.append(BalanceUpdated(1, fact.holding, None, fact.balance, fact.block, "resync", fact.info))
 
 
 VALUES = st.dictionaries(st.sampled_from(HOLDINGS), st.integers(0, 4))
@@ -153,6 +157,15 @@ def test_projecting_the_last_batches_again_changes_nothing(
     for commit in commits[start % (len(commits) + 1) :]:
         again.project(fold([commit]))
     assert again == once
+
+
+@given(STEPS)
+def test_no_record_of_an_orphaned_block_is_left(steps: list[tuple[str, int, dict[Holding, int]]]) -> None:
+    made = history(steps)
+    books = Books()
+    for each in made.commits:
+        books.project(fold([each]))
+    assert {record.block for record in books.records.values()} <= set(made.branch)
 
 
 @given(STEPS)

@@ -58,6 +58,7 @@ class World:
         self.rows: dict[HoldingKey, BalanceRecord] = {}
         self.projected_seqs: dict[str, int] = {}
         self.watched = Watch(frozenset(tokens), frozenset(solver(number) for number in range(solvers)))
+        self.unread: frozenset[Holding] = frozenset()
         self.blocks: dict[int, int] = {1: 100, 8453: 200}
         self.error: Exception | None = None
         self.pages: list[int] = []
@@ -136,6 +137,9 @@ class World:
 
     def watch(self, chain_id: int) -> Watch:
         return self.watched if chain_id in CHAINS.values() else Watch()
+
+    def due(self, chain_id: int) -> frozenset[Holding]:
+        return self.unread if chain_id in CHAINS.values() else frozenset()
 
     # --- Status
 

@@ -102,6 +102,16 @@ async def test_a_snapshot_leaves_out_what_is_not_watched_any_more() -> None:
         assert [item["solverAddress"] for item in (await client.read_event())["items"]] == [solver(1)]
 
 
+async def test_a_balance_that_is_due_to_be_read_again_is_known_to_hold_at_its_own_block_only() -> None:
+    fact = updated(1, 5, number=90)
+    world = with_history(fact)
+    world.unread = frozenset({fact.holding})
+    async with stage(world) as on:
+        client = await on.client()
+        await client.subscribe(snapshot=True)
+        assert [item["verifiedBlock"] for item in (await client.read_event())["items"]] == [90]
+
+
 async def test_a_snapshot_of_thousands_is_whole() -> None:
     world = World(solvers=2_500)
     world.commit(*(updated(number, number) for number in range(2_500)))

@@ -64,6 +64,8 @@ def _balance_is_true(world: World, store: SimStore, holding: Holding) -> Iterato
     truth = world.canonical[-1].balances[holding]
     if current is None or current.balance != truth:
         yield f"I3: {holding} is kept as {current}, the chain says {truth}"
+    else:
+        yield from _row_is_true(world, current)
 
 
 def _history_is_true(world: World, store: SimStore, holding: Holding, *, exact: bool) -> Iterator[str]:

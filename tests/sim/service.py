@@ -145,6 +145,7 @@ class Life:
             node=self._node,
             ledger=ledger,
             tokens=Infos(),
+            claim=self._store.claim,
             watch=WATCH,
             window=self._window,
             native_interval=1,

@@ -110,7 +110,11 @@ class SimStore:
             if key not in self.records or self.records[key].seq < row.seq:
                 self.records[key] = row
         await self._wire()
-        for holding, row in projection.current.items():
+        for holding, folded in projection.current.items():
+            row = folded
+            if holding in projection.restored:
+                older = [r for k, r in self.records.items() if k[:2] == holding and k.number <= folded.block.number]
+                row = replace(max(older, key=lambda one: one.block.number, default=folded), seq=folded.seq)
             if holding not in self.current or self.current[holding].seq <= row.seq:
                 self.current[holding] = row
         for chain_id, settling in projection.settled.items():

@@ -28,8 +28,12 @@ from indexer.domain.status import StreamStatus
 
 log = structlog.get_logger(__name__)
 
-MANY_EVENTS: Final = 100
-"""A commit with more goes through the queues: encoded and written in turns, not all at once."""
+MANY_EVENTS: Final = 600
+"""A commit with more goes through the queues: encoded and written in turns, not all at once.
+
+At once, 500 events are encoded in 2.5 ms and are at the client 42 ms after their head; in turns, behind the projector's
+threads, after 65 ms (p50 of 32 blocks each, in turns, 2 busy cores).
+"""
 
 FLUSH_SECONDS: Final = 1.0
 

@@ -75,8 +75,8 @@ def subscription_id(frame: Mapping[str, Any]) -> SubscriptionId:
 def parse(frame: Mapping[str, Any], chains: Mapping[str, int], limits: Limits) -> Request:
     op = frame.get("op")
     if not isinstance(op, str) or op not in _FIELDS:
-        shown = op[:64] if isinstance(op, str) else type(op).__name__
-        raise Refused(f"unknown op {shown!r}{did_you_mean(str(op), _FIELDS)}; known are {', '.join(_FIELDS)}", "op")
+        what = f"unknown op {op[:64]!r}{did_you_mean(op, _FIELDS)}" if isinstance(op, str) else "a text is expected"
+        raise Refused(f"{'missing' if op is None else what}; known are {', '.join(_FIELDS)}", "op")
     _refuse_unknown(frame, _FIELDS[op], "")
     match op:
         case "subscribe":

@@ -33,17 +33,23 @@ class Snapshot:
     items: Sequence[BalanceRecord]
     positions: Mapping[str, int]
     verified: Mapping[int, int]
+    due: frozenset[HoldingKey] = frozenset()
+    """Watched again a moment ago and not read since: these hold at their own block, for all we know."""
 
     async def frame(self, subscription: SubscriptionId) -> bytes:
         """Encoded a part at a time: ten thousands of balances would keep everybody else waiting."""
         parts = []
         for start in range(0, len(self.items), ROWS):
             rows = self.items[start : start + ROWS]
-            parts.append(orjson.dumps([balance_json(row, self.verified.get(row.chain_id)) for row in rows])[1:-1])
+            parts.append(orjson.dumps([balance_json(row, self._held_until(row)) for row in rows])[1:-1])
             await asyncio.sleep(0)
         head = orjson.dumps({"type": "snapshot", "id": subscription})[:-1]
         tail = orjson.dumps({"positions": dict(self.positions)})[1:]
         return text_frame(b"".join((head, b',"items":[', b",".join(parts), b"],", tail)))
+
+    def _held_until(self, row: BalanceRecord) -> int | None:
+        is_due = HoldingKey(row.chain_id, row.holding) in self.due
+        return None if is_due else self.verified.get(row.chain_id)
 
 
 class Snapshots:
@@ -82,7 +88,9 @@ class Snapshots:
         kept = self._shown(rows, wanted, stream)
         if stream is not None:
             positions = {stream: positions.get(stream, 0)}
-        return Snapshot(kept, positions, verified)
+        chains = self._watching.chains().values()
+        due = frozenset(HoldingKey(chain, holding) for chain in chains for holding in self._watching.due(chain))
+        return Snapshot(kept, positions, verified, due)
 
     def _verified(self) -> Mapping[int, int]:
         """Read before anything else, so that it says too little rather than too much."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from indexer.domain.balances import Watch
-from indexer.domain.chain import Address, Token
+from indexer.domain.chain import Address, Holding, Token
 from indexer.domain.commits import Commit
 from indexer.domain.records import BalanceRecord
 from indexer.domain.status import StreamStatus
@@ -48,6 +48,8 @@ class Watched(Protocol):
     def chains(self) -> Mapping[str, int]: ...
 
     def watch(self, chain_id: int) -> Watch: ...
+
+    def due(self, chain_id: int) -> frozenset[Holding]: ...
 
 
 class Streams(Protocol):

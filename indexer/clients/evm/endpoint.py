@@ -97,5 +97,5 @@ class Endpoint:
     def _prove(self, reply: Reply, chain_id: int) -> None:
         found = quantity(reply.get())
         if found != chain_id:
-            raise WrongChain(f"follows chain {found}, not {chain_id}")
+            raise WrongChain(f"follows chain {found}, not {chain_id}; correct chain_id or rpc_urls")
         self.is_proven = True

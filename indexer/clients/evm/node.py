@@ -25,6 +25,8 @@ _NEWEST_PATIENCE_SECONDS: Final = 6.0
 """Enough for a second and a third endpoint after one that hangs."""
 _NEWEST_REST_SECONDS: Final = 1.0
 """Long enough that one lost connection is no outage."""
+_IDENTITY_REST_SECONDS: Final = 2.0
+"""A node that is down at the start is told soon, and nobody who stops us then waits for it."""
 _NOBODY: Final = Natives(())
 
 
@@ -49,7 +51,7 @@ class EvmNode:
 
     async def identity(self) -> ChainIdentity:
         """As the node says; from then on, endpoints that follow another chain are not asked."""
-        identity = await self._endpoints.ask(lambda _: Plan(_IDENTITY, _identity))
+        identity = await self._endpoints.ask(lambda _: Plan(_IDENTITY, _identity), rest_seconds=_IDENTITY_REST_SECONDS)
         if self._endpoints.chain_id is None:
             self._endpoints.chain_id = identity.chain_id
         return identity

@@ -1,0 +1,57 @@
+"""The address that the service answers at, and who may ask there."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from aiohttp import web
+
+from indexer.api.access import ApiKey
+from indexer.api.server import ApiRunner
+from indexer.config import ServiceSettings
+from indexer.errors import Permanent
+
+
+class CannotListen(Permanent):
+    """The address is taken, or not ours."""
+
+
+async def serve(runner: ApiRunner, listener: socket.socket) -> str:
+    """Answer at this socket; its URL."""
+    await runner.setup()
+    await web.SockSite(runner, listener).start()
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def keys_of(service: ServiceSettings) -> list[ApiKey]:
+    return [ApiKey(key.name, key.key.reveal(), frozenset(key.scopes)) for key in service.api_keys]
+
+
+def is_local_only(service: ServiceSettings) -> bool:
+    return _is_loopback(service.host) and not service.api_keys and not service.allow_anonymous
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take the address before anything else is started, so that a taken one costs nothing."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        cure = (
+            "set service.host to an address of this machine"
+            if error.errno == errno.EADDRNOTAVAIL
+            else "free the port, or set another one as service.port"
+        )
+        raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}; {cure}") from error
+    listener.setblocking(False)
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")

@@ -1,0 +1,120 @@
+"""Native balances that are read every few blocks only, and full re-reads that find what no log told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+
+from indexer.demo.contracts import Deployed, deploy
+from tests.e2e import truth
+from tests.e2e.service import Config, Running, running, until
+from tests.e2e.world import World, world
+
+pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.mongo, pytest.mark.asyncio(loop_scope="module")]
+
+EVERY = 5
+
+
+@dataclass(frozen=True)
+class Stage:
+    home: World
+    drifting: World
+    rebasing: Deployed
+    service: Running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as stack:
+        home, drifting = await stack.enter_async_context(world()), await stack.enter_async_context(world(2))
+        rebasing = await deploy(drifting.anvil, "RebasingToken")
+        await rebasing.send("mint", drifting.acme, 1000)
+        await drifting.anvil.mine()
+        tables = {
+            "slow": home.table(native_interval_blocks=EVERY),
+            "drifting": drifting.table(rebasing.address, sync_interval_seconds=1),
+        }
+        config = Config(tmp_path_factory.mktemp("intervals"), tables, home.solvers)
+        service = await stack.enter_async_context(running(config))
+        yield Stage(home, drifting, rebasing, service)
+
+
+async def test_native_changes_between_two_reads_are_recorded_at_their_own_blocks(stage: Stage) -> None:
+    home, service = stage.home, stage.service
+    paid = []
+    for number in range(4 * EVERY):
+        if number % 3 == 0:
+            await home.anvil.send(home.cold, value=number + 1)
+            paid.append(int((await home.anvil.block())["number"], 16) + 1)
+        if number % 7 == 0:
+            await home.payer.send("pay", home.bolt, 5, value=5)
+        await home.anvil.mine()
+        await service.followed(home.anvil)
+    await _read_again(stage)
+    histories = await truth.check_history(service, home.anvil, home.holdings())
+    rows = histories["native", home.cold]
+    assert [row["blockNumber"] for row in rows[1:]] == paid
+    assert {row["cause"] for row in rows[1:]} == {"native"}
+    truth.check_dense(await service.events(home.stream))
+
+
+async def test_tokens_are_still_told_at_once(stage: Stage) -> None:
+    home = stage.home
+    async with stage.service.subscribed() as subscriber:
+        await home.token.send("mint", home.cold, 1)
+        await home.anvil.mine()
+        number = int((await home.anvil.block())["number"], 16)
+        await subscriber.heard(block=number, tokenAddress=home.token.address)
+
+
+async def test_blocks_missed_while_down_are_searched_as_well(stage: Stage) -> None:
+    home, service = stage.home, stage.service
+    await _read_again(stage)
+    assert await service.end() == 0
+    for number in range(13):
+        if number % 4 == 1:
+            await home.anvil.send(home.cold, value=1)
+        await home.anvil.mine()
+    await service.start()
+    await _read_again(stage)
+    await truth.check_history(service, home.anvil, home.holdings())
+
+
+async def test_a_reorg_between_two_reads_leaves_no_wrong_row(stage: Stage) -> None:
+    home, service = stage.home, stage.service
+    await _read_again(stage)
+    for _ in range(3):
+        await home.anvil.send(home.cold, value=1)
+        await home.anvil.mine()
+        await service.followed(home.anvil)
+    await home.anvil.reorg(2)
+    await _read_again(stage)
+    await truth.check_history(service, home.anvil, home.holdings())
+    truth.check_linked(await service.events(home.stream))
+
+
+async def test_a_token_that_changes_without_a_log_is_found_by_the_next_sync(stage: Stage) -> None:
+    home = stage.drifting
+    await stage.rebasing.send("rebase", 2 * 10**18)
+    await home.anvil.mine()
+    await stage.service.followed(home.anvil)
+
+    async def doubled() -> bool:
+        found = await stage.service.balance("drifting", stage.rebasing.address, home.acme)
+        return bool(found["balance"] == "2000")
+
+    await until(doubled)
+    row = (await stage.service.history("drifting", stage.rebasing.address, home.acme))[0]
+    assert (row["cause"], row["changeAmount"], row["transactionHash"]) == ("sync", "1000", None)
+
+
+async def _read_again(stage: Stage) -> None:
+    """Mine until native balances were read at the newest block: a payment at the end is seen when it is its turn."""
+    await stage.home.anvil.mine(EVERY)
+    await stage.service.followed(stage.home.anvil)
+    for wallet in (stage.home.acme, stage.home.bolt, stage.home.cold):
+        assert (await stage.service.post(f"/balances/slow/native/{wallet}/refresh"))[0] == 200

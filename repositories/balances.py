@@ -220,6 +220,14 @@ class BalanceBook:
             cursor = self._records.find(query).sort("blockNumber", -1).limit(limit)
             return await self._as_settled([record_of(row) async for row in cursor])
 
+    async def sample(self, count: int) -> list[BalanceRecord]:
+        """That many records, at random (fewer where there are fewer), each once."""
+        with translating:
+            rows = [row async for row in self._records.aggregate([{"$sample": {"size": count}}])]
+        # The server may hand out the same document twice.
+        once = {_id_of(row, RECORD_KEY): row for row in rows}
+        return [record_of(row) for row in once.values()]
+
     async def stats(
         self, chain_id: int, holding: Holding, *, start: datetime | None = None, end: datetime | None = None
     ) -> Stats | None:

@@ -174,6 +174,18 @@ SCHEMAS: Final[Schema] = {
             "streams": {"type": "object", "additionalProperties": _ref("Stream")},
         }
     ),
+    "NewAudit": _object(
+        {"count": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}}, optional=("count",)
+    ),
+    "Audit": _object({"checked": _WHOLE, "differing": _list("Difference"), "unreadable": _WHOLE, "skipped": _WHOLE}),
+    "Difference": _object(
+        _BALANCE
+        | _RECORD
+        | {
+            "stored": _RAW,
+            "read": {**_MAYBE_RAW, "description": "What the node says at that block; null where it is orphaned."},
+        }
+    ),
     "Reloaded": {"type": "object", "description": "What was added, removed and changed."},
     "Health": _object({"status": {"const": "ok"}}),
     "Ready": _object({"status": {"const": "ready"}}),

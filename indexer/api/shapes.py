@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from indexer.domain.amounts import amount_text
+from indexer.domain.audits import Audit
 from indexer.domain.chain import Transfer
 from indexer.domain.events import unix_text
 from indexer.domain.records import BalanceRecord
@@ -60,6 +61,19 @@ def _transfer_json(log: Transfer) -> dict[str, Any]:
         "from": log.sender,
         "to": log.recipient,
         "value": str(log.amount),
+    }
+
+
+def audit_json(audit: Audit) -> dict[str, Any]:
+    return {
+        "checked": audit.checked,
+        "differing": [
+            record_json(one.record, None)
+            | {"stored": str(one.record.balance), "read": None if one.read is None else str(one.read)}
+            for one in audit.differing
+        ],
+        "unreadable": audit.unreadable,
+        "skipped": audit.skipped,
     }
 
 

@@ -11,11 +11,13 @@ import structlog
 
 from actors.positions import Positions
 from actors.watching import Watching
+from indexer.app.audit import Auditor
 from indexer.app.chains import Chains
 from indexer.app.reload import difference, is_other_chain
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
 from indexer.config import ServiceSettings, Settings, load
+from indexer.domain.audits import Audit
 from indexer.domain.chain import Holding
 from indexer.domain.records import BalanceRecord
 from indexer.errors import ConfigError, Impossible, NotFound
@@ -43,6 +45,7 @@ class Control:
         positions: Positions,
         report: ServiceReport,
         admit: Callable[[ServiceSettings], None],
+        auditor: Auditor,
     ) -> None:
         self.settings = settings
         self._started = settings
@@ -52,6 +55,7 @@ class Control:
         self._positions = positions
         self._report = report
         self._admit = admit
+        self._auditor = auditor
         self._reloading = asyncio.Lock()
 
     async def refresh(self, chain_id: int, holding: Holding) -> BalanceRecord:
@@ -63,6 +67,10 @@ class Control:
         if record is None:
             raise Impossible("the balance was read, but is not in the store")
         return record
+
+    async def audit(self, count: int) -> Audit:
+        await self._positions.caught_up()
+        return await self._auditor.audit(count)
 
     async def reload(self) -> Mapping[str, Any]:
         """Read the file again and apply what differs; a file with mistakes changes nothing."""

@@ -73,7 +73,8 @@ async def test_the_document_is_complete_and_consistent(document: dict[str, Any])
         assert all(one["required"] for one in operation["parameters"] if one["in"] == "path")
         assert any(status < "400" for status in operation["responses"]), path
         assert operation["summary"]
-        assert ("requestBody" in operation) == (method == "POST" and path.rsplit("/", 1)[-1] in ("solvers", "tokens"))
+        takes_body = method == "POST" and path.rsplit("/", 1)[-1] in ("solvers", "tokens", "audit")
+        assert ("requestBody" in operation) == takes_body
         assert bool(operation["security"]) == (
             not path.startswith(("/static", "/docs", "/openapi", "/health", "/ready")) and path != "/"
         )
@@ -100,6 +101,7 @@ def test_every_problem_that_a_route_tells_of_has_a_meaning(world: World) -> None
         ("GET", f"/api/v1/balances/1/{USDC}/{ALICE}/stats", None, 200, "Stats"),
         ("GET", f"/api/v1/balances/1/native/{ALICE}/stats", None, 200, "Stats"),
         ("POST", f"/api/v1/balances/1/{USDC}/{ALICE}/refresh", None, 200, "Balance"),
+        ("POST", "/api/v1/audit", {"count": 5}, 200, "Audit"),
         ("GET", "/api/v1/solvers", None, 200, "SolverPage"),
         ("POST", "/api/v1/solvers", {"name": "bob", "address": BOB}, 201, "Solver"),
         ("GET", "/api/v1/tokens", None, 200, "TokenPage"),

@@ -69,3 +69,12 @@ async def test_projecting_again_makes_nothing_less_sure_and_a_reorg_does(store: 
     await store.balances.project(fold([reorged]))
     assert await store.balances.settled(1) == Settled(6, 6)
     assert await store.balances.settled(2) == Settled()
+
+
+async def test_a_sample_holds_each_record_at_most_once(store: Store) -> None:
+    commits = [settled_at(seq, -1, -1, seq) for seq in range(1, 21)]
+    await store.balances.project(fold(commits))
+    everything = await store.balances.sample(100)
+    assert sorted(record.block.number for record in everything) == list(range(1, 21))
+    some = await store.balances.sample(5)
+    assert len({record.block.number for record in some}) == len(some) <= 5

@@ -16,6 +16,7 @@ from actors.base import AsyncActor, Report
 from actors.following import Follower, Node
 from actors.ledger import Ledger
 from actors.messages import Begin, GoOn, Refresh, Resumed, SyncDue, TagsRead, TryAgain, WatchChanged
+from actors.quiet import Quiet
 from actors.tags import NO_TAGS, TagReader
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, ChainIdentity, Head, Holding
@@ -75,6 +76,7 @@ class ChainActor(AsyncActor):
         restarts: int = 0,
         report: Report | None = None,
         jitter: Callable[[], float] = random.random,
+        quiet: Quiet | None = None,
     ) -> None:
         super().__init__(report=report)
         self._name = name
@@ -91,6 +93,7 @@ class ChainActor(AsyncActor):
         self._sync_seconds = sync_seconds
         self._restarts = restarts
         self._jitter = jitter
+        self._quiet = quiet or Quiet()
         self._loop = asyncio.get_running_loop()
         self._tag_reader = TagReader(node, lambda: follower.tip)
         self._tagged = NO_TAGS
@@ -117,10 +120,13 @@ class ChainActor(AsyncActor):
 
     async def receive(self, message: Any) -> Any:
         self._busy_since = self._loop.time()
+        self._quiet.busy(self._stream)
         try:
             return await self._receive(message)
         finally:
             self._busy_since = None
+            if not self.queued:
+                self._quiet.idle(self._stream)
 
     async def _receive(self, message: Any) -> Any:
         if isinstance(message, Refresh):
@@ -178,6 +184,7 @@ class ChainActor(AsyncActor):
             tip = self._follower.tip
             if self._behind_since is None and (tip is None or event.head.number > tip.number):
                 self._behind_since = datetime.now(UTC)
+            self._quiet.heard(self._stream)
             if self.queued > MOST_QUEUED:
                 return
         self._post(event)

@@ -44,5 +44,10 @@ class Positions:
         except TimeoutError:
             raise StoreUnavailable(f"queries lag behind what was told for more than {WAIT_SECONDS} s") from None
 
+    async def reached(self, stream: str, seq: int) -> None:
+        """Return once this number can be read, however long that takes: for those whom nobody waits for."""
+        while self._projected.get(stream, 0) < seq:
+            await self._moved.wait()
+
     def _reached(self, goal: Mapping[str, int]) -> bool:
         return all(self._projected.get(stream, 0) >= seq for stream, seq in goal.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -100,7 +100,7 @@ class Projector(AsyncActor):
         """Keep it for the next batch: one more message behind all that are in the inbox now."""
         if self._pending_facts < MOST_PENDING_FACTS:
             self._pending.append(commit)
-            self._pending_facts += len(commit.facts)
+            self._pending_facts += commit.size
         else:
             self._behind[commit.stream] = None
         self._go_on()
@@ -125,7 +125,7 @@ class Projector(AsyncActor):
         batch, facts = [], 0
         while self._pending and facts < BATCH_FACTS:
             commit = self._pending.popleft()
-            facts += len(commit.facts)
+            facts += commit.size
             batch.append(commit)
         self._pending_facts -= facts
         return batch
@@ -149,8 +149,9 @@ class Projector(AsyncActor):
         position = self._positions.projected().get(stream, 0)
         page = await patiently("projector", partial(self._ledger.since, stream, position, PAGE))
         del self._behind[stream]
+        for batch in _batches(page):
+            await self._project(batch)
         if page:
-            await self._project(page)
             self._behind[stream] = None
 
     async def _project(self, batch: list[Commit]) -> None:
@@ -174,3 +175,14 @@ class Projector(AsyncActor):
     async def _store(self, positions: Mapping[str, int]) -> None:
         for stream, seq in positions.items():
             await self._checkpoints.set_projected(stream, seq)
+
+
+def _batches(page: list[Commit]) -> Iterator[list[Commit]]:
+    """A page in parts of about `BATCH_FACTS`: commits of history are large."""
+    batch: list[Commit] = []
+    for commit in page:
+        batch.append(commit)
+        if sum(each.size for each in batch) >= BATCH_FACTS:
+            yield batch
+            batch = []
+    yield batch

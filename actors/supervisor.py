@@ -18,7 +18,7 @@ from indexer.domain.restarts import Deaths, GiveUp, RestartAfter, RestartPolicy,
 
 log = structlog.get_logger(__name__)
 
-STOP_SECONDS = 5.0
+STOP_SECONDS = 1.5
 """A child that is in the middle of something gets this long before it is cancelled."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -11,8 +11,9 @@ from typing import Any, Final
 from bson import Int64
 
 from indexer.domain.chain import Address, BlockRef, Holding, Token
+from indexer.domain.facts import Joint
 from indexer.domain.finality import Settled
-from indexer.domain.records import BalanceRecord, Cut, Projection, Settling
+from indexer.domain.records import HISTORY_SEQ, BalanceRecord, Cut, Projection, Settling
 from indexer.domain.stats import Stats, Tally
 from repositories.database import BATCH, Database
 from repositories.failures import translating
@@ -46,15 +47,22 @@ class BalanceBook:
         for chain_id, cut in projection.cuts.items():
             with translating:
                 await self._records.delete_many(_cut_off(chain_id, cut))
+        for (chain_id, holding), first in projection.voided.items():
+            with translating:
+                await self._records.delete_many(
+                    {**_of(chain_id, holding), "blockNumber": {"$gte": first}, "seq": HISTORY_SEQ}
+                )
         if projection.restored:
             await self._add(list(projection.records.values()))
             await self._replace_current(await self._holding_again(projection))
         else:
-            await asyncio.gather(
+            await _all_ended(
                 self._add(list(projection.records.values())),
                 self._replace_current(list(projection.current.values())),
             )
         await self._settle(projection.settled)
+        for (chain_id, holding), joint in projection.joints.items():
+            await self._join(chain_id, holding, joint)
         for chain_id, cut in projection.cuts.items():
             with translating:
                 # Last, so that a balance that is watched is never absent; these are of wallets no longer watched.
@@ -72,7 +80,7 @@ class BalanceBook:
 
     async def _add(self, records: Sequence[BalanceRecord]) -> None:
         batches = _batches(records)
-        await asyncio.gather(*(self._add_each(batches) for _ in range(INSERTS_AT_ONCE)))
+        await _all_ended(*(self._add_each(batches) for _ in range(INSERTS_AT_ONCE)))
 
     async def _add_each(self, batches: Iterator[Sequence[BalanceRecord]]) -> None:
         for batch in batches:
@@ -110,6 +118,25 @@ class BalanceBook:
         ]
         await self._database.replace_older(self._finality, rows, ("_id",))
         self._settled.update(moved)
+
+    async def _join(self, chain_id: int, holding: Holding, joint: Joint) -> None:
+        """Only a record that had nothing to refer to, so that repeating it changes nothing."""
+        changed: Query = {"changeAmount": str(joint.change)}
+        if joint.transactions:
+            changed |= {
+                "cause": "transfer",
+                "transactionHash": joint.transactions[-1],
+                "transactionHashes": list(joint.transactions),
+            }
+        with translating:
+            await self._records.update_one(
+                {
+                    **_of(chain_id, holding),
+                    "blockNumber": joint.number,
+                    "$or": [{"changeAmount": None}, {"cause": "resync"}],
+                },
+                {"$set": changed},
+            )
 
     async def forget(self, before: datetime) -> int:
         """Delete records older than that time, but the newest of them per balance: it still holds then."""
@@ -202,6 +229,13 @@ class BalanceBook:
             row = await self._records.find_one(query, sort=[("blockNumber", 1)])
         return None if row is None else record_of(row)
 
+    async def oldest(self, chain_id: int, holding: Holding, above: int = -1) -> BalanceRecord | None:
+        """The oldest record above block `above`."""
+        query: Query = {**_of(chain_id, holding), "blockNumber": {"$gt": above}}
+        with translating:
+            row = await self._records.find_one(query, sort=[("blockNumber", 1)])
+        return None if row is None else record_of(row)
+
     async def history(
         self,
         chain_id: int,
@@ -243,6 +277,13 @@ class BalanceBook:
 def _batches(records: Sequence[BalanceRecord]) -> Iterator[Sequence[BalanceRecord]]:
     """Rows are made a batch at a time: those of 5,000 records at once would stop the loop for 50 ms."""
     return (records[start : start + BATCH] for start in range(0, len(records), BATCH))
+
+
+async def _all_ended(*writes: Awaitable[None]) -> None:
+    """At once, but never one left behind: an insert that outlives a failed sibling could follow a reorg's delete."""
+    for outcome in await asyncio.gather(*writes, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
 
 
 def _cut_off(chain_id: int, cut: Cut) -> Query:

@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from indexer.errors import StoreUnavailable, StoreUnusable
+from repositories.backfills import BackfillBook
 from repositories.balances import BalanceBook
 from repositories.chains import ChainBook
 from repositories.checkpoints import Checkpoints
 from repositories.commits import CommitLog
 from repositories.data_folder import locked
-from repositories.database import Database, StoreKind, connect, connect_memory
+from repositories.database import Database, StoreKind, connect, connect_memory, disconnect
 from repositories.failures import masked
 from repositories.mongod import Mongod, find_mongod
 from repositories.schema import prepare
@@ -34,6 +35,7 @@ class Store:
         self.watchlist = Watchlist(database)
         self.tokens = TokenBook(database)
         self.chains = ChainBook(database)
+        self.backfills = BackfillBook(database)
         self._database = database
         self._gone = gone
 
@@ -90,4 +92,4 @@ async def _connected(
             raise StoreUnusable(f"store.url {masked(url)}: {error}") from error
         yield Store(kind, epoch, database, gone)
     finally:
-        client.close()
+        await disconnect(client)

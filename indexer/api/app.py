@@ -11,6 +11,7 @@ from aiohttp import web
 
 from indexer.api.access import Access, ApiKey
 from indexer.api.audit import AuditResource
+from indexer.api.backfill import BackfillResource
 from indexer.api.balances import BalancesResource
 from indexer.api.documents import DocumentsResource
 from indexer.api.events import EventsResource
@@ -60,6 +61,7 @@ def build_app(
         *HistoryResource(balances=balances, watching=watching, followed=followed).routes(),
         *SolversResource(watching=watching).routes(),
         *TokensResource(watching=watching).routes(),
+        *BackfillResource(control=control, watching=watching).routes(),
         *EventsResource(log=log, status=status, epoch=epoch).routes(),
         *StatusResource(status=status, freshness=freshness, subscribers=subscribers, now=now).routes(),
         *ReloadResource(control=control).routes(),

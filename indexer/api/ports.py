@@ -10,6 +10,7 @@ from indexer.domain.audits import Audit
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, Holding, Token
 from indexer.domain.commits import Commit
+from indexer.domain.jobs import Job
 from indexer.domain.records import BalanceRecord
 from indexer.domain.stats import Stats
 from indexer.domain.status import StreamStatus
@@ -128,6 +129,16 @@ class Control(Protocol):
 
     async def audit(self, count: int) -> Audit:
         """Read that many random records again at their own blocks; `Busy` while another audit goes on."""
+        ...
+
+    async def backfill(
+        self, chain_id: int, token: Token | None, solver: Address | None, first: int, last: int | None
+    ) -> Sequence[Job]:
+        """Fill the history of what is watched and fits; the jobs that will do it."""
+        ...
+
+    def backfills(self) -> Sequence[Job]:
+        """The jobs there are, newest first."""
         ...
 
     async def reload(self) -> Mapping[str, Any]:

@@ -186,6 +186,39 @@ SCHEMAS: Final[Schema] = {
             "read": {**_MAYBE_RAW, "description": "What the node says at that block; null where it is orphaned."},
         }
     ),
+    "Backfill": _object(
+        {
+            "id": _TEXT,
+            "chainId": _WHOLE,
+            "state": {"enum": ["queued", "collecting", "telling", "settling", "done", "failed"]},
+            "fromBlock": _WHOLE,
+            "toBlock": {**_MAYBE_WHOLE, "description": "Null: up to the records that there were."},
+            "balances": _WHOLE,
+            "progress": {"type": "number", "minimum": 0, "maximum": 1},
+            "records": _WHOLE,
+            "derived": _WHOLE,
+            "unproven": {
+                "type": "array",
+                "items": _object({"tokenAddress": _TOKEN, "solverAddress": _ADDRESS, "reason": _TEXT}),
+                "description": "Balances of which history does not reach down to `fromBlock`, and why.",
+            },
+            "lastError": _MAYBE_TEXT,
+            "createdAt": _TIME,
+            "endedAt": _MAYBE_TIME,
+        }
+    ),
+    "BackfillPage": _page("Backfill"),
+    "BackfillList": _object({"items": _list("Backfill")}),
+    "NewBackfill": _object(
+        {
+            "chain": {"type": ["integer", "string", "null"], "description": "A chain id or name; without one, all."},
+            "token": {**_TOKEN, "type": ["string", "null"]},
+            "solver": {**_ADDRESS, "type": ["string", "null"]},
+            "fromBlock": {**_MAYBE_WHOLE, "description": "0 where it is left out."},
+            "toBlock": _MAYBE_WHOLE,
+        },
+        optional=("chain", "token", "solver", "fromBlock", "toBlock"),
+    ),
     "Reloaded": {"type": "object", "description": "What was added, removed and changed."},
     "Health": _object({"status": {"const": "ok"}}),
     "Ready": _object({"status": {"const": "ready"}}),

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pykka import ActorRef
 
+from actors.backfill import Fill
 from actors.base import Report
 from actors.chain import ChainActor
 from actors.following import Follower
 from actors.ledger import Ledger
 from actors.messages import Begin, Committed, Refresh, WatchChanged
+from actors.positions import Positions
+from actors.quiet import Quiet
 from actors.statusboard import StatusBoard
 from actors.supervisor import StartChild, StopChild
 from actors.watching import Watching
+from indexer.app.history import BackfillBoard, past
 from indexer.app.posts import Post
 from indexer.config import ChainSettings
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, Holding
+from indexer.domain.jobs import Job
 from indexer.domain.streams import chain_stream
 from indexer.errors import NodeUnreachable, NotFound
 from indexer.metrics import ChainMetrics, Metrics
@@ -40,6 +45,7 @@ class _Followed:
     feed: HeadFeed
     post: Post
     lives: int = 0
+    history: Post = field(default_factory=Post)
 
 
 class Chains:
@@ -54,7 +60,12 @@ class Chains:
         supervisor: Post,
         broadcaster: Post,
         metrics: Metrics,
+        positions: Positions,
+        backfills: BackfillBoard,
     ) -> None:
+        self._positions = positions
+        self._backfills = backfills
+        self._quiet = Quiet()
         self._store = store
         self._board = board
         self._connect = connect
@@ -86,9 +97,12 @@ class Chains:
 
     async def start(self, chain_id: int) -> None:
         await self._ask_supervisor(StartChild(_child(chain_id), lambda report: self._give_life(chain_id, report)))
+        await self._ask_supervisor(StartChild(_sibling(chain_id), lambda report: self._give_past(chain_id, report)))
 
     async def stop(self, chain_id: int) -> None:
+        await self._ask_supervisor(StopChild(_sibling(chain_id)))
         await self._ask_supervisor(StopChild(_child(chain_id)))
+        self._backfills.forget(chain_id)
         chain = self._followed.pop(chain_id)
         self._board.forget(chain_stream(chain_id))
         await chain.node.close()
@@ -102,6 +116,7 @@ class Chains:
         chain = self._followed.get(chain_id)
         if chain is not None:
             chain.post.tell(WatchChanged(watch))
+            chain.history.tell(WatchChanged(watch))
 
     async def refresh(self, chain_id: int, holding: Holding) -> BlockRef:
         """Read it now at the newest block; where it differs, that is committed and told before this returns."""
@@ -112,6 +127,34 @@ class Chains:
         _, block = await ref.ask(Refresh(holding), block=False)
         assert isinstance(block, BlockRef)  # noqa: S101 - the actor's answer, narrowed for mypy
         return block
+
+    async def backfill(self, chain_id: int, order: Fill) -> Sequence[Job]:
+        """Order history to be filled; the jobs that will do it."""
+        chain = self._followed.get(chain_id)
+        ref = chain.history.ref if chain else None
+        if ref is None:
+            raise NodeUnreachable(f"chain {chain_id} is being restarted; try again in a moment")
+        jobs: Sequence[Job] = await ref.ask(order, block=False)
+        return jobs
+
+    def _give_past(self, chain_id: int, report: Report) -> ActorRef[Any]:
+        assert self.watching is not None  # noqa: S101 - set by the composition root before any start
+        chain = self._followed[chain_id]
+        ref = past(
+            settings=chain.settings,
+            node=chain.node,
+            store=self._store,
+            watching=self.watching,
+            positions=self._positions,
+            publish=lambda commit: self._broadcaster.tell(Committed(commit)),
+            resumed=self._broadcaster.tell,
+            show=self._backfills.show,
+            breathe=self._quiet.moment,
+            report=report,
+        )
+        chain.history.move_to(ref)
+        ref.tell(Begin())
+        return ref
 
     def _give_life(self, chain_id: int, report: Report) -> ActorRef[Any]:
         assert self.watching is not None  # noqa: S101 - set by the composition root before any start
@@ -157,6 +200,7 @@ class Chains:
             sync_seconds=settings.sync_interval_seconds,
             restarts=chain.lives,
             report=report,
+            quiet=self._quiet,
         )
         chain.lives += 1
         chain.post.move_to(ref)
@@ -171,6 +215,10 @@ class Chains:
         ref = self._supervisor.ref
         if ref is not None:
             await ref.ask(order, block=False)
+
+
+def _sibling(chain_id: int) -> str:
+    return f"history {chain_id}"
 
 
 def _child(chain_id: int) -> str:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import structlog
 
+from actors.backfill import Fill
 from actors.positions import Positions
 from actors.watching import Watching
 from indexer.app.audit import Auditor
 from indexer.app.chains import Chains
+from indexer.app.history import BackfillBoard
 from indexer.app.reload import difference, is_other_chain
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
 from indexer.config import ServiceSettings, Settings, load
 from indexer.domain.audits import Audit
-from indexer.domain.chain import Holding
+from indexer.domain.chain import Address, Holding, Token
+from indexer.domain.jobs import Job
 from indexer.domain.records import BalanceRecord
 from indexer.errors import ConfigError, Impossible, NotFound
 from indexer.log import hide
@@ -46,6 +49,7 @@ class Control:
         report: ServiceReport,
         admit: Callable[[ServiceSettings], None],
         auditor: Auditor,
+        backfills: BackfillBoard,
     ) -> None:
         self.settings = settings
         self._started = settings
@@ -56,6 +60,7 @@ class Control:
         self._report = report
         self._admit = admit
         self._auditor = auditor
+        self._backfills = backfills
         self._reloading = asyncio.Lock()
 
     async def refresh(self, chain_id: int, holding: Holding) -> BalanceRecord:
@@ -71,6 +76,22 @@ class Control:
     async def audit(self, count: int) -> Audit:
         await self._positions.caught_up()
         return await self._auditor.audit(count)
+
+    async def backfill(
+        self, chain_id: int, token: Token | None, solver: Address | None, first: int, last: int | None
+    ) -> Sequence[Job]:
+        """Fill the history of what is watched and fits; the jobs that will do it."""
+        holdings = tuple(
+            holding
+            for holding in sorted(self._watching.watch(chain_id).holdings())
+            if token in (None, holding.token) and solver in (None, holding.solver)
+        )
+        if not holdings:
+            raise Impossible(f"nothing like that is watched on chain {chain_id}")
+        return await self._chains.backfill(chain_id, Fill(holdings, first, last))
+
+    def backfills(self) -> Sequence[Job]:
+        return self._backfills.jobs()
 
     async def reload(self) -> Mapping[str, Any]:
         """Read the file again and apply what differs; a file with mistakes changes nothing."""

@@ -29,6 +29,7 @@ from indexer.api.server import ApiRunner
 from indexer.app.audit import Auditor
 from indexer.app.chains import Chains
 from indexer.app.control import Control
+from indexer.app.history import BackfillBoard
 from indexer.app.listeners import Listeners
 from indexer.app.posts import Post
 from indexer.app.reload import watch_file
@@ -47,7 +48,7 @@ log = structlog.get_logger(__name__)
 PING_SECONDS = 2.0
 """How often the store is asked whether it is well, for `/health`."""
 
-STOP_SECONDS = 10.0
+STOP_SECONDS = 4.0
 
 
 class Service:
@@ -122,6 +123,7 @@ class Service:
                 node=self._chains.node,
                 audited=self._audited,
             ),
+            backfills=self._backfills,
         )
         self.listeners = Listeners(self.store.epoch)
         self._stack.push_async_callback(self.listeners.close)
@@ -142,6 +144,7 @@ class Service:
                 log.warning("setting_not_used_yet", setting=setting)
 
     async def _build_chains(self) -> None:
+        self._backfills = BackfillBoard()
         self._chains = Chains(
             store=self.store,
             board=self._board,
@@ -149,6 +152,8 @@ class Service:
             supervisor=self._supervisor,
             broadcaster=self._broadcaster,
             metrics=self._metrics,
+            positions=self.positions,
+            backfills=self._backfills,
         )
         self._stack.push_async_callback(self._chains.close)
         for chain in self.settings.chains.values():

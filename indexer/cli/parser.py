@@ -28,6 +28,7 @@ def build_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     _add_service(commands)
     _add_init(commands)
     _add_questions(commands, environ)
+    _add_backfill(commands, environ)
     return parser
 
 
@@ -109,6 +110,23 @@ def _add_questions(commands: Any, environ: Mapping[str, str]) -> None:
     tail.add_argument("--limit", type=_count, metavar="N", help="stop after so many events")
 
 
+def _add_backfill(commands: Any, environ: Mapping[str, str]) -> None:
+    backfill = _command(
+        commands,
+        "backfill",
+        "fill in history from before a running service, and watch it; Ctrl-C stops watching only",
+        "backfill:backfill",
+        epilog="The service does the work, at low priority, and goes on after a restart.",
+    )
+    _add_connection(backfill, environ)
+    backfill.add_argument("--chain", help="a chain's name or id (all of them)")
+    backfill.add_argument("--token", help="a token's address, or native (all that are watched)")
+    backfill.add_argument("--solver", help="a wallet's address (all that are watched)")
+    backfill.add_argument("--from-block", type=_block, default=0, metavar="N", help="the first block (%(default)s)")
+    backfill.add_argument("--to-block", type=_block, metavar="N", help="the last block (where the records begin)")
+    backfill.add_argument("--detach", action="store_true", help="order it and don't wait")
+
+
 def _command(
     commands: Any, name: str, does: str, performed_by: str, *, epilog: str | None = None
 ) -> argparse.ArgumentParser:
@@ -152,6 +170,12 @@ def _url(text: str) -> str:
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65_535:
         raise argparse.ArgumentTypeError("not a port from 0 to 65535")
+    return int(text)
+
+
+def _block(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError("not a block number")
     return int(text)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from indexer.domain.chain import Transfer
-from indexer.domain.facts import Checkpoint, Fact
+from indexer.domain.facts import Checkpoint, Fact, HistoryFilled
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,11 @@ class Commit:
     @property
     def last_seq(self) -> int:
         return self.first_seq + len(self.facts) - 1
+
+    @property
+    def size(self) -> int:
+        """How much work it is: its facts, and the records that facts about history carry."""
+        return len(self.facts) + sum(len(fact.rows) for fact in self.facts if isinstance(fact, HistoryFilled))
 
     def events(self, epoch: str) -> Iterator[Event]:
         for offset, fact in enumerate(self.facts):

@@ -8,7 +8,15 @@ from typing import Any
 from indexer.domain.amounts import amount_text
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.commits import Event
-from indexer.domain.facts import BalanceReverted, ChainFinalized, Fact, StreamLive, StreamResync, StreamStale
+from indexer.domain.facts import (
+    BalanceReverted,
+    ChainFinalized,
+    Fact,
+    HistoryFilled,
+    StreamLive,
+    StreamResync,
+    StreamStale,
+)
 
 EVENT_TYPES = {
     BalanceUpdated: "balance.updated",
@@ -17,6 +25,7 @@ EVENT_TYPES = {
     StreamStale: "stream.stale",
     StreamLive: "stream.live",
     StreamResync: "stream.resync",
+    HistoryFilled: "history.filled",
 }
 
 
@@ -49,6 +58,8 @@ def fact_json(fact: Fact) -> dict[str, Any]:
             return {"chainId": fact.chain_id, "reason": fact.reason, "block": fact.block.number}
         case StreamStale() | StreamLive():
             return {"chainId": fact.chain_id, "reason": fact.reason, "block": fact.block}
+        case HistoryFilled():
+            return _filled(fact)
 
 
 def time_text(time: datetime) -> str:
@@ -97,4 +108,17 @@ def _reverted(fact: BalanceReverted) -> dict[str, Any]:
         "orphaned": [
             {"blockNumber": row.number, "blockHash": row.hash, "balance": str(row.balance)} for row in fact.orphaned
         ],
+    }
+
+
+def _filled(fact: HistoryFilled) -> dict[str, Any]:
+    return {
+        "chainId": fact.chain_id,
+        "solverAddress": fact.holding.solver,
+        "tokenAddress": fact.holding.token,
+        "fromBlock": fact.first,
+        "toBlock": fact.last,
+        "records": len(fact.rows),
+        "derived": fact.derived,
+        "reason": fact.reason,
     }

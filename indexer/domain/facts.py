@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from indexer.domain.balances import BalanceUpdated, Finality
-from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, TokenInfo
+from indexer.domain.balances import BalanceUpdated, Cause, Finality
+from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, TokenInfo, TxHash
 from indexer.domain.finality import Settled
 
 
@@ -86,7 +86,56 @@ class StreamResync:
     confirmed: tuple[Confirmed, ...] = ()
 
 
-Fact = BalanceUpdated | BalanceReverted | ChainFinalized | StreamStale | StreamLive | StreamResync
+class HistoryRow(NamedTuple):
+    """A record of a block that was before us; `derived` when the Transfer logs say it, not a read."""
+
+    block: BlockRef
+    balance: int
+    change: int | None
+    transactions: tuple[TxHash, ...]
+    finality: Finality
+    derived: bool
+
+    @property
+    def cause(self) -> Cause:
+        return "first" if self.change is None else "transfer"
+
+
+class Joint(NamedTuple):
+    """The record that was the oldest one has an older neighbour now: what it was changed by, at its own block."""
+
+    number: int
+    change: int
+    transactions: tuple[TxHash, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFilled:
+    """History of this balance from block `first` to `last` is there now; long ones are told in parts.
+
+    `reason` says why it does not reach down to `first`, or why it is told without records. `void`: a reorg took this
+    part of history back, and it will be filled again.
+    """
+
+    chain_id: int
+    holding: Holding
+    first: int
+    last: int
+    rows: tuple[HistoryRow, ...]
+    info: TokenInfo
+    job: str
+    reason: str | None = None
+    joint: Joint | None = None
+    void: bool = False
+    final: bool = False
+    """The last part that this job tells."""
+
+    @property
+    def derived(self) -> bool:
+        return any(row.derived for row in self.rows)
+
+
+Fact = BalanceUpdated | BalanceReverted | ChainFinalized | StreamStale | StreamLive | StreamResync | HistoryFilled
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from indexer.domain.balances import BalanceUpdated, Cause, Finality
-from indexer.domain.chain import BlockHash, BlockRef, Holding, TokenInfo, Transfer, TxHash
+from indexer.domain.chain import NATIVE, BlockHash, BlockRef, Holding, TokenInfo, Transfer, TxHash
 from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, StreamResync
+from indexer.domain.facts import BalanceReverted, HistoryFilled, Joint, StreamResync
 from indexer.domain.finality import Settled
 
 
@@ -85,6 +85,10 @@ class Projection:
     """Current balances for which an older record of history holds again: that record is the current one."""
     settled: dict[int, Settling] = field(default_factory=dict)
     """By chain id; the newest counts, also where a reorg made it lower."""
+    voided: dict[HoldingKey, int] = field(default_factory=dict)
+    """Records of history (their `seq` is 0) from this block on, which a reorg took back before new ones came."""
+    joints: dict[HoldingKey, Joint] = field(default_factory=dict)
+    """Last of all: records that were the oldest and are not any more."""
 
 
 def fold(commits: Iterable[Commit]) -> Projection:
@@ -99,6 +103,8 @@ def fold(commits: Iterable[Commit]) -> Projection:
                     _take_back(projection, fact, seq)
                 case StreamResync(above=int(above)):
                     _cut(projection, fact, above, seq)
+                case HistoryFilled():
+                    _fill(projection, fact)
                 case _:
                     pass
         if commit.checkpoint is not None and commit.checkpoint.settled is not None:
@@ -134,6 +140,41 @@ def restored(fact: BalanceReverted, seq: int) -> BalanceRecord:
         info=fact.info,
         seq=seq,
     )
+
+
+HISTORY_SEQ = 0
+"""Of records that were before us: below every number of the chain's stream, so that what was heard live stays."""
+
+
+def history_of(fact: HistoryFilled) -> Iterator[BalanceRecord]:
+    for row in fact.rows:
+        yield BalanceRecord(
+            chain_id=fact.chain_id,
+            holding=fact.holding,
+            balance=row.balance,
+            block=row.block,
+            change=row.change,
+            cause="native" if fact.holding.token == NATIVE and row.cause == "transfer" else row.cause,
+            info=fact.info,
+            seq=HISTORY_SEQ,
+            transactions=row.transactions,
+            finality=row.finality,
+            derived=row.derived,
+        )
+
+
+def _fill(projection: Projection, fact: HistoryFilled) -> None:
+    holding = HoldingKey(fact.chain_id, fact.holding)
+    if fact.void:
+        projection.voided[holding] = min(fact.first, projection.voided.get(holding, fact.first))
+        for key, record in tuple(projection.records.items()):
+            if key[:2] == holding and key.number >= fact.first and record.seq == HISTORY_SEQ:
+                del projection.records[key]
+    for record in history_of(fact):
+        # What was heard live stays, where both are about to be written.
+        projection.records.setdefault(RecordKey(*holding, record.block.number), record)
+    if fact.joint is not None:
+        projection.joints[holding] = fact.joint
 
 
 def _add(projection: Projection, record: BalanceRecord) -> None:

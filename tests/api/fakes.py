@@ -12,6 +12,7 @@ from indexer.domain.audits import Audit
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding, Token, TokenInfo, TxHash
 from indexer.domain.commits import Commit
+from indexer.domain.jobs import Job
 from indexer.domain.records import BalanceRecord, record_of
 from indexer.domain.stats import Stats, stats_of
 from indexer.domain.status import StreamStatus
@@ -255,6 +256,20 @@ class FakeControl:
         if isinstance(self.audited, Exception):
             raise self.audited
         return self.audited
+
+    jobs: list[Job] = field(default_factory=list)
+    ordered: list[tuple[Any, ...]] = field(default_factory=list)
+
+    async def backfill(
+        self, chain_id: int, token: Token | None, solver: Address | None, first: int, last: int | None
+    ) -> Sequence[Job]:
+        self.ordered.append((chain_id, token, solver, first, last))
+        made = Job(f"job{len(self.jobs)}", chain_id, first, last, (Holding(USDC, ALICE),), created=len(self.jobs))
+        self.jobs.append(made)
+        return [made]
+
+    def backfills(self) -> Sequence[Job]:
+        return self.jobs[::-1]
 
     async def reload(self) -> Mapping[str, Any]:
         if isinstance(self.reloaded, Exception):

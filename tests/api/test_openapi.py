@@ -16,6 +16,8 @@ from tests.api.conftest import HttpClient, Serve, World
 from tests.api.fakes import ALICE, BOB, USDC
 from tests.api.test_events import commits
 
+BODIES = ("audit", "solvers", "tokens", "backfill")
+
 
 async def _ws(_request: web.Request) -> web.StreamResponse:
     return web.Response()
@@ -73,8 +75,7 @@ async def test_the_document_is_complete_and_consistent(document: dict[str, Any])
         assert all(one["required"] for one in operation["parameters"] if one["in"] == "path")
         assert any(status < "400" for status in operation["responses"]), path
         assert operation["summary"]
-        takes_body = method == "POST" and path.rsplit("/", 1)[-1] in ("solvers", "tokens", "audit")
-        assert ("requestBody" in operation) == takes_body
+        assert ("requestBody" in operation) == (method == "POST" and path.rsplit("/", 1)[-1] in BODIES)
         assert bool(operation["security"]) == (
             not path.startswith(("/static", "/docs", "/openapi", "/health", "/ready")) and path != "/"
         )

@@ -16,6 +16,8 @@ from indexer.domain.facts import (
     BalanceReverted,
     ChainFinalized,
     Fact,
+    HistoryFilled,
+    HistoryRow,
     Orphaned,
     StreamLive,
     StreamResync,
@@ -73,6 +75,28 @@ FACTS: list[tuple[Fact, str, dict[str, Any]]] = [
     (StreamStale(1, "no node", 4), "stream.stale", {"chainId": 1, "reason": "no node", "block": 4}),
     (StreamLive(1, "well", 4), "stream.live", {"chainId": 1, "reason": "well", "block": 4}),
     (StreamResync(1, "deep", block_at(4)), "stream.resync", {"chainId": 1, "reason": "deep", "block": 4}),
+    (
+        HistoryFilled(
+            1,
+            holding(0, USDC),
+            2,
+            9,
+            (HistoryRow(block_at(5), 3, None, (tx(1),), "finalized", derived=True),),
+            INFO,
+            "job",
+        ),
+        "history.filled",
+        {
+            "chainId": 1,
+            "solverAddress": wallet(0),
+            "tokenAddress": USDC,
+            "fromBlock": 2,
+            "toBlock": 9,
+            "records": 1,
+            "derived": True,
+            "reason": None,
+        },
+    ),
 ]
 
 

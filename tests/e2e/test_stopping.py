@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from repositories.left_over import left_over
+from tests.e2e.mongo import Mongo
 from tests.e2e.service import Config, Running, run_to_its_end, running, until
 from tests.e2e.world import World
 from tests.fixtures.mongo import running_mongod
@@ -33,6 +34,22 @@ async def test_a_stop_is_quick_and_says_goodbye(home: World, tmp_path: Path, num
         assert left_over(data) is None
         assert service.said("stopped", exit_code=0)
         assert not [line for line in service.log if line.get("level") in ("warning", "error", "critical")]
+
+
+async def test_a_stop_waits_neither_for_a_node_nor_for_a_store_that_are_gone(home: World, tmp_path: Path) -> None:
+    with Mongo() as mongo:
+        async with running(home.config(tmp_path, store={"url": mongo.url})) as service:
+            await home.token.send("mint", home.cold, 1)
+            mongo.kill()
+            await home.anvil.mine()
+            await until(lambda: service.said("store_lost"))
+            home.anvil.suspend()
+            try:
+                begun = time.monotonic()
+                assert await service.end() == 0
+                assert time.monotonic() - begun < SOON + 2
+            finally:
+                home.anvil.resume()
 
 
 async def test_a_stop_while_it_starts_leaves_nothing_behind(home: World, tmp_path: Path) -> None:

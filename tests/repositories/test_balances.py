@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +14,8 @@ from indexer.domain.chain import NATIVE, Holding, TokenInfo
 from indexer.domain.commits import Commit
 from indexer.domain.records import BalanceRecord, fold
 from indexer.domain.stats import Stats
+from indexer.errors import StoreUnavailable
+from repositories.balances import BalanceBook
 from repositories.rows import amount_of
 from repositories.store import Store
 from tests.repositories.samples import INFO, TIME, USDC, block_hash, commit_at, head_at, solver_at, updated
@@ -171,3 +175,20 @@ async def test_a_token_that_tells_nothing_of_itself_has_no_amount(store: Store) 
     row = await store._database["current_balances"].find_one({})
     assert row is not None
     assert (row["amount"], row["decimals"], row["transactionHash"]) == (None, None, None)
+
+
+async def test_a_projection_that_fails_leaves_no_write_behind(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+
+    async def slowly(_book: BalanceBook, _records: Sequence[BalanceRecord]) -> None:
+        await asyncio.sleep(0.01)
+        ended.append("records")
+
+    async def fail(_book: BalanceBook, _records: Sequence[BalanceRecord]) -> None:
+        raise StoreUnavailable("no primary")
+
+    monkeypatch.setattr(BalanceBook, "_add", slowly)
+    monkeypatch.setattr(BalanceBook, "_replace_current", fail)
+    with pytest.raises(StoreUnavailable):
+        await store.balances.project(fold([commit_at(1, seq=1)]))
+    assert ended == ["records"]

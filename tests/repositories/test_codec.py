@@ -20,6 +20,9 @@ from indexer.domain.facts import (
     Checkpoint,
     Confirmed,
     Fact,
+    HistoryFilled,
+    HistoryRow,
+    Joint,
     Orphaned,
     StreamLive,
     StreamResync,
@@ -34,6 +37,8 @@ uint256s = st.integers(0, 2**256 - 1)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)  # half a surrogate pair is no text
 hashes = st.integers(0, 3).map(lambda n: BlockHash(f"0x{n:064x}"))
 transactions = hashes.map(TxHash)
+transaction_lists = st.lists(transactions, max_size=3).map(tuple)
+integers = st.integers(-(2**256), 2**256)
 addresses = st.integers(0, 3).map(lambda n: Address(f"0x{n:040x}"))
 infos = st.builds(TokenInfo, st.none() | st.integers(0, 255), st.none() | texts, st.none() | texts)
 blocks = st.builds(BlockRef, int64s, hashes, int64s)
@@ -93,6 +98,23 @@ facts: st.SearchStrategy[Fact] = st.one_of(
         blocks,
         st.none() | int64s,
         st.lists(st.builds(Confirmed, holdings, uint256s, infos), max_size=3).map(tuple),
+    ),
+    st.builds(
+        HistoryFilled,
+        chain_ids,
+        holdings,
+        int64s,
+        int64s,
+        st.lists(
+            st.builds(HistoryRow, blocks, uint256s, st.none() | integers, transaction_lists, levels, st.booleans()),
+            max_size=3,
+        ).map(tuple),
+        infos,
+        texts,
+        st.none() | texts,
+        st.none() | st.builds(Joint, int64s, integers, transaction_lists),
+        st.booleans(),
+        st.booleans(),
     ),
 )
 times = st.integers(0, 10**13).map(lambda ms: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms))

@@ -36,8 +36,12 @@ class Outcome:
 
 
 def run(seed: int, blocks: int = 60) -> Outcome:
+    before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    return play(Story(seed, blocks).tell())
+    try:
+        return play(Story(seed, blocks).tell())
+    finally:
+        structlog.configure(**before)
 
 
 class Story:

@@ -11,7 +11,7 @@ import orjson
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.commits import Commit, Event
 from indexer.domain.events import EVENT_TYPES, event_json
-from indexer.domain.facts import BalanceReverted, ChainFinalized
+from indexer.domain.facts import BalanceReverted, ChainFinalized, HistoryFilled
 
 _SHORT = Struct("!BB").pack
 _MEDIUM = Struct("!BBH").pack
@@ -67,6 +67,9 @@ class Told:
                 self.token, self.solver = fact.holding
                 # Both say what holds now, so that the newer one stands for either.
                 self.key = (fact.chain_id, fact.holding)
+            case HistoryFilled():
+                self.token, self.solver = fact.holding
+                self.key = (self.type, self.stream, fact.holding)
             case ChainFinalized():
                 self.key = (self.type, self.stream, fact.level)
             case _:

@@ -25,6 +25,10 @@ class Filters:
         self.by_topic = {topic_of(solver): solver for solver in watch.solvers}
         self._encoded: dict[int, tuple[bytes, ...]] = {}
 
+    @property
+    def widest(self) -> int:
+        return max(len(self.by_token), len(self.by_topic))
+
     def encoded(self, most: int) -> tuple[bytes, ...]:
         """The inside of each filter object, at most `most` addresses and topics in one (geth takes 1,000)."""
         if most not in self._encoded:
@@ -58,7 +62,7 @@ def transfers_of(results: Iterable[Any], block: BlockHash, filters: Filters) -> 
         if not isinstance(result, list):
             raise BadAnswer(f"no list of logs: {shown(result)}")
         for log in result:
-            transfer = _transfer(log, block, filters)
+            transfer = transfer_of(log, block, filters)
             if transfer is not None:
                 found[transfer.log_index] = transfer
     return tuple(found[index] for index in sorted(found))
@@ -72,7 +76,8 @@ def chunks(items: Sequence[str], most: int) -> Iterable[Sequence[str]]:
     return (items[start : start + most] for start in range(0, len(items), most))
 
 
-def _transfer(log: Any, block: BlockHash, filters: Filters) -> Transfer | None:
+def transfer_of(log: Any, block: BlockHash, filters: Filters) -> Transfer | None:
+    """The transfer in a log of this very block; nothing where it is none of ours."""
     if not isinstance(log, dict):
         raise BadAnswer(f"not a log: {shown(log)}")
     if str(log.get("blockHash")).lower() != block or log.get("removed"):

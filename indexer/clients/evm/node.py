@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from indexer.clients.evm.answers import head_of, quantity
@@ -11,11 +13,13 @@ from indexer.clients.evm.counts import Counts
 from indexer.clients.evm.endpoints import Endpoints
 from indexer.clients.evm.hints import Hints
 from indexer.clients.evm.logs import Filters, at_block, transfers_of
+from indexer.clients.evm.ranges import logs_between, moved, numbers_without_time, pieces
 from indexer.clients.evm.readings import Found, Natives, readings, singly
 from indexer.clients.evm.tokens import description, inspection
 from indexer.clients.evm.wording import Unsupported
+from indexer.domain.backfill import Moved
 from indexer.domain.balances import Watch
-from indexer.domain.chain import NATIVE, Address, BlockHash, ChainIdentity, Head, Holding, TokenInfo, Transfer
+from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, ChainIdentity, Head, Holding, TokenInfo, Transfer
 from indexer.domain.finality import Tags
 from indexer.domain.views import BlockView, Readings
 from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge
@@ -102,6 +106,19 @@ class EvmNode:
             BlockView(head, transfers, settled[head.hash]) for head, (transfers, _) in zip(heads, found, strict=True)
         )
 
+    async def moved(self, first: int, last: int, watch: Watch) -> tuple[Moved, ...]:
+        """The watched transfers of these blocks, in order; `ResponseTooLarge` asks for fewer blocks."""
+        filters = Filters(watch)
+        logs = await self._logs_between(first, last, filters)
+        headers = await self._headers_at(numbers_without_time(logs))
+        found: dict[tuple[int, int], Moved] = {}
+        blocks: dict[str, BlockRef] = {}
+        for piece in pieces(logs):
+            for each in moved(piece, first, last, filters, headers, blocks):
+                found[each.block.number, each.transfer.log_index] = each
+            await asyncio.sleep(0)
+        return tuple(found[place] for place in sorted(found))
+
     async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]:
         """Balances at exactly these blocks; what a contract refuses to tell is named, never zero."""
         split = {
@@ -117,6 +134,33 @@ class EvmNode:
         )
         settled = await self._settled(dict(zip(split, found, strict=True)))
         return {block: settled.get(block, Readings()) for block in wanted}
+
+    async def _logs_between(self, first: int, last: int, filters: Filters) -> list[Any]:
+        """Each filter travels alone: a refusal of many at once would be taken for a limit of batches."""
+        most = await self._endpoints.ask(lambda limits: Plan((), lambda _: limits.filter))
+        while True:
+            logs: list[Any] = []
+            try:
+                for inside in filters.encoded(most):
+                    answer = await self._endpoints.ask(partial(logs_between, first, last, inside))
+                    logs.extend(answer)
+                # A node that lags leaves out what it has not, and calls that a success.
+                await self.headers(last, last)
+            except ResponseTooLarge:
+                # Nothing is less than one block but a part of those who are watched.
+                if first < last or most == 1:
+                    raise
+                most = max(1, min(most, filters.widest) // 2)
+            else:
+                return logs
+
+    async def _headers_at(self, numbers: Collection[int]) -> dict[int, Head]:
+        if not numbers:
+            return {}
+        heads = await self._endpoints.ask(
+            lambda _: joined([_header("eth_getBlockByNumber", hex(number)) for number in sorted(numbers)])
+        )
+        return {head.number: head for head in heads}
 
     async def describe(self, token: Address) -> TokenInfo:
         """What the token says of itself now."""

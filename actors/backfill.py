@@ -1,0 +1,249 @@
+"""One chain's history: takes orders to fill it and works them off, one after the other, while heads go first."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import structlog
+
+from actors.base import AsyncActor, Report
+from actors.filling import Filler
+from actors.ledger import Ledger
+from actors.messages import Begin, Resumed, WatchChanged
+from indexer.domain.balances import Watch
+from indexer.domain.chain import NATIVE, Holding
+from indexer.domain.jobs import Job
+from indexer.errors import Fenced, Permanent, Transient
+
+log = structlog.get_logger(__name__)
+
+FIRST_RETRY_SECONDS = 0.2
+LONGEST_RETRY_SECONDS = 10.0
+
+SETTLE_SECONDS = 2.0
+"""How often history that a reorg may still reach is compared with the chain."""
+
+KEPT_JOBS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Fill the history of these balances from block `first` on; answers with the jobs that will do it."""
+
+    holdings: tuple[Holding, ...]
+    first: int
+    last: int | None = None
+
+
+class Book(Protocol):
+    """Where jobs survive a restart."""
+
+    async def save(self, job: Job) -> None: ...
+
+    async def jobs(self, chain_id: int | None = None) -> list[Job]: ...
+
+    async def drop(self, job_id: str) -> None: ...
+
+    async def covered(self, chain_id: int) -> dict[Holding, int]: ...
+
+
+class Log(Protocol):
+    """Where the stream's numbers end."""
+
+    async def last_seq(self, stream: str) -> int: ...
+
+
+class BackfillActor(AsyncActor):
+    """A sibling of the chain's live actor, with a stream of its own."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        chain_id: int,
+        stream: str,
+        start_block: int | None,
+        watch: Watch,
+        filler: Filler,
+        ledger: Ledger,
+        log: Log,
+        book: Book,
+        resumed: Callable[[Resumed], None],
+        show: Callable[[Job], None],
+        clock: Callable[[], float] = time.time,
+        report: Report | None = None,
+    ) -> None:
+        super().__init__(report=report)
+        self._name = name
+        self._chain_id = chain_id
+        self._stream = stream
+        self._start_block = start_block
+        self._watch = watch
+        self._filler = filler
+        self._ledger = ledger
+        self._log = log
+        self._book = book
+        self._resumed = resumed
+        self._show = show
+        self._clock = clock
+        self._jobs: dict[str, Job] = {}
+        self._planned: set[Holding] = set()
+        """What this life has ordered by itself: a balance that cannot be read is not ordered again and again."""
+        self._wake = asyncio.Event()
+
+    # --- hearing -----------------------------------------------------------------------------------------------------
+
+    async def receive(self, message: Any) -> Any:
+        match message:
+            case Begin():
+                self.spawn(self._labour(), f"backfill {self._name}")
+            case WatchChanged(watch):
+                self._watch = watch
+                self._planned &= watch.holdings()
+                self._wake.set()
+            case Fill(holdings, first, last):
+                return await self._take(holdings, first, last)
+        return None
+
+    async def _take(self, holdings: Collection[Holding], first: int, last: int | None) -> Sequence[Job]:
+        """Native balances are a job of their own: tokens, of which logs tell, are not to wait for them."""
+        parts = (
+            tuple(sorted(holding for holding in holdings if holding.token != NATIVE)),
+            tuple(sorted(holding for holding in holdings if holding.token == NATIVE)),
+        )
+        same = [job for job in self._unfinished() if (job.first, job.last) == (first, last) and job.wanted in parts]
+        if len(same) == sum(bool(part) for part in parts):
+            return same
+        now = int(self._clock() * 1000)
+        jobs = [
+            Job(uuid.uuid4().hex[:12], self._chain_id, first, last, part, part, created=now + place)
+            for place, part in enumerate(parts)
+            if part
+        ]
+        for job in jobs:
+            await self._keep(job)
+            log.info("backfill_ordered", chain=self._name, job=job.id, first=first, balances=len(job.holdings))
+        self._wake.set()
+        return jobs
+
+    # --- working -----------------------------------------------------------------------------------------------------
+
+    async def _labour(self) -> None:
+        """Whatever goes wrong with history, the chain's live actor and all others go on."""
+        pause, begun = FIRST_RETRY_SECONDS, False
+        while True:
+            try:
+                if not begun:
+                    await self._begin()
+                    begun = True
+                await self._plan()
+                worked = await self._work()
+            except Transient as error:
+                log.debug("backfill_waits", chain=self._name, error=repr(error))
+                await self._troubled(error)
+                await asyncio.sleep(pause)
+                pause = min(LONGEST_RETRY_SECONDS, pause * 2)
+            except Fenced as error:
+                log.error("backfill_stepped_down", chain=self._name, reason=str(error))  # noqa: TRY400 - no bug of ours
+                return
+            else:
+                pause = FIRST_RETRY_SECONDS
+                if not worked:
+                    await self._sleep()
+
+    async def _begin(self) -> None:
+        self._ledger.seq = await self._log.last_seq(self._stream)
+        self._resumed(Resumed(self._stream, self._ledger.seq))
+        jobs = await self._book.jobs(self._chain_id)
+        for job in [job for job in jobs if job.is_over][:-KEPT_JOBS]:
+            await self._book.drop(job.id)
+        # Orders may have come in before the store answered.
+        self._jobs = {job.id: job for job in jobs} | self._jobs
+        for job in self._jobs.values():
+            self._show(job)
+
+    async def _plan(self) -> None:
+        """With a number as `start_block`, whatever is watched and not covered yet is filled from there."""
+        first = self._start_block
+        if first is None:
+            return
+        covered = await self._book.covered(self._chain_id)
+        ordered = {holding for job in self._unfinished() if job.first <= first for holding in job.holdings}
+        missing = {
+            holding
+            for holding in self._watch.holdings() - ordered - self._planned
+            if holding not in covered or covered[holding] > first
+        }
+        if missing:
+            self._planned |= missing
+            await self._take(missing, first, None)
+
+    async def _work(self) -> bool:
+        """Do the next job, or look at settled ones again; whether there was anything to do."""
+        job = next(self._unfinished(), None)
+        if job is None:
+            for settling in [job for job in self._jobs.values() if job.state == "settling"]:
+                settled, again = await self._filler.settle(settling)
+                if settled != settling:
+                    await self._keep(settled)
+                if again is not None:
+                    await self._take(again.holdings, again.first, None)
+                    return True
+            return False
+        try:
+            done = await self._filler.fill(job, self._keep)
+        except (Transient, Fenced, asyncio.CancelledError):
+            raise
+        except Permanent as error:
+            await self._fail(job, error)
+        except Exception as error:  # the boundary: a job that cannot be done must not end the service with it
+            log.exception("backfill_crashed", chain=self._name, job=job.id)
+            await self._fail(job, error)
+        else:
+            await self._keep(done)
+            log.info(
+                "history_filled",
+                chain=self._name,
+                job=job.id,
+                first=job.first,
+                records=done.records,
+                derived=done.derived,
+                unproven=len(done.reasons),
+            )
+        return True
+
+    def _unfinished(self) -> Iterator[Job]:
+        ordered = sorted(self._jobs.values(), key=lambda job: (job.created, job.id))
+        return (job for job in ordered if not job.is_over and job.state != "settling")
+
+    async def _keep(self, job: Job) -> None:
+        if job.is_over and job.ended is None:
+            job = replace(job, ended=int(self._clock() * 1000))
+        self._jobs[job.id] = job
+        self._show(job)
+        await self._book.save(job)
+
+    async def _fail(self, job: Job, error: Exception) -> None:
+        job = self._jobs.get(job.id, job)
+        await self._keep(replace(job, state="failed", error=str(error) or repr(error)))
+        log.error("backfill_failed", chain=self._name, job=job.id, error=repr(error))
+
+    async def _troubled(self, error: Transient) -> None:
+        job = next(self._unfinished(), None)
+        if job is not None and job.error != str(error):
+            self._jobs[job.id] = replace(job, error=str(error))
+            self._show(self._jobs[job.id])
+
+    async def _sleep(self) -> None:
+        settling = any(job.state == "settling" for job in self._jobs.values())
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(SETTLE_SECONDS if settling else None):
+                await self._wake.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,163 @@
+"""Collects what history is made of, from the newest block down: transfers, and balances where there is state."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from indexer.domain.backfill import Chunk, Moved, Native, Stride
+from indexer.domain.balances import Watch
+from indexer.domain.chain import BlockHash, Head, Holding
+from indexer.domain.finality import Tags
+from indexer.domain.jobs import Job
+from indexer.domain.views import Readings
+from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge, StateMissing
+
+READ_BLOCKS = 32
+"""Blocks whose balances are read in one request."""
+
+NATIVE_BLOCKS = 64
+
+CHUNK_LOGS = 500
+"""Logs in one stored piece: a few milliseconds of work whenever it is looked at."""
+
+
+class Node(Protocol):
+    """Answers questions about blocks that were before us."""
+
+    async def newest(self) -> Head: ...
+
+    async def headers(self, first: int, last: int) -> tuple[Head, ...]: ...
+
+    async def moved(self, first: int, last: int, watch: Watch) -> tuple[Moved, ...]: ...
+
+    async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
+
+    async def tags(self) -> Tags: ...
+
+
+class Collector:
+    """Remembers across steps how many blocks pass at once."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._stride = Stride()
+        self._clock = asyncio.get_running_loop().time
+
+    async def step(self, job: Job) -> list[Chunk]:
+        """The next blocks below `job.cursor`, oldest first; nothing where a native has no state any more."""
+        return await self._natives(job) if job.is_native else await self._tokens(job)
+
+    async def known_before(self, job: Job, holdings: Collection[Holding], number: int) -> Mapping[Holding, int]:
+        """What these balances were at that block, as far as the node can tell."""
+        if number < 0 or not holdings or (job.unread is not None and number <= job.unread):
+            return {}
+        (head,) = await self._node.headers(number, number)
+        readings = await self._read(head.number, {head.hash: holdings})
+        return {} if readings is None else readings.get(head.hash, Readings()).values
+
+    # --- tokens ------------------------------------------------------------------------------------------------------
+
+    async def _tokens(self, job: Job) -> list[Chunk]:
+        last = job.cursor
+        while True:
+            first = max(job.first, last - self._stride.blocks + 1)
+            started = self._clock()
+            try:
+                moved = await self._node.moved(first, last, job.watch)
+            except ResponseTooLarge:
+                if first == last:
+                    raise
+                self._stride = self._stride.narrower(last - first + 1)
+            else:
+                break
+        self._stride = self._stride.wider(len(moved), self._clock() - started)
+        reads, unread = await self._reads(job, moved)
+        return [
+            Chunk(
+                part_first,
+                part_last,
+                part,
+                {number: reads[number] for number in {each.block.number for each in part} if number in reads},
+                unread=unread,
+            )
+            for part_first, part_last, part in parted(first, last, moved)
+        ]
+
+    async def _reads(self, job: Job, moved: Sequence[Moved]) -> tuple[dict[int, Mapping[Holding, int]], int | None]:
+        """Balances at every changed block, from the newest down until the node has no state."""
+        unread = job.unread
+        holdings, wanted = frozenset(job.holdings), dict[int, tuple[BlockHash, set[Holding]]]()
+        for block, transfer in moved:
+            if unread is not None and block.number <= unread:
+                continue
+            ours = {Holding(transfer.token, wallet) for wallet in (transfer.sender, transfer.recipient)} & holdings
+            wanted.setdefault(block.number, (block.hash, set()))[1].update(ours)
+        numbers = sorted(wanted, reverse=True)
+        found: dict[int, Mapping[Holding, int]] = {}
+        at, size = 0, READ_BLOCKS
+        while at < len(numbers):
+            part = numbers[at : at + size]
+            readings = await self._read(part[-1], {wanted[number][0]: wanted[number][1] for number in part})
+            if readings is not None:
+                found.update((number, readings[wanted[number][0]].values) for number in part)
+                at, size = at + len(part), READ_BLOCKS
+            elif len(part) == 1:
+                unread = part[0]
+                break
+            else:
+                size = len(part) // 2
+        return found, unread
+
+    async def _read(
+        self, lowest: int, wanted: Mapping[BlockHash, Collection[Holding]]
+    ) -> Mapping[BlockHash, Readings] | None:
+        """Nothing where state is missing; some nodes then say that they do not know the block, which they do."""
+        try:
+            return await self._node.read(wanted)
+        except StateMissing:
+            return None
+        except BlockUnknown:
+            (head,) = await self._node.headers(lowest, lowest)
+            if head.hash not in wanted:
+                raise
+            return None
+
+    # --- natives -----------------------------------------------------------------------------------------------------
+
+    async def _natives(self, job: Job) -> list[Chunk]:
+        """Read at every block: nothing tells beforehand where a native balance changed."""
+        last = job.cursor
+        first = max(job.first, last - NATIVE_BLOCKS + 1)
+        heads = await self._node.headers(first, last)
+        if len(heads) != last - first + 1:
+            raise BadAnswer(f"there are no blocks {first} to {last}")
+        size = len(heads)
+        while True:
+            part = heads[-size:]
+            readings = await self._read(part[0].number, {head.hash: job.holdings for head in part})
+            if readings is not None:
+                break
+            if size == 1:
+                return [Chunk(job.first, last, unread=last)]
+            size //= 2
+        natives: list[Native] = []
+        held: dict[Holding, int] = {}
+        for head in part:
+            for holding, value in readings[head.hash].values.items():
+                if held.get(holding) != value:
+                    natives.append(Native(head.ref, holding, value))
+                held[holding] = value
+        return [Chunk(part[0].number, last, natives=tuple(natives))]
+
+
+def parted(first: int, last: int, moved: Sequence[Moved]) -> list[tuple[int, int, tuple[Moved, ...]]]:
+    """Whole blocks, in parts of about `CHUNK_LOGS`, that cover everything from `first` to `last`."""
+    parts: list[tuple[int, int, tuple[Moved, ...]]] = []
+    start = 0
+    for index in range(1, len(moved)):
+        if index - start >= CHUNK_LOGS and moved[index].block.number != moved[index - 1].block.number:
+            parts.append((first, moved[index - 1].block.number, tuple(moved[start:index])))
+            first, start = moved[index - 1].block.number + 1, index
+    return [*parts, (first, last, tuple(moved[start:]))]

@@ -1,0 +1,269 @@
+"""Works off one job: anchors, collecting, walking, telling, and settling what a reorg may still reach."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import structlog
+
+from actors.collecting import Collector, Node
+from actors.ledger import Ledger
+from actors.telling import Depths, Narrator
+from indexer.domain.backfill import Chunk, Walk, changes_of, walked
+from indexer.domain.chain import Address, Holding, TokenInfo
+from indexer.domain.facts import HistoryFilled
+from indexer.domain.jobs import Anchor, Job
+from indexer.domain.records import BalanceRecord
+from indexer.errors import BadAnswer, BlockUnknown
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 0.2
+ANCHOR_SECONDS = 30.0
+"""How long to wait for a balance's first read; one that cannot be read gets no history."""
+
+SAVE_SECONDS = 1.0
+
+TOGETHER = 32
+"""Questions to the store at once."""
+
+Keep = Callable[[Job], Awaitable[None]]
+
+
+class Book(Protocol):
+    """What was collected, and what is covered by it."""
+
+    async def put(self, job_id: str, chunk: Chunk) -> None: ...
+
+    def chunks(self, job_id: str, *, newest_first: bool) -> AsyncIterator[Chunk]: ...
+
+    async def lowest(self, job_id: str) -> Chunk | None: ...
+
+    async def forget(self, job_id: str) -> None: ...
+
+    async def cover(self, chain_id: int, first: int, holdings: Sequence[Holding]) -> None: ...
+
+
+class Records(Protocol):
+    """Records that there are already."""
+
+    async def oldest(self, chain_id: int, holding: Holding, above: int = -1) -> BalanceRecord | None: ...
+
+    async def at_block(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None: ...
+
+
+class Tokens(Protocol):
+    """What tokens say of themselves."""
+
+    async def describe(self, chain_id: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]: ...
+
+
+class Filler:
+    """Every step may be repeated: what is stored says where to go on."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        stream: str,
+        node: Node,
+        collector: Collector,
+        narrator: Narrator,
+        ledger: Ledger,
+        book: Book,
+        records: Records,
+        tokens: Tokens,
+        window: int,
+        projected: Callable[[str, int], Awaitable[None]],
+        breathe: Callable[[], Awaitable[None]],
+        saw: Callable[[Job], None],
+        caught_up: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._name = name
+        self._stream = stream
+        self._node = node
+        self._collector = collector
+        self._narrator = narrator
+        self._ledger = ledger
+        self._book = book
+        self._records = records
+        self._tokens = tokens
+        self._window = window
+        self._projected = projected
+        self._breathe = breathe
+        self._saw = saw
+        self._caught_up = caught_up
+        self._clock = asyncio.get_running_loop().time
+        self._walked: tuple[str, dict[Holding, Walk]] = ("", {})
+        """How far balances were walked back while their changes were collected."""
+
+    async def fill(self, job: Job, keep: Keep) -> Job:
+        """From wherever an earlier life left it to its end."""
+        if job.state == "queued":
+            job = await self._prepare(job)
+            await keep(job)
+        if not job.anchors:
+            return await self._over(job)
+        if job.state == "collecting":
+            job = await self._collect(job, keep)
+            job = replace(job, state="telling", seq=self._ledger.seq)
+            await keep(job)
+        return await self._tell(job)
+
+    # --- anchors -----------------------------------------------------------------------------------------------------
+
+    async def _prepare(self, job: Job) -> Job:
+        depths = await self._depths()
+        anchors, reasons = await self._anchors(job, depths)
+        nothing = [holding for holding, anchor in anchors.items() if anchor.number <= job.first]
+        await self._book.cover(job.chain_id, job.first, nothing)
+        anchors = {holding: anchor for holding, anchor in anchors.items() if anchor.number > job.first}
+        top = max((anchor.number for anchor in anchors.values()), default=job.first)
+        job = replace(
+            job, anchors=anchors, holdings=tuple(sorted(anchors)) or job.holdings, reasons=reasons, state="collecting"
+        )
+        if not anchors:
+            return job
+        (head,) = await self._node.headers(top, top)
+        return replace(job, top=top, cursor=top, highest=head.ref, settled=depths.settled)
+
+    async def _anchors(self, job: Job, depths: Depths) -> tuple[dict[Holding, Anchor], dict[Holding, str]]:
+        """A balance that is new is read at once by the chain's live actor: its first record is on its way."""
+        deadline = self._clock() + ANCHOR_SECONDS
+        found: dict[Holding, BalanceRecord] = {}
+        while True:
+            await self._caught_up()
+            missing = [holding for holding in job.holdings if holding not in found]
+            for start in range(0, len(missing), TOGETHER):
+                part = missing[start : start + TOGETHER]
+                records = await asyncio.gather(*(self._anchor(job, holding) for holding in part))
+                found.update((key, record) for key, record in zip(part, records, strict=True) if record is not None)
+            if len(found) == len(job.holdings) or self._clock() > deadline:
+                break
+            await asyncio.sleep(LOOK_SECONDS)
+        await self._check([record for record in found.values() if record.block.number > depths.settled])
+        never = {holding: "it was never read" for holding in job.holdings if holding not in found}
+        anchors = {
+            holding: Anchor(record.block.number, record.balance, record.change is None or record.cause == "resync")
+            for holding, record in found.items()
+        }
+        return anchors, never
+
+    async def _anchor(self, job: Job, holding: Holding) -> BalanceRecord | None:
+        if job.last is None:
+            return await self._records.oldest(job.chain_id, holding, above=job.first - 1)
+        above = await self._records.oldest(job.chain_id, holding, above=job.last)
+        return above or await self._records.at_block(job.chain_id, holding, job.last)
+
+    async def _check(self, records: Sequence[BalanceRecord]) -> None:
+        """A reorg may have orphaned a record that the live actor has not taken back yet."""
+        for block in {record.block for record in records}:
+            (head,) = await self._node.headers(block.number, block.number)
+            if head.hash != block.hash:
+                raise BadAnswer(f"block {block.number} is being replaced")
+
+    async def _depths(self) -> Depths:
+        newest = await self._node.newest()
+        safe, finalized = await self._node.tags()
+        final = max(newest.number - self._window, -1 if finalized is None else finalized.number)
+        return Depths(safe=max(final, -1 if safe is None else safe.number), finalized=final, settled=final)
+
+    # --- collecting --------------------------------------------------------------------------------------------------
+
+    async def _collect(self, job: Job, keep: Keep) -> Job:
+        """What is stored already tells how far an earlier life came."""
+        lowest, walks = await self._book.lowest(job.id), walked(job.anchors, ())
+        if lowest is not None:
+            job, walks = replace(job, cursor=lowest.first - 1, unread=lowest.unread), await self._narrator.walk(job)
+        self._walked = ("", {})
+        saved, holdings = self._clock(), frozenset(job.holdings)
+        while job.cursor >= job.first:
+            await self._breathe()
+            chunks = await self._collector.step(job)
+            for chunk in reversed(chunks):  # downwards, so that there is no hole above the lowest
+                await self._book.put(job.id, chunk)
+                for change in reversed(changes_of(chunk, holdings)):
+                    walks[change.holding].step(change)
+            job = replace(job, cursor=chunks[0].first - 1, unread=chunks[0].unread, error=None)
+            self._saw(job)
+            if self._clock() - saved > SAVE_SECONDS:
+                saved = self._clock()
+                await keep(job)
+        self._walked = (job.id, walks)
+        return job
+
+    # --- telling -----------------------------------------------------------------------------------------------------
+
+    async def _tell(self, job: Job) -> Job:
+        depths = await self._depths()
+        walked_id, walks = self._walked
+        if walked_id != job.id:
+            walks = await self._narrator.walk(job)
+        self._walked = ("", {})
+        known = await self._known(job, walks)
+        for holding, walk in walks.items():
+            walk.finish(job.first, known.get(holding))
+        if job.is_native and job.unread is not None:
+            for walk in walks.values():
+                walk.reason = f"native balances up to block {job.unread} cannot be read: the node has no state there"
+        (head,) = await self._node.headers(job.first, job.first)
+        open_ones = {holding for holding, walk in walks.items() if walk.opening}
+        opened = await self._collector.known_before(job, open_ones, job.first)
+        infos = await self._tokens.describe(job.chain_id, job.watch.tokens)
+        job = await self._narrator.tell(job, walks, opened, head.ref, depths, infos)
+        reasons = {**job.reasons, **{holding: walk.reason for holding, walk in walks.items() if walk.reason}}
+        for holding, reason in reasons.items():
+            log.warning("history_unproven", chain=self._name, token=holding.token, solver=holding.solver, reason=reason)
+        return await self._over(replace(job, reasons=reasons))
+
+    async def _known(self, job: Job, walks: Mapping[Holding, Walk]) -> dict[Holding, int]:
+        """What balances were before the first block: by a read, or by a record that history goes on from."""
+        known: dict[Holding, int] = {}
+        for holding in walks:
+            older = await self._records.at_block(job.chain_id, holding, job.first - 1) if job.first else None
+            if older is not None:
+                known[holding] = older.balance
+        return known | dict(await self._collector.known_before(job, tuple(walks), job.first - 1))
+
+    async def _over(self, job: Job) -> Job:
+        await self._book.forget(job.id)
+        covered = [holding for holding, anchor in job.anchors.items() if job.end_of(holding) == anchor.number - 1]
+        await self._book.cover(job.chain_id, job.first, covered)
+        settling = job.highest is not None and job.highest.number > job.settled
+        return replace(job, state="settling" if settling else "done", error=None)
+
+    # --- settling ----------------------------------------------------------------------------------------------------
+
+    async def settle(self, job: Job) -> tuple[Job, Job | None]:
+        """The job when nothing can happen to it any more; with a second one, the part of it that has to be redone."""
+        assert job.highest is not None  # noqa: S101 - what settles has a highest block
+        depths = await self._depths()
+        try:
+            (head,) = await self._node.headers(job.highest.number, job.highest.number)
+        except BlockUnknown:
+            return job, None
+        if head.hash == job.highest.hash:
+            return (job if job.highest.number > depths.settled else replace(job, state="done")), None
+        first = max(job.first, job.settled + 1)
+        facts = [self._void(job, holding, first) for holding in job.holdings if job.end_of(holding) >= first]
+        if facts:
+            await self._ledger.commit(facts, head)
+            await self._projected(self._stream, self._ledger.seq)
+        log.info("history_taken_back", chain=self._name, job=job.id, first=first)
+        return replace(job, state="done"), replace(job, first=first)
+
+    def _void(self, job: Job, holding: Holding, first: int) -> HistoryFilled:
+        return HistoryFilled(
+            chain_id=job.chain_id,
+            holding=holding,
+            first=first,
+            last=job.end_of(holding),
+            rows=(),
+            info=TokenInfo(),
+            job=job.id,
+            reason="a reorg took it back; it is filled again",
+            void=True,
+        )

@@ -1,0 +1,116 @@
+"""History that was before us: order it to be filled, and see how far that got."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from indexer.api.answers import json_answer
+from indexer.api.bodies import chain_of, read_object, text_of
+from indexer.api.pages import cursor, page_of, place_of
+from indexer.api.parameters import INT64, Query, address, token
+from indexer.api.ports import Control, Watching
+from indexer.api.routes import API, CHAIN, CURSOR, LIMIT, Answer, Route
+from indexer.domain.events import time_text
+from indexer.domain.jobs import Job
+from indexer.errors import Impossible, Refused
+
+_CURSOR = "backfill"
+
+
+class BackfillResource:
+    """`/backfill`."""
+
+    def __init__(self, *, control: Control, watching: Watching) -> None:
+        self._control = control
+        self._watching = watching
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route(
+                method="GET",
+                path=f"{API}/backfill",
+                handler=self.page,
+                summary="The jobs that fill history, newest first, and how far they got",
+                tag="history",
+                query=(CHAIN, LIMIT, CURSOR),
+                answers={200: Answer("A page of jobs.", "BackfillPage")},
+                problems=(400, 404),
+            ),
+            Route(
+                method="POST",
+                path=f"{API}/backfill",
+                handler=self.order,
+                summary="Fill the history of what is watched, from a block on",
+                tag="history",
+                scope="write",
+                body="NewBackfill",
+                answers={201: Answer("The jobs that were made; they survive a restart.", "BackfillList")},
+                problems=(400, 413, 415, 422, 503),
+            ),
+        )
+
+    async def page(self, request: web.Request) -> web.Response:
+        query = Query(request.query)
+        limit, chain_id = query.limit(), query.chain(self._watching.chains())
+        place = place_of(query, _CURSOR, int, str)
+        jobs = [
+            job
+            for job in self._control.backfills()
+            if chain_id in (None, job.chain_id) and (place is None or [job.created, job.id] < place)
+        ]
+        return json_answer(page_of(jobs, limit, job_json, lambda job: cursor(_CURSOR, job.created, job.id)))
+
+    async def order(self, request: web.Request) -> web.Response:
+        body = await read_object(request, ("chain", "token", "solver", "fromBlock", "toBlock"))
+        known = self._watching.chains()
+        chains = sorted(known.values()) if body.get("chain") is None else [chain_of(body["chain"], known, "chain")]
+        wanted = token(text_of(body, "token")) if body.get("token") is not None else None
+        solver = (
+            address(text_of(body, "solver"), "solver", strict_case=True) if body.get("solver") is not None else None
+        )
+        first, last = _block(body, "fromBlock") or 0, _block(body, "toBlock")
+        if last is not None and last < first:
+            raise Impossible("`toBlock` is below `fromBlock`", "toBlock")
+        jobs: list[Job] = []
+        for chain_id in chains:
+            jobs += await self._control.backfill(chain_id, wanted, solver, first, last)
+        return json_answer({"items": [job_json(job) for job in jobs]}, 201)
+
+
+def job_json(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "chainId": job.chain_id,
+        "state": job.state,
+        "fromBlock": job.first,
+        "toBlock": job.last,
+        "balances": len(job.holdings),
+        "progress": round(job.progress, 4),
+        "records": job.records,
+        "derived": job.derived,
+        "unproven": [
+            {"tokenAddress": holding.token, "solverAddress": holding.solver, "reason": reason}
+            for holding, reason in sorted(job.reasons.items())
+        ],
+        "lastError": job.error,
+        "createdAt": _time(job.created),
+        "endedAt": None if job.ended is None else _time(job.ended),
+    }
+
+
+def _time(milliseconds: int) -> str:
+    return time_text(datetime.fromtimestamp(milliseconds / 1000, UTC))
+
+
+def _block(body: dict[str, Any], name: str) -> int | None:
+    value = body.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Refused("a block number is expected", name)
+    if not 0 <= value <= INT64:
+        raise Refused(f"a block number from 0 to {INT64} is expected", name)
+    return value

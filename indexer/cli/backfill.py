@@ -1,0 +1,66 @@
+"""`backfill`: orders history to be filled, and shows how far the service got."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from typing import Any
+
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from indexer.cli.client import Client, answered, connected
+from indexer.cli.tables import plain
+
+LOOK_SECONDS = 0.3
+
+
+def backfill(args: argparse.Namespace) -> int:
+    async def ask() -> int:
+        wanted = {
+            "chain": args.chain,
+            "token": args.token,
+            "solver": args.solver,
+            "fromBlock": args.from_block,
+            "toBlock": args.to_block,
+        }
+        async with connected(args) as client:
+            made = await client.post("/backfill", {key: value for key, value in wanted.items() if value is not None})
+            ids = [job["id"] for job in made["items"]]
+            jobs = made["items"] if args.detach else await _watched(client, ids, shown=not args.json)
+        if args.json:
+            print(json.dumps({"items": jobs}, ensure_ascii=False))
+        else:
+            _show(jobs)
+        return 1 if any(job["state"] == "failed" for job in jobs) else 0
+
+    return answered(ask())
+
+
+async def _watched(client: Client, ids: list[str], *, shown: bool) -> list[dict[str, Any]]:
+    """The jobs, once all of them are through; a bar for each meanwhile."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not shown or not sys.stdout.isatty()) as progress:
+        bars: dict[str, Any] = {}
+        while True:
+            jobs = [job async for job in client.items("/backfill") if job["id"] in ids]
+            for job in jobs:
+                words = f"chain {job['chainId']}: {job['state']}, {job['records']} records"
+                if job["id"] not in bars:
+                    bars[job["id"]] = progress.add_task(words, total=1.0)
+                progress.update(bars[job["id"]], completed=job["progress"], description=words)
+            if all(job["state"] in ("settling", "done", "failed") for job in jobs):
+                return jobs
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+def _show(jobs: list[dict[str, Any]]) -> None:
+    for job in jobs:
+        error = f": {plain(job['lastError'])}" if job["lastError"] else ""
+        print(
+            f"chain {job['chainId']} from block {job['fromBlock']}: {job['state']}, {job['records']} records of"
+            f" {job['balances']} balances, {job['derived']} of them derived from transfers{error}"
+        )
+        for each in job["unproven"]:
+            print(f"  {each['tokenAddress']} of {each['solverAddress']}: {plain(each['reason'])}")

@@ -1,0 +1,89 @@
+"""Orders to fill history, and how far each got."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from indexer.domain.balances import Watch
+from indexer.domain.chain import NATIVE, Address, BlockRef, Holding
+
+JobState = Literal["queued", "collecting", "telling", "settling", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The oldest record of a balance above what is to be filled."""
+
+    number: int
+    balance: int
+    is_open: bool
+    """It was the first of all, or the first after a resync: its change refers to nothing that still is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An order to fill history, and how far it got; `last` is the highest block wanted, none means up to the records.
+
+    `top` and `cursor` bound what is to be collected still: everything above `cursor` up to `top` is there.
+    """
+
+    id: str
+    chain_id: int
+    first: int
+    last: int | None
+    holdings: tuple[Holding, ...]
+    """Those that there is something to fill of."""
+    wanted: tuple[Holding, ...] = ()
+    """Those that were ordered."""
+    state: JobState = "queued"
+    anchors: Mapping[Holding, Anchor] = field(default_factory=dict)
+    top: int = 0
+    cursor: int = 0
+    unread: int | None = None
+    told: int | None = None
+    """Up to this block everything is told."""
+    seq: int = 0
+    """The last number of the stream before this job told anything."""
+    records: int = 0
+    derived: int = 0
+    reasons: Mapping[Holding, str] = field(default_factory=dict)
+    error: str | None = None
+    settled: int = 0
+    """Above this block a reorg may take back what was filled: it is looked at again until it cannot."""
+    highest: BlockRef | None = None
+    created: int = 0
+    ended: int | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in ("done", "failed")
+
+    @property
+    def is_native(self) -> bool:
+        """A job is about native balances alone, or about tokens alone: logs tell nothing of the former."""
+        return self.holdings[0].token == NATIVE
+
+    @property
+    def watch(self) -> Watch:
+        return Watch(
+            tokens=frozenset(Address(holding.token) for holding in self.holdings if holding.token != NATIVE),
+            solvers=frozenset(holding.solver for holding in self.holdings),
+        )
+
+    def end_of(self, holding: Holding) -> int:
+        """The highest block of which this balance gets a record."""
+        below = self.anchors[holding].number - 1
+        return below if self.last is None else min(below, self.last)
+
+    @property
+    def progress(self) -> float:
+        """From 0 to 1; collecting is taken for four fifths of the work."""
+        if self.state in ("settling", "done"):
+            return 1.0
+        span = max(1, self.top - self.first + 1)
+        if self.state == "telling":
+            told = self.first - 1 if self.told is None else self.told
+            return 0.8 + 0.2 * min(1.0, (told - self.first + 1) / span)
+        return 0.8 * (self.top - self.cursor) / span if self.state == "collecting" else 0.0

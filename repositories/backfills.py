@@ -1,0 +1,172 @@
+"""What a backfill keeps, so that a restart goes on where it stopped: jobs, what they collected, what they covered."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final
+
+from bson import Int64
+
+from indexer.domain.backfill import Chunk
+from indexer.domain.chain import Address, BlockRef, Holding
+from indexer.domain.jobs import Anchor, Job
+from repositories.codec import block_document, block_of
+from repositories.database import Database
+from repositories.failures import translating
+from repositories.packing import chunk_document, chunk_of
+
+Document = dict[str, Any]
+
+_DIGITS: Final = 20
+"""Numbers in ids, padded so that they sort."""
+
+
+class BackfillBook:
+    """`backfills`, `backfill_chunks` and `backfill_covered`."""
+
+    def __init__(self, database: Database) -> None:
+        self._jobs = database["backfills"]
+        self._chunks = database["backfill_chunks"]
+        self._covered = database["backfill_covered"]
+
+    # --- jobs ---
+
+    async def save(self, job: Job) -> None:
+        document = _job_document(job)
+        with translating:
+            await self._jobs.replace_one({"_id": job.id}, document, upsert=True)
+
+    async def jobs(self, chain_id: int | None = None) -> list[Job]:
+        """In the order they were made."""
+        query = {} if chain_id is None else {"chainId": chain_id}
+        with translating:
+            found = [_job_of(document) async for document in self._jobs.find(query)]
+        return sorted(found, key=lambda job: (job.created, job.id))
+
+    async def drop(self, job_id: str) -> None:
+        with translating:
+            await self._jobs.delete_one({"_id": job_id})
+
+    # --- what was collected ---
+
+    async def put(self, job_id: str, chunk: Chunk) -> None:
+        key = _chunk_id(job_id, chunk.first)
+        document = {"_id": key, **chunk_document(chunk)}
+        with translating:
+            await self._chunks.replace_one({"_id": key}, document, upsert=True)
+
+    async def chunks(self, job_id: str, *, newest_first: bool) -> AsyncIterator[Chunk]:
+        """One in memory at a time, whatever the history's length."""
+        query = {"_id": {"$gte": _chunk_id(job_id, 0), "$lt": f"{job_id}:~"}}
+        with translating:
+            ids = [found["_id"] async for found in self._chunks.find(query, {"_id": 1})]
+        for key in sorted(ids, reverse=newest_first):
+            with translating:
+                document = await self._chunks.find_one({"_id": key})
+            if document is not None:
+                yield chunk_of(document)
+
+    async def lowest(self, job_id: str) -> Chunk | None:
+        """The one with the lowest blocks; what is collected has no hole above it."""
+        query = {"_id": {"$gte": _chunk_id(job_id, 0), "$lt": f"{job_id}:~"}}
+        with translating:
+            found = await self._chunks.find_one(query, sort=[("_id", 1)])
+        return None if found is None else chunk_of(found)
+
+    async def forget(self, job_id: str) -> None:
+        """Drop what was collected."""
+        with translating:
+            await self._chunks.delete_many({"_id": {"$gte": _chunk_id(job_id, 0), "$lt": f"{job_id}:~"}})
+
+    # --- what is covered ---
+
+    async def covered(self, chain_id: int) -> dict[Holding, int]:
+        """From which block on the history of each balance was filled, or found that it cannot be."""
+        with translating:
+            return {
+                Holding(found["tokenAddress"], Address(found["solverAddress"])): int(found["first"])
+                async for found in self._covered.find({"chainId": chain_id})
+            }
+
+    async def cover(self, chain_id: int, first: int, holdings: Sequence[Holding]) -> None:
+        for token, solver in holdings:
+            key = f"{chain_id}:{token}:{solver}"
+            document = {
+                "chainId": Int64(chain_id),
+                "tokenAddress": token,
+                "solverAddress": solver,
+                "first": Int64(first),
+            }
+            with translating:
+                await self._covered.replace_one({"_id": key}, document, upsert=True)
+
+
+def _chunk_id(job_id: str, first: int) -> str:
+    return f"{job_id}:{first:0{_DIGITS}}"
+
+
+def _job_document(job: Job) -> Document:
+    return {
+        "_id": job.id,
+        "chainId": Int64(job.chain_id),
+        "first": Int64(job.first),
+        "last": _int64(job.last),
+        "holdings": [[token, solver] for token, solver in job.holdings],
+        "wanted": [[token, solver] for token, solver in job.wanted],
+        "anchors": [
+            {"t": token, "s": solver, "n": Int64(anchor.number), "b": str(anchor.balance), "o": anchor.is_open}
+            for (token, solver), anchor in job.anchors.items()
+        ],
+        "reasons": [{"t": token, "s": solver, "r": reason} for (token, solver), reason in job.reasons.items()],
+        "state": job.state,
+        "top": Int64(job.top),
+        "cursor": Int64(job.cursor),
+        "unread": _int64(job.unread),
+        "told": _int64(job.told),
+        "seq": Int64(job.seq),
+        "records": Int64(job.records),
+        "derived": Int64(job.derived),
+        "error": job.error,
+        "settled": Int64(job.settled),
+        "highest": None if job.highest is None else block_document(job.highest),
+        "created": Int64(job.created),
+        "ended": _int64(job.ended),
+    }
+
+
+def _job_of(found: Mapping[str, Any]) -> Job:
+    return Job(
+        id=found["_id"],
+        chain_id=int(found["chainId"]),
+        first=int(found["first"]),
+        last=_whole(found["last"]),
+        holdings=tuple(Holding(token, solver) for token, solver in found["holdings"]),
+        wanted=tuple(Holding(token, solver) for token, solver in found["wanted"]),
+        anchors={Holding(a["t"], a["s"]): Anchor(int(a["n"]), int(a["b"]), a["o"]) for a in found["anchors"]},
+        reasons={Holding(row["t"], row["s"]): row["r"] for row in found["reasons"]},
+        state=found["state"],
+        top=int(found["top"]),
+        cursor=int(found["cursor"]),
+        unread=_whole(found["unread"]),
+        told=_whole(found["told"]),
+        seq=int(found["seq"]),
+        records=int(found["records"]),
+        derived=int(found["derived"]),
+        error=found["error"],
+        settled=int(found["settled"]),
+        highest=_block(found["highest"]),
+        created=int(found["created"]),
+        ended=_whole(found["ended"]),
+    )
+
+
+def _block(document: Document | None) -> BlockRef | None:
+    return None if document is None else block_of(document)
+
+
+def _int64(value: int | None) -> Int64 | None:
+    return None if value is None else Int64(value)
+
+
+def _whole(value: Any) -> int | None:
+    return None if value is None else int(value)

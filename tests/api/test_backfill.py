@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import HttpClient, World, problem_of
+from tests.api.fakes import ALICE, USDC
+
+
+async def test_an_order_without_a_chain_is_for_all_and_from_the_beginning(client: HttpClient, world: World) -> None:
+    answer = await client.post("/api/v1/backfill", json={})
+    assert answer.status == 201
+    assert [job["chainId"] for job in (await answer.json())["items"]] == [1, 8453]
+    assert world.control.ordered == [(1, None, None, 0, None), (8453, None, None, 0, None)]
+
+
+async def test_an_order_names_what_it_is_about(client: HttpClient, world: World) -> None:
+    body = {"chain": "base", "token": USDC, "solver": ALICE, "fromBlock": 5, "toBlock": 9}
+    answer = await client.post("/api/v1/backfill", json=body)
+    assert world.control.ordered == [(8453, USDC, ALICE, 5, 9)]
+    (job,) = (await answer.json())["items"]
+    assert (job["fromBlock"], job["toBlock"], job["state"], job["progress"]) == (5, 9, "queued", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ({"fromBlock": -1}, 400, "fromBlock"),
+        ({"fromBlock": "1"}, 400, "fromBlock"),
+        ({"fromBlock": True}, 400, "fromBlock"),
+        ({"fromBlock": 5, "toBlock": 4}, 422, "toBlock"),
+        ({"chain": "mars"}, 422, "chain"),
+        ({"solver": "0x12"}, 400, "solver"),
+        ({"from": 5}, 400, "from"),
+    ],
+)
+async def test_what_cannot_be_an_order_is_refused(
+    client: HttpClient, world: World, body: dict[str, Any], status: int, field: str
+) -> None:
+    await problem_of(await client.post("/api/v1/backfill", json=body), status, field)
+    assert world.control.ordered == []
+
+
+async def test_jobs_are_paged_newest_first(client: HttpClient) -> None:
+    for number in range(3):
+        await client.post("/api/v1/backfill", json={"chain": 1, "fromBlock": number})
+    page = await (await client.get("/api/v1/backfill?limit=2")).json()
+    assert [job["fromBlock"] for job in page["items"]] == [2, 1]
+    rest = await (await client.get(f"/api/v1/backfill?limit=2&cursor={page['next']}")).json()
+    assert ([job["fromBlock"] for job in rest["items"]], rest["next"]) == ([0], None)
+    assert (await (await client.get("/api/v1/backfill?chain=8453")).json())["items"] == []

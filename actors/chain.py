@@ -15,12 +15,14 @@ import structlog
 from actors.base import AsyncActor, Report
 from actors.following import Follower, Node
 from actors.ledger import Ledger
-from actors.messages import Begin, GoOn, Refresh, Resumed, SyncDue, TryAgain, WatchChanged
+from actors.messages import Begin, GoOn, Refresh, Resumed, SyncDue, TagsRead, TryAgain, WatchChanged
 from actors.quiet import Quiet
+from actors.tags import NO_TAGS, TagReader
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, ChainIdentity, Head, Holding
 from indexer.domain.facts import StreamLive, StreamStale
 from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
+from indexer.domain.finality import Tags, settle
 from indexer.domain.status import StreamState, StreamStatus
 from indexer.errors import Fenced, Impossible, StateMissing, Transient, WrongChain
 from indexer.metrics import ChainMetrics
@@ -93,6 +95,9 @@ class ChainActor(AsyncActor):
         self._jitter = jitter
         self._quiet = quiet or Quiet()
         self._loop = asyncio.get_running_loop()
+        self._tag_reader = TagReader(node, lambda: follower.tip)
+        self._tagged = NO_TAGS
+        self._first_tags: Tags | None = None
         self._newest: Head | None = None
         self._heard_at = 0.0
         self._source: str | None = None
@@ -149,21 +154,28 @@ class ChainActor(AsyncActor):
                 if self._newest is None or head.number >= self._newest.number - 1:
                     self._metrics.stage("arrival", time.perf_counter() - self._heard_at)
                     await self._follow(head)
-            case HeadsLost(reason):
-                self._lost = reason
-                await self._tell_stale(reason)
-            case HeadsBack(source):
-                self._source, self._lost = source, None
+            case HeadsLost() | HeadsBack():
+                await self._note_ears(message)
             case GoOn():
                 await self._follow(self._newest or await self._node.newest())
             case TryAgain(turn) if turn == self._turn:
                 await self._try_again()
+            case TagsRead(tags):
+                await self._settle(tags)
             case WatchChanged(watch):
                 await self._rewatch(watch)
             case SyncDue():
                 self._again(self._sync_seconds, SyncDue())
                 self._follower.unread = self._follower.watch.holdings()
                 await self._arrive()
+
+    async def _note_ears(self, event: HeadsLost | HeadsBack) -> None:
+        match event:
+            case HeadsLost(reason):
+                self._lost = reason
+                await self._tell_stale(reason)
+            case HeadsBack(source):
+                self._source, self._lost = source, None
 
     def _heard(self, event: FeedEvent) -> None:
         """Called by the feed, between two messages: note how new the chain is, and queue."""
@@ -200,6 +212,8 @@ class ChainActor(AsyncActor):
         await self._follower.describe()
         self._began = True
         self.spawn(self._feed.run(self._heard), f"feed {self._name}")
+        self.spawn(self._tag_reader.run(lambda tags: self._post(TagsRead(tags))), f"tags {self._name}")
+        self._first_tags = await self._tag_reader.first()
         await self._follow(await self._node.newest(), asked=True)
 
     async def _try_again(self) -> None:
@@ -242,10 +256,23 @@ class ChainActor(AsyncActor):
             self._behind_since = None
         if self._is_far_behind():
             return
+        if self._first_tags is not None:
+            tags, self._first_tags = self._first_tags, None
+            await self._settle(tags)
         await self._follower.read_unread()
         if not self._caught_up:
             self._caught_up = True
             log.info("chain_caught_up", chain=self._name, block=tip.number, endpoint=self._node.endpoint)
+
+    async def _settle(self, tags: Tags) -> None:
+        """While we are behind, the tags are of blocks that we do not know: they are read again."""
+        tip = self._follower.tip
+        if tip is None or self._halted is not None or self._is_far_behind():
+            return
+        self._tagged = Tags(tags.safe or self._tagged.safe, tags.finalized or self._tagged.finalized)
+        settled = settle(self._ledger.settling.now, self._follower.known, tags, self._tagged)
+        if settled != self._ledger.settling.now:
+            await self._ledger.settle(settled, tip)
 
     def _is_far_behind(self) -> bool:
         tip = self._follower.tip

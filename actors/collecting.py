@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 from indexer.domain.backfill import Chunk, Moved, Native, Stride
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockHash, Head, Holding
+from indexer.domain.finality import Tags
 from indexer.domain.jobs import Job
 from indexer.domain.views import Readings
 from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge, StateMissing
@@ -33,7 +34,7 @@ class Node(Protocol):
 
     async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
 
-    async def finalized(self, level: Literal["safe", "finalized"]) -> Head | None: ...
+    async def tags(self) -> Tags: ...
 
 
 class Collector:

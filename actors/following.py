@@ -14,6 +14,7 @@ from actors.repair import Agreed, Parted, Strangers, TooLow, canonical_floor, co
 from indexer.domain.balances import BalanceUpdated, Cause, Watch, changes, touched
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, ChainIdentity, Head, Holding, TokenInfo, Transfer
 from indexer.domain.facts import Confirmed, StreamResync
+from indexer.domain.finality import Tags
 from indexer.domain.headchain import Extended, HeadChain, Known, Missed, Reorged, advance, is_linked
 from indexer.domain.views import BlockView, Readings
 from indexer.errors import BadAnswer, Impossible, StateMissing
@@ -40,6 +41,8 @@ class Node(Protocol):
     async def look(self, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]: ...
 
     async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
+
+    async def tags(self) -> Tags: ...
 
 
 class Tokens(Protocol):
@@ -90,7 +93,7 @@ class Follower:
 
     async def load(self) -> None:
         """Go on where the log ends; everything watched is read again once we have caught up."""
-        self.known = await self._ledger.load()
+        self.known = await self._ledger.load(self.watch)
         self._natives_at = self.known.heads[-1].number if self.known.heads else 0
 
     async def describe(self) -> None:
@@ -99,6 +102,7 @@ class Follower:
     async def rewatch(self, watch: Watch) -> None:
         """What is new is due to be read, even where an older balance of it is stored."""
         added = watch.holdings() - self.watch.holdings()
+        self._ledger.rewatch(self.watch, watch)
         self.watch = watch
         self.unread = (self.unread | added) & watch.holdings()
         self.unreadable = {key: why for key, why in self.unreadable.items() if watch.covers(key)}
@@ -178,9 +182,9 @@ class Follower:
                 f"a reorg to a block that cannot be read any more: {error}", orphaned=ancestor.number + 1
             )
             return
-        if facts:
-            await self._ledger.commit(facts, ancestor)
-        self.known = self.known.cut(ancestor.hash)
+        known = self.known.cut(ancestor.hash)
+        await self._ledger.roll_back(known, facts)
+        self.known = known
         self._natives_at = min(self._natives_at, ancestor.number)
         self._read_at = {key: min(number, ancestor.number) for key, number in self._read_at.items()}
         self._metrics.reorged(depth)
@@ -200,6 +204,7 @@ class Follower:
             above = await canonical_floor(self._node, self._ledger, orphaned)
             if not await is_canonical(self._node, newest.ref):
                 raise BadAnswer("the chain was reorganised again while the last canonical record was looked for")
+        self._ledger.trails.lose(readings.values)  # whatever moved in the blocks in between
         facts = self._changed(readings.values, newest.ref, (), "resync")
         log.warning("chain_resync", chain=self._name, block=newest.number, reason=reason)
         differing = {fact.holding for fact in facts}
@@ -208,6 +213,8 @@ class Follower:
             for holding, value in sorted(readings.values.items())
             if above is not None and holding not in differing
         )
+        if above is not None:
+            self._ledger.settling.roll_back(above)
         resync = StreamResync(self._chain_id, reason, newest.ref, above, confirmed)
         await self._ledger.commit((resync, *facts), newest)
         self.known = HeadChain(self.known.depth, (newest,))
@@ -251,6 +258,8 @@ class Follower:
         head = view.head
         self._note_unreadable({**view.readings.unreadable, **more.unreadable})
         facts = await self._facts({**view.readings.values, **more.values}, head, view.transfers)
+        if view.transfers:
+            self._ledger.note(view.transfers, {fact.holding for fact in facts})
         if facts:
             await self._ledger.commit(facts, head)
         self.known = self.known.extend(head)
@@ -336,7 +345,10 @@ class Follower:
     def _changed(
         self, values: Mapping[Holding, int], block: BlockRef, transfers: Sequence[Transfer], cause: Cause | None
     ) -> tuple[BalanceUpdated, ...]:
-        return changes(self._chain_id, block, self._ledger.balances, values, transfers, self._infos, cause)
+        ledger = self._ledger
+        return changes(
+            self._chain_id, block, ledger.balances, values, transfers, self._infos, cause, ledger.trails.logs
+        )
 
     def _note_unreadable(self, unreadable: Mapping[Holding, str]) -> None:
         """Told once per token: absent is not zero."""

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
 
-from indexer.domain.balances import BalanceUpdated
-from indexer.domain.chain import BlockRef, Head, Holding
+from actors.settling import Settling
+from indexer.domain.balances import BalanceUpdated, Watch
+from indexer.domain.chain import BlockRef, Head, Holding, Transfer
+from indexer.domain.checkpoints import Mark
 from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, Checkpoint, Confirmed, Fact, StreamResync
+from indexer.domain.finality import Settled
 from indexer.domain.headchain import HeadChain
 from indexer.domain.records import BalanceRecord
+from indexer.domain.trails import Trails
 from indexer.errors import StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -54,13 +58,16 @@ class Followed(Protocol):
     @property
     def projected(self) -> int: ...
 
+    @property
+    def mark(self) -> Mark: ...
+
 
 class Checkpoints(Protocol):
     """Where the newest blocks survive a restart."""
 
     async def load(self, stream: str) -> Followed | None: ...
 
-    async def follow(self, stream: str, heads: Sequence[Head]) -> None: ...
+    async def follow(self, stream: str, heads: Sequence[Head], mark: Mark) -> None: ...
 
 
 class Books(Protocol):
@@ -69,6 +76,8 @@ class Books(Protocol):
     async def balances_of(self, chain_id: int) -> dict[Holding, BalanceRecord]: ...
 
     async def block_at_or_below(self, chain_id: int, number: int) -> BlockRef | None: ...
+
+    async def settled(self, chain_id: int) -> Settled: ...
 
 
 class Ledger:
@@ -102,23 +111,37 @@ class Ledger:
         self.seq = 0
         self.store_error: str | None = None
         self.balances: dict[Holding, int] = {}
+        self.trails = Trails()
+        self.settling = Settling(chain_id, self.stored_block)
+        self._noted: dict[Transfer, None] = {}
+        self._unsaved_watch: Watch | None = None
         self._recent: list[BalanceUpdated] = []
 
-    async def load(self) -> HeadChain:
+    async def load(self, watch: Watch | None = None) -> HeadChain:
         """Go on where the log ends; the blocks that were followed until then."""
         self.seq = await self._commits.last_seq(self._stream)
         records = await self._books.balances_of(self._chain_id)
         self.balances = {holding: record.balance for holding, record in records.items()}
+        self.settling.now = await self._books.settled(self._chain_id)
         stored = await self._checkpoints.load(self._stream)
         heads = stored.heads if stored else ()
+        mark, projected = (stored.mark, stored.projected) if stored else (Mark(), 0)
         first = await self._first_above(heads[0].number) if heads else 1
-        commits = await self._since(min(first - 1, stored.projected if stored else 0))
+        commits = await self._since(min(first - 1, projected, mark.seq))
+        self.trails = Trails(dict(mark.trail))
         for commit in commits:
             self._take_over(commit)
-        window = [commit for commit in commits if commit.first_seq >= first]
-        for commit in window:
-            self._remember(commit)
-        return HeadChain(self._window, _continued(heads, window))
+            if commit.first_seq > mark.seq:
+                self.trails.note(commit.noted, self.balances)
+                self.trails.account(commit.facts, self._recent)
+            if commit.first_seq >= first:
+                self._remember(commit)
+        self.settling.take_over(commits)
+        if mark.seq == self.seq:
+            self.settling.now = mark.settled
+        if watch is not None:
+            self.rewatch(mark.watch or Watch(), watch)
+        return HeadChain(self._window, _continued(heads, [commit for commit in commits if commit.first_seq >= first]))
 
     async def _first_above(self, number: int) -> int:
         """The number from which on commits are above this block; parts of split ones, without checkpoint, follow it."""
@@ -132,6 +155,20 @@ class Ledger:
             after = page[-1].last_seq
         return commits
 
+    def rewatch(self, before: Watch, after: Watch) -> None:
+        """What happened to a wallet or token while nobody watched it is not known."""
+        if before == after:
+            return
+        gone, come = before.holdings() - after.holdings(), after.holdings() - before.holdings()
+        for holding in gone:
+            self.trails.end(holding)
+        self.trails.lose(come & self.balances.keys())
+        self._unsaved_watch = after
+
+    def note(self, transfers: Sequence[Transfer], without: Collection[Holding]) -> None:
+        """These logs lead to no record now (but for the holdings that are named): the next record accounts for them."""
+        self._noted.update(dict.fromkeys(self.trails.note(transfers, self.balances, without)))
+
     async def commit(self, facts: Sequence[Fact], head: Head) -> None:
         """Write all of them, then tell them; the checkpoint moves with the last one."""
         for start in range(0, len(facts), COMMIT_FACTS):
@@ -143,9 +180,11 @@ class Ledger:
                 first_seq=self.seq + 1,
                 time=_now(),
                 facts=part,
-                checkpoint=Checkpoint(head) if last else None,
+                checkpoint=Checkpoint(head, self.settling.known) if last else None,
+                noted=tuple(self._noted) if start == 0 else (),
             )
             await self._append(commit)
+            self._noted.clear()
             self._apply(commit)
             self._counted(sum(isinstance(fact, BalanceUpdated) for fact in part), len(part))
             self._publish(commit)
@@ -160,14 +199,35 @@ class Ledger:
 
     async def save(self, known: HeadChain) -> None:
         """Remember the newest blocks; late or lost is harmless, so an ill store is no reason to wait."""
+        if not known.heads:
+            return
         try:
-            await self._checkpoints.follow(self._stream, known.heads)
+            mark = Mark(self.seq, self.trails.logs, self.settling.now, self._unsaved_watch)
+            await self._checkpoints.follow(self._stream, known.heads, mark)
+            self._unsaved_watch = None
         except StoreUnavailable as error:
             self.store_error = repr(error)
 
     async def stored_block(self, number: int) -> BlockRef | None:
         """The highest block up to `number` of which history has a record, as of the last projection."""
         return await self._books.block_at_or_below(self._chain_id, number)
+
+    async def settle(self, settled: Settled, tip: Head) -> None:
+        """These blocks stay; told where one of them has records."""
+        facts = await self.settling.advance(settled)
+        if facts:
+            await self.commit(facts, tip)
+
+    async def roll_back(self, known: HeadChain, facts: Sequence[Fact]) -> None:
+        """What `known` does not hold any more is orphaned, and these facts tell of it."""
+        ancestor = known.heads[-1]
+        lowered = self.settling.roll_back(ancestor.number)
+        self._noted = {log: None for log in self._noted if log.block_number <= ancestor.number}
+        had_logs = self.trails.cut(ancestor.number)
+        if facts:
+            await self.commit(facts, ancestor)
+        elif had_logs or lowered:
+            await self.save(known)
 
     def above(self, number: int) -> list[BalanceUpdated]:
         """The updates at blocks above `number`, in the order they were told."""
@@ -194,6 +254,8 @@ class Ledger:
 
     def _apply(self, commit: Commit) -> None:
         self._take_over(commit)
+        self.trails.account(commit.facts, self._recent)
+        self.settling.remember(commit)
         self._remember(commit)
         if commit.checkpoint is not None:
             self._forget(commit.checkpoint.head.number - self._window)

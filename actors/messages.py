@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Holding
 from indexer.domain.commits import Commit
+from indexer.domain.finality import Tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,13 @@ class Refresh:
 @dataclass(frozen=True, slots=True)
 class SyncDue:
     """It is time to read everything again."""
+
+
+@dataclass(frozen=True, slots=True)
+class TagsRead:
+    """The node was asked which of its blocks are safe and finalized."""
+
+    tags: Tags
 
 
 @dataclass(frozen=True, slots=True)

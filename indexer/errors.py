@@ -94,6 +94,10 @@ class NameTaken(Refused):
     """The name is used already."""
 
 
+class Busy(Refused):
+    """Only one at a time, and one is going on."""
+
+
 class Impossible(Refused):
     """Well formed, but cannot be done."""
 

@@ -118,6 +118,8 @@ class ChainMetrics:
         self._gaps = families.gaps.labels(chain)
         self._missed = families.missed.labels(chain)
         self._drift = families.drift.labels(chain)
+        self._audited = families.audited.labels(chain)
+        self._differing = families.differing.labels(chain)
 
     def watch_lag(self, *, blocks: Callable[[], float], seconds: Callable[[], float]) -> None:
         """Asked whenever metrics are read, so that the lag of a chain that stands still grows."""
@@ -148,6 +150,11 @@ class ChainMetrics:
         """Balances that a full read found different from what was stored."""
         self._drift.inc(balances)
 
+    def audited(self, records: int, differing: int) -> None:
+        """Records that an audit read again, and those that were not what the chain says."""
+        self._audited.inc(records)
+        self._differing.inc(differing)
+
 
 class _ChainFamilies:
     """The metrics that carry the label `chain`."""
@@ -175,3 +182,5 @@ class _ChainFamilies:
         self.gaps = counter("gaps", "Times that heads were missed.")
         self.missed = counter("gap_blocks", "Heads that were missed.")
         self.drift = counter("drift_balances", "Balances that a full read found to differ.")
+        self.audited = counter("audited_records", "Stored records that an audit read again.")
+        self.differing = counter("audit_differences", "Stored records that an audit found to differ.")

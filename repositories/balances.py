@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from bson import Int64
+
 from indexer.domain.chain import Address, BlockRef, Holding, Token
 from indexer.domain.facts import Joint
-from indexer.domain.records import HISTORY_SEQ, BalanceRecord, Cut, Projection
+from indexer.domain.finality import Settled
+from indexer.domain.records import HISTORY_SEQ, BalanceRecord, Cut, Projection, Settling
 from indexer.domain.stats import Stats, Tally
 from repositories.database import BATCH, Database
 from repositories.failures import translating
-from repositories.rows import record_of, row_of
+from repositories.rows import current_row_of, record_of, row_of
 from repositories.schema import HOLDING_KEY, RECORD_KEY
 
 Query = dict[str, Any]
@@ -30,6 +33,8 @@ class BalanceBook:
         self._database = database
         self._records = database["balance_records"]
         self._current = database["current_balances"]
+        self._finality = database["finality"]
+        self._settled: dict[int, Settling] = {}
 
     # --- writing ---
 
@@ -55,6 +60,7 @@ class BalanceBook:
                 self._add(list(projection.records.values())),
                 self._replace_current(list(projection.current.values())),
             )
+        await self._settle(projection.settled)
         for (chain_id, holding), joint in projection.joints.items():
             await self._join(chain_id, holding, joint)
         for chain_id, cut in projection.cuts.items():
@@ -89,9 +95,29 @@ class BalanceBook:
 
     async def _replace_current(self, records: Sequence[BalanceRecord]) -> None:
         for batch in _batches(records):
-            rows = [row_of(record) for record in batch]
+            rows = [current_row_of(record) for record in batch]
             rows = [{"_id": _id_of(row, HOLDING_KEY), **row} for row in rows]
             await self._database.replace_older(self._current, rows, ("_id",))
+
+    async def _settle(self, settled: Mapping[int, Settling]) -> None:
+        """Written only where it moved: seldom, while every block brings a projection."""
+        moved = {
+            chain_id: new
+            for chain_id, new in settled.items()
+            if (last := self._settled.get(chain_id)) is None or (new.seq > last.seq and new.settled != last.settled)
+        }
+        rows = [
+            {
+                "_id": str(chain_id),
+                "chainId": Int64(chain_id),
+                "safe": Int64(new.settled.safe),
+                "finalized": Int64(new.settled.finalized),
+                "seq": Int64(new.seq),
+            }
+            for chain_id, new in moved.items()
+        ]
+        await self._database.replace_older(self._finality, rows, ("_id",))
+        self._settled.update(moved)
 
     async def _join(self, chain_id: int, holding: Holding, joint: Joint) -> None:
         """Only a record that had nothing to refer to, so that repeating it changes nothing."""
@@ -144,7 +170,13 @@ class BalanceBook:
             query["$or"] = _beyond(after)
         with translating:
             cursor = self._current.find(query).sort([(key, 1) for key in HOLDING_KEY]).limit(limit)
-            return [record_of(row) async for row in cursor]
+            return await self._as_settled([record_of(row) async for row in cursor])
+
+    async def settled(self, chain_id: int) -> Settled:
+        """How far the chain is settled, as far as it was told."""
+        with translating:
+            row = await self._finality.find_one({"_id": str(chain_id)})
+        return Settled() if row is None else Settled(int(row["safe"]), int(row["finalized"]))
 
     async def balances_of(self, chain_id: int) -> dict[Holding, BalanceRecord]:
         """All current balances of a chain, watched still or not."""
@@ -162,7 +194,7 @@ class BalanceBook:
     async def one(self, chain_id: int, holding: Holding) -> BalanceRecord | None:
         with translating:
             row = await self._current.find_one(_of(chain_id, holding))
-        return None if row is None else record_of(row)
+        return await self._one_as_settled(row)
 
     async def at_block(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None:
         """The newest record at or before block `number`."""
@@ -175,7 +207,20 @@ class BalanceBook:
     async def _newest(self, query: Query) -> BalanceRecord | None:
         with translating:
             row = await self._records.find_one(query, sort=[("blockNumber", -1)])
-        return None if row is None else record_of(row)
+        return await self._one_as_settled(row)
+
+    async def _one_as_settled(self, row: Query | None) -> BalanceRecord | None:
+        return None if row is None else (await self._as_settled([record_of(row)]))[0]
+
+    async def _as_settled(self, records: list[BalanceRecord]) -> list[BalanceRecord]:
+        """As sure as each is now. Asked after the rows were read: a reorg in between can only make them less sure."""
+        chains = {record.chain_id for record in records}
+        settled = {chain_id: await self.settled(chain_id) for chain_id in chains}
+        return [
+            record if level == record.finality else replace(record, finality=level)
+            for record in records
+            for level in (settled[record.chain_id].level(record.block.number),)
+        ]
 
     async def next_after(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None:
         """The oldest record above block `number`; nothing where there is none."""
@@ -207,7 +252,15 @@ class BalanceBook:
             query["blockNumber"] = {"$lt": before}
         with translating:
             cursor = self._records.find(query).sort("blockNumber", -1).limit(limit)
-            return [record_of(row) async for row in cursor]
+            return await self._as_settled([record_of(row) async for row in cursor])
+
+    async def sample(self, count: int) -> list[BalanceRecord]:
+        """That many records, at random (fewer where there are fewer), each once."""
+        with translating:
+            rows = [row async for row in self._records.aggregate([{"$sample": {"size": count}}])]
+        # The server may hand out the same document twice.
+        once = {_id_of(row, RECORD_KEY): row for row in rows}
+        return [record_of(row) for row in once.values()]
 
     async def stats(
         self, chain_id: int, holding: Holding, *, start: datetime | None = None, end: datetime | None = None

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from bson import Int64
 
-from indexer.domain.chain import BlockHash, Head
-from indexer.domain.checkpoints import StoredCheckpoint
+from indexer.domain.balances import Trail, Watch
+from indexer.domain.chain import Address, BlockHash, Head, Holding
+from indexer.domain.checkpoints import Mark, StoredCheckpoint
+from indexer.domain.finality import Settled
 from repositories.database import Database
 from repositories.failures import translating
+from repositories.logs import packed, unpacked
 
 _HEAD: Final = struct.Struct(">q32s32sq")
 """80 bytes a head: a window of 256 is 20 KB, where documents of their own would be 56 KB, every few seconds."""
@@ -28,14 +31,25 @@ class Checkpoints:
             found = await self._checkpoints.find_one({"_id": stream})
         if found is None:
             return None
-        return StoredCheckpoint(_unpacked(found.get("window", b"")), int(found.get("projected", 0)))
+        return StoredCheckpoint(_unpacked(found.get("window", b"")), int(found.get("projected", 0)), _mark_of(found))
 
-    async def follow(self, stream: str, heads: Sequence[Head]) -> None:
+    async def follow(self, stream: str, heads: Sequence[Head], mark: Mark) -> None:
         """These are the newest blocks that were handled, oldest first."""
         if not heads:
             return
         tip = heads[-1]
-        followed = {"blockNumber": Int64(tip.number), "blockHash": tip.hash, "window": _packed(heads)}
+        followed = {
+            "blockNumber": Int64(tip.number),
+            "blockHash": tip.hash,
+            "window": _packed(heads),
+            "seq": Int64(mark.seq),
+            "safe": Int64(mark.settled.safe),
+            "finalized": Int64(mark.settled.finalized),
+            "trail": _trail_documents(mark.trail),
+        }
+        if mark.watch is not None:
+            # Written only when it changed: with 1,000 wallets it is larger than the rest.
+            followed["watch"] = {"tokens": sorted(mark.watch.tokens), "solvers": sorted(mark.watch.solvers)}
         with translating:
             await self._checkpoints.update_one({"_id": stream}, {"$set": followed}, upsert=True)
 
@@ -62,3 +76,27 @@ def _unpacked(window: bytes) -> tuple[Head, ...]:
         Head(number, BlockHash(f"0x{block.hex()}"), BlockHash(f"0x{parent.hex()}"), timestamp)
         for number, block, parent, timestamp in _HEAD.iter_unpack(window)
     )
+
+
+def _mark_of(found: dict[str, Any]) -> Mark:
+    watch = found.get("watch")
+    return Mark(
+        seq=int(found.get("seq", 0)),
+        trail=_trail_of(found.get("trail", ())),
+        settled=Settled(int(found.get("safe", -1)), int(found.get("finalized", -1))),
+        watch=None if watch is None else Watch(frozenset(watch["tokens"]), frozenset(watch["solvers"])),
+    )
+
+
+def _trail_documents(trail: Trail) -> list[dict[str, Any]]:
+    return [
+        {"token": token, "solver": solver, "logs": None if logs is None else packed(logs)}
+        for (token, solver), logs in trail.items()
+    ]
+
+
+def _trail_of(documents: Sequence[dict[str, Any]]) -> Trail:
+    return {
+        Holding(one["token"], Address(one["solver"])): None if one["logs"] is None else unpacked(one["logs"])
+        for one in documents
+    }

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from bson import Int64
 
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.chain import BlockRef, Head, Holding, TokenInfo
+from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, TokenInfo
 from indexer.domain.commits import Commit
 from indexer.domain.facts import (
     BalanceReverted,
@@ -29,6 +29,8 @@ from indexer.domain.facts import (
     StreamResync,
     StreamStale,
 )
+from indexer.domain.finality import Settled
+from repositories.logs import packed, packed_here, unpacked, unpacked_here
 
 Document = dict[str, Any]
 
@@ -43,12 +45,14 @@ def commit_document(commit: Commit) -> Document:
         "firstSeq": Int64(commit.first_seq),
         "lastSeq": Int64(commit.last_seq),
         "time": commit.time,
-        "checkpoint": None if commit.checkpoint is None else head_document(commit.checkpoint.head),
+        "checkpoint": None if commit.checkpoint is None else _checkpoint_document(commit.checkpoint),
         "chainId": Int64(shared.chain_id),
         "block": None if shared.block is None else block_document(shared.block),
         "tokens": [{"address": token, **info_document(info)} for token, info in shared.tokens],
         "facts": facts,
     }
+    if commit.noted:
+        document["noted"] = packed(commit.noted)
     return document
 
 
@@ -67,8 +71,21 @@ def commit_of(document: Document) -> Commit:
         first_seq=int(document["firstSeq"]),
         time=document["time"],
         facts=tuple(_DECODERS[fact["k"]](fact, shared, table) for fact in document["facts"]),
-        checkpoint=None if checkpoint is None else Checkpoint(head_of(checkpoint)),
+        checkpoint=None if checkpoint is None else _checkpoint_of(checkpoint),
+        noted=unpacked(document.get("noted", ())),
     )
+
+
+def _checkpoint_document(checkpoint: Checkpoint) -> Document:
+    document = head_document(checkpoint.head)
+    if checkpoint.settled is not None:
+        document["safe"], document["finalized"] = Int64(checkpoint.settled.safe), Int64(checkpoint.settled.finalized)
+    return document
+
+
+def _checkpoint_of(document: Document) -> Checkpoint:
+    settled = Settled(int(document["safe"]), int(document["finalized"])) if "safe" in document else None
+    return Checkpoint(head_of(document), settled)
 
 
 def head_document(head: Head) -> Document:
@@ -158,21 +175,30 @@ def _encode_updated(fact: BalanceUpdated, shared: _Shared) -> Document:
         document["p"] = str(fact.previous)
     if fact.transactions:
         document["x"] = list(fact.transactions)
+    if fact.transfers:
+        document["l"] = packed_here(fact)
+    if fact.unexplained != (None if token == NATIVE or fact.previous is None else 0):
+        document["u"] = None if fact.unexplained is None else str(fact.unexplained)
     return shared.differing(document, fact.chain_id, fact.block)
 
 
 def _decode_updated(document: Document, shared: _Shared, tokens: _TokenTable) -> BalanceUpdated:
     token, info = tokens[document["t"]]
     previous = document.get("p")
+    holding, block = Holding(token, document["s"]), shared.block_of(document)
+    transactions = tuple(document.get("x", ()))
+    unexplained = document.get("u", None if token == NATIVE or previous is None else 0)
     return BalanceUpdated(
         chain_id=shared.chain_of(document),
-        holding=Holding(token, document["s"]),
+        holding=holding,
         previous=None if previous is None else int(previous),
         balance=int(document["b"]),
-        block=shared.block_of(document),
+        block=block,
         cause=document["c"],
         info=info,
-        transactions=tuple(document.get("x", ())),
+        transactions=transactions,
+        transfers=unpacked_here(document["l"], holding, block, transactions) if "l" in document else (),
+        unexplained=None if unexplained is None else int(unexplained),
     )
 
 

@@ -73,6 +73,7 @@ def chunk_of(document: Document) -> Chunk:
                 block.hash,
                 transactions[transaction],
                 index,
+                block.number,
             ),
         )
         for place, token, sender, recipient, transaction, index, amount in _LOG.iter_unpack(document["logs"])

@@ -7,14 +7,24 @@ from typing import Any
 
 from bson import Decimal128, Int64
 
-from indexer.domain.chain import BlockRef, Holding, TokenInfo
+from indexer.domain.chain import Address, BlockHash, BlockRef, Holding, TokenInfo, Transfer, TxHash
 from indexer.domain.records import BalanceRecord
 
 Document = dict[str, Any]
 
 
 def row_of(record: BalanceRecord) -> Document:
-    """One record; `seq` is ours beyond the contract: the higher one wins where a key is written twice."""
+    """One record, with what made it where that is known."""
+    row = current_row_of(record)
+    if record.transfers:
+        row["transfers"] = [_log_row(log, record.block.hash) for log in record.transfers]
+    if record.unexplained is not None:
+        row["unexplained"] = str(record.unexplained)
+    return row
+
+
+def current_row_of(record: BalanceRecord) -> Document:
+    """One balance; `seq` is ours beyond the contract: the higher one wins where a key is written twice."""
     token, solver = record.holding
     block, info, transactions = record.block, record.info, record.transactions
     return {
@@ -40,7 +50,7 @@ def row_of(record: BalanceRecord) -> Document:
 
 
 def record_of(row: Document) -> BalanceRecord:
-    change = row["changeAmount"]
+    change, unexplained = row["changeAmount"], row.get("unexplained")
     return BalanceRecord(
         chain_id=int(row["chainId"]),
         holding=Holding(row["tokenAddress"], row["solverAddress"]),
@@ -53,6 +63,35 @@ def record_of(row: Document) -> BalanceRecord:
         transactions=tuple(row["transactionHashes"]),
         finality=row["finality"],
         derived=row["derived"],
+        transfers=tuple(_log_of(log, row["tokenAddress"], row["blockHash"]) for log in row.get("transfers", ())),
+        unexplained=None if unexplained is None else int(unexplained),
+    )
+
+
+def _log_row(log: Transfer, block: BlockHash) -> Document:
+    row: Document = {
+        "transactionHash": log.transaction,
+        "logIndex": Int64(log.log_index),
+        "blockNumber": Int64(log.block_number),
+        "from": log.sender,
+        "to": log.recipient,
+        "value": str(log.amount),
+    }
+    if log.block_hash != block:
+        row["blockHash"] = log.block_hash
+    return row
+
+
+def _log_of(row: Document, token: str, block: BlockHash) -> Transfer:
+    return Transfer(
+        token=Address(token),
+        sender=Address(row["from"]),
+        recipient=Address(row["to"]),
+        amount=int(row["value"]),
+        block_hash=BlockHash(row.get("blockHash", block)),
+        transaction=TxHash(row["transactionHash"]),
+        log_index=int(row["logIndex"]),
+        block_number=int(row["blockNumber"]),
     )
 
 

@@ -20,6 +20,7 @@ def used() -> Metrics:
     chain.reorged(2)
     chain.gap(7)
     chain.drifted(1)
+    chain.audited(9, 2)
     chain.watch_lag(blocks=lambda: 4, seconds=lambda: 1.5)
     metrics.rpc_request("ethereum", "node-1", "batch", "ok", 0.01)
     metrics.endpoint_switched("ethereum")
@@ -48,6 +49,8 @@ def test_everything_that_the_contract_names_is_counted() -> None:
         "gaps_total": 1,
         "gap_blocks_total": 7,
         "drift_balances_total": 1,
+        "audited_records_total": 9,
+        "audit_differences_total": 2,
         "endpoint_switches_total": 1,
         "websocket_reconnects_total": 1,
     }.items():

@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from indexer.api.access import Access, ApiKey
+from indexer.api.audit import AuditResource
 from indexer.api.backfill import BackfillResource
 from indexer.api.balances import BalancesResource
 from indexer.api.documents import DocumentsResource
@@ -64,6 +65,7 @@ def build_app(
         *EventsResource(log=log, status=status, epoch=epoch).routes(),
         *StatusResource(status=status, freshness=freshness, subscribers=subscribers, now=now).routes(),
         *ReloadResource(control=control).routes(),
+        *AuditResource(control=control).routes(),
         *HealthResource(status=status, watching=watching, metrics=metrics).routes(),
         *documents.routes(),
         *(() if ws_handler is None else (_websocket(ws_handler),)),

@@ -11,8 +11,8 @@ from indexer.api.followed import Followed
 from indexer.api.pages import cursor, page_of, place_of
 from indexer.api.parameters import Query, located
 from indexer.api.ports import Balances, Watching
-from indexer.api.routes import BEFORE, CURSOR, FROM, HOLDING, LIMIT, TO, Answer, Route
-from indexer.api.shapes import record_json, stats_json
+from indexer.api.routes import BEFORE, CURSOR, EXPLAIN, FROM, HOLDING, LIMIT, TO, Answer, Route
+from indexer.api.shapes import explained_json, record_json, stats_json
 from indexer.domain.chain import Holding
 from indexer.domain.records import BalanceRecord
 from indexer.errors import NotFound
@@ -36,7 +36,7 @@ class HistoryResource:
                 handler=self.history,
                 summary="The records of one balance, newest first",
                 tag="balances",
-                query=(LIMIT, BEFORE, FROM, TO, CURSOR),
+                query=(LIMIT, BEFORE, FROM, TO, EXPLAIN, CURSOR),
                 answers={200: Answer("A page of records.", "RecordPage")},
                 problems=(400, 404, 422, 503),
             ),
@@ -55,6 +55,7 @@ class HistoryResource:
     async def history(self, request: web.Request) -> web.Response:
         query = Query(request.query)
         limit, (start, end), before = query.limit(), query.span(), query.whole("before")
+        shape = explained_json if query.flag("explain") else record_json
         place = place_of(query, _CURSOR, int)
         if place is not None:
             before = place[0] if before is None else min(before, place[0])
@@ -67,7 +68,7 @@ class HistoryResource:
         page = page_of(
             list(zip(rows, held, strict=True)),
             limit,
-            lambda row: record_json(*row),
+            lambda row: shape(*row),
             lambda row: cursor(_CURSOR, row[0].block.number),
         )
         return json_answer(page)

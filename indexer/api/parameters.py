@@ -46,6 +46,12 @@ class Query:
         text = self.text(name)
         return None if text is None else whole_number(text, name, low=low, high=high)
 
+    def flag(self, name: str) -> bool:
+        text = self.text(name)
+        if text not in (None, "true", "false"):
+            raise Refused(f"true or false is expected, not {_shown(text or '')!r}", name)
+        return text == "true"
+
     def limit(self) -> int:
         limit = self.whole("limit", low=1, high=MAX_LIMIT)
         return DEFAULT_LIMIT if limit is None else limit

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from indexer.domain.audits import Audit
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, Holding, Token
 from indexer.domain.commits import Commit
@@ -124,6 +125,10 @@ class Control(Protocol):
 
     async def refresh(self, chain_id: int, holding: Holding) -> BalanceRecord:
         """Read it now at the newest block; the answer is committed and told where it differs."""
+        ...
+
+    async def audit(self, count: int) -> Audit:
+        """Read that many random records again at their own blocks; `Busy` while another audit goes on."""
         ...
 
     async def backfill(

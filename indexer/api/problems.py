@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from indexer.errors import (
+    Busy,
     ConfigError,
     Impossible,
     NameTaken,
@@ -50,6 +51,7 @@ KINDS: Final = {
     415: Kind("not-json", "Not JSON", "A body has to be sent as application/json."),
     417: Kind("unexpected", "Expectation failed", "Only `Expect: 100-continue` can be met."),
     422: Kind("impossible", "Cannot be done", "Well-formed, but it cannot be done; `field` names the part."),
+    429: Kind("busy", "One at a time", "The same is going on already; ask again when it is done."),
     500: Kind("internal", "Internal error", "A mistake of ours; it is in the log."),
     503: Kind("unavailable", "Not available now", "Try again after `Retry-After` seconds."),
 }
@@ -140,6 +142,8 @@ def _status(error: Refused) -> int:
             return 409
         case Impossible():
             return 422
+        case Busy():
+            return 429
         case _:
             return 400
 

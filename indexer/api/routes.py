@@ -70,6 +70,11 @@ SOLVER = Parameter("solver", "A wallet's address, in any case.", {"type": "strin
 BLOCK = Parameter("block", "As it was at the end of this block.", _BLOCK)
 AT = Parameter("at", "As it was at this time: the last block at or before it.", _TIME)
 BEFORE = Parameter("before", "Only records of blocks below this number.", _BLOCK)
+EXPLAIN = Parameter(
+    "explain",
+    "With all Transfer logs that made each record, and the part of its change that they leave unexplained.",
+    {"type": "boolean", "default": False},
+)
 FROM = Parameter("from", "Only records of blocks at or after this time.", _TIME)
 TO = Parameter("to", "Only records of blocks at or before this time.", _TIME)
 STREAM = Parameter("stream", "The stream's name, such as `chain:1`.", {"type": "string"}, required=True)

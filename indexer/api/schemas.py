@@ -69,6 +69,17 @@ _RECORD: Final[Schema] = {
     "finality": {"enum": ["latest", "safe", "finalized"]},
     "derived": {"type": "boolean"},
 }
+_EXPLAINED: Final[Schema] = {
+    "transfers": {
+        **_list("Transfer"),
+        "description": "With `explain=true`: all Transfer logs since the record before, oldest first.",
+    },
+    "unexplained": {
+        **_MAYBE_RAW,
+        "description": "With `explain=true`: the change less what the transfers brought in and took out; null for"
+        " native and first, and where logs in between are not known.",
+    },
+}
 _STREAM: Final[Schema] = {
     "name": _TEXT,
     "state": {"enum": ["starting", "catching_up", "live", "stale", "suspended", "stopped"]},
@@ -88,7 +99,17 @@ _STREAM: Final[Schema] = {
 SCHEMAS: Final[Schema] = {
     "Balance": _object(_BALANCE),
     "BalancePage": _page("Balance"),
-    "Record": _object(_BALANCE | _RECORD),
+    "Record": _object(_BALANCE | _RECORD | _EXPLAINED, optional=tuple(_EXPLAINED)),
+    "Transfer": _object(
+        {
+            "transactionHash": _HASH,
+            "logIndex": _WHOLE,
+            "blockNumber": _WHOLE,
+            "from": _ADDRESS,
+            "to": _ADDRESS,
+            "value": _RAW,
+        }
+    ),
     "RecordPage": _page("Record"),
     "Stats": _object(
         {
@@ -151,6 +172,18 @@ SCHEMAS: Final[Schema] = {
             "subscribers": _WHOLE,
             "config": _object({"loadedAt": _MAYBE_TIME, "problems": {"type": "array", "items": _TEXT}}, closed=False),
             "streams": {"type": "object", "additionalProperties": _ref("Stream")},
+        }
+    ),
+    "NewAudit": _object(
+        {"count": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}}, optional=("count",)
+    ),
+    "Audit": _object({"checked": _WHOLE, "differing": _list("Difference"), "unreadable": _WHOLE, "skipped": _WHOLE}),
+    "Difference": _object(
+        _BALANCE
+        | _RECORD
+        | {
+            "stored": _RAW,
+            "read": {**_MAYBE_RAW, "description": "What the node says at that block; null where it is orphaned."},
         }
     ),
     "Backfill": _object(

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from indexer.domain.amounts import amount_text
+from indexer.domain.audits import Audit
+from indexer.domain.chain import Transfer
 from indexer.domain.events import unix_text
 from indexer.domain.records import BalanceRecord
 from indexer.domain.stats import Stats
@@ -40,6 +42,38 @@ def record_json(record: BalanceRecord, verified_block: int | None) -> dict[str, 
         "cause": record.cause,
         "finality": record.finality,
         "derived": record.derived,
+    }
+
+
+def explained_json(record: BalanceRecord, verified_block: int | None) -> dict[str, Any]:
+    """A row of history with all Transfer logs that made it, and what they leave unexplained."""
+    return record_json(record, verified_block) | {
+        "transfers": [_transfer_json(log) for log in record.transfers],
+        "unexplained": None if record.unexplained is None else str(record.unexplained),
+    }
+
+
+def _transfer_json(log: Transfer) -> dict[str, Any]:
+    return {
+        "transactionHash": log.transaction,
+        "logIndex": log.log_index,
+        "blockNumber": log.block_number,
+        "from": log.sender,
+        "to": log.recipient,
+        "value": str(log.amount),
+    }
+
+
+def audit_json(audit: Audit) -> dict[str, Any]:
+    return {
+        "checked": audit.checked,
+        "differing": [
+            record_json(one.record, None)
+            | {"stored": str(one.record.balance), "read": None if one.read is None else str(one.read)}
+            for one in audit.differing
+        ],
+        "unreadable": audit.unreadable,
+        "skipped": audit.skipped,
     }
 
 

@@ -12,12 +12,14 @@ import structlog
 from actors.backfill import Fill
 from actors.positions import Positions
 from actors.watching import Watching
+from indexer.app.audit import Auditor
 from indexer.app.chains import Chains
 from indexer.app.history import BackfillBoard
 from indexer.app.reload import difference, is_other_chain
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
 from indexer.config import ServiceSettings, Settings, load
+from indexer.domain.audits import Audit
 from indexer.domain.chain import Address, Holding, Token
 from indexer.domain.jobs import Job
 from indexer.domain.records import BalanceRecord
@@ -46,6 +48,7 @@ class Control:
         positions: Positions,
         report: ServiceReport,
         admit: Callable[[ServiceSettings], None],
+        auditor: Auditor,
         backfills: BackfillBoard,
     ) -> None:
         self.settings = settings
@@ -56,6 +59,7 @@ class Control:
         self._positions = positions
         self._report = report
         self._admit = admit
+        self._auditor = auditor
         self._backfills = backfills
         self._reloading = asyncio.Lock()
 
@@ -68,6 +72,10 @@ class Control:
         if record is None:
             raise Impossible("the balance was read, but is not in the store")
         return record
+
+    async def audit(self, count: int) -> Audit:
+        await self._positions.caught_up()
+        return await self._auditor.audit(count)
 
     async def backfill(
         self, chain_id: int, token: Token | None, solver: Address | None, first: int, last: int | None

@@ -26,6 +26,7 @@ from indexer.api.access import Access
 from indexer.api.app import ACCESS, build_app
 from indexer.api.hub import Hub
 from indexer.api.server import ApiRunner
+from indexer.app.audit import Auditor
 from indexer.app.chains import Chains
 from indexer.app.control import Control
 from indexer.app.history import BackfillBoard
@@ -116,6 +117,12 @@ class Service:
             positions=self.positions,
             report=self.report,
             admit=self._admit,
+            auditor=Auditor(
+                balances=self.store.balances,
+                chains=lambda: self.watching.chains().values(),
+                node=self._chains.node,
+                audited=self._audited,
+            ),
             backfills=self._backfills,
         )
         self.listeners = Listeners(self.store.epoch)
@@ -245,6 +252,11 @@ class Service:
         status = self._board.one(commit.stream)
         if status is not None:
             self._metrics.chain(status.name).stage("publish", seconds)
+
+    def _audited(self, chain_id: int, records: int, differing: int) -> None:
+        for name, known in self.watching.chains().items():
+            if known == chain_id:
+                self._metrics.chain(name).audited(records, differing)
 
     def _give_up(self, name: str, error: BaseException) -> None:
         log.critical("service_gives_up", actor=name, error=repr(error))

@@ -16,6 +16,7 @@ import aiohttp
 from indexer.masking import mask_url
 
 _PATIENCE = aiohttp.ClientTimeout(total=60, sock_connect=10)
+_LONG_PATIENCE = aiohttp.ClientTimeout(total=900, sock_connect=10)
 _LARGEST_PAGE = 1000
 
 
@@ -37,9 +38,10 @@ class Client:
                 body = await response.read()
         return _answer(response.status, body, self.url)
 
-    async def post(self, path: str, body: dict[str, Any]) -> Any:
+    async def post(self, path: str, body: object) -> Any:
+        """For work that takes as long as it takes."""
         with told(self.url):
-            async with self.session.post(f"{self.url}/api/v1{path}", json=body) as response:
+            async with self.session.post(f"{self.url}/api/v1{path}", json=body, timeout=_LONG_PATIENCE) as response:
                 answer = await response.read()
         return _answer(response.status, answer, self.url)
 

@@ -89,7 +89,11 @@ def _add_questions(commands: Any, environ: Mapping[str, str]) -> None:
     balances = _command(commands, "balances", "what every solver holds now", "ask:balances")
     history = _command(commands, "history", "how one balance changed, newest first", "ask:history")
     tail = _command(commands, "tail", "follow the events, one line each, until Ctrl-C", "tail:tail")
-    for command in (status, balances, history, tail):
+    audit = _command(
+        commands, "audit", "read random stored records again at their blocks; exit 1 when any differs", "audit:audit"
+    )
+    audit.add_argument("--count", type=_count, default=100, metavar="N", help="how many, 1000 at most (%(default)s)")
+    for command in (status, balances, history, tail, audit):
         _add_connection(command, environ)
     for command in (balances, tail):
         command.add_argument("--chain", help="a chain's name or id")

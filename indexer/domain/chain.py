@@ -60,6 +60,7 @@ class Transfer:
     block_hash: BlockHash
     transaction: TxHash
     log_index: int
+    block_number: int
 
 
 @dataclass(frozen=True, slots=True)

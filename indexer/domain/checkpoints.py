@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from indexer.domain.balances import Trail, Watch
 from indexer.domain.chain import Head
+from indexer.domain.finality import Settled
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What was known beside the newest block that was handled, and after the commit that ends with number `seq`.
+
+    `trail` holds the logs without a record; without a `watch`, it is the one that was stored before.
+    """
+
+    seq: int = 0
+    trail: Trail = field(default_factory=dict)
+    settled: Settled = field(default_factory=Settled)
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,3 +28,4 @@ class StoredCheckpoint:
 
     heads: tuple[Head, ...] = ()
     projected: int = 0
+    mark: Mark = field(default_factory=Mark)

@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from indexer.domain.chain import Transfer
 from indexer.domain.facts import Checkpoint, Fact, HistoryFilled
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """At least one fact, numbered from `first_seq`; `id` tells our own retry from another writer's commit."""
+    """At least one fact, numbered from `first_seq`; `id` tells our own retry from another writer's commit.
+
+    `noted` are logs that led to no record, of the blocks since the commit before: a restart would forget them else.
+    """
 
     id: str
     stream: str
@@ -19,6 +23,7 @@ class Commit:
     time: datetime
     facts: tuple[Fact, ...]
     checkpoint: Checkpoint | None = None
+    noted: tuple[Transfer, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.facts or self.first_seq < 1:

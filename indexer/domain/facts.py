@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from indexer.domain.balances import BalanceUpdated, Cause, Finality
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, TokenInfo, TxHash
+from indexer.domain.finality import Settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,7 @@ Fact = BalanceUpdated | BalanceReverted | ChainFinalized | StreamStale | StreamL
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far a stream has been followed."""
+    """How far a stream has been followed, and which blocks of it are settled."""
 
     head: Head
+    settled: Settled | None = None

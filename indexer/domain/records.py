@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from indexer.domain.balances import BalanceUpdated, Cause, Finality
-from indexer.domain.chain import NATIVE, BlockHash, BlockRef, Holding, TokenInfo, TxHash
+from indexer.domain.chain import NATIVE, BlockHash, BlockRef, Holding, TokenInfo, Transfer, TxHash
 from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, HistoryFilled, Joint, StreamResync
+from indexer.domain.finality import Settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class BalanceRecord:
     transactions: tuple[TxHash, ...] = ()
     finality: Finality = "latest"
     derived: bool = False
+    transfers: tuple[Transfer, ...] = ()
+    unexplained: int | None = None
 
     def holds_until(self, following: BalanceRecord) -> int:
         """The last block for which this is known to hold, given the next record.
@@ -61,6 +64,13 @@ class Cut(NamedTuple):
     seq: int
 
 
+class Settling(NamedTuple):
+    """How far a chain was settled when its event number `seq` was told."""
+
+    settled: Settled
+    seq: int
+
+
 @dataclass(slots=True)
 class Projection:
     """What to write, in this order: delete orphaned records, insert new ones, replace current balances."""
@@ -73,6 +83,8 @@ class Projection:
     current: dict[HoldingKey, BalanceRecord] = field(default_factory=dict)
     restored: set[HoldingKey] = field(default_factory=set)
     """Current balances for which an older record of history holds again: that record is the current one."""
+    settled: dict[int, Settling] = field(default_factory=dict)
+    """By chain id; the newest counts, also where a reorg made it lower."""
     voided: dict[HoldingKey, int] = field(default_factory=dict)
     """Records of history (their `seq` is 0) from this block on, which a reorg took back before new ones came."""
     joints: dict[HoldingKey, Joint] = field(default_factory=dict)
@@ -95,6 +107,8 @@ def fold(commits: Iterable[Commit]) -> Projection:
                     _fill(projection, fact)
                 case _:
                     pass
+        if commit.checkpoint is not None and commit.checkpoint.settled is not None:
+            projection.settled[commit.facts[0].chain_id] = Settling(commit.checkpoint.settled, commit.last_seq)
     return projection
 
 
@@ -109,6 +123,8 @@ def record_of(fact: BalanceUpdated, seq: int) -> BalanceRecord:
         info=fact.info,
         seq=seq,
         transactions=fact.transactions,
+        transfers=fact.transfers,
+        unexplained=fact.unexplained,
     )
 
 

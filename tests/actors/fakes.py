@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from actors.ledger import Ledger
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Head, Holding, TokenInfo
-from indexer.domain.checkpoints import StoredCheckpoint
+from indexer.domain.checkpoints import Mark, StoredCheckpoint
 from indexer.domain.commits import Commit
 from indexer.domain.facts import Checkpoint, Fact
-from indexer.domain.records import BalanceRecord, HoldingKey, Projection, RecordKey, fold
+from indexer.domain.finality import Settled
+from indexer.domain.records import BalanceRecord, HoldingKey, Projection, RecordKey, Settling, fold
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import Fenced, NotAToken, StoreUnavailable
 
@@ -104,6 +106,7 @@ class FakeBooks:
     def __init__(self) -> None:
         self.records: dict[RecordKey, BalanceRecord] = {}
         self.current: dict[HoldingKey, BalanceRecord] = {}
+        self.settlings: dict[int, Settling] = {}
         self.projections: list[Projection] = []
         self.troubles: list[Exception] = []
         self.on_project: Callable[[], None] = lambda: None
@@ -128,8 +131,15 @@ class FakeBooks:
             if current_key not in self.current or self.current[current_key].seq < record.seq:
                 self.current[current_key] = record
 
+        for chain_id, settling in projection.settled.items():
+            if chain_id not in self.settlings or self.settlings[chain_id].seq < settling.seq:
+                self.settlings[chain_id] = settling
+
     async def balances_of(self, chain_id: int) -> dict[Holding, BalanceRecord]:
         return {key.holding: record for key, record in self.current.items() if key.chain_id == chain_id}
+
+    async def settled(self, chain_id: int) -> Settled:
+        return self.settlings[chain_id].settled if chain_id in self.settlings else Settled()
 
     async def block_at_or_below(self, chain_id: int, number: int) -> BlockRef | None:
         blocks = [record.block for key, record in self.records.items() if key.chain_id == chain_id]
@@ -142,19 +152,24 @@ class FakeCheckpoints:
     def __init__(self, heads: Mapping[str, tuple[Head, ...]] | None = None) -> None:
         self.heads: dict[str, tuple[Head, ...]] = dict(heads or {})
         self.projected: dict[str, int] = {}
+        self.marks: dict[str, Mark] = {}
         self.troubles: list[Exception] = []
         self.follows = 0
 
     async def load(self, stream: str) -> StoredCheckpoint | None:
         if stream not in self.heads and stream not in self.projected:
             return None
-        return StoredCheckpoint(self.heads.get(stream, ()), self.projected.get(stream, 0))
+        return StoredCheckpoint(
+            self.heads.get(stream, ()), self.projected.get(stream, 0), self.marks.get(stream, Mark())
+        )
 
-    async def follow(self, stream: str, heads: Sequence[Head]) -> None:
+    async def follow(self, stream: str, heads: Sequence[Head], mark: Mark) -> None:
         if self.troubles:
             raise self.troubles.pop(0)
         self.follows += 1
         self.heads[stream] = tuple(heads)
+        watch = mark.watch or self.marks.get(stream, mark).watch
+        self.marks[stream] = replace(mark, trail=dict(mark.trail), watch=watch)
 
     async def set_projected(self, stream: str, seq: int) -> None:
         if self.troubles:

@@ -33,9 +33,9 @@ from tests.sim.world import CHAIN_ID, WATCH, World
 class Stage:
     """The world, the node, the store, and everything the actor said."""
 
-    def __init__(self, watch: Watch = WATCH, native_interval: int = 1) -> None:
+    def __init__(self, watch: Watch = WATCH, native_interval: int = 1, window: int = 16) -> None:
         random = Random(7)  # noqa: S311 - the same story every time
-        self.watch, self.native_interval = watch, native_interval
+        self.watch, self.native_interval, self.window = watch, native_interval, window
         self.world = World(random)
         self.node = SimNode(self.world, random, lambda: NONE)
         self.feed = SimFeed(self.world, random, lambda: NONE)
@@ -69,7 +69,7 @@ class Stage:
         ledger = Ledger(
             stream=STREAM,
             chain_id=CHAIN_ID,
-            window=16,
+            window=self.window,
             commits=self.store,
             checkpoints=self.store,
             books=self.store,
@@ -84,7 +84,7 @@ class Stage:
             tokens=Infos(),
             claim=self.store.claim,
             watch=self.watch,
-            window=16,
+            window=self.window,
             native_interval=self.native_interval,
             metrics=metrics,
             was_read=self.read.append,

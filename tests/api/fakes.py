@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from indexer.addresses import checksum
+from indexer.domain.audits import Audit
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding, Token, TokenInfo, TxHash
 from indexer.domain.commits import Commit
@@ -246,6 +247,15 @@ class FakeControl:
         if isinstance(self.refreshed, Exception):
             raise self.refreshed
         return self.refreshed
+
+    audited: Audit | Exception = field(default_factory=lambda: Audit(2, (), 0, 0))
+    asked: list[int] = field(default_factory=list)
+
+    async def audit(self, count: int) -> Audit:
+        self.asked.append(count)
+        if isinstance(self.audited, Exception):
+            raise self.audited
+        return self.audited
 
     jobs: list[Job] = field(default_factory=list)
     ordered: list[tuple[Any, ...]] = field(default_factory=list)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from indexer.domain.balances import Cause
-from indexer.domain.chain import NATIVE, Holding
+from indexer.domain.chain import NATIVE, Holding, Transfer, TxHash
 from indexer.domain.events import time_text
 from indexer.domain.watching import Solver
 from indexer.errors import BlockUnknown, NodeUnreachable, StoreUnavailable, Throttled
@@ -254,6 +254,31 @@ async def test_statistics_are_raw_strings_and_absent_is_not_zero(client: HttpCli
     }
     none = await (await client.get(f"{ONE}/stats?to=2020-01-01T00:00:00Z")).json()
     assert none == named | {"count": 0} | dict.fromkeys(("first", "last", "min", "max", "average", "change"))
+
+
+async def test_history_explains_itself_when_asked_to(client: HttpClient, world: World) -> None:
+    log = Transfer(USDC, BOB, ALICE, 7_499_000, block(108).hash, TxHash("0x" + "ab" * 32), 4, 108)
+    world.balances.rows[1] = replace(world.balances.rows[1], transfers=(log,), unexplained=995)
+    body = await (await client.get(f"{ONE}/history?explain=true")).json()
+    assert [(item["transfers"], item["unexplained"]) for item in body["items"]] == [
+        (
+            [
+                {
+                    "transactionHash": log.transaction,
+                    "logIndex": 4,
+                    "blockNumber": 108,
+                    "from": BOB,
+                    "to": ALICE,
+                    "value": "7499000",
+                }
+            ],
+            "995",
+        ),
+        ([], None),
+    ]
+    plain = await (await client.get(f"{ONE}/history?explain=false")).json()
+    assert not any("transfers" in item or "unexplained" in item for item in plain["items"])
+    await problem_of(await client.get(f"{ONE}/history?explain=1"), 400, "explain")
 
 
 @pytest.mark.parametrize("path", ["/history", "/stats"])

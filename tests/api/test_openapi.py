@@ -16,7 +16,7 @@ from tests.api.conftest import HttpClient, Serve, World
 from tests.api.fakes import ALICE, BOB, USDC
 from tests.api.test_events import commits
 
-BODIES = ("solvers", "tokens", "backfill")
+BODIES = ("audit", "solvers", "tokens", "backfill")
 
 
 async def _ws(_request: web.Request) -> web.StreamResponse:
@@ -98,9 +98,11 @@ def test_every_problem_that_a_route_tells_of_has_a_meaning(world: World) -> None
         ("GET", f"/api/v1/balances/1/{USDC}/{ALICE}", None, 200, "Balance"),
         ("GET", "/api/v1/balances", None, 200, "BalancePage"),
         ("GET", f"/api/v1/balances/1/{USDC}/{ALICE}/history", None, 200, "RecordPage"),
+        ("GET", f"/api/v1/balances/1/{USDC}/{ALICE}/history?explain=true", None, 200, "RecordPage"),
         ("GET", f"/api/v1/balances/1/{USDC}/{ALICE}/stats", None, 200, "Stats"),
         ("GET", f"/api/v1/balances/1/native/{ALICE}/stats", None, 200, "Stats"),
         ("POST", f"/api/v1/balances/1/{USDC}/{ALICE}/refresh", None, 200, "Balance"),
+        ("POST", "/api/v1/audit", {"count": 5}, 200, "Audit"),
         ("GET", "/api/v1/solvers", None, 200, "SolverPage"),
         ("POST", "/api/v1/solvers", {"name": "bob", "address": BOB}, 201, "Solver"),
         ("GET", "/api/v1/tokens", None, 200, "TokenPage"),

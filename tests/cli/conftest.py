@@ -82,6 +82,10 @@ class Service:
     url: str = ""
     status: dict[str, Any] = field(default_factory=lambda: json.loads(json.dumps(STATUS)))
     balances: list[dict[str, Any]] = field(default_factory=list)
+    audited: dict[str, Any] = field(
+        default_factory=lambda: {"checked": 7, "differing": [], "unreadable": 0, "skipped": 0}
+    )
+    audits: list[dict[str, Any]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     subscribed: list[dict[str, Any]] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
@@ -136,6 +140,10 @@ async def service() -> AsyncIterator[Service]:
         ]
         return _page(items, request.query)
 
+    async def audit(request: web.Request) -> web.Response:
+        state.audits.append(await request.json())
+        return web.json_response(state.audited)
+
     async def ws(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
@@ -151,6 +159,7 @@ async def service() -> AsyncIterator[Service]:
     app.router.add_get("/api/v1/status", status)
     app.router.add_get("/api/v1/balances", balances)
     app.router.add_get("/api/v1/balances/{chain}/{token}/{solver}/history", history)
+    app.router.add_post("/api/v1/audit", audit)
     app.router.add_get("/ws", ws)
     runner = web.AppRunner(app, shutdown_timeout=0.2)
     await runner.setup()

@@ -207,10 +207,10 @@ async def test_five_thousand_transfers_in_a_block_are_all_there(anvil: Anvil, to
 async def test_finality_is_told_where_the_chain_has_it(anvil: Anvil) -> None:
     await anvil.mine(100)
     async with node_at(anvil.http_url) as node:
-        newest, safe, final = await asyncio.gather(node.newest(), node.finalized("safe"), node.finalized("finalized"))
-    assert safe is not None
-    assert final is not None
-    assert final.number <= safe.number < newest.number
+        newest, tags = await asyncio.gather(node.newest(), node.tags())
+    assert tags.safe is not None
+    assert tags.finalized is not None
+    assert tags.finalized.number <= tags.safe.number < newest.number
 
 
 async def test_one_endpoint_is_asked_for_what_another_does_not_have(anvil: Anvil) -> None:

@@ -58,6 +58,13 @@ def updated(
 
 
 def transfer(
-    sender: Address, recipient: Address, *, token: Address = USDC, amount: int = 1, index: int = 0, transaction: int = 1
+    sender: Address,
+    recipient: Address,
+    *,
+    token: Address = USDC,
+    amount: int = 1,
+    index: int = 0,
+    transaction: int = 1,
+    number: int = 1,
 ) -> Transfer:
-    return Transfer(token, sender, recipient, amount, block_hash(1), tx(transaction), index)
+    return Transfer(token, sender, recipient, amount, block_hash(number), tx(transaction), index, number)

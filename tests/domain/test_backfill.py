@@ -45,7 +45,9 @@ def pasts(draw: st.DrawFn, *, honest: bool = True) -> Past:
                 now[Holding(USDC, sender)] -= amount
             if recipient in WALLETS:
                 now[Holding(USDC, recipient)] += taken
-            transfer = Transfer(USDC, sender, recipient, amount, block_hash(number), tx(10 * number + index), index)
+            transfer = Transfer(
+                USDC, sender, recipient, amount, block_hash(number), tx(10 * number + index), index, number
+            )
             past.moved.append(Moved(block_at(number), transfer))
         if not honest and draw(st.booleans()):
             grown = draw(st.sampled_from(sorted(HOLDINGS)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from indexer.domain.chain import Address, BlockHash, ChainIdentity, TokenInfo
-from indexer.domain.checkpoints import StoredCheckpoint
+from indexer.domain.checkpoints import Mark, StoredCheckpoint
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import WrongChain
 from repositories.store import Store
@@ -21,9 +21,9 @@ async def test_following_and_projecting_are_kept_side_by_side(store: Store) -> N
     heads = tuple(head_at(number) for number in (5, 6, 7))
     await store.checkpoints.set_projected("chain:1", 4)
     assert await store.checkpoints.load("chain:1") == StoredCheckpoint((), 4)
-    await store.checkpoints.follow("chain:1", heads[:2])
-    await store.checkpoints.follow("chain:1", heads)
-    await store.checkpoints.follow("chain:2", heads)
+    await store.checkpoints.follow("chain:1", heads[:2], Mark())
+    await store.checkpoints.follow("chain:1", heads, Mark())
+    await store.checkpoints.follow("chain:2", heads, Mark())
     assert await store.checkpoints.load("chain:1") == StoredCheckpoint(heads, 4)
     assert await store.checkpoints.load("chain:2") == StoredCheckpoint(heads, 0)
     assert await store.checkpoints.projected() == {"chain:1": 4, "chain:2": 0}

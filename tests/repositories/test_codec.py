@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Head, Holding, TokenInfo, TxHash
+from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Head, Holding, TokenInfo, Transfer, TxHash
 from indexer.domain.commits import Commit
 from indexer.domain.facts import (
     BalanceReverted,
@@ -27,6 +28,7 @@ from indexer.domain.facts import (
     StreamResync,
     StreamStale,
 )
+from indexer.domain.finality import Settled
 from repositories.codec import _TYPES, commit_document, commit_of
 from tests.repositories.samples import commit_at
 
@@ -46,18 +48,45 @@ levels = st.sampled_from(["latest", "safe", "finalized"])
 causes = st.sampled_from(["first", "transfer", "native", "sync", "refresh", "resync"])
 orphans = st.lists(st.builds(Orphaned, int64s, hashes, uint256s), max_size=3).map(tuple)
 chain_ids = st.integers(1, 3)
+logs = st.builds(Transfer, addresses, addresses, addresses, uint256s, hashes, transactions, int64s, int64s)
+
+
+def own_logs(fact: BalanceUpdated, moves: list[Transfer]) -> BalanceUpdated:
+    """Some of the logs made those that a fact usually has: of its token, wallet, block and transactions."""
+    token, solver = fact.holding
+    return replace(
+        fact,
+        transactions=(*fact.transactions, *(log.transaction for log in moves[::2])),
+        transfers=tuple(
+            replace(
+                log,
+                token=Address(token),
+                block_hash=fact.block.hash,
+                block_number=fact.block.number,
+                sender=solver if log.log_index % 3 else log.sender,
+                recipient=log.recipient if log.log_index % 3 else solver,
+            )
+            if index % 2 == 0
+            else log
+            for index, log in enumerate(moves)
+        ),
+    )
+
+
+updates = st.builds(
+    BalanceUpdated,
+    chain_ids,
+    holdings,
+    st.none() | uint256s,
+    uint256s,
+    blocks,
+    causes,
+    infos,
+    st.lists(transactions, max_size=3, unique=True).map(tuple),
+    unexplained=st.none() | st.just(0) | st.integers(-(2**256), 2**256),
+)
 facts: st.SearchStrategy[Fact] = st.one_of(
-    st.builds(
-        BalanceUpdated,
-        chain_ids,
-        holdings,
-        st.none() | uint256s,
-        uint256s,
-        blocks,
-        causes,
-        infos,
-        st.lists(transactions, max_size=3).map(tuple),
-    ),
+    st.builds(own_logs, updates, st.lists(logs, max_size=4)),
     st.builds(BalanceReverted, chain_ids, holdings, uint256s, uint256s, blocks, infos, orphans, st.booleans()),
     st.builds(ChainFinalized, chain_ids, blocks, levels),
     st.builds(StreamStale, chain_ids, texts, st.none() | int64s),
@@ -96,7 +125,13 @@ commits = st.builds(
     first_seq=st.integers(1, 2**62),
     time=times,
     facts=st.lists(facts, min_size=1, max_size=5).map(tuple),
-    checkpoint=st.none() | st.builds(Checkpoint, heads),
+    checkpoint=st.none()
+    | st.builds(
+        Checkpoint,
+        heads,
+        st.none() | st.builds(Settled, st.integers(-1, 2**63 - 1), st.integers(-1, 2**63 - 1)),
+    ),
+    noted=st.lists(logs, max_size=2).map(tuple),
 )
 
 

@@ -9,6 +9,7 @@ from random import Random
 from indexer.domain.balances import Watch, touched
 from indexer.domain.chain import BlockHash, ChainIdentity, Head, Holding
 from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
+from indexer.domain.finality import Tags
 from indexer.domain.views import BlockView, Readings
 from indexer.errors import BadAnswer, BlockUnknown, NodeUnreachable, StateMissing, Throttled
 from tests.sim.faults import Faults
@@ -25,6 +26,8 @@ class SimNode:
         self._random = random
         self._faults = faults
         self.questions = 0
+        self.tags_asked = 0
+        self.tag_lags: tuple[int, int] | None = (6, 12)
         self.chain_id = CHAIN_ID
         self.error: Exception | None = None
         self.unreadable: dict[str, str] = {}
@@ -42,6 +45,18 @@ class SimNode:
     async def headers(self, first: int, last: int) -> tuple[Head, ...]:
         await self._wire()
         return tuple(block.head for block in self._chain()[first : last + 1])
+
+    async def tags(self) -> Tags:
+        """A few blocks behind its own head; or, in some stories, nothing: then depth is what counts."""
+        self.questions -= 1
+        self.tags_asked += 1
+        await self._wire()
+        chain = self._chain()
+        lags = self.tag_lags
+        if lags is None:
+            return Tags(None, None)
+        safe, finalized = (chain[max(0, len(chain) - 1 - lag)].head for lag in lags)
+        return Tags(safe, finalized)
 
     async def look(self, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]:
         await self._wire()

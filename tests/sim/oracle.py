@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from indexer.domain.balances import BalanceUpdated
+from indexer.domain.balances import BalanceUpdated, net
 from indexer.domain.chain import Holding
 from indexer.domain.facts import BalanceReverted, StreamResync
 from indexer.domain.records import BalanceRecord, HoldingKey
 from tests.sim.service import Client, Life
+from tests.sim.settled import finality_is_true
 from tests.sim.store import SimStore
 from tests.sim.world import CHAIN_ID, WATCH, World, changes_in
 
@@ -24,6 +25,7 @@ def violations(world: World, store: SimStore, client: Client, life: Life, *, exa
     yield from _log_is_dense(store)
     yield from _client_saw_the_log(store, client)
     yield from _events_lead_to_the_truth(world, client)
+    yield from finality_is_true(world, store)
     for holding in sorted(WATCH.holdings()):
         yield from _balance_is_true(world, store, holding)
         yield from _history_is_true(world, store, holding, exact=exact)
@@ -87,3 +89,9 @@ def _row_is_true(world: World, row: BalanceRecord) -> Iterator[str]:
         yield f"I3: {row} is of an orphaned block"
     elif block.balances[row.holding] != row.balance:
         yield f"I1: {row} is not what its block says ({block.balances[row.holding]})"
+    elif row.unexplained is not None and row.change != net(row.transfers, row.holding.solver) + row.unexplained:
+        yield f"{row} does not add up"
+    elif row.unexplained:
+        yield f"{row} leaves something unexplained, though every change has its log"
+    elif not all(world.is_canonical(log.block_hash) for log in row.transfers):
+        yield f"{row} is explained by an orphaned log"

@@ -36,8 +36,12 @@ class Outcome:
 
 
 def run(seed: int, blocks: int = 60) -> Outcome:
+    before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    return play(Story(seed, blocks).tell())
+    try:
+        return play(Story(seed, blocks).tell())
+    finally:
+        structlog.configure(**before)
 
 
 class Story:
@@ -52,6 +56,7 @@ class Story:
         self.world = World(self._random)
         self.store = SimStore(self._random, lambda: self._now)
         self._node = SimNode(self.world, self._random, lambda: self._now)
+        self._node.tag_lags = self._random.choice(((6, 12), (6, 12), (2, 6), None))
         self._feed = SimFeed(self.world, self._random, lambda: self._now)
         self.client = Client()
         self._kills = self._reorgs = 0

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from indexer.domain.chain import BlockRef, ChainIdentity, Head, Holding
+from indexer.domain.checkpoints import Mark
 from indexer.domain.commits import Commit
-from indexer.domain.records import BalanceRecord, HoldingKey, Projection, RecordKey
+from indexer.domain.finality import Settled
+from indexer.domain.records import BalanceRecord, HoldingKey, Projection, RecordKey, Settling
 from indexer.errors import Fenced, StoreUnavailable, WrongChain
 from tests.sim.faults import Faults
 
@@ -20,6 +22,7 @@ class Stored:
 
     heads: tuple[Head, ...] = ()
     projected: int = 0
+    mark: Mark = field(default_factory=Mark)
 
 
 class SimStore:
@@ -32,6 +35,7 @@ class SimStore:
         self.checkpoints: dict[str, Stored] = {}
         self.records: dict[RecordKey, BalanceRecord] = {}
         self.current: dict[HoldingKey, BalanceRecord] = {}
+        self.settlings: dict[int, Settling] = {}
         self.genesis: str | None = None
 
     # --- the log -----------------------------------------------------------------------------------------------------
@@ -73,13 +77,15 @@ class SimStore:
         await self._wire()
         return self.checkpoints.get(stream)
 
-    async def follow(self, stream: str, heads: Sequence[Head]) -> None:
+    async def follow(self, stream: str, heads: Sequence[Head], mark: Mark) -> None:
         await self._wire()
-        self.checkpoints[stream] = Stored(tuple(heads), self.checkpoints.get(stream, Stored()).projected)
+        stored = self.checkpoints.get(stream, Stored())
+        mark = replace(mark, trail=dict(mark.trail), watch=mark.watch or stored.mark.watch)
+        self.checkpoints[stream] = replace(stored, heads=tuple(heads), mark=mark)
 
     async def set_projected(self, stream: str, seq: int) -> None:
         await self._wire()
-        self.checkpoints[stream] = Stored(self.checkpoints.get(stream, Stored()).heads, seq)
+        self.checkpoints[stream] = replace(self.checkpoints.get(stream, Stored()), projected=seq)
 
     async def claim(self, identity: ChainIdentity) -> None:
         await self._wire()
@@ -111,6 +117,13 @@ class SimStore:
                 row = replace(max(older, key=lambda one: one.block.number, default=folded), seq=folded.seq)
             if holding not in self.current or self.current[holding].seq <= row.seq:
                 self.current[holding] = row
+        for chain_id, settling in projection.settled.items():
+            if chain_id not in self.settlings or self.settlings[chain_id].seq <= settling.seq:
+                self.settlings[chain_id] = settling
+
+    async def settled(self, chain_id: int) -> Settled:
+        await self._wire()
+        return self.settlings[chain_id].settled if chain_id in self.settlings else Settled()
 
     async def balances_of(self, chain_id: int) -> dict[Holding, BalanceRecord]:
         await self._wire()

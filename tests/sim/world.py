@@ -77,7 +77,7 @@ class World:
         for wallet, change in ((sender, -amount), (recipient, amount)):
             if wallet in WALLETS:
                 balances[Holding(token, wallet)] += change
-        log = Transfer(token, sender, recipient, amount, head.hash, TxHash(f"0x{head.number:064x}"), 0)
+        log = Transfer(token, sender, recipient, amount, head.hash, TxHash(f"0x{head.number:064x}"), 0, head.number)
         self.blocks[head.hash] = self.canonical[-1] = replace(before, transfers=(log,), balances=balances)
         return head
 
@@ -104,7 +104,7 @@ class World:
                 if wallet in WALLETS:
                     balances[Holding(token, wallet)] += sign * amount
             transaction = TxHash(f"0x{head.hash[-8:]}{index:056x}")
-            transfers.append(Transfer(token, sender, recipient, amount, head.hash, transaction, index))
+            transfers.append(Transfer(token, sender, recipient, amount, head.hash, transaction, index, head.number))
         if self._random.random() < 0.4:
             balances[Holding(NATIVE, self._random.choice(WALLETS))] += self._random.randint(1, 9)
         return Block(head, tuple(transfers), balances)

@@ -98,6 +98,7 @@ def transfer_of(log: Any, block: BlockHash, filters: Filters) -> Transfer | None
             block_hash=block,
             transaction=TxHash(block_hash(log.get("transactionHash"))),
             log_index=quantity(log.get("logIndex")),
+            block_number=quantity(log.get("blockNumber")),
         )
     )
 

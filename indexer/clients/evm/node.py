@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from indexer.clients.evm.answers import head_of, quantity
 from indexer.clients.evm.calls import Call, Limits, Plan, Reply, TooMuch, joined
@@ -20,6 +20,7 @@ from indexer.clients.evm.wording import Unsupported
 from indexer.domain.backfill import Moved
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, ChainIdentity, Head, Holding, TokenInfo, Transfer
+from indexer.domain.finality import Tags
 from indexer.domain.views import BlockView, Readings
 from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge
 
@@ -87,12 +88,10 @@ class EvmNode:
             raise BadAnswer("another block than the one asked for")
         return tuple(heads)
 
-    async def finalized(self, level: Literal["safe", "finalized"]) -> Head | None:
-        """Nothing where the chain has no such notion, or has not got there yet."""
-        try:
-            return await self._endpoints.ask(lambda _: _tagged(level))
-        except BlockUnknown:
-            return None
+    async def tags(self) -> Tags:
+        """Its safe and finalized blocks, in one request; nothing where it has no such tag, or has not got there yet."""
+        safe, finalized = await self._endpoints.ask(lambda _: joined([_tagged("safe"), _tagged("finalized")]))
+        return Tags(safe, finalized)
 
     async def look(self, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]:
         """Each block's watched transfers, native balances, and the token balances that were hinted at."""
@@ -250,7 +249,7 @@ def _tagged(level: str) -> Plan[Head | None]:
     def read(replies: Sequence[Reply]) -> Head | None:
         try:
             found: Any = replies[0].get()
-        except Unsupported:
+        except (Unsupported, BlockUnknown):
             return None
         return None if found is None else head_of(found)
 

@@ -1,0 +1,61 @@
+"""How sure a block is: by tags that may lie, or by depth; never less than before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.domain.chain import Head
+from indexer.domain.finality import FINALIZED_DEPTH, SAFE_DEPTH, Settled, Tags, settle
+from indexer.domain.headchain import HeadChain
+from tests.domain.samples import block_hash, head_at
+
+KNOWN = HeadChain(16, tuple(head_at(number) for number in range(100, 111)))
+NONE = Tags(None, None)
+NUMBERS = st.integers(80, 120)
+HEADS = st.none() | st.builds(head_at, NUMBERS, st.sampled_from("ab"))
+
+
+@given(st.lists(st.builds(Tags, HEADS, HEADS), max_size=8))
+def test_numbers_only_rise_stay_below_the_tip_and_keep_their_order(answers: list[Tags]) -> None:
+    now = Settled()
+    for tags in answers:
+        then = settle(now, KNOWN, tags, tags)
+        assert now.safe <= then.safe <= 110
+        assert now.finalized <= then.finalized <= then.safe
+        now = then
+
+
+def test_a_tag_is_taken_at_its_word_as_far_as_we_can_tell() -> None:
+    assert settle(Settled(), KNOWN, Tags(head_at(107), head_at(90)), NONE) == Settled(107, 90)
+
+
+def test_a_tag_on_another_branch_or_beyond_our_tip_changes_nothing() -> None:
+    fork, beyond = head_at(105, "b"), head_at(111)
+    assert settle(Settled(9, 8), KNOWN, Tags(fork, beyond), NONE) == Settled(9, 8)
+
+
+def test_depth_counts_only_where_no_tag_was_ever_given() -> None:
+    deep = Settled(110 - SAFE_DEPTH, 110 - FINALIZED_DEPTH)
+    assert settle(Settled(), KNOWN, NONE, NONE) == deep
+    assert settle(Settled(50, 40), KNOWN, NONE, Tags(head_at(50), head_at(40))) == Settled(50, 40)
+    assert settle(Settled(), KNOWN, Tags(None, head_at(104)), NONE) == Settled(104, 104)
+
+
+def test_nothing_is_settled_before_the_first_block() -> None:
+    assert settle(Settled(), HeadChain(8), NONE, NONE) == Settled()
+    young = HeadChain(8, (replace(head_at(3), hash=block_hash(3)),))
+    assert settle(Settled(), young, NONE, NONE) == Settled()
+
+
+def test_levels_are_told_by_number() -> None:
+    settled = Settled(7, 5)
+    assert [settled.level(number) for number in (5, 6, 7, 8)] == ["finalized", "safe", "safe", "latest"]
+    assert settled.up_to(6) == Settled(6, 5)
+
+
+def test_a_head_that_is_not_ours_is_not_in_the_way() -> None:
+    stranger: Head = head_at(111, "b")
+    assert settle(Settled(), KNOWN, Tags(stranger, stranger), Tags(stranger, stranger)) == Settled()

@@ -1,0 +1,80 @@
+"""What made a record is kept with it; what leads to no record yet is kept with the checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from indexer.domain.balances import Watch
+from indexer.domain.chain import Address, Holding, Transfer, TxHash
+from indexer.domain.checkpoints import Mark, StoredCheckpoint
+from indexer.domain.commits import Commit
+from indexer.domain.facts import Checkpoint
+from indexer.domain.finality import Settled
+from indexer.domain.records import fold
+from repositories.store import Store
+from tests.repositories.samples import TIME, USDC, block_hash, head_at, solver_at, updated
+
+OURS = Holding(USDC, solver_at(0))
+
+
+def log_at(number: int, amount: int = 3) -> Transfer:
+    transaction = TxHash(block_hash(number, "f"))
+    return Transfer(Address(USDC), solver_at(9), solver_at(0), amount, block_hash(number), transaction, 7, number)
+
+
+def settled_at(seq: int, safe: int, finalized: int, number: int) -> Commit:
+    checkpoint = Checkpoint(head_at(number), Settled(safe, finalized))
+    return Commit(f"c{seq}", "chain:1", seq, TIME, (updated(number, balance=seq),), checkpoint)
+
+
+async def test_a_record_comes_back_with_its_logs_and_what_they_leave(store: Store) -> None:
+    fact = replace(updated(5), transfers=(log_at(3), log_at(5, 2**256 - 1)), unexplained=-(2**256) - 1)
+    commit = Commit("c", "chain:1", 1, TIME, (fact,), Checkpoint(head_at(5)), noted=(log_at(4),))
+    await store.commits.append(commit)
+    assert await store.commits.since("chain:1", 0, 9) == [commit]
+    await store.balances.project(fold([commit]))
+    (record,) = await store.balances.history(1, OURS, limit=9)
+    assert (record.transfers, record.unexplained) == (fact.transfers, fact.unexplained)
+    current = await store.balances.one(1, OURS)
+    assert current is not None
+    assert current.transfers == ()
+
+
+async def test_logs_without_a_record_are_kept_with_the_heads(store: Store) -> None:
+    heads, lost = (head_at(4), head_at(5)), Holding(USDC, solver_at(1))
+    trail = {OURS: (log_at(4), log_at(5)), lost: None}
+    watch = Watch(frozenset({Address(USDC)}), frozenset({solver_at(0)}))
+    await store.checkpoints.follow("chain:1", heads, Mark(7, trail, Settled(4, 2), watch))
+    assert await store.checkpoints.load("chain:1") == StoredCheckpoint(heads, 0, Mark(7, trail, Settled(4, 2), watch))
+    await store.checkpoints.follow("chain:1", heads, Mark(8))
+    assert await store.checkpoints.load("chain:1") == StoredCheckpoint(heads, 0, Mark(8, watch=watch))
+
+
+async def test_records_are_as_sure_as_their_blocks_are_now(store: Store) -> None:
+    commits = [settled_at(1, -1, -1, 1), settled_at(2, -1, -1, 2), settled_at(3, 2, 1, 3)]
+    for commit in commits:
+        await store.balances.project(fold([commit]))
+    history = await store.balances.history(1, OURS, limit=9)
+    assert [(row.block.number, row.finality) for row in history] == [(3, "latest"), (2, "safe"), (1, "finalized")]
+    at_two = await store.balances.at_block(1, OURS, 2)
+    assert at_two is not None
+    assert at_two.finality == "safe"
+
+
+async def test_projecting_again_makes_nothing_less_sure_and_a_reorg_does(store: Store) -> None:
+    first, second, reorged = settled_at(1, 5, 4, 9), settled_at(2, 8, 7, 10), settled_at(3, 6, 6, 11)
+    await store.balances.project(fold([first, second]))
+    await store.balances.project(fold([first]))
+    assert await store.balances.settled(1) == Settled(8, 7)
+    await store.balances.project(fold([reorged]))
+    assert await store.balances.settled(1) == Settled(6, 6)
+    assert await store.balances.settled(2) == Settled()
+
+
+async def test_a_sample_holds_each_record_at_most_once(store: Store) -> None:
+    commits = [settled_at(seq, -1, -1, seq) for seq in range(1, 21)]
+    await store.balances.project(fold(commits))
+    everything = await store.balances.sample(100)
+    assert sorted(record.block.number for record in everything) == list(range(1, 21))
+    some = await store.balances.sample(5)
+    assert len({record.block.number for record in some}) == len(some) <= 5

@@ -1,0 +1,56 @@
+"""What the oracle holds `chain.finalized` and the settled numbers against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from indexer.domain.chain import BlockRef
+from indexer.domain.facts import BalanceReverted, ChainFinalized, Fact, StreamResync
+from indexer.domain.finality import Settled
+from tests.sim.store import SimStore
+from tests.sim.world import CHAIN_ID, World
+
+
+@dataclass
+class Told:
+    """By level the newest block that was told, and up to which number everything is covered."""
+
+    blocks: dict[str, BlockRef] = field(default_factory=dict)
+    covered: dict[str, int] = field(default_factory=lambda: {"safe": -1, "finalized": -1})
+
+    def hear(self, fact: Fact) -> Iterator[str]:
+        match fact:
+            case ChainFinalized():
+                if fact.block.number <= self.covered[fact.level]:
+                    yield f"{fact.level} {fact.block.number} was told after {self.covered[fact.level]}"
+                self.blocks[fact.level], self.covered[fact.level] = fact.block, fact.block.number
+            case BalanceReverted():
+                self._cut(fact.block.number)
+            case StreamResync(above=int(above)):
+                self._cut(above)
+            case _:
+                pass
+
+    def _cut(self, number: int) -> None:
+        self.blocks = {level: block for level, block in self.blocks.items() if block.number <= number}
+        self.covered = {level: min(covered, number) for level, covered in self.covered.items()}
+
+
+def finality_is_true(world: World, store: SimStore) -> Iterator[str]:
+    """What is told as settled has records and is told once, unless a reorg took it back; nothing is left out."""
+    told = Told()
+    for commit in store.commits:
+        for fact in commit.facts:
+            yield from told.hear(fact)
+    for level, block in told.blocks.items():
+        if not world.is_canonical(block.hash):
+            yield f"{block} is told as {level} and is orphaned"
+    settled = store.settlings[CHAIN_ID].settled if CHAIN_ID in store.settlings else Settled()
+    if not settled.finalized <= settled.safe <= world.tip.number:
+        yield f"{settled} at tip {world.tip.number}"
+    recorded = {row.block.number for row in store.records.values()}
+    for level, number in (("safe", settled.safe), ("finalized", settled.finalized)):
+        newest = max((block for block in recorded if block <= number), default=-1)
+        if newest > told.covered[level]:
+            yield f"block {newest} got {level}, told was {told.covered[level]}"

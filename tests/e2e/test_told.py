@@ -86,9 +86,11 @@ async def test_a_restart_goes_on_and_catches_up_block_by_block(home: World, tmp_
         truth.check_dense(after)
         truth.check_linked(after)
         # Each change is told once, at its own block, and nothing had to be found by reading all again.
-        told = [(e["data"]["tokenAddress"], e["data"]["solverAddress"], e["data"]["blockNumber"]) for e in after]
+        updates = [event["data"] for event in after if event["type"] == "balance.updated"]
+        told = [(data["tokenAddress"], data["solverAddress"], data["blockNumber"]) for data in updates]
         assert len(set(told)) == len(told)
-        assert {event["data"]["cause"] for event in after[len(before) :]} <= {"transfer", "native"}
+        assert {data["cause"] for data in updates[len(before) :]} <= {"transfer", "native"}
+        assert {event["type"] for event in after} <= {"balance.updated", "chain.finalized"}
         async with service.subscribed(after={home.stream: len(before)}) as resumed:
             await resumed.caught_up(home.stream, len(after))
             assert resumed.events == after[len(before) :]

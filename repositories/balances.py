@@ -213,13 +213,16 @@ class BalanceBook:
         return None if row is None else (await self._as_settled([record_of(row)]))[0]
 
     async def _as_settled(self, records: list[BalanceRecord]) -> list[BalanceRecord]:
-        """As sure as each is now. Asked after the rows were read: a reorg in between can only make them less sure."""
+        """As sure as each is now. Asked after the rows were read: a reorg in between can only make them less sure.
+
+        What was filled in later was often final already when it was written, and stays so.
+        """
         chains = {record.chain_id for record in records}
         settled = {chain_id: await self.settled(chain_id) for chain_id in chains}
         return [
             record if level == record.finality else replace(record, finality=level)
             for record in records
-            for level in (settled[record.chain_id].level(record.block.number),)
+            for level in (settled[record.chain_id].at_least(record.finality, record.block.number),)
         ]
 
     async def next_after(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None:

@@ -15,6 +15,8 @@ FINALIZED_DEPTH: Final = 64
 
 Level = Literal["safe", "finalized"]
 
+_ORDER: Final[tuple[Finality, ...]] = ("latest", "safe", "finalized")
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:
@@ -27,6 +29,10 @@ class Settled:
         if number <= self.finalized:
             return "finalized"
         return "safe" if number <= self.safe else "latest"
+
+    def at_least(self, known: Finality, number: int) -> Finality:
+        """The level now of a block that was `known` to be so sure when its record was written."""
+        return max(known, self.level(number), key=_ORDER.index)
 
     def up_to(self, number: int) -> Settled:
         """After a reorg to this block: what is built on it has to get there anew."""

@@ -53,6 +53,7 @@ def test_nothing_is_settled_before_the_first_block() -> None:
 def test_levels_are_told_by_number() -> None:
     settled = Settled(7, 5)
     assert [settled.level(number) for number in (5, 6, 7, 8)] == ["finalized", "safe", "safe", "latest"]
+    assert [settled.at_least("safe", number) for number in (5, 7, 8)] == ["finalized", "safe", "safe"]
     assert settled.up_to(6) == Settled(6, 5)
 
 

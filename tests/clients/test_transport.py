@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 
 from indexer.clients.evm.calls import Call, TooMuch
+from indexer.clients.evm.courier import HttpCourier
 from indexer.clients.evm.transport import Transport
 from indexer.errors import BadAnswer, BlockUnknown, IndexerError, NodeUnreachable, Throttled
 from tests.fixtures.fakenode import FakeNode, RpcError, json_response, silence, text_response
@@ -153,11 +154,12 @@ async def test_one_connection_serves_many_requests() -> None:
             return json_response(fake.answered(payload))
 
         fake.respond = respond
-        transport = Transport(fake.url, "fake")
+        courier = HttpCourier(fake.url)
+        transport = Transport(fake.url, "fake", courier)
         for _ in range(5):
             await transport.exchange(CALLS, 5)
-        assert transport._session is not None
-        connector = transport._session.connector
+        assert courier._session is not None
+        connector = courier._session.connector
         assert connector is not None
         peers |= {id(connection) for kept in connector._conns.values() for connection, _ in kept}
         assert len(peers) == 1

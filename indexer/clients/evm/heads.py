@@ -14,6 +14,7 @@ import structlog
 from indexer.clients.evm.answers import head_of
 from indexer.clients.evm.counts import Counts
 from indexer.clients.evm.hints import Hints
+from indexer.clients.evm.line import OpenLine, open_line
 from indexer.clients.evm.logs import Filters
 from indexer.clients.evm.names import endpoint_names
 from indexer.clients.evm.rhythm import Rhythm
@@ -62,6 +63,7 @@ class HeadFeed:
         hints: Hints,
         poll_seconds: float | None = None,
         silence_seconds: float = 3.0,
+        opened: OpenLine = open_line,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -70,6 +72,7 @@ class HeadFeed:
         self._hints = hints
         self._log = log.bind(chain=chain)
         self._poll_seconds = poll_seconds
+        self._opened = opened
         self._clock = clock
         self._chance = chance
         self._rhythm = Rhythm(silence_seconds)
@@ -124,7 +127,7 @@ class HeadFeed:
             await asyncio.sleep(pause)
 
     async def _converse(self, url: str, name: str) -> None:
-        async with NodeSocket(url, on_head=self._on_head, on_log=self._on_log) as socket:
+        async with NodeSocket(url, on_head=self._on_head, on_log=self._on_log, opened=self._opened) as socket:
             await _until_one_ends(socket.read(), self._conduct(socket, name))
 
     async def _conduct(self, socket: NodeSocket, name: str) -> NoReturn:

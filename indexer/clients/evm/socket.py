@@ -13,69 +13,50 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import orjson
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidURI, WebSocketException
 
 from indexer.clients.evm.answers import head_of, quantity, shown
+from indexer.clients.evm.line import Line, OpenLine, open_line
 from indexer.clients.evm.wording import refusal
 from indexer.domain.chain import Head
 from indexer.errors import BadAnswer, NodeUnreachable
 
-_OPEN_SECONDS: Final = 5.0
 _ANSWER_SECONDS: Final = 10.0
-_PING_SECONDS: Final = 10.0
-_LONGEST_MESSAGE: Final = 16 * 2**20
 
 
 class NodeSocket:
     """Subscribes to heads and logs; what comes is handed to `on_head` and `on_log` as it is read."""
 
-    def __init__(self, url: str, *, on_head: Callable[[Any], None], on_log: Callable[[Any], None]) -> None:
+    def __init__(
+        self, url: str, *, on_head: Callable[[Any], None], on_log: Callable[[Any], None], opened: OpenLine = open_line
+    ) -> None:
         self._url = url
+        self._opened = opened
         self._on_head = on_head
         self._on_log = on_log
         self._ids = itertools.count(1)
         self._asked: dict[int, tuple[asyncio.Future[Any], Callable[[Any], None] | None]] = {}
         self._sinks: dict[str, Callable[[Any], None]] = {}
         self._log_subscriptions: list[str] = []
-        self._connection: ClientConnection | None = None
+        self._line: Line | None = None
 
     async def __aenter__(self) -> Self:
-        try:
-            self._connection = await connect(
-                self._url,
-                open_timeout=_OPEN_SECONDS,
-                close_timeout=1,
-                ping_interval=_PING_SECONDS,
-                ping_timeout=_PING_SECONDS,
-                max_size=_LONGEST_MESSAGE,
-                compression=None,
-                proxy=None,
-            )
-        except InvalidURI as error:
-            raise NodeUnreachable("not a websocket address") from error
-        except (OSError, TimeoutError, WebSocketException) as error:
-            # Named without its text, which may hold the URL and the key in it.
-            raise NodeUnreachable(f"cannot open the websocket: {type(error).__name__}") from error
+        self._line = await self._opened(self._url)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._connection is not None:
-            await self._connection.close()
+        if self._line is not None:
+            await self._line.close()
         for future, _ in self._asked.values():
             future.cancel()
 
     async def read(self) -> None:
         """Hand over everything that comes, until the connection ends; then `NodeUnreachable`."""
-        if self._connection is None:
+        if self._line is None:
             raise NodeUnreachable("the websocket is not open")
-        try:
-            while True:
-                self._heard(await self._connection.recv(decode=False))
-        except WebSocketException as error:
-            raise NodeUnreachable(f"the websocket was closed: {type(error).__name__}") from error
+        while True:
+            self._heard(await self._line.receive())
 
     async def chain_id(self) -> int:
         return quantity(await self._ask("eth_chainId", []))
@@ -97,19 +78,17 @@ class NodeSocket:
             self._sinks.pop(subscription, None)
 
     async def _ask(self, method: str, params: list[Any], sink: Callable[[Any], None] | None = None) -> Any:
-        if self._connection is None:
+        if self._line is None:
             raise NodeUnreachable("the websocket is not open")
         number = next(self._ids)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._asked[number] = (future, sink)
         frame = orjson.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
         try:
-            await self._connection.send(frame, text=True)
+            await self._line.send(frame)
             return await asyncio.wait_for(future, _ANSWER_SECONDS)
         except TimeoutError as error:
             raise NodeUnreachable(f"no answer to {method} within {_ANSWER_SECONDS:g} s") from error
-        except WebSocketException as error:
-            raise NodeUnreachable(f"the websocket was closed: {type(error).__name__}") from error
         finally:
             self._asked.pop(number, None)
 

@@ -6,35 +6,30 @@ thread for a lock and a new connection for every request), its retries, and its 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import aiohttp
 import orjson
 from eth_typing import URI
 from web3.providers.rpc.async_rpc import AsyncHTTPProvider
 from web3.types import RPCEndpoint, RPCRequest, RPCResponse
 
 from indexer.clients.evm.calls import Call, Reply, TooMuch
+from indexer.clients.evm.courier import LONGEST_ANSWER, Courier, HttpCourier
 from indexer.clients.evm.wording import Unsupported, refusal
 from indexer.errors import BadAnswer, IndexerError, NodeUnreachable, ResponseTooLarge, Throttled
 
-_CONNECT_SECONDS: Final = 3.0
-_LONGEST_ANSWER: Final = 128 * 2**20
-_HEADERS: Final = {"content-type": "application/json", "user-agent": "solver-balance-indexer"}
 _LONGEST_WAIT: Final = 120.0
-_LARGE: Final = 2**20
 
 
 class Transport(AsyncHTTPProvider):
     """web3's HTTP provider, strict and without retries of its own; whoever calls decides on those."""
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, name: str, courier: Courier | None = None) -> None:
         super().__init__(URI(url), exception_retry_configuration=None)
         self._url = url
         self._name = name
-        self._session: aiohttp.ClientSession | None = None
+        self._courier = HttpCourier(url) if courier is None else courier
 
     def __str__(self) -> str:
         return self._name
@@ -44,9 +39,9 @@ class Transport(AsyncHTTPProvider):
         asked = [self.form_request(RPCEndpoint(call.method), call.params) for call in calls]
         # A batch of one is sent bare: endpoints without batches still work once they are asked singly.
         body = orjson.dumps(asked if len(asked) > 1 else asked[0])
-        status, headers, raw = await self._post(body, timeout_seconds)
-        if len(raw) > _LONGEST_ANSWER:
-            raise TooMuch(f"an answer of more than {_LONGEST_ANSWER >> 20} MB", "batch", len(asked))
+        status, headers, raw = await self._courier.post(body, timeout_seconds)
+        if len(raw) > LONGEST_ANSWER:
+            raise TooMuch(f"an answer of more than {LONGEST_ANSWER >> 20} MB", "batch", len(asked))
         try:
             answer = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
@@ -80,43 +75,7 @@ class Transport(AsyncHTTPProvider):
         return response
 
     async def disconnect(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-
-    async def _post(self, body: bytes, timeout_seconds: float) -> tuple[int, Mapping[str, str], bytes]:
-        for is_last in (False, True):
-            try:
-                return await self._post_once(body, timeout_seconds)
-            except (aiohttp.ServerDisconnectedError, ConnectionResetError) as error:
-                # A kept connection that the other side closed while we wrote: all we ask may be asked twice.
-                if is_last:
-                    raise NodeUnreachable("the connection was closed before an answer came") from error
-            except TimeoutError as error:
-                raise NodeUnreachable(f"no answer within {timeout_seconds:g} s") from error
-            except (aiohttp.ClientError, OSError) as error:
-                # Named without its text: aiohttp's texts may hold the URL, and URLs hold keys.
-                raise NodeUnreachable(_plainly(error)) from error
-        raise AssertionError("unreachable")
-
-    async def _post_once(self, body: bytes, timeout_seconds: float) -> tuple[int, Mapping[str, str], bytes]:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                headers=_HEADERS, connector=aiohttp.TCPConnector(limit=16, keepalive_timeout=60)
-            )
-        timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=_CONNECT_SECONDS)
-        # In pieces when it is large, so that writing it holds up nobody else on the loop.
-        data = body if len(body) < _LARGE else io.BytesIO(body)
-        async with self._session.post(self._url, data=data, timeout=timeout, allow_redirects=False) as response:
-            parts: list[bytes] = []
-            size = 0
-            async for part in response.content.iter_any():
-                parts.append(part)
-                size += len(part)
-                if size > _LONGEST_ANSWER:
-                    response.close()
-                    break
-            return response.status, response.headers, b"".join(parts)
+        await self._courier.close()
 
     def _matched(self, asked: Sequence[RPCRequest], answer: Sequence[Any]) -> list[Reply]:
         """Replies by id: providers answer in any order, and a missing one shifts nothing."""
@@ -187,9 +146,3 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds, bounded; the other form, a date, is rare and stands for our own pause."""
     text = headers.get("Retry-After", "").strip()
     return min(float(text), _LONGEST_WAIT) if text.replace(".", "", 1).isdecimal() else None
-
-
-def _plainly(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect: {error.os_error.strerror or type(error.os_error).__name__}"
-    return f"the connection failed: {type(error).__name__}"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Sequence
 
 from indexer.clients.evm.counts import Counts, ignored
+from indexer.clients.evm.courier import Courier, HttpCourier
 from indexer.clients.evm.endpoint import Endpoint
 from indexer.clients.evm.endpoints import Endpoints
 from indexer.clients.evm.heads import HeadFeed
 from indexer.clients.evm.hints import Hints
+from indexer.clients.evm.line import OpenLine, open_line
 from indexer.clients.evm.names import endpoint_names
 from indexer.clients.evm.node import EvmNode
 from indexer.clients.evm.transport import Transport
@@ -26,22 +30,38 @@ def connect(
     on_request: Callable[[str, str, str, float], None] = ignored,
     on_switch: Callable[[], None] = ignored,
     on_reconnect: Callable[[], None] = ignored,
+    courier: Callable[[str], Courier] = HttpCourier,
+    opened: OpenLine = open_line,
+    clock: Callable[[], float] = time.monotonic,
+    chance: Callable[[], float] = random.random,
 ) -> tuple[EvmNode, HeadFeed]:
     """The node and the ears of one chain; nothing is opened before it is used.
 
     `rpc_urls` and `ws_urls` are in order of preference. Given a `chain_id`, endpoints of other chains are not asked.
-    `on_request` is told endpoint, method, outcome and seconds of every HTTP request.
+    `on_request` is told endpoint, method, outcome and seconds of every HTTP request. `courier` and `opened` lead to
+    the network; the simulator has others, and its own time and chance.
     """
     counts, hints = Counts(on_request, on_switch, on_reconnect), Hints()
     names = zip(rpc_urls, endpoint_names(rpc_urls), strict=True)
     endpoints = Endpoints(
-        [Endpoint(name, Transport(url, name), counts) for url, name in names],
+        [Endpoint(name, Transport(url, name, courier(url)), counts) for url, name in names],
         chain=chain,
         counts=counts,
         chain_id=chain_id,
         timeout_seconds=timeout_seconds,
         patience_seconds=patience_seconds,
+        clock=clock,
+        chance=chance,
     )
     node = EvmNode(endpoints, counts=counts, hints=hints)
-    feed = HeadFeed(ws_urls, node, chain=chain, hints=hints, poll_seconds=poll_seconds)
+    feed = HeadFeed(
+        ws_urls,
+        node,
+        chain=chain,
+        hints=hints,
+        poll_seconds=poll_seconds,
+        opened=opened,
+        clock=clock,
+        chance=chance,
+    )
     return node, feed

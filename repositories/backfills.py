@@ -10,10 +10,10 @@ from bson import Int64
 from indexer.domain.backfill import Chunk
 from indexer.domain.chain import Address, BlockRef, Holding
 from indexer.domain.jobs import Anchor, Job
-from repositories.codec import block_document, block_of
 from repositories.database import Database
+from repositories.documents.blocks import block_document, block_of
+from repositories.documents.packing import chunk_document, chunk_of
 from repositories.failures import translating
-from repositories.packing import chunk_document, chunk_of
 
 Document = dict[str, Any]
 

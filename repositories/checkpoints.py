@@ -13,8 +13,8 @@ from indexer.domain.chain import Address, BlockHash, Head, Holding
 from indexer.domain.checkpoints import Mark, StoredCheckpoint
 from indexer.domain.finality import Settled
 from repositories.database import Database
+from repositories.documents.logs import packed, unpacked
 from repositories.failures import translating
-from repositories.logs import packed, unpacked
 
 _HEAD: Final = struct.Struct(">q32s32sq")
 """80 bytes a head: a window of 256 is 20 KB, where documents of their own would be 56 KB, every few seconds."""

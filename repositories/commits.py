@@ -9,8 +9,8 @@ from pymongo.errors import DocumentTooLarge, DuplicateKeyError
 
 from indexer.domain.commits import Commit
 from indexer.errors import CommitTooLarge, Fenced
-from repositories.codec import commit_document, commit_of
 from repositories.database import Database
+from repositories.documents.codec import commit_document, commit_of
 from repositories.failures import translating
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bson import Int64
 
 from indexer.domain.chain import Address, TokenInfo
-from repositories.codec import info_document, info_of
 from repositories.database import Database
+from repositories.documents.blocks import info_document, info_of
 from repositories.failures import translating
 
 

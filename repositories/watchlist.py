@@ -8,8 +8,8 @@ from bson import Int64
 
 from indexer.domain.chain import Address
 from indexer.domain.watching import Solver, WatchedToken
-from repositories.codec import info_document, info_of
 from repositories.database import Database
+from repositories.documents.blocks import info_document, info_of
 from repositories.failures import translating
 
 

@@ -19,7 +19,7 @@ from indexer.domain.chain import BlockHash, BlockRef, Holding, TokenInfo, TxHash
 from indexer.domain.commits import Commit
 from indexer.domain.records import BalanceRecord, fold
 from repositories.database import connect
-from repositories.rows import row_of
+from repositories.documents.rows import row_of
 from repositories.schema import INDEXES
 from repositories.store import open_store
 from tests.bench.rows import Row

@@ -16,7 +16,7 @@ from indexer.domain.records import BalanceRecord, fold
 from indexer.domain.stats import Stats
 from indexer.errors import StoreUnavailable
 from repositories.balances import BalanceBook
-from repositories.rows import amount_of
+from repositories.documents.rows import amount_of
 from repositories.store import Store
 from tests.repositories.samples import INFO, TIME, USDC, block_hash, commit_at, head_at, solver_at, updated
 

@@ -29,7 +29,7 @@ from indexer.domain.facts import (
     StreamStale,
 )
 from indexer.domain.finality import Settled
-from repositories.codec import _TYPES, commit_document, commit_of
+from repositories.documents.codec import _TYPES, commit_document, commit_of
 from tests.repositories.samples import commit_at
 
 int64s = st.integers(0, 2**63 - 1)

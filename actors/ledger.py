@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -141,7 +141,8 @@ class Ledger:
             self.settling.now = mark.settled
         if watch is not None:
             self.rewatch(mark.watch or Watch(), watch)
-        return HeadChain(self._window, _continued(heads, [commit for commit in commits if commit.first_seq >= first]))
+        later = [commit for commit in commits if commit.first_seq >= max(first, mark.seq + 1)]
+        return HeadChain(self._window, _continued(heads, later))
 
     async def _first_above(self, number: int) -> int:
         """The number from which on commits are above this block; parts of split ones, without checkpoint, follow it."""
@@ -202,11 +203,14 @@ class Ledger:
         if not known.heads:
             return
         try:
-            mark = Mark(self.seq, self.trails.logs, self.settling.now, self._unsaved_watch)
-            await self._checkpoints.follow(self._stream, known.heads, mark)
-            self._unsaved_watch = None
+            await self._keep(known)
         except StoreUnavailable as error:
             self.store_error = repr(error)
+
+    async def _keep(self, known: HeadChain) -> None:
+        mark = Mark(self.seq, self.trails.logs, self.settling.now, self._unsaved_watch)
+        await self._checkpoints.follow(self._stream, known.heads, mark)
+        self._unsaved_watch = None
 
     async def stored_block(self, number: int) -> BlockRef | None:
         """The highest block up to `number` of which history has a record, as of the last projection."""
@@ -227,7 +231,8 @@ class Ledger:
         if facts:
             await self.commit(facts, ancestor)
         elif had_logs or lowered:
-            await self.save(known)
+            # No commit says so, and earlier ones say otherwise: nothing may be built on this before it is kept.
+            await self._until_taken(lambda: self._keep(known))
 
     def above(self, number: int) -> list[BalanceUpdated]:
         """The updates at blocks above `number`, in the order they were told."""
@@ -235,10 +240,15 @@ class Ledger:
 
     async def _append(self, commit: Commit) -> None:
         """The same commit until the store takes it: only so is an unanswered write not written twice."""
-        pause, started = FIRST_RETRY_SECONDS, time.perf_counter()
+        started = time.perf_counter()
+        await self._until_taken(lambda: self._commits.append(commit))
+        self._written(time.perf_counter() - started)
+
+    async def _until_taken(self, write: Callable[[], Awaitable[None]]) -> None:
+        pause = FIRST_RETRY_SECONDS
         while True:
             try:
-                await self._commits.append(commit)
+                await write()
             except StoreUnavailable as error:
                 if self.store_error is None:
                     log.warning("store_lost", stream=self._stream, error=repr(error))
@@ -250,7 +260,6 @@ class Ledger:
         if self.store_error is not None:
             log.info("store_back", stream=self._stream)
             self.store_error = None
-        self._written(time.perf_counter() - started)
 
     def _apply(self, commit: Commit) -> None:
         self._take_over(commit)
@@ -310,13 +319,17 @@ def _continued(heads: tuple[Head, ...], later: Sequence[Commit]) -> tuple[Head, 
     """The stored blocks and, on top, those of newer commits.
 
     There may be holes where blocks changed nothing; hashes are all that finding a common ancestor needs. A commit of
-    another branch, and a reorg's own, cuts; one of a block that is among them already says nothing new.
+    another branch, and a reorg's own, cuts; one of a block that is among them already says nothing new. `later` are
+    those that were committed after these blocks were stored: an older one may have been of a branch that they replaced.
     """
     chain = list(heads)
     for commit in later:
         if commit.checkpoint is None:
             continue
         head = commit.checkpoint.head
+        above = next((fact.above for fact in commit.facts if isinstance(fact, StreamResync)), None)
+        if above is not None:
+            chain = [ours for ours in chain if ours.number <= above]
         if head in chain and not any(isinstance(fact, BalanceReverted) for fact in commit.facts):
             continue
         while chain and chain[-1].number >= head.number:

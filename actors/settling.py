@@ -28,6 +28,7 @@ class Settling:
         self._stored_block = stored_block
         self._waiting: dict[int, BlockRef] = {}
         self._complete_above: int | None = None
+        """Every record above this block is among those waiting; below it, history is asked."""
 
     @property
     def known(self) -> Settled | None:
@@ -67,31 +68,38 @@ class Settling:
         facts = []
         for level in LEVELS:
             before, after = getattr(self.now, level), getattr(settled, level)
-            block = await self._newest(after) if after > before else None
+            block = await self._newest(before, after) if after > before else None
             if block is not None and block.number > before:
                 facts.append(ChainFinalized(self._chain_id, block, level))
         self.now = settled
         self._waiting = {number: block for number, block in self._waiting.items() if number > settled.finalized}
         return tuple(facts)
 
-    async def _newest(self, number: int) -> BlockRef | None:
+    async def _newest(self, told: int, number: int) -> BlockRef | None:
         """Memory holds what this life committed or read from the log; what is older has been projected long ago."""
         here = max((waiting for waiting in self._waiting if waiting <= number), default=None)
         if here is not None:
             return self._waiting[here]
-        if self._complete_above is not None and number > self._complete_above:
+        if self._complete_above is None:
+            return await self._stored_block(number)
+        if told >= self._complete_above:
             return None
-        return await self._stored_block(number)
+        # Above that, history may still show rows of a branch that was just taken back.
+        return await self._stored_block(min(number, self._complete_above))
 
     def _wait(self, block: BlockRef) -> None:
         if self._complete_above is None:
             self._complete_above = block.number - 1
         if block.number not in self._waiting:
             if len(self._waiting) >= MOST_BLOCKS:
-                self._complete_above = next(iter(self._waiting))
-                del self._waiting[self._complete_above]
+                oldest = min(self._waiting)
+                self._complete_above = max(oldest, self._complete_above)
+                del self._waiting[oldest]
             self._waiting[block.number] = block
 
     def _cut(self, number: int) -> None:
+        """Nothing above is left, so that all that comes there from now on will be in memory."""
+        if self._complete_above is None or number < self._complete_above:
+            self._complete_above = number
         if any(waiting > number for waiting in self._waiting):
             self._waiting = {waiting: block for waiting, block in self._waiting.items() if waiting <= number}

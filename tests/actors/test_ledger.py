@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -13,18 +14,21 @@ from hypothesis import strategies as st
 
 from actors import ledger as module
 from actors.ledger import COMMIT_FACTS
-from indexer.domain.chain import Holding
+from indexer.domain.chain import Holding, Transfer, TxHash
 from indexer.domain.facts import Fact, StreamResync, StreamStale
 from indexer.domain.headchain import HeadChain
 from indexer.domain.reorgs import reverts
 from indexer.errors import Fenced, StoreUnavailable
-from tests.actors.fakes import STREAM, Desk, FakeCheckpoints, commit_of, head_at, holding, updated
+from tests.actors.fakes import STREAM, USDC, Desk, FakeCheckpoints, commit_of, head_at, holding, updated, wallet
 
 
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setattr(module, "FIRST_RETRY_SECONDS", 0.0)
     return Desk()
+
+
+LOG = Transfer(USDC, wallet(9), wallet(0), 5, head_at(2).hash, TxHash("0x" + "77" * 32), 0, 2)
 
 
 def roll_back(ledger: Any, ancestor: int, values: dict[Holding, int]) -> tuple[Fact, ...]:
@@ -124,6 +128,21 @@ async def test_a_checkpoint_that_cannot_be_saved_is_no_reason_to_wait(desk: Desk
     desk.checkpoints.troubles = [StoreUnavailable("no primary")]
     await ledger.follow(HeadChain(8, (head_at(1),)))
     assert "no primary" in (ledger.store_error or "")
+
+
+async def test_a_reorg_without_records_is_kept_before_anything_is_built_on_it(desk: Desk) -> None:
+    """The log says that this Transfer leads to no record yet, and no later commit says that it is orphaned."""
+    desk.checkpoints = FakeCheckpoints({STREAM: (head_at(1),)})
+    ledger = desk.open()
+    await ledger.commit((replace(updated(1, 5), holding=Holding(USDC, wallet(0))),), head_at(1))
+    ledger.note((LOG,), ())
+    await ledger.commit((StreamStale(1, "no node", 2),), head_at(2))
+    desk.checkpoints.troubles = [StoreUnavailable("no primary"), StoreUnavailable("no primary")]
+    await ledger.roll_back(HeadChain(8, (head_at(1),)), ())
+    await ledger.commit((updated(2, 7, fork="b"),), head_at(2, "b", "a"))
+    again = desk.open()
+    await again.load()
+    assert again.trails.logs == ledger.trails.logs == {}
 
 
 # --- what a reorg may take back --------------------------------------------------------------------------------------
@@ -239,6 +258,21 @@ async def test_a_reorg_after_the_heads_were_stored_cuts_them(desk: Desk) -> None
     third = desk.open()
     assert (await third.load()).heads == (*(head_at(number) for number in (1, 2, 3)), head_at(4, "b", "a"))
     assert third.balances == {holding(): 8}
+
+
+async def test_blocks_that_were_stored_after_a_commit_are_not_cut_by_it(desk: Desk) -> None:
+    first = desk.open()
+    await first.commit((updated(5, 7),), head_at(5))
+    await first.commit(roll_back(first, 3, {holding(): 0}), head_at(3))
+    heads = (*(head_at(number) for number in (2, 3)), head_at(4, "b", "a"), head_at(5, "b"), head_at(6, "b"))
+    await first.save(HeadChain(8, heads))
+    assert (await desk.open().load()).heads == heads
+
+
+async def test_a_deep_reorg_leaves_none_of_the_stored_blocks_that_it_took_back(desk: Desk) -> None:
+    desk.checkpoints = FakeCheckpoints({STREAM: tuple(head_at(number) for number in range(1, 6))})
+    await desk.open().commit((StreamResync(1, "deep", head_at(9, "b").ref, 2),), head_at(9, "b"))
+    assert (await desk.open().load()).heads == (head_at(1), head_at(2), head_at(9, "b"))
 
 
 async def test_a_split_commit_that_was_cut_short_by_a_crash_is_remembered_and_not_followed(

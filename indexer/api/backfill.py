@@ -13,8 +13,8 @@ from indexer.api.pages import cursor, page_of, place_of
 from indexer.api.parameters import INT64, Query, address, token
 from indexer.api.ports import Control, Watching
 from indexer.api.routes import API, CHAIN, CURSOR, LIMIT, Answer, Route
-from indexer.domain.events import time_text
 from indexer.domain.jobs import Job
+from indexer.domain.times import time_text
 from indexer.errors import Impossible, Refused
 
 _CURSOR = "backfill"

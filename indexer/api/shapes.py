@@ -8,10 +8,10 @@ from typing import Any
 from indexer.domain.amounts import amount_text
 from indexer.domain.audits import Audit
 from indexer.domain.chain import Transfer
-from indexer.domain.events import unix_text
 from indexer.domain.records import BalanceRecord
 from indexer.domain.stats import Stats
 from indexer.domain.status import StreamStatus
+from indexer.domain.times import unix_text
 from indexer.domain.watching import Solver, WatchedToken
 
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from actors.statusboard import StatusBoard
-from indexer.domain.events import time_text
 from indexer.domain.status import StreamStatus
 from indexer.domain.streams import chain_of
+from indexer.domain.times import time_text
 
 
 class ServiceReport:

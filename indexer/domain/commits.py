@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from indexer.domain.chain import Transfer
-from indexer.domain.facts import Checkpoint, Fact, HistoryFilled
+from indexer.domain.facts import Checkpoint, Fact, HistoryFilled, chain_id_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,11 @@ class Commit:
     @property
     def last_seq(self) -> int:
         return self.first_seq + len(self.facts) - 1
+
+    @property
+    def chain_id(self) -> int | None:
+        """The chain that all its facts are about; nothing for an account's."""
+        return chain_id_of(self.facts[0])
 
     @property
     def size(self) -> int:

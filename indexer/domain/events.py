@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
+from indexer.domain.accounts.events import ACCOUNT_EVENT_TYPES, account_fact_json
 from indexer.domain.amounts import amount_text
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.commits import Event
@@ -17,6 +17,7 @@ from indexer.domain.facts import (
     StreamResync,
     StreamStale,
 )
+from indexer.domain.times import time_text
 
 EVENT_TYPES = {
     BalanceUpdated: "balance.updated",
@@ -26,6 +27,7 @@ EVENT_TYPES = {
     StreamLive: "stream.live",
     StreamResync: "stream.resync",
     HistoryFilled: "history.filled",
+    **ACCOUNT_EVENT_TYPES,
 }
 
 
@@ -44,32 +46,20 @@ def event_json(event: Event) -> dict[str, Any]:
 def fact_json(fact: Fact) -> dict[str, Any]:
     match fact:
         case BalanceUpdated():
-            return _updated(fact)
+            data = _updated(fact)
         case BalanceReverted():
-            return _reverted(fact)
-        case ChainFinalized():
-            return {
-                "chainId": fact.chain_id,
-                "blockNumber": fact.block.number,
-                "blockHash": fact.block.hash,
-                "level": fact.level,
-            }
+            data = _reverted(fact)
+        case ChainFinalized(chain_id=chain_id, block=block):
+            data = {"chainId": chain_id, "blockNumber": block.number, "blockHash": block.hash, "level": fact.level}
         case StreamResync():
-            return {"chainId": fact.chain_id, "reason": fact.reason, "block": fact.block.number}
+            data = {"chainId": fact.chain_id, "reason": fact.reason, "block": fact.block.number}
         case StreamStale() | StreamLive():
-            return {"chainId": fact.chain_id, "reason": fact.reason, "block": fact.block}
+            data = {"chainId": fact.chain_id, "reason": fact.reason, "block": fact.block}
         case HistoryFilled():
-            return _filled(fact)
-
-
-def time_text(time: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds, which is what MongoDB keeps."""
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def unix_text(seconds: int) -> str:
-    """A block's timestamp as RFC 3339."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+            data = _filled(fact)
+        case _:
+            data = account_fact_json(fact)
+    return data
 
 
 def _updated(fact: BalanceUpdated) -> dict[str, Any]:

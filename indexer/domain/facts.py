@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from indexer.domain.accounts.facts import AccountFact
 from indexer.domain.balances import BalanceUpdated, Cause, Finality
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, TokenInfo, TxHash
 from indexer.domain.finality import Settled
@@ -135,7 +136,16 @@ class HistoryFilled:
         return any(row.derived for row in self.rows)
 
 
-Fact = BalanceUpdated | BalanceReverted | ChainFinalized | StreamStale | StreamLive | StreamResync | HistoryFilled
+ChainFact = BalanceUpdated | BalanceReverted | ChainFinalized | StreamStale | StreamLive | StreamResync | HistoryFilled
+"""What is told about a chain: each names its `chain_id`."""
+
+Fact = ChainFact | AccountFact
+
+
+def chain_id_of(fact: Fact) -> int | None:
+    """The chain that it is about; nothing for a fact about an exchange account."""
+    chain_id: int | None = getattr(fact, "chain_id", None)
+    return chain_id
 
 
 @dataclass(frozen=True, slots=True)

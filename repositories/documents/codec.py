@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from bson import Int64
 
+from indexer.domain.accounts.facts import AccountFact
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.commits import Commit
 from indexer.domain.facts import (
@@ -23,6 +24,7 @@ from indexer.domain.facts import (
     StreamStale,
 )
 from indexer.domain.finality import Settled
+from repositories.documents.accounts import account_commit_document, account_commit_of
 from repositories.documents.blocks import block_document, block_of, head_document, head_of, info_document, info_of
 from repositories.documents.facts import (
     decode_finalized,
@@ -47,7 +49,10 @@ Document = dict[str, Any]
 
 def commit_document(commit: Commit) -> Document:
     """The commit as the one document that is inserted."""
-    shared = _shared_by(commit)
+    first = commit.facts[0]
+    if isinstance(first, AccountFact):
+        return account_commit_document(commit, first.account)
+    shared = _shared_by(commit, first.chain_id)
     facts = [_TYPES[type(fact)].encode(fact, shared) for fact in commit.facts]
     document: Document = {
         "_id": commit.id,
@@ -67,6 +72,8 @@ def commit_document(commit: Commit) -> Document:
 
 
 def commit_of(document: Document) -> Commit:
+    if "account" in document:
+        return account_commit_of(document)
     block = document["block"]
     shared = Shared(
         chain_id=int(document["chainId"]),
@@ -98,10 +105,10 @@ def _checkpoint_of(document: Document) -> Checkpoint:
     return Checkpoint(head_of(document), settled)
 
 
-def _shared_by(commit: Commit) -> Shared:
+def _shared_by(commit: Commit, chain_id: int) -> Shared:
     in_block = BalanceUpdated | BalanceReverted | ChainFinalized | StreamResync
     blocks = (fact.block for fact in commit.facts if isinstance(fact, in_block))
-    return Shared(chain_id=commit.facts[0].chain_id, block=next(blocks, None))
+    return Shared(chain_id=chain_id, block=next(blocks, None))
 
 
 class _Codec(NamedTuple):

@@ -7,7 +7,7 @@ import pytest
 
 from indexer.domain.balances import Cause
 from indexer.domain.chain import NATIVE, Holding, Transfer, TxHash
-from indexer.domain.events import time_text
+from indexer.domain.times import time_text
 from indexer.domain.watching import Solver
 from indexer.errors import BlockUnknown, NodeUnreachable, StoreUnavailable, Throttled
 from tests.api.conftest import HttpClient, World, problem_of

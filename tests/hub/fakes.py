@@ -10,7 +10,7 @@ from indexer.addresses import checksum
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding, Token, TokenInfo
 from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, ChainFinalized, Fact, Orphaned, StreamStale
+from indexer.domain.facts import BalanceReverted, ChainFact, ChainFinalized, Orphaned, StreamStale
 from indexer.domain.records import BalanceRecord, HoldingKey, fold
 from indexer.domain.status import StreamStatus
 from indexer.domain.streams import chain_stream
@@ -66,7 +66,7 @@ class World:
         self.reading: asyncio.Event | None = None
         """While set on a test's wish and not ready, reads of the log wait for it."""
 
-    def commit(self, *facts: Fact, stream: str | None = None) -> Commit:
+    def commit(self, *facts: ChainFact, stream: str | None = None) -> Commit:
         name = stream or chain_stream(facts[0].chain_id)
         kept = self.commits.setdefault(name, [])
         first = kept[-1].last_seq + 1 if kept else 1

@@ -11,7 +11,7 @@ import pytest
 
 from indexer.api.hub import Limits
 from indexer.domain.commits import Commit
-from indexer.domain.facts import Fact
+from indexer.domain.facts import ChainFact
 from indexer.errors import StoreUnavailable
 from tests.hub.fakes import USDC, World, finalized, reverted, solver, updated
 from tests.hub.stage import Client, Stage, stage, until
@@ -36,7 +36,7 @@ async def events_up_to(client: Client, wanted: Mapping[str, int]) -> list[dict[s
     return frames
 
 
-def with_history(*facts: Fact) -> World:
+def with_history(*facts: ChainFact) -> World:
     world = World()
     for fact in facts:
         world.commit(fact)

@@ -15,7 +15,7 @@ from indexer.api.hub.frames import Told, json_frame, told
 from indexer.api.hub.outbox import Outbox
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.commits import Commit
-from indexer.domain.facts import Fact
+from indexer.domain.facts import ChainFact
 from indexer.domain.streams import chain_stream
 from tests.hub.fakes import EPOCH, TIME, USDC, finalized, reverted, solver, stale, updated
 
@@ -71,7 +71,7 @@ def outbox_on(socket: Socket, *, limit: int = 10) -> Outbox:
     return Outbox(socket, socket.drain, high_water=HIGH, limit=limit, on_conflation=lambda _dropped: None)
 
 
-def events_of(facts: list[Fact]) -> list[Told]:
+def events_of(facts: list[ChainFact]) -> list[Told]:
     """Numbered per stream in the order given."""
     seqs: dict[str, int] = {}
     events = []
@@ -232,7 +232,7 @@ filters = st.lists(
 
 @given(st.lists(filters, max_size=6), st.lists(facts, max_size=8), st.sets(st.integers(0, 5)))
 def test_the_index_finds_what_asking_every_filter_finds(
-    readers: list[list[Filter]], script: list[Fact], leaving: set[int]
+    readers: list[list[Filter]], script: list[ChainFact], leaving: set[int]
 ) -> None:
     interests: Interests[int] = Interests()
     added = [interests.add(reader, wanted) for reader, wanted in enumerate(readers)]

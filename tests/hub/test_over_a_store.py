@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from indexer.api.hub.hub import Hub
-from indexer.domain.facts import Fact
+from indexer.domain.facts import ChainFact
 from indexer.domain.records import fold
 from repositories.store import Store, open_store
 from tests.hub.fakes import World, finalized, reverted, updated
@@ -23,7 +23,7 @@ class Stored(World):
         self.positions = store.commits.positions  # type: ignore[method-assign]  # as above
         self.current = store.balances.current  # type: ignore[method-assign]  # as above
 
-    async def append(self, *facts: Fact, projected: bool, hub: Hub | None = None) -> None:
+    async def append(self, *facts: ChainFact, projected: bool, hub: Hub | None = None) -> None:
         commit = self.commit(*facts)
         await self.store.commits.append(commit)
         if projected:

@@ -46,7 +46,7 @@ def filtered(**one: Any) -> dict[str, Any]:
         (subscribe(filters=[1]), "filters[0]"),
         (subscribe(filters=[{}] * 1_001), "filters"),
         (filtered(wallet=ADDRESS), "filters[1].wallet"),
-        (filtered(type="balance.changed"), "filters[1].type"),
+        (filtered(type="balance.guessed"), "filters[1].type"),
         (filtered(type=1), "filters[1].type"),
         (filtered(type=["balance.updated"]), "filters[1].type"),
         (filtered(chain="ethereun"), "filters[1].chain"),

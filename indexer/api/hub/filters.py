@@ -13,7 +13,7 @@ from indexer.domain.events import EVENT_TYPES
 TYPES: Final = (*EVENT_TYPES.values(), "history.filled")
 _BALANCE_TYPES: Final = (None, "balance.updated", "balance.reverted")
 
-Bucket = tuple[str, str | int]
+Bucket = tuple[str, str | int | None]
 
 
 @dataclass(frozen=True, slots=True)

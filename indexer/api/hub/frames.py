@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import orjson
 
+from indexer.domain.accounts.facts import AccountAlert, AssetChanged, AssetUpdated, FundingPaid, PositionUpdated
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.commits import Commit, Event
 from indexer.domain.events import EVENT_TYPES, event_json
-from indexer.domain.facts import BalanceReverted, ChainFinalized, HistoryFilled
+from indexer.domain.facts import BalanceReverted, ChainFinalized, HistoryFilled, chain_id_of
 
 _SHORT = Struct("!BB").pack
 _MEDIUM = Struct("!BBH").pack
@@ -58,7 +59,7 @@ class Told:
         self.stream = event.stream
         self.seq = event.seq
         self.type = EVENT_TYPES[type(fact)]
-        self.chain = fact.chain_id
+        self.chain = chain_id_of(fact)
         self.token: str | None = None
         self.solver: str | None = None
         self.key: Hashable = (self.type, self.stream)
@@ -72,6 +73,12 @@ class Told:
                 self.key = (self.type, self.stream, fact.holding)
             case ChainFinalized():
                 self.key = (self.type, self.stream, fact.level)
+            case AssetUpdated(slot=place) | AssetChanged(slot=place) | PositionUpdated(symbol=place):
+                self.key = (self.type, self.stream, place)
+            case AccountAlert():
+                self.key = (self.type, self.stream, fact.kind, fact.slot)
+            case FundingPaid():
+                self.key = (self.type, self.stream, fact.funding.id)
             case _:
                 pass
 

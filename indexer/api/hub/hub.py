@@ -23,8 +23,8 @@ from indexer.api.hub.sources import CurrentBalances, Log, Projected, Streams, Wa
 from indexer.api.hub.subscription import Feed
 from indexer.api.problems import BadRequest
 from indexer.domain.commits import Commit
-from indexer.domain.events import time_text, unix_text
 from indexer.domain.status import StreamStatus
+from indexer.domain.times import time_text, unix_text
 
 log = structlog.get_logger(__name__)
 

@@ -15,9 +15,9 @@ from indexer.domain.balances import BalanceUpdated
 from indexer.domain.commits import Commit
 from indexer.domain.facts import (
     BalanceReverted,
+    ChainFact,
     ChainFinalized,
     Checkpoint,
-    Fact,
     HistoryFilled,
     StreamLive,
     StreamResync,
@@ -53,7 +53,7 @@ def commit_document(commit: Commit) -> Document:
     if isinstance(first, AccountFact):
         return account_commit_document(commit, first.account)
     shared = _shared_by(commit, first.chain_id)
-    facts = [_TYPES[type(fact)].encode(fact, shared) for fact in commit.facts]
+    facts = [_TYPES[type(fact)].encode(fact, shared) for fact in commit.facts if not isinstance(fact, AccountFact)]
     document: Document = {
         "_id": commit.id,
         "stream": commit.stream,
@@ -114,10 +114,10 @@ def _shared_by(commit: Commit, chain_id: int) -> Shared:
 class _Codec(NamedTuple):
     tag: str
     encode: Callable[[Any, Shared], Document]
-    decode: Callable[[Document, Shared, TokenTable], Fact]
+    decode: Callable[[Document, Shared, TokenTable], ChainFact]
 
 
-_TYPES: Final[dict[type[Fact], _Codec]] = {
+_TYPES: Final[dict[type[ChainFact], _Codec]] = {
     BalanceUpdated: _Codec("updated", encode_updated, decode_updated),
     BalanceReverted: _Codec("reverted", encode_reverted, decode_reverted),
     ChainFinalized: _Codec("finalized", encode_finalized, decode_finalized),

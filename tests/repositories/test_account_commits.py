@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import bson
 import pytest
@@ -54,6 +54,10 @@ def test_an_amount_keeps_the_digits_that_the_venue_wrote() -> None:
     fact = AssetUpdated(ACCOUNT, held("7.50"), amounts("0E-8"), "rest")
     (stored,) = commit_of(commit_document(Commit("id", "s", 1, TIME, (fact,)))).facts
     assert str(stored) == str(fact)
+
+
+def test_every_type_of_fact_about_an_account_has_a_codec() -> None:
+    assert {type(fact) for fact in FACTS} == set(get_args(AccountFact))
 
 
 def test_a_commit_holds_several_kinds() -> None:

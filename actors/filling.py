@@ -11,12 +11,14 @@ import structlog
 
 from actors.collecting import Collector, Node
 from actors.ledger import Ledger
-from actors.telling import Depths, Narrator
-from indexer.domain.backfill import Chunk, Walk, changes_of, walked
+from actors.telling import Narrator
+from indexer.domain.backfill import Chunk, changes_of
 from indexer.domain.chain import Address, Holding, TokenInfo
 from indexer.domain.facts import HistoryFilled
 from indexer.domain.jobs import Anchor, Job
 from indexer.domain.records import BalanceRecord
+from indexer.domain.stories import Depths
+from indexer.domain.walks import Walk, walked
 from indexer.errors import BadAnswer, BlockUnknown
 
 log = structlog.get_logger(__name__)

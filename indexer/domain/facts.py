@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from indexer.domain.accounts.facts import AccountFact
 from indexer.domain.balances import BalanceUpdated, Cause, Finality
-from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, TokenInfo, TxHash
+from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, TokenInfo, Transfer, TxHash
 from indexer.domain.finality import Settled
 
 
@@ -88,7 +88,10 @@ class StreamResync:
 
 
 class HistoryRow(NamedTuple):
-    """A record of a block that was before us; `derived` when the Transfer logs say it, not a read."""
+    """A record of a block that was before us; `derived` when the Transfer logs say it, not a read.
+
+    `transfers` and `unexplained` are what they are of a `BalanceUpdated`.
+    """
 
     block: BlockRef
     balance: int
@@ -96,6 +99,8 @@ class HistoryRow(NamedTuple):
     transactions: tuple[TxHash, ...]
     finality: Finality
     derived: bool
+    transfers: tuple[Transfer, ...] = ()
+    unexplained: int | None = None
 
     @property
     def cause(self) -> Cause:
@@ -108,6 +113,8 @@ class Joint(NamedTuple):
     number: int
     change: int
     transactions: tuple[TxHash, ...]
+    transfers: tuple[Transfer, ...] = ()
+    unexplained: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

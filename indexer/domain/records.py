@@ -166,6 +166,8 @@ def history_of(fact: HistoryFilled) -> Iterator[BalanceRecord]:
             transactions=row.transactions,
             finality=row.finality,
             derived=row.derived,
+            transfers=row.transfers,
+            unexplained=row.unexplained,
         )
 
 

@@ -37,7 +37,7 @@ def encode_updated(fact: BalanceUpdated, shared: Shared) -> Document:
     if fact.transactions:
         document["x"] = list(fact.transactions)
     if fact.transfers:
-        document["l"] = packed_here(fact)
+        document["l"] = packed_here(fact.transfers, fact.holding, fact.block, fact.transactions)
     if fact.unexplained != (None if token == NATIVE or fact.previous is None else 0):
         document["u"] = None if fact.unexplained is None else str(fact.unexplained)
     return shared.differing(document, fact.chain_id, fact.block)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import Address, BlockHash, BlockRef, Holding, Transfer, TxHash
 
 
@@ -21,17 +20,19 @@ def unpacked(texts: Iterable[str]) -> tuple[Transfer, ...]:
     return tuple(_whole(text) for text in texts)
 
 
-def packed_here(fact: BalanceUpdated) -> str:
-    """All logs of a fact; those of its own block without what the fact says already."""
-    if len(fact.transfers) == 1 == len(fact.transactions):
-        return _short(fact.transfers[0], fact, {fact.transactions[0]: 0})
-    transactions = {transaction: index for index, transaction in enumerate(fact.transactions)}
-    return ";".join([_short(log, fact, transactions) for log in fact.transfers])
+def packed_here(
+    transfers: Sequence[Transfer], holding: Holding, block: BlockRef, transactions: Sequence[TxHash]
+) -> str:
+    """All logs behind a record; those of its own block without what the record says already."""
+    if len(transfers) == 1 == len(transactions):
+        return _short(transfers[0], holding, block, {transactions[0]: 0})
+    places = {transaction: index for index, transaction in enumerate(transactions)}
+    return ";".join([_short(log, holding, block, places) for log in transfers])
 
 
-def _short(log: Transfer, fact: BalanceUpdated, transactions: Mapping[TxHash, int]) -> str:
-    (token, solver), block = fact.holding, fact.block
-    transaction = transactions.get(log.transaction)
+def _short(log: Transfer, holding: Holding, block: BlockRef, places: Mapping[TxHash, int]) -> str:
+    token, solver = holding
+    transaction = places.get(log.transaction)
     if (
         transaction is None
         or log.block_hash != block.hash
@@ -46,8 +47,11 @@ def _short(log: Transfer, fact: BalanceUpdated, transactions: Mapping[TxHash, in
 
 
 def unpacked_here(text: str, holding: Holding, block: BlockRef, transactions: Sequence[TxHash]) -> tuple[Transfer, ...]:
+    """The same logs; nothing where the text is empty."""
     token, solver = holding
     logs = []
+    if not text:
+        return ()
     for part in text.split(";"):
         if part[0] not in "<>":
             logs.append(_whole(part))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,11 +16,16 @@ Document = dict[str, Any]
 
 def row_of(record: BalanceRecord) -> Document:
     """One record, with what made it where that is known."""
-    row = current_row_of(record)
-    if record.transfers:
-        row["transfers"] = [_log_row(log, record.block.hash) for log in record.transfers]
-    if record.unexplained is not None:
-        row["unexplained"] = str(record.unexplained)
+    return current_row_of(record) | explanation_of(record.transfers, record.block.hash, record.unexplained)
+
+
+def explanation_of(transfers: Sequence[Transfer], block: BlockHash | None, unexplained: int | None) -> Document:
+    """What made the record, and what that leaves; logs tell their block where it is not this one."""
+    row: Document = {}
+    if transfers:
+        row["transfers"] = [_log_row(log, block) for log in transfers]
+    if unexplained is not None:
+        row["unexplained"] = str(unexplained)
     return row
 
 
@@ -68,7 +74,7 @@ def record_of(row: Document) -> BalanceRecord:
     )
 
 
-def _log_row(log: Transfer, block: BlockHash) -> Document:
+def _log_row(log: Transfer, block: BlockHash | None) -> Document:
     row: Document = {
         "transactionHash": log.transaction,
         "logIndex": Int64(log.log_index),

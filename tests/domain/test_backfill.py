@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.domain.backfill import Change, Chunk, Moved, Stride, Teller, Walk, changes_of, walked
+from indexer.domain.backfill import Change, Chunk, Moved, Stride, changes_of
+from indexer.domain.balances import net
 from indexer.domain.chain import Holding, Transfer
 from indexer.domain.facts import HistoryRow
 from indexer.domain.jobs import Anchor
+from indexer.domain.trails import MOST_LOGS
+from indexer.domain.walks import Teller, Walk, walked
 from tests.domain.samples import USDC, block_at, block_hash, tx, wallet
 
 WALLETS = tuple(wallet(index) for index in range(3))
@@ -109,6 +112,46 @@ def test_what_is_read_is_told_whatever_transfers_say(past: Past, floor: int, cut
         assert all(row.balance >= 0 for row in rows[holding])
 
 
+@given(pasts(), st.integers(0, 8), st.sets(st.integers(1, 8)))
+def test_honest_transfers_explain_everything_and_each_is_told_once(past: Past, floor: int, cuts: set[int]) -> None:
+    rows, _ = told(past, 1, floor, cuts)
+    for holding, found in rows.items():
+        logs = [
+            each.transfer for each in past.moved if holding.solver in (each.transfer.sender, each.transfer.recipient)
+        ]
+        for first in found[:1]:
+            assert first.unexplained is None
+            assert list(first.transfers) == [log for log in logs if log.block_number == first.block.number]
+        last = found[-1].block.number if found else 0
+        later = [log for row in found[1:] for log in row.transfers]
+        assert later == [log for log in logs if found and found[0].block.number < log.block_number <= last]
+        assert all(row.unexplained == 0 for row in found[1:])
+
+
+@given(pasts(honest=False), st.integers(0, 8))
+def test_what_is_unexplained_is_what_the_logs_leave_of_the_change(past: Past, floor: int) -> None:
+    rows, _ = told(past, 1, floor, set())
+    for holding, found in rows.items():
+        for row in found:
+            assert (row.unexplained is None) == (row.change is None)
+            if row.change is not None:
+                assert row.unexplained == row.change - net(row.transfers, holding.solver)
+
+
+def test_logs_past_a_bound_are_not_carried_and_nothing_is_claimed_of_them() -> None:
+    """A token can log for ever without moving anything."""
+    here = Holding(USDC, WALLETS[0])
+    teller = Teller(anchor=9_999, last=9_998, is_proven=True, held=5, is_first=False)
+    for number in range(1, MOST_LOGS + 2):
+        log = Transfer(USDC, here.solver, here.solver, 1, block_hash(number), tx(number), 0, number)
+        assert teller.row(Change(here, block_at(number), 0, None, (log,)), "latest") is None
+    moved = Transfer(USDC, NOBODY, here.solver, 1, block_hash(900), tx(900), 0, 900)
+    for number, expected in ((900, None), (901, 0)):
+        row = teller.row(Change(here, block_at(number), 1, None, (moved,)), "latest")
+        assert row is not None
+        assert (row.transfers, row.unexplained) == ((moved,), expected)
+
+
 @given(pasts(), st.integers(2, 6), st.integers(0, 8))
 def test_a_walk_that_begins_in_the_middle_is_proven_by_a_read_or_by_nothing_left(
     past: Past, first: int, floor: int
@@ -130,8 +173,8 @@ def test_a_walk_that_begins_in_the_middle_is_proven_by_a_read_or_by_nothing_left
 def test_a_read_that_contradicts_stops_what_is_derived_below_it() -> None:
     holding = Holding(USDC, WALLETS[0])
     walk = Walk(anchor=10, balance=100)
-    walk.step(Change(holding, block_at(8), 20, (), 90))
-    walk.step(Change(holding, block_at(3), 70, (), None))
+    walk.step(Change(holding, block_at(8), 20, 90))
+    walk.step(Change(holding, block_at(3), 70, None))
     walk.finish(0, None)
     assert walk.reason == "at block 8 it was 90, its transfers say 100"
     assert not walk.is_proven

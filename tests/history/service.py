@@ -13,6 +13,7 @@ from indexer.addresses import checksum
 from indexer.app import Indexer
 from indexer.config import ChainSettings, ServiceSettings, Settings, SolverSettings, StoreSettings
 from indexer.demo.anvil import Anvil
+from indexer.demo.contracts import Deployed, compiled, mined
 from indexer.domain.chain import Address
 from indexer.domain.jobs import Job
 from indexer.domain.records import BalanceRecord
@@ -70,3 +71,24 @@ def consistent(rows: list[BalanceRecord]) -> None:
     for before, after in pairwise(rows):
         assert before.block.number < after.block.number
         assert after.change == after.balance - before.balance, (before, after)
+
+
+async def odd(anvil: Anvil, kind: str, alice: str, bob: str) -> Deployed:
+    """A token that takes a fee of what arrives, or that grows by itself."""
+    contract = (await compiled())[kind]
+    transaction = await anvil.send(None, data=contract.code, gas=5_000_000)
+    await anvil.mine()
+    token = Deployed(anvil, contract, checksum((await mined(anvil, transaction))["contractAddress"]))
+    await token.send("mint", alice, 1_000)
+    await anvil.mine()
+    await token.send("move", alice, bob, 500)
+    await anvil.mine()
+    if kind == "RebasingToken":
+        await token.send("rebase", 11 * 10**17)
+        await anvil.mine()
+        await token.send("move", bob, alice, 200)
+    else:
+        await token.send("mint", alice, 100)
+        await token.send("move", alice, bob, 100)
+    await anvil.mine(8)
+    return token

@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from indexer.addresses import checksum
 from indexer.demo.anvil import Anvil
-from indexer.demo.contracts import Deployed, compiled, deploy, mined
+from indexer.demo.contracts import Deployed, deploy
 from indexer.domain.chain import Holding
 from tests.fixtures.chain import wallets
-from tests.history.service import consistent, filled, history, running, settings
+from tests.history.service import consistent, filled, history, odd, running, settings
 
 pytestmark = [pytest.mark.node]
 
@@ -160,7 +159,7 @@ async def test_native_history_is_read_where_there_is_state(anvil: Anvil, token: 
 @pytest.mark.parametrize("kind", ["FeeToken", "RebasingToken"])
 async def test_a_walk_that_does_not_add_up_is_told_and_not_guessed(kind: str, tmp_path: Path) -> None:
     async with Anvil(args=("--prune-history", "1")) as anvil:
-        token = await odd(anvil, kind)
+        token = await odd(anvil, kind, ALICE, BOB)
         async with running(settings(anvil, tmp_path, (token.address,), (ALICE, BOB), start_block=0)) as service:
             events: list[object] = []
             service.listen(lambda event: events.append(event.fact), "history.filled")
@@ -173,22 +172,6 @@ async def test_a_walk_that_does_not_add_up_is_told_and_not_guessed(kind: str, tm
             assert all(row.block.number >= tip - 2 for row in await history(service, token.address, BOB))
             for row in await history(service, token.address, ALICE) if ALICE not in reasons else []:
                 assert row.balance >= 0
-
-
-async def odd(anvil: Anvil, kind: str) -> Deployed:
-    """A token that takes a fee of what arrives, or that grows by itself."""
-    contract = (await compiled())[kind]
-    transaction = await anvil.send(None, data=contract.code, gas=5_000_000)
-    await anvil.mine()
-    token = Deployed(anvil, contract, checksum((await mined(anvil, transaction))["contractAddress"]))
-    await token.send("mint", ALICE, 1_000)
-    await anvil.mine()
-    await token.send("move", ALICE, BOB, 500)
-    await anvil.mine()
-    if kind == "RebasingToken":
-        await token.send("rebase", 11 * 10**17)
-    await anvil.mine(8)
-    return token
 
 
 async def test_a_reorg_below_the_first_live_record_is_filled_again(

@@ -31,7 +31,7 @@ from indexer.domain.facts import (
 )
 from indexer.domain.finality import Settled
 from repositories.documents.codec import _TYPES, commit_document, commit_of
-from tests.repositories.samples import commit_at
+from tests.repositories.samples import TIME, USDC, commit_at, head_at, solver_at
 
 int64s = st.integers(0, 2**63 - 1)
 uint256s = st.integers(0, 2**256 - 1)
@@ -74,6 +74,45 @@ def own_logs(fact: BalanceUpdated, moves: list[Transfer]) -> BalanceUpdated:
     )
 
 
+def own_row_logs(row: HistoryRow, of: Holding, moves: list[Transfer]) -> HistoryRow:
+    """The same for a record of history."""
+    fact = BalanceUpdated(1, of, None, row.balance, row.block, "transfer", TokenInfo(), row.transactions)
+    fact = own_logs(fact, moves)
+    return row._replace(transactions=fact.transactions, transfers=fact.transfers)
+
+
+unexplained = st.none() | st.just(0) | integers
+rows = st.builds(
+    HistoryRow,
+    blocks,
+    uint256s,
+    st.none() | integers,
+    transaction_lists,
+    levels,
+    st.booleans(),
+    st.just(()),
+    unexplained,
+)
+
+
+def fillings(of: Holding) -> st.SearchStrategy[HistoryFilled]:
+    return st.builds(
+        HistoryFilled,
+        chain_ids,
+        st.just(of),
+        int64s,
+        int64s,
+        st.lists(st.builds(own_row_logs, rows, st.just(of), st.lists(logs, max_size=3)), max_size=3).map(tuple),
+        infos,
+        texts,
+        st.none() | texts,
+        st.none()
+        | st.builds(Joint, int64s, integers, transaction_lists, st.lists(logs, max_size=2).map(tuple), unexplained),
+        st.booleans(),
+        st.booleans(),
+    )
+
+
 updates = st.builds(
     BalanceUpdated,
     chain_ids,
@@ -84,7 +123,7 @@ updates = st.builds(
     causes,
     infos,
     st.lists(transactions, max_size=3, unique=True).map(tuple),
-    unexplained=st.none() | st.just(0) | st.integers(-(2**256), 2**256),
+    unexplained=unexplained,
 )
 facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(own_logs, updates, st.lists(logs, max_size=4)),
@@ -100,23 +139,7 @@ facts: st.SearchStrategy[Fact] = st.one_of(
         st.none() | int64s,
         st.lists(st.builds(Confirmed, holdings, uint256s, infos), max_size=3).map(tuple),
     ),
-    st.builds(
-        HistoryFilled,
-        chain_ids,
-        holdings,
-        int64s,
-        int64s,
-        st.lists(
-            st.builds(HistoryRow, blocks, uint256s, st.none() | integers, transaction_lists, levels, st.booleans()),
-            max_size=3,
-        ).map(tuple),
-        infos,
-        texts,
-        st.none() | texts,
-        st.none() | st.builds(Joint, int64s, integers, transaction_lists),
-        st.booleans(),
-        st.booleans(),
-    ),
+    holdings.flatmap(fillings),
 )
 times = st.integers(0, 10**13).map(lambda ms: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms))
 commits = st.builds(
@@ -140,6 +163,29 @@ commits = st.builds(
 def test_every_commit_comes_back_exactly(commit: Commit) -> None:
     stored = bson.encode(commit_document(commit))
     assert commit_of(bson.decode(stored, CodecOptions(tz_aware=True))) == commit
+
+
+def test_history_of_before_logs_were_kept_says_that_nothing_is_known_of_them() -> None:
+    row = HistoryRow(head_at(3).ref, 5, 2, (TxHash("0xa"),), "safe", derived=True, unexplained=0)
+    fact = HistoryFilled(1, Holding(USDC, solver_at(0)), 1, 9, (row,), TokenInfo(), "job", joint=Joint(9, 1, ()))
+    document = commit_document(Commit("c", "history:1", 1, TIME, (fact,)))
+    for each in (document["facts"][0], document["facts"][0]["joint"]):
+        del each["l"], each["u"]
+    assert commit_of(document).facts == (replace(fact, rows=(row._replace(unexplained=None),)),)
+
+
+def test_a_record_of_history_takes_little_room() -> None:
+    """A commit holds thousands of them, and a document 16 MB."""
+    log = Transfer(
+        Address(USDC), solver_at(1), solver_at(0), 10**21, head_at(3).ref.hash, TxHash("0x" + 64 * "a"), 7, 3
+    )
+    row = HistoryRow(head_at(3).ref, 10**24, 10**21, (log.transaction,), "finalized", True, (log,), 0)
+    fact = HistoryFilled(1, Holding(USDC, solver_at(0)), 1, 9, (row,), TokenInfo(), "job")
+    one, many = (
+        len(bson.encode(commit_document(Commit("c", "history:1", 1, TIME, (replace(fact, rows=(row,) * count),)))))
+        for count in (1, 501)
+    )
+    assert (many - one) / 500 < 420
 
 
 def test_every_type_of_fact_has_a_codec() -> None:

@@ -1,0 +1,159 @@
+"""What Transfer logs prove: balances walked back from a known one, then told from the oldest block up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from indexer.domain.backfill import Change
+from indexer.domain.balances import Finality, net
+from indexer.domain.chain import NATIVE, BlockRef, Holding, Transfer
+from indexer.domain.facts import HistoryRow, Joint
+from indexer.domain.jobs import Anchor
+from indexer.domain.trails import MOST_LOGS
+
+
+@dataclass(slots=True)
+class Walk:
+    """One balance, walked back: `balance` is what it was right after the block that the walk has come down to.
+
+    `anchor` is the block of the oldest record, at which the balance is known.
+    """
+
+    anchor: int
+    balance: int
+    is_native: bool = False
+    reason: str | None = None
+    derived: int = 0
+    """So many changes have no read beside them."""
+    is_proven: bool = False
+    opening: int | None = None
+    """What it was before the first block; nothing where that is not known."""
+
+    def step(self, change: Change) -> None:
+        """Blocks come from the newest down; the anchor's own is among them."""
+        number = change.block.number
+        if number > self.anchor:
+            return
+        if number < self.anchor:
+            self._meet(number, change.read)
+        self.balance -= change.delta
+        if self.balance < 0:
+            self._break(f"its transfers would make it negative before block {number}")
+
+    def finish(self, first: int, known: int | None) -> None:
+        """The walk is at its end, above block `first` - 1, where `known` is the balance if anybody knows it."""
+        if not self.derived:
+            # Every record was read: there is nothing to prove.
+            self.reason = None
+            self.opening = 0 if known is None and not self.is_native and self.balance == 0 else known
+            return
+        if known is not None and known != self.balance:
+            self._break(f"before block {first} it was {known}, its transfers say {self.balance}")
+        elif known is None and self.balance:
+            self._break(
+                f"its transfers leave {self.balance} before block {first}, where the node has no state to check that;"
+                " fill from an earlier block, or from an archive node"
+            )
+        self.is_proven = self.reason is None
+        self.opening = self.balance if self.is_proven else None
+
+    def _meet(self, number: int, read: int | None) -> None:
+        if read is None:
+            self.derived += 1
+            return
+        if read != self.balance and not self.is_native:
+            self._break(f"at block {number} it was {read}, its transfers say {self.balance}")
+        self.balance = read
+
+    def _break(self, reason: str) -> None:
+        if self.reason is None:
+            self.reason = reason
+
+
+def walked(anchors: Mapping[Holding, Anchor], chunks: Iterable[Sequence[Change]]) -> dict[Holding, Walk]:
+    """Every balance walked back through these changes; chunks come from the newest down, as do the changes in them."""
+    walks = {
+        holding: Walk(anchor.number, anchor.balance, holding.token == NATIVE) for holding, anchor in anchors.items()
+    }
+    for changes in chunks:
+        for change in reversed(changes):
+            walks[change.holding].step(change)
+    return walks
+
+
+@dataclass(slots=True)
+class Teller:
+    """The same balance from the oldest block up, as records; without proof, only what was read."""
+
+    anchor: int
+    last: int
+    is_proven: bool
+    held: int | None
+    """What it is before the next change; nothing before the first record of all."""
+    is_first: bool = True
+    """There is no older record."""
+    trail: tuple[Transfer, ...] | None = ()
+    """The logs since the record before, oldest first; nothing where some of them are not known."""
+    opened: int | None = None
+    """The block of the record that history opens with; what happened in it needs no explanation."""
+
+    def open(self, block: BlockRef, finality: Finality, derived: bool) -> HistoryRow | None:
+        """The record to begin with, at the first block, where something was there before it."""
+        if not self.is_first or not self.held or block.number >= self.anchor or block.number > self.last:
+            return None
+        self.is_first, self.opened = False, block.number
+        return HistoryRow(block, self.held, None, (), finality, derived)
+
+    def row(self, change: Change, finality: Finality) -> HistoryRow | None:
+        """The record of this change, if it is one; nothing of it may be at the anchor or above `last`."""
+        number = change.block.number
+        if number >= self.anchor:
+            return None
+        balance = self._after(change)
+        if balance is None:
+            return None
+        before, self.held = self.held, balance
+        # Nothing is no news where nobody knows of anything before it.
+        if number > self.last or balance == (before or 0 if self.is_first else before):
+            self._carry(change)
+            return None
+        is_first, self.is_first = self.is_first, False
+        step = None if is_first or before is None else balance - before
+        logs, unexplained = self._explained(change.holding, step, change)
+        return HistoryRow(
+            change.block, balance, step, change.transactions, finality, change.read is None, logs, unexplained
+        )
+
+    def joint(self, anchor: Anchor, change: Change | None, holding: Holding) -> Joint | None:
+        """What the record at the anchor was changed by, now that there is an older one; `change` is its own block's."""
+        if self.is_first or self.held is None:
+            return None
+        step = anchor.balance - self.held
+        logs, unexplained = self._explained(holding, step, change)
+        return Joint(anchor.number, step, () if change is None else change.transactions, logs, unexplained)
+
+    def _after(self, change: Change) -> int | None:
+        if change.read is not None:
+            return change.read
+        return self.held + change.delta if self.is_proven and self.held is not None else None
+
+    def _carry(self, change: Change) -> None:
+        """Logs that led to no record: the next one accounts for them."""
+        if self.is_first or self.trail is None or change.block.number == self.opened:
+            return
+        self.trail = (*self.trail, *change.logs)
+        if len(self.trail) > MOST_LOGS:
+            self.trail = None
+
+    def _explained(
+        self, holding: Holding, step: int | None, change: Change | None
+    ) -> tuple[tuple[Transfer, ...], int | None]:
+        """All logs since the record before, and the part of the step that they leave."""
+        here = () if change is None else change.logs
+        trail, self.trail = self.trail, ()
+        if holding.token == NATIVE:
+            return (), None
+        if step is None or trail is None:
+            return here, None
+        return (*trail, *here), step - net(trail, holding.solver) - (0 if change is None else change.delta)

@@ -1,0 +1,25 @@
+"""Which movements are worth a `balance.changed`: those beyond a threshold, measured from what was last told so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from typing import Final
+
+from indexer.domain.accounts.amounts import less
+
+_EXACT: Final = Context(prec=400)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeThreshold:
+    """Both have to be passed; 0 is passed by any change."""
+
+    absolute: Decimal = Decimal(0)
+    percent: Decimal = Decimal(1)
+
+    def is_passed(self, before: Decimal, after: Decimal) -> bool:
+        moved = abs(less(after, before))
+        if not moved or moved < self.absolute:
+            return False
+        return _EXACT.multiply(moved, Decimal(100)) >= _EXACT.multiply(abs(before), self.percent)

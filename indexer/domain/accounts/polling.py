@@ -1,0 +1,32 @@
+"""When a wallet is read again: soon while nobody tells us anything, seldom while the stream talks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+CONFIRM_SECONDS: Final = 1.0
+"""After frames, once it is quiet: one read tells whether a frame was lost on the way."""
+
+ASK_AGAIN_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+"""While answers contradict each other or are doubted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """Seconds between two reads of one wallet."""
+
+    fast: float = 5.0
+    slow: float = 60.0
+    slowest: float = 120.0
+
+    def next_after(self, *, stream_talks: bool, jitter: float) -> float:
+        """`jitter` between 0 and 1, so that 200 accounts do not ask in the same second."""
+        if stream_talks:
+            return self.slow + (self.slowest - self.slow) * jitter
+        return self.fast * (0.9 + 0.2 * jitter)
+
+
+def ask_again(doubts: int) -> float:
+    """The pause before the next read when the last `doubts` reads left something open."""
+    return ASK_AGAIN_SECONDS[min(max(doubts, 1), len(ASK_AGAIN_SECONDS)) - 1]

@@ -1,0 +1,227 @@
+"""What an account holds, as far as anybody told us: snapshots and frames merged without a clock or a guess.
+
+Three rules keep it true whatever comes late, twice, in another order or not at all. What was asked for before a newer
+word came never overwrites that word. A frame is a whole new amount or only a reason to ask: nothing is ever added up.
+And where two words contradict each other, the answer is to ask again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from indexer.domain.accounts.amounts import NOTHING, Amounts, AssetBalance, Measure, Slot
+from indexer.domain.accounts.arrivals import Moved, Snapshot, Updated
+
+VANISHED_ONCE: Final = 2
+"""So many snapshots in a row have to leave out an asset before it counts as gone."""
+
+VANISHED_ALL: Final = 6
+"""The same when a whole wallet is empty at once: that is what a broken answer looks like. With reads 1, 2, 4, 8 and
+16 s apart, a venue that lies in one of ten answers passes once in a million."""
+
+EMPTY_FROM_THE_START: Final = 3
+"""Snapshots of nothing before a wallet of which nothing is known is believed to be empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The newest word on one asset. `as_of`: what was asked before that moment is older than this."""
+
+    held: AssetBalance
+    as_of: float
+
+
+@dataclass(frozen=True, slots=True)
+class WalletState:
+    """One wallet. Nothing in it is believed before a whole snapshot was (`is_based`)."""
+
+    known: Mapping[str, Known] = field(default_factory=dict)
+    measure: Measure | None = None
+    asked: float = float("-inf")
+    """When the newest snapshot was asked for."""
+    waiting: Mapping[str, Updated] = field(default_factory=dict)
+    """The newest frame of each asset from before the first snapshot."""
+    missing: Mapping[str, int] = field(default_factory=dict)
+    """How many snapshots in a row left an asset out."""
+    empty: int = 0
+    """How many snapshots in a row were empty while the wallet should not be."""
+    is_based: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What an arrival led to: other amounts, a reason to ask (again), or a doubt."""
+
+    state: WalletState
+    changed: tuple[AssetBalance, ...] = ()
+    ask: str | None = None
+    """Why the wallet should be read, and soon."""
+    doubt: str | None = None
+    """Why a snapshot was not believed, or not all of it."""
+    drifted: tuple[Slot, ...] = ()
+    """What a snapshot found to differ though nothing had told so."""
+
+
+def restored(balances: Mapping[str, AssetBalance]) -> WalletState:
+    """What an earlier life committed: a base to compare with, older than anything that will come."""
+    measures = {held.measure for held in balances.values()}
+    return WalletState(
+        known={asset: Known(held, float("-inf")) for asset, held in balances.items()},
+        measure=measures.pop() if len(measures) == 1 else None,
+    )
+
+
+def merge(state: WalletState, arrival: Snapshot | Updated | Moved) -> Merged:
+    match arrival:
+        case Snapshot():
+            return _take(state, arrival)
+        case Updated():
+            return _update(state, arrival)
+        case Moved(slot=slot):
+            return Merged(state, ask=f"{slot.asset} moved")
+
+
+# --- snapshots -------------------------------------------------------------------------------------------------------
+
+
+def _take(state: WalletState, snapshot: Snapshot) -> Merged:
+    if snapshot.asked <= state.asked:
+        return Merged(state)
+    is_empty = snapshot.complete and all(amounts.is_nothing for amounts in snapshot.amounts.values())
+    if is_empty and state.empty + 1 < _needed(state, snapshot):
+        reason = f"the {snapshot.wallet} wallet came back empty"
+        return Merged(replace(state, empty=state.empty + 1, asked=snapshot.asked), ask=reason, doubt=reason)
+    known, missing = dict(state.known), dict[str, int]()
+    changed: list[AssetBalance] = []
+    doubt = ask = None
+    for asset in (*snapshot.amounts, *_left_out(state, snapshot)):
+        before, amounts = known.get(asset), snapshot.amounts.get(asset)
+        if before is not None and _is_newer(before, snapshot):
+            if amounts != before.held.amounts:
+                ask = f"{asset} was told otherwise while we asked"
+            continue
+        if amounts is None:
+            missing[asset] = state.missing.get(asset, 0) + 1
+            if not is_empty and missing[asset] < VANISHED_ONCE:
+                doubt = f"{asset} is missing from the {snapshot.wallet} wallet"
+                continue
+            del missing[asset]
+            amounts = NOTHING
+        if before is None and amounts.is_nothing:
+            continue
+        held = _held(asset, amounts, snapshot)
+        known[asset] = Known(held, snapshot.asked)
+        if before is None or _differs(before.held, held):
+            changed.append(held)
+    drifted = tuple(held.slot for held in changed if state.is_based and held.slot.asset in state.known)
+    based = WalletState(known, snapshot.measure, snapshot.asked, missing=missing, is_based=True)
+    return _then_waiting(Merged(based, tuple(changed), ask or doubt, doubt, drifted), state.waiting, snapshot)
+
+
+def _needed(state: WalletState, snapshot: Snapshot) -> int:
+    """How many empty answers in a row are believed: an empty success is not a success."""
+    if any(not one.held.amounts.is_nothing for one in state.known.values()):
+        return VANISHED_ALL
+    return 0 if state.is_based or snapshot.amounts else EMPTY_FROM_THE_START
+
+
+def _left_out(state: WalletState, snapshot: Snapshot) -> list[str]:
+    if not snapshot.complete:
+        return []
+    return [
+        asset for asset, one in state.known.items() if asset not in snapshot.amounts and not one.held.amounts.is_nothing
+    ]
+
+
+def _is_newer(known: Known, snapshot: Snapshot) -> bool:
+    """Whether the known word came after this question went out; the venue's own times decide where both have one."""
+    ours, theirs = known.held.venue_time, snapshot.venue_time
+    if known.as_of <= snapshot.asked:
+        return False
+    return ours is None or theirs is None or theirs <= ours
+
+
+def _then_waiting(merged: Merged, waiting: Mapping[str, Updated], snapshot: Snapshot) -> Merged:
+    """Frames from before the first snapshot: what came after it was asked for is newer than it."""
+    for frame in sorted(waiting.values(), key=lambda one: one.received):
+        if frame.received > snapshot.asked:
+            following = _update(merged.state, frame)
+            merged = replace(
+                following,
+                changed=_newest((*merged.changed, *following.changed)),
+                ask=following.ask or merged.ask,
+                doubt=merged.doubt,
+            )
+    return merged
+
+
+def _newest(changed: tuple[AssetBalance, ...]) -> tuple[AssetBalance, ...]:
+    return tuple({held.slot: held for held in changed}.values())
+
+
+# --- frames ----------------------------------------------------------------------------------------------------------
+
+
+def _update(state: WalletState, frame: Updated) -> Merged:
+    if not state.is_based:
+        waiting = {**state.waiting, **dict.fromkeys(frame.amounts, frame)}
+        return Merged(replace(state, waiting=waiting), ask=f"the {frame.wallet} wallet was never read")
+    if frame.measure != state.measure:
+        return Merged(state, ask=f"the stream tells {frame.measure}, we keep {state.measure}")
+    known = dict(state.known)
+    missing = dict(state.missing)
+    changed: list[AssetBalance] = []
+    ask = None
+    for asset, amounts in frame.amounts.items():
+        before = known.get(asset)
+        if before is not None and _is_older(frame, before):
+            if amounts != before.held.amounts:
+                ask = f"{asset} was told late"
+            continue
+        filled = _filled(amounts, before)
+        if None in (filled.free, filled.total) and (before is None or filled != before.held.amounts):
+            ask = f"the stream says only part of {asset}"
+        missing.pop(asset, None)
+        held = _held(asset, filled, frame)
+        known[asset] = Known(held, frame.received)
+        if before is None or _differs(before.held, held):
+            changed.append(held)
+    return Merged(replace(state, known=known, missing=missing), tuple(changed), ask)
+
+
+def _is_older(frame: Updated, known: Known) -> bool:
+    before = known.held.venue_time
+    if frame.venue_time is not None and before is not None:
+        return frame.venue_time < before
+    return frame.received < known.as_of
+
+
+def _filled(amounts: Amounts, before: Known | None) -> Amounts:
+    """What the frame leaves out still holds only when what it says has not changed."""
+    if before is None:
+        return amounts
+    kept = before.held.amounts
+    if all(new is None or new == old for new, old in zip(amounts, kept, strict=True)):
+        return kept
+    # Debt changes by borrowing alone, of which venues tell apart from trades.
+    return amounts if amounts.debt is not None else amounts._replace(debt=kept.debt)
+
+
+# --- both ------------------------------------------------------------------------------------------------------------
+
+
+def _held(asset: str, amounts: Amounts, arrival: Snapshot | Updated) -> AssetBalance:
+    return AssetBalance(
+        slot=Slot(arrival.wallet, asset),
+        amounts=amounts,
+        measure=arrival.measure,
+        source=arrival.source if isinstance(arrival, Snapshot) else "stream",
+        received=arrival.time,
+        venue_time=arrival.venue_time,
+    )
+
+
+def _differs(before: AssetBalance, after: AssetBalance) -> bool:
+    return before.amounts != after.amounts or before.measure != after.measure

@@ -1,0 +1,153 @@
+"""What no account can hold: seven rules, asked before anything is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Context, Decimal
+from typing import Final, NamedTuple
+
+from indexer.domain.accounts.amounts import Amounts, AssetBalance, Slot, Wallet, less
+from indexer.domain.accounts.facts import AlertKind, Severity
+
+_EXACT: Final = Context(prec=400)
+_NAMES: Final = ("free", "used", "total", "debt")
+
+
+class Finding(NamedTuple):
+    """A rule that an amount breaks. With severity `error` the amount is not believed."""
+
+    kind: AlertKind
+    severity: Severity
+    detail: str
+    slot: Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Exceptions:
+    """What is as it should be at one venue, though elsewhere it would be a mistake."""
+
+    may_be_negative: frozenset[Wallet] = frozenset()
+    """Wallets whose totals go below zero: cross margin and unified accounts owe."""
+    free_is_apart: bool = False
+    """free + used differs from total by design: collateral and unrealised profit are counted in one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Every limit of the rules; what is configured replaces what stands here."""
+
+    tolerance: Decimal = Decimal("0.00000001")
+    """Venues round free, used and total one by one; differences up to this are theirs."""
+    relative_tolerance: Decimal = Decimal("0.00000001")
+    most: Decimal = Decimal(10) ** 18
+    """More than that of anything but the smallest coins is a lost decimal point: all dollars there are make 10^14."""
+    jump: Decimal = Decimal(10) ** 6
+    """So many times what was there is worth a look, no more: a first deposit into a wallet of dust is such a one."""
+    stale_seconds: float = 300.0
+    digits: int = 60
+    """More than a uint256 with 18 decimals can ever need is a float printed in full."""
+    decimals: int = 30
+    severities: Mapping[AlertKind, Severity] = field(default_factory=dict)
+    """Other severities than these rules have by themselves, by name of the rule."""
+
+
+def findings(
+    held: AssetBalance,
+    previous: Amounts | None,
+    thresholds: Thresholds,
+    exceptions: Exceptions,
+    now: datetime,
+) -> tuple[Finding, ...]:
+    """The rules that this balance breaks; `previous` is what was believed before."""
+    broken = list(_overflows(held.amounts, thresholds))
+    if all(amount is None or amount.is_finite() for amount in held.amounts):
+        broken += (
+            *_signs(held, exceptions),
+            *_parts(held, thresholds, exceptions),
+            *_sizes(held.amounts, previous, thresholds),
+        )
+    broken += _ages(held, thresholds, now)
+    # One finding for each rule, its worst.
+    return tuple(
+        Finding(kind, thresholds.severities.get(kind, severity), detail, held.slot)
+        for kind, (severity, detail) in {each[0]: each[1:] for each in reversed(broken)}.items()
+    )
+
+
+def inconsistency(told: AssetBalance, found: AssetBalance, thresholds: Thresholds) -> Finding | None:
+    """What the stream told and a later read found, where nothing was told in between."""
+    ours, theirs = told.amounts.balance, found.amounts.balance
+    if told.measure != found.measure or ours is None or theirs is None or _is_close(ours, theirs, thresholds):
+        return None
+    severity = thresholds.severities.get("source_inconsistency", "warning")
+    detail = f"{told.source} told {ours}, {found.source} says {theirs}"
+    return Finding("source_inconsistency", severity, detail, found.slot)
+
+
+def is_refused(found: tuple[Finding, ...]) -> bool:
+    return any(finding.severity == "error" for finding in found)
+
+
+_Broken = tuple[AlertKind, Severity, str]
+
+
+def _overflows(amounts: Amounts, thresholds: Thresholds) -> Iterator[_Broken]:
+    for name, amount in zip(_NAMES, amounts, strict=True):
+        if amount is None:
+            continue
+        _, digits, exponent = amount.as_tuple()
+        if not isinstance(exponent, int):
+            yield "precision_overflow", "error", f"{name} is {amount}"
+        elif len(digits) > thresholds.digits or -exponent > thresholds.decimals:
+            yield (
+                "precision_overflow",
+                "error",
+                f"{name} has {len(digits)} digits and the exponent {exponent}",
+            )
+
+
+def _signs(held: AssetBalance, exceptions: Exceptions) -> Iterator[_Broken]:
+    free, used, total, debt = held.amounts
+    if held.slot.wallet in exceptions.may_be_negative:
+        return
+    for name, amount in (("total", total), ("used", used), ("debt", debt)):
+        if amount is not None and amount < 0:
+            yield "negative_balance", "error", f"{name} is {amount}"
+    if free is not None and free < 0:
+        yield "negative_free_balance", "warning", f"free is {free}"
+
+
+def _parts(held: AssetBalance, thresholds: Thresholds, exceptions: Exceptions) -> Iterator[_Broken]:
+    """Only within one measure, and only where the venue says all three."""
+    free, used, total, _ = held.amounts
+    if exceptions.free_is_apart or free is None or used is None or total is None:
+        return
+    if used > total and not _is_close(used, total, thresholds) and held.slot.wallet not in exceptions.may_be_negative:
+        yield "hold_exceeds_balance", "error", f"{used} of {total} is on hold"
+    elif not _is_close(_EXACT.add(free, used), total, thresholds):
+        yield "source_inconsistency", "warning", f"free {free} and used {used} are not the total {total}"
+
+
+def _sizes(amounts: Amounts, previous: Amounts | None, thresholds: Thresholds) -> Iterator[_Broken]:
+    balance = amounts.balance
+    if balance is None:
+        return
+    if abs(balance) > thresholds.most:
+        yield "unrealistic_balance", "error", f"{balance} is more than {thresholds.most:f}"
+        return
+    before = None if previous is None else previous.balance
+    if before and abs(balance) > _EXACT.multiply(abs(before), thresholds.jump):
+        yield "unrealistic_balance", "warning", f"{balance} is more than {thresholds.jump:f} times the {before} before"
+
+
+def _ages(held: AssetBalance, thresholds: Thresholds, now: datetime) -> Iterator[_Broken]:
+    age = (now - held.received).total_seconds()
+    if age > thresholds.stale_seconds:
+        yield "stale_data", "warning", f"it was received {age:.0f} s ago"
+
+
+def _is_close(one: Decimal, other: Decimal, thresholds: Thresholds) -> bool:
+    allowed = max(thresholds.tolerance, _EXACT.multiply(max(abs(one), abs(other)), thresholds.relative_tolerance))
+    return abs(less(one, other)) <= allowed

@@ -114,11 +114,35 @@ async def test_a_misbehaviour_is_one_of_our_errors(kind: str) -> None:
 
 async def test_retry_after_is_kept_and_bounded() -> None:
     async with FakeNode() as fake:
-        for text, seconds in (("3", 3.0), ("0.5", 0.5), ("999999", 120.0), ("Fri, 31 Dec 2027 23:59:59 GMT", None)):
+        for text, seconds in (("3", 3.0), ("0.5", 0.5), ("999999", 120.0), ("soon", None), ("-5", None)):
             fake.respond = lambda _, text=text: text_response("", 429, Retry_After=text)
             with pytest.raises(Throttled) as caught:
                 await exchanged(fake)
             assert caught.value.retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("then", "seconds"), [("00:00:07", 7.0), ("00:00:00", 0.0), ("23:59:59", 120.0)], ids=["soon", "now", "bounded"]
+)
+async def test_a_retry_after_that_is_a_date_is_set_against_the_other_clock(then: str, seconds: float) -> None:
+    def respond(_: Any) -> web.StreamResponse:
+        day = "Fri, 31 Dec 2027"
+        return text_response("", 429, Retry_After=f"{day} {then} GMT", Date=f"{day} 00:00:00 GMT")
+
+    async with FakeNode() as fake:
+        fake.respond = respond
+        with pytest.raises(Throttled) as caught:
+            await exchanged(fake)
+    assert caught.value.retry_after_seconds == seconds
+
+
+async def test_a_pause_in_the_body_counts_where_the_headers_name_none() -> None:
+    body = {"id": None, "error": {"code": -32005, "message": "slow", "data": {"rate": {"backoff_seconds": 9}}}}
+    async with FakeNode() as fake:
+        fake.respond = lambda _: json_response(body, 429)
+        with pytest.raises(Throttled) as caught:
+            await exchanged(fake)
+    assert caught.value.retry_after_seconds == 9
 
 
 async def test_silence_ends_at_the_timeout() -> None:

@@ -2,71 +2,62 @@ from __future__ import annotations
 
 import pytest
 
-from indexer.clients.evm.wording import CallFailed, GasExhausted, Unsupported, refusal
-from indexer.errors import BadAnswer, BlockUnknown, IndexerError, ResponseTooLarge, StateMissing, Throttled
+from indexer.clients.evm.wording import LONGEST_WAIT, refusal
+from indexer.errors import BlockUnknown, IndexerError, Throttled
+from tests.clients.wordings import WORDINGS
+
+
+@pytest.mark.parametrize(("source", "code", "text", "meaning"), WORDINGS)
+def test_a_refusal_is_understood(source: str, code: int | None, text: str, meaning: type[IndexerError]) -> None:
+    assert type(refusal({"code": code, "message": text})) is meaning, source
+
+
+def test_the_provider_is_quoted() -> None:
+    assert str(refusal({"code": -32005, "message": "limit exceeded"})) == "limit exceeded (-32005)"
 
 
 @pytest.mark.parametrize(
-    ("code", "text", "meaning"),
+    "error",
     [
-        (-32005, "query returned more than 10000 results", ResponseTooLarge),
-        (-32602, "Log response size exceeded. You can make requests with a 2K block range", ResponseTooLarge),
-        (-32000, "block range is too wide", ResponseTooLarge),
-        (-32600, "eth_getLogs is limited to 1024 blocks", ResponseTooLarge),
-        (-32000, "exceed maximum block range: 5000", ResponseTooLarge),
-        (-32005, "query exceeds max results 20000, retry with the range 1-2", ResponseTooLarge),
-        (-32602, "query exceeds max block range 100000", ResponseTooLarge),
-        (-32602, "exceed max addresses or topics per search position", ResponseTooLarge),
-        (-32600, "batch too large", ResponseTooLarge),
-        (-32600, "Batch size too large", ResponseTooLarge),
-        (-32010, "too many requests in a batch", ResponseTooLarge),
-        (-32003, "response too large", ResponseTooLarge),
-        (-32008, "Response is too big", ResponseTooLarge),
-        (-32000, "request entity too large", ResponseTooLarge),
-        (-32000, "out of gas", GasExhausted),
-        (-32603, "EVM error OutOfGas", GasExhausted),
-        (-32000, "gas required exceeds allowance (50000000)", GasExhausted),
-        (-32000, "execution aborted (timeout = 5s)", GasExhausted),
-        (-32002, "request timed out", GasExhausted),
-        (-32000, "header not found", BlockUnknown),
-        (-32000, "unknown block", BlockUnknown),
-        (-32001, "Resource not found", BlockUnknown),
-        (-32000, "header for hash not found", BlockUnknown),
-        (-32000, "hash 0x12 is not currently canonical", BlockUnknown),
-        (-32001, "block not found: 0xabc", BlockUnknown),
-        (-39001, "Unknown block", BlockUnknown),
-        (-32602, "BlockOutOfRangeError: block height is 5 but requested was 9", BlockUnknown),
-        (-32000, "One of the blocks specified in filter cannot be found.", BlockUnknown),
-        (-32000, "missing trie node 0x1 (path ) state 0x2 is not available", StateMissing),
-        (-32000, "required historical state unavailable (reexec=128)", StateMissing),
-        (-32000, "No state available for block 0x12", StateMissing),
-        (4444, "pruned history unavailable", StateMissing),
-        (-32000, "old data not available due to pruning", StateMissing),
-        (-32000, "distance to target block exceeds maximum proof window", StateMissing),
-        (-32000, "World state unavailable", StateMissing),
-        (429, "Your app has exceeded its compute units per second capacity", Throttled),
-        (-32005, "limit exceeded", Throttled),
-        (-32005, "daily request count exceeded, request rate limited", Throttled),
-        (-32001, "unable to complete request at this time", Throttled),
-        (-32016, "over rate limit", Throttled),
-        (-32097, "Too many requests, please slow down", Throttled),
-        (-32000, "rate-limited", Throttled),
-        (3, "execution reverted: header not found", CallFailed),
-        (-32000, "execution reverted", CallFailed),
-        (-32015, "VM execution error.", CallFailed),
-        (-32000, "invalid opcode: INVALID", CallFailed),
-        (-32603, "EVM error InvalidFEOpcode", CallFailed),
-        (-32601, "the method eth_foo does not exist/is not available", Unsupported),
-        (-32602, "too many arguments, want at most 2", Unsupported),
-        (-32602, "invalid params", Unsupported),
-        (-32603, "internal error", BadAnswer),
-        (None, "something nobody has met yet", BadAnswer),
+        {"message": "slow down", "data": {"rate": {"allowed_rps": 1, "backoff_seconds": 30}}},
+        {"message": "Too many requests, reason: call rate limit exhausted, retry in 30s"},
+        {"message": "rate limit exceeded, try again after 30 seconds"},
     ],
-)  # fmt: skip
-def test_a_refusal_is_understood(code: int | None, text: str, meaning: type[IndexerError]) -> None:
-    understood = refusal({"code": code, "message": text})
-    assert type(understood) is meaning
-    assert text in str(understood)
+)
+def test_the_pause_that_a_provider_asks_for_is_taken_from_its_words(error: object) -> None:
+    found = refusal(error)
+    assert isinstance(found, Throttled)
+    assert found.retry_after_seconds == 30
+
+
+@pytest.mark.parametrize(
+    ("data", "seconds"),
+    [({"rate": {"backoff_seconds": 10**6}}, LONGEST_WAIT), ({"rate": {"backoff_seconds": "?"}}, None), ({}, None)],
+)
+def test_a_pause_is_bounded(data: object, seconds: float | None) -> None:
+    found = refusal({"message": "rate limited", "data": data})
+    assert isinstance(found, Throttled)
+    assert found.retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("see https://eth.example.com/v2/AbCdEf0123456789", "see https://***"),
+        ("dial tcp 10.1.2.3:8545: refused", "dial tcp ***: refused"),
+        ("no balance for 0x742D35cC6634c0532925A3b844bc454E4438F44E", "no balance for ***"),
+        ("the key 0a1b2c3d4e5f60718293a4b5c6d7e8f9 is not active", "the key *** is not active"),
+        ("see wss://user:pass@node.example/ws?key=1 or mail", "see wss://*** or mail"),
+        ("eth_getLogs is limited to a 10,000 range", "eth_getLogs is limited to a 10,000 range"),
+    ],
+)
+def test_no_address_and_no_key_is_repeated(text: str, shown: str) -> None:
+    assert str(refusal({"message": text})) == shown
+
+
+def test_the_key_of_our_url_is_not_repeated() -> None:
+    found = refusal({"message": "project k3y-of-ours has no credit"}, "https://x.example/v3/k3y-of-ours")
+    assert str(found) == "project *** has no credit"
 
 
 def test_the_reason_may_hide_in_the_data() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Final
 from urllib.parse import urlsplit
 
 
@@ -25,10 +26,24 @@ def endpoint_name(url: str) -> str:
 
 
 def without_secrets(text: str, url: str) -> str:
-    """A provider's own words, in which it may have repeated our key."""
+    """A provider's own words, in which it may have repeated our key, or told where it, or somebody, lives."""
     parts = urlsplit(url)
     secrets = [*re.split(r"[/&=?]", f"{parts.path}?{parts.query}"), parts.username or "", parts.password or ""]
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= 8:
             text = text.replace(secret, "***")
-    return text
+    return _TELLING.sub(_hidden, text)
+
+
+_TELLING: Final = re.compile(
+    r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>]+"  # a URL
+    r"|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"  # a machine
+    r"|\b0x[0-9a-f]{40}\b"  # an account
+    r"|\b(?=[a-z_-]*\d)(?=[\d_-]*[a-z])(?!0x)[\w-]{24,}\b",  # what may be a key
+    re.IGNORECASE,
+)
+
+
+def _hidden(match: re.Match[str]) -> str:
+    scheme, found, _ = match[0].partition("://")
+    return f"{scheme}://***" if found else "***"

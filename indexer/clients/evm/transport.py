@@ -7,7 +7,9 @@ thread for a lock and a new connection for every request), its retries, and its 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
 
 import orjson
 from eth_typing import URI
@@ -16,10 +18,8 @@ from web3.types import RPCEndpoint, RPCRequest, RPCResponse
 
 from indexer.clients.evm.calls import Call, Reply, TooMuch
 from indexer.clients.evm.courier import LONGEST_ANSWER, Courier, HttpCourier
-from indexer.clients.evm.wording import Unsupported, refusal
+from indexer.clients.evm.wording import LONGEST_WAIT, Unsupported, refusal
 from indexer.errors import BadAnswer, IndexerError, NodeUnreachable, ResponseTooLarge, Throttled
-
-_LONGEST_WAIT: Final = 120.0
 
 
 class Transport(AsyncHTTPProvider):
@@ -106,10 +106,11 @@ class Transport(AsyncHTTPProvider):
     def _refused(self, status: int, headers: Mapping[str, str], answer: Any, calls: int) -> IndexerError:
         """JSON under an HTTP error: the status tells of throttling best, the text of everything else."""
         by_status = _by_status(status, headers) or NodeUnreachable(f"HTTP {status}")
-        items = answer if isinstance(answer, list) else [answer]
-        if isinstance(by_status, Throttled) or not items or not isinstance(items[0], Mapping):
-            return by_status
-        problem = self._whole_batch(headers, items[0], calls)
+        first = next(iter(answer), None) if isinstance(answer, list) else answer
+        problem = self._whole_batch(headers, first, calls)
+        if isinstance(by_status, Throttled):
+            told = problem.retry_after_seconds if isinstance(problem, Throttled) else None
+            return Throttled(str(by_status), by_status.retry_after_seconds or told)
         return by_status if isinstance(problem, BadAnswer) else problem
 
     def _whole_batch(self, headers: Mapping[str, str], answer: Any, calls: int) -> IndexerError:
@@ -118,7 +119,7 @@ class Transport(AsyncHTTPProvider):
             return BadAnswer("one answer to a whole batch")
         problem = refusal(answer["error"], self._url)
         if isinstance(problem, Throttled):
-            return Throttled(str(problem), _retry_after(headers))
+            return Throttled(str(problem), _retry_after(headers) or problem.retry_after_seconds)
         if calls > 1 and (isinstance(problem, ResponseTooLarge | Unsupported) or "batch" in str(problem).lower()):
             return TooMuch(str(problem), "batch", calls)
         return problem
@@ -143,6 +144,20 @@ def _by_status(status: int, headers: Mapping[str, str]) -> IndexerError | None:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds, bounded; the other form, a date, is rare and stands for our own pause."""
+    """Seconds, bounded. A date is set against the other side's own clock where it tells it, ours may be wrong."""
     text = headers.get("Retry-After", "").strip()
-    return min(float(text), _LONGEST_WAIT) if text.replace(".", "", 1).isdecimal() else None
+    if text.replace(".", "", 1).isdecimal():
+        return min(float(text), LONGEST_WAIT)
+    then = _moment(text)
+    if then is None:
+        return None
+    now = _moment(headers.get("Date", "")) or datetime.now(UTC)
+    return min(max((then - now).total_seconds(), 0.0), LONGEST_WAIT)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

@@ -10,6 +10,7 @@ from indexer.errors import (
     BadAnswer,
     BlockUnknown,
     IndexerError,
+    NodeUnreachable,
     Permanent,
     ResponseTooLarge,
     StateMissing,
@@ -30,10 +31,20 @@ class Unsupported(Permanent):
 
 
 _Kind = type[
-    BadAnswer | BlockUnknown | CallFailed | GasExhausted | ResponseTooLarge | StateMissing | Throttled | Unsupported
+    BadAnswer
+    | BlockUnknown
+    | CallFailed
+    | GasExhausted
+    | NodeUnreachable
+    | ResponseTooLarge
+    | StateMissing
+    | Throttled
+    | Unsupported
 ]
 
 _BY_TEXT: Final[tuple[tuple[_Kind, tuple[str, ...]], ...]] = (
+    # A range that ends above the node's head is no size, though it speaks of one.
+    (BlockUnknown, (r"beyond (the )?(current )?head", r"block .*in the future")),
     # "Too many requests in a batch" is no throttling, "exceeds 10000 results" no rate limit: sizes come first.
     (
         ResponseTooLarge,
@@ -46,6 +57,9 @@ _BY_TEXT: Final[tuple[tuple[_Kind, tuple[str, ...]], ...]] = (
             r"too many (results|logs|topics|addresses|blocks)",
             r"exceeds? (the )?(max(imum)? )?(number of )?(results|topics|addresses|logs|block)",
             r"block range|range (is )?too (large|wide)|max results|log response size|query (exceeds|returned more)",
+            r"(eth_getlogs|eth_newfilter) (is|are) limited to|range limit|limit(ed)? the query to|blocks distance",
+            r"range \d+ exceeds|exceeds the range|ranges over \d|wide blocks? range|requested (more than|blocks is) \d",
+            r"response size should not|must be smaller than size|(specify|less number of) (an )?address",
         ),
     ),
     (
@@ -59,7 +73,8 @@ _BY_TEXT: Final[tuple[tuple[_Kind, tuple[str, ...]], ...]] = (
         StateMissing,
         (
             r"missing trie node|missing state|pruned|pruning|proof window|metadata is not found",
-            r"historical state|no state available|state (is )?(not |un)available|state .*not (available|found)",
+            r"history is available from|historical state|no state available",
+            r"state (is )?(not |un)available|state .*not (available|found)",
             r"archive",
         ),
     ),
@@ -69,6 +84,8 @@ _BY_TEXT: Final[tuple[tuple[_Kind, tuple[str, ...]], ...]] = (
             r"unknown (block|header|hash)|no block with|block ?out ?of ?range|resource not found",
             r"(block|header|hash).*(not found|not exist|n't exist|unknown|not currently canonical)",
             r"(can ?not|can't|could not) (find|be found).*block|block.*(can ?not|could not) be found",
+            r"requested data not available|query unfinalized|height \d+ is not available",
+            r"height must be less than|block height passed is invalid",
         ),
     ),
     (
@@ -76,9 +93,10 @@ _BY_TEXT: Final[tuple[tuple[_Kind, tuple[str, ...]], ...]] = (
         (
             r"rate.?limit|too many requests|request rate|requests? (count|limit)|daily (request|limit)|slow down",
             r"capacity|compute units|throughput|quota|throttl|credits|backend is busy",
-            r"limit (was |is )?(exceeded|reached)|exceeded.*limit",
+            r"limit (was |is )?(exceeded|reached)|exceeded.*limit|too much load|reached the free tier",
         ),
     ),
+    (NodeUnreachable, (r"no backend|(not|un)healthy|tenant disabled|cannot fulfill request",)),
     (
         CallFailed,
         (
@@ -89,7 +107,8 @@ _BY_TEXT: Final[tuple[tuple[_Kind, tuple[str, ...]], ...]] = (
     (
         Unsupported,
         (
-            r"method .*(not found|not (available|supported|exist)|unavailable)|unsupported|not supported",
+            r"method .*(not found|not (available|supported|exist|whitelisted|included)|unavailable)",
+            r"unsupported|not supported",
             r"too many (arguments|parameters|params)|invalid (argument|params|parameters|number of)|override",
         ),
     ),
@@ -109,6 +128,10 @@ _BY_CODE: Final[dict[int, _Kind]] = {
 
 _COMPILED: Final = tuple((kind, re.compile("|".join(patterns))) for kind, patterns in _BY_TEXT)
 _LONGEST: Final = 300
+_NAMED_WAIT: Final = re.compile(r"(?:retry|try again) (?:in|after) (\d{1,5}(?:\.\d+)?) ?s(?:ec|\b)")
+
+LONGEST_WAIT: Final = 120.0
+"""Seconds; whoever asks for more is asked again after these."""
 
 
 def refusal(error: Any, url: str = "") -> IndexerError:
@@ -121,7 +144,8 @@ def refusal(error: Any, url: str = "") -> IndexerError:
         return BadAnswer(f"an error that is no object: {str(error)[:_LONGEST]}")
     code, text = error.get("code"), without_secrets(_text(error), url)
     kind = kind_of(code if isinstance(code, int) else None, text)
-    return kind(f"{text} ({code})" if code is not None else text)
+    told = f"{text} ({code})" if code is not None else text
+    return Throttled(told, _wait(error, text)) if kind is Throttled else kind(told)
 
 
 def kind_of(code: int | None, text: str) -> _Kind:
@@ -134,6 +158,17 @@ def kind_of(code: int | None, text: str) -> _Kind:
         if pattern.search(lowered):
             return kind
     return _BY_CODE.get(code or 0, BadAnswer)
+
+
+def _wait(error: dict[str, Any], text: str) -> float | None:
+    """Seconds that a throttling answer asks for: Infura puts them into its data, others into their words."""
+    data = error.get("data")
+    rate = data.get("rate") if isinstance(data, dict) else None
+    asked = rate.get("backoff_seconds") if isinstance(rate, dict) else None
+    if isinstance(asked, int | float) and asked > 0:
+        return min(float(asked), LONGEST_WAIT)
+    named = _NAMED_WAIT.search(text.lower())
+    return None if named is None else min(float(named[1]), LONGEST_WAIT)
 
 
 def _text(error: dict[str, Any]) -> str:

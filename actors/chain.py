@@ -15,8 +15,9 @@ import structlog
 from actors.base import AsyncActor, Report
 from actors.following import Follower, Node
 from actors.ledger import Ledger
-from actors.messages import Begin, GoOn, Refresh, Resumed, SyncDue, TagsRead, TryAgain, WatchChanged
+from actors.messages import Begin, Differed, GoOn, Refresh, Resumed, TagsRead, TryAgain, WatchChanged
 from actors.quiet import Quiet
+from actors.syncing import Syncer
 from actors.tags import NO_TAGS, TagReader
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, ChainIdentity, Head, Holding
@@ -90,12 +91,21 @@ class ChainActor(AsyncActor):
         self._resumed = resumed
         self._show = show
         self._metrics = metrics
-        self._sync_seconds = sync_seconds
         self._restarts = restarts
         self._jitter = jitter
         self._quiet = quiet or Quiet()
         self._loop = asyncio.get_running_loop()
         self._tag_reader = TagReader(node, lambda: follower.tip)
+        self._syncer = Syncer(
+            chain=name,
+            node=node,
+            followed=follower,
+            records=ledger,
+            seconds=sync_seconds,
+            may=self._may_sync,
+            breathe=self._quiet.moment,
+            jitter=jitter,
+        )
         self._tagged = NO_TAGS
         self._first_tags: Tags | None = None
         self._newest: Head | None = None
@@ -164,9 +174,8 @@ class ChainActor(AsyncActor):
                 await self._settle(tags)
             case WatchChanged(watch):
                 await self._rewatch(watch)
-            case SyncDue():
-                self._again(self._sync_seconds, SyncDue())
-                self._follower.unread = self._follower.watch.holdings()
+            case Differed(holdings):
+                self._follower.unread |= holdings & self._follower.watch.holdings()
                 await self._arrive()
 
     async def _note_ears(self, event: HeadsLost | HeadsBack) -> None:
@@ -198,7 +207,6 @@ class ChainActor(AsyncActor):
         self._loaded = True
         self._resumed(Resumed(self._stream, self._ledger.seq))
         self._feed.watch(self._follower.watch)
-        self._again(self._sync_seconds * (0.5 + self._jitter() / 2), SyncDue())
         await self._connect()
 
     async def _connect(self) -> None:
@@ -213,6 +221,7 @@ class ChainActor(AsyncActor):
         self._began = True
         self.spawn(self._feed.run(self._heard), f"feed {self._name}")
         self.spawn(self._tag_reader.run(lambda tags: self._post(TagsRead(tags))), f"tags {self._name}")
+        self.spawn(self._syncer.run(lambda unlike: self._post(Differed(unlike))), f"sync {self._name}")
         self._first_tags = await self._tag_reader.first()
         await self._follow(await self._node.newest(), asked=True)
 
@@ -273,6 +282,9 @@ class ChainActor(AsyncActor):
         settled = settle(self._ledger.settling.now, self._follower.known, tags, self._tagged)
         if settled != self._ledger.settling.now:
             await self._ledger.settle(settled, tip)
+
+    def _may_sync(self) -> bool:
+        return self._caught_up and self._halted is None and not self._is_far_behind()
 
     def _is_far_behind(self) -> bool:
         tip = self._follower.tip

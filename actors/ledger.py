@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
 
 from actors.settling import Settling
-from indexer.domain.balances import BalanceUpdated, Watch
+from indexer.domain.balances import BalanceUpdated, Watch, differing
 from indexer.domain.chain import BlockRef, Head, Holding, Transfer
 from indexer.domain.checkpoints import Mark
 from indexer.domain.commits import Commit
@@ -237,6 +237,10 @@ class Ledger:
     def above(self, number: int) -> list[BalanceUpdated]:
         """The updates at blocks above `number`, in the order they were told."""
         return [update for update in self._recent if update.block.number > number]
+
+    def unlike(self, number: int, values: Mapping[Holding, int]) -> frozenset[Holding]:
+        """Which of these values, read at block `number`, are not what was recorded to hold there."""
+        return differing(values, self.balances, self.above(number))
 
     async def _append(self, commit: Commit) -> None:
         """The same commit until the store takes it: only so is an unanswered write not written twice."""

@@ -42,8 +42,10 @@ class Refresh:
 
 
 @dataclass(frozen=True, slots=True)
-class SyncDue:
-    """It is time to read everything again."""
+class Differed:
+    """These balances were read again, and were not what our records say."""
+
+    holdings: frozenset[Holding]
 
 
 @dataclass(frozen=True, slots=True)

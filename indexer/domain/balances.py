@@ -111,6 +111,23 @@ def changes(
     return tuple(updates)
 
 
+def differing(
+    values: Mapping[Holding, int], balances: Mapping[Holding, int], later: Sequence[BalanceUpdated]
+) -> frozenset[Holding]:
+    """Which of these values, read at an older block, are not what our records say held there.
+
+    `later` are all updates above that block, in the order they were told: before its oldest one there, a balance held
+    what that one calls the previous. Where that is nothing, we did not know the balance yet, and cannot tell.
+    """
+    then: dict[Holding, int | None] = {update.holding: update.previous for update in reversed(later)}
+    unlike = set()
+    for holding, value in values.items():
+        expected = then.get(holding, balances.get(holding))
+        if expected != value and not (holding in then and expected is None):
+            unlike.add(holding)
+    return frozenset(unlike)
+
+
 def moved(
     transfers: Sequence[Transfer], holdings: Container[tuple[Token, Address]]
 ) -> dict[tuple[Token, Address], tuple[Transfer, ...]]:

@@ -45,6 +45,8 @@ class Stage:
         self.statuses: list[StreamStatus] = []
         self.read: list[frozenset[Holding]] = []
         self.deaths: list[BaseException] = []
+        self.metrics = Metrics()
+        self.follower: Follower
         self.ref: ActorRef[ChainActor]
 
     @property
@@ -75,8 +77,8 @@ class Stage:
             books=self.store,
             publish=self._published,
         )
-        metrics = Metrics().chain("sim")
-        follower = Follower(
+        metrics = self.metrics.chain("sim")
+        self.follower = Follower(
             name="sim",
             chain_id=CHAIN_ID,
             node=self.node,
@@ -96,7 +98,7 @@ class Stage:
             node=self.node,
             feed=self.feed,
             ledger=ledger,
-            follower=follower,
+            follower=self.follower,
             claim=self.store.claim,
             resumed=self.resumed.append,
             show=self.statuses.append,
@@ -119,6 +121,9 @@ class Stage:
         for head in heads:
             self.say(HeadHeard(head, "ws"))
         await self.settle()
+
+    def say_tip(self) -> None:
+        self.say(HeadHeard(self.world.tip, "ws"))
 
     def say(self, event: FeedEvent) -> None:
         for listener in tuple(self.feed.listeners):

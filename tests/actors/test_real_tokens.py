@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from actors.following import Follower
 from actors.ledger import Ledger
+from actors.quiet import Quiet
+from actors.syncing import Syncer
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import deploy
 from indexer.domain.balances import Watch
@@ -29,26 +32,56 @@ OURS, OTHER = wallets(2)
 class Desk:
     """A follower on anvil; `step` mines a block, follows it and projects what it brought."""
 
-    def __init__(self, anvil: Anvil, follower: Follower, store: Store, commits: list[Commit]) -> None:
+    def __init__(self, anvil: Anvil, follower: Follower, store: Store, commits: list[Commit], metrics: Metrics) -> None:
+        self.metrics = metrics
         self._anvil, self.follower, self._store, self._commits = anvil, follower, store, commits
 
     async def step(self) -> None:
         await self._anvil.mine()
         await self.follower.follow(await self.follower._node.newest())
 
-    async def sync(self) -> None:
-        self.follower.unread = self.follower.watch.holdings()
+    async def sync(self, during: Callable[[], Awaitable[object]] | None = None) -> None:
+        """One round of the periodic read; `during` happens while its block gets older."""
+        syncer = Syncer(
+            chain="anvil",
+            node=self.follower._node,
+            followed=self.follower,
+            records=self.follower._ledger,
+            seconds=60,
+            may=lambda: True,
+            breathe=Quiet().moment,
+            jitter=lambda: 0.0,
+        )
+        unlike: list[Holding] = []
+        reading = asyncio.create_task(syncer.round(unlike.extend))
+        while not reading.done():
+            if during is not None:
+                await during()
+            await self.step()
+            await asyncio.sleep(0.05)
+        assert reading.result() is None
+        self.follower.unread |= frozenset(unlike)
         await self.follower.read_unread()
 
+    @property
+    def drift(self) -> int:
+        counted = 'indexer_drift_balances_total{chain="anvil"} '
+        (line,) = [one for one in self.metrics.render()[0].decode().splitlines() if one.startswith(counted)]
+        return int(float(line.removeprefix(counted)))
+
     async def newest(self, token: Address) -> BalanceRecord:
+        return (await self.history(token))[0]
+
+    async def history(self, token: Address) -> Sequence[BalanceRecord]:
         await self._store.balances.project(fold(self._commits))
-        return (await self._store.balances.history(self._anvil.chain_id, Holding(token, OURS), limit=1))[0]
+        return await self._store.balances.history(self._anvil.chain_id, Holding(token, OURS), limit=100)
 
 
 @pytest.fixture
 async def desk(anvil: Anvil, tmp_path: Path) -> AsyncIterator[Desk]:
     async with open_store("memory", "odd", tmp_path) as store, node_at(anvil.http_url) as node:
         commits: list[Commit] = []
+        metrics = Metrics()
         ledger = Ledger(
             stream="chain:31337",
             chain_id=anvil.chain_id,
@@ -68,10 +101,10 @@ async def desk(anvil: Anvil, tmp_path: Path) -> AsyncIterator[Desk]:
             watch=Watch(solvers=frozenset({OURS})),
             window=64,
             native_interval=1,
-            metrics=Metrics().chain("anvil"),
+            metrics=metrics.chain("anvil"),
         )
         await follower.load()
-        yield Desk(anvil, follower, store, commits)
+        yield Desk(anvil, follower, store, commits, metrics)
 
 
 async def watching(desk: Desk, token: Address) -> None:
@@ -121,6 +154,28 @@ async def test_a_rebase_has_no_logs_and_explains_nothing(anvil: Anvil, desk: Des
     await desk.sync()
     record = await desk.newest(token.address)
     assert (record.cause, record.transfers, record.change, record.unexplained) == ("sync", (), 1_000, 1_000)
+    assert record.block == (desk.follower.tip and desk.follower.tip.ref)
+    assert desk.drift == 1
+
+
+async def test_what_transfers_changed_since_the_block_that_is_read_is_no_drift(anvil: Anvil, desk: Desk) -> None:
+    token = await deploy(anvil, "SilentToken")
+    await watching(desk, token.address)
+    await desk.sync(during=lambda: token.send("mint", OURS, 7))
+    assert (await desk.newest(token.address)).cause == "transfer"
+    assert desk.drift == 0
+
+
+async def test_a_silent_mint_among_transfers_is_found_by_the_next_of_them(anvil: Anvil, desk: Desk) -> None:
+    token = await deploy(anvil, "SilentToken")
+    await watching(desk, token.address)
+    await token.send("mintSilently", OURS, 700)
+    await desk.step()
+    await desk.sync(during=lambda: token.send("mint", OURS, 7))
+    history = await desk.history(token.address)
+    assert {record.cause for record in history} == {"first", "transfer"}
+    assert [record.unexplained for record in history if record.unexplained] == [700]
+    assert desk.drift == 0
 
 
 async def test_a_silent_mint_shows_beside_the_log_that_made_us_look(anvil: Anvil, desk: Desk) -> None:

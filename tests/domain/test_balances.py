@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.domain.balances import Watch, changes, touched
+from indexer.domain.balances import BalanceUpdated, Watch, changes, differing, touched
 from indexer.domain.chain import NATIVE, Holding, TokenInfo
 from tests.domain.samples import DAI, INFO, UINT256, USDC, block_at, holding, transfer, tx, updated, wallet
 
@@ -111,3 +111,26 @@ def test_every_token_and_the_native_coin_of_every_solver_is_watched() -> None:
 def test_an_update_without_a_previous_balance_has_no_change() -> None:
     assert updated(5, 7).change is None
     assert updated(5, 7, 9).change == -2
+
+
+@given(st.lists(BALANCES, min_size=1, max_size=6), st.integers(0, 5))
+def test_what_records_say_held_at_an_older_block_is_what_was_read_there(
+    blocks: list[dict[Holding, int]], older: int
+) -> None:
+    balances: dict[Holding, int] = {}
+    facts: list[BalanceUpdated] = []
+    at_older: dict[Holding, int] = {}
+    for number, read in enumerate(blocks):
+        facts += changes(1, block_at(number), balances, read, (), {})
+        balances.update(read)
+        if number <= older:
+            at_older = dict(balances)
+    later = [fact for fact in facts if fact.block.number > older]
+    assert differing(at_older, balances, later) == set()
+    wrong = {key: value + 1 for key, value in at_older.items()}
+    assert differing(wrong, balances, later) == wrong.keys()
+
+
+def test_a_balance_that_was_first_read_above_the_block_cannot_be_told_to_differ() -> None:
+    ours, never = holding(0), holding(1)
+    assert differing({ours: 5, never: 7}, {ours: 6}, [updated(9, 6, None)]) == {never}

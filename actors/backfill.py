@@ -40,6 +40,13 @@ class Fill:
     last: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class StartAt:
+    """Whatever is watched is filled from this block on; with nothing, only what is ordered."""
+
+    first: int | None
+
+
 class Book(Protocol):
     """Where jobs survive a restart."""
 
@@ -105,6 +112,10 @@ class BackfillActor(AsyncActor):
             case WatchChanged(watch):
                 self._watch = watch
                 self._planned &= watch.holdings()
+                self._wake.set()
+            case StartAt(first):
+                self._start_block = first
+                self._planned = set()
                 self._wake.set()
             case Fill(holdings, first, last):
                 return await self._take(holdings, first, last)

@@ -15,7 +15,7 @@ import structlog
 from actors.base import AsyncActor, Report
 from actors.following import Follower, Node
 from actors.ledger import Ledger
-from actors.messages import Begin, Differed, GoOn, Refresh, Resumed, TagsRead, TryAgain, WatchChanged
+from actors.messages import Begin, Differed, GoOn, Refresh, Resumed, SyncEvery, TagsRead, TryAgain, WatchChanged
 from actors.quiet import Quiet
 from actors.syncing import Syncer
 from actors.tags import NO_TAGS, TagReader
@@ -174,6 +174,8 @@ class ChainActor(AsyncActor):
                 await self._settle(tags)
             case WatchChanged(watch):
                 await self._rewatch(watch)
+            case SyncEvery(seconds):
+                self._syncer.every(seconds)
             case Differed(holdings):
                 self._follower.unread |= holdings & self._follower.watch.holdings()
                 await self._arrive()

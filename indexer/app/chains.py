@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from pykka import ActorRef
 
-from actors.backfill import Fill
+from actors.backfill import Fill, StartAt
 from actors.base import Report
 from actors.chain import ChainActor
 from actors.following import Follower
 from actors.ledger import Ledger
-from actors.messages import Begin, Committed, Refresh, WatchChanged
+from actors.messages import Begin, Committed, Refresh, SyncEvery, WatchChanged
 from actors.positions import Positions
 from actors.quiet import Quiet
 from actors.statusboard import StatusBoard
 from actors.supervisor import StartChild, StopChild
 from actors.watching import Watching
-from indexer.app.history import BackfillBoard, past
+from indexer.app.history import BackfillBoard, past, start_of
 from indexer.app.posts import Post
 from indexer.config import ChainSettings
 from indexer.domain.balances import Watch
@@ -117,6 +117,15 @@ class Chains:
         if chain is not None:
             chain.post.tell(WatchChanged(watch))
             chain.history.tell(WatchChanged(watch))
+
+    def adjust(self, settings: ChainSettings) -> None:
+        """Settings that the actors take over while they live."""
+        chain = self._followed[settings.chain_id]
+        before, chain.settings = chain.settings, settings
+        if settings.sync_interval_seconds != before.sync_interval_seconds:
+            chain.post.tell(SyncEvery(settings.sync_interval_seconds))
+        if settings.start_block != before.start_block:
+            chain.history.tell(StartAt(start_of(settings)))
 
     async def refresh(self, chain_id: int, holding: Holding) -> BlockRef:
         """Read it now at the newest block; where it differs, that is committed and told before this returns."""

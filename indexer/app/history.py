@@ -48,6 +48,11 @@ class BackfillBoard:
         return sorted(self._jobs.values(), key=lambda job: (job.created, job.id), reverse=True)
 
 
+def start_of(settings: ChainSettings) -> int | None:
+    """The block from which history is filled by itself, if it is."""
+    return None if settings.start_block == "latest" else settings.start_block
+
+
 def past(
     *,
     settings: ChainSettings,
@@ -102,7 +107,7 @@ def past(
         name=settings.name,
         chain_id=chain_id,
         stream=stream,
-        start_block=None if settings.start_block == "latest" else settings.start_block,
+        start_block=start_of(settings),
         watch=watching.watch(chain_id),
         filler=filler,
         ledger=ledger,

@@ -62,7 +62,7 @@ class Service:
         self.url: str | None = None
         self._serve = serve
         self._access: Access | None = None
-        self._hung_up: asyncio.Task[None] | None = None
+        self._hung_up = asyncio.Event()
         self._stack = AsyncExitStack()
         self._over: asyncio.Future[int] = asyncio.get_event_loop().create_future()
 
@@ -135,10 +135,9 @@ class Service:
         if listener is not None:
             await self._open_site(listener)
         self._spawn(self._watch_store(), "store watch")
+        await self.control.start()
         if settings.path is not None:
-            self._spawn(watch_file(settings.path, self.control.reload_quietly), "file watch")
-        for chain_id in self.watching.chains().values():
-            await self._chains.start(chain_id)
+            self._spawn(watch_file(settings.path, self._hung_up, self.control.reload_quietly), "file watch")
         for setting, is_set in (("exchanges", settings.exchanges), ("nats.url", settings.nats.url)):
             if is_set:
                 log.warning("setting_not_used_yet", setting=setting)
@@ -305,9 +304,8 @@ class Service:
             self._access.change(keys=keys_of(service), local_only=is_local_only(service))
 
     def hang_up(self) -> None:
-        """What `SIGHUP` does: read the configuration file again (before the start is over, it was just read)."""
-        if self.url is not None and (self._hung_up is None or self._hung_up.done()):
-            self._hung_up = asyncio.get_running_loop().create_task(self.control.reload_quietly(), name="reload")
+        """What `SIGHUP` does: read the configuration file again, as soon as the start is over."""
+        self._hung_up.set()
 
     async def _watch_store(self) -> None:
         while True:

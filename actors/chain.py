@@ -141,6 +141,8 @@ class ChainActor(AsyncActor):
     async def _receive(self, message: Any) -> Any:
         if isinstance(message, Refresh):
             return await self._refresh(message.holding)
+        if isinstance(message, SyncEvery):
+            return self._syncer.every(message.seconds)
         if self._halted == "stopped":
             return None
         try:
@@ -174,8 +176,6 @@ class ChainActor(AsyncActor):
                 await self._settle(tags)
             case WatchChanged(watch):
                 await self._rewatch(watch)
-            case SyncEvery(seconds):
-                self._syncer.every(seconds)
             case Differed(holdings):
                 self._follower.unread |= holdings & self._follower.watch.holdings()
                 await self._arrive()

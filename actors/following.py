@@ -80,7 +80,6 @@ class Follower:
         self._tokens = tokens
         self._claim = claim
         self._native_interval = native_interval
-        self._natives_at = 0
         self._read_at: dict[Holding, int] = {}
         self._metrics = metrics
         self._was_read = was_read
@@ -94,7 +93,7 @@ class Follower:
     async def load(self) -> None:
         """Go on where the log ends; everything watched is read again once we have caught up."""
         self.known = await self._ledger.load(self.watch)
-        self._natives_at = self.known.heads[-1].number if self.known.heads else 0
+        self._read_at = dict(self._ledger.native_since)
 
     async def describe(self) -> None:
         self._infos = await self._tokens.describe(self._chain_id, self.watch.tokens)
@@ -185,7 +184,7 @@ class Follower:
         known = self.known.cut(ancestor.hash)
         await self._ledger.roll_back(known, facts)
         self.known = known
-        self._natives_at = min(self._natives_at, ancestor.number)
+        self._ledger.natives_at = min(self._ledger.natives_at, ancestor.number)
         self._read_at = {key: min(number, ancestor.number) for key, number in self._read_at.items()}
         self._metrics.reorged(depth)
         log.info("chain_reorged", chain=self._name, ancestor=ancestor.number, depth=depth, reverted=len(facts))
@@ -241,7 +240,7 @@ class Follower:
         """With an interval, native balances are read at the last of many blocks only, and only when they are due."""
         if self._native_interval == 1:
             return await self._node.look(heads, self.watch)
-        due = heads[-1].number - self._natives_at >= self._native_interval
+        due = heads[-1].number - self._ledger.natives_at >= self._native_interval
         earlier = await self._node.look(heads[:-1], self.watch, natives=False) if len(heads) > 1 else ()
         return (*earlier, *await self._node.look(heads[-1:], self.watch, natives=due))
 
@@ -303,7 +302,7 @@ class Follower:
         if not late:
             return self._changed(values, head.ref, transfers, cause)
         try:
-            steps = await search(self._node, (*self.known.heads, head), late)
+            steps = await search(self._node, await self._between(late, head), late)
         except StateMissing as error:
             log.warning("native_search_failed", chain=self._name, block=head.number, reason=str(error))
             return self._changed(values, head.ref, transfers, cause)
@@ -323,15 +322,24 @@ class Follower:
         ]
         return (*native, *self._changed(others, head.ref, transfers, cause))
 
+    async def _between(self, spans: Sequence[Span], head: Head) -> Sequence[Head]:
+        """The blocks that a change may be in; of those before a restart, only some are known."""
+        known = {each.number: each for each in (*self.known.heads, head)}
+        missing = [n for n in range(min(span.low for span in spans) + 1, head.number) if n not in known]
+        if not missing or head.number - missing[0] > self.known.depth:
+            return tuple(known.values())
+        return (*await self._node.headers(missing[0], missing[-1]), *known.values())
+
     def _late_natives(self, values: Mapping[Holding, int], head: Head) -> list[Span]:
-        if self._native_interval == 1:
+        natives_at = self._ledger.natives_at
+        if natives_at >= head.number - 1 and not self._read_at:
             return []
         balances = self._ledger.balances
         spans = []
         for holding, value in values.items():
             if holding.token != NATIVE:
                 continue
-            low = self._read_at.get(holding, self._natives_at)
+            low = self._read_at.get(holding, natives_at)
             before = balances.get(holding)
             if before is not None and before != value and low < head.number - 1:
                 spans.append(Span(holding, low, before, head.number, value))
@@ -339,7 +347,7 @@ class Follower:
         return spans
 
     def _natives_read(self, head: Head) -> None:
-        self._natives_at = head.number
+        self._ledger.natives_at = head.number
         self._read_at.clear()
 
     def _changed(

@@ -106,11 +106,11 @@ class Storm:
             config = change(self, self._service.config)
             self._done.append(change.__name__)
             await self._apply(config)
-            await asyncio.sleep(self._rng.uniform(0, 0.1))
+            await asyncio.sleep(self._rng.uniform(0, 0.05))
 
     async def _apply(self, config: Config) -> None:
         self._service.config = config
-        way = self._rng.choice(("post", "post", "signal", "signal", "save"))
+        way = self._rng.choice(("post", "post", "post", "signal", "signal", "signal", "save"))
         written = datetime.now(UTC)
         config.write()
         if way == "post":
@@ -139,7 +139,7 @@ class Storm:
         draft = config.path.with_suffix(".draft")
         draft.write_bytes((f"{whole}\n{text}" if text else "").encode("latin-1"))
         draft.replace(config.path)
-        match self._rng.choice(("post", "signal", "save")):
+        match self._rng.choice(("post", "post", "signal", "signal", "save")):
             case "post":
                 status, problem = await self._service.post("/reload")
                 assert (status, problem["status"]) == (422, 422)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.fixtures.proxy import Proxy
 
 pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.mongo]
 
-SEED = 9
+SEED = int(os.environ.get("RELOAD_SEED", "9"))
 CHANGES = 100
 
 

@@ -154,7 +154,12 @@ class Storm:
 
     async def _watched(self) -> Any:
         streams = (await self._service.get("/status"))["streams"]
-        return sorted(streams), await self._service.get("/solvers"), await self._service.get("/tokens")
+        tokens = (await self._service.get("/tokens", limit=1000))["items"]
+        return (
+            sorted(streams),
+            await self._service.get("/solvers"),
+            [(each["chainId"], each["tokenAddress"]) for each in tokens],
+        )
 
     def _table(self, place: Place, **more: Any) -> Json:
         urls = {"ws_urls": [self._ears.ws_url]} if place.name == STEADY else {}

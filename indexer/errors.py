@@ -56,6 +56,21 @@ class WrongChain(Permanent):
     """The node, or the store, follows another chain than the configuration says."""
 
 
+# --- exchanges -------------------------------------------------------------------------------------------------------
+
+
+class VenueUnreachable(Transient):
+    """The exchange does not answer, or says that it cannot just now."""
+
+
+class BadCredentials(Permanent):
+    """The exchange refuses the key: it is wrong, expired, or may not be used from here."""
+
+
+class WalletUnsupported(Permanent):
+    """The exchange has no such wallet, or the key may not read it."""
+
+
 # --- store -----------------------------------------------------------------------------------------------------------
 
 

@@ -73,6 +73,6 @@ def test_every_other_fact_is_told_under_its_own_type() -> None:
 
 def test_every_update_becomes_a_record_of_its_own() -> None:
     facts = (AssetUpdated(ACCOUNT, held("1"), None, "first"), AssetUpdated(ACCOUNT, held("2"), amounts("1"), "rest"))
-    rows = fold([Commit("c", "exchange:binance:main", 4, TIME, facts)]).accounts
+    rows = fold([Commit("c", "exchange:binance:main", 4, TIME, facts)]).accounts.records
     assert [(row.seq, row.held.amounts.total) for row in rows] == [(4, Decimal(1)), (5, Decimal(2))]
     assert rows[1].change == 1

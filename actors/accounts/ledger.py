@@ -11,7 +11,7 @@ from typing import Protocol
 
 from actors.patience import patiently
 from indexer.domain.accounts.amounts import AccountKey, AssetBalance, Slot
-from indexer.domain.accounts.arrivals import Position
+from indexer.domain.accounts.arrivals import Funding, Position
 from indexer.domain.accounts.facts import AccountFact, AssetUpdated, FundingPaid, PositionUpdated
 from indexer.domain.accounts.records import AccountBook
 from indexer.domain.commits import Commit
@@ -76,6 +76,7 @@ class AccountLedger:
         self.held: dict[Slot, AssetBalance] = {}
         self.positions: dict[str, Position] = {}
         self.funded_until: datetime | None = None
+        self.funding_ids: frozenset[str] = frozenset()
 
     async def load(self) -> None:
         """Go on where the log ends: what is projected, and over it what is not."""
@@ -84,7 +85,7 @@ class AccountLedger:
         after = 0 if stored is None else stored.projected
         book = await patiently(self.stream, lambda: self._books.of_account(self.account))
         self.held, self.positions = dict(book.held), dict(book.positions)
-        self.funded_until = book.funded_until
+        self.funded_until, self.funding_ids = book.funded_until, book.funding_ids
         while page := await self._page(after):
             after = page[-1].last_seq
             for commit in page:
@@ -114,9 +115,15 @@ class AccountLedger:
                 case PositionUpdated():
                     self.positions[fact.symbol] = fact.position
                 case FundingPaid(funding=funding):
-                    self.funded_until = max(funding.time, self.funded_until or funding.time)
+                    self._note(funding)
                 case _:
                     pass
+
+    def _note(self, funding: Funding) -> None:
+        if self.funded_until is None or funding.time > self.funded_until:
+            self.funded_until, self.funding_ids = funding.time, frozenset({funding.id})
+        elif funding.time == self.funded_until:
+            self.funding_ids |= {funding.id}
 
 
 def _now() -> datetime:

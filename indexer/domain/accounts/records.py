@@ -81,3 +81,5 @@ class AccountBook:
     positions: Mapping[str, Position] = field(default_factory=dict)
     funded_until: datetime | None = None
     """The time of the newest funding payment that is known."""
+    funding_ids: frozenset[str] = frozenset()
+    """The venue's ids of those at that time: the next question will be answered with them again."""

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 import structlog
 
 from actors.base import AsyncActor, Report
-from actors.following import Follower, Node
+from actors.following import Follower
 from actors.ledger import Ledger
 from actors.messages import Begin, Differed, GoOn, Refresh, Resumed, SyncEvery, TagsRead, TryAgain, WatchChanged
+from actors.nodes import Node
 from actors.quiet import Quiet
 from actors.syncing import Syncer
 from actors.tags import NO_TAGS, TagReader

@@ -8,9 +8,20 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from actors.bookkeeping import Bookkeeper
+from actors.doubts import Doubts
 from actors.ledger import Ledger
 from actors.nodes import Node, Tokens
-from actors.repair import Agreed, Parted, Strangers, TooLow, canonical_floor, compare, is_canonical, retractions
+from actors.repair import (
+    Agreed,
+    Parted,
+    Strangers,
+    TooLow,
+    canonical_floor,
+    compare,
+    is_canonical,
+    retractions,
+    together,
+)
 from indexer.domain.balances import Watch, touched
 from indexer.domain.chain import NATIVE, BlockHash, BlockRef, ChainIdentity, Head, Holding
 from indexer.domain.facts import Confirmed, StreamResync
@@ -58,6 +69,7 @@ class Follower:
         self._book = Bookkeeper(
             name=name, chain_id=chain_id, node=node, ledger=ledger, known=lambda: self.known, interval=native_interval
         )
+        self._doubts = Doubts(chain=name, node=node, doubted=metrics.doubted)
         self._clock = time.perf_counter  # the loop's own clock stands still within a turn
 
     @property
@@ -90,6 +102,7 @@ class Follower:
                 return False
             case Extended():
                 await self._index((head,))
+                self._doubts.none()
                 return False
             case Missed(first, last):
                 more = await self._catch_up(first, last)
@@ -105,6 +118,7 @@ class Follower:
             raise BadAnswer(f"headers {first} to {end} are not one chain")
         if not is_linked(self.tip, heads[:1]):
             return None
+        self._doubts.none()
         self._metrics.gap(len(heads))
         try:
             await self._index(heads)
@@ -115,6 +129,7 @@ class Follower:
     async def _repair(self) -> bool:
         """Roll back to the common ancestor; the new branch is then merely missed."""
         newest = await self._node.newest()
+        self._doubts.weigh(self.known, newest)
         match await compare(self._node, self.known, newest):
             case Parted(ancestor):
                 await self._roll_back(ancestor)
@@ -123,9 +138,11 @@ class Follower:
                 return False
             case Strangers():
                 await self._recognize()
+                await self._doubts.confirm(self.known, None)
                 await self._start_over(newest)
             case Agreed():
                 pass
+        self._doubts.none()
         tip = self.tip
         if tip is None or newest.number <= tip.number:
             return False
@@ -149,8 +166,13 @@ class Follower:
         depth = self.known.heads[-1].number - ancestor.number
         orphaned = self._ledger.above(ancestor.number)
         try:
-            facts = await retractions(self._node, orphaned, self._ledger.balances, ancestor)
+            # Side by side: what is asked anew costs no time.
+            facts, _ = await together(
+                retractions(self._node, orphaned, self._ledger.balances, ancestor),
+                self._doubts.confirm(self.known, ancestor),
+            )
         except StateMissing as error:
+            await self._doubts.confirm(self.known, ancestor)
             await self._resync(
                 f"a reorg to a block that cannot be read any more: {error}", orphaned=ancestor.number + 1
             )
@@ -178,6 +200,7 @@ class Follower:
                 raise BadAnswer("the chain was reorganised again while the last canonical record was looked for")
         self._ledger.trails.lose(readings.values)  # whatever moved in the blocks in between
         facts = self._book.changed(readings.values, newest.ref, (), "resync")
+        self._metrics.resynced()
         log.warning("chain_resync", chain=self._name, block=newest.number, reason=reason)
         differing = {fact.holding for fact in facts}
         confirmed = tuple(

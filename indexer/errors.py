@@ -44,6 +44,10 @@ class BlockUnknown(Transient):
     """The endpoint does not have this block: it lags, or the block was orphaned. Never zero."""
 
 
+class Doubtful(Transient):
+    """What nodes say of the newest blocks does not fit together: ours are kept until it does."""
+
+
 class StateMissing(Permanent):
     """The node knows the block, but has pruned its state."""
 

@@ -115,6 +115,8 @@ class ChainMetrics:
         self._events = families.events.labels(chain)
         self._depth = families.depth.labels(chain)
         self._reorgs = families.reorgs.labels(chain)
+        self._resyncs = families.resyncs.labels(chain)
+        self._doubted = families.doubted.labels(chain)
         self._gaps = families.gaps.labels(chain)
         self._missed = families.missed.labels(chain)
         self._drift = families.drift.labels(chain)
@@ -140,6 +142,13 @@ class ChainMetrics:
     def reorged(self, depth: int) -> None:
         self._reorgs.inc()
         self._depth.observe(depth)
+
+    def resynced(self) -> None:
+        self._resyncs.inc()
+
+    def doubted(self) -> None:
+        """Something spoke for a reorg, and not enough of it did."""
+        self._doubted.inc()
 
     def gap(self, blocks: int) -> None:
         """Heads that were never announced and had to be asked for."""
@@ -179,6 +188,8 @@ class _ChainFamilies:
         self.events = counter("events", "Events committed.")
         self.reorgs = counter("reorgs", "Reorganisations repaired.")
         self.depth = histogram("reorg_depth_blocks", "How many of our blocks a reorg took back.", ("chain",), _DEPTHS)
+        self.resyncs = counter("resyncs", "Times that everything was read anew, as blocks could not be followed.")
+        self.doubted = counter("reorgs_doubted", "Reorganisations that were not believed at once.")
         self.gaps = counter("gaps", "Times that heads were missed.")
         self.missed = counter("gap_blocks", "Heads that were missed.")
         self.drift = counter("drift_balances", "Balances that a full read found to differ.")

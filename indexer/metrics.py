@@ -121,6 +121,10 @@ class ChainMetrics:
         self._missed = families.missed.labels(chain)
         self._drift = families.drift.labels(chain)
         self._audited = families.audited.labels(chain)
+        self._backfill_jobs = families.backfill_jobs.labels(chain)
+        self._backfill_remaining = families.backfill_remaining.labels(chain)
+        self._backfilled_blocks = families.backfilled_blocks.labels(chain)
+        self._backfilled_records = families.backfilled_records.labels(chain)
         self._differing = families.differing.labels(chain)
 
     def watch_lag(self, *, blocks: Callable[[], float], seconds: Callable[[], float]) -> None:
@@ -159,6 +163,16 @@ class ChainMetrics:
         """Balances that a full read found different from what was stored."""
         self._drift.inc(balances)
 
+    def watch_backfill(self, *, jobs: Callable[[], float], blocks: Callable[[], float]) -> None:
+        """Asked whenever metrics are read: what is still to be done of history."""
+        self._backfill_jobs.set_function(jobs)
+        self._backfill_remaining.set_function(blocks)
+
+    def backfilled(self, blocks: int, records: int) -> None:
+        """Blocks of history looked at, and records of it told."""
+        self._backfilled_blocks.inc(blocks)
+        self._backfilled_records.inc(records)
+
     def audited(self, records: int, differing: int) -> None:
         """Records that an audit read again, and those that were not what the chain says."""
         self._audited.inc(records)
@@ -193,5 +207,9 @@ class _ChainFamilies:
         self.gaps = counter("gaps", "Times that heads were missed.")
         self.missed = counter("gap_blocks", "Heads that were missed.")
         self.drift = counter("drift_balances", "Balances that a full read found to differ.")
+        self.backfill_jobs = gauge("backfill_jobs", "Orders to fill history that are not done.")
+        self.backfill_remaining = gauge("backfill_remaining_blocks", "Blocks of history that are not looked at yet.")
+        self.backfilled_blocks = counter("backfilled_blocks", "Blocks of history looked at.")
+        self.backfilled_records = counter("backfilled_records", "Records of history told.")
         self.audited = counter("audited_records", "Stored records that an audit read again.")
         self.differing = counter("audit_differences", "Stored records that an audit found to differ.")

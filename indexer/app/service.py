@@ -143,7 +143,7 @@ class Service:
                 log.warning("setting_not_used_yet", setting=setting)
 
     async def _build_chains(self) -> None:
-        self._backfills = BackfillBoard()
+        self._backfills = BackfillBoard(self._backfilled)
         self._chains = Chains(
             store=self.store,
             board=self._board,
@@ -251,6 +251,11 @@ class Service:
         status = self._board.one(commit.stream)
         if status is not None:
             self._metrics.chain(status.name).stage("publish", seconds)
+
+    def _backfilled(self, chain_id: int, blocks: int, records: int) -> None:
+        for name, known in self.watching.chains().items():
+            if known == chain_id:
+                self._metrics.chain(name).backfilled(blocks, records)
 
     def _audited(self, chain_id: int, records: int, differing: int) -> None:
         for name, known in self.watching.chains().items():

@@ -216,7 +216,7 @@ class Service:
     def _start_projector(self, report: Report) -> ActorRef[Any]:
         ref = Projector.start(
             ledger=self.store.commits,
-            books=self.store.balances,
+            books=self.store.books,
             checkpoints=self.store.checkpoints,
             positions=self.positions,
             report=report,
@@ -241,7 +241,7 @@ class Service:
         ref = Janitor.start(
             days=self.settings.store.history_days,
             ledger=self.store.commits,
-            books=self.store.balances,
+            books=self.store.books,
             report=report,
         )
         ref.tell(Sweep())

@@ -58,6 +58,9 @@ class AccountProjection:
     positions: dict[tuple[AccountKey, str], PositionRecord] = field(default_factory=dict)
     fundings: list[FundingRecord] = field(default_factory=list)
 
+    def __bool__(self) -> bool:
+        return bool(self.records or self.positions or self.fundings)
+
     def add(self, fact: AccountFact, seq: int, time: datetime) -> None:
         match fact:
             case AssetUpdated():

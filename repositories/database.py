@@ -71,6 +71,8 @@ def connect(url: str, database: str, *, timeout_seconds: float) -> tuple[AsyncIO
             tz_aware=True,
             w="majority",
             journal=True,
+            # A primary that is being replaced still shows what it took and no majority has: told, it could be lost.
+            readConcernLevel="majority",
             serverSelectionTimeoutMS=int(timeout_seconds * 1000),
             connectTimeoutMS=int(timeout_seconds * 1000),
             # A frozen server must not hold a caller for ever; no query of ours is silent for this long.

@@ -62,7 +62,7 @@ def build_app(
         *SolversResource(watching=watching).routes(),
         *TokensResource(watching=watching).routes(),
         *BackfillResource(control=control, watching=watching).routes(),
-        *EventsResource(log=log, status=status, epoch=epoch).routes(),
+        *EventsResource(log=log, freshness=freshness, status=status, epoch=epoch).routes(),
         *StatusResource(status=status, freshness=freshness, subscribers=subscribers, now=now).routes(),
         *ReloadResource(control=control).routes(),
         *AuditResource(control=control).routes(),

@@ -9,7 +9,7 @@ from aiohttp import web
 from indexer.api.answers import json_answer
 from indexer.api.pages import cursor, page_of, place_of
 from indexer.api.parameters import Query
-from indexer.api.ports import CommitLog, Status
+from indexer.api.ports import CommitLog, Freshness, Status
 from indexer.api.problems import BadRequest
 from indexer.api.routes import AFTER, API, CURSOR, LIMIT, STREAM, Answer, Route
 from indexer.domain.commits import Event
@@ -23,10 +23,11 @@ _CURSOR = "events"
 
 
 class EventsResource:
-    """`/events`: the commit log itself, so that it is never behind what was told."""
+    """`/events`: the commit log, up to what was told: whoever got an event can read what it says."""
 
-    def __init__(self, *, log: CommitLog, status: Status, epoch: str) -> None:
+    def __init__(self, *, log: CommitLog, freshness: Freshness, status: Status, epoch: str) -> None:
         self._log = log
+        self._freshness = freshness
         self._status = status
         self._epoch = epoch
 
@@ -73,10 +74,12 @@ class EventsResource:
 
     async def _events(self, stream: str, after: int, wanted: int) -> list[Event]:
         events: list[Event] = []
+        # A commit is in the log a moment before it is told, and queries wait for what was told alone.
+        told = self._freshness.told().get(stream, 0)
         while len(events) < wanted:
             commits = await self._log.since(stream, after, COMMITS_AT_ONCE)
-            events += [event for commit in commits for event in commit.events(self._epoch) if event.seq > after]
-            if len(commits) < COMMITS_AT_ONCE:
+            events += [event for commit in commits for event in commit.events(self._epoch) if after < event.seq <= told]
+            if len(commits) < COMMITS_AT_ONCE or commits[-1].last_seq >= told:
                 break
             after = commits[-1].last_seq
         return events[:wanted]

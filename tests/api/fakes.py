@@ -162,9 +162,10 @@ class FakeFreshness:
 
     on_wait: list[Any] = field(default_factory=list)
     failure: Exception | None = None
+    last: int = 42
 
     def told(self) -> Mapping[str, int]:
-        return {"chain:1": 42}
+        return {"chain:1": self.last}
 
     def projected(self) -> Mapping[str, int]:
         return {"chain:1": 41}

@@ -42,6 +42,15 @@ async def test_one_who_polls_goes_on_from_the_last_number(client: HttpClient, wo
     assert await (await client.get(f"{EVENTS}?stream=chain:1&after=3")).json() == {"items": [], "next": None}
 
 
+async def test_a_poller_gets_nothing_before_it_is_told_since_queries_wait_for_no_more_than_that(
+    client: HttpClient, world: World
+) -> None:
+    world.log.commits, world.freshness.last = commits(3, 3), 3
+    body = await (await client.get(f"{EVENTS}?stream=chain:1")).json()
+    assert [item["seq"] for item in body["items"]] == [1, 2, 3]
+    assert await (await client.get(f"{EVENTS}?stream=chain:1&after=3")).json() == {"items": [], "next": None}
+
+
 async def test_a_stream_that_has_told_nothing_yet_is_empty_and_one_that_is_not_is_not_found(client: HttpClient) -> None:
     assert (await (await client.get(f"{EVENTS}?stream=chain:8453")).json())["items"] == []
     await problem_of(await client.get(f"{EVENTS}?stream=chain:5"), 404, "stream")

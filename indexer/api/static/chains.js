@@ -12,9 +12,8 @@ export function drawConnection({ state, why }) {
   setText(pill, why ? `${state}: ${foreign(why, 80)}` : state);
 }
 
-/** Draws one card per stream; true where a stream came or went. History shows itself only while it is filled. */
-export function drawStreams(all, directory) {
-  const streams = new Map([...all].filter(([stream, { state }]) => !stream.startsWith("history:") || state !== "live"));
+/** Draws one card per stream; true where a stream came or went. */
+export function drawStreams(streams, directory) {
   const list = document.querySelector("#streams");
   let isNew = false;
   for (const [stream, card] of cards) {

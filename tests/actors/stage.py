@@ -26,7 +26,7 @@ from indexer.metrics import Metrics
 from tests.sim.faults import NONE
 from tests.sim.node import SimFeed, SimNode
 from tests.sim.service import STREAM, Infos
-from tests.sim.store import SimStore
+from tests.sim.store import Disk, SimStore
 from tests.sim.world import CHAIN_ID, WATCH, World
 
 
@@ -39,7 +39,8 @@ class Stage:
         self.world = World(random)
         self.node = SimNode(self.world, random, lambda: NONE)
         self.feed = SimFeed(self.world, random, lambda: NONE)
-        self.store = SimStore(random, lambda: NONE)
+        self.disk = Disk(random, lambda: NONE)
+        self.store = SimStore(self.disk)
         self.commits: list[Commit] = []
         self.resumed: list[Resumed] = []
         self.statuses: list[StreamStatus] = []
@@ -72,9 +73,9 @@ class Stage:
             stream=STREAM,
             chain_id=CHAIN_ID,
             window=self.window,
-            commits=self.store,
-            checkpoints=self.store,
-            books=self.store,
+            commits=self.store.commits,
+            checkpoints=self.store.checkpoints,
+            books=self.store.balances,
             publish=self._published,
         )
         metrics = self.metrics.chain("sim")
@@ -84,7 +85,7 @@ class Stage:
             node=self.node,
             ledger=ledger,
             tokens=Infos(),
-            claim=self.store.claim,
+            claim=self.store.chains.claim,
             watch=self.watch,
             window=self.window,
             native_interval=self.native_interval,
@@ -99,7 +100,7 @@ class Stage:
             feed=self.feed,
             ledger=ledger,
             follower=self.follower,
-            claim=self.store.claim,
+            claim=self.store.chains.claim,
             resumed=self.resumed.append,
             show=self.statuses.append,
             metrics=metrics,
@@ -132,13 +133,11 @@ class Stage:
     def _published(self, commit: Commit) -> None:
         """What the projector does, at once."""
         self.commits.append(commit)
-        projection = fold([commit])
-        for key in [
-            k for k, row in self.store.records.items() if (row.chain_id, row.block.hash) in projection.orphaned
-        ]:
-            del self.store.records[key]
-        self.store.records.update(projection.records)
-        self.store.current.update(projection.current)
+        projection, kept = fold([commit]), self.disk.kept
+        for key in [k for k, row in kept.records.items() if (row.chain_id, row.block.hash) in projection.orphaned]:
+            del kept.records[key]
+        kept.records.update(projection.records)
+        kept.current.update(projection.current)
 
 
 @asynccontextmanager

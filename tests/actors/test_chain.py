@@ -114,7 +114,7 @@ async def test_a_reorg_is_a_retraction_and_then_the_new_branch() -> None:
         assert reverted.block == ancestor.ref
         assert [row.hash for row in reverted.orphaned] == [orphan.hash]
         assert [(fact.holding.solver, fact.change) for fact in updates] == [(CAROL, 6)]  # type: ignore[union-attr] # updates
-        assert not any(row.block.hash == orphan.hash for row in stage.store.records.values())
+        assert not any(row.block.hash == orphan.hash for row in stage.disk.kept.records.values())
 
 
 @in_virtual_time
@@ -238,7 +238,7 @@ async def test_another_chain_is_refused_and_taken_when_it_was_corrected() -> Non
 @in_virtual_time
 async def test_another_genesis_is_not_taken_for_a_reorg() -> None:
     stage = Stage()
-    stage.store.genesis = "0xother"
+    stage.disk.kept.geneses[CHAIN_ID] = BlockHash("0xother")
     stage.start()
     await stage.settle()
     assert stage.state() == "suspended"
@@ -253,7 +253,7 @@ async def test_a_second_writer_makes_us_step_down_for_good() -> None:
         async def append(_commit: object) -> None:
             raise Fenced("another process writes chain:7")
 
-        stage.store.append = append  # type: ignore[assignment,method-assign] # the other writer was faster
+        stage.store.commits.append = append  # type: ignore[assignment,method-assign] # the other writer was faster
         told = len(stage.facts)
         await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 1))
         await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 1))
@@ -308,19 +308,19 @@ async def test_heads_that_arrive_do_not_hide_that_nothing_can_be_read() -> None:
 @in_virtual_time
 async def test_a_store_that_is_gone_shows_in_the_status_while_heads_wait() -> None:
     async with staged() as stage:
-        kept = stage.store.append
+        kept = stage.store.commits.append
 
         async def append(_commit: object) -> None:
             raise StoreUnavailable("nobody answers there")
 
-        stage.store.append = append  # type: ignore[assignment,method-assign] # the store is gone
+        stage.store.commits.append = append  # type: ignore[assignment,method-assign] # the store is gone
         for _ in range(6):
             await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 1))
         held_up = stage.status
         assert (held_up.state, held_up.ready, held_up.lag_blocks) == ("stale", False, 6)
         assert held_up.queue_depth == 6  # five heads, and what the node said of its tags meanwhile
         assert "nobody answers there" in str(held_up.last_error)
-        stage.store.append = kept  # type: ignore[method-assign]
+        stage.store.commits.append = kept  # type: ignore[method-assign]
         await stage.settle(6)
         well = stage.status
         assert (well.state, well.ready, well.lag_blocks, well.last_error) == ("live", True, 0, None)

@@ -7,6 +7,8 @@ import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from tests.sim.owners import owned
+
 T = TypeVar("T")
 
 
@@ -38,4 +40,5 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 def play(story: Coroutine[Any, Any, T]) -> T:
     """Run a story to its end in virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.get_loop().set_task_factory(owned)  # type: ignore[arg-type] # its protocol allows awaitables that no task takes
         return runner.run(story)

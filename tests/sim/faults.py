@@ -24,6 +24,9 @@ class Faults:
     store_lost_answer: float = 0.02
     kill: float = 0.02
     lost_feed: float = 0.01
+    step_down: float = 0.02
+    lost_connection: float = 0.05
+    slow_reader: float = 0.02
 
 
 NONE = Faults(**{field.name: 0.0 for field in fields(Faults)})

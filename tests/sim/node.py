@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
 
+from indexer.domain.backfill import Moved
 from indexer.domain.balances import Watch, touched
-from indexer.domain.chain import BlockHash, ChainIdentity, Head, Holding
+from indexer.domain.chain import Address, BlockHash, ChainIdentity, Head, Holding, TokenInfo
 from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
 from indexer.domain.finality import Tags
 from indexer.domain.views import BlockView, Readings
-from indexer.errors import BadAnswer, BlockUnknown, NodeUnreachable, StateMissing, Throttled
+from indexer.errors import BadAnswer, BlockUnknown, NodeUnreachable, ResponseTooLarge, StateMissing, Throttled
 from tests.sim.faults import Faults
 from tests.sim.world import CHAIN_ID, Block, World
 
@@ -32,6 +33,9 @@ class SimNode:
         self.error: Exception | None = None
         self.unreadable: dict[str, str] = {}
         self.pruned_below = 0
+        self.state_of: int | None = None
+        """How many of the newest blocks it keeps the state of; nothing for an archive."""
+        self.range_limit = 10_000
         self.shown_below: int | None = None
 
     async def identity(self) -> ChainIdentity:
@@ -44,7 +48,35 @@ class SimNode:
 
     async def headers(self, first: int, last: int) -> tuple[Head, ...]:
         await self._wire()
-        return tuple(block.head for block in self._chain()[first : last + 1])
+        chain = self._chain()
+        if last >= len(chain):
+            raise BlockUnknown(f"there is no block {last}")
+        return tuple(block.head for block in chain[first : last + 1])
+
+    async def moved(self, first: int, last: int, watch: Watch) -> tuple[Moved, ...]:
+        """A range of blocks, as long as it is not too wide for this provider."""
+        await self._wire()
+        chain = self._chain()
+        if last - first >= self.range_limit:
+            raise ResponseTooLarge("query exceeds the range")
+        if last >= len(chain):
+            raise BlockUnknown(f"there is no block {last}")
+        return tuple(
+            Moved(block.head.ref, transfer)
+            for block in chain[first : last + 1]
+            for transfer in block.transfers
+            if touched((transfer,), watch)
+        )
+
+    async def describe(self, _token: Address) -> TokenInfo:
+        await self._wire()
+        return TokenInfo(6, "SIM", "Simulated")
+
+    async def probe(self, token: Address) -> TokenInfo:
+        return await self.describe(token)
+
+    async def close(self) -> None:
+        """There is nothing to close."""
 
     async def tags(self) -> Tags:
         """A few blocks behind its own head; or, in some stories, nothing: then depth is what counts."""
@@ -73,7 +105,8 @@ class SimNode:
         return {block: self._read(self._block(block), holdings) for block, holdings in wanted.items()}
 
     def _read(self, block: Block, holdings: Collection[Holding]) -> Readings:
-        if block.head.number < self.pruned_below and holdings:
+        kept = 0 if self.state_of is None else len(self._world.canonical) - self.state_of
+        if block.head.number < max(self.pruned_below, kept) and holdings:
             raise StateMissing(f"the state of block {block.head.number} is pruned")
         bad = {key: self.unreadable[key.token] for key in holdings if key.token in self.unreadable}
         return Readings({key: block.balances.get(key, 0) for key in holdings if key not in bad}, bad)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from dataclasses import dataclass
 from random import Random
 
 import structlog
 
 from tests.sim.clock import play
+from tests.sim.crowd import Crowd
 from tests.sim.faults import NONE, Faults, drawn
 from tests.sim.node import SimFeed, SimNode
 from tests.sim.oracle import violations
-from tests.sim.service import Client, Life
-from tests.sim.store import SimStore
+from tests.sim.service import STREAM, Life, settings_of
+from tests.sim.store import Disk
 from tests.sim.world import World
 
 REST_SECONDS = 120.0
@@ -54,28 +56,35 @@ class Story:
         self._now = faults or drawn(self._random)
         self._window = self._random.choice((8, 16, 256))
         self.world = World(self._random)
-        self.store = SimStore(self._random, lambda: self._now)
+        self.disk = Disk(self._random, lambda: self._now)
         self._node = SimNode(self.world, self._random, lambda: self._now)
         self._node.tag_lags = self._random.choice(((6, 12), (6, 12), (2, 6), None))
         self._feed = SimFeed(self.world, self._random, lambda: self._now)
-        self.client = Client()
+        self.crowd = Crowd(self.disk, self._random, lambda: self._now, lambda: self._present)
+        self._present: Life | None = None
         self._kills = self._reorgs = 0
         self._deep = False
 
     async def tell(self) -> Outcome:
+        random.seed(self._seed)  # what the product draws by itself, such as jitter
         for _ in range(self._random.randint(1, 5)):
             self.world.mine()
+        self.crowd.start()
         life = await self._live()
         for _ in range(self._blocks):
             await asyncio.sleep(self._random.choice((0.01, 0.3, 1.0, 4.0)))
             self._happen()
+            self.crowd.happen()
+            self._trouble_store()
             if self._random.random() < self._now.kill:
                 life = await self._kill(life)
         self._now = NONE
         await self._rest(life)
+        self.log = await self.crowd.settle()
+        await self.crowd.stop()
         await life.stop()
         self.life = life
-        found = violations(self.world, self.store, self.client, life, exact=not self._deep)
+        found = violations(self.world, self.disk, self.log, self.crowd.witnesses, life, exact=not self._deep)
         return Outcome(self._seed, tuple(found), len(self.world.blocks), self._kills, self._reorgs)
 
     def _happen(self) -> None:
@@ -91,13 +100,23 @@ class Story:
             head = self.world.mine()
         self._feed.announce(head)
 
+    def _trouble_store(self) -> None:
+        if self._random.random() < self._now.step_down:
+            cut_off, election = self._random.choice((0.01, 1.0, 8.0)), self._random.choice((0.1, 5.0))
+            work = self.disk.step_down(cut_off_seconds=cut_off, election_seconds=election)
+            self._step_down = asyncio.get_running_loop().create_task(work)
+
     async def _live(self) -> Life:
-        life = Life(self.store, self._node, self._feed, self.client, self._random, self._window)
+        life = Life(self.disk, lambda _settings: (self._node, self._feed), settings_of(self._window))
+        self._present = life
         await life.start()
         return life
 
     async def _kill(self, life: Life) -> Life:
+        """Between any two awaits: after so many turns of the loop, in most of which somebody goes on."""
         self._kills += 1
+        for _ in range(self._random.choice((0, 0, 3, 10, 30))):
+            await asyncio.sleep(0)
         life.kill()
         await asyncio.sleep(self._random.choice((0.1, 5.0)))
         for _ in range(self._random.randint(0, 6)):
@@ -111,7 +130,7 @@ class Story:
         self._feed.announce(self.world.mine(), surely=True)
         while loop.time() < over:
             await asyncio.sleep(1)
-            states = life.board.streams()
+            state = life.board.one(STREAM)
             told, projected = life.positions.told(), life.positions.projected()
-            if states and states[0].ready and states[0].block == self.world.tip.number and told == projected:
+            if state and state.ready and state.block == self.world.tip.number and told == projected:
                 return

@@ -1,37 +1,53 @@
-"""One life of the spine in the simulated world: supervisor, projector, broadcaster and a chain."""
+"""One life of the service in the simulated world: the product's own parts, put together as it does it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
-from contextlib import suppress
-from random import Random
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Any, cast
 
+import aiohttp
+from aiohttp import web
 from pykka import ActorRef, ActorRegistry
 
 from actors.base import Report, end
 from actors.broadcaster import Broadcaster
-from actors.chain import ChainActor
-from actors.following import Follower
-from actors.ledger import Ledger
 from actors.messages import Begin, Committed
 from actors.positions import Positions
 from actors.projector import Projector
 from actors.statusboard import StatusBoard
 from actors.supervisor import StartChild, Supervisor
+from actors.watching import Watching
+from indexer.api.app import build_app
+from indexer.api.hub import Hub
+from indexer.api.server import ApiRunner
+from indexer.app.audit import Auditor
+from indexer.app.chains import Chains
+from indexer.app.control import Control
+from indexer.app.history import BackfillBoard
 from indexer.app.posts import Post
+from indexer.app.report import ServiceReport
+from indexer.app.settings import file_solvers, watched_chains
+from indexer.config import ChainSettings, Settings, SolverSettings
 from indexer.domain.chain import Address, TokenInfo
-from indexer.domain.commits import Commit
 from indexer.domain.restarts import RestartPolicy
-from indexer.domain.streams import chain_stream
+from indexer.domain.streams import chain_stream, history_stream
 from indexer.errors import StoreUnavailable
 from indexer.metrics import Metrics
-from tests.sim.node import SimFeed, SimNode
-from tests.sim.store import SimStore
-from tests.sim.world import CHAIN_ID, WATCH
+from tests.sim.owners import Process
+from tests.sim.store import Disk, SimStore
+from tests.sim.wires import Wire
+from tests.sim.world import CHAIN_ID, TOKENS, WALLETS
 
 STREAM = chain_stream(CHAIN_ID)
+HISTORY = history_stream(CHAIN_ID)
+
+Connect = Callable[[ChainSettings], tuple[Any, Any]]
+"""Makes the chain's client and feed, once per life."""
+
+METRICS = Metrics()
+"""One for all lives: a registry takes milliseconds to make, and nobody reads this one."""
 
 
 class Infos:
@@ -41,75 +57,172 @@ class Infos:
         return dict.fromkeys(tokens, TokenInfo(6, "SIM", "Simulated"))
 
 
-class Client:
-    """A subscriber that stays connected, and resumes with the last number it saw."""
-
-    def __init__(self) -> None:
-        self.commits: list[Commit] = []
-
-    @property
-    def seen(self) -> int:
-        return self.commits[-1].last_seq if self.commits else 0
-
-    def deliver(self, commit: Commit) -> None:
-        self.commits.append(commit)
+def settings_of(window: int, start_block: int | None = None) -> Settings:
+    chain = ChainSettings(
+        name="sim",
+        chain_id=CHAIN_ID,
+        rpc_urls=("http://sim",),
+        tokens=tuple(TOKENS),
+        start_block="latest" if start_block is None else start_block,
+        sync_interval_seconds=60,
+        reorg_window_blocks=window,
+    )
+    solvers = {f"s{place}": SolverSettings(f"s{place}", wallet) for place, wallet in enumerate(WALLETS)}
+    return Settings(chains={chain.name: chain}, solvers=solvers)
 
 
 class Life:
-    """From a start to a kill or a clean stop."""
+    """From a start to a kill or a clean stop. `process` is whose everything in it is."""
 
-    def __init__(
-        self, store: SimStore, node: SimNode, feed: SimFeed, client: Client, random: Random, window: int
-    ) -> None:
+    def __init__(self, disk: Disk, connect: Connect, settings: Settings) -> None:
+        self.process = Process()
+        self.store = SimStore(disk)
         self.board = StatusBoard()
         self.gave_up: BaseException | None = None
-        self._store, self._node, self._feed, self._client = store, node, feed, client
-        self._random, self._window = random, window
-        self._broadcaster, self._projector = Post(), Post()
-        self._before: set[asyncio.Task[Any]] = set()
-        self._supervisor: ActorRef[Any] | None = None
+        self._connect = connect
+        self._settings = settings
+        self._supervisor, self._broadcaster, self._projector = Post(), Post(), Post()
+        self._runner: ApiRunner | None = None
+        self._wires: list[Wire] = []
+        self._is_over = False
+
+    # --- life and death ----------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        self._before = asyncio.all_tasks()
-        told = await self._patiently(self._store.positions)
-        projected = {stream: stored.projected for stream, stored in self._store.checkpoints.items()}
-        self.positions = Positions(told, projected)
-        for commit in self._store.commits:
-            if commit.first_seq > self._client.seen:
-                self._client.deliver(commit)
-        self._supervisor = Supervisor.start(
-            give_up=self._give_up,
-            jitter=self._random.random,
-            policy=RestartPolicy(most_restarts=50),
-            clock=asyncio.get_running_loop().time,
-        )
-        for name, birth in (("projector", self._project), ("broadcaster", self._broadcast)):
-            await self._supervisor.ask(StartChild(name, birth), block=False)
-        projector = self._projector.ref
-        assert projector is not None
-        await projector.ask(Begin(), block=False)
-        await self._supervisor.ask(StartChild("chain", self._chain), block=False)
+        """Returns when it is up, or was killed on the way there."""
+        await asyncio.wait((self.process.spawn(self._start()),))
 
     def kill(self) -> None:
-        """Like `kill -9`: no handler gets to say another word."""
-        for task in asyncio.all_tasks() - self._before:
-            task.cancel()
+        """Like `kill -9`: no handler gets to say another word, and every connection breaks."""
+        self._is_over = True
+        self.store.die()
+        self.process.kill()
+        for wire in self._wires:
+            wire.abort()
         for ref in ActorRegistry.get_all():
             ref.actor_stopped.set()
             ActorRegistry.unregister(ref)
 
     async def stop(self) -> None:
-        assert self._supervisor is not None
-        await end(self._supervisor, 60)
+        """In the order of the product: the site and its subscribers, the actors, the chains' clients."""
+        await asyncio.wait((self.process.spawn(self._stop()),))
+        self._is_over = True
+
+    async def _start(self) -> None:
+        store, settings = self.store, self._settings
+        told = await _patiently(store.commits.positions)
+        self.positions = Positions(told, await _patiently(store.checkpoints.projected))
+        backfills = self.backfills = BackfillBoard()
+        chains = self.chains = Chains(
+            store=cast(Any, store),
+            board=self.board,
+            connect=cast(Any, self._connect),
+            supervisor=self._supervisor,
+            broadcaster=self._broadcaster,
+            metrics=METRICS,
+            positions=self.positions,
+            backfills=backfills,
+        )
+        for chain in settings.chains.values():
+            chains.prepare(chain)
+        self.watching = chains.watching = Watching(
+            chains=watched_chains(settings),
+            solvers=file_solvers(settings),
+            watchlist=store.watchlist,
+            book=store.tokens,
+            node=chains.node,
+            changed=chains.rewatch,
+        )
+        await _patiently(self.watching.load)
+        self.report = ServiceReport(board=self.board, version="sim", store=store.kind, expected=chains.expected)
+        self.hub = self._hub()
+        await _patiently(self.hub.start)
+        await self._start_actors()
+        self._runner = ApiRunner(self._site(settings), access_log=None, shutdown_timeout=2.0)
+        await self._runner.setup()
+        await chains.start(CHAIN_ID)
+
+    async def _stop(self) -> None:
+        await self.hub.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._supervisor.ref is not None:
+            await end(self._supervisor.ref, 60)
+        await self.chains.close()
+
+    # --- the world going out -----------------------------------------------------------------------------------------
+
+    def dial(self, client: Process, protocol: asyncio.Protocol) -> Wire:
+        """A connection to this life's site."""
+        if self._is_over or self._runner is None or self._runner.server is None:
+            raise aiohttp.ClientConnectionError("connection refused")
+        wire = Wire()
+        server = self._runner.server()
+        wire.connect(protocol, client.context, cast(asyncio.Protocol, server), self.process.context)
+        self._wires = [*(each for each in self._wires if each.is_open), wire]
+        return wire
+
+    def _hub(self) -> Hub:
+        return Hub(
+            log=self.store.commits,
+            balances=self.store.balances,
+            freshness=self.positions,
+            watching=self.watching,
+            status=self.report,
+            epoch=self.store.epoch,
+            monotonic=asyncio.get_running_loop().time,
+        )
+
+    def _site(self, settings: Settings) -> web.Application:
+        return build_app(
+            balances=self.store.balances,
+            log=self.store.commits,
+            freshness=self.positions,
+            watching=self.watching,
+            control=Control(
+                settings=settings,
+                chains=self.chains,
+                watching=self.watching,
+                balances=self.store.balances,
+                positions=self.positions,
+                report=self.report,
+                admit=lambda _service: None,
+                auditor=Auditor(
+                    balances=cast(Any, self.store.balances), chains=lambda: (CHAIN_ID,), node=self.chains.node
+                ),
+                backfills=self.backfills,
+            ),
+            status=self.report,
+            epoch=self.store.epoch,
+            version="sim",
+            ws_handler=self.hub.handle,
+        )
+
+    # --- actors ------------------------------------------------------------------------------------------------------
+
+    async def _start_actors(self) -> None:
+        supervisor = self._supervisor.move_to(
+            Supervisor.start(
+                give_up=self._give_up,
+                policy=RestartPolicy(most_restarts=50),
+                clock=asyncio.get_running_loop().time,
+                report=partial(self._give_up, "supervisor"),
+            )
+        )
+        await supervisor.ask(StartChild("projector", self._project), block=False)
+        await supervisor.ask(StartChild("broadcaster", self._broadcast), block=False)
+        projector = self._projector.ref
+        if projector is not None:
+            await projector.ask(Begin(), block=False)
 
     def _give_up(self, _name: str, error: BaseException) -> None:
         self.gave_up = error
 
     def _project(self, report: Report) -> ActorRef[Any]:
         ref = Projector.start(
-            ledger=self._store,
-            books=self._store,
-            checkpoints=self._store,
+            ledger=self.store.commits,
+            books=self.store.balances,
+            checkpoints=self.store.checkpoints,
             positions=self.positions,
             report=report,
             clock=asyncio.get_running_loop().time,
@@ -119,8 +232,8 @@ class Life:
 
     def _broadcast(self, report: Report) -> ActorRef[Any]:
         ref = Broadcaster.start(
-            ledger=self._store,
-            sinks=(self._client,),
+            ledger=self.store.commits,
+            sinks=(self.hub,),
             positions=self.positions,
             project=lambda commit: self._projector.tell(Committed(commit)),
             report=report,
@@ -128,49 +241,11 @@ class Life:
         ref.tell(Begin())
         return self._broadcaster.move_to(ref)
 
-    def _chain(self, report: Report) -> ActorRef[Any]:
-        metrics = Metrics().chain("sim")
-        ledger = Ledger(
-            stream=STREAM,
-            chain_id=CHAIN_ID,
-            window=self._window,
-            commits=self._store,
-            checkpoints=self._store,
-            books=self._store,
-            publish=lambda commit: self._broadcaster.tell(Committed(commit)),
-        )
-        follower = Follower(
-            name="sim",
-            chain_id=CHAIN_ID,
-            node=self._node,
-            ledger=ledger,
-            tokens=Infos(),
-            claim=self._store.claim,
-            watch=WATCH,
-            window=self._window,
-            native_interval=1,
-            metrics=metrics,
-        )
-        ref = ChainActor.start(
-            name="sim",
-            chain_id=CHAIN_ID,
-            stream=STREAM,
-            node=self._node,
-            feed=self._feed,
-            ledger=ledger,
-            follower=follower,
-            claim=self._store.claim,
-            resumed=self._broadcaster.tell,
-            show=self.board.show,
-            metrics=metrics,
-            sync_seconds=60,
-            report=report,
-            jitter=self._random.random,
-        )
-        ref.tell(Begin())
-        return ref
 
-    async def _patiently(self, ask: Any) -> Any:
-        while True:
-            with suppress(StoreUnavailable):
-                return await ask()
+async def _patiently(ask: Any) -> Any:
+    """A service that cannot read its store when it starts is started again by whoever runs it."""
+    while True:
+        try:
+            return await ask()
+        except StoreUnavailable:
+            await asyncio.sleep(0.2)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from indexer.domain.chain import BlockRef
 from indexer.domain.facts import BalanceReverted, ChainFinalized, Fact, StreamResync
 from indexer.domain.finality import Settled
-from tests.sim.store import SimStore
+from tests.sim.store import Kept
 from tests.sim.world import CHAIN_ID, World
 
 
@@ -37,19 +37,19 @@ class Told:
         self.covered = {level: min(covered, number) for level, covered in self.covered.items()}
 
 
-def finality_is_true(world: World, store: SimStore) -> Iterator[str]:
+def finality_is_true(world: World, kept: Kept) -> Iterator[str]:
     """What is told as settled has records and is told once, unless a reorg took it back; nothing is left out."""
     told = Told()
-    for commit in store.commits:
+    for commit in kept.commits:
         for fact in commit.facts:
             yield from told.hear(fact)
     for level, block in told.blocks.items():
         if not world.is_canonical(block.hash):
             yield f"{block} is told as {level} and is orphaned"
-    settled = store.settlings[CHAIN_ID].settled if CHAIN_ID in store.settlings else Settled()
+    settled = kept.settlings[CHAIN_ID].settled if CHAIN_ID in kept.settlings else Settled()
     if not settled.finalized <= settled.safe <= world.tip.number:
         yield f"{settled} at tip {world.tip.number}"
-    recorded = {row.block.number for row in store.records.values()}
+    recorded = {row.block.number for row in kept.records.values()}
     for level, number in (("safe", settled.safe), ("finalized", settled.finalized)):
         newest = max((block for block in recorded if block <= number), default=-1)
         if newest > told.covered[level]:

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from indexer.domain.balances import BalanceUpdated
 from tests.sim.clock import play
 from tests.sim.faults import NONE, Faults
 from tests.sim.oracle import violations
 from tests.sim.run import Story, run
+from tests.sim.witness import Witness, is_fresh
 
-RUNS = int(os.environ.get("SIM_RUNS", "300"))
+RUNS = int(os.environ.get("SIM_RUNS", "200"))
 CHUNK = 50
 
 
@@ -56,22 +58,100 @@ def test_kills_alone_lose_nothing() -> None:
     assert [outcome.violations for outcome in outcomes] == [()] * 10
 
 
+def _told(seed: int = 3) -> Story:
+    """A calm story, told to its end; nothing is wrong with it."""
+    story = Story(seed, blocks=20, faults=NONE)
+    assert not play(story.tell()).violations
+    return story
+
+
+def _found(story: Story) -> list[str]:
+    return list(violations(story.world, story.disk, story.log, story.crowd.witnesses, story.life, exact=True))
+
+
 def test_the_oracle_sees_a_wrong_row() -> None:
-    story = Story(3, blocks=20, faults=NONE)
-    play(story.tell())
-    key, row = next(iter(story.store.records.items()))
-    story.store.records[key] = replace(row, balance=row.balance + 1)
-    found = list(violations(story.world, story.store, story.client, story.life, exact=True))
-    assert any(line.startswith("I1") for line in found)
+    story = _told()
+    key, row = next(iter(story.disk.kept.records.items()))
+    story.disk.kept.records[key] = replace(row, balance=row.balance + 1)
+    assert any(line.startswith("I1") for line in _found(story))
 
 
 def test_the_oracle_misses_no_missing_row() -> None:
-    story = Story(3, blocks=20, faults=NONE)
-    play(story.tell())
-    key = next(key for key, row in story.store.records.items() if row.change)
-    del story.store.records[key]
-    found = list(violations(story.world, story.store, story.client, story.life, exact=True))
-    assert any("no record says so" in line for line in found)
+    story = _told()
+    key = next(key for key, row in story.disk.kept.records.items() if row.change)
+    del story.disk.kept.records[key]
+    assert any("no record says so" in line for line in _found(story))
+
+
+def test_the_oracle_sees_a_number_that_is_missing_in_the_log() -> None:
+    story = _told()
+    del story.disk.kept.commits[1]
+    assert any(line.startswith("I5: chain:7 has") for line in _found(story))
+
+
+@pytest.mark.parametrize("client", range(3))
+def test_the_oracle_sees_what_a_client_was_told_and_the_log_lost(client: int) -> None:
+    story = _told()
+    witness = story.crowd.witnesses[client]
+    identifier, event = next(reversed(witness.events.items()))
+    witness.events[identifier] = {**event, "data": {}}
+    assert any(line.startswith(f"I4: {witness.name}") for line in _found(story))
+
+
+@pytest.mark.parametrize("client", range(3))
+def test_the_oracle_sees_a_client_that_was_not_told_all(client: int) -> None:
+    story = _told()
+    witness = story.crowd.witnesses[client]
+    witness.last["chain:7"] -= 1
+    assert any(line.startswith(f"I5: {witness.name}") for line in _found(story))
+
+
+def test_a_witness_notes_what_comes_twice_out_of_order_or_not_at_all() -> None:
+    witness = Witness("w", has_baseline=True)
+    for seq in (1, 3, 2):
+        witness.event({"id": f"e{seq}", "stream": "chain:7", "seq": seq, "data": {}})
+    witness.event({"id": "e3", "stream": "chain:7", "seq": 4, "data": {"other": 1}})
+    assert [fault.partition(" came")[0] for fault in witness.faults[:3]] == [
+        "I5: chain:7 3",
+        "I5: chain:7 2",
+        "I5: chain:7 2",
+    ]
+    assert "before" in witness.faults[-1]
+
+
+def test_an_answer_that_is_behind_what_was_told_is_noted() -> None:
+    story = _told()
+    updates = [
+        (seq, fact)
+        for commit in story.disk.kept.commits
+        for seq, fact in enumerate(commit.facts, commit.first_seq)
+        if isinstance(fact, BalanceUpdated) and fact.change
+    ]
+    seq, last = updates[-1]
+    stale = {"balance": str(last.previous), "blockHash": "0x0"}
+    fresh = {"balance": str(last.balance), "blockHash": last.block.hash}
+    commits = story.disk.kept.commits
+    assert is_fresh(commits, last.holding, fresh, seq)
+    assert not is_fresh(commits, last.holding, stale, seq)
+
+
+def test_a_snapshot_that_is_not_exact_is_noted() -> None:
+    story = _told()
+    witness = story.crowd.witnesses[0]
+    (snapshot,) = witness.snapshots
+    wrong = [{**item, "balance": "77"} for item in snapshot.items]
+    witness.snapshots = [replace(snapshot, items=wrong)]
+    assert any("a snapshot at" in line for line in _found(story))
+
+
+def test_all_three_clients_were_told_and_asked_something() -> None:
+    outcomes = [_told(seed) for seed in range(3)]
+    told = {
+        witness.name: sum(len(story.crowd.witnesses[place].events) for story in outcomes)
+        for place, witness in enumerate(outcomes[0].crowd.witnesses)
+    }
+    assert min(told.values()) > 30
+    assert all(sum(story.crowd.witnesses[place].answers for story in outcomes) for place in range(3))
 
 
 def test_rates_are_chances() -> None:

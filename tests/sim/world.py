@@ -7,14 +7,23 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from random import Random
 
+from indexer.addresses import parse_address
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding, Transfer, TxHash
 
 CHAIN_ID = 7
-TOKENS = tuple(Address(f"0x{'%02x' % (0xA0 + i) * 20}") for i in range(2))
-WALLETS = tuple(Address(f"0x{'%02x' % (0x10 + i) * 20}") for i in range(3))
-OUTSIDE = Address("0x" + "ff" * 20)
+_TOKENS = tuple(parse_address(f"0x{'%02x' % (0xA0 + i) * 20}") for i in range(3))
+_WALLETS = tuple(parse_address(f"0x{'%02x' % (0x10 + i) * 20}") for i in range(4))
+TOKENS, SILENT = _TOKENS[:2], _TOKENS[2]
+"""The last one also mints without a word, now and then: nothing but a read finds that."""
+WALLETS, NEWCOMER = _WALLETS[:3], _WALLETS[3]
+OUTSIDE = parse_address("0x" + "ff" * 20)
 WATCH = Watch(frozenset(TOKENS), frozenset(WALLETS))
+"""What is watched from the beginning; the others come and go."""
+EVERYTHING = Watch(frozenset(_TOKENS), frozenset(_WALLETS))
+
+_TRADED = (*TOKENS, *TOKENS, SILENT)
+_TRADERS = (*_WALLETS, OUTSIDE)
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,9 @@ class World:
     def __init__(self, random: Random) -> None:
         self._random = random
         self._made = 0
-        genesis = Block(self._header(0, BlockHash("0x" + "00" * 32), 0), (), dict.fromkeys(WATCH.holdings(), 0))
+        self.silent_mints = 0.0
+        """The chance per busy block; only up, so that what a wallet got so is never hidden by what it lost so."""
+        genesis = Block(self._header(0, BlockHash("0x" + "00" * 32), 0), (), dict.fromkeys(EVERYTHING.holdings(), 0))
         self.blocks = {genesis.head.hash: genesis}
         self.canonical: list[Block] = [genesis]
 
@@ -75,7 +86,7 @@ class World:
         before = self.canonical[-1]
         balances = dict(before.balances)
         for wallet, change in ((sender, -amount), (recipient, amount)):
-            if wallet in WALLETS:
+            if wallet in _WALLETS:
                 balances[Holding(token, wallet)] += change
         log = Transfer(token, sender, recipient, amount, head.hash, TxHash(f"0x{head.number:064x}"), 0, head.number)
         self.blocks[head.hash] = self.canonical[-1] = replace(before, transfers=(log,), balances=balances)
@@ -98,15 +109,18 @@ class World:
         balances = dict(before)
         transfers = []
         for index in range(self._random.randint(1, 3)):
-            token, amount = self._random.choice(TOKENS), self._random.randint(0, 9)
-            sender, recipient = self._random.choice((*WALLETS, OUTSIDE)), self._random.choice((*WALLETS, OUTSIDE))
+            token, amount = self._random.choice(_TRADED), self._random.randint(0, 9)
+            sender, recipient = self._random.choice(_TRADERS), self._random.choice(_TRADERS)
+            amount = min(amount, balances.get(Holding(token, sender), amount))
             for wallet, sign in ((sender, -1), (recipient, 1)):
-                if wallet in WALLETS:
+                if wallet in _WALLETS:
                     balances[Holding(token, wallet)] += sign * amount
             transaction = TxHash(f"0x{head.hash[-8:]}{index:056x}")
             transfers.append(Transfer(token, sender, recipient, amount, head.hash, transaction, index, head.number))
         if self._random.random() < 0.4:
-            balances[Holding(NATIVE, self._random.choice(WALLETS))] += self._random.randint(1, 9)
+            balances[Holding(NATIVE, self._random.choice(_WALLETS))] += self._random.randint(1, 9)
+        if self._random.random() < self.silent_mints:
+            balances[Holding(SILENT, self._random.choice(_WALLETS))] += self._random.randint(1, 9)
         return Block(head, tuple(transfers), balances)
 
 

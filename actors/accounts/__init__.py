@@ -1,1 +1,0 @@
-"""Exchange accounts: one actor for each, beside the chains and independent of them."""

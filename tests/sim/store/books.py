@@ -1,0 +1,256 @@
+"""What queries read: each step of a projection is a write of its own, and may be the last before a crash."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from indexer.domain.chain import Address, BlockRef, Holding, Token
+from indexer.domain.facts import Joint
+from indexer.domain.finality import Settled
+from indexer.domain.records import HISTORY_SEQ, BalanceRecord, HoldingKey, Projection, RecordKey, Settling
+from indexer.domain.stats import Stats, Tally
+from tests.sim.store.disk import Kept
+from tests.sim.store.ports import Wire
+
+
+class SimBooks:
+    """`balance_records`, `current_balances` and `finality`, in the steps of `repositories.balances`."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._settled: dict[int, Settling] = {}
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    async def project(self, projection: Projection) -> None:
+        if projection.orphaned:
+            await self._delete(lambda row: (row.chain_id, row.block.hash) in projection.orphaned)
+        for chain_id, cut in projection.cuts.items():
+            await self._delete(_above(chain_id, cut.above, cut.seq))
+        for key, first in projection.voided.items():
+            await self._delete(_void(key, first))
+        if projection.restored:
+            await self._add(projection.records)
+            rows = [await self._holding_again(projection, key, row) for key, row in projection.current.items()]
+            await self._replace_current(rows)
+        else:
+            writes = (self._add(projection.records), self._replace_current(list(projection.current.values())))
+            for outcome in await asyncio.gather(*writes, return_exceptions=True):
+                if isinstance(outcome, BaseException):
+                    raise outcome
+        await self._settle(projection.settled)
+        for key, joint in projection.joints.items():
+            await self._wire.write(_joining(key, joint))
+        for chain_id, cut in projection.cuts.items():
+            await self._wire.write(_deleting_current(_above(chain_id, cut.above, cut.seq)))
+
+    async def _add(self, records: Mapping[RecordKey, BalanceRecord]) -> None:
+        if records:
+            await self._wire.write(lambda kept: _add(kept, records))
+
+    async def _replace_current(self, rows: list[BalanceRecord]) -> None:
+        if rows:
+            await self._wire.write(lambda kept: _replace_current(kept, rows))
+
+    async def _holding_again(self, projection: Projection, key: HoldingKey, row: BalanceRecord) -> BalanceRecord:
+        if key not in projection.restored:
+            return row
+        older = await self.at_block(key.chain_id, key.holding, row.block.number)
+        return row if older is None else replace(older, seq=row.seq)
+
+    async def _settle(self, settled: Mapping[int, Settling]) -> None:
+        moved = {
+            chain_id: new
+            for chain_id, new in settled.items()
+            if (last := self._settled.get(chain_id)) is None or (new.seq > last.seq and new.settled != last.settled)
+        }
+        if moved:
+            await self._wire.write(lambda kept: _replace_settlings(kept, moved))
+        self._settled.update(moved)
+
+    async def _delete(self, gone: Callable[[BalanceRecord], bool]) -> None:
+        def delete(kept: Kept) -> None:
+            kept.records = {key: row for key, row in kept.records.items() if not gone(row)}
+
+        await self._wire.write(delete)
+
+    async def forget(self, before: datetime) -> int:
+        """In one step, where the real one deletes balance by balance."""
+
+        def delete(kept: Kept) -> int:
+            last: dict[HoldingKey, int] = {}
+            for key, row in kept.records.items():
+                if row.block.timestamp < before.timestamp():
+                    last[HoldingKey(*key[:2])] = max(key.number, last.get(HoldingKey(*key[:2]), -1))
+            left = {
+                key: row
+                for key, row in kept.records.items()
+                if (held := HoldingKey(*key[:2])) not in kept.current or key.number >= last.get(held, -1)
+            }
+            gone = len(kept.records) - len(left)
+            kept.records = left
+            return gone
+
+        return await self._wire.write(delete)
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    async def current(
+        self,
+        *,
+        chain_id: int | None = None,
+        token: Token | None = None,
+        solver: Address | None = None,
+        after: tuple[int, Token, Address] | None = None,
+        limit: int = 100,
+    ) -> list[BalanceRecord]:
+        def look(kept: Kept) -> list[BalanceRecord]:
+            rows = [
+                row
+                for (chain, holding), row in kept.current.items()
+                if chain_id in (None, chain) and token in (None, holding.token) and solver in (None, holding.solver)
+            ]
+            rows.sort(key=_place)
+            return [row for row in rows if after is None or _place(row) > after][:limit]
+
+        return await self._as_settled(await self._wire.read(look))
+
+    async def settled(self, chain_id: int) -> Settled:
+        return await self._wire.read(
+            lambda kept: kept.settlings[chain_id].settled if chain_id in kept.settlings else Settled()
+        )
+
+    async def balances_of(self, chain_id: int) -> dict[Holding, BalanceRecord]:
+        return await self._wire.read(
+            lambda kept: {key.holding: row for key, row in kept.current.items() if key.chain_id == chain_id}
+        )
+
+    async def block_at_or_below(self, chain_id: int, number: int) -> BlockRef | None:
+        def look(kept: Kept) -> BlockRef | None:
+            blocks = (
+                row.block for row in kept.records.values() if row.chain_id == chain_id and row.block.number <= number
+            )
+            return max(blocks, key=lambda block: block.number, default=None)
+
+        return await self._wire.read(look)
+
+    async def one(self, chain_id: int, holding: Holding) -> BalanceRecord | None:
+        row = await self._wire.read(lambda kept: kept.current.get(HoldingKey(chain_id, holding)))
+        return None if row is None else (await self._as_settled([row]))[0]
+
+    async def at_block(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None:
+        return await self._newest(chain_id, holding, lambda row: row.block.number <= number)
+
+    async def at_time(self, chain_id: int, holding: Holding, time: datetime) -> BalanceRecord | None:
+        return await self._newest(chain_id, holding, lambda row: row.block.timestamp <= time.timestamp())
+
+    async def next_after(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None:
+        return await self.oldest(chain_id, holding, number)
+
+    async def oldest(self, chain_id: int, holding: Holding, above: int = -1) -> BalanceRecord | None:
+        rows = await self._rows(chain_id, holding, lambda row: row.block.number > above)
+        return rows[-1] if rows else None
+
+    async def history(
+        self,
+        chain_id: int,
+        holding: Holding,
+        *,
+        limit: int,
+        before: int | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> list[BalanceRecord]:
+        def fits(row: BalanceRecord) -> bool:
+            return (
+                (before is None or row.block.number < before)
+                and (start is None or row.block.timestamp >= start.timestamp())
+                and (end is None or row.block.timestamp <= end.timestamp())
+            )
+
+        return await self._as_settled((await self._rows(chain_id, holding, fits))[:limit])
+
+    async def stats(
+        self, chain_id: int, holding: Holding, *, start: datetime | None = None, end: datetime | None = None
+    ) -> Stats | None:
+        tally = Tally()
+        for row in reversed(await self.history(chain_id, holding, limit=10**9, start=start, end=end)):
+            tally.add(row.balance)
+        return tally.stats()
+
+    async def _newest(
+        self, chain_id: int, holding: Holding, fits: Callable[[BalanceRecord], bool]
+    ) -> BalanceRecord | None:
+        rows = await self._as_settled((await self._rows(chain_id, holding, fits))[:1])
+        return rows[0] if rows else None
+
+    async def _rows(
+        self, chain_id: int, holding: Holding, fits: Callable[[BalanceRecord], bool]
+    ) -> list[BalanceRecord]:
+        """Newest first."""
+        return await self._wire.read(
+            lambda kept: sorted(
+                (row for key, row in kept.records.items() if key[:2] == (chain_id, holding) and fits(row)),
+                key=lambda row: -row.block.number,
+            )
+        )
+
+    async def _as_settled(self, rows: list[BalanceRecord]) -> list[BalanceRecord]:
+        settled = {chain_id: await self.settled(chain_id) for chain_id in {row.chain_id for row in rows}}
+        return [replace(row, finality=settled[row.chain_id].at_least(row.finality, row.block.number)) for row in rows]
+
+
+def _above(chain_id: int, number: int, seq: int) -> Callable[[BalanceRecord], bool]:
+    return lambda row: row.chain_id == chain_id and row.block.number > number and row.seq < seq
+
+
+def _void(key: HoldingKey, first: int) -> Callable[[BalanceRecord], bool]:
+    return lambda row: (row.chain_id, row.holding) == key and row.block.number >= first and row.seq == HISTORY_SEQ
+
+
+def _add(kept: Kept, records: Mapping[RecordKey, BalanceRecord]) -> None:
+    for key, row in records.items():
+        if key not in kept.records or kept.records[key].seq <= row.seq:
+            kept.records[key] = row
+
+
+def _replace_current(kept: Kept, rows: list[BalanceRecord]) -> None:
+    for row in rows:
+        key = HoldingKey(row.chain_id, row.holding)
+        if key not in kept.current or kept.current[key].seq <= row.seq:
+            kept.current[key] = row
+
+
+def _replace_settlings(kept: Kept, settlings: Mapping[int, Settling]) -> None:
+    for chain_id, settling in settlings.items():
+        if chain_id not in kept.settlings or kept.settlings[chain_id].seq <= settling.seq:
+            kept.settlings[chain_id] = settling
+
+
+def _joining(key: HoldingKey, joint: Joint) -> Callable[[Kept], None]:
+    def join(kept: Kept) -> None:
+        place = RecordKey(*key, joint.number)
+        row = kept.records.get(place)
+        if row is None or not (row.change is None or row.cause == "resync"):
+            return
+        unexplained = row.unexplained if joint.unexplained is None else joint.unexplained
+        row = replace(row, change=joint.change, transfers=joint.transfers or row.transfers, unexplained=unexplained)
+        if joint.transactions:
+            row = replace(row, cause="transfer", transactions=joint.transactions)
+        kept.records[place] = row
+
+    return join
+
+
+def _deleting_current(gone: Callable[[BalanceRecord], bool]) -> Callable[[Kept], None]:
+    def delete(kept: Kept) -> None:
+        kept.current = {key: row for key, row in kept.current.items() if not gone(row)}
+
+    return delete
+
+
+def _place(row: BalanceRecord) -> tuple[int, Token, Address]:
+    return row.chain_id, row.holding.token, row.holding.solver

@@ -1,0 +1,107 @@
+"""The append-only log and the checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from indexer.domain.chain import Head
+from indexer.domain.checkpoints import Mark, StoredCheckpoint
+from indexer.domain.commits import Commit
+from indexer.errors import Fenced
+from tests.sim.store.disk import Kept
+from tests.sim.store.ports import Wire
+
+
+class SimLog:
+    """`commits`."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def append(self, commit: Commit) -> None:
+        def insert(kept: Kept) -> None:
+            for there in kept.commits:
+                if there.id == commit.id or (there.stream, there.first_seq) == (commit.stream, commit.first_seq):
+                    if (there.id, there.stream, there.first_seq) != (commit.id, commit.stream, commit.first_seq):
+                        raise Fenced(f"another process has written number {commit.first_seq} of {commit.stream}")
+                    return
+            kept.commits.append(commit)
+
+        await self._wire.write(insert)
+
+    async def since(self, stream: str, after: int, limit: int) -> list[Commit]:
+        return await self._wire.read(
+            lambda kept: [commit for commit in _of(kept, stream) if commit.last_seq > after][:limit]
+        )
+
+    async def above_block(self, stream: str, number: int) -> list[Commit]:
+        return await self._wire.read(
+            lambda kept: [
+                commit
+                for commit in _of(kept, stream)
+                if commit.checkpoint is not None and commit.checkpoint.head.number > number
+            ]
+        )
+
+    async def forget(self, before: datetime, keep: int) -> int:
+        def delete(kept: Kept) -> int:
+            newest = {commit.stream: commit.last_seq for commit in kept.commits}
+            left = [
+                commit
+                for commit in kept.commits
+                if commit.last_seq > newest[commit.stream] - keep or commit.time >= before
+            ]
+            gone = len(kept.commits) - len(left)
+            kept.commits = left
+            return gone
+
+        return await self._wire.write(delete)
+
+    async def first_seq(self, stream: str) -> int | None:
+        return await self._wire.read(lambda kept: next((commit.first_seq for commit in _of(kept, stream)), None))
+
+    async def last_seq(self, stream: str) -> int:
+        return (await self.positions()).get(stream, 0)
+
+    async def positions(self) -> dict[str, int]:
+        return await self._wire.read(lambda kept: {commit.stream: commit.last_seq for commit in kept.commits})
+
+
+class SimCheckpoints:
+    """`checkpoints`: two halves, each written on its own."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def load(self, stream: str) -> StoredCheckpoint | None:
+        return await self._wire.read(lambda kept: kept.checkpoints.get(stream))
+
+    async def follow(self, stream: str, heads: Sequence[Head], mark: Mark) -> None:
+        if not heads:
+            return
+        taken = replace(mark, trail=dict(mark.trail))
+
+        def update(kept: Kept) -> None:
+            stored = kept.checkpoints.get(stream, StoredCheckpoint())
+            mark = replace(taken, watch=taken.watch or stored.mark.watch)
+            kept.checkpoints[stream] = replace(stored, heads=tuple(heads), mark=mark)
+
+        await self._wire.write(update)
+
+    async def set_projected(self, stream: str, seq: int) -> None:
+        def update(kept: Kept) -> None:
+            stored = kept.checkpoints.get(stream, StoredCheckpoint())
+            kept.checkpoints[stream] = replace(stored, projected=max(seq, stored.projected))
+
+        await self._wire.write(update)
+
+    async def projected(self) -> dict[str, int]:
+        return await self._wire.read(
+            lambda kept: {stream: stored.projected for stream, stored in kept.checkpoints.items()}
+        )
+
+
+def _of(kept: Kept, stream: str) -> list[Commit]:
+    return sorted((commit for commit in kept.commits if commit.stream == stream), key=lambda commit: commit.first_seq)

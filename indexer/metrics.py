@@ -38,6 +38,10 @@ class Metrics:
             "rpc_request_seconds", "HTTP requests to nodes.", "chain", "endpoint", "method", "outcome"
         )
         self._switches = self._counter("endpoint_switches", "Changes to another endpoint of a chain.", "chain")
+        self._hedges = self._counter("endpoint_hedges", "Questions that a second endpoint was asked, too.", "chain")
+        self._health = self._gauge("endpoint_health", "1 well, 0.5 set aside, 0 lost.", "chain", "endpoint")
+        self._set_aside = self._counter("endpoint_quarantines", "Times set aside.", "chain", "endpoint")
+        self._pace = self._gauge("endpoint_calls_per_second", "Calls that we allow ourselves.", "chain", "endpoint")
         self._reconnects = self._counter("websocket_reconnects", "Node websockets opened again.", "chain")
         self._restarts = self._counter("actor_restarts", "Actors started again after they failed.", "actor")
         self._inbox = self._gauge("inbox_depth", "Messages that wait for an actor.", "actor")
@@ -60,6 +64,18 @@ class Metrics:
 
     def endpoint_switched(self, chain: str) -> None:
         self._switches.labels(chain).inc()
+
+    def endpoint_hedged(self, chain: str) -> None:
+        self._hedges.labels(chain).inc()
+
+    def endpoint_health(self, chain: str, endpoint: str, health: Literal["well", "aside", "lost"]) -> None:
+        self._health.labels(chain, endpoint).set({"well": 1.0, "aside": 0.5, "lost": 0.0}[health])
+        if health == "aside":
+            self._set_aside.labels(chain, endpoint).inc()
+
+    def endpoint_pace(self, chain: str, endpoint: str, calls_per_second: float) -> None:
+        """Infinite where the endpoint never complained."""
+        self._pace.labels(chain, endpoint).set(calls_per_second)
 
     def websocket_reconnected(self, chain: str) -> None:
         self._reconnects.labels(chain).inc()

@@ -181,6 +181,9 @@ class Service:
             on_request=partial(metrics.rpc_request, chain.name),
             on_switch=partial(metrics.endpoint_switched, chain.name),
             on_reconnect=partial(metrics.websocket_reconnected, chain.name),
+            on_hedge=partial(metrics.endpoint_hedged, chain.name),
+            on_health=partial(metrics.endpoint_health, chain.name),
+            on_pace=partial(metrics.endpoint_pace, chain.name),
         )
 
     def _build_hub(self) -> Hub:

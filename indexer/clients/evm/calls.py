@@ -42,12 +42,20 @@ class Plan(Generic[T]):
 
     calls: Sequence[Call]
     read: Callable[[Sequence[Reply]], T]
+    one_by_one: bool = False
+    """A refusal of all at once says nothing of how many calls the endpoint takes: then they are put alone."""
 
 
 Limit = Literal["natives", "pairs", "filter", "batch", "bytes", "overrides"]
 
 _PLAIN_FOR: Final = 1_000
 """So many questions are put without state overrides after one was refused, in case that was an accident."""
+
+_FEW: Final = 50
+_LITTLE: Final = 50_000
+"""What is not above these is not made smaller because the endpoint was slow: then it is ill, not overburdened."""
+
+_GROWING: Final = ("natives", "pairs", "filter", "batch", "bytes")
 
 
 class TooMuch(ResponseTooLarge):
@@ -93,6 +101,26 @@ class Limits:
             self.filter = max(1, self.filter // 2)
         return True
 
+    def ease(self, calls: Sequence[Call]) -> bool:
+        """After no answer in time, ask for less where it was much; whether it was."""
+        size = sum(call.size for call in calls)
+        if len(calls) <= _FEW and size <= _LITTLE:
+            return False
+        self.batch = min(self.batch, max(_FEW, len(calls) // 2))
+        self.bytes = min(self.bytes, max(_LITTLE, size // 2))
+        self.natives, self.pairs = max(_FEW, self.natives // 2), max(_FEW, self.pairs // 2)
+        return True
+
+    def grow(self) -> bool:
+        """Twice as much as before, up to what we began with; whether anything was less."""
+        first = Limits()
+        wider = {name: min(getattr(first, name), 2 * getattr(self, name)) for name in _GROWING}
+        if all(getattr(self, name) == most for name, most in wider.items()):
+            return False
+        for name, most in wider.items():
+            setattr(self, name, most)
+        return True
+
 
 def joined(plans: Sequence[Plan[T]]) -> Plan[list[T]]:
     """Several plans as one, so that they travel together."""
@@ -106,12 +134,13 @@ def joined(plans: Sequence[Plan[T]]) -> Plan[list[T]]:
     return Plan([call for plan in plans for call in plan.calls], read)
 
 
-def trips(calls: Sequence[Call], limits: Limits) -> list[Sequence[Call]]:
-    """As few round trips as the endpoint's limits allow."""
+def trips(calls: Sequence[Call], limits: Limits, most: int | None = None) -> list[Sequence[Call]]:
+    """As few round trips as the endpoint's limits allow, none of more than `most` calls."""
+    batch = limits.batch if most is None else min(limits.batch, most)
     found: list[Sequence[Call]] = []
     start = size = 0
     for index, call in enumerate(calls):
-        if index > start and (index - start >= limits.batch or size + call.size > limits.bytes):
+        if index > start and (index - start >= batch or size + call.size > limits.bytes):
             found.append(calls[start:index])
             start, size = index, 0
         size += call.size

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from indexer.clients.evm.calls import Call, Reply
+
+Health = Literal["well", "aside", "lost"]
+"""`aside`: it answers, but not what the others know; it is asked last."""
 
 
 def ignored(*_: object) -> None:
@@ -21,12 +25,19 @@ class Counts:
     """Told endpoint, method (`batch` for several calls in one request), outcome and seconds of an HTTP request."""
     on_switch: Callable[[], None] = ignored
     on_reconnect: Callable[[], None] = ignored
+    on_hedge: Callable[[], None] = ignored
+    on_health: Callable[[str, Health], None] = ignored
+    """Told an endpoint and how it is, whenever that changes."""
+    on_pace: Callable[[str, float], None] = ignored
+    """Told an endpoint and how many calls a second we allow ourselves there, whenever that is decided anew."""
     calls: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """JSON-RPC calls by (endpoint, method, outcome)."""
     round_trips: Counter[str] = field(default_factory=Counter)
     """HTTP requests by endpoint."""
     switches: int = 0
     """How often another endpoint than before answered."""
+    hedges: int = 0
+    """How often a second endpoint was asked because the first one took long."""
     reconnects: int = 0
     """Websockets opened after the first."""
     hints: int = 0
@@ -51,6 +62,10 @@ class Counts:
     def switched(self) -> None:
         self.switches += 1
         self.on_switch()
+
+    def hedged(self) -> None:
+        self.hedges += 1
+        self.on_hedge()
 
     def reconnected(self) -> None:
         self.reconnects += 1

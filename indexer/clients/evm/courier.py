@@ -24,11 +24,18 @@ class Answer(NamedTuple):
     body: bytes
 
 
+class NoAnswer(NodeUnreachable):
+    """Nothing came in time."""
+
+
 class Courier(Protocol):
     """How a transport reaches its endpoint: over HTTP, or into a simulated world."""
 
     async def post(self, body: bytes, timeout_seconds: float) -> Answer:
-        """The answer, or `NodeUnreachable`; one that is too long is cut just beyond `LONGEST_ANSWER`."""
+        """The answer, or `NodeUnreachable` (`NoAnswer` when time is up).
+
+        An answer that is too long is cut just beyond `LONGEST_ANSWER`.
+        """
 
     async def close(self) -> None: ...
 
@@ -49,7 +56,7 @@ class HttpCourier:
                 if is_last:
                     raise NodeUnreachable("the connection was closed before an answer came") from error
             except TimeoutError as error:
-                raise NodeUnreachable(f"no answer within {timeout_seconds:g} s") from error
+                raise NoAnswer(f"no answer within {timeout_seconds:g} s") from error
             except (aiohttp.ClientError, OSError) as error:
                 # Named without its text: aiohttp's texts may hold the URL, and URLs hold keys.
                 raise NodeUnreachable(_plainly(error)) from error

@@ -1,9 +1,10 @@
-"""One endpoint: what it takes at once, whether it follows our chain, and how well it is."""
+"""One endpoint: what it takes at once, how fast it may be asked, whether it follows our chain, and how well it is."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
@@ -12,8 +13,10 @@ import structlog
 from indexer.clients.evm.answers import quantity
 from indexer.clients.evm.calls import Call, Limits, Plan, Reply, TooMuch, trips
 from indexer.clients.evm.counts import Counts
+from indexer.clients.evm.courier import NoAnswer
+from indexer.clients.evm.pace import Pace
 from indexer.clients.evm.wording import CallFailed, Unsupported
-from indexer.errors import BadAnswer, IndexerError, WrongChain
+from indexer.errors import BadAnswer, IndexerError, Throttled, WrongChain
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +24,10 @@ T = TypeVar("T")
 
 _PROBE_SECONDS: Final = 3.0
 _SHRINKS: Final = 16
+_GROW_SECONDS: Final = 600.0
+_GROW_LONGEST_SECONDS: Final = 6 * 3_600.0
+_WEIGHT: Final = 0.2
+"""Of the newest answer in what is usual."""
 
 
 class Wire(Protocol):
@@ -31,67 +38,103 @@ class Wire(Protocol):
     async def disconnect(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms a question is put; `urgent` ones go before those that can wait."""
+
+    timeout_seconds: float
+    chain_id: int | None = None
+    urgent: bool = True
+
+
 @dataclass(slots=True)
 class Endpoint:
-    """Answers questions in as few round trips as it allows; its health is kept by `Endpoints`."""
+    """Answers questions in as few round trips as it allows; its health is kept by `Health`."""
 
     name: str
     wire: Wire
     counts: Counts
     limits: Limits = field(default_factory=Limits)
+    pace: Pace = field(default_factory=Pace)
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     is_well: bool = True
+    is_aside: bool = False
+    """It answers, but not what others know: it is asked after them."""
     is_proven: bool = False
     """It showed that it follows our chain."""
     reason: IndexerError | None = None
     failures: int = 0
     bad_answers: int = 0
+    strikes: int = 0
+    """How often it did not know a block that another one knew."""
     well_since: float = 0.0
+    aside_until: float = 0.0
     is_told: bool = False
     """Its loss was logged, so its return will be."""
+    usual_seconds: float = 0.05
+    _grow_seconds: float = _GROW_SECONDS
+    _lowered_at: float | None = None
 
-    async def ask(self, make: Callable[[Limits], Plan[T]], timeout_seconds: float, chain_id: int | None) -> T:
+    async def ask(self, make: Callable[[Limits], Plan[T]], terms: Terms) -> T:
         """Put the question that fits the limits, and a smaller one when that shows them to be lower."""
+        self._grow()
+        most = self.pace.most_at_once
         for _ in range(_SHRINKS):
             plan = make(self.limits)
             try:
                 replies: list[Reply] = []
-                for trip in trips(plan.calls, self.limits):
-                    replies += await self._travel(trip, timeout_seconds, chain_id)
-                return plan.read(replies)
+                for trip in trips(plan.calls, self.limits, most):
+                    replies += await self._travel(trip, terms)
+                answer = plan.read(replies)
             except TooMuch as problem:
-                if not self.limits.lower(problem):
-                    raise
-                log.debug("limit_lowered", endpoint=self.name, limit=problem.limit, reason=str(problem))
+                if plan.one_by_one and problem.limit == "batch" and most != 1:
+                    most = 1
+                else:
+                    self._lower(problem)
             except (Unsupported, CallFailed) as error:
                 raise BadAnswer(str(error)) from error
+            except Throttled:
+                self._tell_pace(self.pace.complained())
+                raise
+            else:
+                self._tell_pace(self.pace.went_well())
+                return answer
         raise BadAnswer("refuses however little is asked at once")
 
-    async def probe(self, chain_id: int | None) -> None:
-        """Whether it is of use again. Singly, since not every endpoint takes batches."""
+    async def probe(self, chain_id: int | None) -> int:
+        """Whether it is of use again; its newest block. Singly, since not every endpoint takes batches."""
         if chain_id is not None:
             self._prove((await self._exchange([Call("eth_chainId")], _PROBE_SECONDS))[0], chain_id)
-        quantity((await self._exchange([Call("eth_blockNumber")], _PROBE_SECONDS))[0].get())
+        return quantity((await self._exchange([Call("eth_blockNumber")], _PROBE_SECONDS))[0].get())
 
-    async def _travel(self, calls: Sequence[Call], timeout_seconds: float, chain_id: int | None) -> list[Reply]:
+    async def _travel(self, calls: Sequence[Call], terms: Terms) -> list[Reply]:
         """One round trip; the first of all also asks whether this is our chain."""
-        if chain_id is None or self.is_proven:
-            return await self._exchange(calls, timeout_seconds)
+        wait = self.pace.reserve(len(calls), urgent=terms.urgent)
+        if wait > 0:
+            await self.sleep(wait)
+        if terms.chain_id is None or self.is_proven:
+            return await self._exchange(calls, terms.timeout_seconds)
         proof = Call("eth_chainId")
         if self.limits.batch == 1:
-            self._prove((await self._exchange([proof], timeout_seconds))[0], chain_id)
-            return await self._exchange(calls, timeout_seconds)
-        first, *replies = await self._exchange([proof, *calls], timeout_seconds)
-        self._prove(first, chain_id)
+            self._prove((await self._exchange([proof], terms.timeout_seconds))[0], terms.chain_id)
+            return await self._exchange(calls, terms.timeout_seconds)
+        first, *replies = await self._exchange([proof, *calls], terms.timeout_seconds)
+        self._prove(first, terms.chain_id)
         return replies
 
     async def _exchange(self, calls: Sequence[Call], timeout_seconds: float) -> list[Reply]:
-        began = time.perf_counter()
+        began = self.clock()
         try:
             replies = await self.wire.exchange(calls, timeout_seconds)
         except IndexerError as error:
-            self.counts.refused(self.name, calls, type(error).__name__, time.perf_counter() - began)
+            self.counts.refused(self.name, calls, type(error).__name__, self.clock() - began)
+            if isinstance(error, NoAnswer) and self.limits.ease(calls):
+                self._lowered("batch", str(error))
             raise
-        self.counts.answered(self.name, calls, replies, time.perf_counter() - began)
+        seconds = self.clock() - began
+        self.usual_seconds += _WEIGHT * (seconds - self.usual_seconds)
+        self.counts.answered(self.name, calls, replies, seconds)
         return replies
 
     def _prove(self, reply: Reply, chain_id: int) -> None:
@@ -99,3 +142,23 @@ class Endpoint:
         if found != chain_id:
             raise WrongChain(f"follows chain {found}, not {chain_id}; correct chain_id or rpc_urls")
         self.is_proven = True
+
+    def _tell_pace(self, has_changed: bool) -> None:
+        if has_changed:
+            self.counts.on_pace(self.name, self.pace.calls_per_second)
+
+    def _lower(self, problem: TooMuch) -> None:
+        if not self.limits.lower(problem):
+            raise problem
+        self._lowered(problem.limit, str(problem))
+
+    def _lowered(self, limit: str, reason: str) -> None:
+        log.debug("limit_lowered", endpoint=self.name, limit=limit, reason=reason)
+        self._lowered_at = self.clock()
+
+    def _grow(self) -> None:
+        """Once in a while, try more again: a provider that was overburdened is so no longer, a plan was upgraded."""
+        if self._lowered_at is None or self.clock() - self._lowered_at < self._grow_seconds:
+            return
+        self._grow_seconds = min(2 * self._grow_seconds, _GROW_LONGEST_SECONDS)
+        self._lowered_at = self.clock() if self.limits.grow() else None

@@ -1,7 +1,8 @@
-"""Several endpoints as one: the first healthy one is asked, a lost one is tried again in the background.
+"""Several endpoints as one: the first healthy one is asked, and the next one too when that one keeps us waiting.
 
-An endpoint that fails is left at once, for the next; one probe at a time finds out when it is back, so that no
-caller ever waits for one that may still be dead. A question is answered, or refused, within a bounded time.
+An endpoint that fails is left at once, for the next. One that hangs is overtaken after a few hundred milliseconds: the
+next one is asked as well, and whoever answers first is believed. A question is answered, or refused, within a bounded
+time (docs/adr/0014-endpoint-policy.md).
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
-
-import structlog
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from indexer.clients.evm.calls import Limits, Plan
 from indexer.clients.evm.counts import Counts
-from indexer.clients.evm.endpoint import Endpoint
+from indexer.clients.evm.endpoint import Endpoint, Terms
+from indexer.clients.evm.health import Wellness
 from indexer.errors import (
     BadAnswer,
     BlockUnknown,
@@ -30,15 +31,24 @@ from indexer.errors import (
     WrongChain,
 )
 
-log = structlog.get_logger(__name__)
-
 T = TypeVar("T")
 
-_SHORTEST_PAUSE: Final = 0.25
-_LONGEST_PAUSE: Final = 5.0
-_CALM_SECONDS: Final = 30.0
-"""Lost again sooner than this, it is the same outage: it goes on backing off, and says nothing new."""
-_BAD_ANSWERS: Final = 3
+NEVER: Final = float("inf")
+"""As `hedge_seconds`: for work that can wait, and would only be done twice."""
+
+_SHORTEST_HEDGE: Final = 0.25
+_LONGEST_HEDGE: Final = 0.5
+"""Seconds. With the time that another endpoint takes, a head is handled within one after the preferred one died."""
+_TIMES_USUAL: Final = 3.0
+_MOST_HEDGES: Final = 10.0
+_HEDGES_PER_QUESTION: Final = 0.1
+"""Where every tenth question is asked twice, slowness is the rule, and hedging would only add to the load."""
+_FAULTS: Final = 3
+_ILLS: Final = (BadAnswer, BlockUnknown, NodeUnreachable, StateMissing, Throttled, WrongChain)
+
+
+class Behind(BlockUnknown):
+    """The endpoint's newest block is far below what others told us already."""
 
 
 @dataclass(slots=True)
@@ -69,23 +79,38 @@ class Endpoints:
     ) -> None:
         if not endpoints:
             raise ValueError("a chain needs at least one endpoint")
-        self.chain_id = chain_id
+        self.health = Wellness(chain=chain, counts=counts, clock=clock, sleep=sleep, chance=chance)
+        self.health.chain_id = chain_id
         self._endpoints = tuple(endpoints)
-        self._log = log.bind(chain=chain)
         self._counts = counts
         self._timeout_seconds = timeout_seconds
         self._patience_seconds = patience_seconds
         self._clock = clock
         self._sleep = sleep
-        self._chance = chance
         self._last = self._endpoints[0]
-        self._revivals: dict[str, asyncio.Task[None]] = {}
-        self._came_back = asyncio.Event()
+        self._hedges = _MOST_HEDGES
+        self._late: dict[str, asyncio.Task[Any]] = {}
+        """By endpoint: a question that another one answered first, and that is still under way."""
+        for endpoint in self._endpoints:
+            counts.on_health(endpoint.name, "well")
+            counts.on_pace(endpoint.name, endpoint.pace.calls_per_second)
+
+    def __len__(self) -> int:
+        return len(self._endpoints)
 
     @property
     def name(self) -> str:
         """The endpoint that answered last."""
         return self._last.name
+
+    @property
+    def chain_id(self) -> int | None:
+        """Which chain every endpoint has to follow, once that is known."""
+        return self.health.chain_id
+
+    @chain_id.setter
+    def chain_id(self, chain_id: int) -> None:
+        self.health.chain_id = chain_id
 
     async def ask(
         self,
@@ -94,45 +119,141 @@ class Endpoints:
         timeout_seconds: float | None = None,
         patience_seconds: float | None = None,
         rest_seconds: float | None = None,
+        hedge_seconds: float | None = None,
     ) -> T:
         """Answer the question that `make` puts for given limits, by the best endpoint that can.
 
         `BlockUnknown` and `StateMissing` are raised once every healthy endpoint said so; anything else that fails
         is tried elsewhere, or again, until patience ends. `rest_seconds` is how much of it to spend on waiting while
-        no endpoint is healthy; without it, all.
+        no endpoint is healthy; without it, all. After `hedge_seconds` (without it, as long as is unusual for a small
+        question) the next endpoint is asked as well.
         """
         patience = self._patience_seconds if patience_seconds is None else patience_seconds
         attempts = _Attempts(self._clock() + patience, rest_seconds)
+        self._hedges = min(_MOST_HEDGES, self._hedges + _HEDGES_PER_QUESTION)
         while True:
             endpoint = self._best(attempts)
             if endpoint is None:
                 await self._wait(attempts)
                 continue
             left = max(0.1, attempts.deadline - self._clock())
-            try:
-                answer = await endpoint.ask(make, min(timeout_seconds or self._timeout_seconds, left), self.chain_id)
-            except (BadAnswer, BlockUnknown, NodeUnreachable, StateMissing, Throttled, WrongChain) as error:
-                self._failed(endpoint, error, attempts)
-            else:
-                self._answered(endpoint)
-                return answer
+            timeout = min(timeout_seconds or self._timeout_seconds, left)
+            terms = Terms(timeout, self.chain_id, urgent=hedge_seconds != NEVER)
+            if hedge_seconds == NEVER or self._next(attempts, (endpoint,)) is None:
+                try:
+                    answer = await endpoint.ask(make, terms)
+                except _ILLS as error:
+                    self._failed(endpoint, error, attempts)
+                else:
+                    self._answered(endpoint, attempts)
+                    return answer
+            elif answers := await self._race(endpoint, make, terms, attempts, hedge_seconds):
+                return answers[0]
+
+    async def survey(self, make: Callable[[Limits], Plan[T]], timeout_seconds: float) -> list[tuple[Endpoint, T]]:
+        """The same question to every endpoint that is well, at once; those that fail are left out."""
+        able = [endpoint for endpoint in self._endpoints if endpoint.is_well and not endpoint.is_aside]
+        terms = Terms(timeout_seconds, self.chain_id)
+        found = await asyncio.gather(*(endpoint.ask(make, terms) for endpoint in able), return_exceptions=True)
+        answers: list[tuple[Endpoint, T]] = []
+        for endpoint, answer in zip(able, found, strict=True):
+            if not isinstance(answer, BaseException):
+                answers.append((endpoint, answer))
+            elif not isinstance(answer, IndexerError):
+                raise answer
+        return answers
 
     async def close(self) -> None:
-        revivals = [*self._revivals.values()]
-        self._revivals.clear()
-        for task in revivals:
+        late = [*self._late.values()]
+        for task in late:
             task.cancel()
-        await asyncio.gather(*revivals, return_exceptions=True)
+        await asyncio.gather(*late, return_exceptions=True)
+        await self.health.close()
         for endpoint in self._endpoints:
             await endpoint.wire.disconnect()
 
-    def _best(self, attempts: _Attempts) -> Endpoint | None:
-        """The first healthy one that has not denied; those that answered nonsense come last."""
-        able = [endpoint for endpoint in self._endpoints if endpoint.is_well and endpoint.name not in attempts.denials]
-        return min(able, key=lambda endpoint: attempts.faults[endpoint.name], default=None)
+    # --- racing ---------------------------------------------------------------------------------------------------
 
-    def _answered(self, endpoint: Endpoint) -> None:
-        endpoint.bad_answers = 0
+    async def _race(
+        self,
+        first: Endpoint,
+        make: Callable[[Limits], Plan[T]],
+        terms: Terms,
+        attempts: _Attempts,
+        hedge_seconds: float | None,
+    ) -> tuple[T] | None:
+        """Ask; whoever keeps us waiting is overtaken. Nothing when all who were asked failed."""
+        asked = [first]
+        running = {asyncio.ensure_future(first.ask(make, terms)): first}
+        try:
+            while running:
+                other = self._next(attempts, asked)
+                pause = None if other is None else hedge_seconds or self._unusual_seconds(asked[-1])
+                done, _ = await asyncio.wait(running, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+                if not done and other is not None:
+                    self._hedges -= 1
+                    self._counts.hedged()
+                    asked.append(other)
+                    running[asyncio.ensure_future(other.ask(make, terms))] = other
+                for task in [task for task in running if task in done]:
+                    endpoint = running.pop(task)
+                    try:
+                        answer = task.result()
+                    except _ILLS as error:
+                        self._failed(endpoint, error, attempts)
+                    else:
+                        self._answered(endpoint, attempts)
+                        self._leave(running)
+                        return (answer,)
+        finally:
+            for task in running:
+                task.cancel()
+        return None
+
+    def _unusual_seconds(self, endpoint: Endpoint) -> float:
+        unusual = _TIMES_USUAL * endpoint.usual_seconds
+        if self._hedges < 1:
+            return max(unusual, 4 * _LONGEST_HEDGE)
+        return min(max(unusual, _SHORTEST_HEDGE), _LONGEST_HEDGE)
+
+    def _leave(self, running: dict[asyncio.Task[T], Endpoint]) -> None:
+        """Those who were overtaken go on: how it ends tells whether they were slow, or are dead."""
+        for task, endpoint in running.items():
+            if endpoint.name not in self._late:
+                self._late[endpoint.name] = task
+                task.add_done_callback(partial(self._came_late, endpoint))
+            else:
+                task.cancel()
+        running.clear()
+
+    def _came_late(self, endpoint: Endpoint, task: asyncio.Task[Any]) -> None:
+        self._late.pop(endpoint.name, None)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if isinstance(error, _ILLS) and not isinstance(error, BlockUnknown | StateMissing):
+            self.health.judge(endpoint, error)
+
+    def _best(self, attempts: _Attempts) -> Endpoint | None:
+        """The first healthy one that has not denied; then those that are late or set aside, or answered nonsense."""
+        able = [endpoint for endpoint in self._endpoints if endpoint.is_well and endpoint.name not in attempts.denials]
+        return min(
+            able,
+            key=lambda each: (attempts.faults[each.name], each.is_aside, each.name in self._late),
+            default=None,
+        )
+
+    def _next(self, attempts: _Attempts, asked: Sequence[Endpoint]) -> Endpoint | None:
+        """Who may be asked beside those; nobody whose answer would be worth less."""
+        burdened = {*attempts.faults, *attempts.denials, *self._late, *(endpoint.name for endpoint in asked)}
+        able = (each for each in self._endpoints if each.is_well and not each.is_aside)
+        return next((endpoint for endpoint in able if endpoint.name not in burdened), None)
+
+    # --- how it went ----------------------------------------------------------------------------------------------
+
+    def _answered(self, endpoint: Endpoint, attempts: _Attempts) -> None:
+        denied = [other for other in self._endpoints if isinstance(attempts.denials.get(other.name), BlockUnknown)]
+        self.health.answered(endpoint, denied)
         if endpoint is not self._last:
             self._last = endpoint
             self._counts.switched()
@@ -140,21 +261,18 @@ class Endpoints:
     def _failed(self, endpoint: Endpoint, error: IndexerError, attempts: _Attempts) -> None:
         """Go on with another endpoint, or later, unless the bounds are reached."""
         is_late = self._clock() >= attempts.deadline
-        match error:
-            case BlockUnknown() | StateMissing():
-                attempts.denials[endpoint.name] = error
-            case BadAnswer():
-                attempts.faults[endpoint.name] += 1
-                # One may be an accident of one question; several in a row are an illness.
-                endpoint.bad_answers += 1
-                if endpoint.bad_answers >= _BAD_ANSWERS:
-                    self._lose(endpoint, error)
-                if is_late or attempts.faults.total() >= _BAD_ANSWERS * len(self._endpoints):
-                    raise error
-            case _:
-                self._lose(endpoint, error)
-                if is_late:
-                    raise self._nobody() from error
+        if isinstance(error, BlockUnknown | StateMissing):
+            attempts.denials[endpoint.name] = error
+            if isinstance(error, Behind):
+                self.health.set_aside(endpoint, error)
+            return
+        self.health.judge(endpoint, error)
+        if isinstance(error, BadAnswer):
+            attempts.faults[endpoint.name] += 1
+            if is_late or attempts.faults.total() >= _FAULTS * len(self._endpoints):
+                raise error
+        elif is_late:
+            raise self._nobody() from error
 
     async def _wait(self, attempts: _Attempts) -> None:
         """Until an endpoint is back, or patience ends; not at all when those that are well said no."""
@@ -169,8 +287,8 @@ class Endpoints:
         if left <= 0 or isinstance(nobody, WrongChain):
             # A wrong chain is a wrong setting, which waiting does not mend.
             raise nobody
-        self._came_back.clear()
-        waiting = asyncio.ensure_future(self._came_back.wait())
+        self.health.came_back.clear()
+        waiting = asyncio.ensure_future(self.health.came_back.wait())
         timer = asyncio.ensure_future(self._sleep(left))
         try:
             await asyncio.wait((waiting, timer), return_when=asyncio.FIRST_COMPLETED)
@@ -186,47 +304,3 @@ class Endpoints:
         if all(isinstance(reason, Throttled) for reason in reasons):
             return Throttled(text)
         return NodeUnreachable(text)
-
-    # --- health ---------------------------------------------------------------------------------------------------
-
-    def _lose(self, endpoint: Endpoint, error: IndexerError) -> None:
-        endpoint.reason = error
-        if not endpoint.is_well:
-            return
-        endpoint.is_well = endpoint.is_proven = False
-        if self._clock() - endpoint.well_since >= _CALM_SECONDS:
-            endpoint.failures = 0
-        if not endpoint.failures:
-            endpoint.is_told = True
-            self._log.warning("endpoint_lost", endpoint=endpoint.name, reason=str(error))
-        self._revivals[endpoint.name] = asyncio.create_task(self._revive(endpoint))
-
-    async def _revive(self, endpoint: Endpoint) -> None:
-        """Probe a lost endpoint until it answers: pauses grow, and stay short enough to be back soon."""
-        while not endpoint.is_well:
-            await self._sleep(self._pause(endpoint))
-            endpoint.failures += 1
-            try:
-                await endpoint.probe(self.chain_id)
-            except IndexerError as error:
-                endpoint.reason = error
-            else:
-                self._welcome(endpoint)
-
-    def _pause(self, endpoint: Endpoint) -> float:
-        pause = min(_LONGEST_PAUSE, _SHORTEST_PAUSE * 2.0 ** min(endpoint.failures, 10)) * (0.5 + self._chance() / 2)
-        reason = endpoint.reason
-        asked = (reason.retry_after_seconds or 0.0) if isinstance(reason, Throttled) else 0.0
-        return max(pause, asked)
-
-    def _welcome(self, endpoint: Endpoint) -> None:
-        endpoint.is_well = True
-        endpoint.bad_answers = 0
-        endpoint.well_since = self._clock()
-        # It may be another program by now: what it takes at once is found out anew.
-        endpoint.limits = Limits()
-        self._revivals.pop(endpoint.name, None)
-        self._came_back.set()
-        if endpoint.is_told:
-            endpoint.is_told = False
-            self._log.info("endpoint_back", endpoint=endpoint.name, probes=endpoint.failures)

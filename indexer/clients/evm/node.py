@@ -10,27 +10,27 @@ from typing import Any, Final
 from indexer.clients.evm.answers import head_of, quantity
 from indexer.clients.evm.calls import Call, Limits, Plan, Reply, TooMuch, joined
 from indexer.clients.evm.counts import Counts
-from indexer.clients.evm.endpoints import Endpoints
+from indexer.clients.evm.endpoints import NEVER, Endpoints
 from indexer.clients.evm.hints import Hints
 from indexer.clients.evm.logs import Filters, at_block, transfers_of
+from indexer.clients.evm.opinions import header_of, is_disputed, newest, tagged
 from indexer.clients.evm.ranges import logs_between, moved, numbers_without_time, pieces
 from indexer.clients.evm.readings import Found, Natives, readings, singly
 from indexer.clients.evm.tokens import description, inspection
-from indexer.clients.evm.wording import Unsupported
 from indexer.domain.backfill import Moved
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, ChainIdentity, Head, Holding, TokenInfo, Transfer
 from indexer.domain.finality import Tags
+from indexer.domain.headchain import is_linked
 from indexer.domain.views import BlockView, Readings
 from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge
 
-_NEWEST_SECONDS: Final = 2.0
-_NEWEST_PATIENCE_SECONDS: Final = 6.0
-"""Enough for a second and a third endpoint after one that hangs."""
-_NEWEST_REST_SECONDS: Final = 1.0
-"""Long enough that one lost connection is no outage."""
 _IDENTITY_REST_SECONDS: Final = 2.0
 """A node that is down at the start is told soon, and nobody who stops us then waits for it."""
+_FEW_HEADS: Final = 4
+_FEW_HOLDINGS: Final = 2_000
+_LARGE_HEDGE_SECONDS: Final = 3.0
+"""What asks for much may take its time; it is asked of somebody else only when that is long over."""
 _NOBODY: Final = Natives(())
 
 
@@ -61,36 +61,46 @@ class EvmNode:
         return identity
 
     async def newest(self) -> Head:
-        return await self._endpoints.ask(
-            lambda _: _header("eth_getBlockByNumber", "latest"),
-            timeout_seconds=_NEWEST_SECONDS,
-            patience_seconds=_NEWEST_PATIENCE_SECONDS,
-            rest_seconds=_NEWEST_REST_SECONDS,
-        )
+        """The newest block; one far below what we followed only when every endpoint says so."""
+        return await newest(self._endpoints)
 
     async def header(self, block: BlockHash) -> Head | None:
         """Nothing when no endpoint has it: they lag, or it was orphaned and forgotten."""
+
+        def read(replies: Sequence[Reply]) -> Head:
+            head = head_of(replies[0].get())
+            if head.hash != block:
+                raise BadAnswer("another block than the one asked for")
+            return head
+
         try:
-            head = await self._endpoints.ask(lambda _: _header("eth_getBlockByHash", block))
+            return await self._endpoints.ask(lambda _: Plan([Call("eth_getBlockByHash", [block, False])], read))
         except BlockUnknown:
             return None
-        if head.hash != block:
-            raise BadAnswer("another block than the one asked for")
-        return head
 
     async def headers(self, first: int, last: int) -> tuple[Head, ...]:
-        """The canonical headers `first` to `last`, both included, as one endpoint sees them."""
-        numbers = range(first, last + 1)
-        heads = await self._endpoints.ask(
-            lambda _: joined([_header("eth_getBlockByNumber", hex(number)) for number in numbers])
-        )
-        if any(head.number != number for head, number in zip(heads, numbers, strict=True)):
-            raise BadAnswer("another block than the one asked for")
-        return tuple(heads)
+        """The canonical headers `first` to `last`, both included, as one endpoint sees them: each on top of another."""
+        plans = joined([header_of("eth_getBlockByNumber", hex(number)) for number in range(first, last + 1)])
+
+        def read(replies: Sequence[Reply]) -> tuple[Head, ...]:
+            heads = tuple(plans.read(replies))
+            if any(head.number != first + index for index, head in enumerate(heads)):
+                raise BadAnswer("another block than the one asked for")
+            if not is_linked(None, heads):
+                # Two nodes behind one address answered, or a reorg came between: either way, ask again.
+                raise BadAnswer(f"headers {first} to {last} are not one chain")
+            return heads
+
+        hedge_seconds = None if last - first < _FEW_HOLDINGS else _LARGE_HEDGE_SECONDS
+        return await self._endpoints.ask(lambda _: Plan(plans.calls, read), hedge_seconds=hedge_seconds)
+
+    async def is_disputed(self, tip: Head) -> bool:
+        """Whether another endpoint still has a block of ours that one of them has just denied."""
+        return await is_disputed(self._endpoints, tip)
 
     async def tags(self) -> Tags:
         """Its safe and finalized blocks, in one request; nothing where it has no such tag, or has not got there yet."""
-        safe, finalized = await self._endpoints.ask(lambda _: joined([_tagged("safe"), _tagged("finalized")]))
+        safe, finalized = await self._endpoints.ask(lambda _: joined([tagged("safe"), tagged("finalized")]))
         return Tags(safe, finalized)
 
     async def look(self, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]:
@@ -99,8 +109,11 @@ class EvmNode:
             return ()
         ready = self._prepared(watch)
         found = await self._endpoints.ask(
-            lambda limits: joined([self._block(head, ready, natives, limits) for head in heads])
+            lambda limits: joined([self._block(head, ready, natives, limits) for head in heads]),
+            hedge_seconds=None if len(heads) <= _FEW_HEADS else _LARGE_HEDGE_SECONDS,
         )
+        health = self._endpoints.health
+        health.followed = max(health.followed, heads[-1].number)
         settled = await self._settled({head.hash: part for head, (_, part) in zip(heads, found, strict=True)})
         return tuple(
             BlockView(head, transfers, settled[head.hash]) for head, (transfers, _) in zip(heads, found, strict=True)
@@ -129,23 +142,24 @@ class EvmNode:
             for block, holdings in wanted.items()
             if holdings
         }
+        is_small = sum(map(len, wanted.values())) <= _FEW_HOLDINGS
         found = await self._endpoints.ask(
-            lambda limits: joined([readings(block, *parts, limits) for block, parts in split.items()])
+            lambda limits: joined([readings(block, *parts, limits) for block, parts in split.items()]),
+            hedge_seconds=None if is_small else _LARGE_HEDGE_SECONDS,
         )
         settled = await self._settled(dict(zip(split, found, strict=True)))
         return {block: settled.get(block, Readings()) for block in wanted}
 
     async def _logs_between(self, first: int, last: int, filters: Filters) -> list[Any]:
         """Each filter travels alone: a refusal of many at once would be taken for a limit of batches."""
-        most = await self._endpoints.ask(lambda limits: Plan((), lambda _: limits.filter))
+        most = await self._endpoints.ask(lambda limits: Plan((), lambda _: limits.filter), hedge_seconds=NEVER)
         while True:
             logs: list[Any] = []
             try:
                 for inside in filters.encoded(most):
-                    answer = await self._endpoints.ask(partial(logs_between, first, last, inside))
-                    logs.extend(answer)
-                # A node that lags leaves out what it has not, and calls that a success.
-                await self.headers(last, last)
+                    question = partial(logs_between, first, last, inside)
+                    found: list[Any] = await self._endpoints.ask(question, hedge_seconds=NEVER)
+                    logs += found
             except ResponseTooLarge:
                 # Nothing is less than one block but a part of those who are watched.
                 if first < last or most == 1:
@@ -158,7 +172,8 @@ class EvmNode:
         if not numbers:
             return {}
         heads = await self._endpoints.ask(
-            lambda _: joined([_header("eth_getBlockByNumber", hex(number)) for number in sorted(numbers)])
+            lambda _: joined([header_of("eth_getBlockByNumber", hex(number)) for number in sorted(numbers)]),
+            hedge_seconds=NEVER,
         )
         return {head.number: head for head in heads}
 
@@ -236,21 +251,3 @@ _IDENTITY: Final = (Call("eth_chainId"), Call("eth_getBlockByNumber", ["0x0", Fa
 
 def _identity(replies: Sequence[Reply]) -> ChainIdentity:
     return ChainIdentity(quantity(replies[0].get()), head_of(replies[1].get()).hash)
-
-
-def _header(method: str, block: str) -> Plan[Head]:
-    def read(replies: Sequence[Reply]) -> Head:
-        return head_of(replies[0].get())
-
-    return Plan([Call(method, [block, False])], read)
-
-
-def _tagged(level: str) -> Plan[Head | None]:
-    def read(replies: Sequence[Reply]) -> Head | None:
-        try:
-            found: Any = replies[0].get()
-        except (Unsupported, BlockUnknown):
-            return None
-        return None if found is None else head_of(found)
-
-    return Plan([Call("eth_getBlockByNumber", [level, False])], read)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from indexer.clients.evm.answers import block_hash, quantity, shown
+from indexer.clients.evm.answers import block_hash, head_of, quantity, shown
 from indexer.clients.evm.calls import Call, Limits, Plan, Reply
 from indexer.clients.evm.logs import Filters, transfer_of
 from indexer.domain.backfill import Moved
@@ -19,16 +19,23 @@ PIECE: Final = 200
 
 
 def logs_between(first: int, last: int, inside: bytes, _limits: Limits) -> Plan[list[Any]]:
-    """What one filter finds in these blocks."""
+    """What one filter finds in these blocks.
+
+    A node that lags leaves out what it has not, and calls that a success: so the same request asks for the last block,
+    which only the node that answered for the logs can speak of.
+    """
 
     def read(replies: Sequence[Reply]) -> list[Any]:
         result = replies[0].get()
         if not isinstance(result, list):
             raise BadAnswer(f"no list of logs: {shown(result)}")
+        if head_of(replies[1].get()).number != last:
+            raise BadAnswer("another block than the one asked for")
         return result
 
     place = f'{{"fromBlock":"{hex(first)}","toBlock":"{hex(last)}",'.encode()
-    return Plan([Call("eth_getLogs", [orjson.Fragment(place + inside + b"}")], 150 + len(inside))], read)
+    logs = Call("eth_getLogs", [orjson.Fragment(place + inside + b"}")], 150 + len(inside))
+    return Plan([logs, Call("eth_getBlockByNumber", [hex(last), False])], read, one_by_one=True)
 
 
 def pieces(logs: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
-from indexer.clients.evm.counts import Counts, ignored
+from indexer.clients.evm.counts import Counts, Health, ignored
 from indexer.clients.evm.courier import Courier, HttpCourier
 from indexer.clients.evm.endpoint import Endpoint
 from indexer.clients.evm.endpoints import Endpoints
@@ -15,6 +15,7 @@ from indexer.clients.evm.hints import Hints
 from indexer.clients.evm.line import OpenLine, open_line
 from indexer.clients.evm.names import endpoint_names
 from indexer.clients.evm.node import EvmNode
+from indexer.clients.evm.pace import Pace
 from indexer.clients.evm.transport import Transport
 
 
@@ -30,6 +31,9 @@ def connect(
     on_request: Callable[[str, str, str, float], None] = ignored,
     on_switch: Callable[[], None] = ignored,
     on_reconnect: Callable[[], None] = ignored,
+    on_hedge: Callable[[], None] = ignored,
+    on_health: Callable[[str, Health], None] = ignored,
+    on_pace: Callable[[str, float], None] = ignored,
     courier: Callable[[str], Courier] = HttpCourier,
     opened: OpenLine = open_line,
     clock: Callable[[], float] = time.monotonic,
@@ -38,13 +42,17 @@ def connect(
     """The node and the ears of one chain; nothing is opened before it is used.
 
     `rpc_urls` and `ws_urls` are in order of preference. Given a `chain_id`, endpoints of other chains are not asked.
-    `on_request` is told endpoint, method, outcome and seconds of every HTTP request. `courier` and `opened` lead to
+    `on_request` is told endpoint, method, outcome and seconds of every HTTP request, `on_health` and `on_pace` an
+    endpoint with what changed (docs/operations.md says what they mean). `courier` and `opened` lead to
     the network; the simulator has others, and its own time and chance.
     """
-    counts, hints = Counts(on_request, on_switch, on_reconnect), Hints()
+    counts, hints = Counts(on_request, on_switch, on_reconnect, on_hedge, on_health, on_pace), Hints()
     names = zip(rpc_urls, endpoint_names(rpc_urls), strict=True)
     endpoints = Endpoints(
-        [Endpoint(name, Transport(url, name, courier(url)), counts) for url, name in names],
+        [
+            Endpoint(name, Transport(url, name, courier(url)), counts, pace=Pace(clock), clock=clock)
+            for url, name in names
+        ],
         chain=chain,
         counts=counts,
         chain_id=chain_id,

@@ -1,0 +1,159 @@
+"""How well the endpoints of a chain are: who is lost, who is set aside, and when they are of use again.
+
+A circuit breaker for each: an endpoint that failed is asked by nobody but one probe at a time, so that no caller ever
+waits for one that may still be dead. One that answers, but contradicts what we know, is set aside: asked only when the
+others cannot help, which is why a single endpoint is still followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import structlog
+
+from indexer.clients.evm.counts import Counts, Health
+from indexer.clients.evm.endpoint import Endpoint
+from indexer.domain.chain import BlockHash
+from indexer.errors import BadAnswer, BlockUnknown, IndexerError, Throttled
+
+log = structlog.get_logger(__name__)
+
+_SHORTEST_PAUSE: Final = 0.25
+_LONGEST_PAUSE: Final = 5.0
+_LONGEST_ASIDE: Final = 20.0
+"""One that lags is of little use: it is asked less often. Both are back within a minute."""
+_CALM_SECONDS: Final = 30.0
+"""Lost again sooner than this, it is the same outage: it goes on backing off, and says nothing new."""
+_BAD_ANSWERS: Final = 3
+_STRIKES: Final = 3
+_NEAR: Final = 2
+"""An endpoint that is so many blocks behind what we followed is as good as up to date."""
+
+
+class Wellness:
+    """The circuit breakers of one chain's endpoints."""
+
+    def __init__(
+        self,
+        *,
+        chain: str,
+        counts: Counts,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        chance: Callable[[], float],
+    ) -> None:
+        self.chain_id: int | None = None
+        self.followed = 0
+        """The highest block that an endpoint answered questions about."""
+        self.came_back = asyncio.Event()
+        self.revivals: dict[str, asyncio.Task[None]] = {}
+        self._log = log.bind(chain=chain)
+        self._counts = counts
+        self._clock = clock
+        self._sleep = sleep
+        self._chance = chance
+        self._dispute: tuple[BlockHash, float] | None = None
+
+    def judge(self, endpoint: Endpoint, error: IndexerError) -> None:
+        """What a failed question says of the endpoint."""
+        if isinstance(error, BadAnswer):
+            # One may be an accident of one question; several in a row are an illness.
+            endpoint.bad_answers += 1
+            if endpoint.bad_answers >= _BAD_ANSWERS:
+                self.lose(endpoint, error)
+        else:
+            self.lose(endpoint, error)
+
+    def answered(self, endpoint: Endpoint, deniers: Sequence[Endpoint]) -> None:
+        """This one knew what those did not: they lag, unless it was an accident."""
+        endpoint.bad_answers = 0
+        endpoint.strikes = max(0, endpoint.strikes - 1)
+        for other in deniers:
+            other.strikes += 1
+            if other.strikes >= (1 if self._is_same_outage(other) else _STRIKES):
+                self.set_aside(other, BlockUnknown("does not know blocks that other endpoints know"))
+
+    def lose(self, endpoint: Endpoint, error: IndexerError) -> None:
+        endpoint.reason = error
+        if not endpoint.is_well:
+            return
+        endpoint.is_well = endpoint.is_proven = False
+        if self._fell_ill(endpoint, "lost"):
+            self._log.warning("endpoint_lost", endpoint=endpoint.name, reason=str(error))
+
+    def set_aside(self, endpoint: Endpoint, error: IndexerError, seconds: float = 0.0) -> None:
+        """For so long at least, and until it knows the newest block that we followed."""
+        endpoint.aside_until = max(endpoint.aside_until, self._clock() + seconds)
+        if not endpoint.is_well or endpoint.is_aside:
+            return
+        endpoint.reason, endpoint.is_aside = error, True
+        if self._fell_ill(endpoint, "aside"):
+            self._log.warning("endpoint_set_aside", endpoint=endpoint.name, reason=str(error))
+
+    def disputed_for(self, block: BlockHash) -> float:
+        """Seconds since endpoints were first found to disagree about this block."""
+        now = self._clock()
+        if self._dispute is None or self._dispute[0] != block:
+            self._dispute = (block, now)
+        return now - self._dispute[1]
+
+    async def close(self) -> None:
+        revivals = [*self.revivals.values()]
+        self.revivals.clear()
+        for task in revivals:
+            task.cancel()
+        await asyncio.gather(*revivals, return_exceptions=True)
+
+    def _fell_ill(self, endpoint: Endpoint, health: Health) -> bool:
+        """Probe it from now on; whether that is news."""
+        if not self._is_same_outage(endpoint):
+            endpoint.failures = 0
+        is_news = not endpoint.failures and not endpoint.is_told
+        endpoint.is_told = endpoint.is_told or is_news
+        self._counts.on_health(endpoint.name, health)
+        if endpoint.name not in self.revivals:
+            self.revivals[endpoint.name] = asyncio.create_task(self._revive(endpoint))
+        return is_news
+
+    def _is_same_outage(self, endpoint: Endpoint) -> bool:
+        return endpoint.failures > 0 and self._clock() - endpoint.well_since < _CALM_SECONDS
+
+    async def _revive(self, endpoint: Endpoint) -> None:
+        """Probe until it is well: pauses grow, and stay short enough to be back soon."""
+        while not endpoint.is_well or endpoint.is_aside:
+            await self._sleep(self._pause(endpoint))
+            endpoint.failures += 1
+            try:
+                newest = await endpoint.probe(self.chain_id)
+            except IndexerError as error:
+                self.lose(endpoint, error)
+            else:
+                self._answers_again(endpoint, newest)
+
+    def _answers_again(self, endpoint: Endpoint, newest: int) -> None:
+        endpoint.bad_answers = endpoint.strikes = 0
+        is_behind = newest < self.followed - _NEAR
+        endpoint.is_aside = is_behind or self._clock() < endpoint.aside_until
+        if is_behind:
+            endpoint.reason = BlockUnknown(f"its newest block is {newest}, we followed {self.followed}")
+        if not endpoint.is_well or not endpoint.is_aside:
+            self._counts.on_health(endpoint.name, "aside" if endpoint.is_aside else "well")
+        endpoint.is_well = True
+        self.came_back.set()
+        if endpoint.is_aside:
+            return
+        endpoint.well_since = self._clock()
+        self.revivals.pop(endpoint.name, None)
+        if endpoint.is_told:
+            endpoint.is_told = False
+            self._log.info("endpoint_back", endpoint=endpoint.name, probes=endpoint.failures)
+
+    def _pause(self, endpoint: Endpoint) -> float:
+        """Jitter on top of what was asked for, so that not everybody who was refused comes back at once."""
+        longest = _LONGEST_ASIDE if endpoint.is_well else _LONGEST_PAUSE
+        pause = min(longest, _SHORTEST_PAUSE * 2.0 ** min(endpoint.failures, 10)) * (0.5 + self._chance() / 2)
+        reason = endpoint.reason
+        asked = (reason.retry_after_seconds or 0.0) if isinstance(reason, Throttled) else 0.0
+        return max(pause, asked * (1 + self._chance() / 10))

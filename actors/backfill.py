@@ -15,9 +15,11 @@ from actors.base import AsyncActor, Report
 from actors.filling import Filler
 from actors.ledger import Ledger
 from actors.messages import Begin, Resumed, WatchChanged
+from actors.statusboard import Line
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Holding
 from indexer.domain.jobs import Job
+from indexer.domain.status import StreamState
 from indexer.errors import Fenced, Permanent, Transient
 
 log = structlog.get_logger(__name__)
@@ -38,6 +40,13 @@ class Fill:
     holdings: tuple[Holding, ...]
     first: int
     last: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StartAt:
+    """Whatever is watched is filled from this block on; with nothing, only what is ordered."""
+
+    first: int | None
 
 
 class Book(Protocol):
@@ -75,6 +84,7 @@ class BackfillActor(AsyncActor):
         book: Book,
         resumed: Callable[[Resumed], None],
         show: Callable[[Job], None],
+        line: Line,
         clock: Callable[[], float] = time.time,
         report: Report | None = None,
     ) -> None:
@@ -90,6 +100,7 @@ class BackfillActor(AsyncActor):
         self._book = book
         self._resumed = resumed
         self._show = show
+        self._line = line
         self._clock = clock
         self._jobs: dict[str, Job] = {}
         self._planned: set[Holding] = set()
@@ -105,6 +116,10 @@ class BackfillActor(AsyncActor):
             case WatchChanged(watch):
                 self._watch = watch
                 self._planned &= watch.holdings()
+                self._wake.set()
+            case StartAt(first):
+                self._start_block = first
+                self._planned = set()
                 self._wake.set()
             case Fill(holdings, first, last):
                 return await self._take(holdings, first, last)
@@ -146,13 +161,16 @@ class BackfillActor(AsyncActor):
             except Transient as error:
                 log.debug("backfill_waits", chain=self._name, error=repr(error))
                 await self._troubled(error)
+                self._line.say(self._state() if begun else "starting", repr(error))
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_RETRY_SECONDS, pause * 2)
             except Fenced as error:
                 log.error("backfill_stepped_down", chain=self._name, reason=str(error))  # noqa: TRY400 - no bug of ours
+                self._line.say("stopped", str(error))
                 return
             else:
                 pause = FIRST_RETRY_SECONDS
+                self._line.say(self._state())
                 if not worked:
                     await self._sleep()
 
@@ -166,6 +184,7 @@ class BackfillActor(AsyncActor):
         self._jobs = {job.id: job for job in jobs} | self._jobs
         for job in self._jobs.values():
             self._show(job)
+        self._line.say(self._state())
 
     async def _plan(self) -> None:
         """With a number as `start_block`, whatever is watched and not covered yet is filled from there."""
@@ -219,13 +238,17 @@ class BackfillActor(AsyncActor):
 
     def _unfinished(self) -> Iterator[Job]:
         ordered = sorted(self._jobs.values(), key=lambda job: (job.created, job.id))
-        return (job for job in ordered if not job.is_over and job.state != "settling")
+        return (job for job in ordered if job.is_filling)
+
+    def _state(self) -> StreamState:
+        return "catching_up" if next(self._unfinished(), None) else "live"
 
     async def _keep(self, job: Job) -> None:
         if job.is_over and job.ended is None:
             job = replace(job, ended=int(self._clock() * 1000))
         self._jobs[job.id] = job
         self._show(job)
+        self._line.say(self._state())
         await self._book.save(job)
 
     async def _fail(self, job: Job, error: Exception) -> None:

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 import structlog
 
 from actors.base import AsyncActor, Report
-from actors.following import Follower, Node
+from actors.following import Follower
 from actors.ledger import Ledger
-from actors.messages import Begin, Differed, GoOn, Refresh, Resumed, TagsRead, TryAgain, WatchChanged
+from actors.messages import Begin, Differed, GoOn, Refresh, Resumed, SyncEvery, TagsRead, TryAgain, WatchChanged
+from actors.nodes import Node
 from actors.quiet import Quiet
 from actors.syncing import Syncer
 from actors.tags import NO_TAGS, TagReader
@@ -141,6 +142,8 @@ class ChainActor(AsyncActor):
     async def _receive(self, message: Any) -> Any:
         if isinstance(message, Refresh):
             return await self._refresh(message.holding)
+        if isinstance(message, SyncEvery):
+            return self._syncer.every(message.seconds)
         if self._halted == "stopped":
             return None
         try:

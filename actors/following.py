@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
+from actors.bookkeeping import Bookkeeper
+from actors.doubts import Doubts
 from actors.ledger import Ledger
-from actors.natives import Span, search
-from actors.repair import Agreed, Parted, Strangers, TooLow, canonical_floor, compare, is_canonical, retractions
-from indexer.domain.balances import BalanceUpdated, Cause, Watch, changes, touched
-from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, ChainIdentity, Head, Holding, TokenInfo, Transfer
+from actors.nodes import Node, Tokens
+from actors.repair import (
+    Agreed,
+    Parted,
+    Strangers,
+    TooLow,
+    canonical_floor,
+    compare,
+    is_canonical,
+    retractions,
+    together,
+)
+from indexer.domain.balances import Watch, touched
+from indexer.domain.chain import NATIVE, BlockHash, BlockRef, ChainIdentity, Head, Holding
 from indexer.domain.facts import Confirmed, StreamResync
-from indexer.domain.finality import Tags
 from indexer.domain.headchain import Extended, HeadChain, Known, Missed, Reorged, advance, is_linked
 from indexer.domain.views import BlockView, Readings
 from indexer.errors import BadAnswer, Impossible, StateMissing
@@ -24,31 +34,6 @@ log = structlog.get_logger(__name__)
 
 CATCH_UP_BLOCKS = 32
 """Blocks looked at in one round trip when some were missed; with 1,000 wallets an answer of about 2 MB."""
-
-
-class Node(Protocol):
-    """Answers questions about blocks; every balance is read at exactly the block asked for."""
-
-    @property
-    def endpoint(self) -> str: ...
-
-    async def identity(self) -> ChainIdentity: ...
-
-    async def newest(self) -> Head: ...
-
-    async def headers(self, first: int, last: int) -> tuple[Head, ...]: ...
-
-    async def look(self, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]: ...
-
-    async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
-
-    async def tags(self) -> Tags: ...
-
-
-class Tokens(Protocol):
-    """What tokens say of themselves, asked once."""
-
-    async def describe(self, chain_id: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]: ...
 
 
 class Follower:
@@ -72,7 +57,6 @@ class Follower:
         self.known = HeadChain(window)
         self.watch = watch
         self.unread = watch.holdings()
-        self.unreadable: Mapping[Holding, str] = {}
         self._name = name
         self._chain_id = chain_id
         self._node = node
@@ -80,11 +64,12 @@ class Follower:
         self._tokens = tokens
         self._claim = claim
         self._native_interval = native_interval
-        self._natives_at = 0
-        self._read_at: dict[Holding, int] = {}
         self._metrics = metrics
         self._was_read = was_read
-        self._infos: Mapping[str, TokenInfo] = {}
+        self._book = Bookkeeper(
+            name=name, chain_id=chain_id, node=node, ledger=ledger, known=lambda: self.known, interval=native_interval
+        )
+        self._doubts = Doubts(chain=name, node=node, doubted=metrics.doubted)
         self._clock = time.perf_counter  # the loop's own clock stands still within a turn
 
     @property
@@ -94,10 +79,10 @@ class Follower:
     async def load(self) -> None:
         """Go on where the log ends; everything watched is read again once we have caught up."""
         self.known = await self._ledger.load(self.watch)
-        self._natives_at = self.known.heads[-1].number if self.known.heads else 0
+        self._book.load()
 
     async def describe(self) -> None:
-        self._infos = await self._tokens.describe(self._chain_id, self.watch.tokens)
+        self._book.infos = await self._tokens.describe(self._chain_id, self.watch.tokens)
 
     async def rewatch(self, watch: Watch) -> None:
         """What is new is due to be read, even where an older balance of it is stored."""
@@ -105,7 +90,7 @@ class Follower:
         self._ledger.rewatch(self.watch, watch)
         self.watch = watch
         self.unread = (self.unread | added) & watch.holdings()
-        self.unreadable = {key: why for key, why in self.unreadable.items() if watch.covers(key)}
+        self._book.rewatch(watch)
         await self.describe()
 
     # --- deciding ----------------------------------------------------------------------------------------------------
@@ -117,6 +102,7 @@ class Follower:
                 return False
             case Extended():
                 await self._index((head,))
+                self._doubts.none()
                 return False
             case Missed(first, last):
                 more = await self._catch_up(first, last)
@@ -132,6 +118,7 @@ class Follower:
             raise BadAnswer(f"headers {first} to {end} are not one chain")
         if not is_linked(self.tip, heads[:1]):
             return None
+        self._doubts.none()
         self._metrics.gap(len(heads))
         try:
             await self._index(heads)
@@ -142,6 +129,7 @@ class Follower:
     async def _repair(self) -> bool:
         """Roll back to the common ancestor; the new branch is then merely missed."""
         newest = await self._node.newest()
+        self._doubts.weigh(self.known, newest)
         match await compare(self._node, self.known, newest):
             case Parted(ancestor):
                 await self._roll_back(ancestor)
@@ -150,9 +138,11 @@ class Follower:
                 return False
             case Strangers():
                 await self._recognize()
+                await self._doubts.confirm(self.known, None)
                 await self._start_over(newest)
             case Agreed():
                 pass
+        self._doubts.none()
         tip = self.tip
         if tip is None or newest.number <= tip.number:
             return False
@@ -176,8 +166,13 @@ class Follower:
         depth = self.known.heads[-1].number - ancestor.number
         orphaned = self._ledger.above(ancestor.number)
         try:
-            facts = await retractions(self._node, orphaned, self._ledger.balances, ancestor)
+            # Side by side: what is asked anew costs no time.
+            facts, _ = await together(
+                retractions(self._node, orphaned, self._ledger.balances, ancestor),
+                self._doubts.confirm(self.known, ancestor),
+            )
         except StateMissing as error:
+            await self._doubts.confirm(self.known, ancestor)
             await self._resync(
                 f"a reorg to a block that cannot be read any more: {error}", orphaned=ancestor.number + 1
             )
@@ -185,8 +180,7 @@ class Follower:
         known = self.known.cut(ancestor.hash)
         await self._ledger.roll_back(known, facts)
         self.known = known
-        self._natives_at = min(self._natives_at, ancestor.number)
-        self._read_at = {key: min(number, ancestor.number) for key, number in self._read_at.items()}
+        self._book.roll_back(ancestor.number)
         self._metrics.reorged(depth)
         log.info("chain_reorged", chain=self._name, ancestor=ancestor.number, depth=depth, reverted=len(facts))
 
@@ -198,18 +192,19 @@ class Follower:
         """
         newest = await self._node.newest()
         readings = (await self._node.read({newest.hash: self.watch.holdings()})).get(newest.hash, Readings())
-        self._note_unreadable(readings.unreadable)
+        self._book.note_unreadable(readings.unreadable)
         above = None
         if orphaned is not None:
             above = await canonical_floor(self._node, self._ledger, orphaned)
             if not await is_canonical(self._node, newest.ref):
                 raise BadAnswer("the chain was reorganised again while the last canonical record was looked for")
         self._ledger.trails.lose(readings.values)  # whatever moved in the blocks in between
-        facts = self._changed(readings.values, newest.ref, (), "resync")
+        facts = self._book.changed(readings.values, newest.ref, (), "resync")
+        self._metrics.resynced()
         log.warning("chain_resync", chain=self._name, block=newest.number, reason=reason)
         differing = {fact.holding for fact in facts}
         confirmed = tuple(
-            Confirmed(holding, value, self._infos.get(holding.token, TokenInfo()))
+            Confirmed(holding, value, self._book.info(holding))
             for holding, value in sorted(readings.values.items())
             if above is not None and holding not in differing
         )
@@ -218,7 +213,7 @@ class Follower:
         resync = StreamResync(self._chain_id, reason, newest.ref, above, confirmed)
         await self._ledger.commit((resync, *facts), newest)
         self.known = HeadChain(self.known.depth, (newest,))
-        self._natives_read(newest)
+        self._book.natives_read(newest.number)
 
     # --- acting ------------------------------------------------------------------------------------------------------
 
@@ -241,7 +236,7 @@ class Follower:
         """With an interval, native balances are read at the last of many blocks only, and only when they are due."""
         if self._native_interval == 1:
             return await self._node.look(heads, self.watch)
-        due = heads[-1].number - self._natives_at >= self._native_interval
+        due = self._book.are_natives_due(heads[-1])
         earlier = await self._node.look(heads[:-1], self.watch, natives=False) if len(heads) > 1 else ()
         return (*earlier, *await self._node.look(heads[-1:], self.watch, natives=due))
 
@@ -256,15 +251,15 @@ class Follower:
 
     async def _close(self, view: BlockView, more: Readings) -> None:
         head = view.head
-        self._note_unreadable({**view.readings.unreadable, **more.unreadable})
-        facts = await self._facts({**view.readings.values, **more.values}, head, view.transfers)
+        self._book.note_unreadable({**view.readings.unreadable, **more.unreadable})
+        facts = await self._book.facts({**view.readings.values, **more.values}, head, view.transfers)
         if view.transfers:
             self._ledger.note(view.transfers, {fact.holding for fact in facts})
         if facts:
             await self._ledger.commit(facts, head)
         self.known = self.known.extend(head)
         if any(holding.token == NATIVE for holding in view.readings.values):
-            self._natives_read(head)
+            self._book.natives_read(head.number)
         self._metrics.block_done()
 
     async def read_unread(self) -> None:
@@ -274,8 +269,8 @@ class Follower:
             return
         wanted = self.unread
         readings = (await self._node.read({tip.hash: wanted})).get(tip.hash, Readings())
-        self._note_unreadable(readings.unreadable)
-        facts = await self._facts(readings.values, tip, (), "sync")
+        self._book.note_unreadable(readings.unreadable)
+        facts = await self._book.facts(readings.values, tip, (), "sync")
         if facts:
             await self._ledger.commit(facts, tip)
         self._metrics.drifted(sum(fact.cause == "sync" for fact in facts))
@@ -290,71 +285,7 @@ class Follower:
         readings = (await self._node.read({tip.hash: (holding,)})).get(tip.hash, Readings())
         if holding not in readings.values:
             raise Impossible(readings.unreadable.get(holding, "the node gave no balance"), field="token")
-        facts = await self._facts(readings.values, tip, (), "refresh")
+        facts = await self._book.facts(readings.values, tip, (), "refresh")
         if facts:
             await self._ledger.commit(facts, tip)
         return readings.values[holding], tip.ref
-
-    async def _facts(
-        self, values: Mapping[Holding, int], head: Head, transfers: Sequence[Transfer], cause: Cause | None = None
-    ) -> tuple[BalanceUpdated, ...]:
-        """Every change at `head`; before them, in their own blocks, those of natives that were not read since."""
-        late = self._late_natives(values, head)
-        if not late:
-            return self._changed(values, head.ref, transfers, cause)
-        try:
-            steps = await search(self._node, (*self.known.heads, head), late)
-        except StateMissing as error:
-            log.warning("native_search_failed", chain=self._name, block=head.number, reason=str(error))
-            return self._changed(values, head.ref, transfers, cause)
-        found = {span.holding for span in late}
-        others = {holding: value for holding, value in values.items() if holding not in found}
-        native = [
-            update
-            for step in steps
-            for update in changes(
-                self._chain_id,
-                step.head.ref,
-                {step.holding: step.before},
-                {step.holding: step.balance},
-                (),
-                self._infos,
-            )
-        ]
-        return (*native, *self._changed(others, head.ref, transfers, cause))
-
-    def _late_natives(self, values: Mapping[Holding, int], head: Head) -> list[Span]:
-        if self._native_interval == 1:
-            return []
-        balances = self._ledger.balances
-        spans = []
-        for holding, value in values.items():
-            if holding.token != NATIVE:
-                continue
-            low = self._read_at.get(holding, self._natives_at)
-            before = balances.get(holding)
-            if before is not None and before != value and low < head.number - 1:
-                spans.append(Span(holding, low, before, head.number, value))
-            self._read_at[holding] = head.number
-        return spans
-
-    def _natives_read(self, head: Head) -> None:
-        self._natives_at = head.number
-        self._read_at.clear()
-
-    def _changed(
-        self, values: Mapping[Holding, int], block: BlockRef, transfers: Sequence[Transfer], cause: Cause | None
-    ) -> tuple[BalanceUpdated, ...]:
-        ledger = self._ledger
-        return changes(
-            self._chain_id, block, ledger.balances, values, transfers, self._infos, cause, ledger.trails.logs
-        )
-
-    def _note_unreadable(self, unreadable: Mapping[Holding, str]) -> None:
-        """Told once per token: absent is not zero."""
-        if not unreadable:
-            return
-        for token in {holding.token for holding in unreadable} - {holding.token for holding in self.unreadable}:
-            why = next(why for holding, why in unreadable.items() if holding.token == token)
-            log.warning("token_unreadable", chain=self._name, token=token, reason=why)
-        self.unreadable = {**self.unreadable, **unreadable}

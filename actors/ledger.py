@@ -13,7 +13,7 @@ import structlog
 
 from actors.settling import Settling
 from indexer.domain.balances import BalanceUpdated, Watch, differing
-from indexer.domain.chain import BlockRef, Head, Holding, Transfer
+from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, Transfer
 from indexer.domain.checkpoints import Mark
 from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, Checkpoint, Confirmed, Fact, StreamResync
@@ -35,6 +35,9 @@ PAGE = 200
 
 FOLLOW_SECONDS = 5.0
 """How often a block that changed nothing of ours moves the checkpoint; after a kill they are looked at twice."""
+
+
+_Said = BalanceUpdated | BalanceReverted
 
 
 class CommitLog(Protocol):
@@ -109,6 +112,10 @@ class Ledger:
         self._clock = clock or asyncio.get_running_loop().time
         self._followed_at = 0.0
         self.seq = 0
+        self.natives_at = 0
+        """The block at which all native balances were read last."""
+        self.native_since: dict[Holding, int] = {}
+        """The blocks of those that were recorded later, as of the last load."""
         self.store_error: str | None = None
         self.balances: dict[Holding, int] = {}
         self.trails = Trails()
@@ -141,8 +148,16 @@ class Ledger:
             self.settling.now = mark.settled
         if watch is not None:
             self.rewatch(mark.watch or Watch(), watch)
-        later = [commit for commit in commits if commit.first_seq >= max(first, mark.seq + 1)]
-        return HeadChain(self._window, _continued(heads, later))
+        known = _continued(heads, [commit for commit in commits if commit.first_seq >= max(first, mark.seq + 1)])
+        self.natives_at = _natives_at(mark, heads, known)
+        told = ((fact.holding, fact.block) for commit in commits for fact in commit.facts if isinstance(fact, _Said))
+        recorded = {holding: record.block for holding, record in records.items()} | dict(told)
+        self.native_since = {
+            holding: block.number
+            for holding, block in recorded.items()
+            if holding.token == NATIVE and block.number > self.natives_at
+        }
+        return HeadChain(self._window, known)
 
     async def _first_above(self, number: int) -> int:
         """The number from which on commits are above this block; parts of split ones, without checkpoint, follow it."""
@@ -208,7 +223,7 @@ class Ledger:
             self.store_error = repr(error)
 
     async def _keep(self, known: HeadChain) -> None:
-        mark = Mark(self.seq, self.trails.logs, self.settling.now, self._unsaved_watch)
+        mark = Mark(self.seq, self.trails.logs, self.settling.now, self._unsaved_watch, self.natives_at)
         await self._checkpoints.follow(self._stream, known.heads, mark)
         self._unsaved_watch = None
 
@@ -276,7 +291,7 @@ class Ledger:
     def _take_over(self, commit: Commit) -> None:
         self.seq = commit.last_seq
         for fact in commit.facts:
-            if isinstance(fact, BalanceUpdated | BalanceReverted):
+            if isinstance(fact, _Said):
                 self.balances[fact.holding] = fact.balance
 
     def _remember(self, commit: Commit) -> None:
@@ -308,6 +323,12 @@ class Ledger:
         """Drop what no reorg within the window reaches; at most half of the list is dead weight."""
         if self._recent and self._recent[len(self._recent) // 2].block.number < number:
             self._recent = [update for update in self._recent if update.block.number >= number]
+
+
+def _natives_at(mark: Mark, saved: Sequence[Head], known: Sequence[Head]) -> int:
+    if not saved:
+        return 0  # killed before anything was saved
+    return known[-1].number if mark.natives is None else min(mark.natives, known[-1].number)
 
 
 def _as_update(fact: BalanceReverted) -> BalanceUpdated:

@@ -42,6 +42,13 @@ class Refresh:
 
 
 @dataclass(frozen=True, slots=True)
+class SyncEvery:
+    """Read everything again this often from now on."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Differed:
     """These balances were read again, and were not what our records say."""
 

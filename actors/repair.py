@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import asyncio
+from collections.abc import Collection, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding
@@ -13,6 +14,9 @@ from indexer.domain.headchain import HeadChain
 from indexer.domain.reorgs import affected, common_ancestor, reverts
 from indexer.domain.views import Readings
 from indexer.errors import StateMissing
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 FIRST_SPAN = 8
 """Most reorgs are shallow: the first look back is one small request, each further one four times as wide."""
@@ -111,3 +115,13 @@ async def retractions(
     if missing:
         raise StateMissing(f"{len(missing)} balances cannot be read at block {ancestor.number}")
     return reverts(orphaned, balances, readings.values, ancestor.ref)
+
+
+async def together(answer: Coroutine[Any, Any, T], check: Coroutine[Any, Any, U]) -> tuple[T, U]:
+    """Both side by side; when one fails, the other ends."""
+    tasks = asyncio.ensure_future(answer), asyncio.ensure_future(check)
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()

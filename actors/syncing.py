@@ -77,16 +77,32 @@ class Syncer:
         self._breathe = breathe
         self._jitter = jitter
         self._failing = False
+        self._changed = asyncio.Event()
+
+    def every(self, seconds: float) -> None:
+        """The next round is so long from now, and so are those that follow."""
+        self._seconds = seconds
+        self._changed.set()
 
     async def run(self, found: Callable[[frozenset[Holding]], None]) -> None:
         """Until cancelled; a node's failure only ends a round."""
-        await asyncio.sleep(self._seconds * (0.5 + self._jitter() / 2))
+        await self._rest(self._seconds * (0.5 + self._jitter() / 2))
         while True:
             pause = PAUSE_SECONDS
             if self._may():
                 self._note(await self.round(found))
                 pause = self._seconds
-            await asyncio.sleep(pause)
+            await self._rest(pause)
+
+    async def _rest(self, seconds: float) -> None:
+        while True:
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._changed.wait()
+            except TimeoutError:
+                return
+            seconds = self._seconds
 
     async def round(self, found: Callable[[frozenset[Holding]], None]) -> str | None:
         """Read everything once; nothing when all was read, else why not."""

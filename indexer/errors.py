@@ -44,6 +44,10 @@ class BlockUnknown(Transient):
     """The endpoint does not have this block: it lags, or the block was orphaned. Never zero."""
 
 
+class Doubtful(Transient):
+    """What nodes say of the newest blocks does not fit together: ours are kept until it does."""
+
+
 class StateMissing(Permanent):
     """The node knows the block, but has pruned its state."""
 
@@ -54,6 +58,21 @@ class NotAToken(Permanent):
 
 class WrongChain(Permanent):
     """The node, or the store, follows another chain than the configuration says."""
+
+
+# --- exchanges -------------------------------------------------------------------------------------------------------
+
+
+class VenueUnreachable(Transient):
+    """The exchange does not answer, or says that it cannot just now."""
+
+
+class BadCredentials(Permanent):
+    """The exchange refuses the key: it is wrong, expired, or may not be used from here."""
+
+
+class WalletUnsupported(Permanent):
+    """The exchange has no such wallet, or the key may not read it."""
 
 
 # --- store -----------------------------------------------------------------------------------------------------------

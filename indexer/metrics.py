@@ -131,10 +131,16 @@ class ChainMetrics:
         self._events = families.events.labels(chain)
         self._depth = families.depth.labels(chain)
         self._reorgs = families.reorgs.labels(chain)
+        self._resyncs = families.resyncs.labels(chain)
+        self._doubted = families.doubted.labels(chain)
         self._gaps = families.gaps.labels(chain)
         self._missed = families.missed.labels(chain)
         self._drift = families.drift.labels(chain)
         self._audited = families.audited.labels(chain)
+        self._backfill_jobs = families.backfill_jobs.labels(chain)
+        self._backfill_remaining = families.backfill_remaining.labels(chain)
+        self._backfilled_blocks = families.backfilled_blocks.labels(chain)
+        self._backfilled_records = families.backfilled_records.labels(chain)
         self._differing = families.differing.labels(chain)
 
     def watch_lag(self, *, blocks: Callable[[], float], seconds: Callable[[], float]) -> None:
@@ -157,6 +163,13 @@ class ChainMetrics:
         self._reorgs.inc()
         self._depth.observe(depth)
 
+    def resynced(self) -> None:
+        self._resyncs.inc()
+
+    def doubted(self) -> None:
+        """Something spoke for a reorg, and not enough of it did."""
+        self._doubted.inc()
+
     def gap(self, blocks: int) -> None:
         """Heads that were never announced and had to be asked for."""
         self._gaps.inc()
@@ -165,6 +178,16 @@ class ChainMetrics:
     def drifted(self, balances: int) -> None:
         """Balances that a full read found different from what was stored."""
         self._drift.inc(balances)
+
+    def watch_backfill(self, *, jobs: Callable[[], float], blocks: Callable[[], float]) -> None:
+        """Asked whenever metrics are read: what is still to be done of history."""
+        self._backfill_jobs.set_function(jobs)
+        self._backfill_remaining.set_function(blocks)
+
+    def backfilled(self, blocks: int, records: int) -> None:
+        """Blocks of history looked at, and records of it told."""
+        self._backfilled_blocks.inc(blocks)
+        self._backfilled_records.inc(records)
 
     def audited(self, records: int, differing: int) -> None:
         """Records that an audit read again, and those that were not what the chain says."""
@@ -195,8 +218,14 @@ class _ChainFamilies:
         self.events = counter("events", "Events committed.")
         self.reorgs = counter("reorgs", "Reorganisations repaired.")
         self.depth = histogram("reorg_depth_blocks", "How many of our blocks a reorg took back.", ("chain",), _DEPTHS)
+        self.resyncs = counter("resyncs", "Times that everything was read anew, as blocks could not be followed.")
+        self.doubted = counter("reorgs_doubted", "Reorganisations that were not believed at once.")
         self.gaps = counter("gaps", "Times that heads were missed.")
         self.missed = counter("gap_blocks", "Heads that were missed.")
         self.drift = counter("drift_balances", "Balances that a full read found to differ.")
+        self.backfill_jobs = gauge("backfill_jobs", "Orders to fill history that are not done.")
+        self.backfill_remaining = gauge("backfill_remaining_blocks", "Blocks of history that are not looked at yet.")
+        self.backfilled_blocks = counter("backfilled_blocks", "Blocks of history looked at.")
+        self.backfilled_records = counter("backfilled_records", "Records of history told.")
         self.audited = counter("audited_records", "Stored records that an audit read again.")
         self.differing = counter("audit_differences", "Stored records that an audit found to differ.")

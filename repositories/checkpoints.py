@@ -46,6 +46,7 @@ class Checkpoints:
             "safe": Int64(mark.settled.safe),
             "finalized": Int64(mark.settled.finalized),
             "trail": _trail_documents(mark.trail),
+            "natives": None if mark.natives is None else Int64(mark.natives),
         }
         if mark.watch is not None:
             # Written only when it changed: with 1,000 wallets it is larger than the rest.
@@ -85,6 +86,7 @@ def _mark_of(found: dict[str, Any]) -> Mark:
         trail=_trail_of(found.get("trail", ())),
         settled=Settled(int(found.get("safe", -1)), int(found.get("finalized", -1))),
         watch=None if watch is None else Watch(frozenset(watch["tokens"]), frozenset(watch["solvers"])),
+        natives=None if found.get("natives") is None else int(found["natives"]),
     )
 
 

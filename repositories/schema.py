@@ -17,6 +17,8 @@ from repositories.failures import translating
 
 RECORD_KEY: Final = ("chainId", "tokenAddress", "solverAddress", "blockNumber")
 HOLDING_KEY: Final = ("chainId", "tokenAddress", "solverAddress")
+ACCOUNT_KEY: Final = ("exchange", "account", "wallet", "asset")
+ACCOUNT_RECORD_KEY: Final = (*ACCOUNT_KEY, "seq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,10 @@ INDEXES: Final = (
     Index("balance_records", "newest_time", (("timestamp", -1),)),
     Index("balance_records", "newest_block", (("blockNumber", -1),)),
     Index("current_balances", "one_per_holding", tuple((key, 1) for key in HOLDING_KEY), unique=True, by_id=True),
+    Index("account_records", "one_per_event", tuple((key, 1) for key in ACCOUNT_RECORD_KEY), unique=True, by_id=True),
+    Index("account_records", "newest_time", (("timestamp", -1),)),
+    Index("current_accounts", "one_per_slot", tuple((key, 1) for key in ACCOUNT_KEY), unique=True, by_id=True),
+    Index("account_fundings", "newest_time", (("exchange", 1), ("account", 1), ("timestamp", -1))),
 )
 
 Upgrade = Callable[[Database], Awaitable[None]]

@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from indexer.errors import StoreUnavailable, StoreUnusable
+from repositories.accounts import AccountBooks
 from repositories.backfills import BackfillBook
 from repositories.balances import BalanceBook
+from repositories.books import Books
 from repositories.chains import ChainBook
 from repositories.checkpoints import Checkpoints
 from repositories.commits import CommitLog
@@ -32,6 +34,8 @@ class Store:
         self.commits = CommitLog(database)
         self.checkpoints = Checkpoints(database)
         self.balances = BalanceBook(database)
+        self.accounts = AccountBooks(database)
+        self.books = Books(self.balances, self.accounts)
         self.watchlist = Watchlist(database)
         self.tokens = TokenBook(database)
         self.chains = ChainBook(database)

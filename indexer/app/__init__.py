@@ -39,6 +39,7 @@ async def run(settings: Settings, *, started: Callable[[Service], None] = lambda
     finally:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what is left to do is not to be cut off by one
     log.info("stopped", exit_code=code)
     return code
 

@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 from pykka import ActorRef
 
-from actors.backfill import Fill
+from actors.backfill import Fill, StartAt
 from actors.base import Report
 from actors.chain import ChainActor
 from actors.following import Follower
 from actors.ledger import Ledger
-from actors.messages import Begin, Committed, Refresh, WatchChanged
+from actors.messages import Begin, Committed, Refresh, SyncEvery, WatchChanged
 from actors.positions import Positions
 from actors.quiet import Quiet
 from actors.statusboard import StatusBoard
 from actors.supervisor import StartChild, StopChild
 from actors.watching import Watching
-from indexer.app.history import BackfillBoard, past
+from indexer.app.history import BackfillBoard, Past, start_of
 from indexer.app.posts import Post
 from indexer.config import ChainSettings
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, Holding
 from indexer.domain.jobs import Job
-from indexer.domain.streams import chain_stream
+from indexer.domain.streams import chain_stream, history_stream
 from indexer.errors import NodeUnreachable, NotFound
 from indexer.metrics import ChainMetrics, Metrics
 
@@ -46,6 +46,7 @@ class _Followed:
     post: Post
     lives: int = 0
     history: Post = field(default_factory=Post)
+    pasts: int = 0
 
 
 class Chains:
@@ -76,7 +77,10 @@ class Chains:
         self.watching: Watching | None = None
 
     def expected(self) -> Mapping[str, str]:
-        return {chain_stream(chain_id): chain.settings.name for chain_id, chain in self._followed.items()}
+        """Streams and their names: the live ones first."""
+        names = {chain_id: chain.settings.name for chain_id, chain in self._followed.items()}
+        live = {chain_stream(chain_id): name for chain_id, name in names.items()}
+        return live | {history_stream(chain_id): name for chain_id, name in names.items()}
 
     def node(self, chain_id: int) -> EvmNode:
         chain = self._followed.get(chain_id)
@@ -92,6 +96,10 @@ class Chains:
             blocks=lambda: status.lag_blocks if (status := self._board.one(stream)) else 0,
             seconds=lambda: status.lag_seconds(datetime.now(UTC)) if (status := self._board.one(stream)) else 0.0,
         )
+        self._metrics.chain(settings.name).watch_backfill(
+            jobs=lambda: len(self._backfills.unfinished(settings.chain_id)),
+            blocks=lambda: sum(job.remaining for job in self._backfills.unfinished(settings.chain_id)),
+        )
         self._metrics.watch_inbox(_child(settings.chain_id), lambda: post.waiting)
         self._followed[settings.chain_id] = _Followed(settings, node, feed, post)
 
@@ -105,6 +113,7 @@ class Chains:
         self._backfills.forget(chain_id)
         chain = self._followed.pop(chain_id)
         self._board.forget(chain_stream(chain_id))
+        self._board.forget(history_stream(chain_id))
         await chain.node.close()
 
     async def close(self) -> None:
@@ -117,6 +126,15 @@ class Chains:
         if chain is not None:
             chain.post.tell(WatchChanged(watch))
             chain.history.tell(WatchChanged(watch))
+
+    def adjust(self, settings: ChainSettings) -> None:
+        """Settings that the actors take over while they live."""
+        chain = self._followed[settings.chain_id]
+        before, chain.settings = chain.settings, settings
+        if settings.sync_interval_seconds != before.sync_interval_seconds:
+            chain.post.tell(SyncEvery(settings.sync_interval_seconds))
+        if settings.start_block != before.start_block:
+            chain.history.tell(StartAt(start_of(settings)))
 
     async def refresh(self, chain_id: int, holding: Holding) -> BlockRef:
         """Read it now at the newest block; where it differs, that is committed and told before this returns."""
@@ -140,7 +158,7 @@ class Chains:
     def _give_past(self, chain_id: int, report: Report) -> ActorRef[Any]:
         assert self.watching is not None  # noqa: S101 - set by the composition root before any start
         chain = self._followed[chain_id]
-        ref = past(
+        past = Past(
             settings=chain.settings,
             node=chain.node,
             store=self._store,
@@ -149,9 +167,12 @@ class Chains:
             publish=lambda commit: self._broadcaster.tell(Committed(commit)),
             resumed=self._broadcaster.tell,
             show=self._backfills.show,
+            show_status=self._board.show,
+            waiting=lambda: chain.history.waiting,
             breathe=self._quiet.moment,
-            report=report,
         )
+        ref = past.start(report, chain.pasts)
+        chain.pasts += 1
         chain.history.move_to(ref)
         ref.tell(Begin())
         return ref

@@ -62,6 +62,13 @@ class Control:
         self._auditor = auditor
         self._backfills = backfills
         self._reloading = asyncio.Lock()
+        self._started_up = asyncio.Event()
+
+    async def start(self) -> None:
+        """Start every chain; from then on the file may change them."""
+        for chain_id in self._watching.chains().values():
+            await self._chains.start(chain_id)
+        self._started_up.set()
 
     async def refresh(self, chain_id: int, holding: Holding) -> BalanceRecord:
         if not self._watching.watch(chain_id).covers(holding):
@@ -97,6 +104,7 @@ class Control:
         """Read the file again and apply what differs; a file with mistakes changes nothing."""
         if self.settings.path is None:
             raise Impossible("this service was not started from a configuration file")
+        await self._started_up.wait()
         async with self._reloading:
             try:
                 new = load(self.settings.path, os.environ)
@@ -129,6 +137,8 @@ class Control:
             await self._chains.stop(chain_id)
         for chain_id in fresh:
             self._chains.prepare(wanted[chain_id])
+        for chain_id in wanted.keys() - set(fresh):
+            self._chains.adjust(wanted[chain_id])
         self._watching.configure(watched_chains(new), file_solvers(new))
         for chain_id in fresh:
             await self._chains.start(chain_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pykka import ActorRef
@@ -14,11 +15,13 @@ from actors.filling import Filler
 from actors.ledger import Ledger
 from actors.messages import Resumed
 from actors.positions import Positions
+from actors.statusboard import Line
 from actors.telling import Narrator
 from actors.watching import Watching
 from indexer.config import ChainSettings
 from indexer.domain.commits import Commit
 from indexer.domain.jobs import Job
+from indexer.domain.status import StreamStatus
 from indexer.domain.streams import history_stream
 
 if TYPE_CHECKING:
@@ -27,15 +30,22 @@ if TYPE_CHECKING:
 
 SHOWN = 100
 
+Progressed = Callable[[int, int, int], None]
+"""Takes a chain id, so many blocks looked at, and so many records told."""
+
 
 class BackfillBoard:
     """The newest word of every job on itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, progressed: Progressed = lambda _chain_id, _blocks, _records: None) -> None:
         self._jobs: dict[str, Job] = {}
+        self._progressed = progressed
 
     def show(self, job: Job) -> None:
-        self._jobs[job.id] = job
+        before, self._jobs[job.id] = self._jobs.get(job.id, job), job
+        # What an earlier life did is not counted again.
+        blocks = before.remaining - job.remaining if before.remaining else 0
+        self._progressed(job.chain_id, max(0, blocks), max(0, job.records - before.records))
         over = [each for each in self.jobs() if each.is_over]
         for old in over[SHOWN:]:
             del self._jobs[old.id]
@@ -43,72 +53,105 @@ class BackfillBoard:
     def forget(self, chain_id: int) -> None:
         self._jobs = {key: job for key, job in self._jobs.items() if job.chain_id != chain_id}
 
+    def unfinished(self, chain_id: int) -> Sequence[Job]:
+        return [job for job in self._jobs.values() if job.chain_id == chain_id and job.is_filling]
+
     def jobs(self) -> Sequence[Job]:
         """Newest first."""
         return sorted(self._jobs.values(), key=lambda job: (job.created, job.id), reverse=True)
 
 
-def past(
-    *,
-    settings: ChainSettings,
-    node: EvmNode,
-    store: Store,
-    watching: Watching,
-    positions: Positions,
-    publish: Callable[[Commit], None],
-    resumed: Callable[[Resumed], None],
-    show: Callable[[Job], None],
-    breathe: Callable[[], Awaitable[None]],
-    report: Report,
-) -> ActorRef[Any]:
-    """One life of the actor that fills history."""
-    chain_id, stream = settings.chain_id, history_stream(settings.chain_id)
-    ledger = Ledger(
-        stream=stream,
-        chain_id=chain_id,
-        window=0,
-        commits=store.commits,
-        checkpoints=store.checkpoints,
-        books=store.balances,
-        publish=publish,
-    )
-    narrator = Narrator(
-        stream=stream,
-        ledger=ledger,
-        log=store.commits,
-        chunks=store.backfills,
-        records=store.balances,
-        projected=positions.reached,
-        breathe=breathe,
-        saw=show,
-    )
-    filler = Filler(
-        name=settings.name,
-        stream=stream,
-        node=node,
-        collector=Collector(node),
-        narrator=narrator,
-        ledger=ledger,
-        book=store.backfills,
-        records=store.balances,
-        tokens=watching,
-        window=settings.reorg_window_blocks,
-        projected=positions.reached,
-        breathe=breathe,
-        saw=show,
-        caught_up=positions.caught_up,
-    )
-    return BackfillActor.start(
-        name=settings.name,
-        chain_id=chain_id,
-        stream=stream,
-        start_block=None if settings.start_block == "latest" else settings.start_block,
-        watch=watching.watch(chain_id),
-        filler=filler,
-        ledger=ledger,
-        log=store.commits,
-        book=store.backfills,
-        resumed=resumed,
-        show=show,
-        report=report,
-    )
+def start_of(settings: ChainSettings) -> int | None:
+    """The block from which history is filled by itself, if it is."""
+    return None if settings.start_block == "latest" else settings.start_block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What fills the history of one chain; every life of the actor is made of the same."""
+
+    settings: ChainSettings
+    node: EvmNode
+    store: Store
+    watching: Watching
+    positions: Positions
+    publish: Callable[[Commit], None]
+    resumed: Callable[[Resumed], None]
+    show: Callable[[Job], None]
+    show_status: Callable[[StreamStatus], None]
+    waiting: Callable[[], int]
+    breathe: Callable[[], Awaitable[None]]
+
+    def start(self, report: Report, restarts: int) -> ActorRef[Any]:
+        settings, ledger = self.settings, self._ledger()
+        line = Line(
+            stream=self._stream,
+            name=settings.name,
+            seq=lambda: ledger.seq,
+            waiting=self.waiting,
+            show=self.show_status,
+            restarts=restarts,
+        )
+
+        def saw(job: Job) -> None:
+            self.show(job)
+            line.again()
+
+        return BackfillActor.start(
+            name=settings.name,
+            chain_id=settings.chain_id,
+            stream=self._stream,
+            start_block=start_of(settings),
+            watch=self.watching.watch(settings.chain_id),
+            filler=self._filler(ledger, saw),
+            ledger=ledger,
+            log=self.store.commits,
+            book=self.store.backfills,
+            resumed=self.resumed,
+            show=self.show,
+            line=line,
+            report=report,
+        )
+
+    @property
+    def _stream(self) -> str:
+        return history_stream(self.settings.chain_id)
+
+    def _ledger(self) -> Ledger:
+        return Ledger(
+            stream=self._stream,
+            chain_id=self.settings.chain_id,
+            window=0,
+            commits=self.store.commits,
+            checkpoints=self.store.checkpoints,
+            books=self.store.balances,
+            publish=self.publish,
+        )
+
+    def _filler(self, ledger: Ledger, saw: Callable[[Job], None]) -> Filler:
+        narrator = Narrator(
+            stream=self._stream,
+            ledger=ledger,
+            log=self.store.commits,
+            chunks=self.store.backfills,
+            records=self.store.balances,
+            projected=self.positions.reached,
+            breathe=self.breathe,
+            saw=saw,
+        )
+        return Filler(
+            name=self.settings.name,
+            stream=self._stream,
+            node=self.node,
+            collector=Collector(self.node),
+            narrator=narrator,
+            ledger=ledger,
+            book=self.store.backfills,
+            records=self.store.balances,
+            tokens=self.watching,
+            window=self.settings.reorg_window_blocks,
+            projected=self.positions.reached,
+            breathe=self.breathe,
+            saw=saw,
+            caught_up=self.positions.caught_up,
+        )

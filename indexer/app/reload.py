@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ LOOK_SECONDS = 1.0
 """How often the file is looked at; `SIGHUP` and `POST /reload` do not wait for it."""
 
 
+_TOLD = ("tokens", "start_block", "sync_interval_seconds")
+"""What of a chain is told to the actors that run: they keep their connections and go on."""
+
 WAITS_FOR_A_RESTART = ("service", "store", "nats", "exchanges")
 
 
@@ -31,7 +35,7 @@ def difference(old: Settings, new: Settings, started: Settings | None = None) ->
             "changed": sorted(
                 by_id_new[i].name
                 for i in by_id_new.keys() & by_id_old.keys()
-                if is_other_chain(by_id_old[i], by_id_new[i])
+                if _without_tokens(by_id_old[i]) != _without_tokens(by_id_new[i])
             ),
         },
         "tokens": _tokens(by_id_old, by_id_new),
@@ -53,8 +57,12 @@ def _fixed(settings: Settings, part: str) -> Any:
 
 
 def is_other_chain(old: ChainSettings, new: ChainSettings) -> bool:
-    """Whether the chain's actor must start anew; other tokens are told to the one that runs."""
-    return old != new and _without_tokens(old) != _without_tokens(new)
+    """Whether the chain's live actor must start anew."""
+    return old != new and _fixed_while_it_lives(old) != _fixed_while_it_lives(new)
+
+
+def _fixed_while_it_lives(chain: ChainSettings) -> tuple[Any, ...]:
+    return tuple(getattr(chain, key) for key in ChainSettings.__slots__ if key not in _TOLD)
 
 
 def _without_tokens(chain: ChainSettings) -> tuple[Any, ...]:
@@ -82,15 +90,20 @@ def _named(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[str
     }
 
 
-async def watch_file(path: Path, changed: Callable[[], Awaitable[object]]) -> None:
-    """Call `changed` each time the file was saved, until cancelled."""
-    seen = _stamp(path)
+async def watch_file(path: Path, asked: asyncio.Event, reload: Callable[[], Awaitable[object]]) -> None:
+    """Reload each time the file was saved or somebody `asked`, until cancelled; and once at first.
+
+    For between the moment in which the service read its file and this one, it may have been saved.
+    """
+    seen: tuple[int, int, int] | None = None
     while True:
-        await asyncio.sleep(LOOK_SECONDS)
         stamp = _stamp(path)
-        if stamp is not None and stamp != seen:
+        if asked.is_set() or (stamp is not None and stamp != seen):
+            asked.clear()
             seen = stamp
-            await changed()
+            await reload()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asked.wait(), LOOK_SECONDS)
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from actors.statusboard import StatusBoard
 from indexer.domain.status import StreamStatus
-from indexer.domain.streams import chain_of
+from indexer.domain.streams import chain_of, is_history
 from indexer.domain.times import time_text
 
 
@@ -66,7 +66,8 @@ class ServiceReport:
 
     def unready(self, chain_id: int | None = None) -> Sequence[str]:
         streams = [status for status in self.streams() if chain_id in (None, chain_of(status.stream))]
-        return (*self.health_problems(), *(_reason(status) for status in streams if not status.ready))
+        waited_for = [status for status in streams if not is_history(status.stream)]
+        return (*self.health_problems(), *(_reason(status) for status in waited_for if not status.ready))
 
 
 def _reason(status: StreamStatus) -> str:

@@ -62,7 +62,7 @@ class Service:
         self.url: str | None = None
         self._serve = serve
         self._access: Access | None = None
-        self._hung_up: asyncio.Task[None] | None = None
+        self._hung_up = asyncio.Event()
         self._stack = AsyncExitStack()
         self._over: asyncio.Future[int] = asyncio.get_event_loop().create_future()
 
@@ -135,16 +135,15 @@ class Service:
         if listener is not None:
             await self._open_site(listener)
         self._spawn(self._watch_store(), "store watch")
+        await self.control.start()
         if settings.path is not None:
-            self._spawn(watch_file(settings.path, self.control.reload_quietly), "file watch")
-        for chain_id in self.watching.chains().values():
-            await self._chains.start(chain_id)
+            self._spawn(watch_file(settings.path, self._hung_up, self.control.reload_quietly), "file watch")
         for setting, is_set in (("exchanges", settings.exchanges), ("nats.url", settings.nats.url)):
             if is_set:
                 log.warning("setting_not_used_yet", setting=setting)
 
     async def _build_chains(self) -> None:
-        self._backfills = BackfillBoard()
+        self._backfills = BackfillBoard(self._backfilled)
         self._chains = Chains(
             store=self.store,
             board=self._board,
@@ -220,7 +219,7 @@ class Service:
     def _start_projector(self, report: Report) -> ActorRef[Any]:
         ref = Projector.start(
             ledger=self.store.commits,
-            books=self.store.balances,
+            books=self.store.books,
             checkpoints=self.store.checkpoints,
             positions=self.positions,
             report=report,
@@ -245,7 +244,7 @@ class Service:
         ref = Janitor.start(
             days=self.settings.store.history_days,
             ledger=self.store.commits,
-            books=self.store.balances,
+            books=self.store.books,
             report=report,
         )
         ref.tell(Sweep())
@@ -255,6 +254,11 @@ class Service:
         status = self._board.one(commit.stream)
         if status is not None:
             self._metrics.chain(status.name).stage("publish", seconds)
+
+    def _backfilled(self, chain_id: int, blocks: int, records: int) -> None:
+        for name, known in self.watching.chains().items():
+            if known == chain_id:
+                self._metrics.chain(name).backfilled(blocks, records)
 
     def _audited(self, chain_id: int, records: int, differing: int) -> None:
         for name, known in self.watching.chains().items():
@@ -308,9 +312,8 @@ class Service:
             self._access.change(keys=keys_of(service), local_only=is_local_only(service))
 
     def hang_up(self) -> None:
-        """What `SIGHUP` does: read the configuration file again (before the start is over, it was just read)."""
-        if self.url is not None and (self._hung_up is None or self._hung_up.done()):
-            self._hung_up = asyncio.get_running_loop().create_task(self.control.reload_quietly(), name="reload")
+        """What `SIGHUP` does: read the configuration file again, as soon as the start is over."""
+        self._hung_up.set()
 
     async def _watch_store(self) -> None:
         while True:

@@ -13,13 +13,15 @@ from indexer.domain.finality import Settled
 class Mark:
     """What was known beside the newest block that was handled, and after the commit that ends with number `seq`.
 
-    `trail` holds the logs without a record; without a `watch`, it is the one that was stored before.
+    `trail` holds the logs without a record; without a `watch`, it is the one that was stored before. `natives` is the
+    block at which all native balances were read last; without one, the newest that was handled.
     """
 
     seq: int = 0
     trail: Trail = field(default_factory=dict)
     settled: Settled = field(default_factory=Settled)
     watch: Watch | None = None
+    natives: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

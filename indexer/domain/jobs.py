@@ -61,6 +61,16 @@ class Job:
         return self.state in ("done", "failed")
 
     @property
+    def is_filling(self) -> bool:
+        """There is work left now: not over, nor merely waiting until no reorg can reach it."""
+        return not self.is_over and self.state != "settling"
+
+    @property
+    def remaining(self) -> int:
+        """Blocks that nobody has looked at yet; not known before the job begins."""
+        return max(0, self.cursor - self.first + 1) if self.state == "collecting" else 0
+
+    @property
     def is_native(self) -> bool:
         """A job is about native balances alone, or about tokens alone: logs tell nothing of the former."""
         return self.holdings[0].token == NATIVE

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from indexer.domain.accounts.facts import AssetUpdated
-from indexer.domain.accounts.records import AccountRecord, account_record
+from indexer.domain.accounts.facts import AssetUpdated, FundingPaid, PositionUpdated
+from indexer.domain.accounts.records import AccountProjection
 from indexer.domain.balances import BalanceUpdated, Cause, Finality
 from indexer.domain.chain import NATIVE, BlockHash, BlockRef, Holding, TokenInfo, Transfer, TxHash
 from indexer.domain.commits import Commit
@@ -91,8 +91,7 @@ class Projection:
     """Records of history (their `seq` is 0) from this block on, which a reorg took back before new ones came."""
     joints: dict[HoldingKey, Joint] = field(default_factory=dict)
     """Last of all: records that were the oldest and are not any more."""
-    accounts: list[AccountRecord] = field(default_factory=list)
-    """Of exchange accounts, in the order of their events: all of them are history, the last ones are current."""
+    accounts: AccountProjection = field(default_factory=AccountProjection)
 
 
 def fold(commits: Iterable[Commit]) -> Projection:
@@ -109,8 +108,8 @@ def fold(commits: Iterable[Commit]) -> Projection:
                     _cut(projection, fact, above, seq)
                 case HistoryFilled():
                     _fill(projection, fact)
-                case AssetUpdated():
-                    projection.accounts.append(account_record(fact, seq, commit.time))
+                case AssetUpdated() | PositionUpdated() | FundingPaid():
+                    projection.accounts.add(fact, seq, commit.time)
                 case _:
                     pass
         if commit.checkpoint is not None and commit.checkpoint.settled is not None and commit.chain_id is not None:

@@ -11,6 +11,11 @@ def history_stream(chain_id: int) -> str:
     return f"history:{chain_id}"
 
 
+def is_history(stream: str) -> bool:
+    """Nobody waits for these streams: a service is ready while they still fill."""
+    return stream.startswith("history:")
+
+
 def exchange_stream(exchange: str, name: str) -> str:
     return f"exchange:{exchange}:{name}"
 

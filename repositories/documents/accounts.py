@@ -162,9 +162,9 @@ def _decode_position(document: Document, account: AccountKey) -> PositionUpdated
 
 
 def _encode_alert(fact: AccountAlert) -> Document:
-    slot = {} if fact.slot is None else _slot_document(fact.slot)
     return {
-        **slot,
+        "w": fact.wallet,
+        "a": fact.asset,
         "kind": fact.kind,
         "severity": fact.severity,
         "detail": fact.detail,
@@ -178,7 +178,8 @@ def _decode_alert(document: Document, account: AccountKey) -> AccountAlert:
         document["kind"],
         document["severity"],
         document["detail"],
-        _slot_of(document) if "w" in document else None,
+        document["w"],
+        document["a"],
         document["cleared"],
     )
 

@@ -79,7 +79,17 @@ def test_the_order_of_chains_and_tokens_means_nothing() -> None:
     assert not is_other_chain(both, replace(both, tokens=(DAI, USDC)))
 
 
-@pytest.mark.parametrize("key", [field.name for field in fields(ChainSettings) if field.name != "tokens"])
+LIVE = ("tokens", "start_block", "sync_interval_seconds")
+
+
+@pytest.mark.parametrize("key", ["start_block", "sync_interval_seconds"])
+def test_what_the_actors_of_a_chain_can_be_told_is_a_change_and_no_restart(key: str) -> None:
+    changed = replace(ETHEREUM, **{key: OTHER[key]})
+    assert not is_other_chain(ETHEREUM, changed)
+    assert difference(OLD, with_chains(changed, BASE))["chains"]["changed"] == ["ethereum"]
+
+
+@pytest.mark.parametrize("key", [field.name for field in fields(ChainSettings) if field.name not in LIVE])
 def test_any_other_key_of_a_chain_starts_it_anew(key: str) -> None:
     assert is_other_chain(ETHEREUM, replace(ETHEREUM, **{key: OTHER[key]}))
 

@@ -22,11 +22,12 @@ class Desk:
     def __init__(self) -> None:
         self.now = 100.0
         self.board = StatusBoard()
+        self.streams = {"chain:1": "ethereum", "chain:8453": "base"}
         self.report = ServiceReport(
             board=self.board,
             version="1.2.3",
             store="memory",
-            expected=lambda: {"chain:1": "ethereum", "chain:8453": "base"},
+            expected=lambda: self.streams,
             clock=lambda: self.now,
         )
 
@@ -51,6 +52,14 @@ def test_a_stream_that_has_not_said_anything_yet_is_starting(desk: Desk) -> None
 def test_a_stream_that_nobody_expects_any_more_is_not_shown(desk: Desk) -> None:
     desk.ready("chain:137")
     assert {status.stream for status in desk.report.streams()} == {"chain:1", "chain:8453"}
+
+
+def test_a_service_is_ready_while_history_is_still_filled(desk: Desk) -> None:
+    desk.streams["history:1"] = "ethereum"
+    desk.ready("chain:1", "chain:8453")
+    desk.board.show(StreamStatus("history:1", "ethereum", "catching_up", seq=7))
+    assert desk.report.unready() == ()
+    assert desk.report.streams()[-1].state == "catching_up"
 
 
 def test_readiness_gives_a_reason_for_each_stream_that_is_not(desk: Desk) -> None:

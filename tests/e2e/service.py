@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,6 +36,8 @@ class Config:
     solvers: Mapping[str, Json] = field(default_factory=dict)
     service: Json = field(default_factory=dict)
     store: Json = field(default_factory=dict)
+    keys: Sequence[Json] = ()
+    """API keys."""
 
     @property
     def path(self) -> Path:
@@ -56,6 +58,8 @@ class Config:
         lines = []
         for name, table in tables.items():
             lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items()), ""]
+        for key in self.keys:
+            lines += ["[[service.api_keys]]", *(f"{name} = {json.dumps(value)}" for name, value in key.items()), ""]
         self.folder.mkdir(parents=True, exist_ok=True)
         # In one step, as an editor does it: the service looks at the file while it is written.
         draft = self.path.with_suffix(".draft")
@@ -91,8 +95,9 @@ async def until(
 class Running:
     """One life of the service after another on the same configuration."""
 
-    def __init__(self, config: Config, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(self, config: Config, environ: Mapping[str, str] | None = None, *, key: str | None = None) -> None:
         self.config = config
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.log: list[Json] = []
         self.raw: list[str] = []
         self.url = ""
@@ -104,7 +109,7 @@ class Running:
 
     async def __aenter__(self) -> Self:
         self._http = await self._stack.enter_async_context(
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20), headers=self._headers)
         )
         return self
 
@@ -188,10 +193,15 @@ class Running:
         """The lines of this life's log with that event and these keys."""
         return [line for line in self.log if line["event"] == event and all(line.get(key) == keys[key] for key in keys)]
 
-    async def call(self, method: str, path: str, body: Any = None, **query: Any) -> tuple[int, Any]:
+    async def call(
+        self, method: str, path: str, body: Any = None, *, key: str | None = None, **query: Any
+    ) -> tuple[int, Any]:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
         params = {name: str(value) for name, value in query.items()}
         data = None if body is None else {"json": body}
-        async with self._http.request(method, f"{self.url}{path}", params=params, **(data or {})) as answer:
+        async with self._http.request(
+            method, f"{self.url}{path}", params=params, headers=headers, **(data or {})
+        ) as answer:
             text = await answer.text()
         return answer.status, json.loads(text) if text else None
 
@@ -206,6 +216,12 @@ class Running:
 
     async def delete(self, path: str) -> int:
         return (await self.call("DELETE", f"/api/v1{path}"))[0]
+
+    async def metric(self, name: str) -> float:
+        """The value of the line that begins so; 0 where there is none."""
+        async with self._http.get(f"{self.url}/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+        return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} ")), 0.0)
 
     async def is_ready(self, chain: str | int | None = None) -> bool:
         query: Json = {} if chain is None else {"chain": chain}
@@ -283,10 +299,10 @@ def end_mongod(config: Config) -> None:
 
 @asynccontextmanager
 async def running(
-    config: Config, *, ready: bool = True, environ: Mapping[str, str] | None = None
+    config: Config, *, ready: bool = True, environ: Mapping[str, str] | None = None, key: str | None = None
 ) -> AsyncIterator[Running]:
     """A service that was started; ended, however the test ends."""
-    async with Running(config, environ) as service:
+    async with Running(config, environ, key=key) as service:
         await service.start(ready=ready)
         yield service
 

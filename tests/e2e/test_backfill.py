@@ -8,6 +8,7 @@ import random
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from indexer.demo.anvil import Anvil
@@ -100,6 +101,15 @@ async def test_history_is_ordered_from_the_command_line(anvil: Anvil, tmp_path: 
         code, out = await command(service, "--token", token.address)
         assert code == 0
         assert "2 records of 1 balances, 0 of them derived" in out
+        status = (await service.get("/status"))["streams"][f"history:{anvil.chain_id}"]
+        assert (status["name"], status["state"], status["lastError"]) == ("local", "live", None)
+        events = await service.events(f"history:{anvil.chain_id}")
+        assert status["seq"] == status["projectedSeq"] == len(events) == 1
+        assert (events[0]["type"], events[0]["data"]["records"]) == ("history.filled", 2)
+        async with aiohttp.ClientSession() as http, http.get(f"{service.url}/metrics") as answer:
+            metrics = await answer.text()
+        for name, count in {"backfill_jobs": 0, "backfill_remaining_blocks": 0, "backfilled_records_total": 2}.items():
+            assert f'indexer_{name}{{chain="local"}} {count}.0' in metrics
         found = await service.history("local", token.address, wallet)
         assert [(row["balance"], row["changeAmount"]) for row in found] == [("12", "0"), ("12", "7"), ("5", None)]
         code, out = await command(service, "--chain", "local", "--json", "--from-block", "3")

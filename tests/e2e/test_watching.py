@@ -177,7 +177,7 @@ async def test_a_reload_adds_and_removes_chain_solver_and_token_and_leaves_the_r
     assert applied["chains"]["removed"] == ["other"]
     assert applied["solvers"]["removed"] == ["eve"]
     status = await service.get("/status")
-    assert list(status["streams"]) == ["chain:31337"]
+    assert list(status["streams"]) == ["chain:31337", "history:31337"]
     assert (await service.call("GET", f"/api/v1/balances/first/native/{wallet}"))[0] == 404
     assert "SEC" not in str(await service.get("/balances", limit=1000))
     assert stage.counted.connections == connections

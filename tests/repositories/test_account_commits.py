@@ -36,7 +36,7 @@ FACTS: tuple[AccountFact, ...] = (
     AssetChanged(ACCOUNT, USDT, Decimal("1.0"), LONG),
     FundingPaid(ACCOUNT, Funding("f1", "BTC/USDT:USDT", "USDT", Decimal("-0.00000001"), TIME)),
     PositionUpdated(ACCOUNT, Position("BTC/USDT:USDT", "long", Decimal("0.5"), mark_price=Decimal("9.9")), TIME),
-    AccountAlert(ACCOUNT, "negative_balance", "error", "total is -1", USDT),
+    AccountAlert(ACCOUNT, "negative_balance", "error", "total is -1", *USDT),
     AccountAlert(ACCOUNT, "authentication", "error", "the key is refused", cleared=True),
     AccountStale(ACCOUNT, "silent"),
     AccountLive(ACCOUNT, "talks again"),

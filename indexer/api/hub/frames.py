@@ -76,7 +76,7 @@ class Told:
             case AssetUpdated(slot=place) | AssetChanged(slot=place) | PositionUpdated(symbol=place):
                 self.key = (self.type, self.stream, place)
             case AccountAlert():
-                self.key = (self.type, self.stream, fact.kind, fact.slot)
+                self.key = (self.type, self.stream, fact.kind, fact.wallet, fact.asset)
             case FundingPaid():
                 self.key = (self.type, self.stream, fact.funding.id)
             case _:

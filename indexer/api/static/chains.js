@@ -12,8 +12,9 @@ export function drawConnection({ state, why }) {
   setText(pill, why ? `${state}: ${foreign(why, 80)}` : state);
 }
 
-/** Draws one card per stream; true where a stream came or went. */
-export function drawStreams(streams, directory) {
+/** Draws one card per stream; true where a stream came or went. History shows itself only while it is filled. */
+export function drawStreams(all, directory) {
+  const streams = new Map([...all].filter(([stream, { state }]) => !stream.startsWith("history:") || state !== "live"));
   const list = document.querySelector("#streams");
   let isNew = false;
   for (const [stream, card] of cards) {

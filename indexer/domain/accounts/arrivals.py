@@ -32,6 +32,10 @@ class Snapshot:
     venue_time: datetime | None = None
     complete: bool = True
 
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        return tuple(Slot(self.wallet, asset) for asset in self.amounts)
+
 
 @dataclass(frozen=True, slots=True)
 class Updated:
@@ -43,6 +47,10 @@ class Updated:
     received: float
     time: datetime
     venue_time: datetime | None = None
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        return tuple(Slot(self.wallet, asset) for asset in self.amounts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,14 +43,8 @@ def account_fact_json(fact: AccountFact) -> dict[str, Any]:
         case PositionUpdated():
             data |= _position(fact)
         case AccountAlert():
-            slot = {} if fact.slot is None else slot_json(fact.slot)
-            data |= {
-                "kind": fact.kind,
-                "severity": fact.severity,
-                **slot,
-                "detail": fact.detail,
-                "cleared": fact.cleared,
-            }
+            data |= {"kind": fact.kind, "severity": fact.severity, "wallet": fact.wallet, "asset": fact.asset}
+            data |= {"detail": fact.detail, "cleared": fact.cleared}
         case AccountStale() | AccountLive():
             data |= {"reason": fact.reason, "block": None}
     return data

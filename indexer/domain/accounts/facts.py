@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from indexer.domain.accounts.amounts import AccountKey, Amounts, AssetBalance, Slot, less
+from indexer.domain.accounts.amounts import AccountKey, Amounts, AssetBalance, Slot, Wallet, less
 from indexer.domain.accounts.arrivals import Funding, Position
 
 AccountCause = Literal["first", "stream", "rest", "refresh"]
@@ -92,7 +92,8 @@ class AccountAlert:
     kind: AlertKind
     severity: Severity
     detail: str
-    slot: Slot | None = None
+    wallet: Wallet | None = None
+    asset: str | None = None
     cleared: bool = False
 
 

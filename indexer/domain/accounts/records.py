@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
 from indexer.domain.accounts.amounts import AccountKey, AssetBalance, AssetKey, Slot
-from indexer.domain.accounts.facts import AccountCause, AssetUpdated
+from indexer.domain.accounts.arrivals import Position
+from indexer.domain.accounts.facts import AccountCause, AccountFact, AssetUpdated, FundingPaid, PositionUpdated
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,5 +32,57 @@ class AccountRecord:
         return AssetKey(self.account, self.held.slot)
 
 
-def account_record(fact: AssetUpdated, seq: int, time: datetime) -> AccountRecord:
-    return AccountRecord(fact.account, fact.held, fact.change, fact.cause, seq, time)
+@dataclass(frozen=True, slots=True)
+class PositionRecord:
+    """The newest word on one position."""
+
+    account: AccountKey
+    position: Position
+    seq: int
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FundingRecord:
+    """One funding payment; unique by account and the venue's id."""
+
+    fact: FundingPaid
+    seq: int
+
+
+@dataclass(slots=True)
+class AccountProjection:
+    """What to write about accounts: all of `records` are history, the last one of each slot is current."""
+
+    records: list[AccountRecord] = field(default_factory=list)
+    positions: dict[tuple[AccountKey, str], PositionRecord] = field(default_factory=dict)
+    fundings: list[FundingRecord] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.records or self.positions or self.fundings)
+
+    def add(self, fact: AccountFact, seq: int, time: datetime) -> None:
+        match fact:
+            case AssetUpdated():
+                self.records.append(AccountRecord(fact.account, fact.held, fact.change, fact.cause, seq, time))
+            case PositionUpdated():
+                self.positions[fact.account, fact.symbol] = PositionRecord(fact.account, fact.position, seq, fact.time)
+            case FundingPaid():
+                self.fundings.append(FundingRecord(fact, seq))
+            case _:
+                pass
+
+    def current(self) -> dict[AssetKey, AccountRecord]:
+        return {record.key: record for record in self.records}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountBook:
+    """What an account's actor goes on with after a restart: the newest of everything that was projected."""
+
+    held: Mapping[Slot, AssetBalance] = field(default_factory=dict)
+    positions: Mapping[str, Position] = field(default_factory=dict)
+    funded_until: datetime | None = None
+    """The time of the newest funding payment that is known."""
+    funding_ids: frozenset[str] = frozenset()
+    """The venue's ids of those at that time: the next question will be answered with them again."""

@@ -62,7 +62,7 @@ def test_a_change_is_told_with_its_percentage_where_there_was_something() -> Non
 def test_every_other_fact_is_told_under_its_own_type() -> None:
     funding = FundingPaid(ACCOUNT, Funding("f1", "BTC/USDT:USDT", "USDT", Decimal("-0.10"), TIME))
     position = PositionUpdated(ACCOUNT, Position("BTC/USDT:USDT", "long", Decimal("0.5")), TIME)
-    alert = AccountAlert(ACCOUNT, "negative_balance", "error", "total is -1", USDT)
+    alert = AccountAlert(ACCOUNT, "negative_balance", "error", "total is -1", *USDT)
     types = [EVENT_TYPES[type(fact)] for fact in (funding, position, alert, AccountStale(ACCOUNT, "silent"))]
     assert types == ["funding_fee", "position.updated", "account.alert", "stream.stale"]
     assert fact_json(funding)["amount"] == "-0.1"
@@ -73,6 +73,6 @@ def test_every_other_fact_is_told_under_its_own_type() -> None:
 
 def test_every_update_becomes_a_record_of_its_own() -> None:
     facts = (AssetUpdated(ACCOUNT, held("1"), None, "first"), AssetUpdated(ACCOUNT, held("2"), amounts("1"), "rest"))
-    rows = fold([Commit("c", "exchange:binance:main", 4, TIME, facts)]).accounts
+    rows = fold([Commit("c", "exchange:binance:main", 4, TIME, facts)]).accounts.records
     assert [(row.seq, row.held.amounts.total) for row in rows] == [(4, Decimal(1)), (5, Decimal(2))]
     assert rows[1].change == 1

@@ -1,0 +1,1 @@
+"""Exchange accounts: one actor for each, beside the chains and independent of them."""

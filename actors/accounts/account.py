@@ -1,0 +1,342 @@
+"""One exchange account: hears its stream, reads its wallets, and tells what it believes of both."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from actors.accounts.ledger import AccountLedger
+from actors.accounts.messages import Arrived, FundingsRead, LookAround, PositionsRead, RefreshWallets, WalletRead
+from actors.accounts.orders import Order
+from actors.accounts.reading import Readings
+from actors.accounts.telling import Teller
+from actors.accounts.venue import Counts, Venue
+from actors.base import AsyncActor, Report
+from actors.messages import Begin, Resumed
+from indexer.domain.accounts.alerts import AlertKey
+from indexer.domain.accounts.amounts import Wallet
+from indexer.domain.accounts.arrivals import (
+    Arrival,
+    Moved,
+    PositionsSeen,
+    Snapshot,
+    StreamAlive,
+    StreamLost,
+    StreamOpened,
+    Updated,
+)
+from indexer.domain.accounts.hearing import Hearing
+from indexer.domain.accounts.judging import Rules
+from indexer.domain.accounts.polling import CONFIRM_SECONDS, Rhythm
+from indexer.domain.status import StreamState, StreamStatus
+from indexer.errors import Fenced, Impossible, IndexerError, Permanent, Transient, WalletUnsupported
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 0.25
+"""How exact everything that waits is: much finer than any venue's limits, and 4 wake-ups a second cost nothing."""
+
+STALE_SECONDS = 15.0
+"""Neither a stream nor an answer for so long: three fast reads missed."""
+
+EXTRAS_SECONDS = 60.0
+"""How often positions (where the stream does not tell them) and funding payments are read."""
+
+MOST_QUEUED = 10_000
+"""Frames beyond that many waiting messages are dropped; the stream is begun anew and every wallet is read."""
+
+
+class AccountActor(AsyncActor):
+    """The unit of order and of failure: one per account."""
+
+    def __init__(
+        self,
+        *,
+        venue: Venue,
+        ledger: AccountLedger,
+        rules: Rules,
+        counts: Counts,
+        resumed: Callable[[Resumed], None],
+        show: Callable[[StreamStatus], None],
+        rhythm: Rhythm | None = None,
+        restarts: int = 0,
+        jitter: Callable[[], float] = random.random,
+        report: Report | None = None,
+    ) -> None:
+        super().__init__(report=report)
+        self._venue = venue
+        self._ledger = ledger
+        self._counts = counts
+        self._resumed = resumed
+        self._show = show
+        self._restarts = restarts
+        self._clock = asyncio.get_running_loop().time
+        self._log = log.bind(exchange=ledger.account.exchange, account=ledger.account.name)
+        self._teller = Teller(ledger, venue.wallets, rules, counts)
+        self._readings = Readings(venue.wallets, start=self._start_reading, rhythm=rhythm or Rhythm(), jitter=jitter)
+        self._hearing = Hearing()
+        self._orders: list[Order] = []
+        self._extras_due = 0.0
+        self._answered_at = self._clock()
+        self._is_stale = False
+        self._stopped: str | None = None
+        self._error: str | None = None
+        self._shown: StreamStatus | None = None
+
+    # --- hearing -----------------------------------------------------------------------------------------------------
+
+    async def receive(self, message: Any) -> None:
+        if self._stopped is not None:
+            if isinstance(message, RefreshWallets) and not message.done.done():
+                message.done.set_exception(Impossible(f"{self._ledger.account} is not followed: {self._stopped}"))
+            return
+        try:
+            await self._handle(message)
+            # A burst becomes few commits: what is queued by now is merged first, up to a bound.
+            if not self.queued or self._teller.is_full:
+                await self._teller.flush()
+                self._answer_orders()
+        except Fenced as error:
+            # Another process writes this stream: it goes on, we don't, and nobody restarts us.
+            self._stopped = str(error)
+            self._log.error("account_stepped_down", reason=str(error))
+        self._show_status()
+
+    async def _handle(self, message: Any) -> None:
+        match message:
+            case Begin():
+                await self._begin()
+            case Arrived(arrival):
+                self._counts.arrived(type(arrival).__name__)
+                self._hear(arrival)
+            case WalletRead():
+                self._take(message)
+            case PositionsRead(outcome):
+                self._teller.see_positions(outcome)
+            case FundingsRead(outcome):
+                self._teller.see_fundings(outcome)
+            case RefreshWallets():
+                self._take_order(message)
+            case LookAround():
+                self._again()
+                self._look_around()
+
+    async def _begin(self) -> None:
+        await self._ledger.load()
+        self._resumed(Resumed(self._ledger.stream, self._ledger.seq))
+        self._teller.begin()
+        if self._venue.streamed:
+            self.spawn(self._venue.listen(self._post_arrival), f"listen {self._ledger.stream}")
+        self._look_around()
+        self._again()
+
+    def _post_arrival(self, arrival: Arrival) -> None:
+        if self.queued < MOST_QUEUED:
+            self._post(Arrived(arrival))
+        else:
+            self._venue.reopen("more frames than can be handled")
+
+    # --- the stream --------------------------------------------------------------------------------------------------
+
+    def _hear(self, arrival: Arrival) -> None:
+        now = self._clock()
+        match arrival:
+            case StreamOpened(wallets):
+                self._open(wallets, now)
+            case StreamLost(reason):
+                self._lose_stream(reason)
+            case StreamAlive():
+                self._hearing = self._hearing.alive(now)
+            case PositionsSeen():
+                self._hearing = self._hearing.alive(now)
+                self._teller.see_positions(arrival)
+            case Moved(slot):
+                self._hearing = self._hearing.told((slot,), now)
+                self._merge(arrival, slot.wallet)
+            case Snapshot(wallet=wallet) | Updated(wallet=wallet):
+                self._hearing = self._hearing.told(arrival.slots, now)
+                self._merge(arrival, wallet)
+                self._readings.soon(wallet, CONFIRM_SECONDS, pushed=True)
+        self._readings.begin_due()
+
+    def _open(self, wallets: frozenset[Wallet], now: float) -> None:
+        """What happened while nobody told is found by reading at once."""
+        if not self._hearing.open:
+            self._log.info("account_stream_open", endpoint=self._venue.endpoint)
+        self._hearing = self._hearing.opened(wallets, now)
+        for wallet in wallets:
+            self._readings.soon(wallet)
+
+    def _lose_stream(self, reason: str) -> None:
+        if self._hearing.open:
+            self._log.warning("account_stream_lost", reason=reason)
+        self._hearing = self._hearing.lost()
+        self._error = reason
+        for wallet in self._venue.streamed:
+            self._readings.soon(wallet)
+
+    def _distrust(self, reason: str) -> None:
+        self._venue.reopen(reason)
+        self._lose_stream(reason)
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def _start_reading(self, wallet: Wallet) -> None:
+        self.spawn(self._read(wallet, self._clock()), f"read {self._ledger.stream} {wallet}")
+
+    async def _read(self, wallet: Wallet, asked: float) -> None:
+        outcome: Snapshot | IndexerError
+        try:
+            outcome = await self._venue.read(wallet)
+        except (Transient, Permanent) as error:
+            outcome = error
+        self._post(WalletRead(wallet, asked, outcome))
+
+    def _take(self, read: WalletRead) -> None:
+        outcome = read.outcome
+        if isinstance(outcome, Snapshot):
+            self._counts.read("ok")
+            self._believe(read.wallet, outcome)
+        else:
+            self._counts.read(type(outcome).__name__)
+            self._fail(read.wallet, outcome)
+        for order in self._orders:
+            if order.concerns(read):
+                order.settle(read)
+            elif read.wallet in order.wallets:
+                self._readings.soon(read.wallet)
+
+    def _believe(self, wallet: Wallet, snapshot: Snapshot) -> None:
+        now = self._clock()
+        talks = self._hearing.talks(now, wallet)
+        self._answered_at = now
+        self._readings.answered(wallet, stream_talks=talks)
+        self._teller.over(AlertKey("authentication"), AlertKey("breaker_open"), AlertKey("permissions", wallet))
+        self._merge(snapshot, wallet)
+        if talks:
+            self._hearing = self._hearing.found(self._teller.drifted, now)
+        if not self._readings.is_in_doubt(wallet):
+            self._error = None
+        self._tell_stale(now)
+
+    def _fail(self, wallet: Wallet, error: IndexerError) -> None:
+        if isinstance(error, WalletUnsupported):
+            self._readings.cannot(wallet, str(error))
+            self._teller.alert(AlertKey("permissions", wallet), "warning", str(error))
+            return
+        self._error = str(error)
+        self._readings.failed(wallet, error)
+        breaker = self._readings.breaker
+        if breaker.state == "suspended":
+            self._teller.alert(AlertKey("authentication"), "error", str(error))
+        elif breaker.pauses:
+            self._teller.alert(AlertKey("breaker_open"), "warning", str(error))
+
+    def _merge(self, arrival: Snapshot | Updated | Moved, wallet: Wallet) -> None:
+        """Whatever contradicts something, or says only half of it, is a reason to ask."""
+        is_refresh = any(wallet in order.wallets for order in self._orders)
+        ask = self._teller.merge(arrival, wallet, "refresh" if is_refresh else None)
+        if isinstance(arrival, Snapshot):
+            self._readings.settled(wallet, in_doubt=ask is not None)
+        elif ask is not None:
+            self._readings.soon(wallet)
+
+    # --- orders ------------------------------------------------------------------------------------------------------
+
+    def _take_order(self, order: RefreshWallets) -> None:
+        wallets = set(order.wallets or self._venue.wallets)
+        self._orders.append(Order(wallets, self._clock(), order.done))
+        self._readings.resume()
+        for wallet in wallets:
+            self._readings.soon(wallet)
+        self._readings.begin_due()
+
+    def _answer_orders(self) -> None:
+        """Once what they asked for is committed."""
+        for order in self._orders:
+            order.answer()
+        self._orders = [order for order in self._orders if not order.done.done()]
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def _look_around(self) -> None:
+        now = self._clock()
+        if self._hearing.is_dead(now):
+            self._distrust("the stream gives no sign of life")
+        forgotten = self._hearing.forgotten(now)
+        if forgotten:
+            self._counts.drifted(len(forgotten))
+            for slot in forgotten:
+                self._teller.alert(AlertKey("source_inconsistency", *slot), "warning", "the stream did not tell it")
+            self._distrust(f"the stream did not tell that {forgotten[0].asset} changed")
+        self._readings.begin_due()
+        if now >= self._extras_due and self._readings.breaker.state == "closed":
+            self._extras_due = now + EXTRAS_SECONDS
+            self.spawn(self._read_extras(), f"extras {self._ledger.stream}")
+        self._teller.look_for_stale()
+        self._tell_stale(now)
+
+    async def _read_extras(self) -> None:
+        """Neither is a balance: once a minute, one after the other, and what fails is asked again then."""
+        try:
+            if self._venue.has_positions:
+                self._post(PositionsRead(await self._venue.positions()))
+            if self._venue.has_fundings:
+                self._post(FundingsRead(await self._venue.fundings(self._ledger.funded_until)))
+        except (Transient, Permanent) as error:
+            self._log.debug("account_extras_failed", error=repr(error))
+
+    def _tell_stale(self, now: float) -> None:
+        silent = not self._hearing.talks(now) and now - self._answered_at > STALE_SECONDS
+        is_stale = silent or self._readings.breaker.state == "suspended"
+        if is_stale == self._is_stale:
+            return
+        self._is_stale = is_stale
+        if is_stale:
+            self._log.warning("account_stale", reason=self._error)
+            self._teller.stale(self._error or "the venue does not answer")
+        else:
+            self._log.info("account_live")
+            self._teller.live("the venue answers again")
+
+    def _again(self) -> None:
+        asyncio.get_running_loop().call_later(LOOK_SECONDS, self._post, LookAround())
+
+    def _post(self, message: object) -> None:
+        if self.actor_ref.is_alive():
+            self.actor_ref.tell(message)
+
+    # --- showing -----------------------------------------------------------------------------------------------------
+
+    def _state(self) -> StreamState:
+        if self._stopped is not None:
+            return "stopped"
+        if self._readings.breaker.state == "suspended":
+            return "suspended"
+        if self._is_stale:
+            return "stale"
+        if not self._teller.is_complete(self._readings.unsupported):
+            return "starting" if self._ledger.seq == 0 else "catching_up"
+        return "live"
+
+    def _show_status(self) -> None:
+        state = self._state()
+        status = StreamStatus(
+            stream=self._ledger.stream,
+            name=str(self._ledger.account),
+            state=state,
+            ready=state == "live",
+            endpoint=self._venue.endpoint,
+            heads="ws" if self._hearing.talks(self._clock()) else "poll",
+            seq=self._ledger.seq,
+            restarts=self._restarts,
+            last_error=self._stopped or self._error,
+            queue_depth=self.queued,
+        )
+        if status != self._shown:
+            self._shown = status
+            self._show(status)

@@ -1,0 +1,131 @@
+"""What an account's actor has committed, and its one way to change that."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Protocol
+
+from actors.patience import patiently
+from indexer.domain.accounts.amounts import AccountKey, AssetBalance, Slot
+from indexer.domain.accounts.arrivals import Funding, Position
+from indexer.domain.accounts.facts import AccountFact, AssetUpdated, FundingPaid, PositionUpdated
+from indexer.domain.accounts.records import AccountBook
+from indexer.domain.commits import Commit
+from indexer.domain.streams import exchange_stream
+
+COMMIT_FACTS = 2_000
+"""About 1 MB; a document holds 16 MB at most."""
+
+PAGE = 200
+
+
+class CommitLog(Protocol):
+    """The append-only log; `append` is safe to repeat and raises `Fenced` when another process writes the stream."""
+
+    async def append(self, commit: Commit) -> None: ...
+
+    async def last_seq(self, stream: str) -> int: ...
+
+    async def since(self, stream: str, after: int, limit: int) -> list[Commit]: ...
+
+
+class Projected(Protocol):
+    """Up to which number a stream is projected."""
+
+    @property
+    def projected(self) -> int: ...
+
+
+class Checkpoints(Protocol):
+    """Where the projector's position survives a restart."""
+
+    async def load(self, stream: str) -> Projected | None: ...
+
+
+class Books(Protocol):
+    """What is current as of the last projection."""
+
+    async def of_account(self, account: AccountKey) -> AccountBook: ...
+
+
+class AccountLedger:
+    """One account's numbers, and what it holds as of the last commit."""
+
+    def __init__(
+        self,
+        *,
+        account: AccountKey,
+        commits: CommitLog,
+        checkpoints: Checkpoints,
+        books: Books,
+        publish: Callable[[Commit], None],
+        written: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
+        self.account = account
+        self.stream = exchange_stream(*account)
+        self._commits = commits
+        self._checkpoints = checkpoints
+        self._books = books
+        self._publish = publish
+        self._written = written
+        self.seq = 0
+        self.held: dict[Slot, AssetBalance] = {}
+        self.positions: dict[str, Position] = {}
+        self.funded_until: datetime | None = None
+        self.funding_ids: frozenset[str] = frozenset()
+
+    async def load(self) -> None:
+        """Go on where the log ends: what is projected, and over it what is not."""
+        self.seq = await patiently(self.stream, lambda: self._commits.last_seq(self.stream))
+        stored = await patiently(self.stream, lambda: self._checkpoints.load(self.stream))
+        after = 0 if stored is None else stored.projected
+        book = await patiently(self.stream, lambda: self._books.of_account(self.account))
+        self.held, self.positions = dict(book.held), dict(book.positions)
+        self.funded_until, self.funding_ids = book.funded_until, book.funding_ids
+        while page := await self._page(after):
+            after = page[-1].last_seq
+            for commit in page:
+                self._apply(commit.facts)
+
+    async def commit(self, facts: Sequence[AccountFact]) -> None:
+        """Write all of them, then tell them."""
+        for start in range(0, len(facts), COMMIT_FACTS):
+            part = tuple(facts[start : start + COMMIT_FACTS])
+            commit = Commit(uuid.uuid4().hex, self.stream, self.seq + 1, _now(), part)
+            started = time.perf_counter()
+            # The same commit until the store takes it: only so is an unanswered write not written twice.
+            await patiently(self.stream, partial(self._commits.append, commit))
+            self._written(time.perf_counter() - started)
+            self.seq = commit.last_seq
+            self._apply(part)
+            self._publish(commit)
+
+    async def _page(self, after: int) -> list[Commit]:
+        return await patiently(self.stream, lambda: self._commits.since(self.stream, after, PAGE))
+
+    def _apply(self, facts: Sequence[object]) -> None:
+        for fact in facts:
+            match fact:
+                case AssetUpdated():
+                    self.held[fact.slot] = fact.held
+                case PositionUpdated():
+                    self.positions[fact.symbol] = fact.position
+                case FundingPaid(funding=funding):
+                    self._note(funding)
+                case _:
+                    pass
+
+    def _note(self, funding: Funding) -> None:
+        if self.funded_until is None or funding.time > self.funded_until:
+            self.funded_until, self.funding_ids = funding.time, frozenset({funding.id})
+        elif funding.time == self.funded_until:
+            self.funding_ids |= {funding.id}
+
+
+def _now() -> datetime:
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

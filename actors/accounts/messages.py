@@ -1,0 +1,53 @@
+"""The frozen words of account actors: facts in the past tense, orders in the imperative."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from indexer.domain.accounts.amounts import Wallet
+from indexer.domain.accounts.arrivals import Arrival, Funding, PositionsSeen, Snapshot
+from indexer.errors import IndexerError
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """The venue's stream said something."""
+
+    arrival: Arrival
+
+
+@dataclass(frozen=True, slots=True)
+class WalletRead:
+    """A read of one wallet, begun at `asked`, ended: with a snapshot, or with why there is none."""
+
+    wallet: Wallet
+    asked: float
+    outcome: Snapshot | IndexerError
+
+
+@dataclass(frozen=True, slots=True)
+class PositionsRead:
+    """A read of the positions ended."""
+
+    outcome: PositionsSeen
+
+
+@dataclass(frozen=True, slots=True)
+class FundingsRead:
+    """A read of the funding payments since the newest known one ended."""
+
+    outcome: tuple[Funding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LookAround:
+    """A moment passed: see what is silent, due or over."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshWallets:
+    """Read these wallets now (all when none is named); `done` is set once what they hold is committed."""
+
+    wallets: frozenset[Wallet]
+    done: asyncio.Future[None]

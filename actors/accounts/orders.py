@@ -1,0 +1,35 @@
+"""Refreshes that somebody waits for."""
+
+from __future__ import annotations
+
+import asyncio
+
+from actors.accounts.messages import WalletRead
+from indexer.domain.accounts.amounts import Wallet
+from indexer.errors import IndexerError
+
+
+class Order:
+    """One refresh: answered once every wallet was read after it was asked for."""
+
+    def __init__(self, wallets: set[Wallet], since: float, done: asyncio.Future[None]) -> None:
+        self.wallets = wallets
+        self.done = done
+        self._since = since
+        self._error: IndexerError | None = None
+
+    def concerns(self, read: WalletRead) -> bool:
+        return read.wallet in self.wallets and read.asked >= self._since
+
+    def settle(self, read: WalletRead) -> None:
+        self.wallets.discard(read.wallet)
+        if isinstance(read.outcome, IndexerError):
+            self._error = read.outcome
+
+    def answer(self) -> None:
+        if self.wallets or self.done.done():
+            return
+        if self._error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(self._error)

@@ -1,0 +1,177 @@
+"""What an account's actor believes of what it hears, and the facts that wait to be committed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Protocol
+
+from actors.accounts.ledger import AccountLedger
+from indexer.domain.accounts import alerts
+from indexer.domain.accounts.alerts import AlertKey, Raised
+from indexer.domain.accounts.amounts import Slot, Wallet
+from indexer.domain.accounts.arrivals import Funding, Moved, Position, PositionsSeen, Snapshot, Updated
+from indexer.domain.accounts.facts import (
+    AccountCause,
+    AccountFact,
+    AccountLive,
+    AccountStale,
+    AssetChanged,
+    AssetUpdated,
+    FundingPaid,
+    Severity,
+)
+from indexer.domain.accounts.judging import Rules, judge, position_changes
+from indexer.domain.accounts.state import WalletState, merge, restored
+from indexer.domain.accounts.validation import inconsistency
+
+BATCH_FACTS = 500
+"""So many facts of frames that came in a burst go into one commit; it costs about twice as much as one of a single."""
+
+
+class Counts(Protocol):
+    """What is counted while telling."""
+
+    def refused(self, rule: str) -> None: ...
+
+    def committed(self, *, records: int, events: int) -> None: ...
+
+
+class Teller:
+    """Merges, judges and collects; `flush` commits all of it at once."""
+
+    def __init__(self, ledger: AccountLedger, wallets: tuple[Wallet, ...], rules: Rules, counts: Counts) -> None:
+        self._ledger = ledger
+        self._rules = rules
+        self._counts = counts
+        self._states: dict[Wallet, WalletState] = {wallet: WalletState() for wallet in wallets}
+        self._positions: dict[str, Position] = {}
+        self._fundings: dict[str, datetime] = {}
+        self._baselines: dict[Slot, Decimal] = {}
+        self._alerts: alerts.On = {}
+        self._pending: list[AccountFact] = []
+        self.drifted: tuple[Slot, ...] = ()
+        """What the newest snapshot found to differ by more than venues round, though nothing had told so."""
+
+    def begin(self) -> None:
+        """Go on with what the ledger loaded."""
+        for wallet in self._states:
+            held = {slot.asset: one for slot, one in self._ledger.held.items() if slot.wallet == wallet}
+            self._states[wallet] = restored(held)
+        self._positions = dict(self._ledger.positions)
+        balances = {slot: one.amounts.balance for slot, one in self._ledger.held.items()}
+        self._baselines = {slot: balance for slot, balance in balances.items() if balance is not None}
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._pending) >= BATCH_FACTS
+
+    def is_complete(self, unsupported: Collection[Wallet]) -> bool:
+        """Whether every wallet that can be read was read, and all of it is told."""
+        return not self._pending and all(
+            state.is_based for wallet, state in self._states.items() if wallet not in unsupported
+        )
+
+    async def flush(self) -> None:
+        facts, self._pending = self._pending, []
+        if facts:
+            await self._ledger.commit(facts)
+            self._counts.committed(records=sum(isinstance(fact, AssetUpdated) for fact in facts), events=len(facts))
+
+    # --- balances ----------------------------------------------------------------------------------------------------
+
+    def merge(self, arrival: Snapshot | Updated | Moved, wallet: Wallet, cause: AccountCause | None) -> str | None:
+        """Take it over as far as it is believed; why the wallet should be asked (again), if so."""
+        before = self._states.get(wallet)
+        if before is None:
+            return None
+        merged = merge(before, arrival)
+        now = _now()
+        verdict = judge(self._ledger.account, merged, before, self._rules, self._baselines, now, cause)
+        self._states[wallet] = verdict.state
+        self.drifted = tuple(slot for slot in merged.drifted if self._differs(slot, before, verdict.state))
+        for finding in verdict.findings:
+            if finding.severity == "error":
+                self._counts.refused(finding.kind)
+        self._baselines.update(_baselines(verdict.facts, self._baselines))
+        self._pending += verdict.facts
+        on = alerts.judged(self._alerts, verdict.findings, verdict.judged)
+        if isinstance(arrival, Snapshot):
+            doubt = AlertKey("empty_answer", wallet)
+            on = (
+                alerts.cleared(on, (doubt,))
+                if merged.doubt is None
+                else alerts.raised(on, doubt, Raised("warning", merged.doubt))
+            )
+        self._change_alerts(on)
+        return merged.ask
+
+    def _differs(self, slot: Slot, before: WalletState, after: WalletState) -> bool:
+        told, found = before.known.get(slot.asset), after.known.get(slot.asset)
+        if told is None or found is None:
+            return True
+        return inconsistency(told.held, found.held, self._rules.thresholds) is not None
+
+    def look_for_stale(self) -> None:
+        """A wallet of which nothing was heard or read for long, though it was known."""
+        on = self._alerts
+        now, limit = _now(), self._rules.thresholds.stale_seconds
+        for wallet, state in self._states.items():
+            newest = max((one.held.received for one in state.known.values()), default=None)
+            key = AlertKey("stale_data", wallet)
+            age = 0.0 if newest is None else (now - newest).total_seconds()
+            if age > limit:
+                severity = self._rules.thresholds.severities.get("stale_data", "warning")
+                on = alerts.raised(on, key, Raised(severity, f"the newest word is {limit:.0f} s old"))
+            else:
+                on = alerts.cleared(on, (key,))
+        self._change_alerts(on)
+
+    # --- the rest ----------------------------------------------------------------------------------------------------
+
+    def see_positions(self, seen: PositionsSeen) -> None:
+        changes = position_changes(self._ledger.account, self._positions, seen)
+        self._positions.update({change.symbol: change.position for change in changes})
+        self._pending += changes
+
+    def see_fundings(self, fundings: tuple[Funding, ...]) -> None:
+        """Oldest first, each once: the venue answers with those at the newest known time again."""
+        known_until, known = self._ledger.funded_until, self._ledger.funding_ids
+        waiting = {fact.funding.id for fact in self._pending if isinstance(fact, FundingPaid)}
+        for one in sorted(fundings, key=lambda each: (each.time, each.id)):
+            is_known = one.id in known or one.id in waiting
+            if not is_known and (known_until is None or one.time >= known_until):
+                self._pending.append(FundingPaid(self._ledger.account, one))
+
+    def alert(self, key: AlertKey, severity: Severity, detail: str) -> None:
+        self._change_alerts(alerts.raised(self._alerts, key, Raised(severity, detail)))
+
+    def over(self, *keys: AlertKey) -> None:
+        self._change_alerts(alerts.cleared(self._alerts, keys))
+
+    def stale(self, reason: str) -> None:
+        self._pending.append(AccountStale(self._ledger.account, reason))
+
+    def live(self, reason: str) -> None:
+        self._pending.append(AccountLive(self._ledger.account, reason))
+
+    def _change_alerts(self, on: alerts.On) -> None:
+        if on is not self._alerts:
+            self._pending += alerts.told(self._ledger.account, self._alerts, on)
+            self._alerts = on
+
+
+def _baselines(facts: tuple[AssetUpdated | AssetChanged, ...], known: Mapping[Slot, Decimal]) -> dict[Slot, Decimal]:
+    """From what the next changes are measured: what was told as changed, and at the beginning what there was."""
+    baselines = {}
+    for fact in facts:
+        if isinstance(fact, AssetChanged):
+            baselines[fact.slot] = fact.balance
+        elif fact.slot not in known and (balance := fact.held.amounts.balance) is not None:
+            baselines[fact.slot] = balance
+    return baselines
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

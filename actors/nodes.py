@@ -1,0 +1,36 @@
+"""What a chain's actor asks of a node, and of those who know tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from indexer.domain.balances import Watch
+from indexer.domain.chain import Address, BlockHash, ChainIdentity, Head, Holding, TokenInfo
+from indexer.domain.finality import Tags
+from indexer.domain.views import BlockView, Readings
+
+
+class Node(Protocol):
+    """Answers questions about blocks; every balance is read at exactly the block asked for."""
+
+    @property
+    def endpoint(self) -> str: ...
+
+    async def identity(self) -> ChainIdentity: ...
+
+    async def newest(self) -> Head: ...
+
+    async def headers(self, first: int, last: int) -> tuple[Head, ...]: ...
+
+    async def look(self, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]: ...
+
+    async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
+
+    async def tags(self) -> Tags: ...
+
+
+class Tokens(Protocol):
+    """What tokens say of themselves, asked once."""
+
+    async def describe(self, chain_id: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]: ...

@@ -1,0 +1,104 @@
+"""Between what a venue says and what is told: what fails a rule with `error` is kept out, the rest becomes facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from indexer.domain.accounts.amounts import AccountKey, AssetBalance, Slot
+from indexer.domain.accounts.arrivals import Position, PositionsSeen
+from indexer.domain.accounts.changes import ChangeThreshold
+from indexer.domain.accounts.facts import AccountCause, AssetChanged, AssetUpdated, PositionUpdated
+from indexer.domain.accounts.state import Merged, WalletState
+from indexer.domain.accounts.validation import Exceptions, Finding, Thresholds, findings, is_refused
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is believed of one account, and which of its changes are worth telling twice."""
+
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    exceptions: Exceptions = field(default_factory=Exceptions)
+    change: ChangeThreshold = field(default_factory=ChangeThreshold)
+
+
+class Verdict(NamedTuple):
+    """The state without what was refused, what is told of the rest, and every rule that was broken on the way."""
+
+    state: WalletState
+    facts: tuple[AssetUpdated | AssetChanged, ...]
+    findings: tuple[Finding, ...]
+    judged: tuple[Slot, ...]
+
+
+def judge(
+    account: AccountKey,
+    merged: Merged,
+    before: WalletState,
+    rules: Rules,
+    baselines: Mapping[Slot, Decimal],
+    now: datetime,
+    cause: AccountCause | None = None,
+) -> Verdict:
+    """`before` is what was believed and told; `baselines` are the balances from which changes are measured.
+
+    All that the wallet holds is looked at, so that a rule that is not broken any more is noticed as well.
+    """
+    known = dict(merged.state.known)
+    changed = {held.slot.asset for held in merged.changed}
+    facts: list[AssetUpdated | AssetChanged] = []
+    broken: list[Finding] = []
+    for asset, one in merged.state.known.items():
+        held, earlier = one.held, before.known.get(asset)
+        previous = None if earlier is None else earlier.held.amounts
+        found = findings(held, previous, rules.thresholds, rules.exceptions, now)
+        broken += found
+        if asset not in changed:
+            continue
+        if not is_refused(found):
+            facts += _told(account, held, earlier.held if earlier else None, rules, baselines, cause)
+        elif earlier is None:
+            del known[asset]
+        else:
+            known[asset] = earlier
+    judged = tuple(one.held.slot for one in merged.state.known.values())
+    return Verdict(replace(merged.state, known=known), tuple(facts), tuple(broken), judged)
+
+
+def position_changes(
+    account: AccountKey, known: Mapping[str, Position], seen: PositionsSeen
+) -> tuple[PositionUpdated, ...]:
+    """Those that were opened, changed or closed; prices move all the time and are no change of a position."""
+    now = {position.symbol: position for position in seen.positions}
+    if seen.complete:
+        gone = [symbol for symbol, position in known.items() if symbol not in now and position.side != "flat"]
+        now |= {symbol: Position(symbol, "flat", Decimal(0)) for symbol in gone}
+    return tuple(
+        PositionUpdated(account, position, seen.time)
+        for symbol, position in sorted(now.items())
+        if _essence(position) != _essence(known.get(symbol, Position(symbol, "flat", Decimal(0))))
+    )
+
+
+def _told(
+    account: AccountKey,
+    held: AssetBalance,
+    before: AssetBalance | None,
+    rules: Rules,
+    baselines: Mapping[Slot, Decimal],
+    cause: AccountCause | None,
+) -> list[AssetUpdated | AssetChanged]:
+    # A change of measure is no change of the balance: only like is compared with like.
+    previous = before.amounts if before is not None and before.measure == held.measure else None
+    updated = AssetUpdated(account, held, previous, "first" if previous is None else cause or held.source)
+    baseline, balance = baselines.get(held.slot), held.amounts.balance
+    if previous is None or baseline is None or balance is None or not rules.change.is_passed(baseline, balance):
+        return [updated]
+    return [updated, AssetChanged(account, held.slot, baseline, balance)]
+
+
+def _essence(position: Position) -> tuple[object, ...]:
+    return position.side, position.contracts, position.entry_price, position.leverage, position.margin_mode

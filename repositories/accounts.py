@@ -1,0 +1,177 @@
+"""What exchange accounts hold and held, projected from the log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from indexer.domain.accounts.amounts import AccountKey, Slot
+from indexer.domain.accounts.arrivals import Funding
+from indexer.domain.accounts.records import AccountBook, AccountProjection, AccountRecord, PositionRecord
+from repositories.database import Database
+from repositories.documents.account_rows import (
+    account_query,
+    account_record_of,
+    account_row_of,
+    funding_of,
+    funding_row_of,
+    position_record_of,
+    position_row_of,
+    slot_query,
+)
+from repositories.failures import translating
+from repositories.schema import ACCOUNT_KEY, ACCOUNT_RECORD_KEY
+
+Query = dict[str, Any]
+
+POSITION_KEY: Final = ("exchange", "account", "symbol")
+FUNDING_KEY: Final = ("exchange", "account", "id")
+
+
+class AccountBooks:
+    """Writes and reads `account_records`, `current_accounts`, `account_positions` and `account_fundings`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._records = database["account_records"]
+        self._current = database["current_accounts"]
+        self._positions = database["account_positions"]
+        self._fundings = database["account_fundings"]
+
+    # --- writing ---
+
+    async def project(self, projection: AccountProjection) -> None:
+        """Safe to repeat, whole or in any split: where a key is written twice, the higher `seq` stays."""
+        rows = [account_row_of(record) for record in projection.records]
+        await self._database.insert_new(self._records, _named(rows, ACCOUNT_RECORD_KEY))
+        current = [account_row_of(record) for record in projection.current().values()]
+        await self._database.replace_older(self._current, _named(current, ACCOUNT_KEY), ("_id",))
+        positions = [position_row_of(record) for record in projection.positions.values()]
+        await self._database.replace_older(self._positions, _named(positions, POSITION_KEY), ("_id",))
+        fundings = [funding_row_of(record) for record in projection.fundings]
+        await self._database.insert_new(self._fundings, _named(fundings, FUNDING_KEY))
+
+    async def forget(self, before: datetime) -> int:
+        """Delete records older than that time, but the newest of them per slot: it still holds then."""
+        gone = 0
+        with translating:
+            async for row in self._current.find({}, dict.fromkeys(ACCOUNT_KEY, 1)):
+                key = {name: row[name] for name in ACCOUNT_KEY}
+                last = await self._records.find_one(
+                    {**key, "timestamp": {"$lt": before}}, {"seq": 1}, sort=[("seq", -1)]
+                )
+                if last is not None:
+                    gone += (await self._records.delete_many({**key, "seq": {"$lt": last["seq"]}})).deleted_count
+        return gone
+
+    # --- reading ---
+
+    async def of_account(self, account: AccountKey) -> AccountBook:
+        """The newest of everything, for the account's actor to go on with."""
+        held = {record.slot: record.held for record in await self.current(account)}
+        positions = {record.position.symbol: record.position for record in await self.positions(account)}
+        with translating:
+            newest = await self._fundings.find_one(account_query(account), sort=[("timestamp", -1)])
+        if newest is None:
+            return AccountBook(held, positions)
+        with translating:
+            same = [
+                str(row["id"])
+                async for row in self._fundings.find({**account_query(account), "timestamp": newest["timestamp"]})
+            ]
+        return AccountBook(held, positions, newest["timestamp"], frozenset(same))
+
+    async def current(
+        self,
+        account: AccountKey | None = None,
+        *,
+        wallet: str | None = None,
+        asset: str | None = None,
+        after: tuple[str, str, str, str] | None = None,
+        limit: int = 0,
+    ) -> list[AccountRecord]:
+        """In the order of (exchange, account, wallet, asset), beginning after `after`; 0 is no limit."""
+        query: Query = {} if account is None else account_query(account)
+        query |= {name: value for name, value in (("wallet", wallet), ("asset", asset)) if value is not None}
+        if after is not None:
+            query["$or"] = _beyond(after)
+        with translating:
+            cursor = self._current.find(query).sort([(key, 1) for key in ACCOUNT_KEY]).limit(limit)
+            return [account_record_of(row) async for row in cursor]
+
+    async def one(self, account: AccountKey, slot: Slot) -> AccountRecord | None:
+        with translating:
+            row = await self._current.find_one(slot_query(account, slot))
+        return None if row is None else account_record_of(row)
+
+    async def at_time(self, account: AccountKey, slot: Slot, time: datetime) -> AccountRecord | None:
+        """The newest record at or before `time`."""
+        query: Query = {**slot_query(account, slot), "timestamp": {"$lte": time.astimezone(UTC)}}
+        with translating:
+            row = await self._records.find_one(query, sort=[("seq", -1)])
+        return None if row is None else account_record_of(row)
+
+    async def history(
+        self,
+        account: AccountKey,
+        slot: Slot,
+        *,
+        limit: int,
+        before: int | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> list[AccountRecord]:
+        """Newest first; `before` is a `seq`, exclusive; `start` and `end` are inclusive."""
+        query: Query = {**slot_query(account, slot), **_between(start, end)}
+        if before is not None:
+            query["seq"] = {"$lt": before}
+        with translating:
+            cursor = self._records.find(query).sort("seq", -1).limit(limit)
+            return [account_record_of(row) async for row in cursor]
+
+    async def balances(
+        self, account: AccountKey, slot: Slot, *, start: datetime | None = None, end: datetime | None = None
+    ) -> AsyncIterator[tuple[datetime, Decimal]]:
+        """Every known balance with its time, oldest first; one row in memory at a time."""
+        query: Query = {**slot_query(account, slot), **_between(start, end)}
+        with translating:
+            async for row in self._records.find(query, {"total": 1, "free": 1, "timestamp": 1}).sort("seq", 1):
+                text = row["free"] if row["total"] is None else row["total"]
+                if text is not None:
+                    yield row["timestamp"], Decimal(text)
+
+    async def positions(self, account: AccountKey) -> list[PositionRecord]:
+        """In the order of their symbols; those that were closed are flat."""
+        with translating:
+            cursor = self._positions.find(account_query(account)).sort("symbol", 1)
+            return [position_record_of(row) async for row in cursor]
+
+    async def fundings(self, account: AccountKey, *, limit: int, before: datetime | None = None) -> list[Funding]:
+        """Newest first."""
+        query: Query = account_query(account)
+        if before is not None:
+            query["timestamp"] = {"$lt": before.astimezone(UTC)}
+        with translating:
+            cursor = self._fundings.find(query).sort([("timestamp", -1), ("id", 1)]).limit(limit)
+            return [funding_of(row) async for row in cursor]
+
+
+def _named(rows: list[Query], key: tuple[str, ...]) -> list[Query]:
+    """The unique key is in `_id` as well, which every server guards without another index."""
+    return [{"_id": ":".join(str(row[name]) for name in key), **row} for row in rows]
+
+
+def _between(start: datetime | None, end: datetime | None) -> Query:
+    bounds = {"$gte": start, "$lte": end}
+    times = {operator: time.astimezone(UTC) for operator, time in bounds.items() if time is not None}
+    return {"timestamp": times} if times else {}
+
+
+def _beyond(after: tuple[str, ...]) -> list[Query]:
+    """What follows a key in its order, as ranges of the index."""
+    return [
+        {**dict(zip(ACCOUNT_KEY[:depth], after[:depth], strict=True)), ACCOUNT_KEY[depth]: {"$gt": after[depth]}}
+        for depth in range(len(ACCOUNT_KEY))
+    ]

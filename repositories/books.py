@@ -1,0 +1,27 @@
+"""Everything that is projected from the log, as the projector and the janitor see it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from indexer.domain.records import Projection
+from repositories.accounts import AccountBooks
+from repositories.balances import BalanceBook
+
+
+class Books:
+    """Chains' balances and exchange accounts, each in collections of their own."""
+
+    def __init__(self, balances: BalanceBook, accounts: AccountBooks) -> None:
+        self._balances = balances
+        self._accounts = accounts
+
+    async def project(self, projection: Projection) -> None:
+        """Safe to repeat, whole or in any split."""
+        await self._balances.project(projection)
+        if projection.accounts:
+            await self._accounts.project(projection.accounts)
+
+    async def forget(self, before: datetime) -> int:
+        """Delete records older than that time; how many."""
+        return await self._balances.forget(before) + await self._accounts.forget(before)

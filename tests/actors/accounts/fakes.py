@@ -1,0 +1,234 @@
+"""A venue in memory, and a stage on which one account's actor plays in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Self
+
+from pykka import ActorRef
+
+from actors.accounts.account import AccountActor
+from actors.accounts.ledger import AccountLedger
+from actors.accounts.messages import RefreshWallets
+from actors.base import end
+from actors.messages import Begin, Resumed
+from indexer.domain.accounts.amounts import AccountKey, Amounts, Measure, Wallet
+from indexer.domain.accounts.arrivals import (
+    Arrival,
+    Funding,
+    Position,
+    PositionsSeen,
+    Snapshot,
+    StreamAlive,
+    StreamLost,
+    StreamOpened,
+    Updated,
+)
+from indexer.domain.accounts.facts import AccountAlert, AccountFact, AssetUpdated
+from indexer.domain.accounts.judging import Rules
+from indexer.domain.accounts.records import AccountBook
+from indexer.domain.checkpoints import StoredCheckpoint
+from indexer.domain.commits import Commit
+from indexer.domain.records import fold
+from indexer.domain.status import StreamStatus
+from indexer.domain.streams import exchange_stream
+from tests.actors.fakes import FakeLog
+
+ACCOUNT = AccountKey("binance", "main")
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def amount(total: str) -> Amounts:
+    return Amounts(Decimal(total), Decimal(0), Decimal(total))
+
+
+class FakeVenue:
+    """Holds the truth; answers late, wrongly or not at all when told to."""
+
+    endpoint = "fake"
+
+    def __init__(self, *, wallets: tuple[Wallet, ...] = ("spot",), streams: bool = True, **totals: str) -> None:
+        self.wallets = wallets
+        self.streamed: frozenset[Wallet] = frozenset(wallets) if streams else frozenset()
+        self.has_positions = False
+        self.has_fundings = False
+        self.truth = {asset: amount(total) for asset, total in totals.items()}
+        self.errors: list[Exception] = []
+        self.answers: list[dict[str, Amounts]] = []
+        """Answered instead of the truth, one after the other."""
+        self.delay = 0.01
+        self.reads: list[float] = []
+        self.reopened: list[str] = []
+        self.open_positions: tuple[Position, ...] = ()
+        self.paid: tuple[Funding, ...] = ()
+        self.heartbeat = True
+        self._listener: Callable[[Arrival], None] | None = None
+
+    async def read(self, wallet: Wallet) -> Snapshot:
+        loop = asyncio.get_running_loop()
+        asked = loop.time()
+        self.reads.append(asked)
+        found = self.answers.pop(0) if self.answers else dict(self.truth)
+        await asyncio.sleep(self.delay)
+        if self.errors:
+            raise self.errors.pop(0)
+        return Snapshot(wallet, found, "wallet", "rest", asked, loop.time(), _now())
+
+    async def positions(self) -> PositionsSeen:
+        now = asyncio.get_running_loop().time()
+        return PositionsSeen("futures", self.open_positions, now, now, _now())
+
+    async def fundings(self, since: datetime | None) -> tuple[Funding, ...]:
+        return tuple(one for one in self.paid if since is None or one.time >= since)
+
+    async def listen(self, on_arrival: Callable[[Arrival], None]) -> None:
+        self._listener = on_arrival
+        on_arrival(StreamOpened(self.streamed))
+        while True:
+            await asyncio.sleep(3)
+            if self.heartbeat:
+                on_arrival(StreamAlive())
+
+    def reopen(self, reason: str) -> None:
+        self.reopened.append(reason)
+        self.say(StreamOpened(self.streamed))
+
+    def say(self, arrival: Arrival) -> None:
+        assert self._listener is not None
+        self._listener(arrival)
+
+    def frame(self, measure: Measure = "wallet", *, silent: bool = False, **totals: str) -> None:
+        """The truth changes, and the stream tells it unless it forgets to."""
+        changed = {asset: amount(total) for asset, total in totals.items()}
+        self.truth |= changed
+        if not silent:
+            self.say(Updated("spot", changed, measure, asyncio.get_running_loop().time(), _now()))
+
+    def lose_stream(self) -> None:
+        self.say(StreamLost("the socket closed"))
+
+
+class FakeCounts:
+    """Counts by name."""
+
+    def __init__(self) -> None:
+        self.kept: Counter[str] = Counter()
+
+    def arrived(self, kind: str) -> None:
+        self.kept[f"arrived {kind}"] += 1
+
+    def read(self, outcome: str) -> None:
+        self.kept[f"read {outcome}"] += 1
+
+    def drifted(self, count: int) -> None:
+        self.kept["drifted"] += count
+
+    def refused(self, rule: str) -> None:
+        self.kept[f"refused {rule}"] += 1
+
+    def committed(self, *, records: int, events: int) -> None:
+        self.kept["records"] += records
+        self.kept["events"] += events
+
+
+class FakeBooks:
+    """What a projector would have projected of a log, up to where it got."""
+
+    def __init__(self, log: FakeLog) -> None:
+        self._log = log
+        self.projected = 0
+
+    async def of_account(self, account: AccountKey) -> AccountBook:
+        stream = exchange_stream(*account)
+        commits = [each for each in self._log.commits if each.stream == stream and each.last_seq <= self.projected]
+        folded = fold(commits).accounts
+        times = [each.fact.funding for each in folded.fundings]
+        until = max((one.time for one in times), default=None)
+        return AccountBook(
+            {key.slot: record.held for key, record in folded.current().items()},
+            {symbol: row.position for (_, symbol), row in folded.positions.items()},
+            until,
+            frozenset(one.id for one in times if one.time == until),
+        )
+
+    async def load(self, stream: str) -> StoredCheckpoint | None:
+        return StoredCheckpoint(projected=self.projected) if stream == exchange_stream(*ACCOUNT) else None
+
+
+class Stage:
+    """`async with Stage(FakeVenue(BTC="1")) as stage:` and its actor lives until the end."""
+
+    def __init__(self, venue: FakeVenue, log: FakeLog | None = None, rules: Rules | None = None) -> None:
+        self.venue = venue
+        self.log = log or FakeLog()
+        self.books = FakeBooks(self.log)
+        self.counts = FakeCounts()
+        self.resumed: list[Resumed] = []
+        self.shown: list[StreamStatus] = []
+        self.published: list[Commit] = []
+        self._rules = rules or Rules()
+        self._ref: ActorRef[Any] | None = None
+
+    async def __aenter__(self) -> Self:
+        ledger = AccountLedger(
+            account=ACCOUNT,
+            commits=self.log,
+            checkpoints=self.books,
+            books=self.books,
+            publish=self.published.append,
+        )
+        self._ref = AccountActor.start(
+            venue=self.venue,
+            ledger=ledger,
+            rules=self._rules,
+            counts=self.counts,
+            resumed=self.resumed.append,
+            show=self.shown.append,
+            jitter=lambda: 0.5,
+        )
+        self._ref.tell(Begin())
+        await asyncio.sleep(0.1)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._ref is not None
+        await end(self._ref, 1)
+
+    async def refresh(self) -> None:
+        assert self._ref is not None
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ref.tell(RefreshWallets(frozenset(), done))
+        await asyncio.wait_for(done, 60)
+
+    @property
+    def status(self) -> StreamStatus:
+        return self.shown[-1]
+
+    @property
+    def facts(self) -> list[AccountFact]:
+        return [fact for commit in self.log.commits for fact in commit.facts if isinstance(fact, AccountFact)]
+
+    @property
+    def state(self) -> str:
+        return self.shown[-1].state
+
+    @property
+    def updates(self) -> list[AssetUpdated]:
+        return [fact for fact in self.facts if isinstance(fact, AssetUpdated)]
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """Every update: asset and total."""
+        return [(fact.slot.asset, str(fact.held.amounts.total)) for fact in self.updates]
+
+    @property
+    def alerts(self) -> list[tuple[str, bool]]:
+        return [(fact.kind, fact.cleared) for fact in self.facts if isinstance(fact, AccountAlert)]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,271 @@
+"""One account's actor, in virtual time, on a venue that fails in every way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from indexer.domain.accounts.amounts import Slot
+from indexer.domain.accounts.arrivals import Funding, Moved, Position
+from indexer.domain.accounts.facts import AccountLive, AccountStale, FundingPaid, PositionUpdated
+from indexer.errors import BadCredentials, Throttled, VenueUnreachable, WalletUnsupported
+from tests.actors.accounts.fakes import NOW, FakeVenue, Stage, amount
+from tests.sim.clock import play
+
+
+def played(story: Coroutine[Any, Any, None]) -> None:
+    play(story)
+
+
+def test_the_first_read_tells_everything_and_makes_the_account_ready() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1", USDT="5")) as stage:
+            assert sorted(stage.told) == [("BTC", "1"), ("USDT", "5")]
+            assert stage.state == "live"
+            assert stage.status.ready
+            assert stage.status.heads == "ws"
+            assert [each.seq for each in stage.resumed] == [0]
+
+    played(story())
+
+
+def test_a_frame_is_told_at_once_and_confirmed_by_a_read_when_it_is_quiet() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            await asyncio.sleep(10)
+            reads = len(stage.venue.reads)
+            stage.venue.frame(BTC="2")
+            await asyncio.sleep(0.01)
+            assert stage.told[-1] == ("BTC", "2")
+            await asyncio.sleep(2)
+            assert len(stage.venue.reads) == reads + 1
+            assert stage.told == [("BTC", "1"), ("BTC", "2")]
+
+    played(story())
+
+
+def test_reads_are_seldom_while_the_stream_talks_and_often_while_it_does_not() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as talking, Stage(FakeVenue(streams=False, BTC="1")) as silent:
+            await asyncio.sleep(180)
+            assert len(talking.venue.reads) <= 4
+            assert 30 <= len(silent.venue.reads) <= 40
+
+    played(story())
+
+
+def test_a_change_while_the_stream_is_gone_is_found_within_a_fast_read() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            await asyncio.sleep(20)
+            stage.venue.lose_stream()
+            stage.venue.frame(silent=True, BTC="3")
+            await asyncio.sleep(6)
+            assert stage.told[-1] == ("BTC", "3")
+            assert stage.status.heads == "poll"
+
+    played(story())
+
+
+def test_a_stream_that_gives_no_sign_of_life_is_begun_anew_within_ten_seconds() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            stage.venue.heartbeat = False
+            await asyncio.sleep(10)
+            assert stage.venue.reopened == ["the stream gives no sign of life"]
+
+    played(story())
+
+
+def test_a_stream_that_forgets_to_tell_a_change_is_not_believed() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1", ETH="1")) as stage:
+            await asyncio.sleep(20)
+            stage.venue.frame(silent=True, BTC="7")
+            stage.venue.frame(ETH="2")
+            await asyncio.sleep(6)
+            assert stage.told[-1] == ("BTC", "7")
+            assert stage.venue.reopened == ["the stream did not tell that BTC changed"]
+            assert stage.counts.kept["drifted"] == 1
+
+    played(story())
+
+
+def test_what_came_without_an_amount_is_read_at_once() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            await asyncio.sleep(20)
+            stage.venue.frame(silent=True, BTC="4")
+            stage.venue.say(Moved(Slot("spot", "BTC"), Decimal(3), 0.0))
+            await asyncio.sleep(0.2)
+            assert stage.told[-1] == ("BTC", "4")
+            assert stage.venue.reopened == []
+
+    played(story())
+
+
+def test_an_empty_answer_is_not_believed_and_asked_again_until_the_truth_comes() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(streams=False, BTC="1", ETH="2")) as stage:
+            stage.venue.answers = [{}, {}, {"BTC": amount("0"), "ETH": amount("0")}]
+            await asyncio.sleep(20)
+            assert sorted(stage.told) == [("BTC", "1"), ("ETH", "2")]
+            assert stage.alerts == [("empty_answer", False), ("empty_answer", True)]
+            assert stage.venue.answers == []
+
+    played(story())
+
+
+def test_an_account_that_was_really_emptied_is_told_within_a_minute_without_a_stream() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(streams=False, BTC="1", ETH="2")) as stage:
+            stage.venue.truth = {}
+            await asyncio.sleep(60)
+            assert sorted(stage.told[-2:]) == [("BTC", "0"), ("ETH", "0")]
+
+    played(story())
+
+
+def test_what_breaks_a_rule_is_kept_out_and_told_as_an_alert() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(streams=False, BTC="1")) as stage:
+            stage.venue.truth = {"BTC": amount("-1")}
+            await asyncio.sleep(20)
+            assert stage.told == [("BTC", "1")]
+            assert ("negative_balance", False) in stage.alerts
+            stage.venue.truth = {"BTC": amount("2")}
+            await asyncio.sleep(6)
+            assert stage.told[-1] == ("BTC", "2")
+            assert ("negative_balance", True) in stage.alerts
+
+    played(story())
+
+
+def test_refused_credentials_suspend_the_account_and_are_not_tried_again() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(streams=False, BTC="1")) as stage:
+            stage.venue.errors = [BadCredentials("invalid api key")] * 3
+            await asyncio.sleep(10)
+            reads = len(stage.venue.reads)
+            assert stage.state == "suspended"
+            assert stage.alerts == [("authentication", False)]
+            await asyncio.sleep(600)
+            assert len(stage.venue.reads) == reads
+            stage.venue.errors.clear()
+            await stage.refresh()
+            assert stage.state == "live"
+            assert stage.alerts[-1] == ("authentication", True)
+
+    played(story())
+
+
+def test_the_pause_that_a_venue_asks_for_is_kept_to() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(streams=False, BTC="1")) as stage:
+            stage.venue.errors = [Throttled("429", 60.0)]
+            await asyncio.sleep(50)
+            assert len(stage.venue.reads) == 2
+            await asyncio.sleep(20)
+            assert len(stage.venue.reads) > 2
+
+    played(story())
+
+
+def test_a_venue_that_is_down_is_probed_seldom_told_as_stale_and_found_again() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(streams=False, BTC="1")) as stage:
+            stage.venue.errors = [VenueUnreachable("HTTP 503")] * 9
+            await asyncio.sleep(60)
+            assert stage.state == "stale"
+            assert any(isinstance(fact, AccountStale) for fact in stage.facts)
+            assert ("breaker_open", False) in stage.alerts
+            assert len(stage.venue.reads) < 12
+            await asyncio.sleep(900)
+            assert stage.state == "live"
+            assert any(isinstance(fact, AccountLive) for fact in stage.facts)
+
+    played(story())
+
+
+def test_a_wallet_that_the_key_may_not_read_does_not_keep_the_others_waiting() -> None:
+    class Half(FakeVenue):
+        async def read(self, wallet: Any) -> Any:
+            if wallet == "margin":
+                raise WalletUnsupported("the key may not read margin")
+            return await super().read(wallet)
+
+    async def story() -> None:
+        async with Stage(Half(wallets=("spot", "margin"), BTC="1")) as stage:
+            assert stage.status.ready
+            assert stage.alerts == [("permissions", False)]
+
+    played(story())
+
+
+def test_a_burst_of_frames_is_all_in_history_with_few_commits() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            before = len(stage.log.commits)
+            for total in range(2, 1_002):
+                stage.venue.frame(BTC=str(total))
+            await asyncio.sleep(0.1)
+            assert stage.told == [("BTC", str(total)) for total in range(1, 1_002)]
+            assert len(stage.log.commits) - before <= 5
+
+    played(story())
+
+
+def test_a_restart_goes_on_with_what_was_committed_and_tells_only_what_differs() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1", ETH="2")) as first:
+            first.venue.frame(ETH="3")
+            await asyncio.sleep(0.1)
+        venue = FakeVenue(BTC="5", ETH="3")
+        async with Stage(venue, first.log) as second:
+            assert second.told[-1] == ("BTC", "5")
+            assert second.told.count(("ETH", "3")) == 1
+            assert second.updates[-1].previous == amount("1")
+
+    played(story())
+
+
+def test_positions_and_funding_are_told_once_also_over_a_restart() -> None:
+    async def story() -> None:
+        venue = FakeVenue(BTC="1")
+        venue.has_positions = venue.has_fundings = True
+        venue.open_positions = (Position("BTC/USDT:USDT", "long", Decimal(1)),)
+        venue.paid = (Funding("f1", "BTC/USDT:USDT", "USDT", Decimal("-0.1"), NOW),)
+        async with Stage(venue) as first:
+            await asyncio.sleep(130)
+        async with Stage(venue, first.log) as second:
+            await asyncio.sleep(1)
+            kinds = [type(fact) for fact in second.facts]
+            assert (kinds.count(PositionUpdated), kinds.count(FundingPaid)) == (1, 1)
+
+    played(story())
+
+
+def test_a_refresh_answers_with_what_was_read_after_it_was_asked_for() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            await asyncio.sleep(20)
+            stage.venue.frame(silent=True, BTC="9")
+            await stage.refresh()
+            assert stage.told[-1] == ("BTC", "9")
+            assert stage.updates[-1].cause == "refresh"
+
+    played(story())
+
+
+def test_a_refresh_of_a_venue_that_is_down_says_why() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            stage.venue.errors = [VenueUnreachable("HTTP 503")]
+            with pytest.raises(VenueUnreachable):
+                await stage.refresh()
+
+    played(story())

@@ -1,0 +1,147 @@
+"""Records and current amounts of exchange accounts, as queries see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from bson import Decimal128
+
+from indexer.domain.accounts.amounts import AccountKey, Amounts, AssetBalance, Slot
+from indexer.domain.accounts.arrivals import Funding, Position
+from indexer.domain.accounts.facts import AccountFact, AssetUpdated, FundingPaid, PositionUpdated
+from indexer.domain.accounts.records import AccountProjection
+from indexer.domain.commits import Commit
+from indexer.domain.records import fold
+from repositories.documents.account_rows import amount_of
+from repositories.store import Store
+from tests.domain.accounts.builders import ACCOUNT, TIME, USDT, amounts, held
+
+BTC = Slot("spot", "BTC")
+OTHER = AccountKey("okx", "main")
+
+
+def at(seconds: int) -> datetime:
+    return TIME + timedelta(seconds=seconds)
+
+
+def updates(*totals: str, slot: Slot = USDT, account: AccountKey = ACCOUNT) -> list[AccountFact]:
+    """One after another of the same slot."""
+    before: list[Amounts | None] = [None, *(amounts(total, "0", total) for total in totals)]
+    return [
+        AssetUpdated(account, held(total, slot), previous, "first" if previous is None else "rest")
+        for total, previous in zip(totals, before, strict=False)
+    ]
+
+
+def folded(facts: Sequence[AccountFact], first_seq: int = 1) -> AccountProjection:
+    """Each fact in a commit of its own, a second after the one before."""
+    stream = "exchange:binance:main"
+    commits = [Commit(f"c{seq}", stream, seq, at(seq), (fact,)) for seq, fact in enumerate(facts, first_seq)]
+    return fold(commits).accounts
+
+
+async def test_the_newest_of_each_slot_is_current_and_all_are_history(store: Store) -> None:
+    await store.accounts.project(folded([*updates("1", "2.50"), *updates("7", slot=BTC)]))
+    assert [(row.slot.asset, row.held.amounts.total) for row in await store.accounts.current(ACCOUNT)] == [
+        ("BTC", Decimal(7)),
+        ("USDT", Decimal("2.50")),
+    ]
+    history = await store.accounts.history(ACCOUNT, USDT, limit=10)
+    assert [(row.seq, str(row.held.amounts.total), row.change) for row in history] == [
+        (2, "2.50", Decimal("1.5")),
+        (1, "1", None),
+    ]
+
+
+async def test_a_projection_may_be_repeated_and_an_older_one_changes_nothing(store: Store) -> None:
+    whole, half = folded(updates("1", "2", "3")), folded(updates("1", "2"))
+    for projection in (whole, half, whole):
+        await store.accounts.project(projection)
+    current = await store.accounts.one(ACCOUNT, USDT)
+    assert current is not None
+    assert current.held.amounts.total == 3
+    assert len(await store.accounts.history(ACCOUNT, USDT, limit=10)) == 3
+
+
+async def test_history_is_paged_by_number_and_bounded_by_time(store: Store) -> None:
+    await store.accounts.project(folded(updates(*(str(n) for n in range(1, 7)))))
+    page = await store.accounts.history(ACCOUNT, USDT, limit=2, before=5)
+    assert [row.seq for row in page] == [4, 3]
+    between = await store.accounts.history(ACCOUNT, USDT, limit=9, start=at(2), end=at(3))
+    assert [row.seq for row in between] == [3, 2]
+    then = await store.accounts.at_time(ACCOUNT, USDT, at(4))
+    assert then is not None
+    assert then.seq == 4
+    assert await store.accounts.at_time(ACCOUNT, USDT, at(0)) is None
+
+
+async def test_current_amounts_are_listed_in_order_and_go_on_after_a_place(store: Store) -> None:
+    facts = [*updates("1"), *updates("2", slot=BTC), *updates("3", slot=BTC, account=OTHER)]
+    await store.accounts.project(folded(facts))
+    listed = await store.accounts.current()
+    keys = [(*row.account, *row.slot) for row in listed]
+    assert keys == [
+        ("binance", "main", "spot", "BTC"),
+        ("binance", "main", "spot", "USDT"),
+        ("okx", "main", "spot", "BTC"),
+    ]
+    assert await store.accounts.current(after=keys[0], limit=2) == listed[1:]
+    assert await store.accounts.current(asset="USDT") == [listed[1]]
+
+
+async def test_every_digit_of_the_venue_is_kept_and_what_it_does_not_say_stays_absent(store: Store) -> None:
+    exact = Amounts(None, None, Decimal("123456789012345678901234567890.1234567890"), Decimal("0E-8"))
+    row = AssetBalance(USDT, exact, "equity", "stream", TIME, at(-1))
+    await store.accounts.project(folded([AssetUpdated(ACCOUNT, row, None, "first")]))
+    current = await store.accounts.one(ACCOUNT, USDT)
+    assert current is not None
+    assert current.held == row
+    assert str(current.held.amounts) == str(exact)
+
+
+async def test_an_account_goes_on_with_what_is_held_open_and_paid(store: Store) -> None:
+    position = Position("BTC/USDT:USDT", "long", Decimal("0.50"), entry_price=Decimal(9))
+    facts = [
+        *updates("1"),
+        PositionUpdated(ACCOUNT, position, TIME),
+        FundingPaid(ACCOUNT, Funding("a", position.symbol, "USDT", Decimal("-1.10"), at(1))),
+        FundingPaid(ACCOUNT, Funding("b", position.symbol, "USDT", Decimal(2), at(2))),
+        FundingPaid(ACCOUNT, Funding("c", position.symbol, "USDT", Decimal(3), at(2))),
+    ]
+    await store.accounts.project(folded(facts))
+    book = await store.accounts.of_account(ACCOUNT)
+    assert list(book.held) == [USDT]
+    assert book.positions == {position.symbol: position}
+    assert (book.funded_until, book.funding_ids) == (at(2), frozenset({"b", "c"}))
+    assert [one.id for one in await store.accounts.fundings(ACCOUNT, limit=9)] == ["b", "c", "a"]
+
+
+async def test_known_balances_are_told_oldest_first(store: Store) -> None:
+    await store.accounts.project(folded(updates("1", "2")))
+    assert [balance async for _, balance in store.accounts.balances(ACCOUNT, USDT)] == [Decimal(1), Decimal(2)]
+
+
+async def test_old_records_are_forgotten_but_not_what_still_holds(store: Store) -> None:
+    await store.accounts.project(folded(updates("1", "2", "3")))
+    assert await store.books.forget(at(3)) == 1
+    assert [row.seq for row in await store.accounts.history(ACCOUNT, USDT, limit=9)] == [3, 2]
+
+
+@pytest.mark.parametrize(
+    ("number", "stored"),
+    [
+        ("7.50", "7.5"),
+        ("0E-8", "0"),
+        ("-1e3", "-1000"),
+        ("1" * 34, "1" * 34),
+        ("1" * 35, None),
+        ("NaN", None),
+        (None, None),
+    ],
+)
+def test_the_amount_for_queries_is_exact_or_absent(number: str | None, stored: str | None) -> None:
+    expected = None if stored is None else Decimal128(stored)
+    assert amount_of(None if number is None else Decimal(number)) == expected

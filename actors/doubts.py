@@ -47,17 +47,18 @@ class Doubts:
         if tip is not None and tip.number - newest.number > FAR_BELOW:
             raise self._reason(f"the newest block is {newest.number}, far below our {tip.number}")
 
-    async def confirm(self, known: HeadChain, ancestor: Head | None) -> None:
+    async def confirm(self, known: HeadChain, ancestor: Head | None, newest: Head) -> None:
         """All of ours above `ancestor` (or simply all) are denied once more, by one chain up to our height."""
-        top = known.heads[-1].number
+        tip = known.heads[-1].number
+        top = min(tip, newest.number)
         first = known.heads[0] if ancestor is None else ancestor
         again = await self._node.headers(first.number, top)
         theirs = again if ancestor is None else again[1:]
         parted = bool(again) and again[0].number == first.number and (ancestor is None or again[0].hash == first.hash)
         if not parted or not is_linked(None, again) or any(known.find(head.hash) for head in theirs):
             raise self._reason(f"asked twice, the node contradicts itself about blocks {first.number} to {top}")
-        if again[-1].number < top:
-            self._bide(again[-1], top)
+        if again[-1].number < tip:
+            self._bide(again[-1], tip)
 
     def none(self) -> None:
         """The node's chain goes on from ours, or has taken its place."""

@@ -132,13 +132,13 @@ class Follower:
         self._doubts.weigh(self.known, newest)
         match await compare(self._node, self.known, newest):
             case Parted(ancestor):
-                await self._roll_back(ancestor)
+                await self._roll_back(ancestor, newest)
             case TooLow():
                 await self._recognize()
                 return False
             case Strangers():
                 await self._recognize()
-                await self._doubts.confirm(self.known, None)
+                await self._doubts.confirm(self.known, None, newest)
                 await self._start_over(newest)
             case Agreed():
                 pass
@@ -162,17 +162,17 @@ class Follower:
         else:
             self.known = HeadChain(self.known.depth, (newest,))
 
-    async def _roll_back(self, ancestor: Head) -> None:
+    async def _roll_back(self, ancestor: Head, newest: Head) -> None:
         depth = self.known.heads[-1].number - ancestor.number
         orphaned = self._ledger.above(ancestor.number)
         try:
             # Side by side: what is asked anew costs no time.
             facts, _ = await together(
                 retractions(self._node, orphaned, self._ledger.balances, ancestor),
-                self._doubts.confirm(self.known, ancestor),
+                self._doubts.confirm(self.known, ancestor, newest),
             )
         except StateMissing as error:
-            await self._doubts.confirm(self.known, ancestor)
+            await self._doubts.confirm(self.known, ancestor, newest)
             await self._resync(
                 f"a reorg to a block that cannot be read any more: {error}", orphaned=ancestor.number + 1
             )

@@ -72,9 +72,11 @@ class Broadcaster(AsyncActor):
     async def _fill(self, stream: str, last: int) -> None:
         while (told := self._positions.told().get(stream, 0)) < last:
             page = await patiently("broadcaster", partial(self._ledger.since, stream, told, PAGE))
-            if not page:
+            # What is above is still being written: it may yet be gone with the server that has it.
+            written = [commit for commit in page if commit.last_seq <= last]
+            if not written:
                 return
-            for commit in page:
+            for commit in written:
                 self._tell(commit)
 
     def _tell(self, commit: Commit) -> None:

@@ -148,6 +148,9 @@ class Projector(AsyncActor):
         stream = next(iter(self._behind))
         position = self._positions.projected().get(stream, 0)
         page = await patiently("projector", partial(self._ledger.since, stream, position, PAGE))
+        # What was not told is still being written: it may yet be gone with the server that has it.
+        told = self._positions.told().get(stream, 0)
+        page = [commit for commit in page if commit.last_seq <= told]
         del self._behind[stream]
         for batch in _batches(page):
             await self._project(batch)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from typing import Final
 
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError
 
 from indexer.domain.commits import Commit
-from indexer.errors import CommitTooLarge, Fenced
-from repositories.database import Database
+from indexer.errors import CommitTooLarge, Fenced, StoreUnavailable
+from repositories.database import MAJORITY_SECONDS, Database
 from repositories.documents.codec import commit_document, commit_of
 from repositories.failures import translating
+
+_LASTING_MS: Final = int(MAJORITY_SECONDS * 1000)
 
 
 class CommitLog:
@@ -19,6 +22,7 @@ class CommitLog:
 
     def __init__(self, database: Database) -> None:
         self._commits = database["commits"]
+        self._lasting = database.lasting("commits")
 
     async def append(self, commit: Commit) -> None:
         """Durable on return. Repeating the same commit is harmless; `Fenced` when another has its number."""
@@ -33,9 +37,13 @@ class CommitLog:
             ) from None
 
     async def _refuse_other_writers(self, commit: Commit) -> None:
+        """Ours, from an unanswered attempt, counts only once a majority has it: a new primary may not know it."""
+        number = {"stream": commit.stream, "firstSeq": commit.first_seq}
         with translating:
-            ours = await self._commits.find_one({"_id": commit.id}, {"stream": 1, "firstSeq": 1})
-        if ours is None or (ours["stream"], ours["firstSeq"]) != (commit.stream, commit.first_seq):
+            found = await self._lasting.find_one(number, {"_id": 1}, max_time_ms=_LASTING_MS)
+        if found is None:
+            raise StoreUnavailable(f"number {commit.first_seq} of {commit.stream} went with the primary that had it")
+        if found["_id"] != commit.id:
             raise Fenced(f"another process has written number {commit.first_seq} of {commit.stream}")
 
     async def since(self, stream: str, after: int, limit: int) -> list[Commit]:
@@ -69,9 +77,11 @@ class CommitLog:
         return None if oldest is None else int(oldest["firstSeq"])
 
     async def last_seq(self, stream: str) -> int:
-        """The newest number; 0 where the stream has no commit."""
+        """The newest number that will stay; 0 where the stream has no commit."""
         with translating:
-            newest = await self._commits.find_one({"stream": stream}, {"lastSeq": 1}, sort=[("lastSeq", -1)])
+            newest = await self._lasting.find_one(
+                {"stream": stream}, {"lastSeq": 1}, sort=[("lastSeq", -1)], max_time_ms=_LASTING_MS
+            )
         return 0 if newest is None else int(newest["lastSeq"])
 
     async def positions(self) -> dict[str, int]:

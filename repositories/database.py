@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError, InvalidURI, PyMongoError
+from pymongo.read_concern import ReadConcern
 
 from indexer.errors import StoreUnusable
 from repositories.failures import duplicates, masked, translating
@@ -22,6 +23,9 @@ StoreKind = Literal["embedded", "memory", "mongodb"]
 BATCH: Final = 500
 """Documents in one write; measured on mongod 6: no faster above, and the loop breathes between batches."""
 
+MAJORITY_SECONDS: Final = 10.0
+"""How long a majority of a replica set may take to have a write; a second is long, and none at all says nothing."""
+
 GOODBYE_SECONDS: Final = 0.5
 """How long a server has to show that it is there to be told that we leave."""
 
@@ -32,6 +36,8 @@ class Database:
 
     motor: AsyncIOMotorDatabase[Document]
     in_memory: bool = False
+    in_set: bool = False
+    """A replica set, whose primary may yet lose what a majority does not have."""
 
     def __getitem__(self, name: str) -> Collection:
         return self.motor[name]
@@ -39,6 +45,16 @@ class Database:
     async def ping(self) -> None:
         with translating:
             await self.motor.command("ping")
+
+    async def recognized(self) -> Database:
+        """The same, once the server has said what it is."""
+        with translating:
+            hello = await self.motor.command("hello")
+        return replace(self, in_set="setName" in hello or hello.get("msg") == "isdbgrid")
+
+    def lasting(self, name: str) -> Collection:
+        """Read nothing that could be gone with a primary: it waits until a majority has what is read."""
+        return self[name].with_options(read_concern=ReadConcern("linearizable")) if self.in_set else self[name]
 
     async def insert_new(self, collection: Collection, documents: Sequence[Document]) -> list[Document]:
         """Insert all in batches; those whose key was there already come back, and are not an error."""
@@ -73,6 +89,7 @@ def connect(url: str, database: str, *, timeout_seconds: float) -> tuple[AsyncIO
             journal=True,
             # A primary that is being replaced still shows what it took and no majority has: told, it could be lost.
             readConcernLevel="majority",
+            wTimeoutMS=int(MAJORITY_SECONDS * 1000),
             serverSelectionTimeoutMS=int(timeout_seconds * 1000),
             connectTimeoutMS=int(timeout_seconds * 1000),
             # A frozen server must not hold a caller for ever; no query of ours is silent for this long.

@@ -20,8 +20,11 @@ from indexer.errors import IndexerError, StoreUnavailable, StoreUnusable
 
 _DUPLICATE_KEY: Final = 11000
 
-_MOVING: Final = frozenset({7, 64, 89, 91, 112, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436, 14031})
-"""What passes: no primary, stepping down, shutting down, interrupted, not acknowledged in time, disk full."""
+_MOVING: Final = frozenset(
+    {6, 7, 43, 50, 64, 89, 91, 112, 134, 175, 189, 202, 237, 262, 9001, 10058, 10107}
+    | {11600, 11601, 11602, 13435, 13436, 14031}
+)
+"""What passes: no primary, stepping down, shutting down, interrupted, its cursor gone, not in time, disk full."""
 
 _FORBIDDEN: Final = frozenset({13, 18, 8000})
 

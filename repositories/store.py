@@ -88,7 +88,7 @@ async def _connected(
     client, database = connect(url, name, timeout_seconds=timeout_seconds)
     try:
         try:
-            await database.ping()
+            database = await database.recognized()
             epoch = await prepare(database)
         except StoreUnavailable as error:
             raise StoreUnavailable(f"store.url {masked(url)}: {error}") from error

@@ -1,6 +1,6 @@
 # Each target installs what it needs, into .venv and .tools; see deploy/setup.sh.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint check bench sim setup clean
+.PHONY: help run demo test lint check bench sim kills soak setup clean
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 export PYTHON ?= python3
 
@@ -14,6 +14,7 @@ help:  ## what there is
 	@echo 'make check   install, then lint, types and the fast tests'
 	@echo 'make bench   install, then the benchmarks, as a table with ratios'
 	@echo 'make sim     install, then seeded stories of faults: SEED=0 RUNS=200'
+	@echo 'make kills   install, then kill -9 in a loop on real parts: N=200'
 	@echo 'make setup   install only'
 	@echo 'make clean   remove what was installed and every cache (data/ stays)'
 
@@ -57,6 +58,11 @@ RUNS ?= 200
 sim:
 	@deploy/setup.sh python
 	$(bin)/python -m tests.sim --seed $(SEED) --runs $(RUNS)
+
+N ?= 200
+kills:
+	@deploy/setup.sh python node mongod
+	$(bin)/python -m tests.e2e.kills $(N)
 
 clean:
 	rm -rf .venv .tools build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

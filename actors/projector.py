@@ -76,6 +76,8 @@ class Projector(AsyncActor):
         self._pending_facts = 0
         self._behind: dict[str, None] = {}
         """Streams to read from the log, each in its turn: a busy one does not keep the others waiting."""
+        self._written_to: dict[str, int] = {}
+        """The last number of each stream that is known to stay."""
         self._saved_at = clock()
         self._unsaved: dict[str, int] = {}
         self._asked = False
@@ -83,7 +85,9 @@ class Projector(AsyncActor):
     async def receive(self, message: Any) -> None:
         match message:
             case Begin():
-                self._behind |= dict.fromkeys(sorted(await patiently("projector", self._ledger.positions)))
+                ends = await patiently("projector", self._ledger.positions)
+                self._written_to = {**ends, **self._written_to}
+                self._behind |= dict.fromkeys(sorted(ends))
                 while self._behind:
                     await self._read_on()
                 await self._save()
@@ -98,6 +102,7 @@ class Projector(AsyncActor):
 
     def _take(self, commit: Commit) -> None:
         """Keep it for the next batch: one more message behind all that are in the inbox now."""
+        self._written_to[commit.stream] = max(commit.last_seq, self._written_to.get(commit.stream, 0))
         if self._pending_facts < MOST_PENDING_FACTS:
             self._pending.append(commit)
             self._pending_facts += commit.size
@@ -148,9 +153,8 @@ class Projector(AsyncActor):
         stream = next(iter(self._behind))
         position = self._positions.projected().get(stream, 0)
         page = await patiently("projector", partial(self._ledger.since, stream, position, PAGE))
-        # What was not told is still being written: it may yet be gone with the server that has it.
-        told = self._positions.told().get(stream, 0)
-        page = [commit for commit in page if commit.last_seq <= told]
+        # What is above is still being written: it may yet be gone with the server that has it.
+        page = [commit for commit in page if commit.last_seq <= self._written_to.get(stream, 0)]
         del self._behind[stream]
         for batch in _batches(page):
             await self._project(batch)

@@ -38,12 +38,13 @@ class CommitLog:
 
     async def _refuse_other_writers(self, commit: Commit) -> None:
         """Ours, from an unanswered attempt, counts only once a majority has it: a new primary may not know it."""
-        number = {"stream": commit.stream, "firstSeq": commit.first_seq}
+        in_the_way = {"$or": [{"_id": commit.id}, {"stream": commit.stream, "firstSeq": commit.first_seq}]}
         with translating:
-            found = await self._lasting.find_one(number, {"_id": 1}, max_time_ms=_LASTING_MS)
-        if found is None:
+            cursor = self._lasting.find(in_the_way, {"stream": 1, "firstSeq": 1}).max_time_ms(_LASTING_MS)
+            found = [(each["_id"], each["stream"], each["firstSeq"]) async for each in cursor]
+        if not found:
             raise StoreUnavailable(f"number {commit.first_seq} of {commit.stream} went with the primary that had it")
-        if found["_id"] != commit.id:
+        if found != [(commit.id, commit.stream, commit.first_seq)]:
             raise Fenced(f"another process has written number {commit.first_seq} of {commit.stream}")
 
     async def since(self, stream: str, after: int, limit: int) -> list[Commit]:

@@ -169,6 +169,9 @@ class Ledger:
         while page := await self._commits.since(self._stream, after, PAGE):
             commits.extend(page)
             after = page[-1].last_seq
+        if after < self.seq:
+            # A primary that was elected a moment ago: what it knows a majority to have ends lower than what it has.
+            raise StoreUnavailable(f"number {self.seq} of {self._stream} cannot be read yet")
         return commits
 
     def rewatch(self, before: Watch, after: Watch) -> None:

@@ -128,7 +128,7 @@ class Slaughter:
                 if rng.random() < 0.15:
                     await home.anvil.reorg(rng.randrange(1, 4))
                     figures.reorgs += 1
-            await asyncio.sleep(rng.uniform(0.0, 0.1))
+            await asyncio.sleep(rng.uniform(0.0, 0.15))
 
 
 async def slaughter(home: World, folder: Path, *, kills: int, seed: int) -> Figures:
@@ -147,7 +147,8 @@ async def _importing() -> float:
 async def main(arguments: Sequence[str]) -> None:
     kills, seed = (int(arguments[0]) if arguments else 200), (int(arguments[1]) if arguments[1:] else 4)
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
-        async with world() as home:
+        # Where balances of all blocks can be read to the end.
+        async with world(args=("--max-persisted-states", "1000000")) as home:
             print(await slaughter(home, Path(folder), kills=kills, seed=seed), flush=True)  # noqa: T201 - the answer
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
+from actors.asking import Asking
 from actors.bookkeeping import Bookkeeper
 from actors.doubts import Doubts
 from actors.ledger import Ledger
@@ -59,7 +60,9 @@ class Follower:
         self.unread = watch.holdings()
         self._name = name
         self._chain_id = chain_id
-        self._node = node
+        self.asking = Asking(node)
+        """Everything that is asked in a handler's turn goes through it."""
+        self._node = self.asking
         self._ledger = ledger
         self._tokens = tokens
         self._claim = claim
@@ -67,9 +70,14 @@ class Follower:
         self._metrics = metrics
         self._was_read = was_read
         self._book = Bookkeeper(
-            name=name, chain_id=chain_id, node=node, ledger=ledger, known=lambda: self.known, interval=native_interval
+            name=name,
+            chain_id=chain_id,
+            node=self._node,
+            ledger=ledger,
+            known=lambda: self.known,
+            interval=native_interval,
         )
-        self._doubts = Doubts(chain=name, node=node, doubted=metrics.doubted)
+        self._doubts = Doubts(chain=name, node=self._node, doubted=metrics.doubted)
         self._clock = time.perf_counter  # the loop's own clock stands still within a turn
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from indexer.domain.balances import Watch
-from indexer.domain.chain import Holding
+from indexer.domain.chain import Head, Holding
 from indexer.domain.commits import Commit
 from indexer.domain.finality import Tags
 
@@ -57,9 +57,10 @@ class Differed:
 
 @dataclass(frozen=True, slots=True)
 class TagsRead:
-    """The node was asked which of its blocks are safe and finalized."""
+    """The node was asked which of its blocks are safe and finalized, when `tip` was our newest."""
 
     tags: Tags
+    tip: Head | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from actors.ledger import Ledger
+from actors.messages import TagsRead
 from indexer.domain.chain import Head
-from indexer.domain.finality import Tags
+from indexer.domain.finality import Tags, settle
+from indexer.domain.headchain import HeadChain
 from indexer.errors import Permanent, Transient
 
 ASK_SECONDS: Final = 4.0
@@ -36,7 +39,7 @@ class TagReader:
         self._clock = asyncio.get_running_loop().time
         self._silent_since: float | None = None
 
-    async def run(self, on_tags: Callable[[Tags], None]) -> None:
+    async def run(self, on_answer: Callable[[TagsRead], None]) -> None:
         """Tell what the node answers, no more than once per block, until cancelled."""
         asked_at: Head | None = None
         while True:
@@ -47,15 +50,17 @@ class TagReader:
             tags = await self._ask()
             if tags is not None:
                 asked_at = tip
-                on_tags(tags)
+                on_answer(TagsRead(tags, tip))
 
-    async def first(self) -> Tags | None:
+    async def first(self) -> TagsRead | None:
         """What is known at the start, so that the first commit tells it already; nothing after a second."""
+        tip = self._tip()
         try:
             async with asyncio.timeout(FIRST_ANSWER_SECONDS):
-                return await self._ask()
+                tags = await self._ask()
         except TimeoutError:
             return None
+        return None if tags is None else TagsRead(tags, tip)
 
     async def _ask(self) -> Tags | None:
         """Nothing where nobody answers: the heads will say so. Without any tag, depth is what counts meanwhile."""
@@ -68,3 +73,19 @@ class TagReader:
             return None
         self._silent_since = now if tags == NO_TAGS else None
         return tags
+
+
+class Settler:
+    """Holds answers against the blocks that we know, and tells the ledger what they settle."""
+
+    def __init__(self, ledger: Ledger, known: Callable[[], HeadChain]) -> None:
+        self._ledger = ledger
+        self._known = known
+        self._ever = NO_TAGS
+
+    async def settle(self, answer: TagsRead) -> None:
+        tags, known = answer.tags, self._known()
+        self._ever = Tags(tags.safe or self._ever.safe, tags.finalized or self._ever.finalized)
+        settled = settle(self._ledger.settling.now, known, tags, self._ever, answer.tip)
+        if known.tip is not None and settled != self._ledger.settling.now:
+            await self._ledger.settle(settled, known.tip)

@@ -46,25 +46,40 @@ class Tags(NamedTuple):
     finalized: Head | None
 
 
-def settle(settled: Settled, known: HeadChain, tags: Tags, tagged: Tags) -> Settled:
+def settle(settled: Settled, known: HeadChain, tags: Tags, tagged: Tags, asked_at: Head | None) -> Settled:
     """The new numbers, never lower ones.
 
     Depth counts only where a node never answered to a tag (`tagged` holds the newest answers ever given). A tag is
     believed up to our own tip, and only while it does not contradict a block that we know: the endpoint that answered
-    may sit on a fork, or we may.
+    may sit on a fork, or we may. Where we do not know its block, our tip at the time of the question, `asked_at`, must
+    still be ours: else the answer may be of a branch that was left since.
     """
     tip = known.tip
     if tip is None:
         return settled
-    finalized = _reached(settled.finalized, known, tip, tags.finalized, tagged.finalized, FINALIZED_DEPTH)
-    safe = _reached(settled.safe, known, tip, tags.safe, tagged.safe, SAFE_DEPTH)
+    ours = _Ours(known, tip, asked_at is None or known.find(asked_at.hash) is not None)
+    finalized = _reached(settled.finalized, ours, tags.finalized, tagged.finalized, FINALIZED_DEPTH)
+    safe = _reached(settled.safe, ours, tags.safe, tagged.safe, SAFE_DEPTH)
     return Settled(max(safe, finalized), finalized)
 
 
-def _reached(before: int, known: HeadChain, tip: Head, tag: Head | None, ever: Head | None, depth: int) -> int:
+class _Ours(NamedTuple):
+    """The blocks that we know, and whether none of them was taken back since the node was asked."""
+
+    known: HeadChain
+    tip: Head
+    is_same: bool
+
+    def has(self, tag: Head) -> bool:
+        """As far as we can tell: by the block itself, or by the next one's parent."""
+        if (ours := self.known.at(tag.number)) is not None:
+            return ours.hash == tag.hash
+        if (child := self.known.at(tag.number + 1)) is not None:
+            return child.parent == tag.hash
+        return self.is_same and tag.number <= self.tip.number
+
+
+def _reached(before: int, ours: _Ours, tag: Head | None, ever: Head | None, depth: int) -> int:
     if tag is None:
-        return before if ever is not None else max(before, tip.number - depth, -1)
-    ours = known.at(tag.number)
-    if tag.number > tip.number or (ours is not None and ours.hash != tag.hash):
-        return before
-    return max(before, tag.number)
+        return before if ever is not None else max(before, ours.tip.number - depth, -1)
+    return max(before, tag.number) if ours.has(tag) else before

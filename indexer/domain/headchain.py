@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 
 from indexer.domain.chain import BlockHash, Head
 
@@ -86,3 +88,12 @@ def is_linked(parent: Head | None, heads: tuple[Head, ...]) -> bool:
             return False
         parent = head
     return True
+
+
+def block_seconds(known: HeadChain, newest: int = 16) -> float:
+    """The median time between the newest blocks, by their own clock; 0 where there are none to tell it by."""
+    gaps = [
+        (after.timestamp - before.timestamp) / (after.number - before.number)
+        for before, after in pairwise(known.heads[-newest:])
+    ]
+    return max(0.0, median(gaps)) if gaps else 0.0

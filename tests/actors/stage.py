@@ -27,7 +27,7 @@ from tests.sim.faults import NONE
 from tests.sim.node import SimFeed, SimNode
 from tests.sim.service import STREAM, Infos
 from tests.sim.store import Disk, SimStore
-from tests.sim.world import CHAIN_ID, WATCH, World
+from tests.sim.world import CHAIN_ID, OUTSIDE, TOKENS, WALLETS, WATCH, World
 
 
 class Stage:
@@ -125,6 +125,10 @@ class Stage:
 
     def say_tip(self) -> None:
         self.say(HeadHeard(self.world.tip, "ws"))
+
+    def say_next(self) -> None:
+        """A block in which somebody is paid 1, announced at once."""
+        self.say(HeadHeard(self.world.pay(TOKENS[0], OUTSIDE, WALLETS[1], 1), "ws"))
 
     def say(self, event: FeedEvent) -> None:
         for listener in tuple(self.feed.listeners):

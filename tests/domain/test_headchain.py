@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.domain.chain import BlockHash, Head
-from indexer.domain.headchain import Extended, HeadChain, Known, Missed, Outcome, Reorged, advance, is_linked
+from indexer.domain.headchain import (
+    Extended,
+    HeadChain,
+    Known,
+    Missed,
+    Outcome,
+    Reorged,
+    advance,
+    block_seconds,
+    is_linked,
+)
 from tests.domain.samples import block_hash, head_at
 
 
@@ -118,3 +128,11 @@ def test_a_parent_that_fits_with_a_number_that_does_not_is_not_linked() -> None:
 def test_an_ancestor_that_is_not_ours_cannot_be_cut_to() -> None:
     with pytest.raises(ValueError, match="not among the known heads"):
         HeadChain(4, (head_at(1),)).cut(block_hash(9))
+
+
+def test_the_time_between_blocks_is_that_of_most_of_the_newest() -> None:
+    """Twelve seconds in the samples; a pause, and blocks that we do not know, make no difference."""
+    assert block_seconds(HeadChain(16)) == block_seconds(HeadChain(16, (head_at(1),))) == 0
+    late = Head(20, block_hash(20), block_hash(19), head_at(20).timestamp + 3_600)
+    heads = (*(head_at(number) for number in (1, 2, 3, 7, 8)), late)
+    assert block_seconds(HeadChain(16, heads)) == 12

@@ -1,0 +1,81 @@
+"""Asks a node, and says so when an answer takes long; the question goes on meanwhile.
+
+A question is not cut short: a slow endpoint would never get to answer a large one. What is said meanwhile is said
+while whoever asked still waits, and is over when the answer is handed on: so there is one writer at any time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import TypeVar
+
+from actors.nodes import Node
+from indexer.domain.balances import Watch
+from indexer.domain.chain import BlockHash, ChainIdentity, Head, Holding
+from indexer.domain.finality import Tags
+from indexer.domain.views import BlockView, Readings
+
+T = TypeVar("T")
+
+Overdue = Callable[[], Awaitable[None]]
+
+
+class Asking:
+    """A node like any other; `overdue` is awaited when an answer takes longer than `patience` seconds."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._loop = asyncio.get_running_loop()
+        self._patience: Callable[[], float] | None = None
+        self._overdue: Overdue | None = None
+        self._saying: asyncio.Task[None] | None = None
+
+    def watch(self, patience: Callable[[], float], overdue: Overdue) -> None:
+        """From now on; without this, nothing is said."""
+        self._patience, self._overdue = patience, overdue
+
+    @property
+    def endpoint(self) -> str:
+        return self._node.endpoint
+
+    async def identity(self) -> ChainIdentity:
+        return await self._answer(self._node.identity())
+
+    async def newest(self) -> Head:
+        return await self._answer(self._node.newest())
+
+    async def headers(self, first: int, last: int) -> tuple[Head, ...]:
+        return await self._answer(self._node.headers(first, last))
+
+    async def look(self, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]:
+        return await self._answer(self._node.look(heads, watch, natives=natives))
+
+    async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]:
+        return await self._answer(self._node.read(wanted))
+
+    async def tags(self) -> Tags:
+        return await self._answer(self._node.tags())
+
+    async def _answer(self, question: Awaitable[T]) -> T:
+        if self._patience is None:
+            return await question
+        timer = self._loop.call_later(self._patience(), self._say)
+        try:
+            return await question
+        finally:
+            timer.cancel()
+            if self._saying is not None:
+                await self._said(self._saying)
+
+    def _say(self) -> None:
+        if self._saying is None and self._overdue is not None:
+            self._saying = asyncio.ensure_future(self._overdue())
+
+    async def _said(self, saying: asyncio.Task[None]) -> None:
+        """To its end, unless whoever asked is cancelled."""
+        try:
+            await saying
+        finally:
+            saying.cancel()
+            self._saying = None

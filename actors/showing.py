@@ -1,0 +1,81 @@
+"""A chain's word on itself, also while a handler is held up and says nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from actors.health import STALE_SECONDS, Health
+from actors.ledger import Ledger
+from indexer.domain.chain import Head
+from indexer.domain.feed import HeadSource
+from indexer.domain.status import StreamState, StreamStatus
+
+
+class Showing:
+    """Puts what is known of a chain into a status, and shows it; notes the newest head and how long we are behind."""
+
+    def __init__(
+        self,
+        *,
+        stream: str,
+        name: str,
+        restarts: int,
+        health: Health,
+        ledger: Ledger,
+        show: Callable[[StreamStatus], None],
+    ) -> None:
+        self.newest: Head | None = None
+        self.source: HeadSource | None = None
+        self.busy_since: float | None = None
+        self._behind_since: datetime | None = None
+        self._first = StreamStatus(stream=stream, name=name, restarts=restarts)
+        self._health = health
+        self._ledger = ledger
+        self._show = show
+        self._clock = asyncio.get_running_loop().time
+        self._shown: StreamStatus | None = None
+
+    def heard(self, head: Head, tip: Head | None) -> None:
+        self.newest = head
+        if self._behind_since is None and (tip is None or head.number > tip.number):
+            self._behind_since = datetime.now(UTC)
+
+    def reached(self, tip: Head) -> None:
+        if self.newest is None or self.newest.number <= tip.number:
+            self._behind_since = None
+
+    def status(self, state: StreamState, tip: Head | None, *, caught_up: bool, endpoint: str, queued: int) -> None:
+        self._put(
+            replace(
+                self._first,
+                state=state,
+                ready=state == "live" and caught_up,
+                block=tip.number if tip else None,
+                block_time=datetime.fromtimestamp(tip.timestamp, UTC) if tip else None,
+                endpoint=endpoint,
+            ),
+            queued,
+        )
+
+    def waiting(self, queued: int) -> None:
+        """A handler that is held up, as by a store that is gone, says nothing until it is done; what waits is shown."""
+        if self.busy_since is None or self._shown is None:
+            return
+        held_up = self._shown.state == "live" and self._clock() - self.busy_since > STALE_SECONDS
+        shown = replace(self._shown, state="stale", ready=False) if held_up else self._shown
+        self._put(shown, queued)
+
+    def _put(self, status: StreamStatus, queued: int) -> None:
+        self._shown = replace(
+            status,
+            newest_block=self.newest.number if self.newest else None,
+            behind_since=self._behind_since,
+            heads=self.source,
+            seq=self._ledger.seq,
+            last_error=self._health.reason or self._ledger.store_error,
+            queue_depth=queued,
+        )
+        self._show(self._shown)

@@ -43,8 +43,10 @@ class Commit:
         """How much work it is: its facts, and the records that facts about history carry."""
         return len(self.facts) + sum(len(fact.rows) for fact in self.facts if isinstance(fact, HistoryFilled))
 
-    def events(self, epoch: str) -> Iterator[Event]:
-        for offset, fact in enumerate(self.facts):
+    def events(self, epoch: str, *, after: int = 0, most: int | None = None) -> Iterator[Event]:
+        """All of them, or those numbered above `after`, and so many at most."""
+        start = max(0, after - self.first_seq + 1)
+        for offset, fact in enumerate(self.facts[start : None if most is None else start + most], start):
             yield Event(epoch, self.stream, self.first_seq + offset, self.time, fact)
 
 

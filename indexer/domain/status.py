@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+BusState = Literal["connecting", "live", "catching_up", "lost", "refused"]
 StreamState = Literal["starting", "catching_up", "live", "stale", "suspended", "stopped"]
 
 
@@ -37,3 +39,21 @@ class StreamStatus:
     def lag_seconds(self, now: datetime) -> float:
         """Seconds since a head that is not handled yet was first heard of; 0 when all are handled."""
         return 0.0 if self.behind_since is None else max(0.0, (now - self.behind_since).total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
+class BusStatus:
+    """How publishing to NATS is doing; `done` is the last number of each stream that is stored there."""
+
+    server: str
+    stream: str
+    state: BusState = "connecting"
+    last_error: str | None = None
+    published: int = 0
+    skipped: int = 0
+    reconnects: int = 0
+    done: Mapping[str, int] = field(default_factory=dict)
+
+    def lag(self, told: Mapping[str, int]) -> int:
+        """How many events were told and are not stored there."""
+        return sum(max(0, seq - self.done.get(stream, 0)) for stream, seq in told.items())

@@ -59,7 +59,7 @@ def _settings(root: Table, path: Path) -> Settings:
         chains=chains,
         solvers={name: sections.solver(table, name, tuple(chains)) for name, table in root.tables("solvers")},
         exchanges={name: sections.exchange(table, name) for name, table in root.tables("exchanges")},
-        nats=sections.nats(root.table("nats")),
+        nats=sections.nats(root.table("nats"), path.parent),
         path=path,
     )
     root.close(_PLACES)

@@ -7,11 +7,13 @@ from typing import cast
 
 from indexer.addresses import Address
 from indexer.config.settings import (
+    NO_SECRET,
     ApiKey,
     ChainSettings,
     ExchangeSettings,
     LogFormat,
     NatsSettings,
+    NatsStart,
     Scope,
     ServiceSettings,
     SolverSettings,
@@ -35,12 +37,12 @@ from indexer.config.values import (
     store_url,
     text,
     url,
+    urls,
 )
 from indexer.masking import Secret
 
 NO_ADDRESS = Address("")
-NO_SECRET = Secret("")
-"""Stand in settings that have problems, and that nobody gets to see."""
+"""Stands in settings that have problems, and that nobody gets to see, as `NO_SECRET` does."""
 
 _LARGEST = 2**53 - 1
 """The largest integer that JSON readers agree on."""
@@ -148,10 +150,39 @@ def exchange(table: Table, title: str) -> ExchangeSettings:
     return settings
 
 
-def nats(table: Table) -> NatsSettings:
-    settings = NatsSettings(url=table.optional("url", _or_empty(url("nats", "tls", "ws", "wss")), NatsSettings().url))
+def nats(table: Table, folder: Path) -> NatsSettings:
+    from_environment = 'take it from the environment, as in "${NATS_PASSWORD}"'
+    file, known = _file_in(folder), NatsSettings()
+    stream = text("write a stream's name: up to 64 letters, digits, _ and -", pattern=r"[A-Za-z0-9_-]+", longest=64)
+    settings = NatsSettings(
+        url=table.optional("url", _or_empty(urls("nats", "tls", "ws", "wss")), known.url),
+        user=table.optional("user", _or_empty(text("write the user's name")), known.user),
+        password=table.optional("password", _or_none(secret(from_environment)), known.password),
+        token=table.optional("token", _or_none(secret(from_environment)), known.token),
+        credentials_file=table.optional("credentials_file", file, known.credentials_file),
+        tls_ca_file=table.optional("tls_ca_file", file, known.tls_ca_file),
+        tls_certificate_file=table.optional("tls_certificate_file", file, known.tls_certificate_file),
+        tls_key_file=table.optional("tls_key_file", file, known.tls_key_file),
+        stream=table.optional("stream", stream, known.stream),
+        stream_days=table.optional("stream_days", integer(0, 36_500), known.stream_days),
+        stream_megabytes=table.optional("stream_megabytes", integer(0, 2**40), known.stream_megabytes),
+        stream_replicas=table.optional("stream_replicas", integer(1, 5), known.stream_replicas),
+        start=table.optional("start", _nats_start, known.start),
+    )
+    _check_nats(settings, table)
     table.close()
     return settings
+
+
+def _check_nats(settings: NatsSettings, table: Table) -> None:
+    ways = [key for key in ("user", "token", "credentials_file") if getattr(settings, key)]
+    ways += ["url"] * any("@" in url for url in settings.urls)
+    if len(ways) > 1:
+        table.wrong(ways[-1], f"there is another way to log in: {ways[0]}", "keep one of the two")
+    for one, other in (("user", "password"), ("tls_certificate_file", "tls_key_file")):
+        if table.has(one) != table.has(other):
+            missing, there = (one, other) if table.has(other) else (other, one)
+            table.wrong(missing, f"is missing, and {there} is there", "set both, or none")
 
 
 def _folder(value: object) -> Path:
@@ -182,9 +213,31 @@ def _scope(value: object) -> Scope:
     return cast("Scope", one_of(Scope)(value))
 
 
+def _nats_start(value: object) -> NatsStart:
+    return cast("NatsStart", one_of(NatsStart)(value))
+
+
 def _or_empty(read: Reader[str]) -> Reader[str]:
     """Empty text says "none" where that is the default."""
     return lambda value: "" if value == "" else read(value)
+
+
+def _or_none(read: Reader[Secret]) -> Reader[Secret]:
+    return lambda value: NO_SECRET if value == "" else read(value)
+
+
+def _file_in(folder: Path) -> Reader[Path | None]:
+    """The absolute path of a file that is there; nothing for empty text."""
+
+    def read(value: object) -> Path | None:
+        if value == "":
+            return None
+        path = folder / _folder(value)
+        if not path.is_file():
+            raise WrongValue("there is no such file", "a relative path begins at this file's folder", show(str(value)))
+        return path
+
+    return read
 
 
 _rpc_url = url("http", "https", hint="write an http:// or https:// URL; those of websockets go into ws_urls")

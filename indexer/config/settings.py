@@ -6,12 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 from indexer.addresses import Address
-from indexer.masking import Secret, url_secrets
+from indexer.masking import Secret, Url, url_secrets
 
 Scope = Literal["read", "write", "admin"]
 LogFormat = Literal["auto", "console", "json"]
+NatsStart = Literal["kept", "new"]
+
+NO_SECRET = Secret("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +87,32 @@ class ExchangeSettings:
 
 @dataclass(frozen=True, slots=True)
 class NatsSettings:
-    """`[nats]`: where every event is published; nowhere while `url` is empty."""
+    """`[nats]`: where every event is published; nowhere while `url` is empty. Files are absolute paths."""
 
     url: str = ""
+    user: str = ""
+    password: Secret = NO_SECRET
+    token: Secret = NO_SECRET
+    credentials_file: Path | None = None
+    tls_ca_file: Path | None = None
+    tls_certificate_file: Path | None = None
+    tls_key_file: Path | None = None
+    stream: str = "indexer"
+    stream_days: int = 7
+    stream_megabytes: int = 0
+    stream_replicas: int = 1
+    start: NatsStart = "kept"
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Servers of one cluster, in order of preference."""
+        return tuple(Url(url) for url in self.url.split(",") if url)
+
+    def secrets(self) -> Iterator[str]:
+        yield from (self.password.reveal(), self.token.reveal())
+        for parts in map(urlsplit, self.urls):
+            # A user without a password is a token.
+            yield unquote((parts.username if parts.password is None else parts.password) or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +133,12 @@ class Settings:
             yield api_key.key.reveal()
         for exchange in self.exchanges.values():
             yield from (exchange.api_key.reveal(), exchange.secret.reveal())
+        yield from self.nats.secrets()
         for url in self._urls():
             yield from url_secrets(url)
 
     def _urls(self) -> Iterator[str]:
-        yield from (self.store.url, self.nats.url)
+        yield from (self.store.url, *self.nats.urls)
         for chain in self.chains.values():
             yield from (*chain.rpc_urls, *chain.ws_urls)
         for exchange in self.exchanges.values():

@@ -125,6 +125,18 @@ def url(*schemes: str, hint: str = "") -> Reader[str]:
     return read
 
 
+def urls(*schemes: str) -> Reader[str]:
+    """One URL, or several with commas in between."""
+    read_one = url(*schemes)
+
+    def read(value: object) -> str:
+        if not isinstance(value, str):
+            return read_one(value)
+        return Url(",".join(read_one(part.strip()) for part in value.split(",")))
+
+    return read
+
+
 def store_url(value: object) -> str:
     hint = 'write "embedded", "memory", or a URL that begins with mongodb:// or mongodb+srv://'
     given = _string(value, hint)

@@ -245,6 +245,15 @@ def test_twenty_mistakes_are_reported_at_once(wrong: Wrong) -> None:
         (CHAIN + "[store]\nurl = 'mongodb://'", "store.url", "no store"),
         (CHAIN + "[store]\ndatabase = 'a.b'", "store.database", "can't be used"),
         (CHAIN + "[nats]\nurl = 'http://h'", "nats.url", "nats://"),
+        (CHAIN + "[nats]\nurl = 'nats://a,b'", "nats.url", "nats://"),
+        (CHAIN + "[nats]\nurl = 'nats://u:p@a'\ntoken = 't'", "nats.url", "another way to log in: token"),
+        (CHAIN + "[nats]\nuser = 'u'\npassword = 'p'\ntoken = 't'", "nats.token", "another way to log in: user"),
+        (CHAIN + "[nats]\nuser = 'u'", "nats.password", "is missing"),
+        (CHAIN + "[nats]\npassword = 'p'", "nats.user", "is missing"),
+        (CHAIN + "[nats]\ncredentials_file = 'none.creds'", "nats.credentials_file", "no such file"),
+        (CHAIN + "[nats]\nstream = 'a.b'", "nats.stream", "can't be used"),
+        (CHAIN + "[nats]\nstream_replicas = 6", "nats.stream_replicas", "out of range"),
+        (CHAIN + "[nats]\nstart = 'old'", "nats.start", "not known"),
     ],
 )
 def test_a_mistake_is_told_with_its_key(wrong: Wrong, text: str, key: str, message: str) -> None:
@@ -262,6 +271,17 @@ def test_the_value_of_an_unknown_key_is_not_shown(wrong: Wrong) -> None:
     problems = wrong(CHAIN + "[exchanges.b]\nexchange = 'x'\napi_key = 'k'\nsecret = 's'\nsecrett = 'hush'")
     assert "hush" not in str(problems["exchanges.b.secrett"])
     assert "did you mean `secret`" in str(problems["exchanges.b.secrett"])
+
+
+def test_every_server_and_secret_of_nats_is_read_and_none_is_shown(loaded: Load, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").touch()
+    urls = "tls://desk:p%40ss-1234@a:4222, nats://token-5678@b"
+    settings = loaded(CHAIN + f"[nats]\nurl = '{urls}'\ntls_ca_file = '{tmp_path}/ca.pem'\nstream_days = 0")
+    assert settings.nats.urls == ("tls://desk:p%40ss-1234@a:4222", "nats://token-5678@b")
+    assert {"p@ss-1234", "token-5678"} <= set(settings.secrets())
+    assert settings.nats.tls_ca_file == tmp_path / "ca.pem"
+    assert "1234" not in repr(settings)
+    assert "5678" not in repr(settings)
 
 
 def test_two_api_keys_need_two_names_and_two_keys(wrong: Wrong) -> None:

@@ -33,7 +33,7 @@ demo:
 	@exec $(bin)/indexer demo
 
 setup:
-	@deploy/setup.sh python node mongod chromium
+	@deploy/setup.sh python node mongod nats chromium
 
 lint:
 	$(bin)/ruff check .
@@ -47,10 +47,10 @@ test: setup
 check:
 	@deploy/setup.sh python
 	@$(MAKE) --no-print-directory lint
-	$(bin)/python -m pytest -q -m "not e2e and not node and not mongo and not page"
+	$(bin)/python -m pytest -q -m "not e2e and not node and not mongo and not nats and not page"
 
 bench:
-	@deploy/setup.sh python node mongod
+	@deploy/setup.sh python node mongod nats
 	$(bin)/python -m tests.bench
 
 SEED ?= 0

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the named parts need into .venv and .tools; what is there already costs nothing.
-#   deploy/setup.sh python node mongod chromium
+#   deploy/setup.sh python node mongod nats chromium
 # System packages come from apt: installed as root or through sudo, otherwise unpacked under .tools/debian.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,8 +16,8 @@ main() {
     local part
     for part in "$@"; do
         case "$part" in
-            python | node | mongod | chromium) "part_$part" ;;
-            *) fail "no such part: $part (python, node, mongod, chromium)" ;;
+            python | node | mongod | nats | chromium) "part_$part" ;;
+            *) fail "no such part: $part (python, node, mongod, nats, chromium)" ;;
         esac
     done
 }
@@ -58,6 +58,18 @@ part_mongod() {
     system_packages "the libraries of mongod" libcurl4 ||
         { say "mongod needs libcurl4 (apt-get install libcurl4); the embedded store will not start without it"; return 0; }
     loads "$mongod" || wrap mongod "$PWD/$mongod"
+}
+
+# Only tests and benchmarks need it: the service talks to whatever server the configuration names.
+part_nats() {
+    have nats-server && return
+    [ -x /usr/sbin/nats-server ] && return # where Debian puts it, and PATH may not lead
+    if ! system_packages "a NATS server, for the tests of publishing" nats-server; then
+        say "No nats-server on PATH, and none can be installed here: the tests that need one will be skipped."
+        say "To run them: apt-get install nats-server (Debian, Ubuntu), or https://nats.io/download"
+        return 0
+    fi
+    have nats-server || [ -x /usr/sbin/nats-server ] || wrap nats-server "$DEBIAN/usr/sbin/nats-server"
 }
 
 # Only the page's test needs it.

@@ -94,6 +94,21 @@ class StoreUnusable(Permanent):
     """The store cannot be used at all: not found, locked by another service, or of a newer schema."""
 
 
+# --- bus -------------------------------------------------------------------------------------------------------------
+
+
+class BusUnreachable(Transient):
+    """NATS does not answer, or cannot store what it is sent just now."""
+
+
+class BusRefuses(Permanent):
+    """NATS answers, but not so: credentials, permissions, streams; somebody has to change something there or here."""
+
+
+class EventTooLarge(Permanent):
+    """NATS does not take messages of this size, now or later."""
+
+
 # --- requests --------------------------------------------------------------------------------------------------------
 
 

@@ -1,3 +1,3 @@
 """Fixtures live in `tests.fixtures`, one module per part of the world."""
 
-pytest_plugins = ["tests.fixtures.chain", "tests.fixtures.inputs", "tests.fixtures.log", "tests.fixtures.mongo"]
+pytest_plugins = [f"tests.fixtures.{part}" for part in ("chain", "inputs", "log", "mongo", "nats")]

@@ -50,6 +50,7 @@ class Metrics:
         self._conflated = self._counter("conflated_events", "Events that slow subscribers did not get one by one.")
         self._dropped = self._counter("subscribers_dropped", "Subscribers that were closed by us.", "reason")
         self._store = self._histogram("store_seconds", "Calls to the store.", "operation", "outcome")
+        self.bus = BusMetrics(self._registry)
         self._http = self._histogram("http_request_seconds", "Answers of the API.", "method", "route", "status")
 
     def chain(self, chain: str) -> ChainMetrics:
@@ -117,6 +118,50 @@ class Metrics:
 
     def _histogram(self, name: str, about: str, *labels: str) -> Histogram:
         return Histogram(name, about, labels, namespace="indexer", registry=self._registry, buckets=_SECONDS)
+
+
+class BusMetrics:
+    """What publishing on NATS counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, about: str, *labels: str) -> Counter:
+            return Counter(name, about, labels, namespace="indexer", registry=registry)
+
+        def gauge(name: str, about: str) -> Gauge:
+            return Gauge(name, about, namespace="indexer", registry=registry)
+
+        self._published = counter("nats_events_published", "Events that are stored on NATS.")
+        self._skipped = counter("nats_events_skipped", "Events that NATS will never get.")
+        self._failures = counter("nats_failures", "Connections that failed or ended.", "outcome")
+        self._reconnects = counter("nats_reconnects", "Times that publishing went on after a failure.")
+        self._lag = gauge("nats_lag_events", "Events that were told and are not stored on NATS.")
+        self._connected = gauge("nats_connected", "1 while NATS takes what is published.")
+        self._seconds = Histogram(
+            "nats_publish_seconds",
+            "From sending events to knowing that they are stored.",
+            namespace="indexer",
+            registry=registry,
+            buckets=_SECONDS,
+        )
+
+    def watch(self, *, lag: Callable[[], float], connected: Callable[[], float]) -> None:
+        """Asked whenever metrics are read."""
+        self._lag.set_function(lag)
+        self._connected.set_function(connected)
+
+    def published(self, events: int, seconds: float) -> None:
+        self._published.inc(events)
+        self._seconds.observe(seconds)
+
+    def skipped(self, events: int) -> None:
+        self._skipped.inc(events)
+
+    def failed(self, outcome: str) -> None:
+        """`lost` or `refused`."""
+        self._failures.labels(outcome).inc()
+
+    def reconnected(self) -> None:
+        self._reconnects.inc()
 
 
 class ChainMetrics:

@@ -18,6 +18,7 @@ from repositories.data_folder import locked
 from repositories.database import Database, StoreKind, connect, connect_memory, disconnect
 from repositories.failures import masked
 from repositories.mongod import Mongod, find_mongod
+from repositories.published import Published
 from repositories.schema import prepare
 from repositories.tokens import TokenBook
 from repositories.watchlist import Watchlist
@@ -36,6 +37,7 @@ class Store:
         self.balances = BalanceBook(database)
         self.accounts = AccountBooks(database)
         self.books = Books(self.balances, self.accounts)
+        self.published = Published(database)
         self.watchlist = Watchlist(database)
         self.tokens = TokenBook(database)
         self.chains = ChainBook(database)

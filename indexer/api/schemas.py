@@ -170,8 +170,26 @@ SCHEMAS: Final[Schema] = {
             "uptimeSeconds": {"type": "number"},
             "store": {},
             "subscribers": _WHOLE,
+            "nats": {
+                "description": "Publishing on NATS; null where the configuration names no server.",
+                "anyOf": [{"type": "null"}, _ref("Nats")],
+            },
             "config": _object({"loadedAt": _MAYBE_TIME, "problems": {"type": "array", "items": _TEXT}}, closed=False),
             "streams": {"type": "object", "additionalProperties": _ref("Stream")},
+        },
+        optional=("nats",),
+    ),
+    "Nats": _object(
+        {
+            "server": {**_TEXT, "description": "Host and port, one or more."},
+            "stream": _TEXT,
+            "state": {"enum": ["connecting", "live", "catching_up", "lost", "refused"]},
+            "lagEvents": {**_WHOLE, "description": "Events that were told and are not stored there."},
+            "published": _WHOLE,
+            "skipped": {**_WHOLE, "description": "Events that it will never get: too large, or forgotten before."},
+            "reconnects": _WHOLE,
+            "lastError": _MAYBE_TEXT,
+            "positions": {"type": "object", "additionalProperties": _WHOLE},
         }
     ),
     "NewAudit": _object(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -18,7 +18,7 @@ from indexer.app.history import BackfillBoard
 from indexer.app.reload import difference, is_other_chain
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
-from indexer.config import ServiceSettings, Settings, load
+from indexer.config import NatsSettings, ServiceSettings, Settings, load
 from indexer.domain.audits import Audit
 from indexer.domain.chain import Address, Holding, Token
 from indexer.domain.jobs import Job
@@ -48,6 +48,7 @@ class Control:
         positions: Positions,
         report: ServiceReport,
         admit: Callable[[ServiceSettings], None],
+        publish: Callable[[NatsSettings], Awaitable[None]],
         auditor: Auditor,
         backfills: BackfillBoard,
     ) -> None:
@@ -59,6 +60,7 @@ class Control:
         self._positions = positions
         self._report = report
         self._admit = admit
+        self._publish = publish
         self._auditor = auditor
         self._backfills = backfills
         self._reloading = asyncio.Lock()
@@ -113,8 +115,8 @@ class Control:
                 log.error("config_refused", problems=len(error.problems), first=str(error.problems[0]))  # noqa: TRY400
                 raise
             applied, is_other = difference(self.settings, new, self._started), new != self.settings
-            await self._apply(new)
             hide(new.secrets())
+            await self._apply(new)
             self._admit(new.service)
             self._report.loaded()
             if is_other:  # a file that is saved and then reloaded by hand is applied once
@@ -140,5 +142,6 @@ class Control:
         for chain_id in wanted.keys() - set(fresh):
             self._chains.adjust(wanted[chain_id])
         self._watching.configure(watched_chains(new), file_solvers(new))
+        await self._publish(new.nats)
         for chain_id in fresh:
             await self._chains.start(chain_id)

@@ -22,7 +22,7 @@ LOOK_SECONDS = 1.0
 _TOLD = ("tokens", "start_block", "sync_interval_seconds")
 """What of a chain is told to the actors that run: they keep their connections and go on."""
 
-WAITS_FOR_A_RESTART = ("service", "store", "nats", "exchanges")
+WAITS_FOR_A_RESTART = ("service", "store", "exchanges")
 
 
 def difference(old: Settings, new: Settings, started: Settings | None = None) -> dict[str, Any]:
@@ -41,8 +41,17 @@ def difference(old: Settings, new: Settings, started: Settings | None = None) ->
         "tokens": _tokens(by_id_old, by_id_new),
         "solvers": _named(old.solvers, new.solvers),
         "apiKeys": _named(_keys(old), _keys(new)),
+        "nats": _nats(old, new),
         "restartNeeded": [part for part in WAITS_FOR_A_RESTART if _fixed(started or old, part) != _fixed(new, part)],
     }
+
+
+def _nats(old: Settings, new: Settings) -> str:
+    if old.nats == new.nats or not (old.nats.url or new.nats.url):
+        return "unchanged"
+    if not (old.nats.url and new.nats.url):
+        return "started" if new.nats.url else "stopped"
+    return "changed"
 
 
 def _keys(settings: Settings) -> Mapping[str, Any]:

@@ -23,12 +23,14 @@ class ServiceReport:
         version: str,
         store: str,
         expected: Callable[[], Mapping[str, str]],
+        nats: Callable[[], Mapping[str, Any] | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._board = board
         self._version = version
         self._store = store
         self._expected = expected
+        self._nats = nats
         self._clock = clock
         self._started = clock()
         self._loaded_at = datetime.now(UTC)
@@ -44,6 +46,7 @@ class ServiceReport:
             "version": self._version,
             "uptimeSeconds": round(self._clock() - self._started, 3),
             "store": self._store,
+            "nats": self._nats(),
             "config": {"loadedAt": time_text(self._loaded_at), "problems": list(self._problems)},
         }
 

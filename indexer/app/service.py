@@ -31,6 +31,7 @@ from indexer.app.chains import Chains
 from indexer.app.control import Control
 from indexer.app.history import BackfillBoard
 from indexer.app.listeners import Listeners
+from indexer.app.nats import NatsBoard
 from indexer.app.posts import Post
 from indexer.app.reload import watch_file
 from indexer.app.report import ServiceReport
@@ -106,8 +107,19 @@ class Service:
         )
         self._supervisor, self._broadcaster, self._projector = Post(), Post(), Post()
         await self._build_chains()
+        self._nats = NatsBoard(
+            store=self.store,
+            positions=self.positions,
+            watching=self.watching,
+            supervisor=self._supervisor,
+            metrics=self._metrics,
+        )
         self.report = ServiceReport(
-            board=self._board, version=VERSION, store=self.store.kind, expected=self._chains.expected
+            board=self._board,
+            version=VERSION,
+            store=self.store.kind,
+            expected=self._chains.expected,
+            nats=self._nats.status,
         )
         self.control = Control(
             settings=settings,
@@ -117,6 +129,7 @@ class Service:
             positions=self.positions,
             report=self.report,
             admit=self._admit,
+            publish=self._nats.apply,
             auditor=Auditor(
                 balances=self.store.balances,
                 chains=lambda: self.watching.chains().values(),
@@ -138,9 +151,8 @@ class Service:
         await self.control.start()
         if settings.path is not None:
             self._spawn(watch_file(settings.path, self._hung_up, self.control.reload_quietly), "file watch")
-        for setting, is_set in (("exchanges", settings.exchanges), ("nats.url", settings.nats.url)):
-            if is_set:
-                log.warning("setting_not_used_yet", setting=setting)
+        if settings.exchanges:
+            log.warning("setting_not_used_yet", setting="exchanges")
 
     async def _build_chains(self) -> None:
         self._backfills = BackfillBoard(self._backfilled)
@@ -209,6 +221,7 @@ class Service:
         self._metrics.watch_inbox("projector", lambda: self._projector.waiting)
         self._stack.push_async_callback(end, supervisor, STOP_SECONDS)
         await supervisor.ask(StartChild("projector", self._start_projector), block=False)
+        await self._nats.apply(self.settings.nats)  # before the broadcaster, so that it ends after it
         await supervisor.ask(StartChild("broadcaster", self._start_broadcaster), block=False)
         ref = self._projector.ref
         if ref is not None:
@@ -231,7 +244,7 @@ class Service:
     def _start_broadcaster(self, report: Report) -> ActorRef[Any]:
         ref = Broadcaster.start(
             ledger=self.store.commits,
-            sinks=(self._hub, self.listeners),
+            sinks=(self._hub, self.listeners, self._nats),
             positions=self.positions,
             project=lambda commit: self._projector.tell(Committed(commit)),
             published=self._published,

@@ -59,6 +59,10 @@ def _show_status(answer: dict[str, Any]) -> None:
     print(f"indexer {answer['version']}, up {uptime}, {answer['subscribers']} subscribers, store {_store(answer)}")
     for problem in answer["config"]["problems"]:
         print(f"configuration: {problem}")
+    nats = answer.get("nats")
+    if nats:
+        why = f": {nats['lastError']}" if nats["lastError"] else ""
+        print(f"NATS {nats['server']} is {nats['state']}, {nats['lagEvents']} events behind{why}")
     show_table(
         ("stream", "name", "state", "block", "lag", "heads", "seq", "restarts", "endpoint", "last error"),
         [

@@ -31,6 +31,7 @@ NOTHING: dict[str, Any] = {
     "tokens": {"added": [], "removed": []},
     "solvers": {"added": [], "removed": [], "changed": []},
     "apiKeys": {"added": [], "removed": [], "changed": []},
+    "nats": "unchanged",
     "restartNeeded": [],
 }
 
@@ -110,7 +111,6 @@ def test_solvers_that_come_go_and_change_are_named() -> None:
     [
         ("service", ServiceSettings(port=9)),
         ("store", StoreSettings(url="memory")),
-        ("nats", NatsSettings("nats://127.0.0.1:4222")),
         ("exchanges", {"main": ExchangeSettings("main", "binance", Secret("key"), Secret("secret"))}),
     ],
 )
@@ -124,6 +124,14 @@ def test_a_restart_is_needed_for_as_long_as_the_file_says_other_than_what_runs()
     moved = replace(OLD, service=ServiceSettings(port=9))
     assert difference(moved, moved, OLD) == {**NOTHING, "restartNeeded": ["service"]}
     assert difference(moved, OLD, OLD) == NOTHING
+
+
+def test_publishing_starts_changes_and_stops_without_a_restart() -> None:
+    here, there = (replace(OLD, nats=NatsSettings(f"nats://{host}:4222")) for host in ("127.0.0.1", "127.0.0.2"))
+    steps = ((OLD, here, "started"), (here, there, "changed"), (there, OLD, "stopped"), (there, there, "unchanged"))
+    for old, new, told in steps:
+        assert difference(old, new) == {**NOTHING, "nats": told}
+    assert difference(OLD, replace(OLD, nats=NatsSettings(stream="other"))) == NOTHING
 
 
 def with_keys(**keys: str) -> Settings:

@@ -38,6 +38,7 @@ class Config:
     store: Json = field(default_factory=dict)
     keys: Sequence[Json] = ()
     """API keys."""
+    nats: Json = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -52,7 +53,7 @@ class Config:
 
     def write(self) -> Path:
         service = {"port": 0, "log_format": "json", "data_dir": str(self.data_dir), **self.service}
-        tables: Json = {"service": service, "store": self.store}
+        tables: Json = {"service": service, "store": self.store, "nats": self.nats}
         tables |= {f"chains.{name}": table for name, table in self.chains.items()}
         tables |= {f"solvers.{name}": table for name, table in self.solvers.items()}
         lines = []

@@ -29,7 +29,7 @@ from indexer.app.history import BackfillBoard
 from indexer.app.posts import Post
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
-from indexer.config import ChainSettings, Settings, SolverSettings
+from indexer.config import ChainSettings, NatsSettings, Settings, SolverSettings
 from indexer.domain.chain import Address, TokenInfo
 from indexer.domain.restarts import RestartPolicy
 from indexer.domain.streams import chain_stream, history_stream
@@ -187,6 +187,7 @@ class Life:
                 positions=self.positions,
                 report=self.report,
                 admit=lambda _service: None,
+                publish=_nowhere,
                 auditor=Auditor(
                     balances=cast(Any, self.store.balances), chains=lambda: (CHAIN_ID,), node=self.chains.node
                 ),
@@ -249,3 +250,7 @@ async def _patiently(ask: Any) -> Any:
             return await ask()
         except StoreUnavailable:
             await asyncio.sleep(0.2)
+
+
+async def _nowhere(_settings: NatsSettings) -> None:
+    """There is no NATS in this world."""

@@ -109,7 +109,7 @@ class ChainActor(AsyncActor):
         self._loaded = False
         self._began = False
         self._caught_up = False
-        self._turn = 0
+        self._turn = self._turned = 0
         follower.asking.watch(self._patience, self._overdue)
 
     # --- hearing -----------------------------------------------------------------------------------------------------
@@ -146,6 +146,7 @@ class ChainActor(AsyncActor):
         try:
             await self._handle(message)
             self._health.slow = None
+            self._note_owed()
             await self._tell_live()
         except (Transient, StateMissing) as error:
             await self._in_trouble(error)
@@ -165,6 +166,7 @@ class ChainActor(AsyncActor):
             case GoOn():
                 await self._follow(self._showing.newest or await self._node.newest())
             case TryAgain(turn) if turn == self._turn:
+                self._turned = turn
                 await self._try_again()
             case TagsRead():
                 await self._settle(message)
@@ -298,6 +300,14 @@ class ChainActor(AsyncActor):
         if self._health.is_lasting:
             await self._tell_stale(str(error))
         self._retry(pause)
+
+    def _note_owed(self) -> None:
+        """A head that is not followed though it was announced: its block is still to come to the endpoint we ask."""
+        head = self._showing.newest
+        if head is None or not self._began or self._health.halted is not None or self._follower.known.find(head.hash):
+            self._health.waits = 0
+        elif not self.queued and self._turn == self._turned:
+            self._retry(self._health.wait())
 
     def _patience(self) -> float:
         return min(max(STALE_SECONDS, 3 * block_seconds(self._follower.known)), LONGEST_PATIENCE_SECONDS)

@@ -29,6 +29,8 @@ class Health:
         self.slow: str | None = None
         self.halted: StreamState | None = None
         self.told_stale = False
+        self.waits = 0
+        """How often in a row a head that was announced was asked for."""
         self._error: str | None = None
         self._log = log.bind(chain=chain)
         self._jitter = jitter
@@ -68,6 +70,11 @@ class Health:
         longest = LONGEST_RETRY_SECONDS if began else LONGEST_WAIT_TO_BEGIN_SECONDS
         pause = min(longest, FIRST_RETRY_SECONDS * 2.0 ** min(self._failures - 1, 10))
         return pause * (0.5 + self._jitter() / 2)
+
+    def wait(self) -> float:
+        """No trouble: how long until it is asked for again."""
+        self.waits += 1
+        return min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0 ** min(self.waits - 1, 10))
 
     def suspend(self, error: WrongChain) -> None:
         if self.halted is None and self._error != str(error):

@@ -130,6 +130,37 @@ async def test_a_node_that_lags_is_no_reorg() -> None:
 
 
 @in_virtual_time
+async def test_a_head_whose_block_comes_late_to_the_node_that_is_asked_is_followed_without_another() -> None:
+    async with staged() as stage:
+        stage.node.shown_below = len(stage.world.canonical)
+        heads = [stage.world.pay(USD, OUTSIDE, BOB, 1) for _ in range(2)]
+        await stage.hear(heads[-1])
+        stage.node.shown_below += 1
+        await stage.settle(3)
+        assert stage.status.block == heads[0].number
+        stage.node.shown_below = None
+        await stage.settle(6)
+        assert stage.status.block == heads[1].number
+
+
+@in_virtual_time
+async def test_a_reorg_that_comes_late_to_the_node_that_is_asked_is_repaired_without_another_head() -> None:
+    async with staged() as stage:
+        orphan = stage.world.pay(USD, OUTSIDE, BOB, 1)
+        await stage.hear(orphan)
+        old = stage.world.canonical[:]
+        new = stage.world.canonical[:-1]
+        stage.world.canonical = new
+        head = stage.world.pay(USD, OUTSIDE, BOB, 2)
+        stage.world.canonical = old
+        await stage.hear(head)
+        stage.world.canonical = new
+        await stage.settle(6)
+        assert stage.status.block == head.number
+        assert [fact.change for fact in stage.updates()] == [1, 2]
+
+
+@in_virtual_time
 async def test_an_orphan_that_was_announced_last_is_left_for_the_next_head() -> None:
     async with staged() as stage:
         orphan = stage.world.mine()

@@ -8,22 +8,71 @@ from random import Random
 
 @dataclass(frozen=True)
 class Faults:
-    """Chances between 0 and 1, per call, head or block."""
+    """Chances between 0 and 1. The comments say of what: a block, a head, a request, or the whole story."""
 
+    # per block of the world
     reorg: float = 0.05
     deep_reorg: float = 0.0
+    reorg_again: float = 0.2
+    """After a reorg another one, while the first is still being repaired."""
+    reorg_at_start: float = 0.3
+    """After a restart, while what was missed is being caught up with."""
+    kill: float = 0.02
+    outage: float = 0.02
+    """An endpoint is gone, or hangs, for a while."""
+
+    # per head that a websocket announces
     skipped_head: float = 0.05
     repeated_head: float = 0.05
     late_head: float = 0.05
-    unreachable: float = 0.03
-    throttled: float = 0.02
-    bad_answer: float = 0.02
-    lagging: float = 0.05
+    """So late that others come before it."""
+    late_logs: float = 0.1
+    """The head is announced before its logs."""
+    silent_socket: float = 0.01
+    """Open, and no word on it any more."""
+    closed_socket: float = 0.01
+    half_closed_socket: float = 0.005
+    """Heads come, questions are never answered."""
+    flood: float = 0.002
+    lost_feed: float = 0.01
+
+    # per request
     slow: float = 0.1
+    unreachable: float = 0.03
+    late: float = 0.005
+    """Answered after everybody stopped waiting."""
+    throttled: float = 0.02
+    unavailable: float = 0.01
+    page: float = 0.01
+    """A web page, or nothing, instead of JSON."""
+    refused: float = 0.01
+    """One error object for all that was asked at once."""
+    refused_item: float = 0.01
+    bad_answer: float = 0.02
+    """Cut off in the middle."""
+    lost_reply: float = 0.01
+    shuffled: float = 0.1
+    lie: float = 0.01
+    """A log of another block, a header of another number, a balance that is no number."""
+    lagging: float = 0.05
+
+    # per endpoint, for the whole story
+    slow_node: float = 0.3
+    """It has blocks some time after the others."""
+    pruned: float = 0.2
+    limited: float = 0.4
+    """Each of the limits on batch, range, results and gas, and of the ways not to take state overrides."""
+    twin: float = 0.3
+    """Two nodes behind one URL."""
+    twin_lags: float = 0.3
+    twin_forks: float = 0.3
+    twin_syncs: float = 0.3
+
+    # per call to the store
     store_down: float = 0.02
     store_lost_answer: float = 0.02
-    kill: float = 0.02
-    lost_feed: float = 0.01
+
+    # per block, to the store and to those who listen
     step_down: float = 0.02
     lost_connection: float = 0.05
     slow_reader: float = 0.02
@@ -34,5 +83,8 @@ NONE = Faults(**{field.name: 0.0 for field in fields(Faults)})
 
 def drawn(random: Random) -> Faults:
     """Some runs are calm in most respects, some are bad in all: each rate is scaled by its own draw."""
-    scaled = {field.name: getattr(Faults(), field.name) * random.choice((0, 0, 0.3, 1, 3)) for field in fields(Faults)}
+    scaled = {
+        field.name: min(1.0, getattr(Faults(), field.name) * random.choice((0, 0, 0.3, 1, 3)))
+        for field in fields(Faults)
+    }
     return Faults(**{**scaled, "deep_reorg": random.choice((0.0, 0.0, 0.0, 0.01))})

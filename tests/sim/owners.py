@@ -16,7 +16,8 @@ class Process:
     """A process of the story: everything that runs in its `context` belongs to it."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], None] = {}
+        """Oldest first: a set of tasks has no order that a seed could repeat."""
         self.context: Context = copy_context()
         self.context.run(_OWNER.set, self)
 
@@ -29,8 +30,11 @@ class Process:
             task.cancel()
 
     def owns(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.pop(task, None)
 
 
 def owned(

@@ -7,20 +7,23 @@ import logging
 import random
 from dataclasses import dataclass
 from random import Random
+from typing import Final
 
 import structlog
 
 from tests.sim.clock import play
 from tests.sim.crowd import Crowd
 from tests.sim.faults import NONE, Faults, drawn
-from tests.sim.node import SimFeed, SimNode
 from tests.sim.oracle import violations
+from tests.sim.rpc.fleet import Fleet
 from tests.sim.service import STREAM, Life, settings_of
 from tests.sim.store import Disk
 from tests.sim.world import World
 
-REST_SECONDS = 120.0
+REST_SECONDS: Final = 120.0
 """Virtual time within which everything must be well again after the last fault."""
+
+_LONGEST: Final = 300
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,14 @@ class Outcome:
 
     seed: int
     violations: tuple[str, ...]
-    blocks: int
-    kills: int
-    reorgs: int
+    blocks: int = 0
+    kills: int = 0
+    reorgs: int = 0
+    asked: int = 0
 
     def __str__(self) -> str:
-        return f"make sim SEED={self.seed} RUNS=1   # {'; '.join(self.violations[:3])}"
+        said = "; ".join(self.violations[:3])
+        return f"make sim SEED={self.seed} RUNS=1   # {said if len(said) <= _LONGEST else said[:_LONGEST] + '…'}"
 
 
 def run(seed: int, blocks: int = 60) -> Outcome:
@@ -42,24 +47,29 @@ def run(seed: int, blocks: int = 60) -> Outcome:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         return play(Story(seed, blocks).tell())
+    except Exception as error:  # noqa: BLE001 - whatever ends a story early is told like a violation, with its seed
+        return Outcome(seed, (f"the story broke off: {error!r}",))
     finally:
         structlog.configure(**before)
 
 
 class Story:
-    """A world, a store, a client that stays, and one life of the service after the other."""
+    """A world, its endpoints, a store, clients that stay, and one life of the service after the other."""
 
-    def __init__(self, seed: int, blocks: int, faults: Faults | None = None) -> None:
+    def __init__(
+        self, seed: int, blocks: int, faults: Faults | None = None, pause_seconds: float | None = None
+    ) -> None:
         self._seed = seed
         self._blocks = blocks
+        self._pause_seconds = pause_seconds
         self._random = Random(seed)  # noqa: S311 - a story, not a secret: its seed must repeat it
         self._now = faults or drawn(self._random)
         self._window = self._random.choice((8, 16, 256))
         self.world = World(self._random)
+        for _ in range(self._random.choice((1, 3, 5, 40, 300)) if faults is None else 3):
+            self.world.mine()
         self.disk = Disk(self._random, lambda: self._now)
-        self._node = SimNode(self.world, self._random, lambda: self._now)
-        self._node.tag_lags = self._random.choice(((6, 12), (6, 12), (2, 6), None))
-        self._feed = SimFeed(self.world, self._random, lambda: self._now)
+        self.fleet = Fleet(self.world, self._random, lambda: self._now)
         self.crowd = Crowd(self.disk, self._random, lambda: self._now, lambda: self._present)
         self._present: Life | None = None
         self._kills = self._reorgs = 0
@@ -67,16 +77,14 @@ class Story:
 
     async def tell(self) -> Outcome:
         random.seed(self._seed)  # what the product draws by itself, such as jitter
-        for _ in range(self._random.randint(1, 5)):
-            self.world.mine()
         self.crowd.start()
         life = await self._live()
         for _ in range(self._blocks):
-            await asyncio.sleep(self._random.choice((0.01, 0.3, 1.0, 4.0)))
+            await asyncio.sleep(self._pause_seconds or self._random.choice((0.01, 0.3, 1.0, 4.0)))
             self._happen()
             self.crowd.happen()
             self._trouble_store()
-            if self._random.random() < self._now.kill:
+            if self._chance(self._now.kill):
                 life = await self._kill(life)
         self._now = NONE
         await self._rest(life)
@@ -85,29 +93,41 @@ class Story:
         await life.stop()
         self.life = life
         found = violations(self.world, self.disk, self.log, self.crowd.witnesses, life, exact=not self._deep)
-        return Outcome(self._seed, tuple(found), len(self.world.blocks), self._kills, self._reorgs)
+        return Outcome(self._seed, tuple(found), len(self.world.blocks), self._kills, self._reorgs, self.fleet.asked)
+
+    # --- the world ---------------------------------------------------------------------------------------------------
 
     def _happen(self) -> None:
-        draw = self._random.random()
-        if draw < self._now.deep_reorg:
-            self._deep = True
-            self._reorgs += 1
-            head = self.world.reorg(self._window + self._random.randint(1, 20))
-        elif draw < self._now.deep_reorg + self._now.reorg:
-            self._reorgs += 1
-            head = self.world.reorg(self._random.choice((1, 1, 2, 5)), self._random.choice((0, 1, 2)))
+        self.fleet.live()
+        draw, faults = self._random.random(), self._now
+        if draw < faults.deep_reorg:
+            self._reorg(self._window + self._random.randint(1, 20), 1)
+        elif draw < faults.deep_reorg + faults.reorg:
+            self._reorg(self._random.choice((1, 1, 2, 5, 10)), self._random.choice((0, 1, 2)))
+            if self._chance(faults.reorg_again):
+                # While the first is still being repaired.
+                asyncio.get_running_loop().call_later(self._random.choice((0.003, 0.01, 0.1)), self._reorg, 2, 1)
         else:
-            head = self.world.mine()
-        self._feed.announce(head)
+            self.world.mine()
+            self.fleet.hear()
+
+    def _reorg(self, depth: int, longer: int) -> None:
+        self._reorgs += 1
+        self._deep = self._deep or depth > self._window
+        self.fleet.before_reorg()
+        self.world.reorg(depth, longer)
+        self.fleet.hear()
 
     def _trouble_store(self) -> None:
-        if self._random.random() < self._now.step_down:
+        if self._chance(self._now.step_down):
             cut_off, election = self._random.choice((0.01, 1.0, 8.0)), self._random.choice((0.1, 5.0))
             work = self.disk.step_down(cut_off_seconds=cut_off, election_seconds=election)
             self._step_down = asyncio.get_running_loop().create_task(work)
 
+    # --- lives of the service ----------------------------------------------------------------------------------------
+
     async def _live(self) -> Life:
-        life = Life(self.disk, lambda _settings: (self._node, self._feed), settings_of(self._window))
+        life = Life(self.disk, lambda _settings: self.fleet.client(), settings_of(self._window))
         self._present = life
         await life.start()
         return life
@@ -115,22 +135,35 @@ class Story:
     async def _kill(self, life: Life) -> Life:
         """Between any two awaits: after so many turns of the loop, in most of which somebody goes on."""
         self._kills += 1
+        await asyncio.sleep(self._random.choice((0.0, 0.001, 0.003, 0.01, 0.1)))
         for _ in range(self._random.choice((0, 0, 3, 10, 30))):
             await asyncio.sleep(0)
         life.kill()
+        self.fleet.hang_up()
         await asyncio.sleep(self._random.choice((0.1, 5.0)))
-        for _ in range(self._random.randint(0, 6)):
+        for _ in range(self._random.choice((0, 1, 3, 6, 50))):
             self._happen()
-        return await self._live()
+        life = await self._live()
+        if self._chance(self._now.reorg_at_start):
+            # While it catches up with what it missed.
+            await asyncio.sleep(self._random.choice((0.002, 0.01, 0.05, 0.3)))
+            self._reorg(self._random.choice((1, 3, 10)), 1)
+        return life
 
     async def _rest(self, life: Life) -> None:
-        """The faults are over: one last block, which nobody fails to hear, and time to get well."""
+        """The faults are over: one last block, and time to get well."""
         loop = asyncio.get_running_loop()
         over = loop.time() + REST_SECONDS
-        self._feed.announce(self.world.mine(), surely=True)
+        await asyncio.sleep(3)
+        self.fleet.heal()
+        self.world.mine()
+        self.fleet.hear()
         while loop.time() < over:
             await asyncio.sleep(1)
             state = life.board.one(STREAM)
             told, projected = life.positions.told(), life.positions.projected()
             if state and state.ready and state.block == self.world.tip.number and told == projected:
                 return
+
+    def _chance(self, rate: float) -> bool:
+        return self._random.random() < rate

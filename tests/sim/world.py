@@ -73,6 +73,12 @@ class World:
         self.canonical.append(block)
         return head
 
+    def grow(self, parent: Block) -> Block:
+        """One more block on a branch that others have left."""
+        head = self._header(parent.head.number + 1, parent.head.hash, parent.head.timestamp + 1)
+        block = self.blocks[head.hash] = self._filled(head, parent.balances)
+        return block
+
     def put(self, holding: Holding, balance: int) -> Head:
         """One more block, in which this balance changes without a log: a native one, or a silent mint."""
         head = self.mine(busy=0)

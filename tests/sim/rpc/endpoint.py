@@ -1,0 +1,183 @@
+"""One URL of the simulated world: bytes in, bytes out, and everything that goes wrong in between.
+
+What no client can find out is not simulated, since no test could ever pass it: a wrong balance that looks like any
+other, logs that are left out of an answer about a block that the node has, an empty list for a block that it has not
+together with a load balancer that takes a batch apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from typing import Any, Final, NoReturn
+
+import orjson
+
+from indexer.clients.evm.courier import Answer
+from indexer.errors import NodeUnreachable
+from tests.sim.faults import Faults
+from tests.sim.rpc.dialects import BATCH_TOO_LONG, NO_BATCHES, PAGES, SICK, SLOW_DOWN, Words
+from tests.sim.rpc.machine import Machine
+from tests.sim.rpc.methods import Manners, Methods, Refused
+
+_KINDS: Final = (
+    "unreachable",
+    "late",
+    "throttled",
+    "unavailable",
+    "page",
+    "refused",
+    "refused_item",
+    "bad_answer",
+    "lost_reply",
+    "lie",
+)
+"""At most one of these befalls a request."""
+
+_LATENCY_SECONDS: Final = 0.002
+_JSON: Final = {"Content-Type": "application/json"}
+
+Item = dict[str, Any]
+
+
+class SimEndpoint:
+    """A courier to one or two machines; which of them answers is chance."""
+
+    def __init__(
+        self,
+        machines: Sequence[Machine],
+        manners: Manners,
+        methods: Methods,
+        random: Random,
+        faults: Callable[[], Faults],
+    ) -> None:
+        self.machines = tuple(machines)
+        self.asked = 0
+        self._manners = manners
+        self._methods = methods
+        self._random = random
+        self._faults = faults
+        self._down_until = 0.0
+        self._hangs = False
+
+    def fail_for(self, seconds: float, *, hangs: bool) -> None:
+        self._down_until, self._hangs = asyncio.get_running_loop().time() + seconds, hangs
+
+    def recover(self) -> None:
+        self._down_until = 0.0
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+
+    async def post(self, body: bytes, timeout_seconds: float) -> Answer:
+        self.asked += 1
+        kind = self._befalls()
+        await self.reach(timeout_seconds)
+        if kind == "late":
+            await self._out_of_time(timeout_seconds)
+        if self._random.random() < self._faults().slow:
+            await asyncio.sleep(min(timeout_seconds, self._random.choice((0.005, 0.03, 0.4))))
+        if kind == "unreachable":
+            raise NodeUnreachable("the connection failed: ClientOSError")
+        if kind in ("throttled", "unavailable", "page"):
+            return self._turned_away(kind)
+        raw = orjson.dumps(self._answered(orjson.loads(body), kind))
+        if kind == "bad_answer":
+            raw = raw[: self._random.randrange(len(raw))]
+        return Answer(200, _JSON, raw)
+
+    # --- on the way --------------------------------------------------------------------------------------------------
+
+    def _befalls(self) -> str | None:
+        faults, draw = self._faults(), self._random.random()
+        for kind in _KINDS:
+            draw -= getattr(faults, kind)
+            if draw < 0:
+                return kind
+        return None
+
+    async def reach(self, timeout_seconds: float) -> None:
+        """Fails while it is down: at once, or once nobody waits any more."""
+        now = asyncio.get_running_loop().time()
+        if now < self._down_until and self._hangs:
+            await self._out_of_time(timeout_seconds)
+        await asyncio.sleep(_LATENCY_SECONDS)
+        if now < self._down_until:
+            raise NodeUnreachable("cannot connect: Connection refused")
+
+    async def _out_of_time(self, timeout_seconds: float) -> NoReturn:
+        await asyncio.sleep(timeout_seconds)
+        raise NodeUnreachable(f"no answer within {timeout_seconds:g} s")
+
+    def _turned_away(self, kind: str) -> Answer:
+        wait = self._random.choice(({}, {"Retry-After": "1"}, {"Retry-After": "0.3"}))
+        if kind == "page":
+            return Answer(self._random.choice((200, 403, 502)), {}, self._random.choice(PAGES))
+        if kind == "unavailable":
+            return Answer(503, wait, self._random.choice(PAGES))
+        said = orjson.dumps(_error(None, self._random.choice(SLOW_DOWN)))
+        return Answer(429, wait, self._random.choice((b"", b"Too Many Requests", said)))
+
+    # --- answering ---------------------------------------------------------------------------------------------------
+
+    def _answered(self, asked: Any, kind: str | None) -> Item | list[Item]:
+        if kind == "refused":
+            return _error(None, self._random.choice((*SLOW_DOWN, *SICK)))
+        machine = self._machine()
+        if isinstance(asked, dict):
+            return self._marred(kind, [asked], [self._one(machine, asked)])[0]
+        most = self._manners.batch_most
+        if most is not None and len(asked) > most:
+            words = BATCH_TOO_LONG[self._manners.words % len(BATCH_TOO_LONG)] if most > 1 else NO_BATCHES
+            return _error(None, Refused(words, most=most, asked=len(asked)).words)
+        answered = self._marred(kind, asked, [self._one(machine, call) for call in asked])
+        if self._random.random() < self._faults().shuffled:
+            self._random.shuffle(answered)
+        return answered
+
+    def _machine(self) -> Machine:
+        return self.machines[0] if len(self.machines) == 1 else self._random.choice(self.machines)
+
+    def _one(self, machine: Machine, call: Mapping[str, Any]) -> Item:
+        try:
+            result = self._methods.answer(machine, call["method"], call["params"])
+        except Refused as refusal:
+            return _error(call["id"], refusal.words)
+        return {"jsonrpc": "2.0", "id": call["id"], "result": result}
+
+    def _marred(self, kind: str | None, asked: Sequence[Mapping[str, Any]], answered: list[Item]) -> list[Item]:
+        """With one of the replies missing, refused, or about something else."""
+        if kind is None:
+            return answered
+        at = self._random.randrange(len(answered))
+        match kind:
+            case "refused_item":
+                answered[at] = _error(answered[at]["id"], self._random.choice((*SLOW_DOWN, *SICK)))
+            case "lost_reply" if len(answered) > 1:
+                del answered[at]
+            case "lie":
+                answered[at] = lied(asked[at], answered[at])
+            case _:
+                pass
+        return answered
+
+
+def lied(call: Mapping[str, Any], item: Item) -> Item:
+    """The same answer about something else than what was asked, where whoever asked can see it."""
+    result = orjson.loads(orjson.dumps(item.get("result")))
+    match call["method"]:
+        case "eth_getLogs" if result and "blockHash" in call["params"][0]:
+            result[0]["blockHash"] = "0x" + result[0]["blockHash"][:1:-1]
+        case "eth_getBlockByNumber" if result and call["params"][0].startswith("0x"):
+            result["number"] = hex(int(result["number"], 16) + 1)
+        case "eth_getBalance" | "eth_call":
+            result = "0x?"
+        case _:
+            pass
+    return {**item, "result": result} if "result" in item else item
+
+
+def _error(number: Any, words: Words) -> Item:
+    code, text = words
+    return {"jsonrpc": "2.0", "id": number, "error": {"code": code, "message": text}}

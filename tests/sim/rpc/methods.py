@@ -1,0 +1,197 @@
+"""What one machine answers to one call, as geth and its like do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from indexer.clients.evm import multiread
+from indexer.domain.chain import NATIVE, Address, BlockHash, Holding
+from tests.sim.rpc.dialects import NO_OVERRIDES, RANGE_TOO_LONG, RESULT_TOO_LONG, Dialect, Words
+from tests.sim.rpc.encoded import Encoded, Log
+from tests.sim.rpc.machine import Machine
+from tests.sim.world import CHAIN_ID, EVERYTHING, OUTSIDE, Block
+
+_GOOD: Final = 32 << 1 | 1
+_PLAIN: Final = {bytes.fromhex(address[2:]): address for address in (*EVERYTHING.tokens, *EVERYTHING.solvers, OUTSIDE)}
+_LEVELS: Final = {"safe": 0, "finalized": 1}
+
+
+class Refused(Exception):
+    """An error object instead of a result."""
+
+    def __init__(self, words: Words, **numbers: int) -> None:
+        code, text = words
+        said = text.format(**numbers) if numbers else text
+        super().__init__(said)
+        self.words: Words = (code, said)
+
+
+@dataclass(frozen=True)
+class Manners:
+    """How an endpoint answers: its words, and what it takes at once."""
+
+    dialect: Dialect
+    range_most: int | None = None
+    results_most: int | None = None
+    words: int = 0
+    """Which of the wordings for a refused range, result or batch it uses."""
+    batch_most: int | None = None
+    overrides: str = "taken"
+    """`taken`, `refused`, or `ignored`: then a call to the made-up address answers nothing."""
+    gas_for: int | None = None
+    """For how many balances its gas suffices in one call."""
+    tells_logs: bool = True
+    """It takes subscriptions to logs."""
+
+
+class Methods:
+    """Answers calls for one endpoint, out of whichever machine it is given."""
+
+    def __init__(self, manners: Manners, encoded: Encoded) -> None:
+        self._manners = manners
+        self._encoded = encoded
+        self._known: dict[str, Callable[[Machine, Sequence[Any]], Any]] = {
+            "eth_chainId": lambda _machine, _params: hex(CHAIN_ID),
+            "net_version": lambda _machine, _params: str(CHAIN_ID),
+            "eth_syncing": lambda _machine, _params: False,
+            "eth_blockNumber": lambda machine, _params: hex(machine.tip.head.number),
+            "eth_getBlockByNumber": lambda machine, params: self._header(_numbered(machine, params[0])),
+            "eth_getBlockByHash": lambda machine, params: self._header(machine.find(params[0])),
+            "eth_getBlockTransactionCountByHash": lambda machine, params: _count(machine.find(params[0])),
+            "eth_getLogs": lambda machine, params: self._logs(machine, params[0]),
+            "eth_getBalance": self._balance,
+            "eth_call": self._call,
+            "eth_getCode": lambda _machine, params: "0x60" if params[0].lower() in _TOKENS else "0x",
+        }
+
+    def answer(self, machine: Machine, method: str, params: Sequence[Any]) -> Any:
+        known = self._known.get(method)
+        if known is None:
+            raise Refused((-32601, f"the method {method} does not exist/is not available"))
+        return known(machine, params)
+
+    def _header(self, block: Block | None) -> Any:
+        return None if block is None else orjson.Fragment(self._encoded.header(block))
+
+    # --- logs --------------------------------------------------------------------------------------------------------
+
+    def _logs(self, machine: Machine, wanted: Mapping[str, Any]) -> Any:
+        if "blockHash" in wanted:
+            block = machine.find(BlockHash(wanted["blockHash"]))
+            if block is None:
+                if self._manners.dialect.no_logs_block is None:
+                    return None
+                raise Refused(self._manners.dialect.no_logs_block)
+            return [orjson.Fragment(log.json) for log in self._encoded.logs(block) if matches(log, wanted)]
+        first, last = int(wanted["fromBlock"], 16), int(wanted["toBlock"], 16)
+        most = self._manners.range_most
+        if most is not None and last - first + 1 > most:
+            raise Refused(RANGE_TOO_LONG[self._manners.words % len(RANGE_TOO_LONG)], most=most)
+        # Like real nodes: what lies beyond the head is left out without a word.
+        blocks = (machine.at(number) for number in range(first, min(last, machine.tip.head.number) + 1))
+        found = [
+            orjson.Fragment(log.json)
+            for block in blocks
+            if block is not None
+            for log in self._encoded.logs(block)
+            if matches(log, wanted)
+        ]
+        most = self._manners.results_most
+        if most is not None and len(found) > most and last > first:
+            raise Refused(RESULT_TOO_LONG[self._manners.words % len(RESULT_TOO_LONG)], most=most)
+        return found
+
+    # --- state -------------------------------------------------------------------------------------------------------
+
+    def _balance(self, machine: Machine, params: Sequence[Any]) -> str:
+        block = self._state(machine, params[1])
+        return hex(_held(block, NATIVE, params[0]))
+
+    def _call(self, machine: Machine, params: Sequence[Any]) -> str:
+        call = params[0]
+        overrides = params[2] if len(params) > 2 else None
+        if overrides is not None and self._manners.overrides == "refused":
+            raise Refused(NO_OVERRIDES)
+        block = self._state(machine, params[1])
+        data, place = bytes.fromhex(call["data"][2:]), call["to"].lower()
+        if overrides is not None and self._manners.overrides == "taken" and place in overrides:
+            return self._program(overrides[place]["code"], block, data)
+        if place not in _TOKENS:
+            return "0x"
+        selector = data[:4].hex()
+        if selector == multiread.BALANCE_OF:
+            return f"0x{_held(block, _TOKENS[place], '0x' + data[16:36].hex()):064x}"
+        return _DESCRIBED.get(selector, "0x")
+
+    def _program(self, code: str, block: Block, data: bytes) -> str:
+        """The two programs of the multi-read, known by their code; any other would be a change that we must learn."""
+        width = _PROGRAMS[code]
+        asked = [data[at : at + width] for at in range(0, len(data), width)][: self._manners.gas_for]
+        if width == 20:
+            return "0x" + "".join(f"{block.balances.get(Holding(NATIVE, _plain(one)), 0):064x}" for one in asked)
+        words = []
+        for one in asked:
+            token = _plain(one[:20])
+            is_token = token in EVERYTHING.tokens
+            words.append(f"{_GOOD if is_token else 1:064x}")
+            words.append(f"{block.balances.get(Holding(token, _plain(one[20:])), 0):064x}")
+        return "0x" + "".join(words)
+
+    def _state(self, machine: Machine, place: Any) -> Block:
+        """The block to read at, by EIP-1898 hash, by number or by tag."""
+        is_pinned = isinstance(place, dict)
+        block = machine.find(BlockHash(place["blockHash"])) if is_pinned else _numbered(machine, place)
+        if block is None:
+            raise Refused(self._manners.dialect.no_state_block)
+        if not machine.has_state(block):
+            raise Refused(self._manners.dialect.pruned)
+        return block
+
+
+def _numbered(machine: Machine, place: str) -> Block | None:
+    if place in ("latest", "pending"):
+        return machine.tip
+    if place in _LEVELS:
+        return machine.tagged(_LEVELS[place])
+    return machine.at(0 if place == "earliest" else int(place, 16))
+
+
+def _count(block: Block | None) -> str | None:
+    return None if block is None else hex(len(block.transfers))
+
+
+def matches(log: Log, wanted: Mapping[str, Any]) -> bool:
+    addresses = wanted.get("address")
+    if addresses is not None and log.address not in (addresses if isinstance(addresses, list) else (addresses,)):
+        return False
+    for topic, asked in zip(log.topics, wanted.get("topics", ()), strict=False):
+        if asked is not None and topic not in (asked if isinstance(asked, list) else (asked,)):
+            return False
+    return True
+
+
+def _held(block: Block, token: str, wallet: str) -> int:
+    return block.balances.get(Holding(token, _plain(bytes.fromhex(wallet[2:]))), 0)
+
+
+def _plain(raw: bytes) -> Address:
+    return _PLAIN.get(raw) or Address("0x" + raw.hex())
+
+
+def _code(params: Sequence[Any]) -> str:
+    """The program in the parameters of a multi-read, as it is sent."""
+    (placed,) = orjson.loads(orjson.dumps(params[2])).values()
+    return str(placed["code"])
+
+
+_PROGRAMS: Final = {
+    _code(multiread.natives_params(multiread.natives_target([]), "")): 20,
+    _code(multiread.pairs_params(multiread.pairs_target([]), "")): 40,
+}
+_TOKENS: Final = {token.lower(): token for token in EVERYTHING.tokens}
+_TEXT: Final = f"{32:064x}{3:064x}{b'SIM'.hex():0<64}"
+_DESCRIBED: Final = {"313ce567": f"0x{6:064x}", "95d89b41": f"0x{_TEXT}", "06fdde03": f"0x{_TEXT}"}

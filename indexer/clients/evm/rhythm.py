@@ -10,6 +10,10 @@ _KEPT: Final = 15
 _UNKNOWN_SECONDS: Final = 4.0
 _LONGEST_SILENCE: Final = 60.0
 """A chain that mines rarely is asked about now and then all the same."""
+_LATE: Final = 1.5
+"""Block times after which a head is overdue, though not yet missed: a second source costs one request."""
+_TO_FIND_OUT: Final = 0.75
+"""Seconds that asking takes, a moment's grace for the websocket included."""
 _SHORTEST_POLL: Final = 0.25
 _LONGEST_POLL: Final = 4.0
 
@@ -34,9 +38,15 @@ class Rhythm:
 
     @property
     def silence_seconds(self) -> float:
-        """Quiet for longer than this, somebody else is asked."""
+        """Quiet for so long, a source is silent: three block times at most, and three seconds at least."""
         known = 3 * self.block_seconds if self._seconds else 0.0
         return min(max(known, self._shortest_silence_seconds), _LONGEST_SILENCE)
+
+    @property
+    def doubt_seconds(self) -> float:
+        """Quiet for so long, somebody else is asked: early enough to know by `silence_seconds`."""
+        overdue = _LATE * self.block_seconds + self._shortest_silence_seconds
+        return min(self.silence_seconds - min(_TO_FIND_OUT, self.silence_seconds / 4), overdue)
 
     @property
     def poll_seconds(self) -> float:

@@ -85,8 +85,10 @@ class NodeSocket:
         self._asked[number] = (future, sink)
         frame = orjson.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
         try:
-            await self._line.send(frame)
-            return await asyncio.wait_for(future, _ANSWER_SECONDS)
+            # The sending as well: a peer that reads nothing holds it up.
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._line.send(frame)
+                return await future
         except TimeoutError as error:
             raise NodeUnreachable(f"no answer to {method} within {_ANSWER_SECONDS:g} s") from error
         finally:

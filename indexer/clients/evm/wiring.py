@@ -6,6 +6,8 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
+import structlog
+
 from indexer.clients.evm.counts import Counts, Health, ignored
 from indexer.clients.evm.courier import Courier, HttpCourier
 from indexer.clients.evm.endpoint import Endpoint
@@ -17,6 +19,8 @@ from indexer.clients.evm.names import endpoint_names
 from indexer.clients.evm.node import EvmNode
 from indexer.clients.evm.pace import Pace
 from indexer.clients.evm.transport import Transport
+
+log = structlog.get_logger(__name__)
 
 
 def connect(
@@ -61,6 +65,8 @@ def connect(
         clock=clock,
         chance=chance,
     )
+    if len(rpc_urls) == 1:
+        log.info("single_endpoint", chain=chain, endpoint=endpoints.name)
     node = EvmNode(endpoints, counts=counts, hints=hints)
     feed = HeadFeed(
         ws_urls,

@@ -1,0 +1,38 @@
+"""Whether a websocket that failed is of use again, found out beside the one that serves meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from indexer.clients.evm.answers import head_of
+from indexer.clients.evm.counts import ignored
+from indexer.clients.evm.line import OpenLine
+from indexer.clients.evm.socket import NodeSocket
+from indexer.clients.evm.together import until_one_ends
+from indexer.errors import NodeUnreachable
+
+
+async def tells_heads(url: str, opened: OpenLine, chain_id: int | None, is_new: Callable[[int], bool]) -> None:
+    """Return once it has told a head that is new by itself: answers and pings are no sign of life."""
+    told = asyncio.Event()
+
+    def on_head(header: Any) -> None:
+        if is_new(head_of(header).number):
+            told.set()
+
+    async with NodeSocket(url, on_head=on_head, on_log=ignored, opened=opened) as socket:
+
+        async def read() -> NoReturn:
+            await socket.read()
+            raise NodeUnreachable("the websocket ended")
+
+        await until_one_ends(read(), _subscribed(socket, chain_id, told))
+
+
+async def _subscribed(socket: NodeSocket, chain_id: int | None, told: asyncio.Event) -> None:
+    if chain_id is not None and (found := await socket.chain_id()) != chain_id:
+        raise NodeUnreachable(f"the websocket follows chain {found}, not {chain_id}")
+    await socket.subscribe_heads()
+    await told.wait()

@@ -1,0 +1,180 @@
+"""When a websocket is relied on, and when not; websocket and second source are played."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from indexer.clients.evm import ear, heads
+from indexer.clients.evm.heads import HeadFeed
+from indexer.clients.evm.hints import Hints
+from indexer.domain.feed import FeedEvent, HeadHeard
+from indexer.errors import NodeUnreachable
+from tests.clients.builders import eventually
+from tests.clients.lines import Place, Second, opening
+
+
+class Heard(list[FeedEvent]):
+    def numbers(self, source: str | None = None) -> list[int]:
+        return [each.head.number for each in self if isinstance(each, HeadHeard) and source in (None, each.source)]
+
+    def kinds(self) -> list[str]:
+        return [type(each).__name__ for each in self if not isinstance(each, HeadHeard)]
+
+
+@asynccontextmanager
+async def feed(second: Second, *places: Place, silence_seconds: float = 0.4) -> AsyncIterator[tuple[HeadFeed, Heard]]:
+    urls = {f"ws://w{index}": place for index, place in enumerate(places)}
+    made = HeadFeed(
+        list(urls), second, chain="test", hints=Hints(), silence_seconds=silence_seconds, opened=opening(urls),
+        chance=lambda: 0.0,
+    )  # fmt: skip
+    heard = Heard()
+    task = asyncio.create_task(made.run(heard.append))
+    try:
+        yield made, heard
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def mining(places: list[Place], second: Second, until: Callable[[], Any], seconds: float = 10.0) -> None:
+    """A block every 50 ms, until something holds."""
+    for _ in range(int(seconds / 0.05)):
+        if until():
+            return
+        second.height += 1
+        for place in places:
+            place.mine()
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"still not so after {seconds} s")
+
+
+async def test_a_silent_socket_is_found_within_the_bound_and_no_block_is_missed_afterwards() -> None:
+    place, second = Place(), Second()
+    async with feed(second, place) as (made, heard):
+        await mining([place], second, lambda: len(heard.numbers("ws")) > 20)
+        place.is_muted = True
+        silent_at, last = time.monotonic(), place.height
+        await mining([place], second, lambda: heard.numbers("poll"))
+        # The bound is 0.4 s here; half a block time and the grace of a quarter second are in it.
+        assert time.monotonic() - silent_at < 0.4 + 0.3
+        await mining([place], second, lambda: len(heard.numbers("poll")) > 3)
+        assert heard.numbers()[-1] > last
+        place.is_muted = False
+        await mining([place], second, lambda: made.ear.live)
+        at = len(heard.numbers("ws"))
+        await mining([place], second, lambda: len(heard.numbers("ws")) > at + 3)
+    assert heard.kinds() == []
+
+
+async def test_a_socket_that_was_silent_is_believed_again_only_when_it_tells_a_head_by_itself() -> None:
+    place, second = Place(), Second()
+    async with feed(second, place, silence_seconds=0.2) as (made, heard):
+        await eventually(lambda: made.ear.live)
+        place.is_muted = True
+        await mining([place], second, lambda: heard.numbers("poll"))
+        await mining([place], second, lambda: made.ear.on_trial)
+        asked = second.asked
+        await mining([place], second, lambda: second.asked > asked + 2)
+        assert made.ear.live is None
+        opened = place.opened
+        await mining([place], second, lambda: place.opened > opened)  # a subscription that is dead is made anew
+        place.is_muted = False
+        await mining([place], second, lambda: made.ear.live)
+
+
+async def test_a_socket_that_answers_everything_but_tells_nothing_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ear, "_LONGEST_PAUSE", 0.1)
+    place, second = Place(is_muted=True), Second()
+    with capture_logs() as lines:
+        async with feed(second, place, silence_seconds=0.1) as (made, heard):
+            await mining([place], second, lambda: place.opened > 5)
+            place.is_muted = False
+            await mining([place], second, lambda: made.ear.live)
+    assert [line["event"] for line in lines] == ["socket_open", "socket_lost", "socket_open"]
+    assert heard.kinds() == []
+
+
+async def test_a_socket_that_lags_far_behind_what_others_know_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "_CHECK_SECONDS", 0.3)
+    place, second = Place(height=50), Second(100)
+    async with feed(second, place) as (made, heard):
+        await eventually(lambda: made.ear.live)
+        for _ in range(100):
+            place.mine()
+            second.height += 1
+            await asyncio.sleep(0.02)
+            if heard.numbers("poll"):
+                break
+        assert heard.numbers("poll")[0] >= 100
+
+
+async def test_a_socket_of_a_node_that_syncs_from_zero_is_left_and_not_told() -> None:
+    place, second = Place(height=1_000), Second(1_000)
+    async with feed(second, place, silence_seconds=5) as (made, heard):
+        await eventually(lambda: made.ear.live)
+        place.height = 4
+        place.repeat()
+        await eventually(lambda: made.ear.live is None)
+    assert 4 not in heard.numbers()
+
+
+async def test_that_nobody_answers_is_told_before_the_question_ends() -> None:
+    place, second = Place(), Second()
+    async with feed(second, place) as (_, heard):
+        await mining([place], second, lambda: len(heard.numbers("ws")) > 5)
+        place.is_muted = True
+        second.answers.clear()
+        began = time.monotonic()
+        await mining([place], second, heard.kinds)
+        assert time.monotonic() - began < 0.4 + 1.3
+        second.answers.set()
+        await mining([place], second, lambda: heard.kinds() == ["HeadsLost", "HeadsBack"])
+
+
+async def test_a_second_source_that_fails_is_no_loss_while_the_websocket_talks() -> None:
+    place, second = Place(), Second()
+    async with feed(second, place, silence_seconds=0.1) as (made, heard):
+        await eventually(lambda: made.ear.live)
+        second.error = NodeUnreachable("down")
+        await mining([place], second, lambda: len(heard.numbers("ws")) > 40)
+    assert heard.kinds() == []
+
+
+async def test_the_preferred_websocket_is_taken_back_once_it_tells_heads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ear, "_BETTER_SECONDS", 0.4)
+    first, other, second = Place(), Place(), Second()
+    async with feed(second, first, other, silence_seconds=5) as (made, heard):
+        await mining([first, other], second, lambda: made.ear.live == "w0")
+        first.fall()
+        await mining([first, other], second, lambda: made.ear.live == "w1")
+        first.is_open = first.is_muted = True
+        tried = first.opened
+        await mining([first, other], second, lambda: first.opened > tried + 2)
+        assert made.ear.live == "w1"
+        assert other.opened == 1
+        first.is_muted = False
+        await mining([first, other], second, lambda: made.ear.live == "w0")
+    numbers = heard.numbers()
+    assert numbers == sorted(set(numbers))
+
+
+async def test_a_flood_of_heads_and_noise_is_read_to_its_end() -> None:
+    place, second = Place(), Second()
+    async with feed(second, place, silence_seconds=5) as (_, heard):
+        await eventually(lambda: place.lines)
+        (line,) = place.lines
+        await eventually(lambda: heard.numbers() == [100])
+        for number in range(101, 5_101):
+            line.tell(number)
+            line.tell(number)
+            line.put({"method": "eth_subscription", "params": {"subscription": "0xdead", "result": {}}})
+        await eventually(lambda: heard.numbers()[-1] == 5_100)
+    assert heard.numbers() == list(range(100, 5_101))

@@ -39,7 +39,9 @@ ROWS = {
         (*VALUES, *LEAVES),
         ("web3", "eth_typing", "eth_abi", "hexbytes", "aiohttp", "orjson", "websockets", "structlog"),
     ),
-    "indexer.clients.exchange": Row((*VALUES, *LEAVES), ("ccxt", "aiohttp", "orjson", "structlog")),
+    "indexer.clients.exchange": Row(
+        (*VALUES, *LEAVES), ("ccxt", "aiohttp", "aiolimiter", "cachetools", "orjson", "structlog")
+    ),
     "indexer.api": Row((*VALUES, *LEAVES), ("aiohttp", "multidict", "yarl", "orjson", "structlog")),
     "indexer.bus": Row((*VALUES, *LEAVES), ("nats", "orjson", "structlog")),
     "indexer.client": Row(VALUES, ("aiohttp", "websockets", "orjson", "structlog")),

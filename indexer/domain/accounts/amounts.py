@@ -71,6 +71,11 @@ def less(after: Decimal, before: Decimal) -> Decimal:
     return _EXACT.subtract(after, before)
 
 
+def plus(one: Decimal, other: Decimal) -> Decimal:
+    """The sum, exactly."""
+    return _EXACT.add(one, other)
+
+
 NOTHING: Final = Amounts(Decimal(0), Decimal(0), Decimal(0))
 """What a complete list of a wallet says of an asset that is not on it."""
 

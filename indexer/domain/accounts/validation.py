@@ -30,7 +30,7 @@ class Exceptions:
 
     may_be_negative: frozenset[Wallet] = frozenset()
     """Wallets whose totals go below zero: cross margin and unified accounts owe."""
-    free_is_apart: bool = False
+    free_is_apart: frozenset[Wallet] = frozenset()
     """free + used differs from total by design: collateral and unrealised profit are counted in one of them."""
 
 
@@ -122,7 +122,7 @@ def _signs(held: AssetBalance, exceptions: Exceptions) -> Iterator[_Broken]:
 def _parts(held: AssetBalance, thresholds: Thresholds, exceptions: Exceptions) -> Iterator[_Broken]:
     """Only within one measure, and only where the venue says all three."""
     free, used, total, _ = held.amounts
-    if exceptions.free_is_apart or free is None or used is None or total is None:
+    if held.slot.wallet in exceptions.free_is_apart or free is None or used is None or total is None:
         return
     if used > total and not _is_close(used, total, thresholds) and held.slot.wallet not in exceptions.may_be_negative:
         yield "hold_exceeds_balance", "error", f"{used} of {total} is on hold"

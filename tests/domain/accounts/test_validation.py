@@ -78,7 +78,7 @@ def test_margin_may_owe_where_the_venue_is_excepted() -> None:
 
 
 def test_free_and_used_need_not_make_the_total_where_they_are_apart_by_design() -> None:
-    assert found_in(balance("7", "2", "4"), exceptions=Exceptions(free_is_apart=True)) == []
+    assert found_in(balance("7", "2", "4"), exceptions=Exceptions(free_is_apart=frozenset({"spot"}))) == []
 
 
 def test_a_configured_severity_replaces_the_rules_own() -> None:

@@ -1,0 +1,180 @@
+"""One account at its exchange: its wallets read over REST, its changes heard over websockets."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Told
+from indexer.clients.exchange.failures import translating
+from indexer.clients.exchange.listening import Ear
+from indexer.clients.exchange.pool import Venues
+from indexer.domain.accounts.amounts import Wallet
+from indexer.domain.accounts.arrivals import (
+    Arrival,
+    Funding,
+    Moved,
+    Permissions,
+    PositionsSeen,
+    Snapshot,
+    StreamAlive,
+    StreamLost,
+    StreamOpened,
+    Updated,
+)
+from indexer.errors import BadCredentials, IndexerError
+
+FIRST_PAUSE_SECONDS: Final = 0.5
+LONGEST_PAUSE_SECONDS: Final = 15.0
+
+
+class ExchangeAccount:
+    """What `actors.accounts` calls a venue. Every call of ccxt goes through `translating`."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        venues: Venues,
+        credentials: Mapping[str, str],
+        wallets: tuple[Wallet, ...],
+        *,
+        base_url: str = "",
+        sandbox: bool = False,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._dialect = dialect
+        self._venues = venues
+        self._credentials = dict(credentials)
+        self._base_url = base_url
+        self._sandbox = sandbox
+        self._jitter = jitter
+        self._rest: Exchange = None
+        self._ears: dict[Wallet, Ear] = {}
+        self.wallets = wallets
+        self.streamed = frozenset(wallet for wallet in wallets if dialect.wallets[wallet].is_streamed)
+        derivatives = {"futures", "coin_futures", "unified", "options", "portfolio"} & set(wallets)
+        self.has_positions = dialect.has_positions and bool(derivatives)
+        self.has_fundings = dialect.has_fundings and bool(derivatives)
+
+    @property
+    def endpoint(self) -> str:
+        return self._base_url or self._dialect.exchange
+
+    # --- asking ------------------------------------------------------------------------------------------------------
+
+    async def read(self, wallet: Wallet) -> Snapshot:
+        asked = _clock()
+        exchange = await self._connected()
+        with translating(exchange):
+            found = await self._dialect.read(exchange, wallet)
+        kind = self._dialect.wallets[wallet]
+        return Snapshot(
+            wallet=wallet,
+            amounts=found.amounts,
+            measure=kind.measure,
+            source="rest",
+            asked=asked,
+            received=_clock(),
+            time=datetime.now(UTC),
+            # When the venue last changed something is not when it answered: it orders frames, not reads.
+            complete=found.complete,
+        )
+
+    async def positions(self) -> PositionsSeen:
+        asked = _clock()
+        exchange = await self._connected(markets=True)
+        with translating(exchange):
+            found = await self._dialect.positions(exchange)
+        return PositionsSeen("futures", found, asked, _clock(), datetime.now(UTC))
+
+    async def fundings(self, since: datetime | None) -> tuple[Funding, ...]:
+        exchange = await self._connected(markets=True)
+        with translating(exchange):
+            return await self._dialect.fundings(exchange, since)
+
+    async def permissions(self) -> Permissions:
+        """Try the key: `BadCredentials` when it is none."""
+        exchange = await self._connected()
+        with translating(exchange):
+            return await self._dialect.permissions(exchange)
+
+    async def close(self) -> None:
+        if self._rest is not None:
+            await self._rest.close()
+
+    async def _connected(self, *, markets: bool = False) -> Exchange:
+        if self._rest is None:
+            self._rest = self._make()
+        if (markets or self._dialect.needs_markets) and not self._rest.markets:
+            await self._venues.with_markets(self._rest, self._dialect, self._base_url)
+        return self._rest
+
+    def _make(self) -> Exchange:
+        return self._venues.exchange(self._dialect, self._credentials, base_url=self._base_url, sandbox=self._sandbox)
+
+    # --- hearing -----------------------------------------------------------------------------------------------------
+
+    async def listen(self, on_arrival: Callable[[Arrival], None]) -> None:
+        """Every streamed wallet over a ccxt instance of its own: some venues mix them up in one."""
+        open_now: set[Wallet] = set()
+        async with asyncio.TaskGroup() as group:
+            for wallet in self.wallets:
+                if wallet in self.streamed:
+                    group.create_task(self._follow(wallet, open_now, on_arrival), name=f"{self.endpoint} {wallet}")
+
+    def reopen(self, reason: str) -> None:
+        for ear in self._ears.values():
+            ear.give_up(reason)
+
+    async def _follow(self, wallet: Wallet, open_now: set[Wallet], on_arrival: Callable[[Arrival], None]) -> None:
+        """A connection after the other, each with a fresh ccxt instance: its state is thrown away with it."""
+        failures = 0
+
+        def opened() -> None:
+            nonlocal failures
+            failures = 0
+            open_now.add(wallet)
+            on_arrival(StreamOpened(frozenset(open_now)))
+
+        def heard(told: Told) -> None:
+            for arrival in self._arrivals(wallet, told):
+                on_arrival(arrival)
+
+        while True:
+            exchange = self._make()
+            ear = Ear(self._dialect, wallet, exchange, opened, heard, lambda: on_arrival(StreamAlive()))
+            self._ears[wallet] = ear
+            try:
+                if self._dialect.needs_markets:
+                    await self._venues.with_markets(exchange, self._dialect, self._base_url)
+                await ear.listen()
+            except IndexerError as error:
+                if wallet in open_now or not failures:
+                    open_now.discard(wallet)
+                    on_arrival(StreamLost(str(error)))
+                is_hopeless = isinstance(error, BadCredentials)
+            finally:
+                await exchange.close()
+            failures = 10 if is_hopeless else failures + 1
+            pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 10))
+            await asyncio.sleep(pause * (0.5 + self._jitter() / 2))
+
+    def _arrivals(self, wallet: Wallet, told: Told) -> list[Arrival]:
+        now, time, kind = _clock(), datetime.now(UTC), self._dialect.wallets[wallet]
+        found: list[Arrival] = [Moved(slot, change, now, told.venue_time) for slot, change in told.moved.items()]
+        if told.whole:
+            found.append(
+                Snapshot(wallet, told.amounts, kind.measure, "stream", now, now, time, told.venue_time, complete=False)
+            )
+        elif told.amounts:
+            found.append(Updated(wallet, told.amounts, kind.measure, now, time, told.venue_time))
+        if told.positions:
+            found.append(PositionsSeen(wallet, told.positions, now, now, time, complete=False))
+        return found
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()

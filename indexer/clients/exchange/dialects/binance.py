@@ -1,0 +1,174 @@
+"""Binance: spot, cross margin, USD-M futures, funding and simple earn."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from decimal import Decimal
+from functools import reduce
+from typing import Any, Final
+
+from indexer.clients.exchange.dialects.dialect import (
+    Dialect,
+    Exchange,
+    Found,
+    Told,
+    WalletKind,
+    milliseconds,
+    number,
+    required,
+    rows_of,
+    summed,
+)
+from indexer.domain.accounts.amounts import Amounts, Slot, Wallet, plus
+from indexer.domain.accounts.arrivals import Permissions
+from indexer.domain.accounts.validation import Exceptions
+from indexer.errors import BadAnswer
+
+_TYPES: Final[Mapping[Wallet, str]] = {"spot": "spot", "margin": "margin", "futures": "linear"}
+_PAGE: Final = 100
+_MOST_PAGES: Final = 20
+
+
+class Binance(Dialect):
+    """Spot and margin talk over the websocket API, futures over a listen key."""
+
+    async def read(self, exchange: Exchange, wallet: Wallet) -> Found:
+        match wallet:
+            case "spot":
+                return _spot(exchange, await exchange.privateGetAccount({"omitZeroBalances": "true"}))
+            case "margin":
+                return _margin(exchange, await exchange.sapiGetMarginAccount())
+            case "futures":
+                return _futures(exchange, await exchange.fapiPrivateV3GetAccount())
+            case "funding":
+                return _funding(exchange, await exchange.sapiPostAssetGetFundingAsset())
+            case _:
+                flexible = [row async for row in _pages(exchange.sapiGetSimpleEarnFlexiblePosition)]
+                locked = [row async for row in _pages(exchange.sapiGetSimpleEarnLockedPosition)]
+                return _earn(exchange, flexible, locked)
+
+    async def subscribe(self, exchange: Exchange, wallet: Wallet) -> None:
+        await exchange.watch_balance({"type": _TYPES[wallet]})
+
+    def is_acknowledged(self, message: Any) -> bool:
+        result = message.get("result") if isinstance(message, Mapping) else None
+        return isinstance(result, Mapping) and "subscriptionId" in result
+
+    def told(self, exchange: Exchange, wallet: Wallet, message: Any) -> Told | None:
+        if not isinstance(message, Mapping):
+            return None
+        event = message.get("event", message)
+        match event.get("e") if isinstance(event, Mapping) else None:
+            case "outboundAccountPosition":
+                rows = rows_of(event, "B")
+                amounts = {_code(exchange, row, "a"): _whole(required(row, "f"), required(row, "l")) for row in rows}
+                if wallet == "margin":
+                    # Net of nothing: what is owed is told by reads alone.
+                    amounts = {asset: each._replace(debt=None) for asset, each in amounts.items()}
+                return Told(amounts, venue_time=milliseconds(event.get("u")))
+            case "balanceUpdate":
+                slot = Slot(wallet, _code(exchange, event, "a"))
+                return Told(moved={slot: required(event, "d")}, venue_time=milliseconds(event.get("T")))
+            case "ACCOUNT_UPDATE":
+                update = event.get("a")
+                rows = rows_of(update, "B") if isinstance(update, Mapping) else []
+                totals = {_code(exchange, row, "a"): Amounts(total=required(row, "wb")) for row in rows}
+                return Told(totals, venue_time=milliseconds(event.get("T")))
+            case _:
+                return None
+
+    async def permissions(self, exchange: Exchange) -> Permissions:
+        told = await exchange.sapiGetAccountApiRestrictions()
+        if not isinstance(told, Mapping) or "enableReading" not in told:
+            raise BadAnswer("an answer without enableReading")
+        trades = ("enableSpotAndMarginTrading", "enableFutures", "enableMargin", "enableVanillaOptions")
+        return Permissions(
+            can_read=told["enableReading"] is True,
+            can_trade=any(told.get(name) is True for name in trades),
+            can_withdraw=told.get("enableWithdrawals") is True,
+        )
+
+
+BINANCE: Final = Binance(
+    exchange="binance",
+    wallets={
+        "spot": WalletKind(is_streamed=True),
+        "margin": WalletKind(is_streamed=True),
+        "futures": WalletKind(is_streamed=True, opens_on_connect=True),
+        "funding": WalletKind(),
+        "earn": WalletKind(),
+    },
+    exceptions=Exceptions(free_is_apart=frozenset({"futures"})),
+    # ccxt would load positions in a task of its own, and compare strings with numbers there.
+    options={"watchPositions": {"fetchPositionsSnapshot": False, "awaitPositionsSnapshot": False}},
+    has_positions=True,
+    has_fundings=True,
+)
+
+
+def _spot(exchange: Exchange, answer: Any) -> Found:
+    rows = rows_of(answer, "balances")
+    amounts = {_code(exchange, row, "asset"): _whole(required(row, "free"), required(row, "locked")) for row in rows}
+    return Found(amounts, milliseconds(answer.get("updateTime")))
+
+
+def _margin(exchange: Exchange, answer: Any) -> Found:
+    amounts = {}
+    for row in rows_of(answer, "userAssets"):
+        debt = plus(required(row, "borrowed"), required(row, "interest"))
+        amounts[_code(exchange, row, "asset")] = _whole(required(row, "free"), required(row, "locked"), debt)
+    return Found(amounts)
+
+
+def _futures(exchange: Exchange, answer: Any) -> Found:
+    """The wallet's balance, as its frames tell; available funds count other collateral and unrealised profit."""
+    amounts = {}
+    for row in rows_of(answer, "assets"):
+        free, used = number(row.get("availableBalance")), number(row.get("initialMargin"))
+        amounts[_code(exchange, row, "asset")] = Amounts(free, used, required(row, "walletBalance"))
+    return Found(amounts)
+
+
+def _funding(exchange: Exchange, answer: Any) -> Found:
+    amounts = {}
+    for row in rows_of(answer):
+        parts = (number(row.get(name)) or Decimal(0) for name in ("locked", "freeze", "withdrawing"))
+        used = reduce(plus, parts)
+        amounts[_code(exchange, row, "asset")] = _whole(required(row, "free"), used)
+    return Found(amounts)
+
+
+def _earn(exchange: Exchange, flexible: list[Mapping[str, Any]], locked: list[Mapping[str, Any]]) -> Found:
+    """Flexible products can be redeemed at once, locked ones cannot."""
+    lines = [
+        *((_code(exchange, row, "asset"), _whole(required(row, "totalAmount"), Decimal(0))) for row in flexible),
+        *((_code(exchange, row, "asset"), _whole(Decimal(0), required(row, "amount"))) for row in locked),
+    ]
+    return Found(summed(lines))
+
+
+async def _pages(endpoint: Any) -> AsyncIterator[Mapping[str, Any]]:
+    """All rows of a list that comes in pages; one that says more than it shows is none."""
+    seen = 0
+    for page in range(1, _MOST_PAGES + 1):
+        answer = await endpoint({"current": page, "size": _PAGE})
+        rows = rows_of(answer, "rows")
+        for row in rows:
+            yield row
+        seen += len(rows)
+        total = number(answer.get("total"))
+        if not rows or total is None or seen >= total:
+            break
+    if total is None or seen < total:
+        raise BadAnswer("a list that is shorter than it says")
+
+
+def _whole(free: Decimal, used: Decimal, debt: Decimal | None = None) -> Amounts:
+    return Amounts(free, used, plus(free, used), debt)
+
+
+def _code(exchange: Exchange, row: Mapping[str, Any], name: str) -> str:
+    found = row.get(name)
+    if not isinstance(found, str) or not found:
+        raise BadAnswer(f"an amount without its {name}")
+    return str(exchange.safe_currency_code(found))

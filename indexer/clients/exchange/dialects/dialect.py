@@ -1,0 +1,172 @@
+"""What has to be known of a venue: its wallets, how each is read, and what its frames say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, NamedTuple
+
+from indexer.domain.accounts.amounts import Amounts, Measure, Slot, Wallet, plus
+from indexer.domain.accounts.arrivals import Funding, Permissions, Position
+from indexer.domain.accounts.validation import Exceptions
+from indexer.errors import BadAnswer
+
+Exchange = Any
+"""An instance of one of ccxt's classes, which have no types."""
+
+
+class Found(NamedTuple):
+    """A whole wallet as one answer says it. `complete`: what it leaves out is not there."""
+
+    amounts: Mapping[str, Amounts]
+    venue_time: datetime | None = None
+    complete: bool = True
+
+
+class Told(NamedTuple):
+    """What one frame says: new amounts, or only that something moved; a `whole` one names all there is."""
+
+    amounts: Mapping[str, Amounts] = {}
+    moved: Mapping[Slot, Decimal] = {}
+    venue_time: datetime | None = None
+    whole: bool = False
+    positions: tuple[Position, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WalletKind:
+    """One kind of wallet at one venue."""
+
+    measure: Measure = "wallet"
+    is_streamed: bool = False
+    opens_on_connect: bool = False
+    """The stream acknowledges nothing: it talks once it is connected."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One venue. Subclasses know its words; nothing in here keeps any state."""
+
+    exchange: str
+    wallets: Mapping[Wallet, WalletKind]
+    exceptions: Exceptions = field(default_factory=Exceptions)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    has_positions: bool = False
+    has_fundings: bool = False
+    needs_markets: bool = False
+    """Its assets have other names in the API, which only its lists tell."""
+
+    async def read(self, exchange: Exchange, wallet: Wallet) -> Found:
+        """One wallet, whole."""
+        raise NotImplementedError
+
+    async def subscribe(self, exchange: Exchange, wallet: Wallet) -> None:
+        """Open the stream of one wallet; returns at its first frame, if ever."""
+        raise NotImplementedError
+
+    def is_acknowledged(self, message: Any) -> bool:  # noqa: ARG002 - for those that acknowledge
+        """Whether this frame says that the subscription stands."""
+        return False
+
+    def told(self, exchange: Exchange, wallet: Wallet, message: Any) -> Told | None:
+        """What a frame says of balances; nothing for all other frames."""
+        raise NotImplementedError
+
+    async def permissions(self, exchange: Exchange) -> Permissions:
+        """Try the key; what it may do, where the venue tells."""
+        await self.read(exchange, next(iter(self.wallets)))
+        return Permissions()
+
+    async def positions(self, exchange: Exchange) -> tuple[Position, ...]:
+        return tuple(position_of(one) for one in _listed(await exchange.fetch_positions()))
+
+    async def fundings(self, exchange: Exchange, since: datetime | None) -> tuple[Funding, ...]:
+        start = None if since is None else int(since.timestamp() * 1000)
+        found = _listed(await exchange.fetch_funding_history(None, start))
+        return tuple(funding_of(one) for one in found)
+
+
+def number(text: Any) -> Decimal | None:
+    """Exactly what the venue wrote; nothing where it wrote nothing."""
+    if text is None or text == "":
+        return None
+    if isinstance(text, float):
+        raise BadAnswer("a number that was a float on its way")
+    try:
+        return Decimal(str(text))
+    except InvalidOperation:
+        raise BadAnswer(f"{str(text)[:40]!r} where a number belongs") from None
+
+
+def required(row: Mapping[str, Any], name: str) -> Decimal:
+    """A number without which the answer is none."""
+    found = number(row.get(name))
+    if found is None:
+        raise BadAnswer(f"an amount without {name}")
+    return found
+
+
+def rows_of(answer: Any, *path: str) -> list[Mapping[str, Any]]:
+    """The list at this place of an answer; an answer without it is none, and never an empty wallet."""
+    for name in path:
+        if not isinstance(answer, Mapping) or name not in answer:
+            raise BadAnswer(f"an answer without {name}")
+        answer = answer[name]
+    if not isinstance(answer, list) or not all(isinstance(row, Mapping) for row in answer):
+        raise BadAnswer(f"an answer whose {path[-1] if path else 'content'} is no list")
+    return answer
+
+
+def milliseconds(text: Any) -> datetime | None:
+    """A venue's time, where it says one."""
+    found = number(text)
+    return None if not found else datetime.fromtimestamp(int(found) / 1000, UTC)
+
+
+def summed(amounts: Iterable[tuple[str, Amounts]]) -> dict[str, Amounts]:
+    """Several lines of one asset as one, where each part is known in all of them."""
+    found: dict[str, Amounts] = {}
+    for asset, more in amounts:
+        before = found.get(asset)
+        found[asset] = more if before is None else Amounts(*map(_both, before, more))
+    return found
+
+
+def position_of(found: Mapping[str, Any]) -> Position:
+    """Ccxt's unified position."""
+    contracts = number(found.get("contracts")) or Decimal(0)
+    side = found.get("side")
+    return Position(
+        symbol=str(found["symbol"]),
+        side="flat" if not contracts else "short" if side == "short" else "long",
+        contracts=abs(contracts),
+        entry_price=number(found.get("entryPrice")),
+        mark_price=number(found.get("markPrice")),
+        unrealized=number(found.get("unrealizedPnl")),
+        leverage=number(found.get("leverage")),
+        liquidation_price=number(found.get("liquidationPrice")),
+        margin_mode=found.get("marginMode"),
+    )
+
+
+def funding_of(found: Mapping[str, Any]) -> Funding:
+    """Ccxt's unified funding payment."""
+    time = milliseconds(found.get("timestamp"))
+    if time is None:
+        raise BadAnswer("a funding payment without its time")
+    symbol, asset = str(found.get("symbol")), str(found.get("code"))
+    # Not every venue numbers them; of one symbol there is one at a time.
+    name = str(found.get("id") or f"{symbol}:{asset}:{int(time.timestamp())}")
+    return Funding(name, symbol, asset, required(found, "amount"), time)
+
+
+def _listed(found: Any) -> list[Mapping[str, Any]]:
+    if not isinstance(found, list):
+        raise BadAnswer("an answer that is no list")
+    return found
+
+
+def _both(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return None if one is None or other is None else plus(one, other)

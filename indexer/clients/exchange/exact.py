@@ -1,0 +1,53 @@
+"""ccxt with every digit: numbers are never floats, and no exception in a websocket handler goes unseen.
+
+ccxt is transport and parser here. Its JSON decoders make floats, so the decoder is replaced, for REST and websockets;
+its receive loop ends for good, in silence, when a handler raises, so every frame goes through a tap that does not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from types import MethodType
+from typing import Any, Final
+
+Tap = Callable[[Any], None]
+Failed = Callable[[Exception], None]
+
+_decoder: Final = json.JSONDecoder(parse_float=str)
+"""A float's text is the number; ccxt takes numbers as strings everywhere. Integers are exact as they are."""
+
+
+def decoded(text: str) -> Any:
+    return _decoder.decode(text)
+
+
+def exact_class(base: Any) -> Any:
+    """The same exchange, with exact decoding and with a tap on its frames (`tap` and `failed` are set on instances)."""
+
+    def on_json_response(_self: Any, body: str) -> Any:
+        return decoded(body)
+
+    def client(self: Any, url: str) -> Any:
+        made = base.client(self, url)
+        if "handle_text_or_binary_message" not in vars(made):
+            made.handle_text_or_binary_message = MethodType(_text, made)
+        return made
+
+    def handle_message(self: Any, client: Any, message: Any) -> None:
+        try:
+            self.tap(message)
+            base.handle_message(self, client, message)
+        except Exception as error:  # noqa: BLE001 - the boundary: what a handler raises would end the loop in silence
+            self.failed(error)
+
+    replaced = {"on_json_response": on_json_response, "client": client, "handle_message": handle_message}
+    quiet = {"tap": staticmethod(lambda _message: None), "failed": staticmethod(lambda _error: None)}
+    return type(f"Exact{base.__name__}", (base,), {**replaced, **quiet})
+
+
+def _text(self: Any, data: str | bytes) -> None:
+    """What ccxt's websocket client does with a frame, with the exact decoder."""
+    text = data.decode() if isinstance(data, bytes) else data
+    is_json = text[:1] in ("{", "[")
+    self.on_message_callback(self, decoded(text) if is_json else text)

@@ -1,0 +1,84 @@
+"""ccxt's errors as ours, named by what they mean for whoever asked; the only file that knows ccxt's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import aiohttp
+import ccxt
+
+from indexer.errors import (
+    BadAnswer,
+    BadCredentials,
+    IndexerError,
+    Throttled,
+    VenueUnreachable,
+    WalletUnsupported,
+)
+
+_REFUSALS: Final = (
+    "-2008|-2014|-2015",  # Binance
+    "5011[1-9]|50100|50105",  # OKX
+    "1000[345]|33004",  # Bybit
+    "EAPI:Invalid (key|signature)",  # Kraken
+    "invalid_credentials|invalid_token",  # Deribit
+    r"(invalid|expired) api[- ]?key|api[- ]?key (doesn'?t exist|has expired|is invalid)",
+)
+_KEY_REFUSED: Final = re.compile("|".join(_REFUSALS), re.IGNORECASE)
+"""Refused keys that ccxt takes for something else: binance -2015 after a first success comes out as DDoSProtection."""
+
+_MOST: Final = 200
+_LONGEST_PAUSE: Final = 600.0
+_SECRETS: Final = re.compile(
+    r"(?i)(signature|apikey|api_key|secret|sign|passphrase|token)[\"']?\s*[=:]\s*[\"']?[^&\s\"',}]+"
+)
+
+
+@contextmanager
+def translating(exchange: Any = None) -> Iterator[None]:
+    """Around every call of ccxt: raw aiohttp errors and broken answers come through it as well."""
+    try:
+        yield
+    except IndexerError:
+        raise
+    except ccxt.BaseError as error:
+        ours = translated(error)
+        raise (Throttled(str(ours), _retry_after(exchange)) if isinstance(ours, Throttled) else ours) from None
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        raise VenueUnreachable(f"the connection failed: {type(error).__name__}") from None
+    except (TypeError, KeyError, IndexError, AttributeError, ValueError, ArithmeticError) as error:
+        # ccxt's parsers meet a shape that they do not expect: an answer that cannot be one.
+        raise BadAnswer(f"an answer without its usual shape: {type(error).__name__}") from None
+
+
+def translated(error: ccxt.BaseError) -> IndexerError:
+    text = told(error)
+    if _KEY_REFUSED.search(str(error)) and not isinstance(error, ccxt.PermissionDenied):
+        return BadCredentials(text)
+    return next((ours(text) for theirs, ours in _TABLE if isinstance(error, theirs)), BadAnswer(text))
+
+
+_TABLE: Final[tuple[tuple[tuple[type[ccxt.BaseError], ...], type[IndexerError]], ...]] = (
+    ((ccxt.PermissionDenied, ccxt.AccountNotEnabled, ccxt.NotSupported), WalletUnsupported),
+    ((ccxt.AuthenticationError,), BadCredentials),
+    ((ccxt.RateLimitExceeded, ccxt.DDoSProtection), Throttled),
+    ((ccxt.BadResponse, ccxt.NullResponse, ccxt.InvalidNonce), BadAnswer),
+    ((ccxt.OperationFailed,), VenueUnreachable),
+)
+"""The first that fits."""
+
+
+def _retry_after(exchange: Any) -> float | None:
+    """What the venue's newest answer asks for, where it does; ccxt reads it and keeps it to itself."""
+    headers = getattr(exchange, "last_response_headers", None) or {}
+    text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
+    return min(float(text), _LONGEST_PAUSE) if text.replace(".", "", 1).isdecimal() else None
+
+
+def told(error: BaseException) -> str:
+    """Short, and without what requests carry: ccxt quotes whole URLs, and signed URLs hold keys and signatures."""
+    text = re.sub(r"https?://\S+", "<url>", " ".join(str(error).split()))
+    return _SECRETS.sub(r"\1=***", text)[:_MOST] or type(error).__name__

@@ -1,0 +1,116 @@
+"""One connection to a venue's stream: open, alive, or over with a reason; ccxt's silence is not taken for health."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Told
+from indexer.clients.exchange.failures import translating
+from indexer.domain.accounts.amounts import Wallet
+from indexer.errors import VenueUnreachable
+
+OPEN_SECONDS: Final = 15.0
+"""To connect, log in and subscribe."""
+
+SILENT_SECONDS: Final = 7.5
+"""Two pings without an answer, and half a second of grace."""
+
+LOOK_SECONDS: Final = 0.5
+
+
+class Ear:
+    """Subscribes, taps every frame, and ends with an error when it cannot go on."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        wallet: Wallet,
+        exchange: Exchange,
+        opened: Callable[[], None],
+        heard: Callable[[Told], None],
+        alive: Callable[[], None],
+    ) -> None:
+        self._dialect = dialect
+        self._wallet = wallet
+        self._exchange = exchange
+        self._opened = opened
+        self._heard = heard
+        self._alive = alive
+        self._clock = asyncio.get_running_loop().time
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._is_open = False
+        self._seen: dict[str, object] = {}
+        exchange.tap = self._tap
+        exchange.failed = self._fail
+
+    def give_up(self, reason: str) -> None:
+        """End this connection; the next one begins with reading everything."""
+        self._fail(VenueUnreachable(reason))
+
+    async def listen(self) -> None:
+        """Until something is wrong; then raise it as one of our errors."""
+        watching = asyncio.create_task(self._watch(), name=f"watch {self._wallet}")
+        looking = asyncio.create_task(self._look(), name=f"look {self._wallet}")
+        try:
+            with translating():
+                await asyncio.wait((watching, looking, self._over), return_when=asyncio.FIRST_COMPLETED)
+                for part in (self._over, watching, looking):
+                    if part.done():
+                        part.result()
+        finally:
+            for task in (watching, looking):
+                task.cancel()
+            await asyncio.gather(watching, looking, return_exceptions=True)
+        raise VenueUnreachable("the stream ended")
+
+    async def _watch(self) -> None:
+        """Ccxt returns once per wake-up and not per frame; frames come through the tap."""
+        while True:
+            await self._dialect.subscribe(self._exchange, self._wallet)
+
+    async def _look(self) -> None:
+        """Open in time, and alive as long as pings are answered or frames come."""
+        began = life = self._clock()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            now = self._clock()
+            seen = self._signs()
+            if seen != self._seen:
+                self._seen, life = seen, now
+                if self._is_open:
+                    self._alive()
+            if not self._is_open and self._dialect.wallets[self._wallet].opens_on_connect and self._is_connected():
+                self._open()
+                life = now
+            if not self._is_open and now - began > OPEN_SECONDS:
+                raise VenueUnreachable("the stream did not open in time")
+            if self._is_open and now - life > SILENT_SECONDS:
+                raise VenueUnreachable("the stream answers no ping")
+
+    def _signs(self) -> dict[str, object]:
+        """Whatever shows that the other side is there: answers to pings, and frames."""
+        return {url: (client.lastPong, client.last_message_at) for url, client in self._exchange.clients.items()}
+
+    def _is_connected(self) -> bool:
+        return any(client.isConnected and not client.closed() for client in self._exchange.clients.values())
+
+    def _open(self) -> None:
+        if not self._is_open:
+            self._is_open = True
+            self._opened()
+
+    def _tap(self, message: Any) -> None:
+        if self._over.done():
+            return
+        if not self._is_open and self._dialect.is_acknowledged(message):
+            self._open()
+        told = self._dialect.told(self._exchange, self._wallet, message)
+        if told is not None:
+            self._open()
+            self._heard(told)
+
+    def _fail(self, error: Exception) -> None:
+        if not self._over.done():
+            self._over.set_exception(error)

@@ -1,0 +1,112 @@
+"""What all accounts of a venue share: one session, one limiter for the address, one copy of the markets."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import aiohttp
+
+from indexer.clients.exchange.dialects.dialect import Dialect, Exchange
+from indexer.clients.exchange.exact import exact_class
+from indexer.clients.exchange.failures import translating
+from indexer.clients.exchange.throttle import Bucket, Limit, Throttler
+from indexer.errors import Impossible
+
+REQUEST_SECONDS: Final = 10.0
+PING_SECONDS: Final = 3.0
+"""How often a socket is pinged; two missed answers are the end of it."""
+
+_HOST: Final = re.compile(r"^(https?|wss?)://[^/]+")
+
+
+class Venues:
+    """Makes ccxt instances that cost little more than their credentials."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+        self._addresses: dict[tuple[str, str], Bucket] = {}
+        self._keys: dict[tuple[str, str, str], Bucket] = {}
+        self._markets: dict[tuple[str, str], asyncio.Task[Exchange]] = {}
+        self._classes: dict[str, Any] = {}
+
+    def exchange(
+        self, dialect: Dialect, credentials: Mapping[str, str], *, base_url: str = "", sandbox: bool = False
+    ) -> Exchange:
+        """One account's ccxt instance: what it asks is counted for the address and for its key."""
+        made = self._class(dialect.exchange)(
+            {
+                **credentials,
+                "number": str,
+                "session": self._shared_session(),
+                "asyncio_loop": asyncio.get_running_loop(),
+                "timeout": int(REQUEST_SECONDS * 1000),
+                "enableRateLimit": True,
+                "options": dict(dialect.options),
+            }
+        )
+        if sandbox:
+            made.set_sandbox_mode(True)
+        if base_url:
+            made.urls["api"] = _redirected(made.urls["api"], base_url)
+        made.streaming = {**made.streaming, "keepAlive": int(PING_SECONDS * 1000)}
+        made.throttler = self._throttler(made, dialect.exchange, base_url, credentials)
+        return made
+
+    async def with_markets(self, exchange: Exchange, dialect: Dialect, base_url: str) -> None:
+        """The venue's lists, loaded once for all accounts."""
+        key = (dialect.exchange, base_url)
+        task = self._markets.get(key)
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = asyncio.create_task(self._load(dialect, base_url), name=f"markets {dialect.exchange}")
+            self._markets[key] = task
+        with translating():
+            exchange.set_markets_from_exchange(await asyncio.shield(task))
+
+    async def close(self) -> None:
+        for task in self._markets.values():
+            task.cancel()
+        await asyncio.gather(*self._markets.values(), return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    async def _load(self, dialect: Dialect, base_url: str) -> Exchange:
+        exchange = self.exchange(dialect, {}, base_url=base_url)
+        await exchange.load_markets()
+        return exchange
+
+    def _throttler(self, exchange: Exchange, name: str, base_url: str, credentials: Mapping[str, str]) -> Throttler:
+        """Ccxt counts in units of `rateLimit` milliseconds each, its reading of the venue's own rules."""
+        limit = Limit(60_000 / float(exchange.rateLimit), 60.0)
+        address = self._addresses.setdefault((name, base_url), Bucket(limit))
+        key = credentials.get("apiKey") or credentials.get("walletAddress") or ""
+        if not key:
+            return Throttler(address)
+        return Throttler(address, self._keys.setdefault((name, base_url, key), Bucket(limit)))
+
+    def _class(self, name: str) -> Any:
+        import ccxt.pro  # noqa: PLC0415 - 1.3 s and 60 MB: paid by those who have accounts
+
+        if name not in self._classes:
+            if name not in ccxt.pro.exchanges and not hasattr(ccxt.pro, name):
+                raise Impossible(f"there is no exchange {name!r}", "exchange")
+            self._classes[name] = exact_class(getattr(ccxt.pro, name))
+        return self._classes[name]
+
+    def _shared_session(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            connector = aiohttp.TCPConnector(limit=200, limit_per_host=50, keepalive_timeout=60)
+            self._session = aiohttp.ClientSession(connector=connector)
+        return self._session
+
+
+def _redirected(urls: Any, base: str) -> Any:
+    """The same paths at another host."""
+    if isinstance(urls, Mapping):
+        return {name: _redirected(each, base) for name, each in urls.items()}
+    if not isinstance(urls, str):
+        return urls
+    root = base.rstrip("/")
+    return _HOST.sub(root.replace("http", "ws", 1) if urls.startswith("ws") else root, urls)

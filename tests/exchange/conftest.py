@@ -1,0 +1,46 @@
+"""Accounts of a lying venue, over real ccxt."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from indexer.clients.exchange.account import ExchangeAccount
+from indexer.clients.exchange.dialects.table import DIALECTS
+from indexer.clients.exchange.pool import Venues
+from indexer.demo.venue import Account, Venue
+
+Connect = Callable[[Account], ExchangeAccount]
+
+
+@pytest.fixture
+async def venue() -> AsyncIterator[Venue]:
+    async with Venue(*DIALECTS, seed=1) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def connect(venue: Venue) -> AsyncIterator[Connect]:
+    """A connection for an account of the venue, with all its wallets; closed at the end."""
+    venues = Venues()
+    made: list[ExchangeAccount] = []
+
+    def connected(account: Account) -> ExchangeAccount:
+        dialect = DIALECTS[account.exchange]
+        made.append(
+            ExchangeAccount(
+                dialect,
+                venues,
+                account.credentials,
+                tuple(dialect.wallets),
+                base_url=venue.url(account.exchange),
+                jitter=lambda: 0.0,
+            )
+        )
+        return made[-1]
+
+    yield connected
+    for account in made:
+        await account.close()
+    await venues.close()

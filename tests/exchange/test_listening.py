@@ -1,0 +1,113 @@
+"""What every dialect hears, and how soon it notices that it does not hear any more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import pytest
+
+from indexer.clients.exchange.account import ExchangeAccount
+from indexer.clients.exchange.dialects.table import DIALECTS
+from indexer.demo.venue import Venue
+from indexer.domain.accounts.amounts import Slot, Wallet
+from indexer.domain.accounts.arrivals import Arrival, Moved, Snapshot, StreamAlive, StreamLost, StreamOpened, Updated
+from tests.exchange.conftest import Connect
+
+STREAMED = [
+    (exchange, wallet)
+    for exchange, dialect in DIALECTS.items()
+    for wallet, kind in dialect.wallets.items()
+    if kind.is_streamed
+]
+EXCHANGES = tuple(dict.fromkeys(exchange for exchange, _ in STREAMED))
+
+
+@asynccontextmanager
+async def listening(account: ExchangeAccount) -> AsyncIterator[list[Arrival]]:
+    """Once all its streams are open."""
+    heard: list[Arrival] = []
+    task = asyncio.create_task(account.listen(heard.append))
+    try:
+        await until(lambda: StreamOpened(account.streamed) in heard)
+        yield heard
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, "it did not come"
+        await asyncio.sleep(0.01)
+
+
+def told(heard: list[Arrival], slot: Slot) -> list[Decimal | None]:
+    """Totals of this slot, in the order told."""
+    return [
+        one.amounts[slot.asset].total
+        for one in heard
+        if isinstance(one, Updated | Snapshot) and one.wallet == slot.wallet and slot.asset in one.amounts
+    ]
+
+
+@pytest.mark.parametrize(("exchange", "wallet"), STREAMED)
+async def test_a_change_is_heard_with_its_new_amount(
+    venue: Venue, connect: Connect, exchange: str, wallet: Wallet
+) -> None:
+    account = venue.account(exchange)
+    venue.truth.deposit(account, wallet, "BTC", "1")
+    async with listening(connect(account)) as heard:
+        venue.truth.deposit(account, wallet, "BTC", "0.25")
+        slot = Slot(wallet, "BTC")
+        await until(lambda: told(heard, slot)[-1:] == [Decimal("1.25")])
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_a_stream_that_says_nothing_is_alive_while_its_pings_are_answered(
+    venue: Venue, connect: Connect, exchange: str
+) -> None:
+    async with listening(connect(venue.account(exchange))) as heard:
+        before = heard.count(StreamAlive())
+        await until(lambda: heard.count(StreamAlive()) > before)
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_a_socket_that_is_cut_is_told_and_opened_again(venue: Venue, connect: Connect, exchange: str) -> None:
+    connection = connect(venue.account(exchange))
+    async with listening(connection) as heard:
+        venue.sockets.cut()
+        await until(lambda: any(isinstance(one, StreamLost) for one in heard))
+        opened = heard.count(StreamOpened(connection.streamed))
+        await until(lambda: heard.count(StreamOpened(connection.streamed)) > opened)
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_a_socket_that_answers_no_ping_is_lost_within_ten_seconds(
+    venue: Venue, connect: Connect, exchange: str
+) -> None:
+    async with listening(connect(venue.account(exchange))) as heard:
+        venue.sockets.mute(pings=False)
+        began = asyncio.get_running_loop().time()
+        await until(lambda: any(isinstance(one, StreamLost) for one in heard))
+        assert asyncio.get_running_loop().time() - began < 10
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_a_stream_is_begun_anew_when_it_is_not_believed(venue: Venue, connect: Connect, exchange: str) -> None:
+    connection = connect(venue.account(exchange))
+    async with listening(connection) as heard:
+        connection.reopen("it forgot something")
+        await until(lambda: any(isinstance(one, StreamLost) and "forgot" in one.reason for one in heard))
+        opened = heard.count(StreamOpened(connection.streamed))
+        await until(lambda: heard.count(StreamOpened(connection.streamed)) > opened)
+
+
+async def test_what_came_without_an_amount_is_heard_as_moved(venue: Venue, connect: Connect) -> None:
+    account = venue.account("binance")
+    async with listening(connect(account)) as heard:
+        venue.truth.deposit(account, "spot", "BTC", "0.25")
+        await until(lambda: any(isinstance(one, Moved) for one in heard))

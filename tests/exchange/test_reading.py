@@ -1,0 +1,116 @@
+"""What every dialect reads is what the venue holds, digit by digit, or one of our errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import pytest
+
+from indexer.clients.exchange.account import ExchangeAccount
+from indexer.clients.exchange.dialects.table import DIALECTS
+from indexer.demo.venue import Account, Faults, Venue
+from indexer.domain.accounts.amounts import Wallet
+from indexer.errors import BadAnswer, BadCredentials, IndexerError, Throttled, VenueUnreachable
+from tests.exchange.conftest import Connect
+
+EACH_WALLET = [(exchange, wallet) for exchange, dialect in DIALECTS.items() for wallet in dialect.wallets]
+EXCHANGES = tuple(DIALECTS)
+
+
+def filled(venue: Venue, exchange: str) -> Account:
+    """Odd amounts in every wallet, some of them on hold."""
+    account, truth = venue.account(exchange), venue.truth
+    for number, wallet in enumerate(DIALECTS[exchange].wallets, 1):
+        truth.deposit(account, wallet, "BTC", f"{number}.12345678")
+        truth.deposit(account, wallet, "USDT", f"{number}000.50")
+        truth.hold(account, wallet, "USDT", f"0.{number}")
+    return account
+
+
+def held(venue: Venue, account: Account, wallet: str) -> Mapping[str, Decimal]:
+    """Totals by the venue's own books."""
+    return {asset: amounts.total for asset, amounts in venue.oracle(account).get(wallet, {}).items() if amounts.total}
+
+
+async def totals(account: ExchangeAccount, wallet: Wallet) -> Mapping[str, Decimal | None]:
+    snapshot = await account.read(wallet)
+    return {asset: amounts.total for asset, amounts in snapshot.amounts.items() if amounts.total}
+
+
+@pytest.mark.parametrize(("exchange", "wallet"), EACH_WALLET)
+async def test_every_wallet_is_read_as_the_venue_holds_it(
+    venue: Venue, connect: Connect, exchange: str, wallet: Wallet
+) -> None:
+    account = filled(venue, exchange)
+    assert await totals(connect(account), wallet) == held(venue, account, wallet) != {}
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_a_key_tells_what_it_may_do(venue: Venue, connect: Connect, exchange: str) -> None:
+    careful = venue.account(exchange, "careful", permissions=("read",))
+    daring = venue.account(exchange, "daring", permissions=("read", "trade", "withdraw"))
+    assert (await connect(careful).permissions()).can_trade in (False, None)
+    assert (await connect(daring).permissions()).can_trade in (True, None)
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_a_key_that_is_none_is_told_from_a_venue_that_is_ill(
+    venue: Venue, connect: Connect, exchange: str
+) -> None:
+    account = venue.account(exchange)
+    connection = connect(account)
+    await connection.permissions()
+    venue.expire_key(account)
+    with pytest.raises(BadCredentials) as caught:
+        await connection.read(connection.wallets[0])
+    shown = f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r}"
+    assert not [secret for secret in account.credentials.values() if secret in shown and len(secret) > 8]
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("empty_answer", BadAnswer),
+        ("empty_body", BadAnswer),
+        ("not_json", BadAnswer),
+        ("html", (BadAnswer, VenueUnreachable)),
+        ("unavailable", (BadAnswer, VenueUnreachable)),
+        ("throttled", Throttled),
+    ],
+)
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_whatever_is_no_answer_is_an_error_and_never_an_empty_wallet(
+    venue: Venue, connect: Connect, exchange: str, fault: str, error: type[IndexerError]
+) -> None:
+    account = filled(venue, exchange)
+    connection = connect(account)
+    wallet = connection.wallets[0]
+    await connection.read(wallet)
+    venue.faults = Faults(**{fault: 1.0})
+    with pytest.raises(error):
+        await connection.read(wallet)
+    venue.calm()
+    assert await totals(connection, wallet) == held(venue, account, wallet)
+
+
+async def test_the_pause_that_a_venue_asks_for_is_passed_on(venue: Venue, connect: Connect) -> None:
+    account = venue.account("binance")
+    connection = connect(account)
+    await connection.read("spot")
+    venue.faults = Faults(throttled=1.0, retry_after_seconds=7)
+    with pytest.raises(Throttled) as caught:
+        await connection.read("spot")
+    assert caught.value.retry_after_seconds == 7
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_numbers_that_come_as_json_numbers_keep_their_digits(
+    venue: Venue, connect: Connect, exchange: str
+) -> None:
+    account = venue.account(exchange)
+    connection = connect(account)
+    wallet = connection.wallets[0]
+    venue.truth.deposit(account, wallet, "BTC", "123456789.12345678")
+    venue.faults = Faults(floats=1.0)
+    assert await totals(connection, wallet) == {"BTC": Decimal("123456789.12345678")}

@@ -14,7 +14,7 @@ from indexer.domain.chain import Holding
 from indexer.domain.facts import Joint
 from indexer.domain.records import HISTORY_SEQ, BalanceRecord, Cut, Projection, Settling
 from repositories.database import BATCH, Database
-from repositories.documents.rows import current_row_of, explanation_of, row_of
+from repositories.documents.rows import current_row_of, joint_row_of, row_of
 from repositories.failures import translating
 from repositories.queries import BalanceQueries, Query, id_of, of_holding
 from repositories.schema import HOLDING_KEY, RECORD_KEY
@@ -116,14 +116,6 @@ class BalanceBook(BalanceQueries):
 
     async def _join(self, chain_id: int, holding: Holding, joint: Joint) -> None:
         """Only a record that had nothing to refer to, so that repeating it changes nothing."""
-        changed: Query = {"changeAmount": str(joint.change)}
-        changed |= explanation_of(joint.transfers, None, joint.unexplained)
-        if joint.transactions:
-            changed |= {
-                "cause": "transfer",
-                "transactionHash": joint.transactions[-1],
-                "transactionHashes": list(joint.transactions),
-            }
         with translating:
             await self._records.update_one(
                 {
@@ -131,7 +123,7 @@ class BalanceBook(BalanceQueries):
                     "blockNumber": joint.number,
                     "$or": [{"changeAmount": None}, {"cause": "resync"}],
                 },
-                {"$set": changed},
+                {"$set": joint_row_of(joint)},
             )
 
     async def forget(self, before: datetime) -> int:

@@ -7,7 +7,7 @@ oldest block up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -75,6 +75,9 @@ class Chunk:
     unread: int | None = None
 
 
+_NO_READS: Final[Mapping[Holding, int]] = {}
+
+
 class Change(NamedTuple):
     """What one block's transfers did to one balance; `read` is the balance after it, where that could be asked."""
 
@@ -93,21 +96,36 @@ class Change(NamedTuple):
 
 
 def changes_of(chunk: Chunk, holdings: frozenset[Holding]) -> list[Change]:
-    """In the order of blocks."""
-    found: dict[tuple[int, str, str], list[Transfer]] = {}
-    blocks: dict[int, BlockRef] = {}
-    for block, log in chunk.moved:
-        # Plain tuples are equal to holdings and cheap: of most logs only one side is ours.
-        ours = [wallet for wallet in {log.sender, log.recipient} if (log.token, wallet) in holdings]
-        for wallet in ours:
-            found.setdefault((block.number, log.token, wallet), []).append(log)
-            blocks[block.number] = block
-    changes = []
-    for key in sorted(found):
-        number, logs, holding = key[0], tuple(found[key]), Holding(key[1], Address(key[2]))
-        read = chunk.reads.get(number, {}).get(holding)
-        changes.append(Change(holding, blocks[number], net(logs, holding.solver), read, logs))
+    """In the order of blocks, as the chunk has them."""
+    changes: list[Change] = []
+    for block, logs in _by_block(chunk.moved):
+        found: dict[tuple[str, str], list[Transfer]] = {}
+        for log in logs:
+            # Plain tuples are equal to holdings and cheap: of most logs only one side is ours.
+            sender, recipient = (log.token, log.sender), (log.token, log.recipient)
+            if sender in holdings:
+                found.setdefault(sender, []).append(log)
+            if recipient in holdings and recipient != sender:
+                found.setdefault(recipient, []).append(log)
+        reads = chunk.reads.get(block.number, _NO_READS)
+        for key in sorted(found):
+            holding, ours = Holding(key[0], Address(key[1])), found[key]
+            changes.append(Change(holding, block, net(ours, holding.solver), reads.get(holding), tuple(ours)))
     if chunk.natives:
         changes += [Change(native.holding, native.block, 0, native.balance) for native in chunk.natives]
         changes.sort(key=lambda change: (change.block.number, change.holding))
     return changes
+
+
+def _by_block(moved: Sequence[Moved]) -> Iterator[tuple[BlockRef, list[Transfer]]]:
+    """Logs come in the order of blocks."""
+    logs: list[Transfer] = []
+    block: BlockRef | None = None
+    for here, log in moved:
+        if block is not None and here is not block and here.number != block.number:
+            yield block, logs
+            logs = []
+        block = here
+        logs.append(log)
+    if block is not None:
+        yield block, logs

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from bson import Decimal128, Int64
 
-from indexer.domain.chain import Address, BlockHash, BlockRef, Holding, TokenInfo, Transfer, TxHash
+from indexer.domain.chain import BlockRef, Holding, TokenInfo
+from indexer.domain.facts import Joint
 from indexer.domain.records import BalanceRecord
+from repositories.documents.logs import packed, packed_here, unpacked_here
 
 Document = dict[str, Any]
 
 
 def row_of(record: BalanceRecord) -> Document:
-    """One record, with what made it where that is known."""
-    return current_row_of(record) | explanation_of(record.transfers, record.block.hash, record.unexplained)
+    """One record, with what made it where that is known.
+
+    Its logs are text, as in the log of commits: a quarter of the room and work of a document for each.
+    """
+    row = current_row_of(record)
+    if record.transfers:
+        row["logs"] = packed_here(record.transfers, record.holding, record.block, record.transactions)
+    if record.unexplained is not None:
+        row["unexplained"] = str(record.unexplained)
+    return row
 
 
-def explanation_of(transfers: Sequence[Transfer], block: BlockHash | None, unexplained: int | None) -> Document:
-    """What made the record, and what that leaves; logs tell their block where it is not this one."""
-    row: Document = {}
-    if transfers:
-        row["transfers"] = [_log_row(log, block) for log in transfers]
-    if unexplained is not None:
-        row["unexplained"] = str(unexplained)
+def joint_row_of(joint: Joint) -> Document:
+    """What is known now of the record that was the oldest."""
+    row: Document = {"changeAmount": str(joint.change)}
+    if joint.transactions:
+        row |= {
+            "cause": "transfer",
+            "transactionHash": joint.transactions[-1],
+            "transactionHashes": list(joint.transactions),
+        }
+    if joint.transfers:
+        row["logs"] = ";".join(packed(joint.transfers))
+    if joint.unexplained is not None:
+        row["unexplained"] = str(joint.unexplained)
     return row
 
 
@@ -57,47 +72,23 @@ def current_row_of(record: BalanceRecord) -> Document:
 
 def record_of(row: Document) -> BalanceRecord:
     change, unexplained = row["changeAmount"], row.get("unexplained")
+    holding = Holding(row["tokenAddress"], row["solverAddress"])
+    block = BlockRef(int(row["blockNumber"]), row["blockHash"], int(row["timestamp"].timestamp()))
+    transactions = tuple(row["transactionHashes"])
     return BalanceRecord(
         chain_id=int(row["chainId"]),
-        holding=Holding(row["tokenAddress"], row["solverAddress"]),
+        holding=holding,
         balance=int(row["balance"]),
-        block=BlockRef(int(row["blockNumber"]), row["blockHash"], int(row["timestamp"].timestamp())),
+        block=block,
         change=None if change is None else int(change),
         cause=row["cause"],
         info=TokenInfo(row["decimals"], row["tokenSymbol"], row["tokenName"]),
         seq=int(row["seq"]),
-        transactions=tuple(row["transactionHashes"]),
+        transactions=transactions,
         finality=row["finality"],
         derived=row["derived"],
-        transfers=tuple(_log_of(log, row["tokenAddress"], row["blockHash"]) for log in row.get("transfers", ())),
+        transfers=unpacked_here(row.get("logs", ""), holding, block, transactions),
         unexplained=None if unexplained is None else int(unexplained),
-    )
-
-
-def _log_row(log: Transfer, block: BlockHash | None) -> Document:
-    row: Document = {
-        "transactionHash": log.transaction,
-        "logIndex": Int64(log.log_index),
-        "blockNumber": Int64(log.block_number),
-        "from": log.sender,
-        "to": log.recipient,
-        "value": str(log.amount),
-    }
-    if log.block_hash != block:
-        row["blockHash"] = log.block_hash
-    return row
-
-
-def _log_of(row: Document, token: str, block: BlockHash) -> Transfer:
-    return Transfer(
-        token=Address(token),
-        sender=Address(row["from"]),
-        recipient=Address(row["to"]),
-        amount=int(row["value"]),
-        block_hash=BlockHash(row.get("blockHash", block)),
-        transaction=TxHash(row["transactionHash"]),
-        log_index=int(row["logIndex"]),
-        block_number=int(row["blockNumber"]),
     )
 
 

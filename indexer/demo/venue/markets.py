@@ -46,3 +46,7 @@ class Markets:
     @cached_property
     def swaps(self) -> tuple[Pair, ...]:
         return tuple(Pair(base, "USDT", "USDT") for base in self.bases[: self._count - self._count * 2 // 3])
+
+    def perpetuals(self, settle: str) -> tuple[Pair, ...]:
+        """As many as `swaps`, settled in another asset."""
+        return tuple(Pair(pair.base, settle, settle) for pair in self.swaps)

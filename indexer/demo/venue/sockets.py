@@ -33,7 +33,9 @@ class Socket:
 
     async def run(self) -> None:
         """Until either side ends it."""
-        sender = asyncio.create_task(self._send())
+        tasks = [asyncio.create_task(self._send())]
+        if self.session.beat_seconds:
+            tasks.append(asyncio.create_task(self._beat()))
         try:
             self.say(self.session.opened())
             async for message in self._ws:
@@ -45,9 +47,9 @@ class Socket:
         finally:
             for handle in self._later:
                 handle.cancel()
-            sender.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sender
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def say(self, frames: Iterable[Frame]) -> None:
         for frame in frames:
@@ -136,6 +138,11 @@ class Socket:
         self._outbox.put_nowait(
             plain or encoded(payload, places=self.dialect.places, numbers=self.session.numbers or self.dialect.numbers)
         )
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self.session.beat_seconds)
+            self.say(self.session.beat())
 
     async def _send(self) -> None:
         while True:

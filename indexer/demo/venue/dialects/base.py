@@ -110,6 +110,9 @@ class Session(ABC):
     numbers: ClassVar[bool] = False
     """Whether amounts are JSON numbers here although they are strings elsewhere."""
 
+    beat_seconds: ClassVar[float] = 0.0
+    """Every so often something is said without being asked; 0: never."""
+
     def opened(self) -> Iterable[Frame]:
         """Said before the client says anything."""
         return ()
@@ -121,6 +124,10 @@ class Session(ABC):
     @abstractmethod
     def told(self, change: Change) -> Iterable[Frame]:
         """What the client is told of a change, if anything."""
+
+    def beat(self) -> Iterable[Frame]:
+        """What is said every `beat_seconds`."""
+        return ()
 
     def closing(self) -> Iterable[Frame]:
         """Said when the venue ends the session because the key expired."""

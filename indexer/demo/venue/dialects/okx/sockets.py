@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -18,7 +18,9 @@ _CONNECTION = "a4d3ae55"
 
 
 class OkxSession(Session):
-    """A whole snapshot after each subscription, then only what changed."""
+    """A whole snapshot after each subscription, then what changed, and everything again every few seconds."""
+
+    beat_seconds: ClassVar[float] = 5.0
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -62,6 +64,12 @@ class OkxSession(Session):
                 case _:
                     pass
 
+    def beat(self) -> Iterable[Frame]:
+        if self._account is None or "account" not in self._subscribed:
+            return
+        state = self._desk.truth.state(self._account)
+        yield self._account_frame(self._subscribed["account"], state, _held(state), "interval_update", "delta")
+
     def closing(self) -> Iterable[Frame]:
         yield _error("60005", "Invalid apiKey")
 
@@ -91,7 +99,7 @@ class OkxSession(Session):
         told = {**arg, "uid": str(self._account.number)}
         self._subscribed = {**self._subscribed, channel: told}
         yield Frame({"event": "subscribe", "arg": arg, "connId": _CONNECTION})
-        held = [asset for asset, each in state.holdings("unified").items() if each.total or each.debt]
+        held = _held(state)
         match channel:
             case "account":
                 yield self._account_frame(told, state, held, "snapshot", "snapshot")
@@ -108,7 +116,7 @@ class OkxSession(Session):
 
     @staticmethod
     def _account_frame(arg: dict[str, Any], state: AccountState, assets: list[str], event: str, kind: Any) -> Frame:
-        pages = {"curPage": 1, "lastPage": True} if event == "snapshot" else {}
+        pages = {} if event == "event_update" else {"curPage": 1, "lastPage": True}
         return Frame({"arg": arg, "eventType": event, **pages, "data": [account_data(state, assets)]}, kind)
 
     def _both(
@@ -130,6 +138,10 @@ class OkxSession(Session):
 
 
 _EVENTS = {"deposit": "transferred", "withdraw": "transferred", "transfer": "transferred", "funding": "funding_fee"}
+
+
+def _held(state: AccountState) -> list[str]:
+    return [asset for asset, each in state.holdings("unified").items() if each.total or each.debt]
 
 
 def _error(code: str, message: str) -> Frame:

@@ -24,6 +24,9 @@ from indexer.demo.venue.state import (
 Amount = str | int | Decimal
 
 _KEPT_STATES = 1000
+_KEPT_MS = 30_000
+"""No snapshot is ever older than that."""
+
 _KEPT_FEES = 1000
 
 
@@ -167,9 +170,8 @@ class Truth:
         """The market moves: unrealised profit changes, and no venue sends a balance for that."""
         state = self.state(account)
         moved = replace(state.positions[symbol], mark_price=_exact(price), updated_ms=self._now_ms())
-        self._states[_key(account)].append(
-            replace(state, time_ms=self._now_ms(), positions={**state.positions, symbol: moved})
-        )
+        time_ms = max(self._now_ms(), state.time_ms)
+        self._keep(account, replace(state, time_ms=time_ms, positions={**state.positions, symbol: moved}))
 
     def pay_funding(self, account: Account, symbol: str, amount: Amount) -> Change:
         """Funding of an open position, negative when paid."""
@@ -178,6 +180,12 @@ class Truth:
         fee = FundingFee(state.seq + 1, symbol, settle, paid, self._now_ms())
         told = tuple(each for each in (state.positions.get(symbol),) if each is not None)
         return self._step(account, "funding", Step(self._margin_wallet(account), settle, free=paid), fee=fee, told=told)
+
+    def _keep(self, account: Account, state: AccountState) -> None:
+        states = self._states[_key(account)]
+        states.append(state)
+        while len(states) > 1 and states[1].time_ms < state.time_ms - _KEPT_MS:
+            states.popleft()
 
     def _margin_wallet(self, account: Account) -> str:
         return self._margin_wallets[account.exchange]
@@ -217,7 +225,7 @@ class Truth:
             fees=state.fees if fee is None else (*state.fees, fee)[-_KEPT_FEES:],
             changed_ms={**state.changed_ms, **{(move.wallet, move.asset): now for move in moves}},
         )
-        self._states[_key(account)].append(after)
+        self._keep(account, after)
         change = Change(account, kind, moves, after, told, fee)
         for listener in self._listeners:
             listener(change)

@@ -97,6 +97,14 @@ class Venue:
     def wallets(self, dialect: str) -> tuple[str, ...]:
         return self._dialects[dialect].wallets
 
+    def margin_wallet(self, dialect: str) -> str:
+        """Where the margin of positions lies; empty where there are none."""
+        return self._dialects[dialect].margin_wallet
+
+    def cash(self, dialect: str) -> str:
+        """The asset that positions settle in and coins are bought with."""
+        return self._dialects[dialect].cash
+
     def account(self, dialect: str, name: str = "main", permissions: Iterable[str] = ("read",)) -> Account:
         """The account of that name with its current key, made when it is asked for first."""
         exchange = self._dialects[dialect].name

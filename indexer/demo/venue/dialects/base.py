@@ -146,6 +146,7 @@ class Dialect(ABC):
     wallets: ClassVar[tuple[str, ...]]
     margin_wallet: ClassVar[str] = ""
     """Where the margin of positions lies."""
+    cash: ClassVar[str] = "USDT"
     places: ClassVar[int] = 0
     """Decimals that an amount has at least."""
     numbers: ClassVar[bool] = False

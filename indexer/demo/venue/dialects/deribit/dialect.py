@@ -31,6 +31,7 @@ class Deribit(Dialect):
     name: ClassVar[str] = "deribit"
     wallets: ClassVar[tuple[str, ...]] = ("futures",)
     margin_wallet: ClassVar[str] = "futures"
+    cash: ClassVar[str] = "USDC"
     numbers: ClassVar[bool] = True
 
     def routed(self) -> Mapping[tuple[str, str], Route]:

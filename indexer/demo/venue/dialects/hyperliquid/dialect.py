@@ -26,6 +26,7 @@ class Hyperliquid(Dialect):
     name: ClassVar[str] = "hyperliquid"
     wallets: ClassVar[tuple[str, ...]] = ("spot", "futures")
     margin_wallet: ClassVar[str] = "futures"
+    cash: ClassVar[str] = "USDC"
     places: ClassVar[int] = 1
 
     def __init__(self, desk: Desk) -> None:

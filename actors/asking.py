@@ -57,6 +57,9 @@ class Asking:
     async def tags(self) -> Tags:
         return await self._answer(self._node.tags())
 
+    async def is_disputed(self, tip: Head) -> bool:
+        return await self._answer(self._node.is_disputed(tip))
+
     async def _answer(self, question: Awaitable[T]) -> T:
         if self._patience is None:
             return await question

@@ -5,51 +5,36 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import structlog
 
+from actors.alarm import Alarm
 from actors.base import AsyncActor, Report
 from actors.following import Follower
-from actors.health import STALE_SECONDS, Health
+from actors.health import Health
 from actors.ledger import Ledger
 from actors.messages import Begin, Differed, GoOn, Refresh, Resumed, SyncEvery, TagsRead, TryAgain, WatchChanged
-from actors.nodes import Node
+from actors.nodes import Feed, Node
 from actors.quiet import Quiet
 from actors.showing import Showing
 from actors.syncing import Syncer
 from actors.tags import Settler, TagReader
 from indexer.domain.balances import Watch
-from indexer.domain.chain import BlockRef, ChainIdentity, Head, Holding
-from indexer.domain.facts import StreamLive, StreamStale
+from indexer.domain.chain import BlockRef, Head, Holding
 from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
-from indexer.domain.headchain import block_seconds
-from indexer.domain.status import StreamState, StreamStatus
+from indexer.domain.status import StreamStatus
 from indexer.errors import Fenced, Impossible, StateMissing, Transient, WrongChain
 from indexer.metrics import ChainMetrics
 
 log = structlog.get_logger(__name__)
 
-CATCHING_UP_BEYOND = 64
-"""Fewer missed blocks are a hiccup, not a state worth telling."""
-
 WRONG_CHAIN_SECONDS = 60.0
 """How often a node of the wrong chain is asked again: somebody may have corrected it."""
 
-LONGEST_PATIENCE_SECONDS = 60.0
-"""On a chain that mines rarely, an answer that is missing for so long is told all the same."""
-
 MOST_QUEUED = 10_000
 """Heads beyond that many waiting messages are dropped: the next one shows the gap."""
-
-
-class Feed(Protocol):
-    """Hears heads until it is cancelled."""
-
-    async def run(self, on_event: Callable[[FeedEvent], None]) -> None: ...
-
-    def watch(self, watch: Watch) -> None: ...
 
 
 class ChainActor(AsyncActor):
@@ -65,7 +50,6 @@ class ChainActor(AsyncActor):
         feed: Feed,
         ledger: Ledger,
         follower: Follower,
-        claim: Callable[[ChainIdentity], Awaitable[None]],
         resumed: Callable[[Resumed], None],
         show: Callable[[StreamStatus], None],
         metrics: ChainMetrics,
@@ -77,18 +61,17 @@ class ChainActor(AsyncActor):
     ) -> None:
         super().__init__(report=report)
         self._name = name
-        self._chain_id = chain_id
         self._stream = stream
         self._node = follower.asking
         self._feed = feed
         self._ledger = ledger
         self._follower = follower
-        self._claim = claim
         self._resumed = resumed
         self._metrics = metrics
         self._quiet = quiet or Quiet()
         self._loop = asyncio.get_running_loop()
         self._health = Health(name, jitter)
+        self._alarm = Alarm(chain_id=chain_id, health=self._health, ledger=ledger, known=lambda: follower.known)
         self._showing = Showing(
             stream=stream, name=name, restarts=restarts, health=self._health, ledger=ledger, show=show
         )
@@ -110,7 +93,7 @@ class ChainActor(AsyncActor):
         self._began = False
         self._caught_up = False
         self._turn = self._turned = 0
-        follower.asking.watch(self._patience, self._overdue)
+        follower.asking.watch(self._alarm.patience, self._overdue)
 
     # --- hearing -----------------------------------------------------------------------------------------------------
 
@@ -147,7 +130,7 @@ class ChainActor(AsyncActor):
             await self._handle(message)
             self._health.slow = None
             self._note_owed()
-            await self._tell_live()
+            await self._alarm.tell_live()
         except (Transient, StateMissing) as error:
             await self._in_trouble(error)
 
@@ -180,7 +163,7 @@ class ChainActor(AsyncActor):
         match event:
             case HeadsLost(reason):
                 self._health.lost = reason
-                await self._tell_stale(reason)
+                await self._alarm.tell_stale(reason)
             case HeadsBack(source):
                 self._showing.source, self._health.lost = source, None
 
@@ -206,13 +189,7 @@ class ChainActor(AsyncActor):
         await self._connect()
 
     async def _connect(self) -> None:
-        identity = await self._node.identity()
-        if identity.chain_id != self._chain_id:
-            raise WrongChain(
-                f"chains.{self._name}: the node at {self._node.endpoint} follows chain {identity.chain_id}, not"
-                f" {self._chain_id}; correct chain_id or rpc_urls"
-            )
-        await self._claim(identity)
+        await self._follower.recognize()
         await self._follower.describe()
         self._began = True
         self.spawn(self._feed.run(self._heard), f"feed {self._name}")
@@ -258,7 +235,7 @@ class ChainActor(AsyncActor):
         if tip is None:
             return
         self._showing.reached(tip)
-        if self._is_far_behind():
+        if self._showing.is_far_behind(tip):
             return
         if self._first_tags is not None:
             tags, self._first_tags = self._first_tags, None
@@ -270,15 +247,11 @@ class ChainActor(AsyncActor):
 
     async def _settle(self, answer: TagsRead) -> None:
         """While we are behind, the tags are of blocks that we do not know: they are read again."""
-        if self._health.halted is None and not self._is_far_behind():
+        if self._health.halted is None and not self._showing.is_far_behind(self._follower.tip):
             await self._settler.settle(answer)
 
     def _may_sync(self) -> bool:
-        return self._caught_up and self._health.halted is None and not self._is_far_behind()
-
-    def _is_far_behind(self) -> bool:
-        tip, newest = self._follower.tip, self._showing.newest
-        return tip is None or (newest is not None and newest.number - tip.number > CATCHING_UP_BEYOND)
+        return self._caught_up and self._health.halted is None and not self._showing.is_far_behind(self._follower.tip)
 
     async def _refresh(self, holding: Holding) -> tuple[int, BlockRef]:
         if not self._began or self._health.halted is not None:
@@ -298,7 +271,7 @@ class ChainActor(AsyncActor):
         asked_at = self._showing.busy_since or self._loop.time()
         pause = self._health.trouble(error, began=self._began, asked_at=asked_at)
         if self._health.is_lasting:
-            await self._tell_stale(str(error))
+            await self._alarm.tell_stale(str(error))
         self._retry(pause)
 
     def _note_owed(self) -> None:
@@ -309,35 +282,17 @@ class ChainActor(AsyncActor):
         elif not self.queued and self._turn == self._turned:
             self._retry(self._health.wait())
 
-    def _patience(self) -> float:
-        return min(max(STALE_SECONDS, 3 * block_seconds(self._follower.known)), LONGEST_PATIENCE_SECONDS)
-
     async def _overdue(self) -> None:
         """Beside a handler that still waits for the node; a chain that never was live promised nothing yet."""
         if self._caught_up and self._health.halted is None:
-            self._health.slow = f"no answer from {self._node.endpoint} for {self._patience():.0f} s"
+            self._health.slow = f"no answer from {self._node.endpoint} for {self._alarm.patience():.0f} s"
             self._show_status()
-            await self._tell_stale(self._health.slow)
+            await self._alarm.tell_stale(self._health.slow)
             self._show_status()
-
-    async def _tell_live(self) -> None:
-        tip = self._follower.tip
-        if self._health.told_stale and self._health.is_well and tip is not None:
-            self._health.told_stale = False
-            await self._ledger.commit((StreamLive(self._chain_id, "heads arrive again", tip.number),), tip)
-
-    async def _tell_stale(self, reason: str) -> None:
-        tip = self._follower.tip
-        if not self._health.told_stale and tip is not None:
-            self._health.told_stale = True
-            await self._ledger.commit((StreamStale(self._chain_id, reason, tip.number),), tip)
 
     def _retry(self, seconds: float) -> None:
         self._turn += 1
-        self._again(seconds, TryAgain(self._turn))
-
-    def _again(self, seconds: float, message: object) -> None:
-        self._loop.call_later(seconds, self._post, message)
+        self._loop.call_later(seconds, self._post, TryAgain(self._turn))
 
     def _post(self, message: object) -> None:
         if self.actor_ref.is_alive():
@@ -349,21 +304,14 @@ class ChainActor(AsyncActor):
 
     # --- showing -----------------------------------------------------------------------------------------------------
 
-    def _state(self) -> StreamState:
-        if self._health.halted is not None:
-            return self._health.halted
-        if not self._began or self._follower.tip is None:
-            return "starting"
-        if self._health.is_stale:
-            return "stale"
-        if self._follower.unread or self._is_far_behind():
-            return "catching_up"
-        return "live"
-
     def _show_status(self) -> None:
+        tip = self._follower.tip
         self._showing.status(
-            self._state(),
-            self._follower.tip,
+            self._health.state(
+                began=self._began and tip is not None,
+                behind=bool(self._follower.unread) or self._showing.is_far_behind(tip),
+            ),
+            tip,
             caught_up=self._caught_up,
             endpoint=self._node.endpoint,
             queued=self.queued,

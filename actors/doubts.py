@@ -22,12 +22,14 @@ SET_BACK_SECONDS: Final = 10.0
 
 
 class Node(Protocol):
-    """Tells which blocks are canonical."""
+    """Tells which blocks are canonical; `is_disputed` when another endpoint that is not behind still has our tip."""
 
     @property
     def endpoint(self) -> str: ...
 
     async def headers(self, first: int, last: int) -> tuple[Head, ...]: ...
+
+    async def is_disputed(self, tip: Head) -> bool: ...
 
 
 class Doubts:
@@ -49,6 +51,8 @@ class Doubts:
 
     async def confirm(self, known: HeadChain, ancestor: Head | None, newest: Head) -> None:
         """All of ours above `ancestor` (or simply all) are denied once more, by one chain up to our height."""
+        if await self._node.is_disputed(known.heads[-1]):
+            raise self._reason(f"endpoints disagree about block {known.heads[-1].number}")
         tip = known.heads[-1].number
         top = min(tip, newest.number)
         first = known.heads[0] if ancestor is None else ancestor

@@ -28,7 +28,7 @@ from indexer.domain.chain import NATIVE, BlockHash, BlockRef, ChainIdentity, Hea
 from indexer.domain.facts import Confirmed, StreamResync
 from indexer.domain.headchain import Extended, HeadChain, Known, Missed, Reorged, advance, is_linked
 from indexer.domain.views import BlockView, Readings
-from indexer.errors import BadAnswer, Impossible, StateMissing
+from indexer.errors import BadAnswer, Impossible, StateMissing, WrongChain
 from indexer.metrics import ChainMetrics
 
 log = structlog.get_logger(__name__)
@@ -89,6 +89,16 @@ class Follower:
         self.known = await self._ledger.load(self.watch)
         self._book.load()
 
+    async def recognize(self) -> None:
+        """Ask the node who it is: before anything else, and where nothing is as we know it, which is no reorg then."""
+        identity = await self._node.identity()
+        if identity.chain_id != self._chain_id:
+            raise WrongChain(
+                f"chains.{self._name}: the node at {self._node.endpoint} follows chain {identity.chain_id}, not"
+                f" {self._chain_id}; correct chain_id or rpc_urls"
+            )
+        await self._claim(identity)
+
     async def describe(self) -> None:
         self._book.infos = await self._tokens.describe(self._chain_id, self.watch.tokens)
 
@@ -142,10 +152,10 @@ class Follower:
             case Parted(ancestor):
                 await self._roll_back(ancestor, newest)
             case TooLow():
-                await self._recognize()
+                await self.recognize()
                 return False
             case Strangers():
-                await self._recognize()
+                await self.recognize()
                 await self._doubts.confirm(self.known, None, newest)
                 await self._start_over(newest)
             case Agreed():
@@ -158,10 +168,6 @@ class Follower:
         if more is None:
             raise BadAnswer("the node contradicts itself about its newest blocks")
         return more
-
-    async def _recognize(self) -> None:
-        """A node where nothing is as we know it may follow another chain under the same id: that is no reorg."""
-        await self._claim(await self._node.identity())
 
     async def _start_over(self, newest: Head) -> None:
         """Everything we remember is orphaned, and perhaps more."""

@@ -28,7 +28,6 @@ class Health:
         self.lost: str | None = None
         self.slow: str | None = None
         self.halted: StreamState | None = None
-        self.told_stale = False
         self.waits = 0
         """How often in a row a head that was announced was asked for."""
         self._error: str | None = None
@@ -51,9 +50,14 @@ class Health:
     def is_lasting(self) -> bool:
         return self._since is not None and self._clock() - self._since > STALE_SECONDS
 
-    @property
-    def is_stale(self) -> bool:
-        return self.lost is not None or self.slow is not None or self.is_lasting
+    def state(self, *, began: bool, behind: bool) -> StreamState:
+        if self.halted is not None:
+            return self.halted
+        if not began:
+            return "starting"
+        if self.lost is not None or self.slow is not None or self.is_lasting:
+            return "stale"
+        return "catching_up" if behind else "live"
 
     def trouble(self, error: Transient | StateMissing, *, began: bool, asked_at: float) -> float:
         """Logged once when it lasts, and at once when it keeps us from starting; how long to wait before another try.

@@ -7,19 +7,19 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
 
 import structlog
 
+from actors.memory import Books, Checkpoints, CommitLog
+from actors.recent import Recent
 from actors.settling import Settling
 from indexer.domain.balances import BalanceUpdated, Watch, differing
 from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, Transfer
 from indexer.domain.checkpoints import Mark
 from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, Checkpoint, Confirmed, Fact, StreamResync
+from indexer.domain.facts import BalanceReverted, Checkpoint, Fact, StreamResync
 from indexer.domain.finality import Settled
 from indexer.domain.headchain import HeadChain
-from indexer.domain.records import BalanceRecord
 from indexer.domain.trails import Trails
 from indexer.errors import StoreUnavailable
 
@@ -38,49 +38,6 @@ FOLLOW_SECONDS = 5.0
 
 
 _Said = BalanceUpdated | BalanceReverted
-
-
-class CommitLog(Protocol):
-    """The append-only log; `append` is safe to repeat and raises `Fenced` when another process writes the stream."""
-
-    async def append(self, commit: Commit) -> None: ...
-
-    async def last_seq(self, stream: str) -> int: ...
-
-    async def above_block(self, stream: str, number: int) -> list[Commit]: ...
-
-    async def since(self, stream: str, after: int, limit: int) -> list[Commit]: ...
-
-
-class Followed(Protocol):
-    """How far a stream was followed (the newest blocks, oldest first), and up to which number it is projected."""
-
-    @property
-    def heads(self) -> tuple[Head, ...]: ...
-
-    @property
-    def projected(self) -> int: ...
-
-    @property
-    def mark(self) -> Mark: ...
-
-
-class Checkpoints(Protocol):
-    """Where the newest blocks survive a restart."""
-
-    async def load(self, stream: str) -> Followed | None: ...
-
-    async def follow(self, stream: str, heads: Sequence[Head], mark: Mark) -> None: ...
-
-
-class Books(Protocol):
-    """The current balances as of the last projection."""
-
-    async def balances_of(self, chain_id: int) -> dict[Holding, BalanceRecord]: ...
-
-    async def block_at_or_below(self, chain_id: int, number: int) -> BlockRef | None: ...
-
-    async def settled(self, chain_id: int) -> Settled: ...
 
 
 class Ledger:
@@ -122,7 +79,7 @@ class Ledger:
         self.settling = Settling(chain_id, self.stored_block)
         self._noted: dict[Transfer, None] = {}
         self._unsaved_watch: Watch | None = None
-        self._recent: list[BalanceUpdated] = []
+        self._recent = Recent()
 
     async def load(self, watch: Watch | None = None) -> HeadChain:
         """Go on where the log ends; the blocks that were followed until then."""
@@ -140,9 +97,9 @@ class Ledger:
             self._take_over(commit)
             if commit.first_seq > mark.seq:
                 self.trails.note(commit.noted, self.balances)
-                self.trails.account(commit.facts, self._recent)
+                self.trails.account(commit.facts, self._recent.updates)
             if commit.first_seq >= first:
-                self._remember(commit)
+                self._recent.remember(commit)
         self.settling.take_over(commits)
         if mark.seq == self.seq:
             self.settling.now = mark.settled
@@ -254,7 +211,7 @@ class Ledger:
 
     def above(self, number: int) -> list[BalanceUpdated]:
         """The updates at blocks above `number`, in the order they were told."""
-        return [update for update in self._recent if update.block.number > number]
+        return self._recent.above(number)
 
     def unlike(self, number: int, values: Mapping[Holding, int]) -> frozenset[Holding]:
         """Which of these values, read at block `number`, are not what was recorded to hold there."""
@@ -285,11 +242,11 @@ class Ledger:
 
     def _apply(self, commit: Commit) -> None:
         self._take_over(commit)
-        self.trails.account(commit.facts, self._recent)
+        self.trails.account(commit.facts, self._recent.updates)
         self.settling.remember(commit)
-        self._remember(commit)
+        self._recent.remember(commit)
         if commit.checkpoint is not None:
-            self._forget(commit.checkpoint.head.number - self._window)
+            self._recent.forget(commit.checkpoint.head.number - self._window)
 
     def _take_over(self, commit: Commit) -> None:
         self.seq = commit.last_seq
@@ -297,50 +254,11 @@ class Ledger:
             if isinstance(fact, _Said):
                 self.balances[fact.holding] = fact.balance
 
-    def _remember(self, commit: Commit) -> None:
-        """What a reorg may take back from now on, the rows that a deep one confirmed included."""
-        taken_back: dict[Holding, int] = {}
-        anchors = []
-        for fact in commit.facts:
-            match fact:
-                case BalanceUpdated():
-                    self._recent.append(fact)
-                case BalanceReverted():
-                    taken_back[fact.holding] = fact.block.number
-                    if fact.anchor:
-                        anchors.append(_as_update(fact))
-                case StreamResync(above=int(above)):
-                    self._recent = [update for update in self._recent if update.block.number <= above]
-                    self._recent += [_confirmed(fact, row) for row in fact.confirmed]
-                case _:
-                    pass
-        if taken_back:
-            self._recent = [
-                update
-                for update in self._recent
-                if update.block.number <= taken_back.get(update.holding, update.block.number)
-            ]
-            self._recent += anchors
-
-    def _forget(self, number: int) -> None:
-        """Drop what no reorg within the window reaches; at most half of the list is dead weight."""
-        if self._recent and self._recent[len(self._recent) // 2].block.number < number:
-            self._recent = [update for update in self._recent if update.block.number >= number]
-
 
 def _natives_at(mark: Mark, saved: Sequence[Head], known: Sequence[Head]) -> int:
     if not saved:
         return 0  # killed before anything was saved
     return known[-1].number if mark.natives is None else min(mark.natives, known[-1].number)
-
-
-def _as_update(fact: BalanceReverted) -> BalanceUpdated:
-    """The record that a reorg leaves at the common ancestor: a deeper one may take it back as well."""
-    return BalanceUpdated(fact.chain_id, fact.holding, None, fact.balance, fact.block, "resync", fact.info)
-
-
-def _confirmed(fact: StreamResync, row: Confirmed) -> BalanceUpdated:
-    return BalanceUpdated(fact.chain_id, row.holding, None, row.balance, fact.block, "resync", row.info)
 
 
 def _continued(heads: tuple[Head, ...], later: Sequence[Commit]) -> tuple[Head, ...]:

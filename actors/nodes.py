@@ -1,12 +1,13 @@
-"""What a chain's actor asks of a node, and of those who know tokens."""
+"""What a chain's actor asks of a node, hears of it, and asks those who know tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, BlockHash, ChainIdentity, Head, Holding, TokenInfo
+from indexer.domain.feed import FeedEvent
 from indexer.domain.finality import Tags
 from indexer.domain.views import BlockView, Readings
 
@@ -29,8 +30,18 @@ class Node(Protocol):
 
     async def tags(self) -> Tags: ...
 
+    async def is_disputed(self, tip: Head) -> bool: ...
+
 
 class Tokens(Protocol):
     """What tokens say of themselves, asked once."""
 
     async def describe(self, chain_id: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]: ...
+
+
+class Feed(Protocol):
+    """Hears heads until it is cancelled."""
+
+    async def run(self, on_event: Callable[[FeedEvent], None]) -> None: ...
+
+    def watch(self, watch: Watch) -> None: ...

@@ -6,12 +6,16 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Final
 
 from actors.health import STALE_SECONDS, Health
 from actors.ledger import Ledger
 from indexer.domain.chain import Head
 from indexer.domain.feed import HeadSource
 from indexer.domain.status import StreamState, StreamStatus
+
+CATCHING_UP_BEYOND: Final = 64
+"""Fewer missed blocks are a hiccup, not a state worth telling."""
 
 
 class Showing:
@@ -46,6 +50,9 @@ class Showing:
     def reached(self, tip: Head) -> None:
         if self.newest is None or self.newest.number <= tip.number:
             self._behind_since = None
+
+    def is_far_behind(self, tip: Head | None) -> bool:
+        return tip is None or (self.newest is not None and self.newest.number - tip.number > CATCHING_UP_BEYOND)
 
     def status(self, state: StreamState, tip: Head | None, *, caught_up: bool, endpoint: str, queued: int) -> None:
         self._put(

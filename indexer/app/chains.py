@@ -214,7 +214,6 @@ class Chains:
             feed=chain.feed,
             ledger=ledger,
             follower=follower,
-            claim=self._store.chains.claim,
             resumed=self._broadcaster.tell,
             show=self._board.show,
             metrics=metrics,

@@ -100,7 +100,6 @@ class Stage:
             feed=self.feed,
             ledger=ledger,
             follower=self.follower,
-            claim=self.store.chains.claim,
             resumed=self.resumed.append,
             show=self.statuses.append,
             metrics=metrics,

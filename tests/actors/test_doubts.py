@@ -142,3 +142,23 @@ async def test_a_far_lower_head_is_never_a_reorg_and_is_said() -> None:
         await stage.hear(world.mine(busy=0))
         await stage.settle(10)
         assert (stage.state(), taken_back(stage)) == ("live", False)
+
+
+@in_virtual_time
+async def test_while_another_endpoint_still_has_our_tip_nothing_is_rolled_back() -> None:
+    async with staged() as stage:
+        world, disputed = stage.world, True
+
+        async def is_disputed(_tip: Head) -> bool:
+            return disputed
+
+        stage.node.is_disputed = is_disputed  # type: ignore[method-assign] # the second endpoint is on our branch
+        await stage.hear(world.pay(USD, OUTSIDE, BOB, 5))
+        world.canonical.pop()
+        await stage.hear(world.pay(USD, OUTSIDE, CAROL, 6))
+        assert not taken_back(stage)
+        assert "endpoints disagree" in str(stage.status.last_error)
+        disputed = False
+        await stage.settle(5)
+        assert taken_back(stage)
+        assert (stage.state(), stage.status.block) == ("live", world.tip.number)

@@ -90,6 +90,10 @@ class SimNode:
         safe, finalized = (chain[max(0, len(chain) - 1 - lag)].head for lag in lags)
         return Tags(safe, finalized)
 
+    async def is_disputed(self, _tip: Head) -> bool:
+        """There is one endpoint."""
+        return False
+
     async def look(self, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]:
         await self._wire()
         views = []

@@ -1,0 +1,42 @@
+"""Tells once that there is no trustworthy head, and once that all is well again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from actors.health import STALE_SECONDS, Health
+from actors.ledger import Ledger
+from indexer.domain.facts import StreamLive, StreamStale
+from indexer.domain.headchain import HeadChain, block_seconds
+
+LONGEST_PATIENCE_SECONDS: Final = 60.0
+"""On a chain that mines rarely, an answer that is missing for so long is told all the same."""
+
+
+class Alarm:
+    """`stream.stale` and `stream.live`, in turn; a chain without a block has nobody to alarm."""
+
+    def __init__(self, *, chain_id: int, health: Health, ledger: Ledger, known: Callable[[], HeadChain]) -> None:
+        self._chain_id = chain_id
+        self._health = health
+        self._ledger = ledger
+        self._known = known
+        self._is_stale = False
+
+    def patience(self) -> float:
+        """How long an answer may take before that is told: three blocks' time."""
+        return min(max(STALE_SECONDS, 3 * block_seconds(self._known())), LONGEST_PATIENCE_SECONDS)
+
+    async def tell_stale(self, reason: str) -> None:
+        tip = self._known().tip
+        if not self._is_stale and tip is not None:
+            self._is_stale = True
+            await self._ledger.commit((StreamStale(self._chain_id, reason, tip.number),), tip)
+
+    async def tell_live(self) -> None:
+        """If it was stale, and there is nothing left that speaks against it."""
+        tip = self._known().tip
+        if self._is_stale and self._health.is_well and tip is not None:
+            self._is_stale = False
+            await self._ledger.commit((StreamLive(self._chain_id, "heads arrive again", tip.number),), tip)

@@ -1,0 +1,57 @@
+"""What was told lately: a reorg may take it back."""
+
+from __future__ import annotations
+
+from indexer.domain.balances import BalanceUpdated
+from indexer.domain.chain import Holding
+from indexer.domain.commits import Commit
+from indexer.domain.facts import BalanceReverted, Confirmed, StreamResync
+
+
+class Recent:
+    """Updates in the order they were told; those that a reorg took back already are not among them."""
+
+    def __init__(self) -> None:
+        self.updates: list[BalanceUpdated] = []
+
+    def above(self, number: int) -> list[BalanceUpdated]:
+        return [update for update in self.updates if update.block.number > number]
+
+    def remember(self, commit: Commit) -> None:
+        """What a reorg may take back from now on, the rows that a deep one confirmed included."""
+        taken_back: dict[Holding, int] = {}
+        anchors = []
+        for fact in commit.facts:
+            match fact:
+                case BalanceUpdated():
+                    self.updates.append(fact)
+                case BalanceReverted():
+                    taken_back[fact.holding] = fact.block.number
+                    if fact.anchor:
+                        anchors.append(_as_update(fact))
+                case StreamResync(above=int(above)):
+                    self.updates = [update for update in self.updates if update.block.number <= above]
+                    self.updates += [_confirmed(fact, row) for row in fact.confirmed]
+                case _:
+                    pass
+        if taken_back:
+            self.updates = [
+                update
+                for update in self.updates
+                if update.block.number <= taken_back.get(update.holding, update.block.number)
+            ]
+            self.updates += anchors
+
+    def forget(self, number: int) -> None:
+        """Drop what no reorg within the window reaches; at most half of the list is dead weight."""
+        if self.updates and self.updates[len(self.updates) // 2].block.number < number:
+            self.updates = [update for update in self.updates if update.block.number >= number]
+
+
+def _as_update(fact: BalanceReverted) -> BalanceUpdated:
+    """The record that a reorg leaves at the common ancestor: a deeper one may take it back as well."""
+    return BalanceUpdated(fact.chain_id, fact.holding, None, fact.balance, fact.block, "resync", fact.info)
+
+
+def _confirmed(fact: StreamResync, row: Confirmed) -> BalanceUpdated:
+    return BalanceUpdated(fact.chain_id, row.holding, None, row.balance, fact.block, "resync", row.info)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from indexer.domain.streams import chain_of
@@ -60,6 +61,7 @@ def subject_of(body: Mapping[str, Any], names: Names) -> str:
             return f"streams.{token(stream)}"
 
 
+@lru_cache(maxsize=4_096)
 def token(name: str) -> str:
     """A name as one part of a subject: letters, digits, `-`, `_` and `:` stay, all else is percent-encoded.
 

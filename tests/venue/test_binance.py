@@ -20,30 +20,36 @@ def main(venue: Venue) -> Account:
     held.deposit(account, "spot", "USDT", "10000.5")
     held.deposit(account, "spot", "BTC", ODD)
     held.hold(account, "spot", "USDT", "100.25")
-    for wallet in ("margin", "futures", "funding", "earn"):
+    for wallet in ("margin", "futures", "funding", "earn", "isolated"):
         held.transfer(account, "USDT", "1000", "spot", wallet)
     held.hold(account, "funding", "USDT", "1.5")
     held.hold(account, "earn", "USDT", "300")
     held.borrow(account, "margin", "BTC", "0.01")
     held.accrue(account, "margin", "BTC", "0.00000001")
+    held.transfer(account, "BTC", "1.5", "spot", "isolated")
+    held.borrow(account, "isolated", "ETH", "0.25")
+    held.transfer(account, "BTC", "0.75", "spot", "coin_futures")
+    held.hold(account, "coin_futures", "BTC", "0.25")
     held.open_position(account, "BTC/USDT:USDT", "-0.01", "60000")
     return account
 
 
 @pytest.mark.parametrize(
-    ("kind", "wallet", "fields"),
+    ("params", "wallet", "fields"),
     [
-        ("spot", "spot", ("free", "used", "total")),
-        ("margin", "margin", ("free", "used", "total", "debt")),
-        ("funding", "funding", ("free", "used", "total")),
-        ("swap", "futures", ("free", "used", "total")),
+        ({"type": "spot"}, "spot", ("free", "used", "total")),
+        ({"type": "margin"}, "margin", ("free", "used", "total", "debt")),
+        ({"marginMode": "isolated"}, "isolated", ("free", "used", "total", "debt")),
+        ({"type": "funding"}, "funding", ("free", "used", "total")),
+        ({"type": "swap"}, "futures", ("free", "used", "total")),
+        ({"type": "swap", "subType": "inverse"}, "coin_futures", ("free", "used", "total")),
     ],
 )
 async def test_every_wallet_is_told_as_it_is(
-    venue: Venue, main: Account, kind: str, wallet: str, fields: tuple[str, ...]
+    venue: Venue, main: Account, params: dict[str, str], wallet: str, fields: tuple[str, ...]
 ) -> None:
     async with connected(venue, main) as exchange:
-        told = await exchange.fetch_balance({"type": kind})
+        told = await exchange.fetch_balance(params)
     assert amounts(told, *fields) == truth(venue, main, wallet, *fields)
     assert truth(venue, main, wallet)
 
@@ -99,6 +105,16 @@ async def test_the_futures_stream_tells_the_wallet_balance_but_no_order_that_wai
         told = await asyncio.wait_for(watching, 5)
     assert told["info"]["a"]["m"] == "FUNDING_FEE"
     assert Decimal(told["total"]["USDT"]) == venue.oracle(main)["futures"]["USDT"].total
+
+
+async def test_the_coin_margined_stream_tells_its_own_wallet_only(venue: Venue, main: Account) -> None:
+    async with connected(venue, main) as exchange:
+        watching = asyncio.create_task(exchange.watch_balance({"type": "swap", "subType": "inverse"}))
+        await until(lambda: venue.sockets.count("binance") == 1)
+        venue.truth.deposit(main, "futures", "USDT", 1)
+        venue.truth.deposit(main, "coin_futures", "BTC", "0.125")
+        told = await asyncio.wait_for(watching, 5)
+    assert amounts(told, "total") == {"BTC": (Decimal("0.875"),)}
 
 
 async def test_the_position_stream_follows_a_trade(venue: Venue, main: Account) -> None:

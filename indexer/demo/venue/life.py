@@ -25,7 +25,8 @@ class Life:
         self._truth = venue.truth
         self._account = account
         self._random = Random(f"{seed} {account}")  # noqa: S311 - a story to repeat
-        self._wallets = venue.wallets(account.exchange)
+        # There is no cash in a wallet of coin-margined contracts.
+        self._wallets = tuple(each for each in venue.wallets(account.exchange) if each != "coin_futures")
         self._margin = venue.margin_wallet(account.exchange)
         self.cash = venue.cash(account.exchange)
 

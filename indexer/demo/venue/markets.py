@@ -39,6 +39,11 @@ class Markets:
         return (*_STABLE, *self.bases)
 
     @cached_property
+    def numbers(self) -> dict[str, int]:
+        """The place of each asset, for venues that count their coins."""
+        return {asset: number for number, asset in enumerate(("USDC", *self.bases))}
+
+    @cached_property
     def spot(self) -> tuple[Pair, ...]:
         pairs = tuple(Pair(base, quote) for base in self.bases for quote in _STABLE)
         return pairs[: self._count * 2 // 3]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from indexer.demo.venue.dialects.base import Ask, Desk, Dialect, Refused, Route, Session
-from indexer.demo.venue.dialects.binance import futures, limits, spot, wallets
+from indexer.demo.venue.dialects.binance import coins, futures, isolated, limits, spot, wallets
 from indexer.demo.venue.dialects.binance.listening import Listening
 from indexer.demo.venue.dialects.binance.sockets import FuturesSession, SpotSession
 from indexer.demo.venue.signing import hmac_of, is_recent, number, same
@@ -20,7 +20,7 @@ BAD_SIGNATURE = {"code": -1022, "msg": "Signature for this request is not valid.
 OUTSIDE_WINDOW = {"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."}
 AHEAD = {"code": -1021, "msg": "Timestamp for this request was 1000ms ahead of the server's time."}
 
-_KEY_ONLY = ("/fapi/v1/listenKey", "/sapi/v1/userListenToken")
+_KEY_ONLY = ("/fapi/v1/listenKey", "/dapi/v1/listenKey", "/sapi/v1/userListenToken")
 """The key in the header is enough."""
 
 
@@ -28,7 +28,7 @@ class Binance(Dialect):
     """REST of four hosts and two kinds of user stream."""
 
     name: ClassVar[str] = "binance"
-    wallets: ClassVar[tuple[str, ...]] = ("spot", "margin", "futures", "funding", "earn")
+    wallets: ClassVar[tuple[str, ...]] = ("spot", "margin", "futures", "funding", "earn", "isolated", "coin_futures")
     margin_wallet: ClassVar[str] = "futures"
     places: ClassVar[int] = 8
 
@@ -40,7 +40,9 @@ class Binance(Dialect):
         return {
             **spot.routes(self.desk),
             **wallets.routes(self.desk),
+            **isolated.routes(),
             **futures.routes(self.desk),
+            **coins.routes(self.desk),
             **self.listening.routes(),
         }
 
@@ -103,7 +105,10 @@ class Binance(Dialect):
     def session(self, path: str, query: Mapping[str, str], ip: str) -> Session | None:
         if path == "/ws-api/v3":
             return SpotSession(self, ip)
-        key = query.get("listenKey", "") if path == "/private/ws" else path.removeprefix("/private/ws/")
-        if path.startswith("/private/ws"):
-            return FuturesSession(self.desk, self.listening.owner(key), key)
+        if path == "/private/ws":
+            key = query.get("listenKey", "")
+            return FuturesSession(self.desk, self.listening.owner(key), key, "futures")
+        if path.startswith("/ws/"):
+            key = path.removeprefix("/ws/")
+            return FuturesSession(self.desk, self.listening.owner(key), key, "coin_futures")
         return None

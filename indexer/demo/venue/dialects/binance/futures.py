@@ -1,4 +1,4 @@
-"""Binance USD-M futures over REST; of the coin-margined ones only the list of markets."""
+"""Binance USD-M futures over REST."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import Any
 import orjson
 
 from indexer.demo.venue.dialects.base import Ask, Desk, Route
-from indexer.demo.venue.dialects.binance.limits import coin_futures, futures
+from indexer.demo.venue.dialects.binance.limits import futures
 from indexer.demo.venue.markets import Pair
 from indexer.demo.venue.state import EXACT, ZERO, AccountState, Holding, Position
 
 _FOREVER = 4133404800000
-_COIN_PAIRS = (Pair("BTC", "USD", "BTC"), Pair("ETH", "USD", "ETH"))
 _MAINTENANCE = Decimal("0.004")
 
 
@@ -27,10 +26,6 @@ def routes(desk: Desk) -> Mapping[tuple[str, str], Route]:
 
     def exchange_info(_: Ask) -> Any:
         return {"timezone": "UTC", "serverTime": desk.now_ms(), "rateLimits": [], "symbols": listed()}
-
-    def coin_exchange_info(_: Ask) -> Any:
-        coins = [{**contract(pair), "symbol": f"{pair.base}USD_PERP", "contractSize": 100} for pair in _COIN_PAIRS]
-        return {"timezone": "UTC", "serverTime": desk.now_ms(), "rateLimits": [], "symbols": coins}
 
     def brackets(_: Ask) -> Any:
         return [
@@ -50,8 +45,6 @@ def routes(desk: Desk) -> Mapping[tuple[str, str], Route]:
         ("GET", "/fapi/v3/positionRisk"): Route(_position_risk, futures(5)),
         ("GET", "/fapi/v2/positionRisk"): Route(_position_risk, futures(5)),
         ("GET", "/fapi/v1/income"): Route(_income, futures(30)),
-        ("GET", "/dapi/v1/time"): Route(clock, coin_futures(1), signed=False),
-        ("GET", "/dapi/v1/exchangeInfo"): Route(coin_exchange_info, coin_futures(1), signed=False),
     }
 
 
@@ -90,10 +83,10 @@ def contract(pair: Pair) -> dict[str, Any]:
 
 def _account(ask: Ask) -> Any:
     state = ask.shown
-    assets = [_asset(state, asset, each) for asset, each in state.holdings("futures").items()]
+    assets = [margin_asset(state, "futures", asset) for asset in state.holdings("futures")]
     if assets and not state.holdings("futures").get("BNB"):
         # Binance lists what was never used as well, with a time of zero: not to be believed.
-        assets.append({**_asset(state, "BNB", Holding()), "updateTime": 0})
+        assets.append({**margin_asset(state, "futures", "BNB"), "updateTime": 0})
     return {
         "totalInitialMargin": _sum(assets, "initialMargin"),
         "totalMaintMargin": _sum(assets, "maintMargin"),
@@ -111,9 +104,11 @@ def _account(ask: Ask) -> Any:
     }
 
 
-def _asset(state: AccountState, asset: str, held: Holding) -> dict[str, Any]:
-    unrealised = state.unrealised(asset)
-    mine = [each for each in state.positions.values() if each.settle == asset]
+def margin_asset(state: AccountState, wallet: str, asset: str) -> dict[str, Any]:
+    """One asset of a futures wallet; positions are in the USD-M one."""
+    held = state.holdings(wallet).get(asset, Holding())
+    mine = [each for each in state.positions.values() if each.settle == asset and wallet == "futures"]
+    unrealised = sum((each.unrealised for each in mine), ZERO)
     margin = sum((each.margin for each in mine), ZERO)
     available = max(EXACT.add(held.free, unrealised), ZERO)
     return {
@@ -129,7 +124,7 @@ def _asset(state: AccountState, asset: str, held: Holding) -> dict[str, Any]:
         "crossUnPnl": unrealised,
         "availableBalance": available,
         "maxWithdrawAmount": available,
-        "updateTime": state.changed("futures", asset),
+        "updateTime": state.changed(wallet, asset),
     }
 
 

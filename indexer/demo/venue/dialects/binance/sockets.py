@@ -106,10 +106,11 @@ class SpotSession(Session):
 class FuturesSession(Session):
     """The raw stream behind a listen key; a wrong key opens a socket on which nothing is ever said."""
 
-    def __init__(self, desk: Desk, account: Account | None, key: str) -> None:
+    def __init__(self, desk: Desk, account: Account | None, key: str, wallet: str) -> None:
         self._desk = desk
         self._account = account
         self._key = key
+        self._wallet = wallet
 
     @property
     def account(self) -> Account | None:
@@ -125,9 +126,10 @@ class FuturesSession(Session):
     def told(self, change: Change) -> Iterable[Frame]:
         if self._account is None or change.account.name != self._account.name:
             return
-        moves = change.moved("futures")
+        moves = change.moved(self._wallet)
+        positions = change.positions if self._wallet == "futures" else ()
         # An order that waits is margin in use, but Binance says nothing of it here.
-        if change.kind in {"hold", "release"} or not (moves or change.positions):
+        if change.kind in {"hold", "release"} or not (moves or positions):
             return
         event = {
             "e": "ACCOUNT_UPDATE",
@@ -136,7 +138,7 @@ class FuturesSession(Session):
             "a": {
                 "m": _reason(change, moves),
                 "B": [_balance(move) for move in moves],
-                "P": [] if change.kind == "funding" else [_position(each) for each in change.positions],
+                "P": [] if change.kind == "funding" else [_position(each) for each in positions],
             },
         }
         yield Frame(event, "delta")

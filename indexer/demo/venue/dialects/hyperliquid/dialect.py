@@ -51,7 +51,7 @@ class Hyperliquid(Dialect):
         }
         private = {
             "clearinghouseState": lambda ask: perpetual_state(ask.shown),
-            "spotClearinghouseState": lambda ask: spot_state(ask.shown, markets.bases),
+            "spotClearinghouseState": lambda ask: spot_state(ask.shown, markets.numbers),
             "userAbstraction": lambda _: "default",
             "userFunding": _fundings,
             "userRole": lambda _: {"role": "user"},

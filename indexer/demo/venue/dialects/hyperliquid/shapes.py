@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -16,13 +16,12 @@ def token_name(asset: str) -> str:
     return f"U{asset}" if asset in _UNITS else asset
 
 
-def spot_state(state: AccountState, bases: Sequence[str]) -> dict[str, Any]:
-    indices = {asset: index for index, asset in enumerate(("USDC", *bases))}
+def spot_state(state: AccountState, numbers: Mapping[str, int]) -> dict[str, Any]:
     return {
         "balances": [
             {
                 "coin": token_name(asset),
-                "token": indices.get(asset, 0),
+                "token": numbers.get(asset, 0),
                 "total": each.total,
                 "hold": each.used,
                 "entryNtl": ZERO,

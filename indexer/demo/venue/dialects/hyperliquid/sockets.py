@@ -69,7 +69,7 @@ class HyperliquidSession(Session):
 
     def _pushed(self, kind: str, owner: Account, state: AccountState, frame: Any) -> Frame:
         if kind == "spotState":
-            told = {"user": owner.api_key, "spotState": spot_state(state, self._desk.markets.bases)}
+            told = {"user": owner.api_key, "spotState": spot_state(state, self._desk.markets.numbers)}
         else:
             told = {"dex": "", "user": owner.api_key, "clearinghouseState": perpetual_state(state)}
         return Frame({"channel": kind, "data": told}, frame)

@@ -15,6 +15,7 @@ help:  ## what there is
 	@echo 'make bench   install, then the benchmarks, as a table with ratios'
 	@echo 'make sim     install, then seeded stories of faults: SEED=0 RUNS=200'
 	@echo 'make kills   install, then kill -9 in a loop on real parts: N=200'
+	@echo 'make soak    install, then an hour of blocks, ten a second, as fast as they go: BLOCKS=36000'
 	@echo 'make setup   install only'
 	@echo 'make clean   remove what was installed and every cache (data/ stays)'
 
@@ -63,6 +64,11 @@ N ?= 200
 kills:
 	@deploy/setup.sh python node mongod
 	$(bin)/python -m tests.e2e.kills $(N)
+
+BLOCKS ?= 36000
+soak:
+	@deploy/setup.sh python node mongod
+	BLOCKS=$(BLOCKS) $(bin)/python -m tests.bench soak
 
 clean:
 	rm -rf .venv .tools build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

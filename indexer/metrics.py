@@ -46,6 +46,7 @@ class Metrics:
         self._restarts = self._counter("actor_restarts", "Actors started again after they failed.", "actor")
         self._inbox = self._gauge("inbox_depth", "Messages that wait for an actor.", "actor")
         self._subscribers = self._gauge("subscribers", "Websocket subscribers that are connected.")
+        self._tasks = self._gauge("tasks", "Tasks on the event loop.")
         self._conflations = self._counter("conflations", "Times that a slow subscriber was conflated.")
         self._conflated = self._counter("conflated_events", "Events that slow subscribers did not get one by one.")
         self._dropped = self._counter("subscribers_dropped", "Subscribers that were closed by us.", "reason")
@@ -90,6 +91,9 @@ class Metrics:
 
     def watch_subscribers(self, count: Callable[[], int]) -> None:
         self._subscribers.set_function(count)
+
+    def watch_tasks(self, count: Callable[[], int]) -> None:
+        self._tasks.set_function(count)
 
     def subscriber_conflated(self, events: int) -> None:
         self._conflations.inc()

@@ -98,6 +98,7 @@ class Service:
         if listener is not None:
             self._stack.callback(listener.close)
         self._metrics = Metrics(version=VERSION)
+        self._metrics.watch_tasks(lambda: len(asyncio.all_tasks()))
         self.store = await self._stack.enter_async_context(
             open_store(settings.store.url, settings.store.database, settings.service.data_dir)
         )

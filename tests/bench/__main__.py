@@ -20,16 +20,20 @@ from tests.bench.rows import Row, print_rows
 _LOAD: Final = os.getloadavg()[0]
 
 GROUPS: Final = ("latency", "trips", "burst", "store", "process", "backfill", "gap", "reorg", "hub", "nats")
+LONG: Final = ("soak",)
+"""Run when they are named."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"some of {', '.join(GROUPS)}; all without")
+    parser.add_argument(
+        "groups", nargs="*", metavar="GROUP", help=f"some of {', '.join(GROUPS)}; all without; soak only by its name"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer rounds: figures are rougher")
     args = parser.parse_args()
-    unknown = sorted(set(args.groups) - set(GROUPS))
+    unknown = sorted(set(args.groups) - {*GROUPS, *LONG})
     if unknown:
-        parser.error(f"there is no group {unknown[0]!r}; there are {', '.join(GROUPS)}")
+        parser.error(f"there is no group {unknown[0]!r}; there are {', '.join((*GROUPS, *LONG))}")
     rows: list[Row] = []
     for group in args.groups or GROUPS:
         started = time.monotonic()

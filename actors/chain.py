@@ -65,6 +65,7 @@ class ChainActor(AsyncActor):
         self._node = follower.asking
         self._feed = feed
         self._ledger = ledger
+        ledger.held_up = self._show_waiting
         self._follower = follower
         self._resumed = resumed
         self._metrics = metrics

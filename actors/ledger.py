@@ -74,6 +74,8 @@ class Ledger:
         self.native_since: dict[Holding, int] = {}
         """The blocks of those that were recorded later, as of the last load."""
         self.store_error: str | None = None
+        self.held_up: Callable[[], None] = lambda: None
+        """Called each time that the store did not take a commit."""
         self.balances: dict[Holding, int] = {}
         self.trails = Trails()
         self.settling = Settling(chain_id, self.stored_block)
@@ -224,21 +226,23 @@ class Ledger:
         self._written(time.perf_counter() - started)
 
     async def _until_taken(self, write: Callable[[], Awaitable[None]]) -> None:
-        pause = FIRST_RETRY_SECONDS
+        """Told once when the store does not take it, and once when it does."""
+        pause, lost = FIRST_RETRY_SECONDS, False
         while True:
             try:
                 await write()
             except StoreUnavailable as error:
-                if self.store_error is None:
+                if not lost:
                     log.warning("store_lost", stream=self._stream, error=repr(error))
-                self.store_error = repr(error)
+                lost, self.store_error = True, repr(error)
+                self.held_up()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_RETRY_SECONDS)
             else:
                 break
-        if self.store_error is not None:
+        if lost:
             log.info("store_back", stream=self._stream)
-            self.store_error = None
+        self.store_error = None
 
     def _apply(self, commit: Commit) -> None:
         self._take_over(commit)

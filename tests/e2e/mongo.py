@@ -37,7 +37,7 @@ class Mongo:
         return f"mongodb://127.0.0.1:{self._port}/?directConnection=true"
 
     def start(self) -> None:
-        self._process = launch_mongod(self._port, self._folder)
+        self._process = launch_mongod(self._port, self._folder, parameters=("enableTestCommands=1",))
         wait_until_writable(self._process, self.url, None)
 
     def kill(self) -> None:
@@ -47,3 +47,14 @@ class Mongo:
     def documents(self, collection: str, query: dict[str, Any], sort: str) -> list[dict[str, Any]]:
         with pymongo.MongoClient[dict[str, Any]](self.url, tz_aware=True) as client:
             return list(client["indexer"][collection].find(query).sort(sort, 1))
+
+    def hang(self, point: str, **data: Any) -> int:
+        """Whoever gets to this point of the server's code stays there; how many were there before."""
+        with pymongo.MongoClient[dict[str, Any]](self.url) as client:
+            answer = client.admin.command({"configureFailPoint": point, "mode": "alwaysOn", "data": data})
+        return int(answer["count"])
+
+    def hangs(self, point: str, before: int) -> None:
+        """Return once somebody more got there."""
+        with pymongo.MongoClient[dict[str, Any]](self.url) as client:
+            client.admin.command({"waitForFailPoint": point, "timesEntered": before + 1, "maxTimeMS": 10_000})

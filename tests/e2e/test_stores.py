@@ -8,6 +8,7 @@ import random
 import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,21 +23,69 @@ pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.mongo]
 RNG = random.Random(6)  # noqa: S311 - a script, not a secret
 
 
-async def test_the_private_mongod_is_killed_and_nothing_is_lost(home: World, tmp_path: Path) -> None:
+async def test_the_private_mongod_is_killed_at_commits_and_nothing_is_lost(home: World, tmp_path: Path) -> None:
     async with running(home.config(tmp_path)) as service, service.subscribed(after={home.stream: 0}) as subscriber:
         data = service.config.data_dir / "mongo"
-        for _ in range(3):
-            await home.stir(RNG)
+        for _ in range(6):
             pid = left_over(data)
             assert pid is not None
+            await home.stir(RNG)
+            await asyncio.sleep(RNG.uniform(0, 0.015))  # a block is committed 3 to 10 ms after it was mined
             os.kill(pid, signal.SIGKILL)
-            for _ in range(3):
-                await home.stir(RNG)
+            await home.stir(RNG)
             await until(lambda: left_over(data) not in (None, pid), 30)  # noqa: B023 - awaited here
         await _is_whole(service, home)
         seq = (await service.stream(home.anvil.chain_id))["seq"]
         await subscriber.caught_up(home.stream, seq)
         assert subscriber.events == await service.events(home.stream)
+
+
+COMMITS = "indexer.commits"
+MOMENTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "before it is written": (
+        "failCommand",
+        {"failCommands": ["insert"], "blockConnection": True, "blockTimeMS": 9_000},
+    ),
+    "half written": ("hangAfterCollectionInserts", {"collectionNS": COMMITS}),
+    "written and not acknowledged": ("hangBeforeWaitingForWriteConcern", {}),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_a_mongod_killed_in_the_middle_of_a_commit_loses_and_repeats_nothing(
+    home: World, tmp_path: Path, moment: str
+) -> None:
+    point, data = MOMENTS[moment]
+    with Mongo() as mongo:
+        async with (
+            running(home.config(tmp_path, store={"url": mongo.url})) as service,
+            service.subscribed() as subscriber,
+        ):
+            await home.stir(RNG)
+            await _is_whole(service, home)
+            told = await service.events(home.stream)
+            before = mongo.hang(point, **data)
+            await home.token.send("mint", home.cold, 7)
+            await home.anvil.mine()
+            await asyncio.to_thread(mongo.hangs, point, before)
+            if moment == "written and not acknowledged":
+                await until(lambda: _last(mongo, home) > len(told))
+                await asyncio.sleep(0.3)  # into the journal, which is written every 100 ms
+            assert await service.events(home.stream) == told
+            mongo.kill()
+            # Nothing is mined meanwhile, and yet it is said.
+            await until(lambda: service.said("store_lost"))
+            stream = await service.stream(home.anvil.chain_id)
+            assert "the store does not answer" in stream["lastError"]
+            if moment == "half written":
+                await until(lambda: _health(service, 503))
+            await asyncio.to_thread(mongo.start)
+            await until(lambda: _health(service, 200))
+            await _is_whole(service, home)
+            events = await service.events(home.stream)
+            assert events[: len(told)] == told
+            await subscriber.caught_up(home.stream, len(events))
+            assert [each["seq"] for each in subscriber.events] == sorted({each["seq"] for each in subscriber.events})
 
 
 async def test_a_mongod_of_ours_is_killed_and_started_again_and_nothing_is_lost(home: World, tmp_path: Path) -> None:
@@ -91,6 +140,11 @@ async def _is_whole(service: Running, home: World) -> None:
     events = await service.events(home.stream)
     truth.check_dense(events)
     truth.check_linked(events)
+
+
+def _last(mongo: Mongo, home: World) -> int:
+    commits = mongo.documents("commits", {"stream": home.stream}, "lastSeq")
+    return int(commits[-1]["lastSeq"])
 
 
 async def _health(service: Running, wanted: int) -> bool:

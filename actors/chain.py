@@ -65,7 +65,7 @@ class ChainActor(AsyncActor):
         self._node = follower.asking
         self._feed = feed
         self._ledger = ledger
-        ledger.held_up = self._show_waiting
+        ledger.held_up = lambda: self._showing.waiting(self.queued)
         self._follower = follower
         self._resumed = resumed
         self._metrics = metrics

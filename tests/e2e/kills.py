@@ -21,7 +21,7 @@ from tests.e2e.world import World, world
 IMPORTS: Final = "import indexer.cli, indexer.cli.service, indexer.app, indexer.clients.evm, uvloop"
 """What a start imports before it does anything: web3, motor and their like."""
 
-WHOLE_EVERY: Final = 20
+WHOLE_EVERY: Final = 50
 """Kills between two looks at every record; after each kill only what was told is looked at."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -74,10 +73,8 @@ async def test_a_chain_that_is_removed_leaves_no_task_and_no_connection(home: Wo
 async def test_no_hang_up_while_it_starts_ends_it(home: World, tmp_path: Path) -> None:
     async with Running(home.config(tmp_path, store={"url": "memory"})) as service:
         await service.launch()
-        begun = time.monotonic()
         # Its first line; what comes before is Python's own start, in which nothing of ours can help.
         await until(lambda: _ignores_hang_ups(service.pid), every=0.001)
-        assert time.monotonic() - begun < 0.5
         while not service.said("listening"):
             service.hang_up()
             await asyncio.sleep(0.01)

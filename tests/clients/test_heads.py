@@ -128,6 +128,18 @@ async def test_a_cut_socket_is_opened_again_and_the_gap_shows(anvil: Anvil) -> N
     assert ears.node.counts.reconnects == 1
 
 
+async def test_a_half_closed_socket_is_opened_again(anvil: Anvil) -> None:
+    async with Proxy(anvil.port) as proxy, listening([anvil.http_url], [proxy.ws_url], poll_seconds=30) as ears:
+        await eventually(lambda: ears.is_live)
+        proxy.half_close()
+        await anvil.mine(2)
+        await eventually(lambda: 2 in ears.heads(), seconds=5)
+        await eventually(lambda: ears.is_live)
+        await anvil.mine()
+        await eventually(lambda: 3 in ears.heads("ws"))
+    assert ears.kinds() == []
+
+
 async def test_a_silent_socket_is_found_out_by_a_newer_head_elsewhere(anvil: Anvil) -> None:
     async with Proxy(anvil.port) as proxy, listening([anvil.http_url], [proxy.ws_url]) as ears:
         await eventually(lambda: ears.is_live)

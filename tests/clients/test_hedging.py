@@ -4,8 +4,10 @@ import asyncio
 import time as real
 from functools import partial
 
+import pytest
 from structlog.testing import capture_logs
 
+from indexer.clients.evm import late
 from indexer.clients.evm.endpoints import NEVER
 from indexer.errors import BlockUnknown
 from tests.clients.builders import eventually
@@ -51,6 +53,20 @@ async def test_one_that_never_answers_is_lost_when_its_time_is_up() -> None:
         first.gate.set()
         await eventually(lambda: endpoints._endpoints[0].is_well)
     assert [line["event"] for line in lines] == ["endpoint_lost", "endpoint_back"]
+    await endpoints.close()
+
+
+async def test_one_that_hangs_is_probed_long_before_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(late, "LATE_SECONDS", 0.1)
+    first, second = Wire(1), Wire(2)
+    endpoints = pool(Time(), first, second)
+    first.gate.clear()
+    assert await endpoints.ask(lambda _: QUESTION) == 2
+    await eventually(lambda: not endpoints._endpoints[0].is_well)
+    assert endpoints._endpoints[0].reason is not None
+    first.gate.set()
+    await eventually(lambda: endpoints._endpoints[0].is_well)
+    assert await endpoints.ask(lambda _: QUESTION) == 1
     await endpoints.close()
 
 

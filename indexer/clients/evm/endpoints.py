@@ -13,13 +13,13 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from indexer.clients.evm.calls import Limits, Plan
 from indexer.clients.evm.counts import Counts
 from indexer.clients.evm.endpoint import Endpoint, Terms
 from indexer.clients.evm.health import Wellness
+from indexer.clients.evm.late import Latecomers
 from indexer.errors import (
     BadAnswer,
     BlockUnknown,
@@ -89,8 +89,7 @@ class Endpoints:
         self._sleep = sleep
         self._last = self._endpoints[0]
         self._hedges = _MOST_HEDGES
-        self._late: dict[str, asyncio.Task[Any]] = {}
-        """By endpoint: a question that another one answered first, and that is still under way."""
+        self._late = Latecomers(self.health)
         for endpoint in self._endpoints:
             counts.on_health(endpoint.name, "well")
             counts.on_pace(endpoint.name, endpoint.pace.calls_per_second)
@@ -164,10 +163,7 @@ class Endpoints:
         return answers
 
     async def close(self) -> None:
-        late = [*self._late.values()]
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await self._late.close()
         await self.health.close()
         for endpoint in self._endpoints:
             await endpoint.wire.disconnect()
@@ -203,7 +199,8 @@ class Endpoints:
                         self._failed(endpoint, error, attempts)
                     else:
                         self._answered(endpoint, attempts)
-                        self._leave(running)
+                        self._late.leave(running)
+                        running.clear()
                         return (answer,)
         finally:
             for task in running:
@@ -215,24 +212,6 @@ class Endpoints:
         if self._hedges < 1:
             return max(unusual, 4 * _LONGEST_HEDGE)
         return min(max(unusual, _SHORTEST_HEDGE), _LONGEST_HEDGE)
-
-    def _leave(self, running: dict[asyncio.Task[T], Endpoint]) -> None:
-        """Those who were overtaken go on: how it ends tells whether they were slow, or are dead."""
-        for task, endpoint in running.items():
-            if endpoint.name not in self._late:
-                self._late[endpoint.name] = task
-                task.add_done_callback(partial(self._came_late, endpoint))
-            else:
-                task.cancel()
-        running.clear()
-
-    def _came_late(self, endpoint: Endpoint, task: asyncio.Task[Any]) -> None:
-        self._late.pop(endpoint.name, None)
-        if task.cancelled():
-            return
-        error = task.exception()
-        if isinstance(error, _ILLS) and not isinstance(error, BlockUnknown | StateMissing):
-            self.health.judge(endpoint, error)
 
     def _best(self, attempts: _Attempts) -> Endpoint | None:
         """The first healthy one that has not denied; then those that are late or set aside, or answered nonsense."""

@@ -145,7 +145,11 @@ class Follower:
         return end < last
 
     async def _repair(self) -> bool:
-        """Roll back to the common ancestor; the new branch is then merely missed."""
+        """Roll back to the common ancestor; the new branch is then merely missed, and written with what is reverted."""
+        async with self._ledger.together():
+            return await self._repaired()
+
+    async def _repaired(self) -> bool:
         newest = await self._node.newest()
         self._doubts.weigh(self.known, newest)
         match await compare(self._node, self.known, newest):
@@ -242,8 +246,9 @@ class Follower:
         self._metrics.stage("logs", looked - started)
         surprises = await self._read_surprises(views)
         self._metrics.stage("reads", self._clock() - looked)
-        for view in views:
-            await self._close(view, surprises.get(view.head.hash, Readings()))
+        async with self._ledger.together():
+            for view in views:
+                await self._close(view, surprises.get(view.head.hash, Readings()))
         await self._ledger.follow(self.known)
 
     async def _look(self, heads: Sequence[Head]) -> tuple[BlockView, ...]:

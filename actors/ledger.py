@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import structlog
@@ -80,6 +81,7 @@ class Ledger:
         self.trails = Trails()
         self.settling = Settling(chain_id, self.stored_block)
         self._noted: dict[Transfer, None] = {}
+        self._held: list[Commit] | None = None
         self._unsaved_watch: Watch | None = None
         self._recent = Recent()
 
@@ -161,11 +163,52 @@ class Ledger:
                 checkpoint=Checkpoint(head, self.settling.known) if last else None,
                 noted=tuple(self._noted) if start == 0 else (),
             )
-            await self._append(commit)
+            if self._held is None:
+                await self._append((commit,))
             self._noted.clear()
             self._apply(commit)
-            self._counted(sum(isinstance(fact, BalanceUpdated) for fact in part), len(part))
-            self._publish(commit)
+            if self._held is None:
+                self._tell(commit)
+            else:
+                self._held.append(commit)
+                if sum(len(held.facts) for held in self._held) >= COMMIT_FACTS:
+                    await self.write_held()
+
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[None]:
+        """Commits of many blocks in one write: each alone waits for the journal, which took two thirds of a catch-up.
+
+        What was made until something fails is written; when we are to stop, it is looked at again by the next life.
+        """
+        if self._held is not None:
+            yield
+            return
+        self._held = []
+        try:
+            yield
+        except asyncio.CancelledError:
+            self._held.clear()
+            raise
+        finally:
+            try:
+                while self._held:
+                    await self.write_held()
+            finally:
+                self._held = None
+
+    async def write_held(self) -> None:
+        """What waits to be written together, at once."""
+        held = tuple(self._held or ())
+        if not held:
+            return
+        self._held = []
+        await self._append(held)
+        for commit in held:
+            self._tell(commit)
+
+    def _tell(self, commit: Commit) -> None:
+        self._counted(sum(isinstance(fact, BalanceUpdated) for fact in commit.facts), len(commit.facts))
+        self._publish(commit)
 
     async def follow(self, known: HeadChain) -> None:
         """Remember the blocks that changed nothing, now and then."""
@@ -185,6 +228,7 @@ class Ledger:
             self.store_error = repr(error)
 
     async def _keep(self, known: HeadChain) -> None:
+        await self.write_held()  # no checkpoint is ahead of the log
         mark = Mark(self.seq, self.trails.logs, self.settling.now, self._unsaved_watch, self.natives_at)
         await self._checkpoints.follow(self._stream, known.heads, mark)
         self._unsaved_watch = None
@@ -219,10 +263,13 @@ class Ledger:
         """Which of these values, read at block `number`, are not what was recorded to hold there."""
         return differing(values, self.balances, self.above(number))
 
-    async def _append(self, commit: Commit) -> None:
-        """The same commit until the store takes it: only so is an unanswered write not written twice."""
+    async def _append(self, commits: Sequence[Commit]) -> None:
+        """The same commits until the store takes them: only so is an unanswered write not written twice."""
         started = time.perf_counter()
-        await self._until_taken(lambda: self._commits.append(commit))
+        if len(commits) == 1:
+            await self._until_taken(lambda: self._commits.append(commits[0]))
+        else:
+            await self._until_taken(lambda: self._commits.append_all(commits))
         self._written(time.perf_counter() - started)
 
     async def _until_taken(self, write: Callable[[], Awaitable[None]]) -> None:

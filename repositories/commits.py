@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from pymongo.errors import DocumentTooLarge, DuplicateKeyError
+from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError
 
 from indexer.domain.commits import Commit
 from indexer.errors import CommitTooLarge, Fenced, StoreUnavailable
 from repositories.database import MAJORITY_SECONDS, Database
 from repositories.documents.codec import commit_document, commit_of
-from repositories.failures import translating
+from repositories.failures import duplicates, translating
 
 _LASTING_MS: Final = int(MAJORITY_SECONDS * 1000)
 
@@ -35,6 +36,25 @@ class CommitLog:
             raise CommitTooLarge(
                 f"a commit of {len(commit.facts)} facts to {commit.stream} does not fit a document; split it"
             ) from None
+
+    async def append_all(self, commits: Sequence[Commit]) -> None:
+        """The same for many of one stream with one wait for the journal; whatever happens, a prefix is written."""
+        left = list(commits)
+        while left:
+            try:
+                with translating:
+                    await self._commits.insert_many([commit_document(commit) for commit in left], ordered=True)
+            except BulkWriteError as error:
+                place = duplicates(error)[0]
+                await self._refuse_other_writers(left[place])
+                left = left[place + 1 :]
+            except DocumentTooLarge:
+                # Which one it was the driver does not say: one by one the others get through.
+                for commit in left:
+                    await self.append(commit)
+                return
+            else:
+                return
 
     async def _refuse_other_writers(self, commit: Commit) -> None:
         """Ours, from an unanswered attempt, counts only once a majority has it: a new primary may not know it."""

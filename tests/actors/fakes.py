@@ -55,12 +55,20 @@ class FakeLog:
     def __init__(self, *commits: Commit) -> None:
         self.commits: list[Commit] = []
         self.tried: list[Commit] = []
+        self.writes: list[int] = []
+        """How many commits each write of several brought."""
         self.troubles: list[Exception] = []
         self.lose_answers = 0
         """So many appends are written, but the answer does not come back."""
         self.pages: list[tuple[str, int]] = []
         for commit in commits:
             self._write(commit)
+
+    async def append_all(self, commits: Sequence[Commit]) -> None:
+        self.writes.append(len(commits))
+        for commit in commits:
+            if commit not in self.commits:
+                await self.append(commit)
 
     async def append(self, commit: Commit) -> None:
         self.tried.append(commit)

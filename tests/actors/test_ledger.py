@@ -72,6 +72,56 @@ async def test_exactly_as_many_facts_as_fit_are_one_commit(desk: Desk) -> None:
     assert commit.checkpoint is not None
 
 
+async def test_commits_of_many_blocks_are_one_write_and_told_in_order_once_they_are_written(desk: Desk) -> None:
+    ledger = desk.open()
+    async with ledger.together():
+        await ledger.commit((updated(5, 7),), head_at(5))
+        async with ledger.together():
+            await ledger.commit((updated(6, 9, 7), updated(6, 8, who=1)), head_at(6))
+        assert (desk.published, ledger.balances[holding(0)], ledger.seq) == ([], 9, 3)
+    assert (desk.log.writes, [commit.first_seq for commit in desk.published]) == ([2], [1, 2])
+    assert desk.log.commits == desk.published
+
+
+async def test_what_was_made_before_a_failure_is_written_and_what_was_before_the_end_is_not(desk: Desk) -> None:
+    async def half(failure: BaseException) -> None:
+        ledger = desk.open()
+        await ledger.load()
+        async with ledger.together():
+            await ledger.commit((updated(5 + ledger.seq, 7 + ledger.seq),), head_at(5 + ledger.seq))
+            raise failure
+
+    for failure in (ValueError(), asyncio.CancelledError()):
+        with pytest.raises(type(failure)):
+            await half(failure)
+        assert len(desk.log.commits) == len(desk.published) == 1
+
+
+async def test_a_write_of_many_whose_answer_was_lost_is_repeated(desk: Desk) -> None:
+    ledger = desk.open()
+    desk.log.lose_answers = 1
+    async with ledger.together():
+        for number in (5, 6, 7):
+            await ledger.commit((updated(number, number),), head_at(number))
+    assert [commit.first_seq for commit in desk.log.commits] == [1, 2, 3]
+    assert desk.published == desk.log.commits
+
+
+async def test_a_checkpoint_is_never_ahead_of_the_log(desk: Desk) -> None:
+    ledger = desk.open()
+    async with ledger.together():
+        await ledger.commit((updated(5, 7),), head_at(5))
+        await ledger.save(HeadChain(8, (head_at(5),)))
+        assert len(desk.published) == 1
+
+
+async def test_many_facts_are_written_on_the_way(desk: Desk) -> None:
+    ledger = desk.open()
+    async with ledger.together():
+        await ledger.commit([updated(5, 7, who=who) for who in range(COMMIT_FACTS)], head_at(5))
+        assert len(desk.published) == 1
+
+
 async def test_nothing_is_no_commit(desk: Desk) -> None:
     ledger = desk.open()
     await ledger.commit((), head_at(5))

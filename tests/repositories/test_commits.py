@@ -29,6 +29,22 @@ async def test_another_writer_with_the_same_number_is_fenced(store: Store) -> No
     assert [commit.id for commit in await store.commits.since("chain:1", 0, 10)] == ["mine"]
 
 
+async def test_many_commits_are_written_at_once_and_again_without_harm(store: Store) -> None:
+    commits = [commit_at(4 + seq, seq=seq) for seq in range(1, 6)]
+    await store.commits.append(commits[1 - 1])
+    await store.commits.append_all(commits[:3])
+    await store.commits.append_all(commits)
+    await store.commits.append_all(commits)
+    assert await store.commits.since("chain:1", 0, 10) == commits
+
+
+async def test_of_many_commits_those_before_another_writers_are_written(store: Store) -> None:
+    await store.commits.append(commit_at(5, seq=3, commit_id="theirs"))
+    with pytest.raises(Fenced, match="number 3 of chain:1"):
+        await store.commits.append_all([commit_at(4 + seq, seq=seq) for seq in range(1, 6)])
+    assert [commit.id for commit in await store.commits.since("chain:1", 0, 10)] == ["commit-1", "commit-2", "theirs"]
+
+
 async def test_an_id_that_was_used_for_another_commit_is_fenced(store: Store) -> None:
     await store.commits.append(commit_at(5, seq=1, commit_id="one"))
     with pytest.raises(Fenced):

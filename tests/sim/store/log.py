@@ -31,6 +31,11 @@ class SimLog:
 
         await self._wire.write(insert)
 
+    async def append_all(self, commits: Sequence[Commit]) -> None:
+        """One by one, so that it fails and is killed in between as well: a prefix is what is promised."""
+        for commit in commits:
+            await self.append(commit)
+
     async def since(self, stream: str, after: int, limit: int) -> list[Commit]:
         return await self._wire.read(
             lambda kept: [commit for commit in _of(kept, stream) if commit.last_seq > after][:limit]

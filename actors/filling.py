@@ -54,6 +54,8 @@ class Records(Protocol):
 
     async def oldest(self, chain_id: int, holding: Holding, above: int = -1) -> BalanceRecord | None: ...
 
+    async def newest_loose(self, chain_id: int, holding: Holding, above: int) -> BalanceRecord | None: ...
+
     async def at_block(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None: ...
 
 
@@ -156,7 +158,9 @@ class Filler:
 
     async def _anchor(self, job: Job, holding: Holding) -> BalanceRecord | None:
         if job.last is None:
-            return await self._records.oldest(job.chain_id, holding, above=job.first - 1)
+            # An order up to some block may have left a hole below a record that is not the oldest any more.
+            loose = await self._records.newest_loose(job.chain_id, holding, above=job.first - 1)
+            return loose or await self._records.oldest(job.chain_id, holding, above=job.first - 1)
         above = await self._records.oldest(job.chain_id, holding, above=job.last)
         return above or await self._records.at_block(job.chain_id, holding, job.last)
 

@@ -111,6 +111,13 @@ class BalanceQueries:
             row = await self._records.find_one(query, sort=[("blockNumber", 1)])
         return None if row is None else record_of(row)
 
+    async def newest_loose(self, chain_id: int, holding: Holding, above: int) -> BalanceRecord | None:
+        """The newest record above block `above` that does not know the one before it, as the oldest never does."""
+        query: Query = {**of_holding(chain_id, holding), "blockNumber": {"$gt": above}, "changeAmount": None}
+        with translating:
+            row = await self._records.find_one(query, sort=[("blockNumber", -1)])
+        return None if row is None else record_of(row)
+
     async def history(
         self,
         chain_id: int,

@@ -46,7 +46,7 @@ async def _watched(client: Client, ids: list[str], *, shown: bool) -> list[dict[
         while True:
             jobs = [job async for job in client.items("/backfill") if job["id"] in ids]
             for job in jobs:
-                words = f"chain {job['chainId']}: {job['state']}, {job['records']} records"
+                words = f"chain {job['chainId']}: {job['state']}, {job['records']:,} records"
                 if job["id"] not in bars:
                     bars[job["id"]] = progress.add_task(words, total=1.0)
                 progress.update(bars[job["id"]], completed=job["progress"], description=words)
@@ -62,5 +62,9 @@ def _show(jobs: list[dict[str, Any]]) -> None:
             f"chain {job['chainId']} from block {job['fromBlock']}: {job['state']}, {job['records']} records of"
             f" {job['balances']} balances, {job['derived']} of them derived from transfers{error}"
         )
+        alike: dict[tuple[str, str], list[str]] = {}
         for each in job["unproven"]:
-            print(f"  {each['tokenAddress']} of {each['solverAddress']}: {plain(each['reason'])}")
+            alike.setdefault((each["tokenAddress"], each["reason"]), []).append(each["solverAddress"])
+        for (token, reason), solvers in alike.items():
+            whose = solvers[0] if len(solvers) == 1 else f"{len(solvers)} wallets"
+            print(f"  {token} of {whose}: {plain(reason)}")

@@ -119,6 +119,19 @@ async def test_live_records_go_on_where_history_ends(anvil: Anvil, token: Deploy
         assert rows[-1].change == 5
 
 
+async def test_a_hole_that_an_earlier_order_left_is_filled(anvil: Anvil, token: Deployed, tmp_path: Path) -> None:
+    said = await some_history(anvil, token)
+    async with running(settings(anvil, tmp_path, (token.address,), (ALICE,))) as service:
+        for last, jobs in ((4, 1), (None, 2)):
+            await service.control.backfill(anvil.chain_id, token.address, None, 0, last)
+            await filled(service, jobs)
+            rows = await history(service, token.address, ALICE)
+            assert {row.block.number: row.balance for row in rows[:-1]} == {
+                number: balance for number, balance in said[ALICE].items() if last is None or number <= last
+            }
+        consistent(rows)
+
+
 @pytest.mark.parametrize("args", [(), ("--prune-history", "1")], ids=["archive", "pruned"])
 async def test_history_that_begins_in_the_middle(args: tuple[str, ...], tmp_path: Path) -> None:
     """With state it opens with a record of what was there; without, nobody can say, and it is said that nobody can."""

@@ -150,6 +150,10 @@ class SimBooks:
     async def next_after(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None:
         return await self.oldest(chain_id, holding, number)
 
+    async def newest_loose(self, chain_id: int, holding: Holding, above: int) -> BalanceRecord | None:
+        rows = await self._rows(chain_id, holding, lambda row: row.block.number > above and row.change is None)
+        return rows[0] if rows else None
+
     async def oldest(self, chain_id: int, holding: Holding, above: int = -1) -> BalanceRecord | None:
         rows = await self._rows(chain_id, holding, lambda row: row.block.number > above)
         return rows[-1] if rows else None

@@ -34,6 +34,7 @@ class Metrics:
         self._gauge("build_info", "Always 1; the label tells the version.", "version").labels(version).set(1)
         self._chains: dict[str, ChainMetrics] = {}
         self._families = _ChainFamilies(self._registry)
+        self._exchanges = _ExchangeFamilies(self._registry)
         self._rpc = self._histogram(
             "rpc_request_seconds", "HTTP requests to nodes.", "chain", "endpoint", "method", "outcome"
         )
@@ -59,6 +60,10 @@ class Metrics:
         if chain not in self._chains:
             self._chains[chain] = ChainMetrics(self._families, chain)
         return self._chains[chain]
+
+    def exchange(self, exchange: str) -> ExchangeMetrics:
+        """Everything that the accounts of one exchange count, with its label bound."""
+        return ExchangeMetrics(self._exchanges, exchange)
 
     def rpc_request(self, chain: str, endpoint: str, method: str, outcome: str, seconds: float) -> None:
         """`endpoint` is its name or host, never its whole URL; `method` is `batch` where many are in one."""
@@ -242,6 +247,46 @@ class ChainMetrics:
         """Records that an audit read again, and those that were not what the chain says."""
         self._audited.inc(records)
         self._differing.inc(differing)
+
+
+class _ExchangeFamilies:
+    """The metrics that carry the label `exchange`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, about: str, *labels: str) -> Counter:
+            return Counter(name, about, ("exchange", *labels), namespace="indexer", registry=registry)
+
+        self.arrivals = counter("account_arrivals", "What accounts' streams said, by kind.", "kind")
+        self.reads = counter("account_reads", "Wallets read over REST, by outcome.", "outcome")
+        self.drift = counter("account_drift", "Changes that a read found and the stream did not tell.")
+        self.refused = counter("account_refused_amounts", "Amounts that broke a rule and were kept out.", "rule")
+        self.records = counter("account_records", "Records of accounts committed.")
+        self.events = counter("account_events", "Events of accounts committed.")
+
+
+class ExchangeMetrics:
+    """What the accounts of one exchange count; made by `Metrics.exchange`."""
+
+    def __init__(self, families: _ExchangeFamilies, exchange: str) -> None:
+        self._families = families
+        self._exchange = exchange
+
+    def arrived(self, kind: str) -> None:
+        self._families.arrivals.labels(self._exchange, kind).inc()
+
+    def read(self, outcome: str) -> None:
+        """`outcome` is `ok` or an error's name."""
+        self._families.reads.labels(self._exchange, outcome).inc()
+
+    def drifted(self, count: int) -> None:
+        self._families.drift.labels(self._exchange).inc(count)
+
+    def refused(self, rule: str) -> None:
+        self._families.refused.labels(self._exchange, rule).inc()
+
+    def committed(self, *, records: int, events: int) -> None:
+        self._families.records.labels(self._exchange).inc(records)
+        self._families.events.labels(self._exchange).inc(events)
 
 
 class _ChainFamilies:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from indexer.errors import StoreUnavailable, StoreUnusable
+from repositories.account_list import AccountList
 from repositories.accounts import AccountBooks
 from repositories.backfills import BackfillBook
 from repositories.balances import BalanceBook
@@ -38,6 +39,7 @@ class Store:
         self.accounts = AccountBooks(database)
         self.books = Books(self.balances, self.accounts)
         self.published = Published(database)
+        self.account_list = AccountList(database)
         self.watchlist = Watchlist(database)
         self.tokens = TokenBook(database)
         self.chains = ChainBook(database)

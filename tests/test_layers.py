@@ -33,6 +33,7 @@ ROWS = {
     "indexer.domain": Row(),
     "indexer.errors": Row(),
     "indexer.masking": Row(),
+    "indexer.vault": Row(("indexer.errors", "indexer.masking"), ("cryptography",)),
     "indexer.addresses": Row(("indexer.domain.chain",), ("eth_hash",)),
     "indexer.clients": Row(),
     "indexer.clients.evm": Row(
@@ -51,7 +52,7 @@ ROWS = {
     "indexer.demo": Row(
         (*EVERYTHING,), ("aiohttp", "orjson", "structlog", "rich")
     ),  # "what it needs": it plays the whole world
-    "indexer.app": Row(EVERYTHING, ("aiohttp", "pykka", "structlog")),
+    "indexer.app": Row(EVERYTHING, ("aiohttp", "orjson", "pykka", "structlog")),
     "indexer.cli": Row(EVERYTHING, ("aiohttp", "orjson", "rich", "structlog", "uvloop", "websockets")),
     "repositories": Row(VALUES, ("motor", "pymongo", "bson", "mongomock", "mongomock_motor", "fiftyone", "structlog")),
     "actors": Row((*VALUES, "indexer.metrics"), ("pykka", "structlog")),

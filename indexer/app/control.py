@@ -35,6 +35,14 @@ class Balances(Protocol):
     async def one(self, chain_id: int, holding: Holding) -> BalanceRecord | None: ...
 
 
+class Following(Protocol):
+    """What the file says of exchange accounts."""
+
+    async def start(self, settings: Settings) -> None: ...
+
+    async def apply(self, old: Settings, new: Settings) -> None: ...
+
+
 class Control:
     """`settings` are those in force."""
 
@@ -49,6 +57,7 @@ class Control:
         report: ServiceReport,
         admit: Callable[[ServiceSettings], None],
         publish: Callable[[NatsSettings], Awaitable[None]],
+        accounts: Following,
         auditor: Auditor,
         backfills: BackfillBoard,
     ) -> None:
@@ -61,15 +70,17 @@ class Control:
         self._report = report
         self._admit = admit
         self._publish = publish
+        self._accounts = accounts
         self._auditor = auditor
         self._backfills = backfills
         self._reloading = asyncio.Lock()
         self._started_up = asyncio.Event()
 
     async def start(self) -> None:
-        """Start every chain; from then on the file may change them."""
+        """Start every chain and account; from then on the file may change them."""
         for chain_id in self._watching.chains().values():
             await self._chains.start(chain_id)
+        await self._accounts.start(self.settings)
         self._started_up.set()
 
     async def refresh(self, chain_id: int, holding: Holding) -> BalanceRecord:
@@ -130,7 +141,8 @@ class Control:
             return  # logged and in the status already; the file is looked at again when it is saved
 
     async def _apply(self, new: Settings) -> None:
-        old = {chain.chain_id: chain for chain in self.settings.chains.values()}
+        before = self.settings
+        old = {chain.chain_id: chain for chain in before.chains.values()}
         wanted = {chain.chain_id: chain for chain in new.chains.values()}
         self.settings = new
         stale = [i for i in old if i not in wanted or is_other_chain(old[i], wanted[i])]
@@ -145,3 +157,4 @@ class Control:
         await self._publish(new.nats)
         for chain_id in fresh:
             await self._chains.start(chain_id)
+        await self._accounts.apply(before, new)

@@ -22,7 +22,7 @@ LOOK_SECONDS = 1.0
 _TOLD = ("tokens", "start_block", "sync_interval_seconds")
 """What of a chain is told to the actors that run: they keep their connections and go on."""
 
-WAITS_FOR_A_RESTART = ("service", "store", "exchanges")
+WAITS_FOR_A_RESTART = ("service", "store")
 
 
 def difference(old: Settings, new: Settings, started: Settings | None = None) -> dict[str, Any]:
@@ -41,6 +41,7 @@ def difference(old: Settings, new: Settings, started: Settings | None = None) ->
         "tokens": _tokens(by_id_old, by_id_new),
         "solvers": _named(old.solvers, new.solvers),
         "apiKeys": _named(_keys(old), _keys(new)),
+        "exchanges": _named(old.exchanges, new.exchanges),
         "nats": _nats(old, new),
         "restartNeeded": [part for part in WAITS_FOR_A_RESTART if _fixed(started or old, part) != _fixed(new, part)],
     }

@@ -26,6 +26,7 @@ from indexer.api.access import Access
 from indexer.api.app import ACCESS, build_app
 from indexer.api.hub import Hub
 from indexer.api.server import ApiRunner
+from indexer.app.accounts import Accounts
 from indexer.app.audit import Auditor
 from indexer.app.chains import Chains
 from indexer.app.control import Control
@@ -42,6 +43,7 @@ from indexer.config import ChainSettings, ServiceSettings, Settings
 from indexer.domain.commits import Commit
 from indexer.errors import Permanent, StoreUnavailable
 from indexer.metrics import Metrics
+from indexer.vault import open_vault
 from repositories.store import open_store
 
 log = structlog.get_logger(__name__)
@@ -108,6 +110,15 @@ class Service:
         )
         self._supervisor, self._broadcaster, self._projector = Post(), Post(), Post()
         await self._build_chains()
+        self.accounts = Accounts(
+            store=self.store,
+            board=self._board,
+            supervisor=self._supervisor,
+            broadcaster=self._broadcaster,
+            metrics=self._metrics,
+            vault=lambda: open_vault(self.control.settings.service.master_key, settings.service.data_dir),
+        )
+        self._stack.push_async_callback(self.accounts.close)
         self._nats = NatsBoard(
             store=self.store,
             positions=self.positions,
@@ -119,7 +130,7 @@ class Service:
             board=self._board,
             version=VERSION,
             store=self.store.kind,
-            expected=self._chains.expected,
+            expected=lambda: {**self._chains.expected(), **self.accounts.expected()},
             nats=self._nats.status,
         )
         self.control = Control(
@@ -131,6 +142,7 @@ class Service:
             report=self.report,
             admit=self._admit,
             publish=self._nats.apply,
+            accounts=self.accounts,
             auditor=Auditor(
                 balances=self.store.balances,
                 chains=lambda: self.watching.chains().values(),
@@ -152,8 +164,6 @@ class Service:
         await self.control.start()
         if settings.path is not None:
             self._spawn(watch_file(settings.path, self._hung_up, self.control.reload_quietly), "file watch")
-        if settings.exchanges:
-            log.warning("setting_not_used_yet", setting="exchanges")
 
     async def _build_chains(self) -> None:
         self._backfills = BackfillBoard(self._backfilled)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from indexer.addresses import Address
 from indexer.config.settings import (
@@ -18,6 +18,7 @@ from indexer.config.settings import (
     ServiceSettings,
     SolverSettings,
     StoreSettings,
+    Wallet,
 )
 from indexer.config.table import Table
 from indexer.config.values import (
@@ -48,6 +49,9 @@ _LARGEST = 2**53 - 1
 """The largest integer that JSON readers agree on."""
 
 
+_FROM_ENVIRONMENT: Final = 'take it from the environment, as in "${BINANCE_API_KEY}"'
+
+
 def service(table: Table, folder: Path) -> ServiceSettings:
     settings = ServiceSettings(
         host=table.optional("host", host, ServiceSettings().host),
@@ -56,6 +60,7 @@ def service(table: Table, folder: Path) -> ServiceSettings:
         log_format=table.optional("log_format", _log_format, ServiceSettings().log_format),
         api_keys=_api_keys(table),
         allow_anonymous=table.optional("allow_anonymous", boolean, ServiceSettings().allow_anonymous),
+        master_key=table.optional("master_key", _or_none(secret(_FROM_ENVIRONMENT)), ServiceSettings().master_key),
     )
     is_open = not is_loopback(settings.host) and not settings.allow_anonymous
     if is_open and not table.has("api_keys"):
@@ -136,16 +141,24 @@ def solver(table: Table, title: str, chain_names: tuple[str, ...]) -> SolverSett
 
 
 def exchange(table: Table, title: str) -> ExchangeSettings:
-    from_environment = 'take it from the environment, as in "${BINANCE_API_KEY}"'
-    defaults = ExchangeSettings(title, "", NO_SECRET, NO_SECRET)
+    known = ExchangeSettings(title, "")
+    secret_of = _or_none(secret(_FROM_ENVIRONMENT))
     settings = ExchangeSettings(
         name=title,
         exchange=table.required("exchange", _exchange, "", 'write its name in lower case, as in "binance"'),
-        api_key=table.required("api_key", secret(from_environment), NO_SECRET, from_environment),
-        secret=table.required("secret", secret(from_environment), NO_SECRET, from_environment),
-        wallets=table.list_of("wallets", _wallet, 'write a list, as in ["spot", "funding"]') or defaults.wallets,
-        base_url=table.optional("base_url", _or_empty(url("http", "https")), defaults.base_url),
+        api_key=table.optional("api_key", secret_of, known.api_key),
+        secret=table.optional("secret", secret_of, known.secret),
+        password=table.optional("password", secret_of, known.password),
+        wallet_address=table.optional("wallet_address", secret_of, known.wallet_address),
+        wallets=table.list_of("wallets", _wallet, 'write a list, as in ["spot", "funding"]') or known.wallets,
+        sandbox=table.optional("sandbox", boolean, known.sandbox),
+        poll_seconds=table.optional("poll_seconds", integer(0, 3_600), known.poll_seconds),
+        base_url=table.optional("base_url", _or_empty(url("http", "https")), known.base_url),
     )
+    if not settings.wallet_address.reveal():
+        for key in ("api_key", "secret"):
+            if not table.has(key):
+                table.wrong(key, "is missing", _FROM_ENVIRONMENT)
     table.close()
     return settings
 
@@ -213,6 +226,10 @@ def _scope(value: object) -> Scope:
     return cast("Scope", one_of(Scope)(value))
 
 
+def _wallet(value: object) -> Wallet:
+    return cast("Wallet", one_of(Wallet)(value))
+
+
 def _nats_start(value: object) -> NatsStart:
     return cast("NatsStart", one_of(NatsStart)(value))
 
@@ -244,4 +261,3 @@ _rpc_url = url("http", "https", hint="write an http:// or https:// URL; those of
 _ws_url = url("ws", "wss", hint="write a ws:// or wss:// URL; those of HTTP go into rpc_urls")
 _symbol = text("write a symbol of up to 16 characters", longest=16)
 _exchange = text('write its name in lower case, as in "binance"', pattern=r"[a-z0-9]+", longest=40)
-_wallet = text('write lower-case words, as in "spot"', pattern=r"[a-z][a-z0-9_-]*", longest=40)

@@ -11,6 +11,9 @@ from urllib.parse import unquote, urlsplit
 from indexer.addresses import Address
 from indexer.masking import Secret, Url, url_secrets
 
+Wallet = Literal[
+    "spot", "margin", "isolated", "futures", "coin_futures", "options", "funding", "earn", "unified", "portfolio"
+]
 Scope = Literal["read", "write", "admin"]
 LogFormat = Literal["auto", "console", "json"]
 NatsStart = Literal["kept", "new"]
@@ -37,6 +40,7 @@ class ServiceSettings:
     log_format: LogFormat = "auto"
     api_keys: tuple[ApiKey, ...] = ()
     allow_anonymous: bool = False
+    master_key: Secret = NO_SECRET
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +83,18 @@ class ExchangeSettings:
 
     name: str
     exchange: str
-    api_key: Secret
-    secret: Secret
-    wallets: tuple[str, ...] = ("spot",)
+    api_key: Secret = NO_SECRET
+    secret: Secret = NO_SECRET
+    password: Secret = NO_SECRET
+    wallet_address: Secret = NO_SECRET
+    wallets: tuple[Wallet, ...] = ()
+    sandbox: bool = False
+    poll_seconds: int = 0
     base_url: str = ""
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        return (self.api_key, self.secret, self.password)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +141,11 @@ class Settings:
 
     def secrets(self) -> Iterator[str]:
         """Everything in here that no log line may show."""
+        yield self.service.master_key.reveal()
         for api_key in self.service.api_keys:
             yield api_key.key.reveal()
         for exchange in self.exchanges.values():
-            yield from (exchange.api_key.reveal(), exchange.secret.reveal())
+            yield from (secret.reveal() for secret in exchange.secrets)
         yield from self.nats.secrets()
         for url in self._urls():
             yield from url_secrets(url)

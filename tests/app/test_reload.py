@@ -31,6 +31,7 @@ NOTHING: dict[str, Any] = {
     "tokens": {"added": [], "removed": []},
     "solvers": {"added": [], "removed": [], "changed": []},
     "apiKeys": {"added": [], "removed": [], "changed": []},
+    "exchanges": {"added": [], "removed": [], "changed": []},
     "nats": "unchanged",
     "restartNeeded": [],
 }
@@ -111,7 +112,6 @@ def test_solvers_that_come_go_and_change_are_named() -> None:
     [
         ("service", ServiceSettings(port=9)),
         ("store", StoreSettings(url="memory")),
-        ("exchanges", {"main": ExchangeSettings("main", "binance", Secret("key"), Secret("secret"))}),
     ],
 )
 def test_what_a_running_service_cannot_change_waits_for_a_restart(part: str, value: Any) -> None:
@@ -124,6 +124,13 @@ def test_a_restart_is_needed_for_as_long_as_the_file_says_other_than_what_runs()
     moved = replace(OLD, service=ServiceSettings(port=9))
     assert difference(moved, moved, OLD) == {**NOTHING, "restartNeeded": ["service"]}
     assert difference(moved, OLD, OLD) == NOTHING
+
+
+def test_accounts_that_come_go_and_change_are_named() -> None:
+    main = ExchangeSettings("main", "binance", Secret("key"), Secret("secret"))
+    old, new = replace(OLD, exchanges={"main": main}), replace(OLD, exchanges={"main": replace(main, sandbox=True)})
+    assert difference(OLD, old)["exchanges"] == {"added": ["main"], "removed": [], "changed": []}
+    assert difference(old, new)["exchanges"] == {"added": [], "removed": [], "changed": ["main"]}
 
 
 def test_publishing_starts_changes_and_stops_without_a_restart() -> None:

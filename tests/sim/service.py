@@ -188,6 +188,7 @@ class Life:
                 report=self.report,
                 admit=lambda _service: None,
                 publish=_nowhere,
+                accounts=_NoAccounts(),
                 auditor=Auditor(
                     balances=cast(Any, self.store.balances), chains=lambda: (CHAIN_ID,), node=self.chains.node
                 ),
@@ -250,6 +251,14 @@ async def _patiently(ask: Any) -> Any:
             return await ask()
         except StoreUnavailable:
             await asyncio.sleep(0.2)
+
+
+class _NoAccounts:
+    """No exchange accounts in this world."""
+
+    async def start(self, settings: Settings) -> None: ...
+
+    async def apply(self, old: Settings, new: Settings) -> None: ...
 
 
 async def _nowhere(_settings: NatsSettings) -> None:

@@ -1,0 +1,353 @@
+"""The exchange accounts that are followed just now: each is one child of the supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+import structlog
+from pykka import ActorRef
+
+from actors.accounts.account import AccountActor
+from actors.accounts.ledger import AccountLedger
+from actors.accounts.messages import RefreshWallets
+from actors.base import Report
+from actors.messages import Begin, Committed
+from actors.statusboard import StatusBoard
+from actors.supervisor import StartChild, StopChild
+from indexer.app.posts import Post
+from indexer.config import ExchangeSettings, Settings
+from indexer.domain.accounts.amounts import AccountKey, Wallet
+from indexer.domain.accounts.arrivals import Permissions
+from indexer.domain.accounts.judging import Rules
+from indexer.domain.accounts.polling import Rhythm
+from indexer.domain.accounts.registry import Account
+from indexer.domain.streams import exchange_stream
+from indexer.errors import (
+    BadCredentials,
+    Impossible,
+    NameTaken,
+    NotFound,
+    Throttled,
+    Transient,
+    VenueUnreachable,
+    WalletUnsupported,
+)
+from indexer.log import hide
+from indexer.metrics import Metrics
+from indexer.vault import Vault, VaultLocked
+
+if TYPE_CHECKING:
+    from indexer.clients.exchange.account import ExchangeAccount  # importing ccxt takes a second and 60 MB
+    from indexer.clients.exchange.pool import Venues
+    from repositories.store import Store
+
+log = structlog.get_logger(__name__)
+
+REFRESH_SECONDS: Final = 30.0
+TRY_SECONDS: Final = 20.0
+"""How long a registration may wait for the venue's word on the key."""
+
+Credentials = Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Followed:
+    account: Account
+    credentials: Credentials
+    connection: ExchangeAccount
+    post: Post
+    permissions: Permissions | None = None
+    lives: int = 0
+
+
+class Accounts:
+    """Starts, stops, changes and finds accounts by exchange and name."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        board: StatusBoard,
+        supervisor: Post,
+        broadcaster: Post,
+        metrics: Metrics,
+        vault: Callable[[], Vault],
+    ) -> None:
+        self._store = store
+        self._board = board
+        self._supervisor = supervisor
+        self._broadcaster = broadcaster
+        self._metrics = metrics
+        self._vault = vault
+        self._followed: dict[AccountKey, _Followed] = {}
+        self._venues: Venues | None = None
+        self._changing = asyncio.Lock()
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    async def start(self, settings: Settings) -> None:
+        """Follow those of the file, and those that were added in earlier lives."""
+        for one in settings.exchanges.values():
+            await self._follow(_from_file(one), _credentials(one))
+        for account, sealed in await self._store.account_list.all():
+            if account.key in self._followed:
+                continue
+            try:
+                credentials = orjson.loads(self._vault().unseal(sealed, str(account.key)))
+            except VaultLocked as error:
+                log.error("account_locked", exchange=account.key.exchange, account=account.key.name, reason=str(error))  # noqa: TRY400 - no traceback of a vault
+                continue
+            await self._follow(account, credentials)
+
+    async def apply(self, old: Settings, new: Settings) -> None:
+        """What differs between two files; accounts that were added over the API are not touched."""
+        async with self._changing:
+            for name in old.exchanges.keys() - new.exchanges.keys():
+                await self._unfollow(_from_file(old.exchanges[name]).key)
+            for name, settings in new.exchanges.items():
+                if old.exchanges.get(name) == settings:
+                    continue
+                if name in old.exchanges:
+                    await self._unfollow(_from_file(old.exchanges[name]).key)
+                await self._follow(_from_file(settings), _credentials(settings))
+
+    async def close(self) -> None:
+        """After the supervisor has ended every actor."""
+        for one in self._followed.values():
+            await one.connection.close()
+        if self._venues is not None:
+            await self._venues.close()
+
+    # --- asking ------------------------------------------------------------------------------------------------------
+
+    def expected(self) -> Mapping[str, str]:
+        return {exchange_stream(*key): str(key) for key in self._followed}
+
+    def all(self) -> Sequence[Account]:
+        return tuple(one.account for _, one in sorted(self._followed.items()))
+
+    def account(self, key: AccountKey) -> Account:
+        return self._one(key).account
+
+    def permissions(self, key: AccountKey) -> Permissions | None:
+        """What the key may do, where the venue told it at registration."""
+        return self._one(key).permissions
+
+    def exchanges(self) -> Mapping[str, Sequence[Wallet]]:
+        """The exchanges that are known, with their wallets."""
+        from indexer.clients.exchange.dialects.table import DIALECTS  # noqa: PLC0415 - ccxt takes a second to import
+
+        return {name: tuple(dialect.wallets) for name, dialect in sorted(DIALECTS.items())}
+
+    async def refresh(self, key: AccountKey, wallets: Sequence[Wallet] = ()) -> None:
+        """Read them now; what differs is committed and told before this returns."""
+        one = self._one(key)
+        self._check_wallets(one.account.key.exchange, wallets, one.account.wallets)
+        ref = one.post.ref
+        if ref is None:
+            raise VenueUnreachable(f"{key} is being restarted; try again in a moment")
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        ref.tell(RefreshWallets(frozenset(wallets), done))
+        try:
+            await asyncio.wait_for(done, REFRESH_SECONDS)
+        except TimeoutError:
+            raise VenueUnreachable(f"{key} did not answer within {REFRESH_SECONDS:g} s") from None
+
+    # --- changing ----------------------------------------------------------------------------------------------------
+
+    async def add(self, account: Account, credentials: Credentials) -> Permissions:
+        """Try the key, keep the account and follow it."""
+        async with self._changing:
+            if account.key in self._followed:
+                raise NameTaken(f"there is an account {account.key} already", "name")
+            account = self._checked(account)
+            permissions = await self._tried(account, credentials)
+            await self._keep(account, credentials)
+            await self._follow(account, credentials, permissions)
+        log.info("account_added", exchange=account.key.exchange, account=account.key.name)
+        return permissions
+
+    async def change(
+        self,
+        key: AccountKey,
+        *,
+        credentials: Credentials | None = None,
+        wallets: tuple[Wallet, ...] | None = None,
+        poll_seconds: float | None = None,
+    ) -> Permissions | None:
+        """Other credentials, wallets or pace; the account's history goes on."""
+        async with self._changing:
+            one = self._api_made(key)
+            account = replace(
+                one.account,
+                wallets=one.account.wallets if wallets is None else wallets,
+                poll_seconds=one.account.poll_seconds if poll_seconds is None else poll_seconds,
+            )
+            account = self._checked(account)
+            kept = one.credentials if credentials is None else credentials
+            permissions = one.permissions if credentials is None else await self._tried(account, kept)
+            await self._keep(account, kept)
+            await self._unfollow(key)
+            await self._follow(account, kept, permissions)
+        log.info("account_changed", exchange=key.exchange, account=key.name)
+        return permissions
+
+    async def remove(self, key: AccountKey) -> None:
+        """Stop following it and forget its credentials; what it held stays in history."""
+        async with self._changing:
+            self._api_made(key)
+            await self._store.account_list.remove(key)
+            await self._unfollow(key)
+        log.info("account_removed", exchange=key.exchange, account=key.name)
+
+    # --- parts -------------------------------------------------------------------------------------------------------
+
+    def _one(self, key: AccountKey) -> _Followed:
+        one = self._followed.get(key)
+        if one is None:
+            raise NotFound(f"there is no account {key}", "name")
+        return one
+
+    def _api_made(self, key: AccountKey) -> _Followed:
+        one = self._one(key)
+        if one.account.source == "file":
+            raise Impossible(f"{key} is defined in the configuration file; change it there and reload", "name")
+        return one
+
+    def _checked(self, account: Account) -> Account:
+        known = self.exchanges()
+        exchange = account.key.exchange
+        if exchange not in known:
+            raise Impossible(f"there is no exchange {exchange!r}; there are {', '.join(known)}", "exchange")
+        self._check_wallets(exchange, account.wallets, known[exchange])
+        return account if account.wallets else replace(account, wallets=tuple(known[exchange]))
+
+    @staticmethod
+    def _check_wallets(exchange: str, wallets: Sequence[str], known: Sequence[str]) -> None:
+        for wallet in wallets:
+            if wallet not in known:
+                raise Impossible(f"{exchange} has no wallet {wallet!r}; there are {', '.join(known)}", "wallets")
+
+    async def _tried(self, account: Account, credentials: Credentials) -> Permissions:
+        connection = self._connection(account, credentials)
+        try:
+            async with asyncio.timeout(TRY_SECONDS):
+                permissions = await connection.permissions()
+        except BadCredentials as error:
+            raise Impossible(f"{account.key.exchange} refuses these credentials: {error}", "credentials") from None
+        except WalletUnsupported as error:
+            raise Impossible(f"the key may not read this account: {error}", "credentials") from None
+        except (Throttled, TimeoutError):
+            raise VenueUnreachable(f"{account.key.exchange} did not say whether these credentials are good") from None
+        except Transient as error:
+            raise VenueUnreachable(f"{account.key.exchange} could not be asked: {error}") from None
+        finally:
+            await connection.close()
+        if not permissions.can_read:
+            raise Impossible("the key may not read; give it the permission, or another key", "credentials")
+        return permissions
+
+    async def _keep(self, account: Account, credentials: Credentials) -> None:
+        sealed = self._vault().seal(orjson.dumps(dict(credentials)), str(account.key))
+        await self._store.account_list.save(account, sealed)
+
+    async def _follow(self, account: Account, credentials: Credentials, permissions: Permissions | None = None) -> None:
+        try:
+            account = self._checked(account)
+        except Impossible as error:
+            log.error("account_unusable", exchange=account.key.exchange, account=account.key.name, reason=str(error))  # noqa: TRY400 - a mistake in the file, no traceback
+            return
+        hide(credentials.values())
+        post = Post()
+        self._followed[account.key] = _Followed(
+            account, credentials, self._connection(account, credentials), post, permissions
+        )
+        self._metrics.watch_inbox(_child(account.key), lambda: post.waiting)
+        await self._ask_supervisor(StartChild(_child(account.key), lambda report: self._give_life(account.key, report)))
+
+    async def _unfollow(self, key: AccountKey) -> None:
+        one = self._followed.pop(key, None)
+        if one is None:
+            return
+        await self._ask_supervisor(StopChild(_child(key)))
+        self._board.forget(exchange_stream(*key))
+        await one.connection.close()
+
+    def _connection(self, account: Account, credentials: Credentials) -> ExchangeAccount:
+        from indexer.clients.exchange.account import ExchangeAccount  # noqa: PLC0415 - ccxt takes a second to import
+        from indexer.clients.exchange.dialects.table import DIALECTS  # noqa: PLC0415
+        from indexer.clients.exchange.pool import Venues  # noqa: PLC0415
+
+        if self._venues is None:
+            self._venues = Venues()
+        return ExchangeAccount(
+            DIALECTS[account.key.exchange],
+            self._venues,
+            credentials,
+            account.wallets,
+            base_url=account.base_url,
+            sandbox=account.sandbox,
+        )
+
+    def _give_life(self, key: AccountKey, report: Report) -> ActorRef[Any]:
+        from indexer.clients.exchange.dialects.table import DIALECTS  # noqa: PLC0415 - ccxt takes a second to import
+
+        one = self._followed[key]
+        fast = one.account.poll_seconds or Rhythm().fast
+        ref = AccountActor.start(
+            venue=one.connection,
+            ledger=AccountLedger(
+                account=key,
+                commits=self._store.commits,
+                checkpoints=self._store.checkpoints,
+                books=self._store.accounts,
+                publish=lambda commit: self._broadcaster.tell(Committed(commit)),
+                written=lambda seconds: self._metrics.store_call("append", "ok", seconds),
+            ),
+            rules=Rules(exceptions=DIALECTS[key.exchange].exceptions),
+            counts=self._metrics.exchange(key.exchange),
+            resumed=self._broadcaster.tell,
+            show=self._board.show,
+            rhythm=Rhythm(fast=fast, slow=max(fast, Rhythm().slow), slowest=max(fast, Rhythm().slowest)),
+            restarts=one.lives,
+            report=report,
+        )
+        one.lives += 1
+        one.post.move_to(ref)
+        ref.tell(Begin())
+        return ref
+
+    async def _ask_supervisor(self, order: object) -> None:
+        ref = self._supervisor.ref
+        if ref is not None:
+            await ref.ask(order, block=False)
+
+
+def _child(key: AccountKey) -> str:
+    return f"account {key}"
+
+
+def _from_file(settings: ExchangeSettings) -> Account:
+    return Account(
+        key=AccountKey(settings.exchange, settings.name),
+        wallets=settings.wallets,
+        sandbox=settings.sandbox,
+        poll_seconds=settings.poll_seconds or None,
+        base_url=settings.base_url,
+        source="file",
+    )
+
+
+def _credentials(settings: ExchangeSettings) -> Credentials:
+    """In ccxt's words; what is not set is left out."""
+    given = {
+        "apiKey": settings.api_key,
+        "secret": settings.secret,
+        "password": settings.password,
+        "walletAddress": settings.wallet_address,
+    }
+    return {name: value.reveal() for name, value in given.items() if value.reveal()}

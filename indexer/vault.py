@@ -1,0 +1,89 @@
+"""Keeps credentials encrypted at rest: AES-256-GCM under one master key, which lies elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from indexer.errors import Permanent
+from indexer.masking import Secret
+
+KEY_FILE: Final = "master.key"
+_VERSION: Final = "v1"
+_NONCE_BYTES: Final = 12
+_SHORTEST: Final = 16
+
+
+class VaultLocked(Permanent):
+    """The master key is missing, unsafe, or not the one that things were sealed with."""
+
+
+class Vault:
+    """`seal` and `unseal` name what the secret belongs to, so that one account's cannot be put in another's place."""
+
+    def __init__(self, key: Secret) -> None:
+        derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"indexer credentials")
+        self._cipher = AESGCM(derived.derive(key.reveal().encode()))
+
+    def seal(self, plain: bytes, owner: str) -> str:
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = nonce + self._cipher.encrypt(nonce, plain, owner.encode())
+        return f"{_VERSION}:{base64.b64encode(sealed).decode()}"
+
+    def unseal(self, sealed: str, owner: str) -> bytes:
+        version, _, text = sealed.partition(":")
+        try:
+            if version != _VERSION:
+                raise VaultLocked(f"the credentials of {owner} were sealed by a newer release")
+            raw = base64.b64decode(text, validate=True)
+            return self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], owner.encode())
+        except (InvalidTag, binascii.Error, ValueError):
+            raise VaultLocked(
+                f"the credentials of {owner} were sealed with another master key; bring that key back, or replace them"
+            ) from None
+
+
+def open_vault(master_key: Secret, data_dir: Path) -> Vault:
+    """With the configured key, or with the one in the key file, which is made when there is none."""
+    if master_key.reveal():
+        if len(master_key.reveal()) < _SHORTEST:
+            raise VaultLocked(f"service.master_key is shorter than {_SHORTEST} characters: openssl rand -hex 32")
+        return Vault(master_key)
+    return Vault(Secret(_key_in(data_dir / KEY_FILE)))
+
+
+def _key_in(path: Path) -> str:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
+    except FileExistsError:
+        return _read(path)
+    except OSError as error:
+        raise VaultLocked(f"the key file {path} cannot be made: {error.strerror}") from None
+    with os.fdopen(made, "w") as file:
+        file.write(key := secrets.token_hex(32))
+    return key
+
+
+def _read(path: Path) -> str:
+    """Refused when others may read it: a key that leaked is no key."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise VaultLocked(f"the key file {path} may be read by others (mode {mode:o}); chmod 600 it")
+        key = path.read_text().strip()
+    except OSError as error:
+        raise VaultLocked(f"the key file {path} cannot be read: {error.strerror}") from None
+    if len(key) < _SHORTEST:
+        raise VaultLocked(f"the key file {path} holds no key; bring back the one that credentials were sealed with")
+    return key

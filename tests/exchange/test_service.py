@@ -1,0 +1,157 @@
+"""The whole service with an exchange account in its file: from the venue to whoever listens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from indexer.app.library import Indexer
+from indexer.config import ExchangeSettings, ServiceSettings, Settings, StoreSettings
+from indexer.demo.venue import Account, Venue
+from indexer.domain.accounts.amounts import AccountKey, Slot
+from indexer.domain.accounts.arrivals import Permissions
+from indexer.domain.accounts.facts import AccountAlert, AssetUpdated
+from indexer.domain.accounts.registry import Account as Followed
+from indexer.domain.commits import Event
+from indexer.errors import Impossible, NameTaken, NotFound
+from indexer.masking import Secret
+
+KEY = AccountKey("binance", "desk")
+USDT = Slot("spot", "USDT")
+
+
+async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, "it did not come"
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def main(venue: Venue) -> Account:
+    account = venue.account("binance")
+    venue.truth.deposit(account, "spot", "USDT", "1000.50")
+    return account
+
+
+def settings(venue: Venue, account: Account, folder: Path, *, in_file: bool = True) -> Settings:
+    desk = ExchangeSettings(
+        name="desk",
+        exchange="binance",
+        api_key=Secret(account.credentials["apiKey"]),
+        secret=Secret(account.credentials["secret"]),
+        wallets=("spot", "funding"),
+        base_url=venue.url("binance"),
+    )
+    return Settings(
+        service=ServiceSettings(port=0, data_dir=folder),
+        store=StoreSettings(url="memory"),
+        exchanges={"desk": desk} if in_file else {},
+    )
+
+
+@pytest.fixture
+async def service(venue: Venue, main: Account, tmp_path: Path) -> AsyncIterator[Indexer]:
+    async with Indexer(settings(venue, main, tmp_path), serve=False) as indexer:
+        yield indexer
+
+
+async def test_an_account_of_the_file_is_read_and_its_changes_are_told(
+    venue: Venue, main: Account, service: Indexer
+) -> None:
+    told: list[Event] = []
+    service.listen(told.append, None)
+    await asyncio.wait_for(service.ready(), 20)
+    await until(lambda: service.report.streams()[0].heads == "ws")
+    venue.truth.deposit(main, "spot", "USDT", "1.25")
+    await until(lambda: any(isinstance(one.fact, AssetUpdated) and one.fact.change for one in told))
+    await service.positions.caught_up()
+    record = await service.store.accounts.one(KEY, USDT)
+    assert record is not None
+    assert record.held.amounts.total == Decimal("1001.75")
+    assert record.change == Decimal("1.25")
+    history = await service.store.accounts.history(KEY, USDT, limit=10)
+    assert [row.held.amounts.total for row in history] == [Decimal("1001.75"), Decimal("1000.50")]
+
+
+async def test_a_refresh_reads_the_wallets_now(venue: Venue, main: Account, service: Indexer) -> None:
+    await asyncio.wait_for(service.ready(), 20)
+    venue.sockets.mute()
+    venue.truth.deposit(main, "spot", "USDT", "1")
+    await service.accounts.refresh(KEY)
+    await service.positions.caught_up()
+    record = await service.store.accounts.one(KEY, USDT)
+    assert record is not None
+    assert record.held.amounts.total == Decimal("1001.50")
+    with pytest.raises(Impossible, match="there are spot, funding"):
+        await service.accounts.refresh(KEY, ["margin"])
+
+
+async def test_a_key_that_expires_suspends_the_account_and_says_so(
+    venue: Venue, main: Account, service: Indexer
+) -> None:
+    told: list[Event] = []
+    service.listen(told.append, "account.alert")
+    await asyncio.wait_for(service.ready(), 20)
+    venue.expire_key(main)
+    venue.sockets.cut()
+    await until(lambda: service.report.streams()[0].state == "suspended")
+    kinds = [one.fact.kind for one in told if isinstance(one.fact, AccountAlert)]
+    assert "authentication" in kinds
+
+
+async def test_an_account_is_added_with_tried_credentials_kept_sealed_and_followed_again(
+    venue: Venue, main: Account, tmp_path: Path
+) -> None:
+    added = Followed(KEY, ("spot",), base_url=venue.url("binance"))
+    embedded = StoreSettings(url="embedded")
+    before = settings(venue, main, tmp_path, in_file=False)
+    durable = Settings(service=before.service, store=embedded)
+    async with Indexer(durable, serve=False) as indexer:
+        assert await indexer.accounts.add(added, main.credentials) == Permissions(can_trade=False, can_withdraw=False)
+        with pytest.raises(NameTaken):
+            await indexer.accounts.add(added, main.credentials)
+        ((_, sealed),) = await indexer.store.account_list.all()
+        assert not [value for value in main.credentials.values() if value in sealed]
+        await asyncio.wait_for(indexer.ready(), 20)
+    async with Indexer(durable, serve=False) as again:
+        await asyncio.wait_for(again.ready(), 20)
+        assert [one.key for one in again.accounts.all()] == [KEY]
+        await again.accounts.remove(KEY)
+        assert await again.store.account_list.all() == []
+        with pytest.raises(NotFound):
+            again.accounts.account(KEY)
+
+
+@pytest.mark.parametrize(
+    ("account", "field", "said"),
+    [
+        (Followed(AccountKey("binanse", "a"), ()), "exchange", "there are binance"),
+        (Followed(AccountKey("binance", "a"), ("unified",)), "wallets", "there are spot"),
+    ],
+)
+async def test_what_an_exchange_does_not_have_is_refused_with_what_it_has(
+    venue: Venue, main: Account, tmp_path: Path, account: Followed, field: str, said: str
+) -> None:
+    async with Indexer(settings(venue, main, tmp_path, in_file=False), serve=False) as indexer:
+        with pytest.raises(Impossible, match=said) as caught:
+            await indexer.accounts.add(account, main.credentials)
+        assert caught.value.field == field
+
+
+async def test_wrong_credentials_are_refused_at_registration(venue: Venue, main: Account, tmp_path: Path) -> None:
+    async with Indexer(settings(venue, main, tmp_path, in_file=False), serve=False) as indexer:
+        wrong = {**main.credentials, "secret": "not the secret"}
+        with pytest.raises(Impossible, match="refuses these credentials") as caught:
+            await indexer.accounts.add(Followed(KEY, ("spot",), base_url=venue.url("binance")), wrong)
+        assert caught.value.field == "credentials"
+        assert indexer.accounts.all() == ()
+
+
+async def test_an_account_of_the_file_cannot_be_removed_over_the_api(service: Indexer) -> None:
+    with pytest.raises(Impossible, match="configuration file"):
+        await service.accounts.remove(KEY)

@@ -1,0 +1,66 @@
+"""Credentials at rest: unreadable without the key, and bound to their account."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.masking import Secret
+from indexer.vault import KEY_FILE, Vault, VaultLocked, open_vault
+
+KEY = Secret("0123456789abcdef0123456789abcdef")
+
+
+@given(st.binary(max_size=200), st.text(max_size=40))
+def test_what_was_sealed_is_unsealed_and_looks_like_nothing_of_it(plain: bytes, owner: str) -> None:
+    sealed = Vault(KEY).seal(plain, owner)
+    assert Vault(KEY).unseal(sealed, owner) == plain
+    assert len(plain) < 8 or plain.hex() not in sealed
+
+
+def test_the_same_secret_is_sealed_differently_every_time() -> None:
+    assert Vault(KEY).seal(b"secret", "a") != Vault(KEY).seal(b"secret", "a")
+
+
+def test_one_accounts_credentials_cannot_be_put_in_the_place_of_anothers() -> None:
+    with pytest.raises(VaultLocked):
+        Vault(KEY).unseal(Vault(KEY).seal(b"secret", "binance/a"), "binance/b")
+
+
+@pytest.mark.parametrize("sealed", ["", "v1:", "v1:AAAA", "v2:AAAA", "v1:not base64!"])
+def test_what_is_no_sealed_text_is_refused_with_what_to_do(sealed: str) -> None:
+    with pytest.raises(VaultLocked, match="binance/main"):
+        Vault(KEY).unseal(sealed, "binance/main")
+
+
+def test_another_key_opens_nothing_and_says_so() -> None:
+    with pytest.raises(VaultLocked, match="another master key"):
+        Vault(Secret("another key of 32 characters ....")).unseal(Vault(KEY).seal(b"secret", "a"), "a")
+
+
+def test_a_key_file_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
+    sealed = open_vault(Secret(""), tmp_path).seal(b"secret", "a")
+    assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o600
+    assert open_vault(Secret(""), tmp_path).unseal(sealed, "a") == b"secret"
+
+
+def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    open_vault(Secret(""), tmp_path)
+    (tmp_path / KEY_FILE).chmod(0o644)
+    with pytest.raises(VaultLocked, match="chmod 600"):
+        open_vault(Secret(""), tmp_path)
+
+
+def test_an_empty_key_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / KEY_FILE).touch(mode=0o600)
+    with pytest.raises(VaultLocked, match="holds no key"):
+        open_vault(Secret(""), tmp_path)
+
+
+def test_a_short_key_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(VaultLocked, match="shorter"):
+        open_vault(Secret("short"), tmp_path)

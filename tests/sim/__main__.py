@@ -9,29 +9,42 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 
 from tests.sim.run import Outcome, run
+from tests.sim.telling import tell
+
+_CHUNK = 20
+_REPORT_SECONDS = 60.0
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Run seeded stories against the spine; each must end in the truth.")
+    parser = argparse.ArgumentParser(description="Run seeded stories against the service; each must end in the truth.")
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--runs", type=int, default=200, help="how many seeds, one after another")
+    parser.add_argument("--tell", action="store_true", help="only the first seed, with all that happens in it")
     args = parser.parse_args()
-    started, bad, totals = time.monotonic(), 0, [0, 0, 0]
+    if args.tell:
+        return _told(tell(args.seed))
+    started = reported = time.monotonic()
+    bad, totals = 0, [0, 0, 0, 0]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for outcome in pool.map(run, range(args.seed, args.seed + args.runs), chunksize=20):
+        seeds = range(args.seed, args.seed + args.runs)
+        for outcome in pool.map(run, seeds, chunksize=_CHUNK):
             bad += _told(outcome)
-            totals = [a + b for a, b in zip(totals, (outcome.blocks, outcome.kills, outcome.reorgs), strict=True)]
-    blocks, kills, reorgs = totals
-    seconds = time.monotonic() - started
+            now = (outcome.blocks, outcome.reorgs, outcome.kills, outcome.asked)
+            totals = [a + b for a, b in zip(totals, now, strict=True)]
+            if time.monotonic() - reported > _REPORT_SECONDS:
+                reported = time.monotonic()
+                print(f"{outcome.seed + 1 - args.seed} of {args.runs}", file=sys.stderr)  # noqa: T201 - patience
+    blocks, reorgs, kills, asked = totals
     print(  # noqa: T201 - a command's answer
-        f"{args.runs} runs in {seconds:.0f} s: {blocks} blocks, {reorgs} reorgs, {kills} kills, {bad} with violations"
+        f"{args.runs} runs in {time.monotonic() - started:.0f} s: {blocks} blocks, {reorgs} reorgs, {kills} kills,"
+        f" {asked} requests, {bad} with violations"
     )
     return 1 if bad else 0
 
 
 def _told(outcome: Outcome) -> int:
     if outcome.violations:
-        print(outcome)  # noqa: T201 - the line that repeats it
+        print(outcome, flush=True)  # noqa: T201 - the line that repeats it
     return 1 if outcome.violations else 0
 
 

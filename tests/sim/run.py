@@ -14,6 +14,7 @@ import structlog
 from tests.sim.clock import play
 from tests.sim.crowd import Crowd
 from tests.sim.faults import NONE, Faults, drawn
+from tests.sim.needless import told_needlessly
 from tests.sim.oracle import violations
 from tests.sim.rpc.fleet import Fleet
 from tests.sim.service import STREAM, Life, settings_of
@@ -36,17 +37,18 @@ class Outcome:
     kills: int = 0
     reorgs: int = 0
     asked: int = 0
+    events: int = 0
 
     def __str__(self) -> str:
         said = "; ".join(self.violations[:3])
         return f"make sim SEED={self.seed} RUNS=1   # {said if len(said) <= _LONGEST else said[:_LONGEST] + '…'}"
 
 
-def run(seed: int, blocks: int = 60) -> Outcome:
+def run(seed: int) -> Outcome:
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
-        return play(Story(seed, blocks).tell())
+        return play(Story(seed).tell())
     except Exception as error:  # noqa: BLE001 - whatever ends a story early is told like a violation, with its seed
         return Outcome(seed, (f"the story broke off: {error!r}",))
     finally:
@@ -57,7 +59,7 @@ class Story:
     """A world, its endpoints, a store, clients that stay, and one life of the service after the other."""
 
     def __init__(
-        self, seed: int, blocks: int, faults: Faults | None = None, pause_seconds: float | None = None
+        self, seed: int, blocks: int = 60, faults: Faults | None = None, pause_seconds: float | None = None
     ) -> None:
         self._seed = seed
         self._blocks = blocks
@@ -92,8 +94,18 @@ class Story:
         await self.crowd.stop()
         await life.stop()
         self.life = life
-        found = violations(self.world, self.disk, self.log, self.crowd.witnesses, life, exact=not self._deep)
-        return Outcome(self._seed, tuple(found), len(self.world.blocks), self._kills, self._reorgs, self.fleet.asked)
+        found = [*violations(self.world, self.disk, self.log, self.crowd.witnesses, life, exact=not self._deep)]
+        if not self._reorgs:
+            found += told_needlessly(self.disk.kept)
+        return Outcome(
+            self._seed,
+            tuple(found),
+            len(self.world.blocks),
+            self._kills,
+            self._reorgs,
+            self.fleet.asked,
+            sum(len(commit.facts) for commit in self.disk.kept.commits),
+        )
 
     # --- the world ---------------------------------------------------------------------------------------------------
 

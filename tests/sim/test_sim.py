@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -10,8 +12,9 @@ import pytest
 from indexer.domain.balances import BalanceUpdated
 from tests.sim.clock import play
 from tests.sim.faults import NONE, Faults
+from tests.sim.needless import told_needlessly
 from tests.sim.oracle import violations
-from tests.sim.run import Story, run
+from tests.sim.run import Outcome, Story, run
 from tests.sim.witness import Witness, is_fresh
 
 RUNS = int(os.environ.get("SIM_RUNS", "200"))
@@ -67,6 +70,29 @@ def _told(seed: int = 3) -> Story:
 
 def _found(story: Story) -> list[str]:
     return list(violations(story.world, story.disk, story.log, story.crowd.witnesses, story.life, exact=True))
+
+
+def test_the_same_seed_tells_the_same_story_whatever_the_order_of_sets() -> None:
+    story = "from tests.sim.run import run; print([run(seed) for seed in range(4)])"
+    elsewhere = subprocess.run(
+        (sys.executable, "-c", story), stdout=subprocess.PIPE, env={"PYTHONHASHSEED": "7"}, check=True, timeout=60
+    )
+    assert elsewhere.stdout.decode().strip() == str([run(seed) for seed in range(4)]).strip()
+
+
+def test_the_oracle_sees_a_retraction_that_nobody_needed() -> None:
+    story = Story(1, blocks=20, faults=replace(NONE, reorg=0.3))
+    outcome = play(story.tell())
+    assert outcome.reorgs
+    assert not outcome.violations
+    assert any("there was no reorg" in line for line in told_needlessly(story.disk.kept))
+
+
+def test_a_violation_is_told_in_one_line_that_repeats_it() -> None:
+    told = str(Outcome(917, ("one thing", "another", "x" * 5000)))
+    assert told.startswith("make sim SEED=917 RUNS=1   # one thing; another; xxx")
+    assert len(told) < 400
+    assert "\n" not in told
 
 
 def test_the_oracle_sees_a_wrong_row() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Final
 
@@ -46,6 +46,13 @@ class Fleet:
     @property
     def asked(self) -> int:
         return sum(endpoint.asked for endpoint in self._endpoints.values())
+
+    def described(self) -> Iterator[str]:
+        for name, endpoint in self._endpoints.items():
+            yield f"{name}: {self._manners[name]}"
+            for machine in endpoint.machines:
+                yield f"    {machine} {self._twins.get(machine, '')}"
+        yield f"websockets: {self.ws_urls}"
 
     def client(self) -> tuple[EvmNode, HeadFeed]:
         """The real one, as a newly started process makes it."""

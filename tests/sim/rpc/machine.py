@@ -37,6 +37,12 @@ class Machine:
         self.listeners: dict[int, Listener] = {}
         self._had: set[BlockHash] = set()
 
+    def __str__(self) -> str:
+        return (
+            f"block {self.tip.head.number}, {self.lag_seconds} s and {self.lag_blocks} blocks late,"
+            f" state of {self.state_depth}, orphans {self.keeps_orphans}, tags {self.tag_lags}"
+        )
+
     # --- what it has -------------------------------------------------------------------------------------------------
 
     def at(self, number: int) -> Block | None:

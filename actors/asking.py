@@ -65,20 +65,31 @@ class Asking:
             return await question
         timer = self._loop.call_later(self._patience(), self._say)
         try:
-            return await question
+            answer = await question
+        except asyncio.CancelledError:
+            # Whoever asked is ended: a store that hangs as well must not keep it alive.
+            await self._said(cut_short=True)
+            raise
+        except BaseException:
+            await self._said()
+            raise
+        else:
+            await self._said()
+            return answer
         finally:
             timer.cancel()
-            if self._saying is not None:
-                await self._said(self._saying)
 
     def _say(self) -> None:
         if self._saying is None and self._overdue is not None:
             self._saying = asyncio.ensure_future(self._overdue())
 
-    async def _said(self, saying: asyncio.Task[None]) -> None:
-        """To its end, unless whoever asked is cancelled."""
-        try:
-            await saying
-        finally:
+    async def _said(self, *, cut_short: bool = False) -> None:
+        """What is being said is over when this returns."""
+        saying, self._saying = self._saying, None
+        if saying is None:
+            return
+        if cut_short:
             saying.cancel()
-            self._saying = None
+            await asyncio.wait((saying,))
+        else:
+            await saying

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding
@@ -118,10 +118,9 @@ async def retractions(
 
 
 async def together(answer: Coroutine[Any, Any, T], check: Coroutine[Any, Any, U]) -> tuple[T, U]:
-    """Both side by side; when one fails, the other ends."""
-    tasks = asyncio.ensure_future(answer), asyncio.ensure_future(check)
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
+    """Both side by side, and both to their end: what is committed beside a question must not be cut short."""
+    answered, checked = await asyncio.gather(answer, check, return_exceptions=True)
+    for outcome in (checked, answered):
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return cast("tuple[T, U]", (answered, checked))

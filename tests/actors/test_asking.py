@@ -15,6 +15,7 @@ from indexer.domain.views import BlockView
 from indexer.errors import Fenced, NodeUnreachable
 from tests.actors.stage import Stage, staged
 from tests.actors.test_chain import BOB, USD, in_virtual_time
+from tests.sim.world import OUTSIDE
 
 PATIENCE_SECONDS = 3.0
 
@@ -148,6 +149,36 @@ async def test_a_kill_while_it_is_said_leaves_no_task_behind() -> None:
         hang(stage, 3600)
         stage.say_next()
         await stage.settle(10)
+        clock = asyncio.get_running_loop().time
+        began = clock()
         await stage.stop()
-        await asyncio.sleep(0)
+        assert clock() - began < 15
         assert asyncio.all_tasks() <= before
+
+
+@in_virtual_time
+async def test_a_question_that_fails_beside_an_overdue_one_cuts_no_commit_short() -> None:
+    """Before a rollback two are open at once; the writer that both wait for goes on to its end."""
+    async with staged() as stage:
+        append = stage.store.commits.append
+
+        async def slowly(commit: Commit) -> None:
+            await append(commit)
+            await asyncio.sleep(2)
+
+        async def refused(_tip: Head) -> bool:
+            await asyncio.sleep(PATIENCE_SECONDS + 1)
+            raise NodeUnreachable("gone")
+
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 5))
+        is_disputed = stage.node.is_disputed
+        stage.store.commits.append = slowly  # type: ignore[method-assign] # a slow store
+        stage.node.is_disputed = refused  # type: ignore[method-assign] # fails while it is said that it is late
+        stage.world.canonical.pop()
+        stage.say_next()
+        await stage.settle(PATIENCE_SECONDS + 2)
+        stage.node.is_disputed = is_disputed  # type: ignore[method-assign] # well again
+        await stage.settle(30)
+        assert stage.state() == "live"
+        assert told(stage) == ["StreamStale", "StreamLive"]
+        assert all(before.last_seq + 1 == after.first_seq for before, after in pairwise(stage.commits))

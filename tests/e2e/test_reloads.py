@@ -22,7 +22,7 @@ SEED = int(os.environ.get("RELOAD_SEED", "9"))
 CHANGES = 100
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_a_hundred_random_changes_under_load_lose_nothing(home: World, tmp_path: Path) -> None:
     async with world(5) as second, world(7) as third, Storm((home, second, third), tmp_path, seed=SEED) as storm:
         await storm.rage(CHANGES)

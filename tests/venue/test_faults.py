@@ -115,7 +115,9 @@ async def test_a_new_key_opens_the_same_account_and_the_old_one_nothing(venue: V
 
 
 @asynccontextmanager
-async def listening(venue: Venue, account: Account) -> AsyncIterator[tuple[aiohttp.ClientWebSocketResponse, list[str]]]:
+async def listening(
+    venue: Venue, account: Account, seconds: float = 5.0
+) -> AsyncIterator[tuple[aiohttp.ClientWebSocketResponse, list[str]]]:
     """A raw socket with the totals that it was told, the snapshot's first."""
     url = venue.url("hyperliquid").replace("http", "ws", 1) + "/ws"
     told: list[str] = []
@@ -131,8 +133,8 @@ async def listening(venue: Venue, account: Account) -> AsyncIterator[tuple[aioht
 
         reading = asyncio.create_task(read())
         await ws.send_json({"method": "subscribe", "subscription": {"type": "spotState", "user": account.api_key}})
-        await until(lambda: "subscriptionResponse" in told)
         try:
+            await until(lambda: "subscriptionResponse" in told, seconds)
             yield ws, told
         finally:
             reading.cancel()
@@ -217,6 +219,21 @@ async def test_a_socket_can_fall_silent_with_or_without_pings(venue: Venue, poor
         deposits(venue, poor, 1)
         if pings:
             await until(lambda: told[-1] == "4.0")
+
+
+async def test_new_sockets_can_be_turned_away_or_born_silent(venue: Venue, poor: Account) -> None:
+    venue.sockets.refuse("hyperliquid")
+    with pytest.raises(aiohttp.WSServerHandshakeError, match="503"):
+        async with listening(venue, poor):
+            pass
+    venue.calm()
+    venue.sockets.mute(lasting=True)
+    with pytest.raises(AssertionError, match="did not come"):
+        async with listening(venue, poor, seconds=0.2):
+            pass
+    venue.calm()
+    async with listening(venue, poor) as (_, told):
+        await until(lambda: "1.0" in told)
 
 
 async def test_a_socket_can_be_cut(venue: Venue, poor: Account) -> None:

@@ -48,6 +48,14 @@ def test_a_request_that_one_budget_refuses_is_booked_in_none() -> None:
     assert "pool" not in weights.used("okx")
 
 
+def test_a_generous_venue_counts_what_it_lets_pass() -> None:
+    weights = Weights()
+    weights.enforced = False
+    assert [charge(weights, 0), charge(weights, 1), charge(weights, 2)] == ["", "", ""]
+    assert (weights.exceeded["okx"], weights.refused["okx"]) == (2, 0)
+    assert weights.most("okx") == {"window": (180, 100)}
+
+
 @given(st.lists(st.tuples(st.floats(0, 30), st.integers(1, 50)), max_size=60))
 def test_no_window_ever_holds_more_than_its_limit(asked: list[tuple[float, int]]) -> None:
     weights, now = Weights(), 0.0

@@ -93,6 +93,8 @@ class Server:
         session = dialect.session(path, request.query, request.remote or "")
         if session is None:
             return web.Response(status=404, text="no such socket")
+        if self._sockets.are_refused(dialect.name):
+            return web.Response(status=503, text="Service Unavailable")
         ws = web.WebSocketResponse(autoping=False, max_msg_size=1 << 20, timeout=0.2)
         await ws.prepare(request)
         socket = Socket(request, ws, dialect, session, self._dice)
@@ -126,7 +128,10 @@ class Server:
         return replace(ask, account=account, state=state)
 
     def _told(self, dialect: Dialect, route: Route, ask: Ask) -> Answer:
-        payload = route.answer(ask)
+        try:
+            payload = route.answer(ask)
+        except ValueError as error:  # a number in the question that is none
+            raise dialect.malformed(ask) from error
         return replace(
             payload if isinstance(payload, Answer) else Answer(payload), headers=dict(dialect.headers(ask, route))
         )

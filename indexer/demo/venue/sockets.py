@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from aiohttp import WSMsgType, web
 
@@ -161,9 +161,24 @@ class Sockets:
 
     def __init__(self) -> None:
         self._open: set[Socket] = set()
+        self._refusing: frozenset[str | None] = frozenset()
+        self._muting: Mapping[str | None, bool] = {}
 
     def add(self, socket: Socket) -> None:
+        for dialect in (None, socket.dialect.name):
+            if dialect in self._muting:
+                socket.muted, socket.deaf = True, not self._muting[dialect]
         self._open.add(socket)
+
+    def are_refused(self, dialect: str) -> bool:
+        return None in self._refusing or dialect in self._refusing
+
+    def refuse(self, dialect: str | None = None) -> None:
+        """New sockets are turned away with a 503, until `admit`."""
+        self._refusing |= {dialect}
+
+    def admit(self) -> None:
+        self._refusing = frozenset()
 
     def discard(self, socket: Socket) -> None:
         self._open.discard(socket)
@@ -184,12 +199,15 @@ class Sockets:
         for socket in self._of(dialect):
             socket.half_close()
 
-    def mute(self, dialect: str | None = None, *, pings: bool = True) -> None:
-        """Open sockets say nothing any more; without `pings` they do not even answer those."""
+    def mute(self, dialect: str | None = None, *, pings: bool = True, lasting: bool = False) -> None:
+        """Open sockets (new ones too, when `lasting`) say nothing; without `pings` they do not even answer those."""
+        if lasting:
+            self._muting = {**self._muting, dialect: pings}
         for socket in self._of(dialect):
             socket.muted, socket.deaf = True, not pings
 
     def unmute(self, dialect: str | None = None) -> None:
+        self._muting = {each: pings for each, pings in self._muting.items() if dialect not in {None, each}}
         for socket in self._of(dialect):
             socket.muted = socket.deaf = False
 

@@ -66,6 +66,7 @@ class Venue:
     ) -> None:
         for ending in self._endings:
             ending.cancel()
+        await asyncio.gather(*self._endings, return_exceptions=True)
         await self._server.stop()
 
     @property
@@ -138,6 +139,7 @@ class Venue:
         self._dice.faults = NONE
         self._dice.forget()
         self.sockets.unmute()
+        self.sockets.admit()
 
     def shift_clock(self, milliseconds: int) -> None:
         """The venue's clock runs so far ahead of the real one (behind, when negative)."""

@@ -54,7 +54,10 @@ class Weights:
     """The books of one venue: by dialect, budget and caller."""
 
     def __init__(self) -> None:
+        self.enforced = True
+        """Without it everything is counted and nothing refused."""
         self.refused: Counter[str] = Counter()
+        self.exceeded: Counter[str] = Counter()
         self._levels: dict[tuple[str, str, str], Level] = {}
         self._budgets: dict[tuple[str, str], Budget] = {}
         self._most: dict[tuple[str, str], float] = {}
@@ -67,8 +70,10 @@ class Weights:
             caller = (dialect, budget.name, key if budget.per == "key" else ip)
             level = _at(self._levels.get(caller, Level(0.0, _window(budget, now))), budget, now)
             if level.banned_until > now or level.used + cost.weight > budget.limit:
-                self.refused[dialect] += 1
-                return self._refuse(caller, level, budget, now)
+                self.exceeded[dialect] += 1
+                if self.enforced:
+                    self.refused[dialect] += 1
+                    return self._refuse(caller, level, budget, now)
             booked.append((caller, budget, Level(level.used + cost.weight, level.since, level.refusals)))
         for caller, budget, level in booked:
             self._levels[caller] = level

@@ -182,6 +182,10 @@ class Dialect(ABC):
     def unknown(self, ask: Ask) -> Refused:
         return Refused({"code": 404, "msg": f"no such endpoint: {ask.path}"}, 404)
 
+    def malformed(self, ask: Ask) -> Refused:
+        """What is said to a parameter that makes no sense."""
+        return self.unknown(ask)
+
     def costs(self, route: Route, ask: Ask) -> Sequence[Cost]:  # noqa: ARG002 - some venues price by what is asked
         return route.costs
 

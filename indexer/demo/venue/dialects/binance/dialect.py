@@ -92,6 +92,9 @@ class Binance(Dialect):
         # Rounded up: who comes back on the second must not be a moment early.
         return Refused(payload, 418 if why.banned else 429, {"Retry-After": str(int(why.retry_after) + 1)})
 
+    def malformed(self, ask: Ask) -> Refused:  # noqa: ARG002 - the same for every parameter
+        return Refused({"code": -1100, "msg": "Illegal characters found in a parameter."}, 400)
+
     def caller(self, ask: Ask) -> str:
         return ask.headers.get("X-MBX-APIKEY", ask.ip)
 

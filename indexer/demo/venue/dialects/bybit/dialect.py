@@ -51,6 +51,9 @@ class Bybit(Dialect):
             return self.error(10018, "Exceeded the IP Rate Limit.", 403)
         return self.error(10006, "Too many visits. Exceeded the API Rate Limit.")
 
+    def malformed(self, ask: Ask) -> Refused:  # noqa: ARG002 - the same for every parameter
+        return self.error(10001, "Request parameter error.")
+
     def error(self, code: int, message: str, status: int = 200) -> Refused:
         answer = {"retCode": code, "retMsg": message, "result": {}, "retExtInfo": {}, "time": self.desk.now_ms()}
         return Refused(answer, status)

@@ -53,6 +53,9 @@ class Okx(Dialect):
     def unknown(self, ask: Ask) -> Refused:  # noqa: ARG002 - the same for every path
         return Refused({"code": "404", "data": [], "msg": "Not Found"}, 404)
 
+    def malformed(self, ask: Ask) -> Refused:  # noqa: ARG002 - the same for every parameter
+        return error("51000", "Parameter error", 400)
+
     def costs(self, route: Route, ask: Ask) -> Sequence[Cost]:
         if ask.path == rest.INSTRUMENTS:  # counted for each kind of instrument
             return (Cost(Budget(f"{ask.path} {ask.params.get('instType', '')}", 20, 2), 1),)

@@ -30,12 +30,24 @@ def redirected(urls: Any, base: str) -> Any:
     return _HOST.sub(base.replace("http", "ws", 1) if urls.startswith("ws") else base, urls)
 
 
+class Clock:
+    """A time of one's own, which begins with a minute."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_795_240_020.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
 @asynccontextmanager
-async def connected(venue: Venue, account: Account, **config: Any) -> AsyncIterator[Any]:
+async def connected(venue: Venue, account: Account, *, clock: Clock | None = None, **config: Any) -> AsyncIterator[Any]:
     """A ccxt client of the account that keeps every number as a string."""
     options = {**QUIET, **config.pop("options", {})}
     made = getattr(ccxt.pro, account.exchange)
     exchange = made({**account.credentials, "number": str, "enableRateLimit": False, "options": options, **config})
+    if clock is not None:
+        exchange.milliseconds = lambda: int(clock() * 1000)
     exchange.urls["api"] = redirected(exchange.urls["api"], venue.url(account.exchange))
     try:
         yield exchange

@@ -8,7 +8,7 @@ import ccxt
 import pytest
 
 from indexer.demo.venue import Account, Venue
-from tests.venue.client import amounts, connected, truth, until
+from tests.venue.client import Clock, amounts, connected, truth, until
 
 ODD = "123456789.123456789012345678"
 
@@ -89,7 +89,7 @@ async def test_positions_and_funding_fees_are_told_as_they_are(venue: Venue, mai
 async def test_the_stream_follows_a_fill(venue: Venue, main: Account, kind: str, wallet: str) -> None:
     async with connected(venue, main) as exchange:
         watching = asyncio.create_task(exchange.watch_balance({"type": kind}))
-        await until(lambda: venue.weights.used("binance").get("spot weight", 0) >= 20 + 2)
+        await until(lambda: venue.sockets.count("binance", owned=True) == 1)
         venue.truth.trade(main, wallet, {"USDT": "-10.5", "ETH": "0.003"})
         told = await asyncio.wait_for(watching, 5)
     right = truth(venue, main, wallet, "free", "used", "total")
@@ -161,27 +161,30 @@ async def test_what_a_key_may_do_is_told(venue: Venue) -> None:
 async def test_an_expired_key_ends_the_stream(venue: Venue, main: Account) -> None:
     async with connected(venue, main) as exchange:
         watching = asyncio.create_task(exchange.watch_balance({"type": "spot"}))
-        await until(lambda: venue.weights.used("binance").get("spot weight", 0) >= 20 + 2)
+        await until(lambda: venue.sockets.count("binance", owned=True) == 1)
         venue.expire_key(main)
         with pytest.raises(ccxt.BaseError):
             await asyncio.wait_for(watching, 5)
 
 
-async def test_weight_is_counted_told_and_enforced_until_a_ban(venue: Venue, main: Account) -> None:
-    async with connected(venue, main) as exchange:
+async def test_weight_is_counted_told_and_enforced_until_a_ban(timed: Venue, clock: Clock) -> None:
+    main = timed.account("binance")
+    async with connected(timed, main, clock=clock) as exchange:
         await exchange.load_markets()
-        before = venue.weights.used("binance")["spot weight"]
+        before = timed.weights.used("binance")["spot weight"]
         await exchange.fetch_balance({"type": "spot"})
-        used = venue.weights.used("binance")["spot weight"]
+        used = timed.weights.used("binance")["spot weight"]
         assert used == before + 20
         assert int(exchange.last_response_headers["X-MBX-USED-WEIGHT-1M"]) == used
         refusals = [text for text in [await _asked(exchange) for _ in range(320)] if text]
         assert "-1003" in refusals[0]
-        assert len(refusals) == venue.weights.refused["binance"]
-        assert 5980 <= venue.weights.most("binance")["spot weight"][0] <= 6000
+        assert len(refusals) == timed.weights.refused["binance"]
+        assert timed.weights.most("binance")["spot weight"] == (6000, 6000)
         assert "418" in refusals[-1]
         assert "banned" in refusals[-1]
-        assert int(exchange.last_response_headers["Retry-After"]) > 60
+        assert exchange.last_response_headers["Retry-After"] == "121"
+        clock.seconds += 121
+        assert await _asked(exchange) == ""
 
 
 async def _asked(exchange: Any) -> str:

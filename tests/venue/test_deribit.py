@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from typing import Any
 
 import ccxt
 import pytest
 
 from indexer.demo.venue import Account, Venue
-from tests.venue.client import amounts, connected, truth
+from tests.venue.client import Clock, amounts, connected, truth
 
 
 @pytest.fixture
@@ -57,7 +58,8 @@ async def test_the_stream_begins_with_the_portfolio_and_follows(venue: Venue, ma
 
 
 async def test_wrong_keys_signatures_and_clocks_are_refused(venue: Venue, main: Account) -> None:
-    for config in ({"apiKey": "x"}, {"secret": "x"}):
+    wrong: list[dict[str, Any]] = [{"apiKey": "x"}, {"secret": "x"}]
+    for config in wrong:
         async with connected(venue, main, **config) as exchange:
             with pytest.raises(ccxt.AuthenticationError, match="13004"):
                 await exchange.privateGetGetAccountSummaries()
@@ -67,12 +69,12 @@ async def test_wrong_keys_signatures_and_clocks_are_refused(venue: Venue, main: 
             await exchange.privateGetGetAccountSummaries()
 
 
-async def test_credits_run_out_and_come_back(venue: Venue, main: Account) -> None:
-    async with connected(venue, main) as exchange:
-        await exchange.privateGetGetPositions()
-        answers = await asyncio.gather(*(exchange.privateGetGetPositions() for _ in range(160)), return_exceptions=True)
-        refused = [answer for answer in answers if isinstance(answer, ccxt.DDoSProtection)]
-        assert refused
-        assert len(refused) == venue.weights.refused["deribit"]
-        await asyncio.sleep(0.1)
-        await exchange.privateGetGetPositions()
+async def test_credits_run_out_and_come_back(timed: Venue, clock: Clock) -> None:
+    async with connected(timed, timed.account("deribit"), clock=clock) as exchange:
+        for _ in range(100):
+            await exchange.privateGetGetAccountSummaries()
+        with pytest.raises(ccxt.DDoSProtection, match="10028"):
+            await exchange.privateGetGetAccountSummaries()
+        clock.seconds += 0.1
+        await exchange.privateGetGetAccountSummaries()
+    assert timed.weights.refused["deribit"] == 1

@@ -7,7 +7,7 @@ import ccxt
 import pytest
 
 from indexer.demo.venue import Account, Venue
-from tests.venue.client import amounts, connected, truth
+from tests.venue.client import Clock, amounts, connected, truth
 
 
 @pytest.fixture
@@ -77,13 +77,13 @@ async def test_an_address_that_is_none_is_refused(venue: Venue, main: Account) -
             await exchange.publicPostInfo({"type": "clearinghouseState", "user": "0x12"})
 
 
-async def test_weight_depends_on_the_question(venue: Venue, main: Account) -> None:
-    async with connected(venue, main) as exchange:
+async def test_weight_depends_on_the_question(timed: Venue, clock: Clock) -> None:
+    question = {"type": "userFunding", "user": timed.account("hyperliquid").api_key}
+    async with connected(timed, timed.account("hyperliquid"), clock=clock) as exchange:
         await exchange.fetch_time()
-        assert venue.weights.used("hyperliquid")["weight per ip"] == 2
-        await exchange.publicPostInfo({"type": "userFunding", "user": main.api_key})
-        assert venue.weights.used("hyperliquid")["weight per ip"] == 22
-        asked = [exchange.publicPostInfo({"type": "userFunding", "user": main.api_key}) for _ in range(60)]
-        answers = await asyncio.gather(*asked, return_exceptions=True)
-    assert [str(each) for each in answers if "429" in str(each)]
-    assert venue.weights.most("hyperliquid")["weight per ip"] == (1182, 1200)
+        assert timed.weights.used("hyperliquid")["weight per ip"] == 2
+        for _ in range(59):
+            await exchange.publicPostInfo(question)
+        with pytest.raises(ccxt.BaseError, match="429"):
+            await exchange.publicPostInfo(question)
+    assert timed.weights.most("hyperliquid")["weight per ip"] == (1182, 1200)

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-from decimal import Decimal
 from typing import Any
 
 import ccxt
 import pytest
 
 from indexer.demo.venue import Account, Venue
-from tests.venue.client import amounts, connected, truth, until
+from tests.venue.client import Clock, amounts, connected, truth, until
 
 
 @pytest.fixture
@@ -76,10 +75,12 @@ async def test_wrong_keys_signatures_and_nonces_are_refused(venue: Venue, main: 
             await slow.privatePostBalanceEx()
 
 
-async def test_the_counter_drains_slowly(venue: Venue, main: Account) -> None:
-    async with connected(venue, main) as exchange:
+async def test_the_counter_drains_slowly(timed: Venue, clock: Clock) -> None:
+    async with connected(timed, timed.account("kraken"), clock=clock) as exchange:
         for _ in range(20):
             await exchange.privatePostBalanceEx()
         with pytest.raises(ccxt.DDoSProtection, match="EAPI:Rate limit exceeded"):
             await exchange.privatePostBalanceEx()
-    assert Decimal(venue.weights.used("kraken")["private counter"]) > 19
+        clock.seconds += 2
+        await exchange.privatePostBalanceEx()
+    assert timed.weights.most("kraken")["private counter"] == (20, 20)

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from typing import Any
 
 import ccxt
 import pytest
 
 from indexer.demo.venue import Account, Venue
-from tests.venue.client import amounts, connected, truth, until
+from tests.venue.client import Clock, amounts, connected, truth
 
 
 @pytest.fixture
@@ -90,7 +91,11 @@ async def test_the_position_stream_follows_a_trade(venue: Venue, main: Account) 
 
 
 async def test_wrong_keys_passphrases_signatures_and_clocks_are_refused(venue: Venue, main: Account) -> None:
-    cases = [({"apiKey": "x"}, "50111"), ({"password": "x"}, "50105"), ({"secret": "x"}, "50113")]
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"apiKey": "x"}, "50111"),
+        ({"password": "x"}, "50105"),
+        ({"secret": "x"}, "50113"),
+    ]
     for config, code in cases:
         async with connected(venue, main, **config) as exchange:
             with pytest.raises(ccxt.AuthenticationError, match=code):
@@ -105,7 +110,7 @@ async def test_wrong_keys_passphrases_signatures_and_clocks_are_refused(venue: V
     ("config", "code"), [({"apiKey": "x"}, "60005"), ({"password": "x"}, "60024"), ({"secret": "x"}, "60007")]
 )
 async def test_wrong_keys_passphrases_and_signatures_are_refused_on_the_socket(
-    venue: Venue, main: Account, config: dict[str, str], code: str
+    venue: Venue, main: Account, config: dict[str, Any], code: str
 ) -> None:
     async with connected(venue, main) as good, connected(venue, main, **config) as exchange:
         await good.load_markets()
@@ -128,16 +133,19 @@ async def test_what_a_key_may_do_is_told(venue: Venue) -> None:
     assert told["data"][0]["perm"] == "read_only,trade,withdraw"
 
 
-async def test_each_endpoint_has_its_own_budget_per_key(venue: Venue, main: Account) -> None:
-    other = venue.account("okx", "other")
-    async with connected(venue, main) as exchange, connected(venue, other) as another:
-        await exchange.load_markets()
-        await exchange.privateGetAccountBalance()
-        answers = await asyncio.gather(
-            *(exchange.privateGetAccountBalance() for _ in range(25)), return_exceptions=True
-        )
-        assert any(isinstance(answer, ccxt.RateLimitExceeded) for answer in answers)
+async def test_each_endpoint_has_its_own_budget_per_key(timed: Venue, clock: Clock) -> None:
+    main, other = timed.account("okx"), timed.account("okx", "other")
+    async with (
+        connected(timed, main, clock=clock) as exchange,
+        connected(timed, other, clock=clock) as another,
+    ):
+        for _ in range(10):
+            await exchange.privateGetAccountBalance()
+        with pytest.raises(ccxt.RateLimitExceeded, match="50011"):
+            await exchange.privateGetAccountBalance()
         await exchange.privateGetAccountPositions()
         await another.privateGetAccountBalance()
-    assert venue.weights.most("okx")["/account/balance"] == (10, 10)
-    await until(lambda: venue.weights.refused["okx"] >= 5)
+        clock.seconds += 2
+        await exchange.privateGetAccountBalance()
+    assert timed.weights.most("okx")["/account/balance"] == (10, 10)
+    assert timed.weights.refused["okx"] == 1

@@ -188,8 +188,9 @@ class Sockets:
             if socket.dialect.name == change.account.exchange:
                 socket.hear(change)
 
-    def count(self, dialect: str | None = None) -> int:
-        return len(self._of(dialect))
+    def count(self, dialect: str | None = None, *, owned: bool = False) -> int:
+        """How many are open; `owned`: only those that an account has made its own, by login or subscription."""
+        return sum(1 for each in self._of(dialect) if not owned or each.session.account is not None)
 
     def cut(self, dialect: str | None = None) -> None:
         for socket in self._of(dialect):

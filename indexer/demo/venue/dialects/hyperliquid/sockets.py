@@ -25,6 +25,10 @@ class HyperliquidSession(Session):
         self._desk = dialect.desk
         self._subscribed: dict[tuple[str, str], Account] = {}
 
+    @property
+    def account(self) -> Account | None:
+        return next(iter(self._subscribed.values()), None)
+
     def heard(self, text: str) -> Iterable[Frame]:
         try:
             ask = orjson.loads(text)

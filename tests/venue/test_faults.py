@@ -117,10 +117,10 @@ async def test_a_new_key_opens_the_same_account_and_the_old_one_nothing(venue: V
 @asynccontextmanager
 async def listening(
     venue: Venue, account: Account, seconds: float = 5.0
-) -> AsyncIterator[tuple[aiohttp.ClientWebSocketResponse, list[str]]]:
+) -> AsyncIterator[tuple[aiohttp.ClientWebSocketResponse, list[Any]]]:
     """A raw socket with the totals that it was told, the snapshot's first."""
     url = venue.url("hyperliquid").replace("http", "ws", 1) + "/ws"
-    told: list[str] = []
+    told: list[Any] = []
     async with aiohttp.ClientSession() as http, http.ws_connect(url, heartbeat=0.1) as ws:
 
         async def read() -> None:
@@ -158,6 +158,14 @@ async def test_an_honest_socket_tells_everything_once_and_in_order(venue: Venue,
         deposits(venue, poor, 3)
         await until(lambda: len(told) == 5)
     assert told == ["subscriptionResponse", "1.0", "2.0", "3.0", "4.0"]
+
+
+async def test_frames_can_have_numbers_for_strings(venue: Venue, poor: Account) -> None:
+    async with listening(venue, poor) as (_, told):
+        venue.faults = replace(NONE, floats=1.0)
+        deposits(venue, poor, 1)
+        await until(lambda: len(told) == 3)
+    assert told[1:] == ["1.0", 2.0]
 
 
 async def test_frames_can_be_dropped(venue: Venue, poor: Account) -> None:

@@ -13,6 +13,8 @@ from indexer.demo.venue.faults import SOCKET_FAULTS, Dice
 from indexer.demo.venue.state import Account, Change
 from indexer.demo.venue.wire import encoded
 
+_MOST_WAITING = 10_000
+
 
 class Socket:
     """One client's connection."""
@@ -28,7 +30,7 @@ class Socket:
         self._ws = ws
         self._dice = dice
         self._held: Frame | None = None
-        self._outbox: asyncio.Queue[bytes] = asyncio.Queue()
+        self._outbox: asyncio.Queue[bytes] = asyncio.Queue(_MOST_WAITING)
         self._later: set[asyncio.TimerHandle] = set()
 
     async def run(self) -> None:
@@ -133,11 +135,15 @@ class Socket:
     def _post(self, frame: Frame) -> None:
         if self.muted:
             return
+        if self._outbox.full():  # whoever does not read is shown the door
+            self.cut()
+            return
         payload = frame.payload
+        numbers = self.session.numbers or self.dialect.numbers
+        if frame.kind != "answer":
+            numbers = numbers or self._dice.frame("floats")
         plain = payload.encode() if isinstance(payload, str) else None
-        self._outbox.put_nowait(
-            plain or encoded(payload, places=self.dialect.places, numbers=self.session.numbers or self.dialect.numbers)
-        )
+        self._outbox.put_nowait(plain or encoded(payload, places=self.dialect.places, numbers=numbers))
 
     async def _beat(self) -> None:
         while True:

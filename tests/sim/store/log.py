@@ -71,7 +71,8 @@ class SimLog:
         return (await self.positions()).get(stream, 0)
 
     async def positions(self) -> dict[str, int]:
-        return await self._wire.read(lambda kept: {commit.stream: commit.last_seq for commit in kept.commits})
+        """Linearizable, as the real one asks: a primary that is cut off cannot answer, as it could not write."""
+        return await self._wire.write(lambda kept: {commit.stream: commit.last_seq for commit in kept.commits})
 
 
 class SimCheckpoints:

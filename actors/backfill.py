@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -15,12 +16,13 @@ from actors.base import AsyncActor, Report
 from actors.filling import Filler
 from actors.ledger import Ledger
 from actors.messages import Begin, Resumed, WatchChanged
+from actors.patience import patiently
 from actors.statusboard import Line
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Holding
 from indexer.domain.jobs import Job
 from indexer.domain.status import StreamState
-from indexer.errors import Fenced, Permanent, Transient
+from indexer.errors import Fenced, Permanent, StoreUnavailable, Transient
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +59,8 @@ class Book(Protocol):
     async def jobs(self, chain_id: int | None = None) -> list[Job]: ...
 
     async def drop(self, job_id: str) -> None: ...
+
+    async def forget(self, job_id: str) -> None: ...
 
     async def covered(self, chain_id: int) -> dict[Holding, int]: ...
 
@@ -122,10 +126,12 @@ class BackfillActor(AsyncActor):
                 self._planned = set()
                 self._wake.set()
             case Fill(holdings, first, last):
-                return await self._take(holdings, first, last)
+                return await self._take(holdings, first, last, self._book.save)
         return None
 
-    async def _take(self, holdings: Collection[Holding], first: int, last: int | None) -> Sequence[Job]:
+    async def _take(
+        self, holdings: Collection[Holding], first: int, last: int | None, save: Callable[[Job], Awaitable[None]]
+    ) -> Sequence[Job]:
         """Native balances are a job of their own: tokens, of which logs tell, are not to wait for them."""
         parts = (
             tuple(sorted(holding for holding in holdings if holding.token != NATIVE)),
@@ -140,17 +146,25 @@ class BackfillActor(AsyncActor):
             for place, part in enumerate(parts)
             if part
         ]
+        failure: StoreUnavailable | None = None
         for job in jobs:
-            await self._keep(job)
+            try:
+                await save(job)
+            except StoreUnavailable as error:
+                failure = error  # it is saved again while it is worked off; who orders once more gets the same
+        for job in jobs:  # not before: a late save must not take back what was done since
+            self._know(job)
             log.info("backfill_ordered", chain=self._name, job=job.id, first=first, balances=len(job.holdings))
         self._wake.set()
+        if failure is not None:
+            raise failure
         return jobs
 
     # --- working -----------------------------------------------------------------------------------------------------
 
     async def _labour(self) -> None:
         """Whatever goes wrong with history, the chain's live actor and all others go on."""
-        pause, begun = FIRST_RETRY_SECONDS, False
+        pause, begun, begun_again = FIRST_RETRY_SECONDS, False, False
         while True:
             try:
                 if not begun:
@@ -165,6 +179,10 @@ class BackfillActor(AsyncActor):
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_RETRY_SECONDS, pause * 2)
             except Fenced as error:
+                if not self._ledger.has_written and not begun_again:
+                    # As with the chain itself: what an earlier life wrote may arrive late, once.
+                    begun, begun_again = False, True
+                    continue
                 log.error("backfill_stepped_down", chain=self._name, reason=str(error))  # noqa: TRY400 - no bug of ours
                 self._line.say("stopped", str(error))
                 return
@@ -178,7 +196,10 @@ class BackfillActor(AsyncActor):
         self._ledger.seq = await self._log.last_seq(self._stream)
         self._resumed(Resumed(self._stream, self._ledger.seq))
         jobs = await self._book.jobs(self._chain_id)
-        for job in [job for job in jobs if job.is_over][:-KEPT_JOBS]:
+        over = [job for job in jobs if not job.is_filling]
+        for job in over:  # an earlier life may have ended right before it did
+            await self._book.forget(job.id)
+        for job in [job for job in over if job.is_over][:-KEPT_JOBS]:
             await self._book.drop(job.id)
         # Orders may have come in before the store answered.
         self._jobs = {job.id: job for job in jobs} | self._jobs
@@ -200,7 +221,7 @@ class BackfillActor(AsyncActor):
         }
         if missing:
             self._planned |= missing
-            await self._take(missing, first, None)
+            await self._take(missing, first, None, self._save)
 
     async def _work(self) -> bool:
         """Do the next job, or look at settled ones again; whether there was anything to do."""
@@ -208,10 +229,11 @@ class BackfillActor(AsyncActor):
         if job is None:
             for settling in [job for job in self._jobs.values() if job.state == "settling"]:
                 settled, again = await self._filler.settle(settling)
+                if again is not None:  # before the old job is over: a crash in between must not forget it
+                    await self._take(again.holdings, again.first, None, self._save)
                 if settled != settling:
                     await self._keep(settled)
                 if again is not None:
-                    await self._take(again.holdings, again.first, None)
                     return True
             return False
         try:
@@ -225,6 +247,7 @@ class BackfillActor(AsyncActor):
             await self._fail(job, error)
         else:
             await self._keep(done)
+            await patiently("backfill", partial(self._book.forget, job.id))
             log.info(
                 "history_filled",
                 chain=self._name,
@@ -246,10 +269,17 @@ class BackfillActor(AsyncActor):
     async def _keep(self, job: Job) -> None:
         if job.is_over and job.ended is None:
             job = replace(job, ended=int(self._clock() * 1000))
+        self._know(job)
+        await self._save(job)
+
+    def _know(self, job: Job) -> None:
         self._jobs[job.id] = job
         self._show(job)
         self._line.say(self._state())
-        await self._book.save(job)
+
+    async def _save(self, job: Job) -> None:
+        """However long the store is away: what we know of a job must not get ahead of what a restart finds."""
+        await patiently("backfill", partial(self._book.save, job))
 
     async def _fail(self, job: Job, error: Exception) -> None:
         job = self._jobs.get(job.id, job)

@@ -71,6 +71,7 @@ class ChainActor(AsyncActor):
         self._metrics = metrics
         self._quiet = quiet or Quiet()
         self._loop = asyncio.get_running_loop()
+        self._is_first_life = restarts == 0
         self._health = Health(name, jitter)
         self._alarm = Alarm(chain_id=chain_id, health=self._health, ledger=ledger, known=lambda: follower.known)
         self._showing = Showing(
@@ -122,6 +123,8 @@ class ChainActor(AsyncActor):
             self._health.suspend(error)
             self._retry(WRONG_CHAIN_SECONDS)
         except Fenced as error:
+            if self._is_first_life and not self._ledger.has_written:
+                raise  # a write that an earlier process had no answer to came after we loaded: the next life finds it
             self._health.step_down(error)
         self._show_status()
         return None

@@ -13,7 +13,7 @@ from actors.collecting import Collector, Node
 from actors.ledger import Ledger
 from actors.telling import Narrator
 from indexer.domain.backfill import Chunk, changes_of
-from indexer.domain.chain import Address, Holding, TokenInfo
+from indexer.domain.chain import Address, BlockRef, Holding, TokenInfo
 from indexer.domain.facts import HistoryFilled
 from indexer.domain.jobs import Anchor, Job
 from indexer.domain.records import BalanceRecord
@@ -43,8 +43,6 @@ class Book(Protocol):
     def chunks(self, job_id: str, *, newest_first: bool) -> AsyncIterator[Chunk]: ...
 
     async def lowest(self, job_id: str) -> Chunk | None: ...
-
-    async def forget(self, job_id: str) -> None: ...
 
     async def cover(self, chain_id: int, first: int, holdings: Sequence[Holding]) -> None: ...
 
@@ -167,8 +165,7 @@ class Filler:
     async def _check(self, records: Sequence[BalanceRecord]) -> None:
         """A reorg may have orphaned a record that the live actor has not taken back yet."""
         for block in {record.block for record in records}:
-            (head,) = await self._node.headers(block.number, block.number)
-            if head.hash != block.hash:
+            if not await self._is_canonical(block):
                 raise BadAnswer(f"block {block.number} is being replaced")
 
     async def _depths(self) -> Depths:
@@ -235,10 +232,11 @@ class Filler:
         return known | dict(await self._collector.known_before(job, tuple(walks), job.first - 1))
 
     async def _over(self, job: Job) -> Job:
-        await self._book.forget(job.id)
         covered = [holding for holding, anchor in job.anchors.items() if job.end_of(holding) == anchor.number - 1]
         await self._book.cover(job.chain_id, job.first, covered)
-        settling = job.highest is not None and job.highest.number > job.settled
+        settling = job.highest is not None and (
+            job.highest.number > job.settled or not await self._is_canonical(job.highest)
+        )
         return replace(job, state="settling" if settling else "done", error=None)
 
     # --- settling ----------------------------------------------------------------------------------------------------
@@ -253,13 +251,25 @@ class Filler:
             return job, None
         if head.hash == job.highest.hash:
             return (job if job.highest.number > depths.settled else replace(job, state="done")), None
-        first = max(job.first, job.settled + 1)
+        first = max(job.first, job.settled + 1) if await self._stands(job) else job.first
         facts = [self._void(job, holding, first) for holding in job.holdings if job.end_of(holding) >= first]
         if facts:
             await self._ledger.commit(facts, head)
             await self._projected(self._stream, self._ledger.seq)
         log.info("history_taken_back", chain=self._name, job=job.id, first=first)
         return replace(job, state="done"), replace(job, first=first)
+
+    async def _stands(self, job: Job) -> bool:
+        """Whether what was filled up to the settled block is canonical: a reorg may be deeper than the window."""
+        rows = [await self._records.at_block(job.chain_id, holding, job.settled) for holding in job.holdings]
+        for block in {row.block for row in rows if row is not None and row.block.number >= job.first}:
+            if not await self._is_canonical(block):
+                return False
+        return True
+
+    async def _is_canonical(self, block: BlockRef) -> bool:
+        (head,) = await self._node.headers(block.number, block.number)
+        return head.hash == block.hash
 
     def _void(self, job: Job, holding: Holding, first: int) -> HistoryFilled:
         return HistoryFilled(

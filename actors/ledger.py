@@ -74,6 +74,8 @@ class Ledger:
         """The block at which all native balances were read last."""
         self.native_since: dict[Holding, int] = {}
         """The blocks of those that were recorded later, as of the last load."""
+        self.has_written = False
+        """Since it was loaded: nothing that an earlier life wrote can come in between any more."""
         self.store_error: str | None = None
         self.held_up: Callable[[], None] = lambda: None
         """Called each time that the store did not take a commit."""
@@ -270,6 +272,7 @@ class Ledger:
             await self._until_taken(lambda: self._commits.append(commits[0]))
         else:
             await self._until_taken(lambda: self._commits.append_all(commits))
+        self.has_written = True
         self._written(time.perf_counter() - started)
 
     async def _until_taken(self, write: Callable[[], Awaitable[None]]) -> None:

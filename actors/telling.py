@@ -105,8 +105,13 @@ class Narrator:
         stories = Stories(job, depths, infos)
         for holding, walk in walks.items():
             older = await self._records.at_block(job.chain_id, holding, job.first - 1) if job.first else None
-            teller = Teller(walk.anchor, job.end_of(holding), walk.is_proven, walk.opening, is_first=older is None)
-            if older is not None and older.block.number < job.first - 1:
+            held = walk.opening
+            if job.unread is not None and not walk.is_proven:
+                # Up to there nothing is told: what can be read above it goes on from what is recorded already.
+                older = await self._records.at_block(job.chain_id, holding, job.unread)
+                held = held if older is None else older.balance
+            teller = Teller(walk.anchor, job.end_of(holding), walk.is_proven, held, is_first=older is None)
+            if older is not None and older.block.number != job.first - 1:
                 teller.trail = None  # nobody looked for logs between that record and our first block
             stories.each[holding] = Story(teller, job.first - 1)
         return stories

@@ -91,14 +91,12 @@ class BackfillBook:
     async def cover(self, chain_id: int, first: int, holdings: Sequence[Holding]) -> None:
         for token, solver in holdings:
             key = f"{chain_id}:{token}:{solver}"
-            document = {
-                "chainId": Int64(chain_id),
-                "tokenAddress": token,
-                "solverAddress": solver,
-                "first": Int64(first),
-            }
+            owner = {"chainId": Int64(chain_id), "tokenAddress": token, "solverAddress": solver}
             with translating:
-                await self._covered.replace_one({"_id": key}, document, upsert=True)
+                # A later order for less does not take back what an earlier one covered.
+                await self._covered.update_one(
+                    {"_id": key}, {"$min": {"first": Int64(first)}, "$setOnInsert": owner}, upsert=True
+                )
 
 
 def _chunk_id(job_id: str, first: int) -> str:

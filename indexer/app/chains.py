@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -63,7 +64,9 @@ class Chains:
         metrics: Metrics,
         positions: Positions,
         backfills: BackfillBoard,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._clock = clock
         self._positions = positions
         self._backfills = backfills
         self._quiet = Quiet()
@@ -170,6 +173,7 @@ class Chains:
             show_status=self._board.show,
             waiting=lambda: chain.history.waiting,
             breathe=self._quiet.moment,
+            clock=self._clock,
         )
         ref = past.start(report, chain.pasts)
         chain.pasts += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,7 @@ class Past:
     show_status: Callable[[StreamStatus], None]
     waiting: Callable[[], int]
     breathe: Callable[[], Awaitable[None]]
+    clock: Callable[[], float] = time.time
 
     def start(self, report: Report, restarts: int) -> ActorRef[Any]:
         settings, ledger = self.settings, self._ledger()
@@ -110,6 +112,7 @@ class Past:
             resumed=self.resumed,
             show=self.show,
             line=line,
+            clock=self.clock,
             report=report,
         )
 

@@ -63,7 +63,7 @@ class Stories:
     def open(self, holding: Holding, block: BlockRef, read: int | None) -> None:
         """Where something was there before the first block: the record of it, as `read` at that block."""
         story = self.each[holding]
-        if read is not None and story.teller.held is not None:
+        if read is not None and story.teller.held is not None and story.teller.is_first:
             story.teller.held = read
         row = story.teller.open(block, self.depths.of(block.number), derived=read is None)
         if row is not None and story.told < block.number:

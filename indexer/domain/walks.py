@@ -112,6 +112,7 @@ class Teller:
             return None
         balance = self._after(change)
         if balance is None:
+            self.trail = None
             return None
         before, self.held = self.held, balance
         # Nothing is no news where nobody knows of anything before it.

@@ -9,16 +9,19 @@ from typing import Any
 
 import pytest
 
-from actors.messages import Refresh, WatchChanged
+from actors.messages import Refresh, Resumed, WatchChanged
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding
+from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, ChainFinalized, StreamLive, StreamResync, StreamStale
 from indexer.domain.feed import HeadsBack, HeadsLost
 from indexer.domain.finality import FINALIZED_DEPTH, SAFE_DEPTH, Settled, Tags
 from indexer.domain.views import BlockView
 from indexer.errors import BlockUnknown, Fenced, Impossible, NodeUnreachable, StoreUnavailable
+from tests.actors.fakes import TIME
 from tests.actors.stage import Stage, staged
 from tests.sim.clock import play
+from tests.sim.service import STREAM
 from tests.sim.world import CHAIN_ID, OUTSIDE, TOKENS, WALLETS, WATCH
 
 USD = TOKENS[0]
@@ -291,6 +294,25 @@ async def test_a_second_writer_makes_us_step_down_for_good() -> None:
         assert stage.state() == "stopped"
         assert not stage.status.ready
         assert len(stage.facts) == told
+
+
+@in_virtual_time
+async def test_what_an_earlier_process_wrote_unanswered_and_arrives_late_is_no_other_writer() -> None:
+    stage = Stage()
+    stage.world.mine()
+    late = Commit("late", STREAM, 1, TIME, (StreamStale(CHAIN_ID, "the end of an earlier life", 1),))
+
+    class Arriving(list[Resumed]):
+        """Said when the log was read."""
+
+        def append(self, _resumed: Resumed) -> None:
+            stage.disk.kept.commits.append(late)
+
+    stage.resumed = Arriving()
+    stage.start()
+    await asyncio.sleep(1)
+    assert [type(death) for death in stage.deaths] == [Fenced]
+    assert not stage.ref.is_alive()
 
 
 @in_virtual_time

@@ -1,0 +1,244 @@
+"""History beside the heads: what is there already counts, and no reorg is too deep."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from random import Random
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from pykka import ActorRef
+
+from actors.backfill import BackfillActor, Fill
+from actors.base import end
+from actors.filling import Filler
+from actors.messages import Begin
+from actors.statusboard import Line
+from actors.telling import Narrator
+from indexer.domain.balances import BalanceUpdated, Watch
+from indexer.domain.chain import NATIVE, BlockRef, Holding, TokenInfo
+from indexer.domain.commits import Commit
+from indexer.domain.facts import HistoryFilled, HistoryRow
+from indexer.domain.jobs import Anchor, Job
+from indexer.domain.records import fold
+from indexer.domain.stories import Depths
+from indexer.domain.walks import Walk
+from indexer.errors import StoreUnavailable
+from tests.actors.fakes import TIME
+from tests.sim.clock import play
+from tests.sim.faults import NONE
+from tests.sim.node import SimNode
+from tests.sim.store import Disk, SimStore
+from tests.sim.world import CHAIN_ID, WALLETS, World
+
+HOLDING = Holding(NATIVE, WALLETS[0])
+
+
+class _Scene:
+    """A world of thirty blocks, a store, and what fills history without an actor around it."""
+
+    def __init__(self) -> None:
+        random = Random(5)  # noqa: S311 - the same story every time
+        self.world = World(random)
+        for _ in range(30):
+            self.world.mine()
+        self.store = SimStore(Disk(random, lambda: NONE))
+        self.committed: list[Any] = []
+        self.ledger: Any = self
+        self.seq = 0
+
+    async def commit(self, facts: Any, _head: object) -> None:
+        self.committed.extend(facts)
+
+    async def record(self, number: int, balance: int) -> None:
+        """As it was heard live."""
+        fact = BalanceUpdated(CHAIN_ID, HOLDING, None, balance, self.block(number), "native", TokenInfo())
+        await self.store.balances.project(fold([Commit("live", f"chain:{CHAIN_ID}", 1, TIME, (fact,))]))
+
+    async def fill(self, number: int) -> None:
+        """As an earlier job filled it in."""
+        row = HistoryRow(self.block(number), 7, None, (), "latest", derived=False)
+        fact = HistoryFilled(CHAIN_ID, HOLDING, 0, 20, (row,), TokenInfo(), "job")
+        await self.store.balances.project(fold([Commit("filled", f"history:{CHAIN_ID}", 1, TIME, (fact,))]))
+
+    def block(self, number: int) -> BlockRef:
+        return self.world.canonical[number].head.ref
+
+    def narrator(self) -> Narrator:
+        return Narrator(
+            stream=f"history:{CHAIN_ID}",
+            ledger=self.ledger,
+            log=self.store.commits,
+            chunks=self.store.backfills,
+            records=self.store.balances,
+            projected=self._projected,
+            breathe=self._breathe,
+            saw=lambda _job: None,
+        )
+
+    def filler(self) -> Filler:
+        node = SimNode(self.world, Random(5), lambda: NONE)  # noqa: S311 - nothing is drawn from it
+        unused: Any = None
+        return Filler(
+            name="sim",
+            stream=f"history:{CHAIN_ID}",
+            node=node,
+            collector=unused,
+            narrator=unused,
+            ledger=self.ledger,
+            book=self.store.backfills,
+            records=self.store.balances,
+            tokens=unused,
+            window=8,
+            projected=self._projected,
+            breathe=self._breathe,
+            saw=lambda _job: None,
+            caught_up=self._breathe,
+        )
+
+    async def _projected(self, _stream: str, _seq: int) -> None: ...
+
+    async def _breathe(self) -> None: ...
+
+
+def test_where_state_begins_history_goes_on_from_the_record_that_is_there() -> None:
+    """Not from the one before its first block: what changed in between is recorded already."""
+
+    async def story() -> int | None:
+        scene = _Scene()
+        await scene.record(9, 12)
+        job = Job("job", CHAIN_ID, 8, 28, (HOLDING,), anchors={HOLDING: Anchor(29, 30, False)}, unread=13)
+        walks = {HOLDING: Walk(29, 30, is_native=True, opening=5)}
+        stories = await scene.narrator()._stories(job, walks, Depths(0, 0, 0), {})
+        return stories.each[HOLDING].teller.held
+
+    assert play(story()) == 12
+
+
+def _redone_from(depth: int) -> int:
+    """Filled from block 2 on up to 20, of which 15 was taken for settled; then a reorg."""
+
+    async def story() -> int:
+        scene = _Scene()
+        await scene.fill(14)
+        job = Job("job", CHAIN_ID, 2, None, (HOLDING,), anchors={HOLDING: Anchor(20, 7, True)}, state="settling")
+        settling = Job(
+            **{name: getattr(job, name) for name in Job.__slots__ if name not in ("settled", "highest")},
+            settled=15,
+            highest=scene.block(20),
+        )
+        scene.world.reorg(depth)
+        done, again = await scene.filler().settle(settling)
+        assert done.state == "done"
+        assert again is not None
+        assert [fact.first for fact in scene.committed] == [again.first]
+        return again.first
+
+    return play(story())
+
+
+def test_a_reorg_takes_back_the_part_of_history_that_it_may_reach() -> None:
+    assert _redone_from(13) == 16
+
+
+def test_a_reorg_deeper_than_the_window_takes_back_all_that_the_job_filled() -> None:
+    assert _redone_from(18) == 2
+
+
+class _Book:
+    """Jobs; refuses as many saves as it is told."""
+
+    def __init__(self) -> None:
+        self.saved: dict[str, Job] = {}
+        self.refusals = 0
+
+    async def save(self, job: Job) -> None:
+        await asyncio.sleep(0.01)
+        if self.refusals:
+            self.refusals -= 1
+            raise StoreUnavailable("no primary")
+        self.saved[job.id] = job
+
+    async def jobs(self, _chain: int) -> list[Job]:
+        return list(self.saved.values())
+
+    async def covered(self, _chain: int) -> dict[Holding, int]:
+        return {}
+
+    async def forget(self, _job: str) -> None: ...
+
+    async def drop(self, _job: str) -> None: ...
+
+    async def last_seq(self, _stream: str) -> int:
+        return 0
+
+
+class _Filler:
+    """Fills at once, while the store goes away."""
+
+    def __init__(self, book: _Book) -> None:
+        self._book = book
+        self.filled: list[str] = []
+
+    async def fill(self, job: Job, _keep: object) -> Job:
+        self.filled.append(job.id)
+        self._book.refusals = 3
+        return replace(job, state="done", reasons={HOLDING: "why"})
+
+
+@asynccontextmanager
+async def _actor(book: _Book, filler: Any) -> AsyncIterator[ActorRef[BackfillActor]]:
+    ledger: Any = SimpleNamespace(seq=0, has_written=False)
+    ref = BackfillActor.start(
+        name="sim",
+        chain_id=CHAIN_ID,
+        stream=f"history:{CHAIN_ID}",
+        start_block=None,
+        watch=Watch(),
+        filler=filler,
+        ledger=ledger,
+        log=book,
+        book=cast("Any", book),
+        resumed=lambda _resumed: None,
+        show=lambda _job: None,
+        line=Line(stream="history:7", name="sim", seq=lambda: 0, waiting=lambda: 0, show=lambda _status: None),
+        clock=asyncio.get_running_loop().time,
+    )
+    ref.tell(Begin())
+    try:
+        yield ref
+    finally:
+        await end(ref, 5)
+
+
+def test_a_job_that_ends_while_the_store_is_away_is_stored_as_it_ended() -> None:
+    async def story() -> None:
+        book = _Book()
+        filler = _Filler(book)
+        async with _actor(book, filler) as ref:
+            (job,) = await ref.ask(Fill((HOLDING,), 0), block=False)
+            await asyncio.sleep(5)
+        assert book.saved[job.id].state == "done"
+        assert book.saved[job.id].reasons == {HOLDING: "why"}
+        assert filler.filled == [job.id]
+
+    play(story())
+
+
+def test_an_order_that_the_store_did_not_confirm_is_worked_off_all_the_same_and_once() -> None:
+    async def story() -> None:
+        book = _Book()
+        filler = _Filler(book)
+        async with _actor(book, filler) as ref:
+            book.refusals = 1
+            with pytest.raises(StoreUnavailable):
+                await ref.ask(Fill((HOLDING,), 0), block=False)
+            await asyncio.sleep(5)
+        (job,) = book.saved.values()
+        assert (job.state, filler.filled) == ("done", [job.id])
+
+    play(story())

@@ -76,6 +76,8 @@ class Faults:
     step_down: float = 0.02
     lost_connection: float = 0.05
     slow_reader: float = 0.02
+    order: float = 0.05
+    silent_mint: float = 0.03
 
 
 NONE = Faults(**{field.name: 0.0 for field in fields(Faults)})

@@ -2,39 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
-from indexer.domain.balances import BalanceUpdated, net
-from indexer.domain.chain import Holding
+from indexer.domain.balances import BalanceUpdated, Watch, net
+from indexer.domain.chain import NATIVE, Holding
 from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, StreamResync
-from indexer.domain.records import BalanceRecord, HoldingKey
+from indexer.domain.records import HISTORY_SEQ, BalanceRecord, HoldingKey
+from tests.sim.past import job_is_over, past_is_true
 from tests.sim.service import STREAM, Life
 from tests.sim.settled import finality_is_true
-from tests.sim.store import Disk, Kept
+from tests.sim.store import Kept
 from tests.sim.witness import Witness, told_truly
-from tests.sim.world import CHAIN_ID, WATCH, World, changes_in
+from tests.sim.world import CHAIN_ID, NEWCOMER, SILENT, World, changes_in
 
 
-def violations(
-    world: World, disk: Disk, log: Sequence[Commit], witnesses: Sequence[Witness], life: Life, *, exact: bool
-) -> Iterator[str]:
+@dataclass
+class Evidence:
+    """What a story leaves: `log` is what all clients had been told, `since` from where on a balance is complete."""
+
+    world: World
+    kept: Kept
+    log: Sequence[Commit]
+    witnesses: Sequence[Witness]
+    life: Life
+    since: Mapping[Holding, int]
+    start_block: int | None = None
+
+    @property
+    def watch(self) -> Watch:
+        return self.life.watching.watch(CHAIN_ID)
+
+
+def at_rest(world: World, kept: Kept, life: Life) -> bool:
+    """Nothing is going on any more: all heads are followed, all is told and projected, all history filled."""
+    state = life.board.one(STREAM)
+    truth = world.canonical[-1].balances
+    return (
+        state is not None
+        and state.ready
+        and state.block == world.tip.number
+        and life.positions.told() == life.positions.projected()
+        and all(job_is_over(job, world, _known(life)) for job in kept.jobs.values())
+        and all(
+            (row := kept.current.get(HoldingKey(CHAIN_ID, holding))) is not None and row.balance == truth[holding]
+            for holding in life.watching.watch(CHAIN_ID).holdings()
+        )
+    )
+
+
+def violations(evidence: Evidence, *, exact: bool) -> Iterator[str]:
     """`exact`: no reorg went deeper than the window, so that no block's change may be missing from history."""
+    world, kept, life = evidence.world, evidence.kept, evidence.life
     if life.gave_up is not None:
         yield f"the supervisor gave up: {life.gave_up!r}"
-    status, kept = life.board.one(STREAM), disk.kept
+    status = life.board.one(STREAM)
     if status is None or not status.ready or status.block != world.tip.number:
         yield f"not at rest: {status}"
         return
+    exact = exact and not any(isinstance(fact, StreamResync) for commit in kept.commits for fact in commit.facts)
     yield from _log_is_dense(kept)
-    yield from _events_lead_to_the_truth(world, kept)
-    for witness in witnesses:
-        yield from told_truly(witness, log)
-        yield from _ends_in_the_truth(world, witness)
+    yield from _events_lead_to_the_truth(evidence)
+    for witness in evidence.witnesses:
+        yield from told_truly(witness, evidence.log)
+        yield from _ends_in_the_truth(evidence, witness)
     yield from finality_is_true(world, kept)
-    for holding in sorted(WATCH.holdings()):
+    for row in kept.records.values():
+        yield from _row_is_true(world, row)
+    for holding in sorted(evidence.watch.holdings()):
         yield from _balance_is_true(world, kept, holding)
-        yield from _history_is_true(world, kept, holding, exact=exact)
+        yield from _history_is_true(evidence, holding, exact=exact)
+    yield from past_is_true(world, kept, _known(life), evidence.watch, evidence.start_block, exact=exact)
+
+
+def _known(life: Life) -> set[str]:
+    """The jobs that the service works off."""
+    return {job.id for job in life.backfills.jobs()}
 
 
 def _log_is_dense(kept: Kept) -> Iterator[str]:
@@ -46,25 +91,25 @@ def _log_is_dense(kept: Kept) -> Iterator[str]:
         ends[commit.stream] = commit.last_seq
 
 
-def _events_lead_to_the_truth(world: World, kept: Kept) -> Iterator[str]:
+def _events_lead_to_the_truth(evidence: Evidence) -> Iterator[str]:
     balances: dict[Holding, int] = {}
-    for commit in kept.commits:
+    for commit in evidence.kept.commits:
         for fact in commit.facts:
             if isinstance(fact, BalanceUpdated | BalanceReverted):
                 if balances.get(fact.holding) != fact.previous:
                     yield f"previous of {fact} is not {balances.get(fact.holding)}"
                 balances[fact.holding] = fact.balance
-    truth = world.canonical[-1].balances
-    for holding in WATCH.holdings():
+    truth = evidence.world.canonical[-1].balances
+    for holding in sorted(evidence.watch.holdings()):
         if balances.get(holding) != truth[holding]:
             yield f"events end at {balances.get(holding)} for {holding}, the chain says {truth[holding]}"
 
 
-def _ends_in_the_truth(world: World, witness: Witness) -> Iterator[str]:
-    truth = world.canonical[-1].balances
-    for holding in WATCH.holdings():
-        if witness.balances.get(holding) != truth[holding]:
-            told = witness.balances.get(holding)
+def _ends_in_the_truth(evidence: Evidence, witness: Witness) -> Iterator[str]:
+    truth = evidence.world.canonical[-1].balances
+    for holding in sorted(evidence.watch.holdings()):
+        told = witness.balances.get(holding)
+        if told != truth[holding]:
             yield f"{witness.name} was told {told} for {holding}, the chain says {truth[holding]}"
 
 
@@ -77,19 +122,28 @@ def _balance_is_true(world: World, kept: Kept, holding: Holding) -> Iterator[str
         yield from _row_is_true(world, current)
 
 
-def _history_is_true(world: World, kept: Kept, holding: Holding, *, exact: bool) -> Iterator[str]:
-    rows = sorted((r for r in kept.records.values() if r.holding == holding), key=lambda row: row.block.number)
+def _history_is_true(evidence: Evidence, holding: Holding, *, exact: bool) -> Iterator[str]:
+    world = evidence.world
+    rows = sorted((r for r in evidence.kept.records.values() if r.holding == holding), key=lambda row: row.block.number)
     if not rows:
         yield f"{holding} has no history"
         return
-    for row in rows:
-        yield from _row_is_true(world, row)
-    if exact and not any(isinstance(fact, StreamResync) for commit in kept.commits for fact in commit.facts):
-        first = rows[0].block.number
-        due = changes_in(world.canonical[first:], holding)
-        there = {row.block.hash for row in rows}
-        for block in due.keys() - there:
-            yield f"I3: {holding} changed at block {world.blocks[block].head.number}, and no record says so"
+    if not exact:
+        return
+    # A record that ended a time in which nobody watched refers to the one before it, whatever is filled in later.
+    was_away = holding.solver == NEWCOMER or holding.token == SILENT
+    for older, newer in pairwise(rows):
+        if was_away and older.seq == HISTORY_SEQ != newer.seq:
+            continue
+        if newer.change is not None and newer.balance - newer.change != older.balance:
+            yield f"{newer} does not follow on {older}"
+    live = [row.block.number for row in rows if row.seq != HISTORY_SEQ]
+    since = evidence.since.get(holding)
+    if since is None or holding.token == SILENT or not live:
+        return
+    there = {row.block.hash for row in rows}
+    for block in changes_in(world.canonical[max(since, live[0]) :], holding).keys() - there:
+        yield f"I3: {holding} changed at block {world.blocks[block].head.number}, and no record says so"
 
 
 def _row_is_true(world: World, row: BalanceRecord) -> Iterator[str]:
@@ -100,7 +154,7 @@ def _row_is_true(world: World, row: BalanceRecord) -> Iterator[str]:
         yield f"I1: {row} is not what its block says ({block.balances[row.holding]})"
     elif row.unexplained is not None and row.change != net(row.transfers, row.holding.solver) + row.unexplained:
         yield f"{row} does not add up"
-    elif row.unexplained:
+    elif row.unexplained and row.holding.token not in (SILENT, NATIVE):
         yield f"{row} leaves something unexplained, though every change has its log"
     elif not all(world.is_canonical(log.block_hash) for log in row.transfers):
         yield f"{row} is explained by an orphaned log"

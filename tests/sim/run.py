@@ -15,13 +15,14 @@ from tests.sim.clock import play
 from tests.sim.crowd import Crowd
 from tests.sim.faults import NONE, Faults, drawn
 from tests.sim.needless import told_needlessly
-from tests.sim.oracle import violations
+from tests.sim.operating import Operator
+from tests.sim.oracle import Evidence, at_rest, violations
 from tests.sim.rpc.fleet import Fleet
-from tests.sim.service import STREAM, Life, settings_of
+from tests.sim.service import Life, settings_of
 from tests.sim.store import Disk
 from tests.sim.world import World
 
-REST_SECONDS: Final = 120.0
+REST_SECONDS: Final = 240.0
 """Virtual time within which everything must be well again after the last fault."""
 
 _LONGEST: Final = 300
@@ -68,12 +69,15 @@ class Story:
         self._now = faults or drawn(self._random)
         self._window = self._random.choice((8, 16, 256))
         self.world = World(self._random)
+        self.world.silent_mints = self._now.silent_mint
         for _ in range(self._random.choice((1, 3, 5, 40, 300)) if faults is None else 3):
             self.world.mine()
         self.disk = Disk(self._random, lambda: self._now)
         self.fleet = Fleet(self.world, self._random, lambda: self._now)
         self.crowd = Crowd(self.disk, self._random, lambda: self._now, lambda: self._present)
+        self.operator = Operator(self.world, self._random, lambda: self._now, lambda: self._present)
         self._present: Life | None = None
+        self._start_block = self._random.choice((None, None, 0, 5))
         self._kills = self._reorgs = 0
         self._deep = False
 
@@ -85,16 +89,19 @@ class Story:
             await asyncio.sleep(self._pause_seconds or self._random.choice((0.01, 0.3, 1.0, 4.0)))
             self._happen()
             self.crowd.happen()
+            self.operator.happen()
             self._trouble_store()
             if self._chance(self._now.kill):
                 life = await self._kill(life)
         self._now = NONE
+        self.world.silent_mints = 0
+        await self.operator.settle()
         await self._rest(life)
         self.log = await self.crowd.settle()
         await self.crowd.stop()
         await life.stop()
         self.life = life
-        found = [*violations(self.world, self.disk, self.log, self.crowd.witnesses, life, exact=not self._deep)]
+        found = [*violations(self.evidence(), exact=not self._deep)]
         if not self._reorgs:
             found += told_needlessly(self.disk.kept)
         return Outcome(
@@ -105,6 +112,17 @@ class Story:
             self._reorgs,
             self.fleet.asked,
             sum(len(commit.facts) for commit in self.disk.kept.commits),
+        )
+
+    def evidence(self) -> Evidence:
+        return Evidence(
+            world=self.world,
+            kept=self.disk.kept,
+            log=self.log,
+            witnesses=self.crowd.witnesses,
+            life=self.life,
+            since=self.operator.since,
+            start_block=self._start_block,
         )
 
     # --- the world ---------------------------------------------------------------------------------------------------
@@ -139,7 +157,7 @@ class Story:
     # --- lives of the service ----------------------------------------------------------------------------------------
 
     async def _live(self) -> Life:
-        life = Life(self.disk, lambda _settings: self.fleet.client(), settings_of(self._window))
+        life = Life(self.disk, lambda _settings: self.fleet.client(), settings_of(self._window, self._start_block))
         self._present = life
         await life.start()
         return life
@@ -172,9 +190,8 @@ class Story:
         self.fleet.hear()
         while loop.time() < over:
             await asyncio.sleep(1)
-            state = life.board.one(STREAM)
-            told, projected = life.positions.told(), life.positions.projected()
-            if state and state.ready and state.block == self.world.tip.number and told == projected:
+            self.operator.notice()
+            if at_rest(self.world, self.disk.kept, life):
                 return
 
     def _chance(self, rate: float) -> bool:

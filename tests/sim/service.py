@@ -86,6 +86,11 @@ class Life:
         self._wires: list[Wire] = []
         self._is_over = False
 
+    @property
+    def is_up(self) -> bool:
+        """Whether it answers."""
+        return self._runner is not None and not self._is_over
+
     # --- life and death ----------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -122,6 +127,7 @@ class Life:
             metrics=METRICS,
             positions=self.positions,
             backfills=backfills,
+            clock=asyncio.get_running_loop().time,
         )
         for chain in settings.chains.values():
             chains.prepare(chain)
@@ -154,7 +160,7 @@ class Life:
 
     def dial(self, client: Process, protocol: asyncio.Protocol) -> Wire:
         """A connection to this life's site."""
-        if self._is_over or self._runner is None or self._runner.server is None:
+        if not self.is_up or self._runner is None or self._runner.server is None:
             raise aiohttp.ClientConnectionError("connection refused")
         wire = Wire()
         server = self._runner.server()

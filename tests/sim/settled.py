@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from indexer.domain.chain import BlockRef
 from indexer.domain.facts import BalanceReverted, ChainFinalized, Fact, StreamResync
 from indexer.domain.finality import Settled
+from indexer.domain.records import HISTORY_SEQ
 from tests.sim.store import Kept
 from tests.sim.world import CHAIN_ID, World
 
@@ -49,7 +50,7 @@ def finality_is_true(world: World, kept: Kept) -> Iterator[str]:
     settled = kept.settlings[CHAIN_ID].settled if CHAIN_ID in kept.settlings else Settled()
     if not settled.finalized <= settled.safe <= world.tip.number:
         yield f"{settled} at tip {world.tip.number}"
-    recorded = {row.block.number for row in kept.records.values()}
+    recorded = {row.block.number for row in kept.records.values() if row.seq != HISTORY_SEQ}
     for level, number in (("safe", settled.safe), ("finalized", settled.finalized)):
         newest = max((block for block in recorded if block <= number), default=-1)
         if newest > told.covered[level]:

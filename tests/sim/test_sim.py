@@ -69,7 +69,7 @@ def _told(seed: int = 3) -> Story:
 
 
 def _found(story: Story) -> list[str]:
-    return list(violations(story.world, story.disk, story.log, story.crowd.witnesses, story.life, exact=True))
+    return list(violations(story.evidence(), exact=True))
 
 
 def test_the_same_seed_tells_the_same_story_whatever_the_order_of_sets() -> None:

@@ -249,6 +249,7 @@ async def _write_small(store: Any) -> None:
         await store.backfills.put("j", Chunk(1, 2, natives=(Native(block, HOLDINGS[1], 4),), unread=1))
         await store.backfills.put("k", Chunk(1, 2))
         await store.backfills.cover(1, 3, HOLDINGS[:2])
+        await store.backfills.cover(1, 5, HOLDINGS[1:])
     with pytest.raises(WrongChain):
         await store.chains.claim(ChainIdentity(1, block_hash(1)))
     await store.watchlist.remove_solver("b")

@@ -135,9 +135,10 @@ def is_fresh(commits: Sequence[Commit], holding: Holding, answer: Mapping[str, A
                 fits = fact.balance == balance  # an older record may hold again, with its own block
             case StreamResync():
                 confirmed = {row.holding: row.balance for row in fact.confirmed}
-                if holding not in confirmed:
+                if holding not in confirmed and fact.above is None:
                     continue
-                fits = confirmed[holding] == balance
+                # Of what nobody watches any more, an older record may be left.
+                fits = confirmed.get(holding, balance) == balance
             case _:
                 continue
         newest = seq if fits else newest

@@ -130,4 +130,8 @@ def _chunk_at(key: tuple[str, int]) -> Callable[[Kept], Chunk | None]:
 
 
 def _covering(chain_id: int, holding: Holding, first: int) -> Callable[[Kept], None]:
-    return lambda kept: kept.covered.setdefault(chain_id, {}).update({holding: first})
+    def cover(kept: Kept) -> None:
+        covered = kept.covered.setdefault(chain_id, {})
+        covered[holding] = min(first, covered.get(holding, first))
+
+    return cover

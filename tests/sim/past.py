@@ -1,0 +1,52 @@
+"""What history that was before us must be: true where it is told, complete where it claims to be, else marked."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+
+from indexer.domain.balances import Watch
+from indexer.domain.chain import NATIVE, Holding
+from indexer.domain.jobs import Job
+from tests.sim.store import Kept
+from tests.sim.world import CHAIN_ID, SILENT, World, changes_in
+
+
+def job_is_over(job: Job, world: World, known: Container[str]) -> bool:
+    """A settling job stays so while no block is mined; what it filled last must be canonical."""
+    if job.state == "queued" and job.id not in known:
+        return True  # ordered right before a kill, without an answer: the next start finds it
+    if job.state == "settling":
+        return job.highest is not None and world.is_canonical(job.highest.hash)
+    return job.is_over
+
+
+def past_is_true(
+    world: World, kept: Kept, known: Container[str], watch: Watch, start_block: int | None, *, exact: bool
+) -> Iterator[str]:
+    """That each row is true is looked at with all others; here: nothing is left out, and nothing left undone."""
+    for job in kept.jobs.values():
+        if job.state == "failed" or not job_is_over(job, world, known):
+            yield f"history is not filled: {job}"
+    if not exact:
+        return
+    for job in kept.jobs.values():
+        if job.state in ("done", "settling"):
+            for holding in job.anchors:
+                yield from _is_complete(world, kept, job, holding)
+    if start_block is not None:
+        explained = {holding for job in kept.jobs.values() for holding in job.reasons}
+        covered = kept.covered.get(CHAIN_ID, {})
+        for holding in sorted(watch.holdings() - explained):
+            if covered.get(holding, start_block + 1) > start_block:
+                yield f"{holding} is not covered from {start_block} on, and nothing says why"
+
+
+def _is_complete(world: World, kept: Kept, job: Job, holding: Holding) -> Iterator[str]:
+    """Every change from its first block on, unless the job says why not; a silent one is found when it is read."""
+    if holding in job.reasons or holding.token == SILENT or (holding.token == NATIVE and job.unread is not None):
+        return
+    there = {row.block.hash for row in kept.records.values() if row.holding == holding}
+    blocks = world.canonical[job.first : job.end_of(holding) + 1]
+    for block in changes_in(blocks, holding).keys() - there:
+        number = world.blocks[block].head.number
+        yield f"history of {holding} from {job.first} on leaves out what changed at block {number} ({job.id})"

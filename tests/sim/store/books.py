@@ -225,7 +225,7 @@ def _replace_current(kept: Kept, rows: list[BalanceRecord]) -> None:
     for row in rows:
         key = HoldingKey(row.chain_id, row.holding)
         if key not in kept.current or kept.current[key].seq <= row.seq:
-            kept.current[key] = row
+            kept.current[key] = replace(row, transfers=(), unexplained=None)
 
 
 def _replace_settlings(kept: Kept, settlings: Mapping[int, Settling]) -> None:

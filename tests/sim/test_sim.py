@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from indexer.domain.balances import BalanceUpdated
+from indexer.domain.records import HISTORY_SEQ
 from tests.sim.clock import play
 from tests.sim.faults import NONE, Faults
 from tests.sim.needless import told_needlessly
@@ -107,6 +108,41 @@ def test_the_oracle_misses_no_missing_row() -> None:
     key = next(key for key, row in story.disk.kept.records.items() if row.change)
     del story.disk.kept.records[key]
     assert any("no record says so" in line for line in _found(story))
+
+
+def _told_with_history() -> Story:
+    """Everything from block 0 on was filled in, and nothing is wrong with it."""
+    faults = replace(NONE, order=1.0)
+    for seed in range(50):
+        story = Story(seed, blocks=20, faults=faults)
+        assert not play(story.tell()).violations
+        if any(row.seq == HISTORY_SEQ and row.change for row in story.disk.kept.records.values()):
+            return story
+    raise AssertionError("no story of fifty has filled in anything")
+
+
+def test_the_oracle_misses_no_missing_row_of_history() -> None:
+    story = _told_with_history()
+    kept = story.disk.kept
+    key = next(key for key, row in kept.records.items() if row.seq == HISTORY_SEQ and row.change)
+    del kept.records[key]
+    assert any("leaves out" in line for line in _found(story))
+
+
+def test_the_oracle_sees_a_guess_in_history() -> None:
+    story = _told_with_history()
+    kept = story.disk.kept
+    key, row = next((key, row) for key, row in kept.records.items() if row.seq == HISTORY_SEQ and row.change)
+    kept.records[key] = replace(row, balance=row.balance + 1, derived=True)
+    assert any(line.startswith("I1") for line in _found(story))
+
+
+def test_the_oracle_sees_history_that_nobody_finished() -> None:
+    story = _told_with_history()
+    kept = story.disk.kept
+    identifier, job = next((key, job) for key, job in kept.jobs.items() if job.anchors)
+    kept.jobs[identifier] = replace(job, state="collecting")
+    assert any("is not filled" in line for line in _found(story))
 
 
 def test_the_oracle_sees_a_number_that_is_missing_in_the_log() -> None:

@@ -37,9 +37,7 @@ class SimLog:
             await self.append(commit)
 
     async def since(self, stream: str, after: int, limit: int) -> list[Commit]:
-        return await self._wire.read(
-            lambda kept: [commit for commit in _of(kept, stream) if commit.last_seq > after][:limit]
-        )
+        return await self._wire.read(lambda kept: _since(kept, stream, after)[:limit])
 
     async def above_block(self, stream: str, number: int) -> list[Commit]:
         return await self._wire.read(
@@ -110,4 +108,16 @@ class SimCheckpoints:
 
 
 def _of(kept: Kept, stream: str) -> list[Commit]:
-    return sorted((commit for commit in kept.commits if commit.stream == stream), key=lambda commit: commit.first_seq)
+    """In their order: no number of a stream is written before the one below it."""
+    return [commit for commit in kept.commits if commit.stream == stream]
+
+
+def _since(kept: Kept, stream: str, after: int) -> list[Commit]:
+    """From the newest down, since most ask for what is new."""
+    found = []
+    for commit in reversed(kept.commits):
+        if commit.stream == stream:
+            if commit.last_seq <= after:
+                break
+            found.append(commit)
+    return found[::-1]

@@ -213,7 +213,7 @@ class Follower:
         self._book.note_unreadable(readings.unreadable)
         above = None
         if orphaned is not None:
-            above = await canonical_floor(self._node, self._ledger, orphaned)
+            above = await canonical_floor(self._node, await self._ledger.recorded(), orphaned)
             if not await is_canonical(self._node, newest.ref):
                 raise BadAnswer("the chain was reorganised again while the last canonical record was looked for")
         self._ledger.trails.lose(readings.values)  # whatever moved in the blocks in between

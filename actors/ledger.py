@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import structlog
 
 from actors.memory import Books, Checkpoints, CommitLog
-from actors.recent import Recent
+from actors.recent import Recent, Recorded
 from actors.settling import Settling
 from indexer.domain.balances import BalanceUpdated, Watch, differing
 from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, Transfer
@@ -238,6 +238,12 @@ class Ledger:
     async def stored_block(self, number: int) -> BlockRef | None:
         """The highest block up to `number` of which history has a record, as of the last projection."""
         return await self._books.block_at_or_below(self._chain_id, number)
+
+    async def recorded(self) -> Recorded:
+        """Every block with records; a reorg may take back what was committed a moment ago and is not projected yet."""
+        await self.write_held()
+        stored = await self._checkpoints.load(self._stream)
+        return Recorded(self.stored_block, await self._since(stored.projected if stored else 0))
 
     async def settle(self, settled: Settled, tip: Head) -> None:
         """These blocks stay; told where one of them has records."""

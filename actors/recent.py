@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable
+
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.chain import Holding
+from indexer.domain.chain import BlockRef, Holding
 from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, Confirmed, StreamResync
 
@@ -46,6 +48,27 @@ class Recent:
         """Drop what no reorg within the window reaches; at most half of the list is dead weight."""
         if self.updates and self.updates[len(self.updates) // 2].block.number < number:
             self.updates = [update for update in self.updates if update.block.number >= number]
+
+
+class Recorded:
+    """The blocks that have records: those that were projected, and those of commits that may not be projected yet."""
+
+    def __init__(self, projected: Callable[[int], Awaitable[BlockRef | None]], commits: Iterable[Commit]) -> None:
+        self._projected = projected
+        recent = Recent()
+        for commit in commits:
+            recent.remember(commit)
+        self._blocks = {update.block for update in recent.updates}
+
+    async def stored_block(self, number: int) -> BlockRef | None:
+        """The highest one up to `number`."""
+        newest = max((block for block in self._blocks if block.number <= number), key=_number, default=None)
+        stored = await self._projected(number)
+        return max((block for block in (newest, stored) if block is not None), key=_number, default=None)
+
+
+def _number(block: BlockRef) -> int:
+    return block.number
 
 
 def _as_update(fact: BalanceReverted) -> BalanceUpdated:

@@ -142,6 +142,11 @@ class Stage:
         kept.records.update(projection.records)
         kept.current.update(projection.current)
 
+    def unproject(self, head: Head) -> None:
+        """As if the projector had not come that far."""
+        kept = self.disk.kept
+        kept.records = {key: row for key, row in kept.records.items() if row.block.hash != head.hash}
+
 
 @asynccontextmanager
 async def staged(**settings: Any) -> AsyncIterator[Stage]:

@@ -417,6 +417,21 @@ async def test_a_gap_whose_state_is_pruned_is_said_not_papered_over() -> None:
 
 
 @in_virtual_time
+async def test_a_deep_reorg_takes_back_what_was_not_projected_yet() -> None:
+    async with staged(window=4) as stage:
+        kept = stage.world.tip
+        heads = [stage.world.pay(USD, OUTSIDE, BOB, 1) for _ in range(2)]
+        await stage.hear(*heads)
+        for head in heads:
+            stage.unproject(head)
+        await stage.hear(*(stage.world.mine(busy=0) for _ in range(4)))
+        await stage.hear(stage.world.reorg(6))
+        (resync,) = (fact for fact in stage.facts if isinstance(fact, StreamResync))
+        assert resync.above is not None
+        assert resync.above <= kept.number
+
+
+@in_virtual_time
 async def test_a_restart_goes_on_from_the_checkpoint_and_tells_nothing_twice() -> None:
     async with staged() as stage:
         await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 1))

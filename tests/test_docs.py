@@ -105,8 +105,11 @@ async def _nothing(_request: web.Request) -> web.Response:
     return web.Response()
 
 
+PORTS = ("balances", "log", "freshness", "watching", "control", "status", "accounts", "account_books")
+
+
 def routes() -> list[tuple[str, str]]:
-    parts: dict[str, Any] = dict.fromkeys(("balances", "log", "freshness", "watching", "control", "status"), object())
+    parts: dict[str, Any] = dict.fromkeys(PORTS, object())
     app = build_app(**parts, epoch="0", version="0", ws_handler=_nothing)
     return [(route.method, route.path) for route in app[ROUTES]]
 

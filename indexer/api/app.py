@@ -10,6 +10,8 @@ from typing import Final
 from aiohttp import web
 
 from indexer.api.access import Access, ApiKey
+from indexer.api.accounts.balances import AccountBalancesResource
+from indexer.api.accounts.registry import AccountsResource
 from indexer.api.audit import AuditResource
 from indexer.api.backfill import BackfillResource
 from indexer.api.balances import BalancesResource
@@ -19,7 +21,7 @@ from indexer.api.followed import Followed
 from indexer.api.health import HealthResource
 from indexer.api.history import HistoryResource
 from indexer.api.parameters import Query
-from indexer.api.ports import Balances, CommitLog, Control, Freshness, Status, Watching
+from indexer.api.ports import AccountBooks, AccountControl, Balances, CommitLog, Control, Freshness, Status, Watching
 from indexer.api.problems import BadRequest, Handler, as_problems, problem
 from indexer.api.reload import ReloadResource
 from indexer.api.routes import Answer, Parameter, Route
@@ -43,6 +45,8 @@ def build_app(
     watching: Watching,
     control: Control,
     status: Status,
+    accounts: AccountControl,
+    account_books: AccountBooks,
     epoch: str,
     version: str,
     ws_handler: Handler | None = None,
@@ -62,6 +66,8 @@ def build_app(
         *SolversResource(watching=watching).routes(),
         *TokensResource(watching=watching).routes(),
         *BackfillResource(control=control, watching=watching).routes(),
+        *AccountsResource(accounts=accounts, status=status).routes(),
+        *AccountBalancesResource(books=account_books, accounts=accounts, freshness=freshness, now=now).routes(),
         *EventsResource(log=log, freshness=freshness, status=status, epoch=epoch).routes(),
         *StatusResource(status=status, freshness=freshness, subscribers=subscribers, now=now).routes(),
         *ReloadResource(control=control).routes(),

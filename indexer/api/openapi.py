@@ -14,11 +14,14 @@ _ALWAYS: Final = (400, 500)
 _WITH_KEY: Final = (401, 403)
 _ALTERNATIVES: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"header": []}]
 _PATH_PARAMETERS: Final = {
+    "exchange": "The exchange, in lower case, such as `binance`.",
+    "wallet": "A kind of wallet, such as `spot`.",
+    "asset": "The asset, in upper case, such as `USDT`.",
     "chain": "A chain id or a configured name.",
     "token": "A token's address, in any case, or `native`.",
     "solver": "A wallet's address, in any case.",
     "address": "A token's address, in any case.",
-    "name": "A solver's name.",
+    "name": "The name of a solver, or of an account.",
     "file": "A file's name.",
 }
 _ABOUT: Final = (

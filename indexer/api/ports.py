@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Protocol
 
+from indexer.domain.accounts.amounts import AccountKey, Slot, Wallet
+from indexer.domain.accounts.arrivals import Funding, Permissions
+from indexer.domain.accounts.records import AccountRecord, PositionRecord
+from indexer.domain.accounts.registry import Account
 from indexer.domain.audits import Audit
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, Holding, Token
@@ -161,4 +166,78 @@ class Status(Protocol):
 
     def unready(self, chain_id: int | None = None) -> Sequence[str]:
         """The reasons against being ready; empty when ready."""
+        ...
+
+
+class AccountBooks(Protocol):
+    """What exchange accounts hold and held, as projected from the log."""
+
+    async def current(
+        self,
+        account: AccountKey | None = None,
+        *,
+        wallet: str | None = None,
+        asset: str | None = None,
+        after: tuple[str, str, str, str] | None = None,
+        limit: int = 0,
+    ) -> list[AccountRecord]:
+        """In the order of (exchange, account, wallet, asset), beginning after `after`; 0 is no limit."""
+        ...
+
+    async def one(self, account: AccountKey, slot: Slot) -> AccountRecord | None: ...
+
+    async def at_time(self, account: AccountKey, slot: Slot, time: datetime) -> AccountRecord | None: ...
+
+    async def history(
+        self,
+        account: AccountKey,
+        slot: Slot,
+        *,
+        limit: int,
+        before: int | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> list[AccountRecord]:
+        """Newest first; `before` is a `seq`, exclusive; `start` and `end` are inclusive."""
+        ...
+
+    def balances(
+        self, account: AccountKey, slot: Slot, *, start: datetime | None = None, end: datetime | None = None
+    ) -> AsyncIterator[tuple[datetime, Decimal]]:
+        """Every known balance with its time, oldest first."""
+        ...
+
+    async def positions(self, account: AccountKey) -> list[PositionRecord]: ...
+
+    async def fundings(self, account: AccountKey, *, limit: int, before: datetime | None = None) -> list[Funding]: ...
+
+
+class AccountControl(Protocol):
+    """Which accounts are followed; raises `Refused` and its children, and `VenueUnreachable`."""
+
+    def all(self) -> Sequence[Account]: ...
+
+    def account(self, key: AccountKey) -> Account: ...
+
+    def permissions(self, key: AccountKey) -> Permissions | None:
+        """What the key may do, where the venue told it."""
+        ...
+
+    async def add(self, account: Account, credentials: Mapping[str, str]) -> Permissions:
+        """Try the credentials, keep them sealed, and follow the account."""
+        ...
+
+    async def change(
+        self,
+        key: AccountKey,
+        *,
+        credentials: Mapping[str, str] | None = None,
+        wallets: tuple[Wallet, ...] | None = None,
+        poll_seconds: float | None = None,
+    ) -> Permissions | None: ...
+
+    async def remove(self, key: AccountKey) -> None: ...
+
+    async def refresh(self, key: AccountKey, wallets: Sequence[Wallet] = ()) -> None:
+        """Read these wallets now, or all; what differs is committed and told."""
         ...

@@ -10,9 +10,11 @@ from typing import Any, Final, Literal
 from indexer.api.problems import Handler
 
 Scope = Literal["read", "write", "admin"]
-Method = Literal["GET", "POST", "DELETE"]
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
 
 API: Final = "/api/v1"
+ACCOUNT: Final = f"{API}/accounts/{{exchange}}/{{name}}"
+SLOT: Final = f"{ACCOUNT}/balances/{{wallet}}/{{asset}}"
 HOLDING: Final = f"{API}/balances/{{chain}}/{{token}}/{{solver}}"
 
 _IN_PATH = re.compile(r"\{([a-z]+)\}")

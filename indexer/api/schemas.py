@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from indexer.api.accounts.schemas import ACCOUNT_SCHEMAS
+
 Schema = dict[str, Any]
 
 _TEXT: Final[Schema] = {"type": "string"}
@@ -237,6 +239,7 @@ SCHEMAS: Final[Schema] = {
         },
         optional=("chain", "token", "solver", "fromBlock", "toBlock"),
     ),
+    **ACCOUNT_SCHEMAS,
     "Reloaded": {"type": "object", "description": "What was added, removed and changed."},
     "Health": _object({"status": {"const": "ok"}}),
     "Ready": _object({"status": {"const": "ready"}}),

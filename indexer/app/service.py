@@ -310,6 +310,8 @@ class Service:
             watching=self.watching,
             control=self.control,
             status=self.report,
+            accounts=self.accounts,
+            account_books=self.store.accounts,
             epoch=self.store.epoch,
             version=VERSION,
             ws_handler=self._hub.handle,

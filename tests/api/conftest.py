@@ -13,8 +13,11 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from indexer.api.app import build_app
+from repositories.accounts import AccountBooks
+from repositories.database import connect_memory
 from tests.api.fakes import (
     START,
+    FakeAccounts,
     FakeBalances,
     FakeControl,
     FakeFreshness,
@@ -37,6 +40,8 @@ class World:
     watching: FakeWatching = field(default_factory=FakeWatching)
     control: FakeControl = field(default_factory=FakeControl)
     status: FakeStatus = field(default_factory=FakeStatus)
+    accounts: FakeAccounts = field(default_factory=FakeAccounts)
+    account_books: AccountBooks = field(default_factory=lambda: AccountBooks(connect_memory("api")))
     observed: list[tuple[str, str, int]] = field(default_factory=list)
 
     def app(self, **settings: Any) -> web.Application:
@@ -58,6 +63,8 @@ class World:
             watching=self.watching,
             control=self.control,
             status=self.status,
+            accounts=self.accounts,
+            account_books=self.account_books,
             **(defaults | settings),
         )
 

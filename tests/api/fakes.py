@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from indexer.addresses import checksum
+from indexer.domain.accounts.amounts import AccountKey, Wallet
+from indexer.domain.accounts.arrivals import Permissions
+from indexer.domain.accounts.registry import Account
 from indexer.domain.audits import Audit
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding, Token, TokenInfo, TxHash
@@ -311,3 +314,55 @@ class FakeStatus:
 
     def unready(self, chain_id: int | None = None) -> Sequence[str]:
         return self.reasons if chain_id in (None, 8453) else []
+
+
+class FakeAccounts:
+    """Accounts in memory; `refusal` is raised by whatever changes them."""
+
+    def __init__(self) -> None:
+        self.kept: dict[AccountKey, tuple[Account, Mapping[str, str]]] = {}
+        self.refusal: Exception | None = None
+        self.refreshed: list[tuple[AccountKey, tuple[Wallet, ...]]] = []
+        self.told = Permissions(can_trade=True, can_withdraw=False)
+
+    def all(self) -> list[Account]:
+        return [account for _, (account, _) in sorted(self.kept.items())]
+
+    def account(self, key: AccountKey) -> Account:
+        if key not in self.kept:
+            raise NotFound(f"there is no account {key}", "name")
+        return self.kept[key][0]
+
+    def permissions(self, key: AccountKey) -> Permissions | None:
+        return self.told if key in self.kept else None
+
+    async def add(self, account: Account, credentials: Mapping[str, str]) -> Permissions:
+        if self.refusal is not None:
+            raise self.refusal
+        self.kept[account.key] = (account, credentials)
+        return self.told
+
+    async def change(
+        self,
+        key: AccountKey,
+        *,
+        credentials: Mapping[str, str] | None = None,
+        wallets: tuple[Wallet, ...] | None = None,
+        poll_seconds: float | None = None,
+    ) -> Permissions | None:
+        account, before = self.account(key), self.kept[key][1]
+        changed = replace(
+            account, wallets=wallets or account.wallets, poll_seconds=poll_seconds or account.poll_seconds
+        )
+        self.kept[key] = (changed, credentials or before)
+        return self.told
+
+    async def remove(self, key: AccountKey) -> None:
+        self.account(key)
+        del self.kept[key]
+
+    async def refresh(self, key: AccountKey, wallets: Sequence[Wallet] = ()) -> None:
+        self.account(key)
+        if self.refusal is not None:
+            raise self.refusal
+        self.refreshed.append((key, tuple(wallets)))

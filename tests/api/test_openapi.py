@@ -16,7 +16,7 @@ from tests.api.conftest import HttpClient, Serve, World
 from tests.api.fakes import ALICE, BOB, USDC
 from tests.api.test_events import commits
 
-BODIES = ("audit", "solvers", "tokens", "backfill")
+BODIES = ("audit", "solvers", "tokens", "backfill", "accounts")
 
 
 async def _ws(_request: web.Request) -> web.StreamResponse:
@@ -75,7 +75,8 @@ async def test_the_document_is_complete_and_consistent(document: dict[str, Any])
         assert all(one["required"] for one in operation["parameters"] if one["in"] == "path")
         assert any(status < "400" for status in operation["responses"]), path
         assert operation["summary"]
-        assert ("requestBody" in operation) == (method == "POST" and path.rsplit("/", 1)[-1] in BODIES)
+        has_body = method == "PATCH" or (method == "POST" and path.rsplit("/", 1)[-1] in BODIES)
+        assert ("requestBody" in operation) == has_body
         assert bool(operation["security"]) == (
             not path.startswith(("/static", "/docs", "/openapi", "/health", "/ready")) and path != "/"
         )

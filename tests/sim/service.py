@@ -201,6 +201,8 @@ class Life:
                 backfills=self.backfills,
             ),
             status=self.report,
+            accounts=cast(Any, None),
+            account_books=cast(Any, None),
             epoch=self.store.epoch,
             version="sim",
             ws_handler=self.hub.handle,

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from indexer.domain.accounts.amounts import AccountKey, AssetBalance, Slot
+from indexer.domain.accounts.arrivals import Position
 from indexer.domain.accounts.facts import (
     AccountAlert,
     AccountFact,
@@ -41,7 +42,7 @@ def account_fact_json(fact: AccountFact) -> dict[str, Any]:
             data |= {"id": funding.id, "symbol": funding.symbol, "asset": funding.asset}
             data |= {"amount": plain(funding.amount), "time": time_text(funding.time)}
         case PositionUpdated():
-            data |= _position(fact)
+            data |= {**position_json(fact.position), "time": time_text(fact.time)}
         case AccountAlert():
             data |= {"kind": fact.kind, "severity": fact.severity, "wallet": fact.wallet, "asset": fact.asset}
             data |= {"detail": fact.detail, "cleared": fact.cleared}
@@ -94,8 +95,7 @@ def _changed(fact: AssetChanged) -> dict[str, Any]:
     }
 
 
-def _position(fact: PositionUpdated) -> dict[str, Any]:
-    position = fact.position
+def position_json(position: Position) -> dict[str, Any]:
     return {
         "symbol": position.symbol,
         "side": position.side,
@@ -106,7 +106,6 @@ def _position(fact: PositionUpdated) -> dict[str, Any]:
         "leverage": plain(position.leverage),
         "liquidationPrice": plain(position.liquidation_price),
         "marginMode": position.margin_mode,
-        "time": time_text(fact.time),
     }
 
 

@@ -1,0 +1,1 @@
+"""Exchange accounts over HTTP: which are followed, and what they hold and held."""

@@ -1,0 +1,190 @@
+"""What an exchange account holds and held: amounts, history, statistics, series, positions, funding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final, cast, get_args
+
+from aiohttp import web
+
+from indexer.api.accounts.registry import key_of
+from indexer.api.accounts.shapes import (
+    account_balance_json,
+    account_position_json,
+    account_record_json,
+    asset_stats_json,
+    funding_json,
+    point_json,
+)
+from indexer.api.answers import json_answer
+from indexer.api.pages import cursor, page_of, place_of
+from indexer.api.parameters import Query
+from indexer.api.ports import AccountBooks, AccountControl, Freshness
+from indexer.api.routes import ACCOUNT, AT, CURSOR, FROM, LIMIT, SLOT, TO, Answer, Parameter, Route
+from indexer.domain.accounts.amounts import AccountKey, Slot, Wallet
+from indexer.domain.accounts.events import account_json, slot_json
+from indexer.domain.accounts.stats import AssetTally, Granularity, Series, stretches
+from indexer.domain.times import time_text
+from indexer.errors import Impossible, NotFound, Refused
+
+MOST_POINTS: Final = 2_000
+PERIODS: Final = {"24h": 1, "7d": 7, "30d": 30, "90d": 90, "1y": 365}
+"""In days."""
+
+_BALANCES, _HISTORY, _FUNDINGS = "account-balances", "account-history", "account-fundings"
+_WALLET = Parameter("wallet", "Only this wallet.", {"enum": list(get_args(Wallet))})
+_ASSET = Parameter("asset", "Only this asset.", {"type": "string"})
+_PERIOD = Parameter("period", "How far back, from `to` or now.", {"enum": list(PERIODS), "default": "24h"})
+_GRANULARITY = Parameter("granularity", "One point for each.", {"enum": list(get_args(Granularity)), "default": "hour"})
+_BEFORE = Parameter("before", "Only records with a `seq` below this.", {"type": "integer", "minimum": 0})
+
+
+class AccountBalancesResource:
+    """`/accounts/{exchange}/{name}/balances` and what is below it; readable for accounts that were removed, too."""
+
+    def __init__(
+        self, *, books: AccountBooks, accounts: AccountControl, freshness: Freshness, now: Callable[[], datetime]
+    ) -> None:
+        self._books = books
+        self._accounts = accounts
+        self._freshness = freshness
+        self._now = now
+
+    def routes(self) -> tuple[Route, ...]:
+        def get(path: str, handler: object, summary: str, schema: str, *query: Parameter) -> Route:
+            return Route(
+                method="GET",
+                path=path,
+                handler=handler,  # type: ignore[arg-type]
+                summary=summary,
+                tag="accounts",
+                query=query,
+                answers={200: Answer(summary, schema)},
+                problems=(400, 404, 422, 503),
+            )
+
+        all_of = f"{ACCOUNT}/balances"
+        page, span = (LIMIT, CURSOR), (FROM, TO)
+        return (
+            get(all_of, self.page, "What the account holds", "AccountBalancePage", _WALLET, _ASSET, *page),
+            get(SLOT, self.one, "One amount, as it is or as it was", "AccountBalance", AT),
+            get(
+                f"{SLOT}/history",
+                self.history,
+                "Its records, newest first",
+                "AccountRecordPage",
+                *page,
+                _BEFORE,
+                FROM,
+                TO,
+            ),
+            get(f"{SLOT}/stats", self.stats, "Statistics over its records", "AccountStats", *span),
+            get(f"{SLOT}/series", self.series, "Points for a chart", "AccountSeries", _PERIOD, _GRANULARITY, TO),
+            get(f"{ACCOUNT}/positions", self.positions, "The newest word on each position", "PositionPage"),
+            get(f"{ACCOUNT}/fundings", self.fundings, "Funding payments, newest first", "FundingPage", *page),
+        )
+
+    async def page(self, request: web.Request) -> web.Response:
+        query = Query(request.query)
+        limit, place = query.limit(), place_of(query, _BALANCES, str, str)
+        wallet, key = query.text("wallet"), key_of(request)
+        if wallet is not None and wallet not in get_args(Wallet):
+            raise Refused(f"one of {', '.join(get_args(Wallet))} is expected", "wallet")
+        await self._freshness.caught_up()
+        after = None if place is None else (*key, *place)
+        rows = await self._books.current(
+            key,
+            wallet=wallet,
+            asset=query.text("asset"),
+            after=None if after is None else (after[0], after[1], str(after[2]), str(after[3])),
+            limit=limit + 1,
+        )
+        if not rows and place is None:
+            self._accounts.account(key)
+        return json_answer(page_of(rows, limit, account_balance_json, lambda row: cursor(_BALANCES, *row.slot)))
+
+    async def one(self, request: web.Request) -> web.Response:
+        time, key, slot = Query(request.query).time("at"), key_of(request), _slot(request)
+        await self._freshness.caught_up()
+        record = await (self._books.one(key, slot) if time is None else self._books.at_time(key, slot, time))
+        if record is None:
+            raise NotFound(f"nothing is known about {slot.asset} in the {slot.wallet} wallet of {key}")
+        return json_answer(account_balance_json(record))
+
+    async def history(self, request: web.Request) -> web.Response:
+        query, key, slot = Query(request.query), key_of(request), _slot(request)
+        limit, (start, end), before = query.limit(), query.span(), query.whole("before")
+        place = place_of(query, _HISTORY, int)
+        if place is not None:
+            before = place[0] if before is None else min(before, place[0])
+        await self._freshness.caught_up()
+        rows = await self._books.history(key, slot, limit=limit + 1, before=before, start=start, end=end)
+        if not rows:
+            await self._refuse_unknown(key, slot)
+        return json_answer(page_of(rows, limit, account_record_json, lambda row: cursor(_HISTORY, row.seq)))
+
+    async def stats(self, request: web.Request) -> web.Response:
+        key, slot = key_of(request), _slot(request)
+        start, end = Query(request.query).span()
+        await self._freshness.caught_up()
+        tally = AssetTally()
+        async for _, balance in self._books.balances(key, slot, start=start, end=end):
+            tally.add(balance)
+        if not tally.count:
+            await self._refuse_unknown(key, slot)
+        return json_answer(asset_stats_json(key, slot, tally.stats()))
+
+    async def series(self, request: web.Request) -> web.Response:
+        query, key, slot = Query(request.query), key_of(request), _slot(request)
+        period, granularity = query.text("period") or "24h", query.text("granularity") or "hour"
+        if period not in PERIODS:
+            raise Refused(f"one of {', '.join(PERIODS)} is expected", "period")
+        if granularity not in get_args(Granularity):
+            raise Refused(f"one of {', '.join(get_args(Granularity))} is expected", "granularity")
+        step = cast(Granularity, granularity)
+        end = query.time("to") or self._now()
+        start = end - timedelta(days=PERIODS[period])
+        if stretches(start, end, step) > MOST_POINTS:
+            raise Impossible(f"that would be more than {MOST_POINTS} points; take a coarser one", "granularity")
+        await self._freshness.caught_up()
+        before = await self._books.at_time(key, slot, start)
+        rows = [row async for row in self._books.balances(key, slot, start=start, end=end)]
+        if before is None and not rows:
+            await self._refuse_unknown(key, slot)
+        held = None if before is None else before.held.amounts.balance
+        points = Series(start, end, step, held).points(rows)
+        named = {**account_json(key), **slot_json(slot), "granularity": granularity}
+        return json_answer({**named, "items": [point_json(point) for point in points]})
+
+    async def positions(self, request: web.Request) -> web.Response:
+        key = key_of(request)
+        await self._freshness.caught_up()
+        rows = await self._books.positions(key)
+        if not rows:
+            self._accounts.account(key)
+        return json_answer({"items": [account_position_json(row) for row in rows], "next": None})
+
+    async def fundings(self, request: web.Request) -> web.Response:
+        query, key = Query(request.query), key_of(request)
+        limit, place = query.limit(), place_of(query, _FUNDINGS, str)
+        await self._freshness.caught_up()
+        before = None if place is None else datetime.fromisoformat(place[0])
+        rows = await self._books.fundings(key, limit=limit + 1, before=before)
+        if not rows and place is None:
+            self._accounts.account(key)
+        return json_answer(
+            page_of(rows, limit, lambda row: funding_json(key, row), lambda row: cursor(_FUNDINGS, time_text(row.time)))
+        )
+
+    async def _refuse_unknown(self, key: AccountKey, slot: Slot) -> None:
+        """Nothing in a time range is an answer; nothing known at all is not."""
+        if await self._books.one(key, slot) is None:
+            raise NotFound(f"nothing is known about {slot.asset} in the {slot.wallet} wallet of {key}")
+
+
+def _slot(request: web.Request) -> Slot:
+    wallet = request.match_info["wallet"]
+    if wallet not in get_args(Wallet):
+        raise NotFound(f"there is no wallet {wallet[:64]!r}; there are {', '.join(get_args(Wallet))}", "wallet")
+    return Slot(cast(Wallet, wallet), request.match_info["asset"])

@@ -1,0 +1,197 @@
+"""Exchange accounts over HTTP: what is followed, and what it holds and held."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from indexer.domain.accounts.amounts import AccountKey
+from indexer.domain.accounts.arrivals import Funding, Position
+from indexer.domain.accounts.facts import FundingPaid, PositionUpdated
+from indexer.errors import Impossible, NameTaken, VenueUnreachable
+from tests.api.conftest import HttpClient, World, problem_of
+from tests.api.fakes import START
+from tests.domain.accounts.builders import ACCOUNT, TIME
+from tests.repositories.test_accounts import BTC, folded, updates
+
+ACCOUNTS = "/api/v1/accounts"
+MAIN = f"{ACCOUNTS}/binance/main"
+USDT = f"{MAIN}/balances/spot/USDT"
+NEW: dict[str, Any] = {
+    "exchange": "binance",
+    "name": "main",
+    "credentials": {"apiKey": "hush-key", "secret": "hush-secret"},
+    "wallets": ["spot", "funding"],
+}
+
+
+async def test_an_added_account_comes_back_without_its_credentials(client: HttpClient, world: World) -> None:
+    answer = await client.post(ACCOUNTS, json=NEW)
+    assert answer.status == 201
+    assert answer.headers["Location"] == MAIN
+    assert await answer.json() == {
+        "exchange": "binance",
+        "name": "main",
+        "wallets": ["spot", "funding"],
+        "sandbox": False,
+        "pollSeconds": None,
+        "source": "api",
+        "state": "starting",
+        "lastError": None,
+        "warnings": ["the key can trade; one that can only read is enough"],
+    }
+    assert world.accounts.kept[ACCOUNT][1] == NEW["credentials"]
+    for shown in (await client.get(ACCOUNTS), await client.get(MAIN)):
+        assert "hush" not in await shown.text()
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "field"),
+    [
+        ({"exchange": None}, 400, "exchange"),
+        ({"exchange": "Binance"}, 400, "exchange"),
+        ({"name": "a/b"}, 400, "name"),
+        ({"name": 5}, 400, "name"),
+        ({"credentials": None}, 400, "credentials"),
+        ({"credentials": {}}, 400, "credentials"),
+        ({"credentials": "hush"}, 400, "credentials"),
+        ({"credentials": {"apikey": "hush"}}, 400, "credentials.apikey"),
+        ({"credentials": {"apiKey": 5}}, 400, "credentials.apiKey"),
+        ({"wallets": "spot"}, 400, "wallets"),
+        ({"wallets": []}, 400, "wallets"),
+        ({"wallets": ["spot", "sport"]}, 400, "wallets[1]"),
+        ({"sandbox": "yes"}, 400, "sandbox"),
+        ({"pollSeconds": 0}, 400, "pollSeconds"),
+        ({"pollSeconds": True}, 400, "pollSeconds"),
+        ({"baseUrl": "ftp://x"}, 400, "baseUrl"),
+        ({"walets": []}, 400, "walets"),
+    ],
+)
+async def test_a_bad_account_is_refused_with_the_name_of_the_field(
+    client: HttpClient, change: dict[str, Any], status: int, field: str
+) -> None:
+    problem = await problem_of(await client.post(ACCOUNTS, json=NEW | change), status, field)
+    assert "hush" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status", "field"),
+    [
+        (NameTaken("there is an account binance/main already", "name"), 409, "name"),
+        (Impossible("binance refuses these credentials", "credentials"), 422, "credentials"),
+        (VenueUnreachable("binance could not be asked"), 503, None),
+    ],
+)
+async def test_what_cannot_be_followed_says_why(
+    client: HttpClient, world: World, refusal: Exception, status: int, field: str | None
+) -> None:
+    world.accounts.refusal = refusal
+    await problem_of(await client.post(ACCOUNTS, json=NEW), status, field)
+
+
+async def test_an_account_is_changed_refreshed_and_removed(client: HttpClient, world: World) -> None:
+    await client.post(ACCOUNTS, json=NEW)
+    changed = await client.patch(MAIN, json={"wallets": ["spot"], "pollSeconds": 30, "credentials": {"apiKey": "new"}})
+    assert (await changed.json())["wallets"] == ["spot"]
+    assert world.accounts.kept[ACCOUNT][1] == {"apiKey": "new"}
+    assert (await client.post(f"{MAIN}/refresh")).status == 200
+    assert world.accounts.refreshed == [(ACCOUNT, ())]
+    assert (await client.delete(MAIN)).status == 204
+    await problem_of(await client.get(MAIN), 404, "name")
+
+
+async def test_accounts_are_listed_page_by_page(client: HttpClient) -> None:
+    for name in ("b", "a", "c"):
+        await client.post(ACCOUNTS, json=NEW | {"name": name})
+    first = await (await client.get(f"{ACCOUNTS}?limit=2")).json()
+    rest = await (await client.get(f"{ACCOUNTS}?limit=2&cursor={first['next']}")).json()
+    assert [one["name"] for one in (*first["items"], *rest["items"])] == ["a", "b", "c"]
+    assert rest["next"] is None
+
+
+async def test_amounts_are_shown_as_the_venue_said_them(client: HttpClient, world: World) -> None:
+    await world.account_books.project(folded([*updates("1", "2.50"), *updates("7", slot=BTC)]))
+    listed = await (await client.get(f"{MAIN}/balances")).json()
+    assert [(one["wallet"], one["asset"], one["balance"]) for one in listed["items"]] == [
+        ("spot", "BTC", "7"),
+        ("spot", "USDT", "2.5"),
+    ]
+    one = await (await client.get(USDT)).json()
+    assert one == listed["items"][1]
+    assert (one["free"], one["debt"], one["measure"], one["source"]) == ("2.5", None, "wallet", "rest")
+    narrowed = await (await client.get(f"{MAIN}/balances?asset=BTC&wallet=spot")).json()
+    assert narrowed["items"] == listed["items"][:1]
+    paged = await (await client.get(f"{MAIN}/balances?limit=1")).json()
+    following = await (await client.get(f"{MAIN}/balances?limit=1&cursor={paged['next']}")).json()
+    assert following["items"] == listed["items"][1:]
+
+
+async def test_history_stats_and_as_it_was(client: HttpClient, world: World) -> None:
+    await world.account_books.project(folded(updates("1", "4", "2.50")))
+    history = await (await client.get(f"{USDT}/history?limit=2")).json()
+    assert [(one["balance"], one["changeAmount"], one["cause"]) for one in history["items"]] == [
+        ("2.5", "-1.5", "rest"),
+        ("4", "3", "rest"),
+    ]
+    rest = await (await client.get(f"{USDT}/history?cursor={history['next']}")).json()
+    assert [one["seq"] for one in rest["items"]] == [1]
+    stats = await (await client.get(f"{USDT}/stats")).json()
+    assert {name: stats[name] for name in ("count", "first", "last", "min", "max", "average", "change")} == {
+        "count": 3,
+        "first": "1",
+        "last": "2.5",
+        "min": "1",
+        "max": "4",
+        "average": "2.5",
+        "change": "1.5",
+    }
+    then = (TIME + timedelta(seconds=2)).isoformat().replace("+00:00", "Z")
+    assert (await (await client.get(f"{USDT}?at={then}")).json())["balance"] == "4"
+
+
+async def test_a_series_has_a_point_for_each_stretch_and_goes_on_where_nothing_changed(
+    client: HttpClient, world: World
+) -> None:
+    await world.account_books.project(folded(updates("1", "4", "2")))
+    to = (START + timedelta(hours=2)).isoformat().replace("+00:00", "Z")
+    series = await (await client.get(f"{USDT}/series?period=24h&granularity=hour&to={to}")).json()
+    assert [(one["balance"], one["min"], one["max"]) for one in series["items"]] == [
+        ("2", "1", "4"),
+        ("2", "2", "2"),
+        ("2", "2", "2"),
+    ]
+    await problem_of(await client.get(f"{USDT}/series?period=1y&granularity=minute"), 422, "granularity")
+    await problem_of(await client.get(f"{USDT}/series?period=2h"), 400, "period")
+
+
+async def test_positions_and_funding_payments_are_listed(client: HttpClient, world: World) -> None:
+    position = Position("BTC/USDT:USDT", "long", Decimal("0.50"))
+    paid = [FundingPaid(ACCOUNT, Funding(f"f{n}", position.symbol, "USDT", Decimal(n), TIME)) for n in (1, 2)]
+    await world.account_books.project(folded([PositionUpdated(ACCOUNT, position, TIME), *paid]))
+    positions = await (await client.get(f"{MAIN}/positions")).json()
+    assert [(one["symbol"], one["contracts"]) for one in positions["items"]] == [("BTC/USDT:USDT", "0.5")]
+    fundings = await (await client.get(f"{MAIN}/fundings")).json()
+    assert [one["amount"] for one in fundings["items"]] == ["1", "2"]
+
+
+@pytest.mark.parametrize("path", ["/balances", "/balances/spot/USDT", "/balances/spot/USDT/history", "/fundings"])
+async def test_nothing_known_is_not_found(client: HttpClient, path: str) -> None:
+    answer = await client.get(f"{MAIN}{path}")
+    assert answer.status == 404
+
+
+async def test_an_account_that_holds_nothing_is_an_empty_page(client: HttpClient) -> None:
+    await client.post(ACCOUNTS, json=NEW)
+    assert await (await client.get(f"{MAIN}/balances")).json() == {"items": [], "next": None}
+
+
+async def test_an_unknown_wallet_is_told_with_those_there_are(client: HttpClient) -> None:
+    await problem_of(await client.get(f"{MAIN}/balances/sport/USDT"), 404, "wallet")
+    await problem_of(await client.get(f"{MAIN}/balances?wallet=sport"), 400, "wallet")
+
+
+def test_the_account_of_these_tests_is_binance_main() -> None:
+    assert AccountKey("binance", "main") == ACCOUNT

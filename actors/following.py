@@ -216,6 +216,9 @@ class Follower:
             above = await canonical_floor(self._node, await self._ledger.recorded(), orphaned)
             if not await is_canonical(self._node, newest.ref):
                 raise BadAnswer("the chain was reorganised again while the last canonical record was looked for")
+        elif self.tip is not None and not await is_canonical(self._node, self.tip.ref):
+            # The blocks that could not be read may have been orphaned, and our own newest ones with them.
+            raise BadAnswer("the chain was reorganised while it could not be read")
         self._ledger.trails.lose(readings.values)  # whatever moved in the blocks in between
         facts = self._book.changed(readings.values, newest.ref, (), "resync")
         self._metrics.resynced()

@@ -17,7 +17,7 @@ from indexer.domain.facts import BalanceReverted, ChainFinalized, StreamLive, St
 from indexer.domain.feed import HeadsBack, HeadsLost
 from indexer.domain.finality import FINALIZED_DEPTH, SAFE_DEPTH, Settled, Tags
 from indexer.domain.views import BlockView
-from indexer.errors import BlockUnknown, Fenced, Impossible, NodeUnreachable, StoreUnavailable
+from indexer.errors import BlockUnknown, Fenced, Impossible, NodeUnreachable, StateMissing, StoreUnavailable
 from tests.actors.fakes import TIME
 from tests.actors.stage import Stage, staged
 from tests.sim.clock import play
@@ -414,6 +414,30 @@ async def test_a_gap_whose_state_is_pruned_is_said_not_papered_over() -> None:
         assert len(resyncs) == 1
         assert "pruned" in resyncs[0].reason
         assert [(fact.change, fact.cause) for fact in stage.updates()] == [(40, "resync")]
+
+
+@in_virtual_time
+async def test_a_gap_that_was_orphaned_while_it_was_read_is_a_reorg_and_no_gap() -> None:
+    async with staged() as stage:
+        orphan = stage.world.pay(USD, OUTSIDE, BOB, 1)
+        await stage.hear(orphan)
+        gap = tuple(stage.world.mine(busy=0) for _ in range(2))
+        headers, look = stage.node.headers, stage.node.look
+
+        async def before_the_reorg(*_numbers: int, **_more: int) -> tuple[Head, ...]:
+            stage.node.headers = headers  # type: ignore[method-assign] # only once
+            return gap
+
+        async def pruned_by_then(*_args: Any, **_more: Any) -> tuple[BlockView, ...]:
+            stage.node.look = look  # type: ignore[method-assign] # only once
+            stage.world.reorg(3)
+            raise StateMissing("the state of an orphan is gone")
+
+        stage.node.headers, stage.node.look = before_the_reorg, pruned_by_then  # type: ignore[method-assign] # a script
+        await stage.hear(gap[-1])
+        await stage.settle(6)
+        assert stage.status.block == stage.world.tip.number
+        assert not any(row.block.hash == orphan.hash for row in stage.disk.kept.records.values())
 
 
 @in_virtual_time

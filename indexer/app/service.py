@@ -212,6 +212,8 @@ class Service:
         return Hub(
             log=self.store.commits,
             balances=self.store.balances,
+            amounts=self.store.accounts,
+            accounts=self.accounts,
             freshness=self.positions,
             watching=self.watching,
             status=self.report,

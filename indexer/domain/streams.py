@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from indexer.domain.accounts.amounts import AccountKey
+
 
 def chain_stream(chain_id: int) -> str:
     return f"chain:{chain_id}"
@@ -18,6 +20,13 @@ def is_history(stream: str) -> bool:
 
 def exchange_stream(exchange: str, name: str) -> str:
     return f"exchange:{exchange}:{name}"
+
+
+def account_of(stream: str) -> AccountKey | None:
+    """The account of an exchange account's stream, nothing for any other stream."""
+    kind, _, rest = stream.partition(":")
+    exchange, _, name = rest.partition(":")
+    return AccountKey(exchange, name) if kind == "exchange" and exchange and name else None
 
 
 def chain_of(stream: str) -> int | None:

@@ -155,7 +155,17 @@ async def _bare_server() -> AsyncIterator[_Server]:
 @contextlib.asynccontextmanager
 async def _hub_server(*, filtered: bool = False, with_stalled: bool = False) -> AsyncIterator[_Server]:
     world = World()
-    hub = Hub(log=world, balances=world, freshness=world, watching=world, status=world, epoch=EPOCH, limits=LIMITS)
+    hub = Hub(
+        log=world,
+        balances=world,
+        amounts=world.held,
+        accounts=world.held,
+        freshness=world,
+        watching=world,
+        status=world,
+        epoch=EPOCH,
+        limits=LIMITS,
+    )
 
     async def send() -> None:
         hub.deliver(_commit(world))

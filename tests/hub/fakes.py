@@ -7,13 +7,17 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from indexer.addresses import checksum
+from indexer.domain.accounts.amounts import AccountKey, AssetKey
+from indexer.domain.accounts.facts import AccountFact
+from indexer.domain.accounts.records import AccountRecord
+from indexer.domain.accounts.registry import Account
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding, Token, TokenInfo
 from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, ChainFact, ChainFinalized, Orphaned, StreamStale
+from indexer.domain.facts import BalanceReverted, ChainFinalized, Fact, Orphaned, StreamStale
 from indexer.domain.records import BalanceRecord, HoldingKey, fold
 from indexer.domain.status import StreamStatus
-from indexer.domain.streams import chain_stream
+from indexer.domain.streams import chain_stream, exchange_stream
 
 TIME = datetime(2026, 11, 21, 1, 2, 3, 456_000, UTC)
 EPOCH = "7f3a9c01"
@@ -50,6 +54,43 @@ def stale(chain: int = 1) -> StreamStale:
     return StreamStale(chain, "no endpoint answers", 7)
 
 
+def stream_of(fact: Fact) -> str:
+    return exchange_stream(*fact.account) if isinstance(fact, AccountFact) else chain_stream(fact.chain_id)
+
+
+class Held:
+    """Which exchange accounts are followed, and what is projected of them."""
+
+    def __init__(self) -> None:
+        self.followed: list[Account] = []
+        self.rows: dict[AssetKey, AccountRecord] = {}
+        self.questions: list[AccountKey | None] = []
+
+    def all(self) -> Sequence[Account]:
+        return self.followed
+
+    async def current(
+        self,
+        account: AccountKey | None = None,
+        *,
+        wallet: str | None = None,
+        asset: str | None = None,
+        after: tuple[str, str, str, str] | None = None,
+        limit: int = 0,
+    ) -> list[AccountRecord]:
+        self.questions.append(account)
+        await asyncio.sleep(0)
+        rows = [
+            row
+            for key, row in sorted(self.rows.items())
+            if account in (None, key.account)
+            and wallet in (None, key.slot.wallet)
+            and asset in (None, key.slot.asset)
+            and (after is None or (*key.account, *key.slot) > after)
+        ]
+        return rows[:limit] if limit else rows
+
+
 class World:
     """Plays log, projection, freshness, watching and status; `commit` writes, `project` makes it readable."""
 
@@ -60,14 +101,15 @@ class World:
         self.watched = Watch(frozenset(tokens), frozenset(solver(number) for number in range(solvers)))
         self.unread: frozenset[Holding] = frozenset()
         self.blocks: dict[int, int] = {1: 100, 8453: 200}
+        self.held = Held()
         self.error: Exception | None = None
         self.pages: list[int] = []
         """The limit of every page that was asked of the log."""
         self.reading: asyncio.Event | None = None
         """While set on a test's wish and not ready, reads of the log wait for it."""
 
-    def commit(self, *facts: ChainFact, stream: str | None = None) -> Commit:
-        name = stream or chain_stream(facts[0].chain_id)
+    def commit(self, *facts: Fact, stream: str | None = None) -> Commit:
+        name = stream or stream_of(facts[0])
         kept = self.commits.setdefault(name, [])
         first = kept[-1].last_seq + 1 if kept else 1
         made = Commit(f"{name}/{first}", name, first, TIME, tuple(facts))
@@ -77,7 +119,9 @@ class World:
     def project(self) -> None:
         for stream, kept in self.commits.items():
             seen = self.projected_seqs.get(stream, 0)
-            self.rows |= fold(commit for commit in kept if commit.first_seq > seen).current
+            projection = fold(commit for commit in kept if commit.first_seq > seen)
+            self.rows |= projection.current
+            self.held.rows |= projection.accounts.current()
             if kept:
                 self.projected_seqs[stream] = kept[-1].last_seq
 
@@ -144,7 +188,11 @@ class World:
     # --- Status
 
     def streams(self) -> Sequence[StreamStatus]:
-        return [
+        chains = [
             StreamStatus(chain_stream(chain), name, "live", ready=True, block=self.blocks[chain], block_time=TIME)
             for name, chain in CHAINS.items()
         ]
+        accounts = [
+            StreamStatus(exchange_stream(*one.key), str(one.key), "live", ready=True) for one in self.held.followed
+        ]
+        return [*chains, *accounts]

@@ -14,7 +14,7 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
 from indexer.api.hub import Hub, Limits
 from indexer.api.problems import as_problems
 from indexer.domain.commits import Commit
-from indexer.domain.facts import ChainFact
+from indexer.domain.facts import Fact
 from tests.hub.fakes import EPOCH, TIME, World
 
 
@@ -74,7 +74,7 @@ class Stage:
     async def client(self) -> Client:
         return Client(await self._stack.enter_async_context(self.session.ws_connect(f"{self.url}/ws", max_msg_size=0)))
 
-    def tell(self, *facts: ChainFact, project: bool = True) -> Commit:
+    def tell(self, *facts: Fact, project: bool = True) -> Commit:
         """Commit, project and deliver."""
         commit = self.world.commit(*facts)
         if project:
@@ -91,6 +91,8 @@ async def stage(
     hub = Hub(
         log=world,
         balances=world,
+        amounts=world.held,
+        accounts=world.held,
         freshness=world,
         watching=world,
         status=world,

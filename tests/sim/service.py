@@ -30,6 +30,7 @@ from indexer.app.posts import Post
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
 from indexer.config import ChainSettings, NatsSettings, Settings, SolverSettings
+from indexer.domain.accounts.registry import Account
 from indexer.domain.chain import Address, TokenInfo
 from indexer.domain.restarts import RestartPolicy
 from indexer.domain.streams import chain_stream, history_stream
@@ -172,6 +173,8 @@ class Life:
         return Hub(
             log=self.store.commits,
             balances=self.store.balances,
+            amounts=cast(Any, None),  # nobody asks where no account is followed
+            accounts=_NoAccounts(),
             freshness=self.positions,
             watching=self.watching,
             status=self.report,
@@ -267,6 +270,9 @@ class _NoAccounts:
     async def start(self, settings: Settings) -> None: ...
 
     async def apply(self, old: Settings, new: Settings) -> None: ...
+
+    def all(self) -> tuple[Account, ...]:
+        return ()
 
 
 async def _nowhere(_settings: NatsSettings) -> None:

@@ -13,6 +13,7 @@ from indexer.api.hub.frames import PING_FRAME, Told, close_frame, json_frame, po
 from indexer.api.hub.limits import Limits
 from indexer.api.hub.outbox import Outbox
 from indexer.api.hub.requests import (
+    Known,
     Ping,
     Subscribe,
     SubscriptionId,
@@ -41,7 +42,7 @@ class Connection:
         outbox: Outbox,
         *,
         feed: Feed,
-        chains: Callable[[], Mapping[str, int]],
+        known: Callable[[], Known],
         limits: Limits,
         monotonic: Callable[[], float],
         on_change: Callable[[Connection], None],
@@ -50,7 +51,7 @@ class Connection:
         self.outbox = outbox
         self._ws = ws
         self._feed = feed
-        self._chains = chains
+        self._known = known
         self._limits = limits
         self._monotonic = monotonic
         self._on_change = on_change
@@ -126,7 +127,7 @@ class Connection:
             self._refuse(error, frame)
 
     def _on_request(self, frame: Mapping[str, Any]) -> None:
-        match parse(frame, self._chains(), self._limits):
+        match parse(frame, self._known(), self._limits):
             case Subscribe() as request:
                 self._subscribe(request)
             case Unsubscribe(identifier):

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from indexer.api.hub.frames import Told
+from indexer.domain.accounts.amounts import AccountKey, Slot
 from indexer.domain.chain import Address, Holding, Token
 from indexer.domain.events import EVENT_TYPES
 
 TYPES: Final = (*EVENT_TYPES.values(), "history.filled")
 _BALANCE_TYPES: Final = (None, "balance.updated", "balance.reverted")
+_AMOUNT_TYPES: Final = (None, "balance.updated", "balance.changed")
 
 Bucket = tuple[str, str | int | None]
 
@@ -24,18 +26,52 @@ class Filter:
     chain: int | None = None
     token: Token | None = None
     solver: Address | None = None
+    exchange: str | None = None
+    account: str | None = None
+    wallet: str | None = None
+    asset: str | None = None
 
     def accepts(self, told: Told) -> bool:
         return (
             (self.solver is None or self.solver == told.solver)
             and (self.token is None or self.token == told.token)
             and (self.chain is None or self.chain == told.chain)
+            and (self.asset is None or self.asset == told.asset)
+            and (self.account is None or self.account == told.account)
+            and (self.wallet is None or self.wallet == told.wallet)
+            and (self.exchange is None or self.exchange == told.exchange)
             and (self.type is None or self.type == told.type)
         )
 
     @property
+    def is_of_chains(self) -> bool:
+        """Whether it names what only chains have."""
+        return (self.chain, self.token, self.solver) != (None, None, None)
+
+    @property
+    def is_of_accounts(self) -> bool:
+        """Whether it names what only exchange accounts have."""
+        return any(one is not None for one in (self.exchange, self.account, self.wallet, self.asset))
+
+    @property
     def wants_balances(self) -> bool:
-        return self.type in _BALANCE_TYPES
+        return self.type in _BALANCE_TYPES and not self.is_of_accounts
+
+    @property
+    def wants_amounts(self) -> bool:
+        return self.type in _AMOUNT_TYPES and not self.is_of_chains
+
+    def names(self, account: AccountKey) -> bool:
+        return self.exchange in (None, account.exchange) and self.account in (None, account.name)
+
+    def covers_amount(self, account: AccountKey, slot: Slot) -> bool:
+        """Whether what this account holds there belongs into a snapshot."""
+        return (
+            self.wants_amounts
+            and self.names(account)
+            and self.wallet in (None, slot.wallet)
+            and self.asset in (None, slot.asset)
+        )
 
     def covers(self, chain_id: int, holding: Holding) -> bool:
         """Whether this balance belongs into a snapshot."""
@@ -52,7 +88,11 @@ class Filter:
         for name, value in (
             ("solver", self.solver),
             ("token", self.token),
+            ("account", self.account),
+            ("asset", self.asset),
             ("chain", self.chain),
+            ("exchange", self.exchange),
+            ("wallet", self.wallet),
             ("type", self.type),
         ):
             if value is not None:
@@ -80,6 +120,14 @@ class Wanted:
         return any(
             one.covers(chain_id, holding)
             for bucket in (None, *_buckets_of_balance(chain_id, holding))
+            for one in self._buckets.get(bucket, ())
+        )
+
+    def covers_amount(self, account: AccountKey, slot: Slot) -> bool:
+        """Whether what this account holds there belongs into a snapshot."""
+        return any(
+            one.covers_amount(account, slot)
+            for bucket in (None, *_buckets_of_amount(account, slot))
             for one in self._buckets.get(bucket, ())
         )
 
@@ -152,6 +200,14 @@ class Interests(Generic[Reader]):
 
 
 def _buckets_of(told: Told) -> Iterable[Bucket]:
+    if told.account is not None:
+        return (
+            ("account", told.account),
+            ("asset", told.asset),
+            ("exchange", told.exchange),
+            ("wallet", told.wallet),
+            ("type", told.type),
+        )
     if told.solver is not None and told.token is not None:
         return ("solver", told.solver), ("token", told.token), ("chain", told.chain), ("type", told.type)
     return ("chain", told.chain), ("type", told.type)
@@ -160,3 +216,9 @@ def _buckets_of(told: Told) -> Iterable[Bucket]:
 def _buckets_of_balance(chain_id: int, holding: Holding) -> Iterable[Bucket]:
     types = (("type", name) for name in _BALANCE_TYPES if name is not None)
     return ("solver", holding.solver), ("token", holding.token), ("chain", chain_id), *types
+
+
+def _buckets_of_amount(account: AccountKey, slot: Slot) -> Iterable[Bucket]:
+    types = (("type", name) for name in _AMOUNT_TYPES if name is not None)
+    named = (("account", account.name), ("asset", slot.asset), ("exchange", account.exchange), ("wallet", slot.wallet))
+    return *named, *types

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import orjson
 
+from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.accounts.facts import AccountAlert, AssetChanged, AssetUpdated, FundingPaid, PositionUpdated
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.commits import Commit, Event
@@ -50,7 +51,21 @@ PING_FRAME: Final = bytes((_PING, 0))
 class Told:
     """One event on its way to many: its address for filters, its key for conflation, its frame when first needed."""
 
-    __slots__ = ("_event", "_frame", "chain", "key", "seq", "solver", "stream", "token", "type")
+    __slots__ = (
+        "_event",
+        "_frame",
+        "account",
+        "asset",
+        "chain",
+        "exchange",
+        "key",
+        "seq",
+        "solver",
+        "stream",
+        "token",
+        "type",
+        "wallet",
+    )
 
     def __init__(self, event: Event) -> None:
         fact = event.fact
@@ -62,6 +77,11 @@ class Told:
         self.chain = chain_id_of(fact)
         self.token: str | None = None
         self.solver: str | None = None
+        account: AccountKey | None = getattr(fact, "account", None)
+        self.exchange = None if account is None else account.exchange
+        self.account = None if account is None else account.name
+        self.wallet: str | None = None
+        self.asset: str | None = None
         self.key: Hashable = (self.type, self.stream)
         match fact:
             case BalanceUpdated() | BalanceReverted():
@@ -73,12 +93,18 @@ class Told:
                 self.key = (self.type, self.stream, fact.holding)
             case ChainFinalized():
                 self.key = (self.type, self.stream, fact.level)
-            case AssetUpdated(slot=place) | AssetChanged(slot=place) | PositionUpdated(symbol=place):
+            case AssetUpdated(slot=place) | AssetChanged(slot=place):
+                self.wallet, self.asset = place
                 self.key = (self.type, self.stream, place)
+            case PositionUpdated():
+                self.key = (self.type, self.stream, fact.symbol)
             case AccountAlert():
-                self.key = (self.type, self.stream, fact.kind, fact.wallet, fact.asset)
-            case FundingPaid():
-                self.key = (self.type, self.stream, fact.funding.id)
+                self.wallet, self.asset = fact.wallet, fact.asset
+                # That it is over does not stand for that it was: both are told, however far behind somebody is.
+                self.key = (self.type, self.stream, fact.kind, fact.wallet, fact.asset, fact.cleared)
+            case FundingPaid(funding=funding):
+                self.asset = funding.asset
+                self.key = (self.type, self.stream, funding.id)
             case _:
                 pass
 

@@ -12,14 +12,16 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
+from indexer.api.hub.account_rows import AccountRows
 from indexer.api.hub.connection import Connection
 from indexer.api.hub.filters import Interests
 from indexer.api.hub.frames import Told, json_frame, told
 from indexer.api.hub.limits import Limits
 from indexer.api.hub.outbox import Outbox
 from indexer.api.hub.positions import Positions
+from indexer.api.hub.requests import Known
 from indexer.api.hub.snapshots import Snapshots
-from indexer.api.hub.sources import CurrentBalances, Log, Projected, Streams, Watched
+from indexer.api.hub.sources import CurrentAmounts, CurrentBalances, Followed, Log, Projected, Streams, Watched
 from indexer.api.hub.subscription import Feed
 from indexer.api.problems import BadRequest
 from indexer.domain.commits import Commit
@@ -46,6 +48,8 @@ class Hub:
         *,
         log: Log,
         balances: CurrentBalances,
+        amounts: CurrentAmounts,
+        accounts: Followed,
         freshness: Projected,
         watching: Watched,
         status: Streams,
@@ -59,6 +63,7 @@ class Hub:
     ) -> None:
         self._log = log
         self._watching = watching
+        self._accounts = accounts
         self._status = status
         self._epoch = epoch
         self._limits = limits or Limits()
@@ -75,6 +80,7 @@ class Hub:
             snapshots=Snapshots(
                 log=log,
                 balances=balances,
+                amounts=AccountRows(log=log, amounts=amounts, accounts=accounts),
                 freshness=freshness,
                 watching=watching,
                 status=status,
@@ -204,7 +210,7 @@ class Hub:
             ws,
             outbox,
             feed=self._feed,
-            chains=self._watching.chains,
+            known=self._known,
             limits=self._limits,
             monotonic=self._monotonic,
             on_change=self._count,
@@ -214,6 +220,9 @@ class Hub:
         )
         self._connections[connection] = transport
         return connection
+
+    def _known(self) -> Known:
+        return Known(self._watching.chains(), [account.key for account in self._accounts.all()])
 
     def _cut(self, transport: asyncio.Transport, *, after: float) -> None:
         """A client that does not read would keep its socket, and what is in it, for ever."""

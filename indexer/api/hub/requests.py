@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import orjson
 
 from indexer.api.hub.filters import EVERYTHING, TYPES, Filter
 from indexer.api.hub.limits import Limits
 from indexer.api.parameters import INT64, address, chain_id, did_you_mean, token
-from indexer.domain.streams import chain_of
-from indexer.errors import Refused
+from indexer.domain.accounts.amounts import AccountKey, Wallet
+from indexer.domain.accounts.events import ACCOUNT_EVENT_TYPES
+from indexer.domain.streams import account_of, chain_of
+from indexer.errors import Impossible, NotFound, Refused
 
 SubscriptionId = str | int | None
 """As the client chose it; a client with one subscription may leave it out."""
@@ -22,7 +24,20 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "unsubscribe": ("op", "id"),
     "ping": ("op", "id"),
 }
-_FILTER_FIELDS: Final = ("type", "chain", "token", "solver")
+_OF_CHAINS: Final = ("chain", "token", "solver")
+_OF_ACCOUNTS: Final = ("exchange", "account", "wallet", "asset")
+_FILTER_FIELDS: Final = ("type", *_OF_CHAINS, *_OF_ACCOUNTS)
+_LONGEST_ASSET: Final = 64
+_BOTH_TELL: Final = ("balance.updated", "stream.stale", "stream.live")
+_ACCOUNTS_TELL: Final = tuple(ACCOUNT_EVENT_TYPES.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What filters may name: the chains, and the exchange accounts that are followed."""
+
+    chains: Mapping[str, int]
+    accounts: Sequence[AccountKey]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +87,7 @@ def subscription_id(frame: Mapping[str, Any]) -> SubscriptionId:
     raise Refused("a text of at most 128 characters, or a whole number, is expected", "id")
 
 
-def parse(frame: Mapping[str, Any], chains: Mapping[str, int], limits: Limits) -> Request:
+def parse(frame: Mapping[str, Any], known: Known, limits: Limits) -> Request:
     op = frame.get("op")
     if not isinstance(op, str) or op not in _FIELDS:
         what = f"unknown op {op[:64]!r}{did_you_mean(op, _FIELDS)}" if isinstance(op, str) else "a text is expected"
@@ -82,7 +97,7 @@ def parse(frame: Mapping[str, Any], chains: Mapping[str, int], limits: Limits) -
         case "subscribe":
             return Subscribe(
                 id=subscription_id(frame),
-                filters=_filters(frame.get("filters", []), chains, limits),
+                filters=_filters(frame.get("filters", []), known, limits),
                 snapshot=_snapshot(frame.get("snapshot", False)),
                 after=_after(frame.get("after", {})),
             )
@@ -92,29 +107,64 @@ def parse(frame: Mapping[str, Any], chains: Mapping[str, int], limits: Limits) -
             return Ping()
 
 
-def _filters(value: Any, chains: Mapping[str, int], limits: Limits) -> tuple[Filter, ...]:
+def _filters(value: Any, known: Known, limits: Limits) -> tuple[Filter, ...]:
     if not isinstance(value, list):
         raise Refused("a list of filters is expected", "filters")
     if len(value) > limits.filters:
         raise Refused(f"at most {limits.filters} filters, not {len(value)}", "filters")
     # Equal filters would only be looked at twice.
-    return tuple(dict.fromkeys(_filter(one, f"filters[{at}]", chains) for at, one in enumerate(value))) or EVERYTHING
+    return tuple(dict.fromkeys(_filter(one, f"filters[{at}]", known) for at, one in enumerate(value))) or EVERYTHING
 
 
-def _filter(value: Any, where: str, chains: Mapping[str, int]) -> Filter:
+def _filter(value: Any, where: str, known: Known) -> Filter:
     if not isinstance(value, dict):
         raise Refused("a filter is an object", where)
     _refuse_unknown(value, _FILTER_FIELDS, f"{where}.")
     kind = _text(value, "type", where)
     if kind is not None and kind not in TYPES:
         raise Refused(f"unknown type {kind[:64]!r}{did_you_mean(kind, TYPES)}", f"{where}.type")
+    _refuse_contradiction(value, kind, where)
     token_text, solver_text = _text(value, "token", where), _text(value, "solver", where)
     return Filter(
         type=kind,
-        chain=_chain(value["chain"], f"{where}.chain", chains) if "chain" in value else None,
+        chain=_chain(value["chain"], f"{where}.chain", known.chains) if "chain" in value else None,
         token=None if token_text is None else token(token_text, f"{where}.token"),
         solver=None if solver_text is None else address(solver_text, f"{where}.solver"),
+        **_place(value, where, known.accounts),
     )
+
+
+def _place(value: Mapping[str, Any], where: str, accounts: Sequence[AccountKey]) -> Mapping[str, str | None]:
+    """Where at an exchange; only accounts that are followed are known."""
+    place = {name: _text(value, name, where) for name in _OF_ACCOUNTS}
+    exchange, account, wallet, asset = place.values()
+    exchanges = {key.exchange for key in accounts}
+    if exchange is not None and exchange not in exchanges:
+        hint = did_you_mean(exchange, exchanges)
+        raise NotFound(f"no account of {exchange[:64]!r} is followed{hint}", f"{where}.exchange")
+    names = {key.name for key in accounts if exchange in (None, key.exchange)}
+    if account is not None and account not in names:
+        hint = did_you_mean(account, names)
+        raise NotFound(f"no account {account[:64]!r} is followed{hint}", f"{where}.account")
+    if wallet is not None and wallet not in get_args(Wallet):
+        hint = did_you_mean(wallet, get_args(Wallet))
+        raise Refused(f"one of {', '.join(get_args(Wallet))} is expected{hint}", f"{where}.wallet")
+    if asset is not None and not 0 < len(asset) <= _LONGEST_ASSET:
+        raise Refused(f"a text of at most {_LONGEST_ASSET} characters is expected", f"{where}.asset")
+    return place
+
+
+def _refuse_contradiction(value: Mapping[str, Any], kind: str | None, where: str) -> None:
+    """What no event can agree with: nothing is both on a chain and at an exchange."""
+    of_chains = next((name for name in _OF_CHAINS if name in value), None)
+    of_accounts = next((name for name in _OF_ACCOUNTS if name in value), None)
+    if of_chains is not None and of_accounts is not None:
+        raise Impossible(f"`{of_chains}` is of chains: no event has both", f"{where}.{of_accounts}")
+    if kind is None or kind in _BOTH_TELL:
+        return
+    contradicting = of_chains if kind in _ACCOUNTS_TELL else of_accounts
+    if contradicting is not None:
+        raise Impossible(f"no event of the type {kind} has it", f"{where}.{contradicting}")
 
 
 def _chain(value: Any, where: str, chains: Mapping[str, int]) -> int:
@@ -150,8 +200,7 @@ def _after(value: Any) -> Mapping[str, int]:
 
 
 def _is_stream(name: str) -> bool:
-    kind, _, rest = name.partition(":")
-    return chain_of(name) is not None or (len(name) <= 200 and kind == "exchange" and all(rest.partition(":")))
+    return chain_of(name) is not None or (len(name) <= 200 and account_of(name) is not None)
 
 
 def _is_whole(value: Any) -> bool:

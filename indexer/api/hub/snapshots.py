@@ -9,12 +9,16 @@ from typing import Final
 
 import orjson
 
+from indexer.api.accounts.shapes import account_balance_json
+from indexer.api.hub import account_rows
+from indexer.api.hub.account_rows import AccountRows
 from indexer.api.hub.filters import Filter, Wanted
 from indexer.api.hub.frames import text_frame
 from indexer.api.hub.positions import Positions
 from indexer.api.hub.requests import SubscriptionId
 from indexer.api.hub.sources import CurrentBalances, Log, Projected, Streams, Watched
 from indexer.api.shapes import balance_json
+from indexer.domain.accounts.records import AccountRecord
 from indexer.domain.chain import Address, Token
 from indexer.domain.records import BalanceRecord, HoldingKey, fold
 from indexer.domain.streams import chain_of, chain_stream
@@ -35,6 +39,8 @@ class Snapshot:
     verified: Mapping[int, int]
     due: frozenset[HoldingKey] = frozenset()
     """Watched again a moment ago and not read since: these hold at their own block, for all we know."""
+    amounts: Sequence[AccountRecord] = ()
+    """What exchange accounts hold."""
 
     async def frame(self, subscription: SubscriptionId) -> bytes:
         """Encoded a part at a time: ten thousands of balances would keep everybody else waiting."""
@@ -42,6 +48,10 @@ class Snapshot:
         for start in range(0, len(self.items), ROWS):
             rows = self.items[start : start + ROWS]
             parts.append(orjson.dumps([balance_json(row, self._held_until(row)) for row in rows])[1:-1])
+            await asyncio.sleep(0)
+        for start in range(0, len(self.amounts), ROWS):
+            amounts = self.amounts[start : start + ROWS]
+            parts.append(orjson.dumps([account_balance_json(row) for row in amounts])[1:-1])
             await asyncio.sleep(0)
         head = orjson.dumps({"type": "snapshot", "id": subscription})[:-1]
         tail = orjson.dumps({"positions": dict(self.positions)})[1:]
@@ -60,6 +70,7 @@ class Snapshots:
         *,
         log: Log,
         balances: CurrentBalances,
+        amounts: AccountRows,
         freshness: Projected,
         watching: Watched,
         status: Streams,
@@ -67,6 +78,7 @@ class Snapshots:
     ) -> None:
         self._log = log
         self._balances = balances
+        self._amounts = amounts
         self._freshness = freshness
         self._watching = watching
         self._status = status
@@ -79,18 +91,22 @@ class Snapshots:
         # Queries see at least what this says: the commits above it are laid over what they answer.
         seen = dict(self._freshness.projected())
         rows = await self._rows(_narrowed(wanted.filters, stream))
+        amounts = await self._amounts.read(wanted.filters, stream)
         # The projector may be ahead of us; a position must not be behind an item that it is said of.
-        await self._positions.reached(_newest(rows), seconds=CATCH_UP_SECONDS)
+        newest = {**_newest(rows), **account_rows.newest(amounts)}
+        await self._positions.reached(newest, seconds=CATCH_UP_SECONDS)
         positions = self._positions.now()
         for name, seq in positions.items():
             if stream in (None, name) and _holds_balances(name):
                 await self._lay_over(rows, name, seen.get(name, 0), seq)
+            elif stream in (None, name) and self._amounts.concerns(wanted.filters, name):
+                await self._amounts.lay_over(amounts, name, seen.get(name, 0), seq)
         kept = self._shown(rows, wanted, stream)
         if stream is not None:
             positions = {stream: positions.get(stream, 0)}
         chains = self._watching.chains().values()
         due = frozenset(HoldingKey(chain, holding) for chain in chains for holding in self._watching.due(chain))
-        return Snapshot(kept, positions, verified, due)
+        return Snapshot(kept, positions, verified, due, self._amounts.shown(amounts, wanted))
 
     def _verified(self) -> Mapping[int, int]:
         """Read before anything else, so that it says too little rather than too much."""
@@ -157,7 +173,11 @@ def _narrowed(filters: Sequence[Filter], stream: str | None) -> Sequence[Filter]
     if not _holds_balances(stream):
         return ()
     chain = chain_of(stream)
-    return tuple(Filter(one.type, chain, one.token, one.solver) for one in filters if one.chain in (None, chain))
+    return tuple(
+        Filter(one.type, chain, one.token, one.solver)
+        for one in filters
+        if one.wants_balances and one.chain in (None, chain)
+    )
 
 
 def _holds_balances(stream: str) -> bool:

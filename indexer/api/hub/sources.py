@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from indexer.domain.accounts.amounts import AccountKey
+from indexer.domain.accounts.records import AccountRecord
+from indexer.domain.accounts.registry import Account
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, Holding, Token
 from indexer.domain.commits import Commit
@@ -32,6 +35,26 @@ class CurrentBalances(Protocol):
         after: tuple[int, Token, Address] | None = None,
         limit: int = 100,
     ) -> list[BalanceRecord]: ...
+
+
+class CurrentAmounts(Protocol):
+    """The rows of a snapshot that are about exchange accounts."""
+
+    async def current(
+        self,
+        account: AccountKey | None = None,
+        *,
+        wallet: str | None = None,
+        asset: str | None = None,
+        after: tuple[str, str, str, str] | None = None,
+        limit: int = 0,
+    ) -> list[AccountRecord]: ...
+
+
+class Followed(Protocol):
+    """Which exchange accounts are followed, with their wallets."""
+
+    def all(self) -> Sequence[Account]: ...
 
 
 class Projected(Protocol):

@@ -19,7 +19,7 @@ from actors.repair import (
     TooLow,
     canonical_floor,
     compare,
-    is_canonical,
+    leads_to,
     retractions,
     together,
 )
@@ -213,10 +213,8 @@ class Follower:
         self._book.note_unreadable(readings.unreadable)
         above = None
         if orphaned is not None:
-            above = await canonical_floor(self._node, await self._ledger.recorded(), orphaned)
-            if not await is_canonical(self._node, newest.ref):
-                raise BadAnswer("the chain was reorganised again while the last canonical record was looked for")
-        elif self.tip is not None and not await is_canonical(self._node, self.tip.ref):
+            above = await canonical_floor(self._node, await self._ledger.recorded(), orphaned, newest)
+        elif self.tip is not None and not await leads_to(self._node, self.tip.ref, newest):
             # The blocks that could not be read may have been orphaned, and our own newest ones with them.
             raise BadAnswer("the chain was reorganised while it could not be read")
         self._ledger.trails.lose(readings.values)  # whatever moved in the blocks in between

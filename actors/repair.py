@@ -10,16 +10,19 @@ from typing import Any, Protocol, TypeVar, cast
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding
 from indexer.domain.facts import BalanceReverted
-from indexer.domain.headchain import HeadChain
+from indexer.domain.headchain import HeadChain, is_linked
 from indexer.domain.reorgs import affected, common_ancestor, reverts
 from indexer.domain.views import Readings
-from indexer.errors import StateMissing
+from indexer.errors import BadAnswer, StateMissing
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 FIRST_SPAN = 8
 """Most reorgs are shallow: the first look back is one small request, each further one four times as wide."""
+
+MOST_LINKS = 2_048
+"""Headers that are asked for at once, to prove that one block lies below another."""
 
 
 class Node(Protocol):
@@ -76,27 +79,38 @@ class History(Protocol):
     async def stored_block(self, number: int) -> BlockRef | None: ...
 
 
-async def canonical_floor(node: Node, history: History, below: int) -> int:
+async def canonical_floor(node: Node, history: History, below: int, newest: Head) -> int:
     """The highest block number below `below` up to which every stored record is still canonical.
 
-    Gallops down, then halves: what lies on top of a canonical block may be orphaned, what lies under it cannot.
+    Gallops down, then halves: what lies on top of a canonical block may be orphaned, what lies under it cannot. The
+    highest canonical one is then followed up to `newest`, link by link: one question may be answered from a fork.
     """
     orphaned, step = below, 1
     while True:
-        stored = await history.stored_block(orphaned - step)
-        if stored is None or await is_canonical(node, stored):
-            floor = -1 if stored is None else stored.number
+        sure = await history.stored_block(orphaned - step)
+        if sure is None or await is_canonical(node, sure):
+            floor = -1 if sure is None else sure.number
             break
-        orphaned, step = stored.number, step * 2
+        orphaned, step = sure.number, step * 2
     while orphaned - floor > 1:
         middle = await history.stored_block((orphaned + floor) // 2)
         if middle is None or middle.number <= floor:
             floor = (orphaned + floor) // 2
         elif await is_canonical(node, middle):
-            floor = max(middle.number, (orphaned + floor) // 2)
+            sure, floor = middle, max(middle.number, (orphaned + floor) // 2)
         else:
             orphaned = middle.number
+    if not await leads_to(node, sure or newest.ref, newest):
+        raise BadAnswer("the chain was reorganised again while the last canonical record was looked for")
     return floor
+
+
+async def leads_to(node: Node, block: BlockRef, newest: Head) -> bool:
+    """Whether one lies below the other; so far down that links are too many, whether both are canonical."""
+    if newest.number - block.number > MOST_LINKS:
+        return await is_canonical(node, block) and await is_canonical(node, newest.ref)
+    chain = await node.headers(block.number, newest.number)
+    return bool(chain) and (chain[0].hash, chain[-1].hash) == (block.hash, newest.hash) and is_linked(None, chain)
 
 
 async def is_canonical(node: Node, block: BlockRef) -> bool:

@@ -67,6 +67,10 @@ class VenueUnreachable(Transient):
     """The exchange does not answer, or says that it cannot just now."""
 
 
+class ClockApart(BadAnswer):
+    """Our clock and the exchange's differ by more than it allows; it is asked for its time, once."""
+
+
 class BadCredentials(Permanent):
     """The exchange refuses the key: it is wrong, expired, or may not be used from here."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -25,7 +25,7 @@ from indexer.domain.accounts.arrivals import (
     StreamOpened,
     Updated,
 )
-from indexer.errors import BadCredentials, IndexerError
+from indexer.errors import BadCredentials, ClockApart, IndexerError
 
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 15.0
@@ -67,9 +67,7 @@ class ExchangeAccount:
 
     async def read(self, wallet: Wallet) -> Snapshot:
         asked = _clock()
-        exchange = await self._connected()
-        with translating(exchange):
-            found = await self._dialect.read(exchange, wallet)
+        found = await self._ask(lambda exchange: self._dialect.read(exchange, wallet))
         kind = self._dialect.wallets[wallet]
         return Snapshot(
             wallet=wallet,
@@ -85,27 +83,34 @@ class ExchangeAccount:
 
     async def positions(self) -> PositionsSeen:
         asked = _clock()
-        exchange = await self._connected(markets=True)
-        with translating(exchange):
-            found = await self._dialect.positions(exchange)
+        found = await self._ask(self._dialect.positions, markets=True)
         return PositionsSeen("futures", found, asked, _clock(), datetime.now(UTC))
 
     async def fundings(self, since: datetime | None) -> tuple[Funding, ...]:
-        exchange = await self._connected(markets=True)
-        with translating(exchange):
-            return await self._dialect.fundings(exchange, since)
+        return await self._ask(lambda exchange: self._dialect.fundings(exchange, since), markets=True)
 
     async def permissions(self) -> Permissions:
         """Try the key: `BadCredentials` when it is none."""
-        exchange = await self._connected()
-        with translating(exchange):
-            return await self._dialect.permissions(exchange)
+        return await self._ask(self._dialect.permissions)
 
     async def close(self) -> None:
         if self._rest is not None:
             await self._rest.close()
 
-    async def _connected(self, *, markets: bool = False) -> Exchange:
+    async def _ask(
+        self, question: Callable[[Exchange], Awaitable[Answer]], *, markets: bool = False
+    ) -> Answer:
+        """One question; a second time when our clock was to blame for the answer."""
+        exchange = await self._connected(markets=markets)
+        try:
+            with translating(exchange):
+                return await question(exchange)
+        except ClockApart:
+            with translating(exchange):
+                await self._venues.synchronise(exchange, self._dialect, self._base_url)
+                return await question(exchange)
+
+    async def _connected(self, *, markets: bool) -> Exchange:
         if self._rest is None:
             self._rest = self._make()
         if (markets or self._dialect.needs_markets) and not self._rest.markets:
@@ -131,7 +136,7 @@ class ExchangeAccount:
 
     async def _follow(self, wallet: Wallet, open_now: set[Wallet], on_arrival: Callable[[Arrival], None]) -> None:
         """A connection after the other, each with a fresh ccxt instance: its state is thrown away with it."""
-        failures = 0
+        failures, is_apart = 0, False
 
         def opened() -> None:
             nonlocal failures
@@ -148,14 +153,19 @@ class ExchangeAccount:
             ear = Ear(self._dialect, wallet, exchange, opened, heard, lambda: on_arrival(StreamAlive()))
             self._ears[wallet] = ear
             try:
+                if is_apart:
+                    with translating(exchange):
+                        await self._venues.synchronise(exchange, self._dialect, self._base_url)
                 if self._dialect.needs_markets:
                     await self._venues.with_markets(exchange, self._dialect, self._base_url)
+                else:
+                    exchange.markets = {}  # frames tell codes; ccxt would load every list for nothing
                 await ear.listen()
             except IndexerError as error:
                 if wallet in open_now or not failures:
                     open_now.discard(wallet)
                     on_arrival(StreamLost(str(error)))
-                is_hopeless = isinstance(error, BadCredentials)
+                is_hopeless, is_apart = isinstance(error, BadCredentials), isinstance(error, ClockApart)
             finally:
                 await exchange.close()
             failures = 10 if is_hopeless else failures + 1

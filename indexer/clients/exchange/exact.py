@@ -23,7 +23,10 @@ def decoded(text: str) -> Any:
 
 
 def exact_class(base: Any) -> Any:
-    """The same exchange, with exact decoding and with a tap on its frames (`tap` and `failed` are set on instances)."""
+    """The same exchange, with exact decoding, a tap on its frames, and the venue's own time instead of ours.
+
+    `tap`, `failed` and `skew` are set on instances.
+    """
 
     def on_json_response(_self: Any, body: str) -> Any:
         return decoded(body)
@@ -41,9 +44,17 @@ def exact_class(base: Any) -> Any:
         except Exception as error:  # noqa: BLE001 - the boundary: what a handler raises would end the loop in silence
             self.failed(error)
 
+    def milliseconds(self: Any) -> int:
+        return int(base.milliseconds()) + self.skew()
+
+    def seconds(self: Any) -> int:
+        return milliseconds(self) // 1000
+
     replaced = {"on_json_response": on_json_response, "client": client, "handle_message": handle_message}
+    timed = {"milliseconds": milliseconds, "seconds": seconds}
     quiet = {"tap": staticmethod(lambda _message: None), "failed": staticmethod(lambda _error: None)}
-    return type(f"Exact{base.__name__}", (base,), {**replaced, **quiet})
+    unskewed = {"skew": staticmethod(lambda: 0)}
+    return type(f"Exact{base.__name__}", (base,), {**replaced, **timed, **quiet, **unskewed})
 
 
 def _text(self: Any, data: str | bytes) -> None:

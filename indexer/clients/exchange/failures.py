@@ -13,6 +13,7 @@ import ccxt
 from indexer.errors import (
     BadAnswer,
     BadCredentials,
+    ClockApart,
     IndexerError,
     Throttled,
     VenueUnreachable,
@@ -29,6 +30,9 @@ _REFUSALS: Final = (
 )
 _KEY_REFUSED: Final = re.compile("|".join(_REFUSALS), re.IGNORECASE)
 """Refused keys that ccxt takes for something else: binance -2015 after a first success comes out as DDoSProtection."""
+
+_CLOCK: Final = re.compile(r"timestamp|\b(50102|60006|-1021)\b", re.IGNORECASE)
+"""A wrong time that ccxt takes for a wrong key: Deribit, and everyone's sockets."""
 
 _MOST: Final = 200
 _LONGEST_PAUSE: Final = 600.0
@@ -56,6 +60,10 @@ def translating(exchange: Any = None) -> Iterator[None]:
 
 def translated(error: ccxt.BaseError) -> IndexerError:
     text = told(error)
+    if isinstance(error, ccxt.InvalidNonce):
+        return ClockApart(text)
+    if isinstance(error, ccxt.AuthenticationError) and _CLOCK.search(str(error)):
+        return ClockApart(text)
     if _KEY_REFUSED.search(str(error)) and not isinstance(error, ccxt.PermissionDenied):
         return BadCredentials(text)
     return next((ours(text) for theirs, ours in _TABLE if isinstance(error, theirs)), BadAnswer(text))
@@ -65,7 +73,7 @@ _TABLE: Final[tuple[tuple[tuple[type[ccxt.BaseError], ...], type[IndexerError]],
     ((ccxt.PermissionDenied, ccxt.AccountNotEnabled, ccxt.NotSupported), WalletUnsupported),
     ((ccxt.AuthenticationError,), BadCredentials),
     ((ccxt.RateLimitExceeded, ccxt.DDoSProtection), Throttled),
-    ((ccxt.BadResponse, ccxt.NullResponse, ccxt.InvalidNonce), BadAnswer),
+    ((ccxt.BadResponse, ccxt.NullResponse), BadAnswer),
     ((ccxt.OperationFailed,), VenueUnreachable),
 )
 """The first that fits."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from indexer.clients.exchange.dialects.dialect import Dialect, Exchange
+from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Limits
 from indexer.clients.exchange.exact import exact_class
 from indexer.clients.exchange.failures import translating
 from indexer.clients.exchange.throttle import Bucket, Limit, Throttler
@@ -27,10 +27,10 @@ class Venues:
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
-        self._addresses: dict[tuple[str, str], Bucket] = {}
-        self._keys: dict[tuple[str, str, str], Bucket] = {}
+        self._buckets: dict[tuple[str, str, str], Bucket] = {}
         self._markets: dict[tuple[str, str], asyncio.Task[Exchange]] = {}
         self._classes: dict[str, Any] = {}
+        self._skews: dict[tuple[str, str], int] = {}
 
     def exchange(
         self, dialect: Dialect, credentials: Mapping[str, str], *, base_url: str = "", sandbox: bool = False
@@ -52,8 +52,16 @@ class Venues:
         if base_url:
             made.urls["api"] = _redirected(made.urls["api"], base_url)
         made.streaming = {**made.streaming, "keepAlive": int(PING_SECONDS * 1000)}
-        made.throttler = self._throttler(made, dialect.exchange, base_url, credentials)
+        made.throttler = self._throttler(made, dialect, base_url, credentials)
+        made.skew = lambda: self._skews.get((dialect.exchange, base_url), 0)
         return made
+
+    async def synchronise(self, exchange: Exchange, dialect: Dialect, base_url: str) -> None:
+        """How far the venue's clock is ahead of ours, for all its accounts."""
+        before = exchange.milliseconds()
+        told = await exchange.fetch_time()
+        known = self._skews.get((dialect.exchange, base_url), 0)
+        self._skews[dialect.exchange, base_url] = known + int(told) - (before + exchange.milliseconds()) // 2
 
     async def with_markets(self, exchange: Exchange, dialect: Dialect, base_url: str) -> None:
         """The venue's lists, loaded once for all accounts."""
@@ -77,14 +85,24 @@ class Venues:
         await exchange.load_markets()
         return exchange
 
-    def _throttler(self, exchange: Exchange, name: str, base_url: str, credentials: Mapping[str, str]) -> Throttler:
+    def _throttler(
+        self, exchange: Exchange, dialect: Dialect, base_url: str, credentials: Mapping[str, str]
+    ) -> Throttler:
         """Ccxt counts in units of `rateLimit` milliseconds each, its reading of the venue's own rules."""
-        limit = Limit(60_000 / float(exchange.rateLimit), 60.0)
-        address = self._addresses.setdefault((name, base_url), Bucket(limit))
+        usual = Limit(1000 / float(exchange.rateLimit), 1.0)
+        limits = dialect.limits or Limits(key=usual, address=usual)
         key = credentials.get("apiKey") or credentials.get("walletAddress") or ""
-        if not key:
-            return Throttler(address)
-        return Throttler(address, self._keys.setdefault((name, base_url, key), Bucket(limit)))
+        buckets = []
+        if limits.address or not key:
+            # What needs no key is counted for the address everywhere.
+            kind = "address" if limits.address else "public"
+            buckets.append(self._bucket((dialect.exchange, base_url, kind), limits.address or usual))
+        if limits.key and key:
+            buckets.append(self._bucket((dialect.exchange, base_url, f"key {key}"), limits.key))
+        return Throttler(*buckets)
+
+    def _bucket(self, name: tuple[str, str, str], limit: Limit) -> Bucket:
+        return self._buckets.setdefault(name, Bucket(limit))
 
     def _class(self, name: str) -> Any:
         import ccxt.pro  # noqa: PLC0415 - 1.3 s and 60 MB: paid by those who have accounts

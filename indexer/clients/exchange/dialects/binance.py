@@ -11,14 +11,17 @@ from indexer.clients.exchange.dialects.dialect import (
     Dialect,
     Exchange,
     Found,
+    Limits,
     Told,
     WalletKind,
+    code_of,
     milliseconds,
     number,
     required,
     rows_of,
     summed,
 )
+from indexer.clients.exchange.throttle import Limit
 from indexer.domain.accounts.amounts import Amounts, Slot, Wallet, plus
 from indexer.domain.accounts.arrivals import Permissions
 from indexer.domain.accounts.validation import Exceptions
@@ -61,18 +64,18 @@ class Binance(Dialect):
         match event.get("e") if isinstance(event, Mapping) else None:
             case "outboundAccountPosition":
                 rows = rows_of(event, "B")
-                amounts = {_code(exchange, row, "a"): _whole(required(row, "f"), required(row, "l")) for row in rows}
+                amounts = {code_of(exchange, row, "a"): _whole(required(row, "f"), required(row, "l")) for row in rows}
                 if wallet == "margin":
                     # Net of nothing: what is owed is told by reads alone.
                     amounts = {asset: each._replace(debt=None) for asset, each in amounts.items()}
                 return Told(amounts, venue_time=milliseconds(event.get("u")))
             case "balanceUpdate":
-                slot = Slot(wallet, _code(exchange, event, "a"))
+                slot = Slot(wallet, code_of(exchange, event, "a"))
                 return Told(moved={slot: required(event, "d")}, venue_time=milliseconds(event.get("T")))
             case "ACCOUNT_UPDATE":
                 update = event.get("a")
                 rows = rows_of(update, "B") if isinstance(update, Mapping) else []
-                totals = {_code(exchange, row, "a"): Amounts(total=required(row, "wb")) for row in rows}
+                totals = {code_of(exchange, row, "a"): Amounts(total=required(row, "wb")) for row in rows}
                 return Told(totals, venue_time=milliseconds(event.get("T")))
             case _:
                 return None
@@ -101,6 +104,7 @@ BINANCE: Final = Binance(
     exceptions=Exceptions(free_is_apart=frozenset({"futures"})),
     # ccxt would load positions in a task of its own, and compare strings with numbers there.
     options={"watchPositions": {"fetchPositionsSnapshot": False, "awaitPositionsSnapshot": False}},
+    limits=Limits(key=Limit(1200, 60), address=Limit(1200, 60)),
     has_positions=True,
     has_fundings=True,
 )
@@ -108,7 +112,7 @@ BINANCE: Final = Binance(
 
 def _spot(exchange: Exchange, answer: Any) -> Found:
     rows = rows_of(answer, "balances")
-    amounts = {_code(exchange, row, "asset"): _whole(required(row, "free"), required(row, "locked")) for row in rows}
+    amounts = {code_of(exchange, row, "asset"): _whole(required(row, "free"), required(row, "locked")) for row in rows}
     return Found(amounts, milliseconds(answer.get("updateTime")))
 
 
@@ -116,7 +120,7 @@ def _margin(exchange: Exchange, answer: Any) -> Found:
     amounts = {}
     for row in rows_of(answer, "userAssets"):
         debt = plus(required(row, "borrowed"), required(row, "interest"))
-        amounts[_code(exchange, row, "asset")] = _whole(required(row, "free"), required(row, "locked"), debt)
+        amounts[code_of(exchange, row, "asset")] = _whole(required(row, "free"), required(row, "locked"), debt)
     return Found(amounts)
 
 
@@ -125,7 +129,7 @@ def _futures(exchange: Exchange, answer: Any) -> Found:
     amounts = {}
     for row in rows_of(answer, "assets"):
         free, used = number(row.get("availableBalance")), number(row.get("initialMargin"))
-        amounts[_code(exchange, row, "asset")] = Amounts(free, used, required(row, "walletBalance"))
+        amounts[code_of(exchange, row, "asset")] = Amounts(free, used, required(row, "walletBalance"))
     return Found(amounts)
 
 
@@ -134,15 +138,15 @@ def _funding(exchange: Exchange, answer: Any) -> Found:
     for row in rows_of(answer):
         parts = (number(row.get(name)) or Decimal(0) for name in ("locked", "freeze", "withdrawing"))
         used = reduce(plus, parts)
-        amounts[_code(exchange, row, "asset")] = _whole(required(row, "free"), used)
+        amounts[code_of(exchange, row, "asset")] = _whole(required(row, "free"), used)
     return Found(amounts)
 
 
 def _earn(exchange: Exchange, flexible: list[Mapping[str, Any]], locked: list[Mapping[str, Any]]) -> Found:
     """Flexible products can be redeemed at once, locked ones cannot."""
     lines = [
-        *((_code(exchange, row, "asset"), _whole(required(row, "totalAmount"), Decimal(0))) for row in flexible),
-        *((_code(exchange, row, "asset"), _whole(Decimal(0), required(row, "amount"))) for row in locked),
+        *((code_of(exchange, row, "asset"), _whole(required(row, "totalAmount"), Decimal(0))) for row in flexible),
+        *((code_of(exchange, row, "asset"), _whole(Decimal(0), required(row, "amount"))) for row in locked),
     ]
     return Found(summed(lines))
 
@@ -166,9 +170,3 @@ async def _pages(endpoint: Any) -> AsyncIterator[Mapping[str, Any]]:
 def _whole(free: Decimal, used: Decimal, debt: Decimal | None = None) -> Amounts:
     return Amounts(free, used, plus(free, used), debt)
 
-
-def _code(exchange: Exchange, row: Mapping[str, Any], name: str) -> str:
-    found = row.get(name)
-    if not isinstance(found, str) or not found:
-        raise BadAnswer(f"an amount without its {name}")
-    return str(exchange.safe_currency_code(found))

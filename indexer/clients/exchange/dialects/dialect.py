@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
+from indexer.clients.exchange.throttle import Limit
 from indexer.domain.accounts.amounts import Amounts, Measure, Slot, Wallet, plus
 from indexer.domain.accounts.arrivals import Funding, Permissions, Position
 from indexer.domain.accounts.validation import Exceptions
@@ -45,6 +46,14 @@ class WalletKind:
     """The stream acknowledges nothing: it talks once it is connected."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a venue allows, in ccxt's units, of which it earns 1,000 / `rateLimit` a second."""
+
+    key: Limit | None = None
+    address: Limit | None = None
+
+
 @dataclass(frozen=True)
 class Dialect:
     """One venue. Subclasses know its words; nothing in here keeps any state."""
@@ -55,6 +64,10 @@ class Dialect:
     options: Mapping[str, Any] = field(default_factory=dict)
     has_positions: bool = False
     has_fundings: bool = False
+    limits: Limits | None = None
+    """Nothing: ccxt's own rate, for the key and for the address."""
+    credentials: tuple[str, ...] = ("apiKey", "secret")
+    """What an account has to bring, in ccxt's words."""
     needs_markets: bool = False
     """Its assets have other names in the API, which only its lists tell."""
 
@@ -80,11 +93,11 @@ class Dialect:
         return Permissions()
 
     async def positions(self, exchange: Exchange) -> tuple[Position, ...]:
-        return tuple(position_of(one) for one in _listed(await exchange.fetch_positions()))
+        return tuple(position_of(one) for one in listed(await exchange.fetch_positions()))
 
     async def fundings(self, exchange: Exchange, since: datetime | None) -> tuple[Funding, ...]:
         start = None if since is None else int(since.timestamp() * 1000)
-        found = _listed(await exchange.fetch_funding_history(None, start))
+        found = listed(await exchange.fetch_funding_history(None, start))
         return tuple(funding_of(one) for one in found)
 
 
@@ -162,7 +175,15 @@ def funding_of(found: Mapping[str, Any]) -> Funding:
     return Funding(name, symbol, asset, required(found, "amount"), time)
 
 
-def _listed(found: Any) -> list[Mapping[str, Any]]:
+def code_of(exchange: Exchange, row: Mapping[str, Any], name: str) -> str:
+    """The asset's usual name."""
+    found = row.get(name)
+    if not isinstance(found, str) or not found:
+        raise BadAnswer(f"an amount without its {name}")
+    return str(exchange.safe_currency_code(found))
+
+
+def listed(found: Any) -> list[Mapping[str, Any]]:
     if not isinstance(found, list):
         raise BadAnswer("an answer that is no list")
     return found

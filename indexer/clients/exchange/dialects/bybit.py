@@ -1,0 +1,129 @@
+"""Bybit: the unified account, funding and earn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from functools import reduce
+from typing import Any, Final
+
+from indexer.clients.exchange.dialects.dialect import (
+    Dialect,
+    Exchange,
+    Found,
+    Limits,
+    Told,
+    WalletKind,
+    code_of,
+    listed,
+    milliseconds,
+    number,
+    position_of,
+    required,
+    rows_of,
+    summed,
+)
+from indexer.clients.exchange.throttle import Limit
+from indexer.domain.accounts.amounts import Amounts, Wallet, less, plus
+from indexer.domain.accounts.arrivals import Funding, Permissions, Position
+from indexer.domain.accounts.validation import Exceptions
+from indexer.errors import BadAnswer
+
+_SETTLES: Final = ("USDT", "USDC")
+_HELD: Final = ("locked", "totalOrderIM", "totalPositionIM")
+
+
+class Bybit(Dialect):
+    """Both sources say `walletBalance`; ccxt would call one of them equity."""
+
+    async def read(self, exchange: Exchange, wallet: Wallet) -> Found:
+        match wallet:
+            case "unified":
+                answer = await exchange.privateGetV5AccountWalletBalance({"accountType": "UNIFIED"})
+                return Found(_unified(exchange, rows_of(answer, "result", "list")))
+            case "funding":
+                asked = {"accountType": "FUND"}
+                return _funding(exchange, await exchange.privateGetV5AssetTransferQueryAccountCoinsBalance(asked))
+            case _:
+                flexible = await exchange.privateGetV5EarnPosition({"category": "FlexibleSaving"})
+                staked = await exchange.privateGetV5EarnPosition({"category": "OnChain"})
+                return _earn(exchange, flexible, staked)
+
+    async def subscribe(self, exchange: Exchange, wallet: Wallet) -> None:  # noqa: ARG002 - there is one that is told
+        await exchange.watch_balance()
+
+    def is_acknowledged(self, message: Any) -> bool:
+        if not isinstance(message, Mapping):
+            return False
+        return message.get("op") == "subscribe" and message.get("success") is True
+
+    def told(self, exchange: Exchange, wallet: Wallet, message: Any) -> Told | None:  # noqa: ARG002
+        if not isinstance(message, Mapping) or message.get("topic") != "wallet":
+            return None
+        return Told(_unified(exchange, rows_of(message, "data")), venue_time=milliseconds(message.get("creationTime")))
+
+    async def permissions(self, exchange: Exchange) -> Permissions:
+        answer = await exchange.privateGetV5UserQueryApi()
+        told = answer.get("result") if isinstance(answer, Mapping) else None
+        if not isinstance(told, Mapping) or not isinstance(told.get("permissions"), Mapping):
+            raise BadAnswer("an answer without permissions")
+        granted = told["permissions"]
+        trades = any(granted.get(name) for name in ("ContractTrade", "Spot", "Options", "Derivatives"))
+        return Permissions(
+            can_trade=bool(trades) and str(told.get("readOnly")) == "0",
+            can_withdraw="Withdraw" in (granted.get("Wallet") or ()),
+        )
+
+    async def positions(self, exchange: Exchange) -> tuple[Position, ...]:
+        found = [await exchange.fetch_positions(None, {"type": "swap", "settleCoin": settle}) for settle in _SETTLES]
+        return tuple(position_of(one) for each in found for one in listed(each))
+
+    async def fundings(self, exchange: Exchange, since: datetime | None) -> tuple[Funding, ...]:
+        """Bybit counts what was paid, everyone else what was received."""
+        found = await super().fundings(exchange, since)
+        return tuple(Funding(one.id, one.symbol, one.asset, less(Decimal(0), one.amount), one.time) for one in found)
+
+
+BYBIT: Final = Bybit(
+    exchange="bybit",
+    wallets={"unified": WalletKind(is_streamed=True), "funding": WalletKind(), "earn": WalletKind()},
+    exceptions=Exceptions(may_be_negative=frozenset({"unified"}), free_is_apart=frozenset({"unified"})),
+    # ccxt would ask twice for what kind of account it is; there is only one kind left.
+    options={"enableUnifiedMargin": False, "enableUnifiedAccount": True, "defaultType": "swap"},
+    limits=Limits(key=Limit(50, 1), address=Limit(600, 5)),
+    has_positions=True,
+    has_fundings=True,
+)
+
+
+def _unified(exchange: Exchange, accounts: list[Mapping[str, Any]]) -> dict[str, Amounts]:
+    if len(accounts) != 1:
+        raise BadAnswer("an answer about another number of accounts than one")
+    amounts = {}
+    for row in rows_of(accounts[0], "coin"):
+        held = [number(row.get(name)) or Decimal(0) for name in _HELD]
+        free, debt = number(row.get("availableToWithdraw")), number(row.get("borrowAmount"))
+        amounts[code_of(exchange, row, "coin")] = Amounts(free, reduce(plus, held), required(row, "walletBalance"), debt)
+    return amounts
+
+
+def _funding(exchange: Exchange, answer: Any) -> Found:
+    amounts = {}
+    for row in rows_of(answer, "result", "balance"):
+        free, total = required(row, "transferBalance"), required(row, "walletBalance")
+        amounts[code_of(exchange, row, "coin")] = Amounts(free, less(total, free), total)
+    return Found(amounts)
+
+
+def _earn(exchange: Exchange, flexible: Any, staked: Any) -> Found:
+    """Flexible savings can be redeemed at once, what is staked on chain cannot."""
+    nothing = Decimal(0)
+    lines = []
+    for row in rows_of(flexible, "result", "list"):
+        amount = required(row, "amount")
+        lines.append((code_of(exchange, row, "coin"), Amounts(amount, nothing, amount)))
+    for row in rows_of(staked, "result", "list"):
+        amount = required(row, "amount")
+        lines.append((code_of(exchange, row, "coin"), Amounts(nothing, amount, amount)))
+    return Found(summed(lines))

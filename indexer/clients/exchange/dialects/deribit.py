@@ -1,0 +1,61 @@
+"""Deribit: one margin account per currency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from indexer.clients.exchange.dialects.dialect import (
+    Dialect,
+    Exchange,
+    Found,
+    Limits,
+    Told,
+    WalletKind,
+    code_of,
+    number,
+    required,
+    rows_of,
+)
+from indexer.clients.exchange.throttle import Limit
+from indexer.domain.accounts.amounts import Amounts, Wallet
+from indexer.domain.accounts.validation import Exceptions
+
+_PORTFOLIO: Final = "user.portfolio."
+
+
+class Deribit(Dialect):
+    """`balance` and not `equity`; what is free and what is used never add up to either."""
+
+    async def read(self, exchange: Exchange, wallet: Wallet) -> Found:  # noqa: ARG002 - there is one
+        rows = rows_of(await exchange.privateGetGetAccountSummaries(), "result", "summaries")
+        return Found({code_of(exchange, row, "currency"): _amounts(row) for row in rows})
+
+    async def subscribe(self, exchange: Exchange, wallet: Wallet) -> None:  # noqa: ARG002 - there is one
+        await exchange.watch_balance()
+
+    def is_acknowledged(self, message: Any) -> bool:
+        result = message.get("result") if isinstance(message, Mapping) else None
+        return isinstance(result, list) and any(str(each).startswith(_PORTFOLIO) for each in result)
+
+    def told(self, exchange: Exchange, wallet: Wallet, message: Any) -> Told | None:  # noqa: ARG002
+        params = message.get("params") if isinstance(message, Mapping) else None
+        if not isinstance(params, Mapping) or not str(params.get("channel", "")).startswith(_PORTFOLIO):
+            return None
+        [row] = rows_of([params.get("data")])
+        return Told({code_of(exchange, row, "currency"): _amounts(row)})
+
+
+DERIBIT: Final = Deribit(
+    exchange="deribit",
+    wallets={"futures": WalletKind(is_streamed=True)},
+    exceptions=Exceptions(may_be_negative=frozenset({"futures"}), free_is_apart=frozenset({"futures"})),
+    # One channel for all currencies; ccxt would subscribe four of them.
+    options={"currencies": ["any"]},
+    limits=Limits(key=Limit(20, 1)),
+    has_positions=True,
+)
+
+
+def _amounts(row: Mapping[str, Any]) -> Amounts:
+    return Amounts(number(row.get("available_funds")), number(row.get("initial_margin")), required(row, "balance"))

@@ -1,0 +1,102 @@
+"""Hyperliquid: spot and perpetuals of an address, which everyone may read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from indexer.clients.exchange.dialects.dialect import (
+    Dialect,
+    Exchange,
+    Found,
+    Limits,
+    Told,
+    WalletKind,
+    code_of,
+    milliseconds,
+    required,
+    rows_of,
+)
+from indexer.clients.exchange.throttle import Limit
+from indexer.domain.accounts.amounts import Amounts, Wallet, less
+from indexer.domain.accounts.arrivals import Funding, Permissions
+from indexer.domain.accounts.validation import Exceptions
+from indexer.errors import BadAnswer, BadCredentials
+
+_ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
+_ASKED: Final[Mapping[Wallet, str]] = {"spot": "spotClearinghouseState", "futures": "clearinghouseState"}
+_TOLD: Final[Mapping[Wallet, str]] = {"spot": "spotState", "futures": "clearinghouseState"}
+_TYPES: Final[Mapping[Wallet, str]] = {"spot": "spot", "futures": "swap"}
+_OLDEST: Final = timedelta(days=30)
+
+
+class Hyperliquid(Dialect):
+    """There are no keys. Perpetuals are told as equity: the venue names no other number."""
+
+    async def read(self, exchange: Exchange, wallet: Wallet) -> Found:
+        answer = await exchange.publicPostInfo({"type": _ASKED[wallet], "user": exchange.walletAddress})
+        return Found(*_state(exchange, wallet, answer))
+
+    async def subscribe(self, exchange: Exchange, wallet: Wallet) -> None:
+        await exchange.watch_balance({"type": _TYPES[wallet]})
+
+    def is_acknowledged(self, message: Any) -> bool:
+        return isinstance(message, Mapping) and message.get("channel") == "subscriptionResponse"
+
+    def told(self, exchange: Exchange, wallet: Wallet, message: Any) -> Told | None:
+        if not isinstance(message, Mapping) or message.get("channel") != _TOLD[wallet]:
+            return None
+        data = message.get("data")
+        amounts, time = _state(exchange, wallet, data.get(_TOLD[wallet]) if isinstance(data, Mapping) else None)
+        return Told(amounts, venue_time=time, whole=True)
+
+    async def permissions(self, exchange: Exchange) -> Permissions:
+        if not _ADDRESS.fullmatch(str(exchange.walletAddress)):
+            raise BadCredentials("walletAddress is 0x and 40 hexadecimal digits")
+        await self.read(exchange, "futures")
+        return Permissions(can_trade=False, can_withdraw=False)
+
+    async def fundings(self, exchange: Exchange, since: datetime | None) -> tuple[Funding, ...]:
+        """The venue wants to know from when."""
+        return await super().fundings(exchange, since or datetime.now(UTC) - _OLDEST)
+
+
+HYPERLIQUID: Final = Hyperliquid(
+    exchange="hyperliquid",
+    wallets={
+        "spot": WalletKind(is_streamed=True),
+        "futures": WalletKind(measure="equity", is_streamed=True),
+    },
+    exceptions=Exceptions(may_be_negative=frozenset({"futures"}), free_is_apart=frozenset({"futures"})),
+    # Whether spot and perpetuals are one account makes no difference here: both are read as they are.
+    options={"enableUnifiedMargin": False},
+    # ccxt counts 10 where the venue counts 20: half of its 1,200 a minute.
+    limits=Limits(address=Limit(600, 60)),
+    credentials=("walletAddress",),
+    has_positions=True,
+    has_fundings=True,
+)
+
+
+def _state(exchange: Exchange, wallet: Wallet, state: Any) -> tuple[dict[str, Amounts], datetime | None]:
+    if wallet == "spot":
+        return {_code(exchange, row): _held(row) for row in rows_of(state, "balances")}, None
+    summary = state.get("marginSummary") if isinstance(state, Mapping) else None
+    if not isinstance(summary, Mapping):
+        raise BadAnswer("an answer without marginSummary")
+    amounts = Amounts(
+        required(state, "withdrawable"), required(summary, "totalMarginUsed"), required(summary, "accountValue")
+    )
+    return {"USDC": amounts}, milliseconds(state.get("time"))
+
+
+def _held(row: Mapping[str, Any]) -> Amounts:
+    total, used = required(row, "total"), required(row, "hold")
+    return Amounts(less(total, used), used, total)
+
+
+def _code(exchange: Exchange, row: Mapping[str, Any]) -> str:
+    """Coins of other chains have a U before their name; ccxt takes it away over REST, not from frames."""
+    return str(exchange.update_spot_currency_code(code_of(exchange, row, "coin")))

@@ -1,0 +1,74 @@
+"""Kraken: spot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from functools import reduce
+from typing import Any, Final
+
+from indexer.clients.exchange.dialects.dialect import (
+    Dialect,
+    Exchange,
+    Found,
+    Limits,
+    Told,
+    WalletKind,
+    code_of,
+    number,
+    required,
+    rows_of,
+)
+from indexer.clients.exchange.throttle import Limit
+from indexer.domain.accounts.amounts import Amounts, Wallet, less, plus
+from indexer.errors import BadAnswer
+
+
+class Kraken(Dialect):
+    """Frames tell totals only, as JSON numbers; REST has names of its own for the older coins."""
+
+    async def read(self, exchange: Exchange, wallet: Wallet) -> Found:  # noqa: ARG002 - there is one
+        answer = await exchange.privatePostBalanceEx()
+        result = answer.get("result") if isinstance(answer, Mapping) else None
+        if not isinstance(result, Mapping) or not all(isinstance(row, Mapping) for row in result.values()):
+            raise BadAnswer("an answer without result")
+        # What one ever had stays on the list, as zero.
+        return Found({str(exchange.safe_currency_code(name)): _amounts(row) for name, row in result.items()})
+
+    async def subscribe(self, exchange: Exchange, wallet: Wallet) -> None:  # noqa: ARG002 - there is one
+        await exchange.watch_balance()
+
+    def is_acknowledged(self, message: Any) -> bool:
+        if not isinstance(message, Mapping):
+            return False
+        return message.get("method") == "subscribe" and message.get("success") is True
+
+    def told(self, exchange: Exchange, wallet: Wallet, message: Any) -> Told | None:  # noqa: ARG002
+        if not isinstance(message, Mapping) or message.get("channel") != "balances":
+            return None
+        found: dict[str, Amounts] = {}
+        times: list[datetime] = []
+        for row in rows_of(message, "data"):
+            for one in (row, *rows_of(row, "wallets")) if "wallets" in row else (row,):
+                # Earn has wallets of its own in here, and names of its own over REST.
+                if (one.get("wallet_type", one.get("type")), one.get("wallet_id", one.get("id"))) == ("spot", "main"):
+                    found[code_of(exchange, row, "asset")] = Amounts(total=required(one, "balance"))
+            if isinstance(row.get("timestamp"), str):
+                times.append(datetime.fromisoformat(row["timestamp"]))
+        return Told(found, venue_time=max(times, default=None))
+
+
+KRAKEN: Final = Kraken(
+    exchange="kraken",
+    wallets={"spot": WalletKind(is_streamed=True)},
+    limits=Limits(key=Limit(60, 60)),
+    needs_markets=True,
+)
+
+
+def _amounts(row: Mapping[str, Any]) -> Amounts:
+    total, used = required(row, "balance"), required(row, "hold_trade")
+    credit, owed = (number(row.get(name)) or Decimal(0) for name in ("credit", "credit_used"))
+    free = reduce(plus, (total, credit, -owed, -used)) if credit or owed else less(total, used)
+    return Amounts(free, used, total)

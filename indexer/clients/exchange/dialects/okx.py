@@ -1,0 +1,108 @@
+"""OKX: the trading account, funding and earn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+from indexer.clients.exchange.dialects.dialect import (
+    Dialect,
+    Exchange,
+    Found,
+    Limits,
+    Told,
+    WalletKind,
+    code_of,
+    milliseconds,
+    number,
+    required,
+    rows_of,
+    summed,
+)
+from indexer.clients.exchange.throttle import Limit
+from indexer.domain.accounts.amounts import Amounts, Wallet
+from indexer.domain.accounts.arrivals import Permissions
+from indexer.domain.accounts.validation import Exceptions
+from indexer.errors import BadAnswer
+
+
+class Okx(Dialect):
+    """The account channel tells what REST tells, in the same words: cash, not equity, which moves with every price."""
+
+    async def read(self, exchange: Exchange, wallet: Wallet) -> Found:
+        match wallet:
+            case "unified":
+                return Found(*_trading(exchange, rows_of(await exchange.privateGetAccountBalance(), "data")))
+            case "funding":
+                return _funding(exchange, await exchange.privateGetAssetBalances())
+            case _:
+                savings = await exchange.privateGetFinanceSavingsBalance()
+                staked = await exchange.privateGetFinanceStakingDefiOrdersActive()
+                return _earn(exchange, savings, staked)
+
+    async def subscribe(self, exchange: Exchange, wallet: Wallet) -> None:  # noqa: ARG002 - there is one that is told
+        await exchange.watch_balance()
+
+    def is_acknowledged(self, message: Any) -> bool:
+        return isinstance(message, Mapping) and message.get("event") == "subscribe"
+
+    def told(self, exchange: Exchange, wallet: Wallet, message: Any) -> Told | None:  # noqa: ARG002
+        if not isinstance(message, Mapping) or "data" not in message:
+            return None
+        if (message.get("arg") or {}).get("channel") != "account":
+            return None
+        rows = rows_of(message, "data")
+        if not rows:
+            return None
+        amounts, time = _trading(exchange, rows)
+        is_whole = message.get("eventType") == "snapshot" and message.get("lastPage", True) is True
+        return Told(amounts, venue_time=time, whole=is_whole and message.get("curPage", 1) == 1)
+
+    async def permissions(self, exchange: Exchange) -> Permissions:
+        [config] = rows_of(await exchange.privateGetAccountConfig(), "data") or [{}]
+        if not isinstance(config.get("perm"), str):
+            raise BadAnswer("an answer without perm")
+        granted = config["perm"].split(",")
+        return Permissions("read_only" in granted, "trade" in granted, "withdraw" in granted)
+
+
+OKX: Final = Okx(
+    exchange="okx",
+    wallets={"unified": WalletKind(is_streamed=True), "funding": WalletKind(), "earn": WalletKind()},
+    exceptions=Exceptions(may_be_negative=frozenset({"unified"}), free_is_apart=frozenset({"unified"})),
+    limits=Limits(key=Limit(18, 2)),
+    has_positions=True,
+    has_fundings=True,
+)
+
+
+def _trading(exchange: Exchange, rows: list[Mapping[str, Any]]) -> tuple[dict[str, Amounts], Any]:
+    if len(rows) != 1:
+        raise BadAnswer("an answer about another number of accounts than one")
+    amounts = {
+        code_of(exchange, row, "ccy"): Amounts(
+            number(row.get("availBal")), number(row.get("frozenBal")), required(row, "cashBal"), number(row.get("liab"))
+        )
+        for row in rows_of(rows[0], "details")
+    }
+    return amounts, milliseconds(rows[0].get("uTime"))
+
+
+def _funding(exchange: Exchange, answer: Any) -> Found:
+    get = partial(code_of, exchange, name="ccy")
+    rows = rows_of(answer, "data")
+    return Found({get(row): Amounts(*(required(row, name) for name in ("availBal", "frozenBal", "bal"))) for row in rows})
+
+
+def _earn(exchange: Exchange, savings: Any, staked: Any) -> Found:
+    """Savings can be redeemed at once, what is staked cannot."""
+    lines = []
+    for row in rows_of(savings, "data"):
+        amount = required(row, "amt")
+        lines.append((code_of(exchange, row, "ccy"), Amounts(amount, amount - amount, amount)))
+    for order in rows_of(staked, "data"):
+        for row in rows_of(order, "investData"):
+            amount = required(row, "amt")
+            lines.append((code_of(exchange, row, "ccy"), Amounts(amount - amount, amount, amount)))
+    return Found(summed(lines))

@@ -59,10 +59,11 @@ async def test_a_change_is_heard_with_its_new_amount(
     venue: Venue, connect: Connect, exchange: str, wallet: Wallet
 ) -> None:
     account = venue.account(exchange)
-    venue.truth.deposit(account, wallet, "BTC", "1")
+    asset = "BTC" if exchange != "hyperliquid" else "USDC"
+    venue.truth.deposit(account, wallet, asset, "1")
     async with listening(connect(account)) as heard:
-        venue.truth.deposit(account, wallet, "BTC", "0.25")
-        slot = Slot(wallet, "BTC")
+        venue.truth.deposit(account, wallet, asset, "0.25")
+        slot = Slot(wallet, asset)
         await until(lambda: told(heard, slot)[-1:] == [Decimal("1.25")])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -16,15 +17,20 @@ from tests.exchange.conftest import Connect
 
 EACH_WALLET = [(exchange, wallet) for exchange, dialect in DIALECTS.items() for wallet in dialect.wallets]
 EXCHANGES = tuple(DIALECTS)
+KEYED = tuple(name for name, dialect in DIALECTS.items() if "secret" in dialect.credentials)
+CLOCKED = tuple(name for name in KEYED if name != "kraken")
+CASH_ONLY = {("hyperliquid", "futures")}
 
 
 def filled(venue: Venue, exchange: str) -> Account:
     """Odd amounts in every wallet, some of them on hold."""
     account, truth = venue.account(exchange), venue.truth
     for number, wallet in enumerate(DIALECTS[exchange].wallets, 1):
-        truth.deposit(account, wallet, "BTC", f"{number}.12345678")
-        truth.deposit(account, wallet, "USDT", f"{number}000.50")
-        truth.hold(account, wallet, "USDT", f"0.{number}")
+        cash = venue.cash(exchange)
+        truth.deposit(account, wallet, cash, f"{number}000.50")
+        truth.hold(account, wallet, cash, f"0.{number}")
+        if (exchange, wallet) not in CASH_ONLY:
+            truth.deposit(account, wallet, "BTC", f"{number}.12345678")
     return account
 
 
@@ -46,7 +52,7 @@ async def test_every_wallet_is_read_as_the_venue_holds_it(
     assert await totals(connect(account), wallet) == held(venue, account, wallet) != {}
 
 
-@pytest.mark.parametrize("exchange", EXCHANGES)
+@pytest.mark.parametrize("exchange", KEYED)
 async def test_a_key_tells_what_it_may_do(venue: Venue, connect: Connect, exchange: str) -> None:
     careful = venue.account(exchange, "careful", permissions=("read",))
     daring = venue.account(exchange, "daring", permissions=("read", "trade", "withdraw"))
@@ -54,7 +60,22 @@ async def test_a_key_tells_what_it_may_do(venue: Venue, connect: Connect, exchan
     assert (await connect(daring).permissions()).can_trade in (True, None)
 
 
-@pytest.mark.parametrize("exchange", EXCHANGES)
+@pytest.mark.parametrize("exchange", CLOCKED)
+async def test_a_clock_that_runs_wrong_is_set_by_the_venues(venue: Venue, connect: Connect, exchange: str) -> None:
+    account = filled(venue, exchange)
+    connection = connect(account)
+    venue.shift_clock(120_000)
+    wallet = connection.wallets[0]
+    assert await totals(connection, wallet) == held(venue, account, wallet)
+
+
+async def test_an_address_that_is_none_is_refused(venue: Venue, connect: Connect) -> None:
+    connection = connect(replace(venue.account("hyperliquid"), api_key="0x12"))
+    with pytest.raises(BadCredentials):
+        await connection.permissions()
+
+
+@pytest.mark.parametrize("exchange", KEYED)
 async def test_a_key_that_is_none_is_told_from_a_venue_that_is_ill(
     venue: Venue, connect: Connect, exchange: str
 ) -> None:
@@ -111,6 +132,7 @@ async def test_numbers_that_come_as_json_numbers_keep_their_digits(
     account = venue.account(exchange)
     connection = connect(account)
     wallet = connection.wallets[0]
-    venue.truth.deposit(account, wallet, "BTC", "123456789.12345678")
+    # Eighteen digits, of which a double keeps sixteen.
+    venue.truth.deposit(account, wallet, "BTC", "1234567890.12345678")
     venue.faults = Faults(floats=1.0)
-    assert await totals(connection, wallet) == {"BTC": Decimal("123456789.12345678")}
+    assert await totals(connection, wallet) == {"BTC": Decimal("1234567890.12345678")}

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Told
 from indexer.clients.exchange.failures import translating
@@ -29,6 +29,8 @@ from indexer.errors import BadCredentials, ClockApart, IndexerError
 
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 15.0
+
+Answer = TypeVar("Answer")
 
 
 class ExchangeAccount:

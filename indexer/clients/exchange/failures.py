@@ -34,6 +34,9 @@ _KEY_REFUSED: Final = re.compile("|".join(_REFUSALS), re.IGNORECASE)
 _CLOCK: Final = re.compile(r"timestamp|\b(50102|60006|-1021)\b", re.IGNORECASE)
 """A wrong time that ccxt takes for a wrong key: Deribit, and everyone's sockets."""
 
+_THROTTLED: Final = re.compile(r"\b(GET|POST) \S+ (429|418)\b|too many (requests|visits)", re.IGNORECASE)
+"""A 429 that the venue, or what stands before it, words in a way that ccxt takes for an outage."""
+
 _MOST: Final = 200
 _LONGEST_PAUSE: Final = 600.0
 _SECRETS: Final = re.compile(
@@ -66,6 +69,8 @@ def translated(error: ccxt.BaseError) -> IndexerError:
         return ClockApart(text)
     if _KEY_REFUSED.search(str(error)) and not isinstance(error, ccxt.PermissionDenied):
         return BadCredentials(text)
+    if _THROTTLED.search(str(error)):
+        return Throttled(text)
     return next((ours(text) for theirs, ours in _TABLE if isinstance(error, theirs)), BadAnswer(text))
 
 

@@ -11,6 +11,9 @@ from indexer.clients.exchange.dialects.table import DIALECTS
 from indexer.clients.exchange.pool import Venues
 from indexer.demo.venue import Account, Venue
 
+PING_SECONDS = 0.6
+"""A fifth of what is used in earnest; tests of silence wait for two and a half of them."""
+
 Connect = Callable[[Account], ExchangeAccount]
 
 
@@ -23,7 +26,7 @@ async def venue() -> AsyncIterator[Venue]:
 @pytest.fixture
 async def connect(venue: Venue) -> AsyncIterator[Connect]:
     """A connection for an account of the venue, with all its wallets; closed at the end."""
-    venues = Venues()
+    venues = Venues(ping_seconds=PING_SECONDS)
     made: list[ExchangeAccount] = []
 
     def connected(account: Account) -> ExchangeAccount:

@@ -9,12 +9,14 @@ from decimal import Decimal
 
 import pytest
 
+from indexer.clients.exchange import listening as listening_module
+from indexer.clients.exchange import pool
 from indexer.clients.exchange.account import ExchangeAccount
 from indexer.clients.exchange.dialects.table import DIALECTS
 from indexer.demo.venue import Venue
 from indexer.domain.accounts.amounts import Slot, Wallet
 from indexer.domain.accounts.arrivals import Arrival, Moved, Snapshot, StreamAlive, StreamLost, StreamOpened, Updated
-from tests.exchange.conftest import Connect
+from tests.exchange.conftest import PING_SECONDS, Connect
 
 STREAMED = [
     (exchange, wallet)
@@ -87,14 +89,18 @@ async def test_a_socket_that_is_cut_is_told_and_opened_again(venue: Venue, conne
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
-async def test_a_socket_that_answers_no_ping_is_lost_within_ten_seconds(
+async def test_a_socket_that_answers_no_ping_is_lost_after_two_of_them(
     venue: Venue, connect: Connect, exchange: str
 ) -> None:
     async with listening(connect(venue.account(exchange))) as heard:
         venue.sockets.mute(pings=False)
         began = asyncio.get_running_loop().time()
         await until(lambda: any(isinstance(one, StreamLost) for one in heard))
-        assert asyncio.get_running_loop().time() - began < 10
+        assert asyncio.get_running_loop().time() - began < 10 * PING_SECONDS / pool.PING_SECONDS + 2
+
+
+def test_silence_is_noticed_within_ten_seconds() -> None:
+    assert pool.PING_SECONDS * listening_module.SILENT_PINGS + listening_module.LOOK_SECONDS < 10
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)

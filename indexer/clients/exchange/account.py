@@ -99,9 +99,7 @@ class ExchangeAccount:
         if self._rest is not None:
             await self._rest.close()
 
-    async def _ask(
-        self, question: Callable[[Exchange], Awaitable[Answer]], *, markets: bool = False
-    ) -> Answer:
+    async def _ask(self, question: Callable[[Exchange], Awaitable[Answer]], *, markets: bool = False) -> Answer:
         """One question; a second time when our clock was to blame for the answer."""
         exchange = await self._connected(markets=markets)
         try:
@@ -152,7 +150,15 @@ class ExchangeAccount:
 
         while True:
             exchange = self._make()
-            ear = Ear(self._dialect, wallet, exchange, opened, heard, lambda: on_arrival(StreamAlive()))
+            ear = Ear(
+                self._dialect,
+                wallet,
+                exchange,
+                opened,
+                heard,
+                lambda: on_arrival(StreamAlive()),
+                ping_seconds=self._venues.ping_seconds,
+            )
             self._ears[wallet] = ear
             try:
                 if is_apart:

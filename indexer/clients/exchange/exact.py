@@ -45,10 +45,10 @@ def exact_class(base: Any) -> Any:
             self.failed(error)
 
     def milliseconds(self: Any) -> int:
-        return int(base.milliseconds()) + self.skew()
+        return int(base.milliseconds() + self.skew())
 
     def seconds(self: Any) -> int:
-        return milliseconds(self) // 1000
+        return int(self.milliseconds() // 1000)
 
     replaced = {"on_json_response": on_json_response, "client": client, "handle_message": handle_message}
     timed = {"milliseconds": milliseconds, "seconds": seconds}

@@ -14,8 +14,8 @@ from indexer.errors import VenueUnreachable
 OPEN_SECONDS: Final = 15.0
 """To connect, log in and subscribe."""
 
-SILENT_SECONDS: Final = 7.5
-"""Two pings without an answer, and half a second of grace."""
+SILENT_PINGS: Final = 2.5
+"""Two pings without an answer, and half a one of grace."""
 
 LOOK_SECONDS: Final = 0.5
 
@@ -31,6 +31,8 @@ class Ear:
         opened: Callable[[], None],
         heard: Callable[[Told], None],
         alive: Callable[[], None],
+        *,
+        ping_seconds: float,
     ) -> None:
         self._dialect = dialect
         self._wallet = wallet
@@ -38,6 +40,7 @@ class Ear:
         self._opened = opened
         self._heard = heard
         self._alive = alive
+        self._silent_seconds = ping_seconds * SILENT_PINGS
         self._clock = asyncio.get_running_loop().time
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._is_open = False
@@ -86,7 +89,7 @@ class Ear:
                 life = now
             if not self._is_open and now - began > OPEN_SECONDS:
                 raise VenueUnreachable("the stream did not open in time")
-            if self._is_open and now - life > SILENT_SECONDS:
+            if self._is_open and now - life > self._silent_seconds:
                 raise VenueUnreachable("the stream answers no ping")
 
     def _signs(self) -> dict[str, object]:

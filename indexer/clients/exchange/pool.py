@@ -12,6 +12,7 @@ import aiohttp
 from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Limits
 from indexer.clients.exchange.exact import exact_class
 from indexer.clients.exchange.failures import translating
+from indexer.clients.exchange.markets import load_beside
 from indexer.clients.exchange.throttle import Bucket, Limit, Throttler
 from indexer.errors import Impossible
 
@@ -25,7 +26,8 @@ _HOST: Final = re.compile(r"^(https?|wss?)://[^/]+")
 class Venues:
     """Makes ccxt instances that cost little more than their credentials."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ping_seconds: float = PING_SECONDS) -> None:
+        self.ping_seconds = ping_seconds
         self._session: aiohttp.ClientSession | None = None
         self._buckets: dict[tuple[str, str, str], Bucket] = {}
         self._markets: dict[tuple[str, str], asyncio.Task[Exchange]] = {}
@@ -36,22 +38,7 @@ class Venues:
         self, dialect: Dialect, credentials: Mapping[str, str], *, base_url: str = "", sandbox: bool = False
     ) -> Exchange:
         """One account's ccxt instance: what it asks is counted for the address and for its key."""
-        made = self._class(dialect.exchange)(
-            {
-                **credentials,
-                "number": str,
-                "session": self._shared_session(),
-                "asyncio_loop": asyncio.get_running_loop(),
-                "timeout": int(REQUEST_SECONDS * 1000),
-                "enableRateLimit": True,
-                "options": dict(dialect.options),
-            }
-        )
-        if sandbox:
-            made.set_sandbox_mode(True)
-        if base_url:
-            made.urls["api"] = _redirected(made.urls["api"], base_url)
-        made.streaming = {**made.streaming, "keepAlive": int(PING_SECONDS * 1000)}
+        made = self._made(dialect, credentials, self._shared_session(), base_url=base_url, sandbox=sandbox)
         made.throttler = self._throttler(made, dialect, base_url, credentials)
         made.skew = lambda: self._skews.get((dialect.exchange, base_url), 0)
         return made
@@ -81,9 +68,35 @@ class Venues:
             await self._session.close()
 
     async def _load(self, dialect: Dialect, base_url: str) -> Exchange:
-        exchange = self.exchange(dialect, {}, base_url=base_url)
-        await exchange.load_markets()
-        return exchange
+        throttler = self._throttler(self._class(dialect.exchange)(), dialect, base_url, {})
+        return await load_beside(lambda session: self._made(dialect, {}, session, base_url=base_url), throttler)
+
+    def _made(
+        self,
+        dialect: Dialect,
+        credentials: Mapping[str, str],
+        session: aiohttp.ClientSession,
+        *,
+        base_url: str,
+        sandbox: bool = False,
+    ) -> Exchange:
+        made = self._class(dialect.exchange)(
+            {
+                **credentials,
+                "number": str,
+                "session": session,
+                "asyncio_loop": asyncio.get_running_loop(),
+                "timeout": int(REQUEST_SECONDS * 1000),
+                "enableRateLimit": True,
+                "options": dict(dialect.options),
+            }
+        )
+        if sandbox:
+            made.set_sandbox_mode(True)
+        if base_url:
+            made.urls["api"] = _redirected(made.urls["api"], base_url)
+        made.streaming = {**made.streaming, "keepAlive": int(self.ping_seconds * 1000)}
+        return made
 
     def _throttler(
         self, exchange: Exchange, dialect: Dialect, base_url: str, credentials: Mapping[str, str]

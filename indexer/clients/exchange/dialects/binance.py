@@ -169,4 +169,3 @@ async def _pages(endpoint: Any) -> AsyncIterator[Mapping[str, Any]]:
 
 def _whole(free: Decimal, used: Decimal, debt: Decimal | None = None) -> Amounts:
     return Amounts(free, used, plus(free, used), debt)
-

@@ -104,7 +104,9 @@ def _unified(exchange: Exchange, accounts: list[Mapping[str, Any]]) -> dict[str,
     for row in rows_of(accounts[0], "coin"):
         held = [number(row.get(name)) or Decimal(0) for name in _HELD]
         free, debt = number(row.get("availableToWithdraw")), number(row.get("borrowAmount"))
-        amounts[code_of(exchange, row, "coin")] = Amounts(free, reduce(plus, held), required(row, "walletBalance"), debt)
+        amounts[code_of(exchange, row, "coin")] = Amounts(
+            free, reduce(plus, held), required(row, "walletBalance"), debt
+        )
     return amounts
 
 

@@ -92,7 +92,9 @@ def _trading(exchange: Exchange, rows: list[Mapping[str, Any]]) -> tuple[dict[st
 def _funding(exchange: Exchange, answer: Any) -> Found:
     get = partial(code_of, exchange, name="ccy")
     rows = rows_of(answer, "data")
-    return Found({get(row): Amounts(*(required(row, name) for name in ("availBal", "frozenBal", "bal"))) for row in rows})
+    return Found(
+        {get(row): Amounts(*(required(row, name) for name in ("availBal", "frozenBal", "bal"))) for row in rows}
+    )
 
 
 def _earn(exchange: Exchange, savings: Any, staked: Any) -> Found:

@@ -32,7 +32,7 @@ from indexer.domain.accounts.arrivals import (
 from indexer.domain.accounts.hearing import Hearing
 from indexer.domain.accounts.judging import Rules
 from indexer.domain.accounts.polling import CONFIRM_SECONDS, Rhythm
-from indexer.domain.status import StreamState, StreamStatus
+from indexer.domain.status import AccountStatus, StreamState, StreamStatus
 from indexer.errors import Fenced, Impossible, IndexerError, Permanent, Transient, WalletUnsupported
 
 log = structlog.get_logger(__name__)
@@ -324,18 +324,25 @@ class AccountActor(AsyncActor):
         return "live"
 
     def _show_status(self) -> None:
-        state = self._state()
+        state, talks = self._state(), self._hearing.talks(self._clock())
         status = StreamStatus(
             stream=self._ledger.stream,
             name=str(self._ledger.account),
             state=state,
             ready=state == "live",
             endpoint=self._venue.endpoint,
-            heads="ws" if self._hearing.talks(self._clock()) else "poll",
+            heads="ws" if talks else "poll",
             seq=self._ledger.seq,
             restarts=self._restarts,
             last_error=self._stopped or self._error,
             queue_depth=self.queued,
+            account=AccountStatus(
+                breaker=self._readings.breaker,
+                streamed=tuple(sorted(self._hearing.open)) if talks else (),
+                unsupported=self._readings.unsupported,
+                answered=self._readings.answers,
+                failed=self._readings.failures,
+            ),
         )
         if status != self._shown:
             self._shown = status

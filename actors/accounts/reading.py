@@ -45,6 +45,8 @@ class Readings:
         self._jitter = jitter
         self._clock = asyncio.get_running_loop().time
         self.breaker = Breaker()
+        self.answers = 0
+        self.failures = 0
 
     @property
     def unsupported(self) -> dict[Wallet, str]:
@@ -81,6 +83,7 @@ class Readings:
     def answered(self, wallet: Wallet, *, stream_talks: bool) -> None:
         one = self._wallets[wallet]
         one.is_read, one.unsupported = False, None
+        self.answers += 1
         one.read_at = self._clock()
         one.due = one.read_at + self._rhythm.next_after(stream_talks=stream_talks, jitter=self._jitter())
         self.breaker = self.breaker.succeeded()
@@ -98,12 +101,14 @@ class Readings:
     def failed(self, wallet: Wallet, error: IndexerError) -> None:
         now, one = self._clock(), self._wallets[wallet]
         one.is_read = False
+        self.failures += 1
         one.due = now + self._rhythm.next_after(stream_talks=False, jitter=self._jitter())
         self.breaker = after(self.breaker, error, now, self._jitter())
 
     def cannot(self, wallet: Wallet, reason: str) -> None:
         one = self._wallets[wallet]
         one.is_read, one.unsupported = False, reason
+        self.failures += 1
         one.due = self._clock() + SUSPENDED_WALLET_SECONDS
         self.breaker = self.breaker.succeeded()
 

@@ -165,7 +165,25 @@ SCHEMAS: Final[Schema] = {
         }
     ),
     "EventPage": _page("Event"),
-    "Stream": _object(_STREAM),
+    "Stream": _object(_STREAM | {"account": _ref("AccountStatus")}, optional=("account",)),
+    "AccountStatus": _object(
+        {
+            "breaker": _object(
+                {
+                    "state": {"enum": ["closed", "open", "half_open", "suspended"]},
+                    "failures": {**_WHOLE, "description": "In a row."},
+                    "reason": _MAYBE_TEXT,
+                }
+            ),
+            "streamed": {"type": "array", "items": _TEXT, "description": "Wallets whose changes are heard just now."},
+            "unsupported": {
+                "type": "object",
+                "additionalProperties": _TEXT,
+                "description": "Wallets that cannot be read, and why.",
+            },
+            "reads": _object({"answered": _WHOLE, "failed": _WHOLE}),
+        }
+    ),
     "Status": _object(
         {
             "version": _TEXT,

@@ -10,7 +10,7 @@ from indexer.domain.audits import Audit
 from indexer.domain.chain import Transfer
 from indexer.domain.records import BalanceRecord
 from indexer.domain.stats import Stats
-from indexer.domain.status import StreamStatus
+from indexer.domain.status import AccountStatus, StreamStatus
 from indexer.domain.times import unix_text
 from indexer.domain.watching import Solver, WatchedToken
 
@@ -114,7 +114,7 @@ def token_json(token: WatchedToken) -> dict[str, Any]:
 
 def stream_json(status: StreamStatus, projected: int, now: datetime) -> dict[str, Any]:
     time = status.block_time
-    return {
+    shown = {
         "name": status.name,
         "state": status.state,
         "block": status.block,
@@ -128,4 +128,16 @@ def stream_json(status: StreamStatus, projected: int, now: datetime) -> dict[str
         "restarts": status.restarts,
         "lastError": status.last_error,
         "queueDepth": status.queue_depth,
+    }
+    return shown if status.account is None else shown | {"account": account_status_json(status.account)}
+
+
+def account_status_json(status: AccountStatus) -> dict[str, Any]:
+    """Only streams of exchange accounts have it."""
+    breaker = status.breaker
+    return {
+        "breaker": {"state": breaker.state, "failures": breaker.failures, "reason": breaker.reason},
+        "streamed": list(status.streamed),
+        "unsupported": dict(status.unsupported),
+        "reads": {"answered": status.answered, "failed": status.failed},
     }

@@ -7,8 +7,25 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from indexer.domain.accounts.amounts import Wallet
+from indexer.domain.accounts.breaker import Breaker
+
 BusState = Literal["connecting", "live", "catching_up", "lost", "refused"]
 StreamState = Literal["starting", "catching_up", "live", "stale", "suspended", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatus:
+    """What only an exchange account has to say: whether its venue may be asked, and how its wallets are known."""
+
+    breaker: Breaker = field(default_factory=Breaker)
+    streamed: tuple[Wallet, ...] = ()
+    """Wallets whose changes are heard just now; all others are read again and again."""
+    unsupported: Mapping[Wallet, str] = field(default_factory=dict)
+    """Wallets that cannot be read, and why."""
+    answered: int = 0
+    """Reads of wallets since the account's actor began; `failed` likewise."""
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +46,7 @@ class StreamStatus:
     restarts: int = 0
     last_error: str | None = None
     queue_depth: int = 0
+    account: AccountStatus | None = None
 
     @property
     def lag_blocks(self) -> int:

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 
 from indexer.app.library import Indexer
 from indexer.config import ExchangeSettings, ServiceSettings, Settings, StoreSettings
@@ -76,6 +78,45 @@ async def test_an_account_of_the_file_is_read_and_its_changes_are_told(
     assert record.change == Decimal("1.25")
     history = await service.store.accounts.history(KEY, USDT, limit=10)
     assert [row.held.amounts.total for row in history] == [Decimal("1001.75"), Decimal("1000.50")]
+
+
+async def test_the_status_says_how_an_account_is_known(venue: Venue, main: Account, tmp_path: Path) -> None:
+    async with Indexer(settings(venue, main, tmp_path)) as served, ClientSession(served.url) as http:
+
+        async def status() -> dict[str, Any]:
+            async with http.get("/api/v1/status") as answer:
+                body = await answer.json()
+            stream: dict[str, Any] = body["streams"]["exchange:binance:desk"]
+            return stream
+
+        async with http.get("/ready") as answer:
+            assert answer.status in (200, 503)
+        await asyncio.wait_for(served.ready(), 20)
+        await until(lambda: served.report.streams()[0].heads == "ws")
+        said = await status()
+        assert (said["name"], said["state"], said["block"], said["heads"]) == ("binance/desk", "live", None, "ws")
+        assert said["account"]["breaker"] == {"state": "closed", "failures": 0, "reason": None}
+        assert said["account"]["streamed"] == ["spot"]
+        assert said["account"]["reads"]["answered"] >= 2
+        assert said["account"]["unsupported"] == {}
+        async with http.get("/ready") as answer:
+            assert answer.status == 200
+        async with http.get("/api/v1/events?stream=exchange:binance:desk&limit=1") as answer:
+            (event,) = (await answer.json())["items"]
+        assert (event["type"], event["seq"], event["data"]["cause"]) == ("balance.updated", 1, "first")
+        async with http.get("/api/v1/events?stream=exchange:binance:other") as answer:
+            assert answer.status == 404
+        venue.expire_key(main)
+        venue.sockets.cut()
+        await until(lambda: served.report.streams()[0].state == "suspended")
+        said = await status()
+        assert (said["account"]["breaker"]["state"], said["account"]["streamed"]) == ("suspended", [])
+        assert said["account"]["breaker"]["reason"] == said["lastError"]
+        async with http.get("/ready") as answer:
+            assert (answer.status, (await answer.json())["reasons"][0][:39]) == (
+                503,
+                "exchange:binance:desk (binance/desk) is",
+            )
 
 
 async def test_a_refresh_reads_the_wallets_now(venue: Venue, main: Account, service: Indexer) -> None:

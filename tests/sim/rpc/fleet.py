@@ -61,7 +61,7 @@ class Fleet:
             rpc_urls=self.rpc_urls,
             ws_urls=self.ws_urls,
             chain_id=CHAIN_ID,
-            courier=self._courier,
+            courier=self.courier,
             opened=self._opened,
             clock=asyncio.get_running_loop().time,
             chance=self._random.random,
@@ -194,7 +194,7 @@ class Fleet:
 
     # --- how to reach them -------------------------------------------------------------------------------------------
 
-    def _courier(self, url: str) -> SimEndpoint:
+    def courier(self, url: str) -> SimEndpoint:
         return self._endpoints[_host(url)]
 
     async def _opened(self, url: str) -> SimLine:

@@ -93,12 +93,21 @@ def _log_is_dense(kept: Kept) -> Iterator[str]:
 
 def _events_lead_to_the_truth(evidence: Evidence) -> Iterator[str]:
     balances: dict[Holding, int] = {}
+    unsure: set[Holding] = set()
     for commit in evidence.kept.commits:
         for fact in commit.facts:
             if isinstance(fact, BalanceUpdated | BalanceReverted):
-                if balances.get(fact.holding) != fact.previous:
+                if balances.get(fact.holding) != fact.previous and fact.holding not in unsure:
                     yield f"previous of {fact} is not {balances.get(fact.holding)}"
                 balances[fact.holding] = fact.balance
+                unsure.discard(fact.holding)
+        if any(isinstance(fact, StreamResync) and fact.above is not None for fact in commit.facts):
+            # A cut takes back rows of those whom nobody watches just then, and tells only of the others.
+            told = {fact.holding for fact in commit.facts if isinstance(fact, BalanceUpdated)}
+            confirmed = {
+                row.holding for fact in commit.facts if isinstance(fact, StreamResync) for row in fact.confirmed
+            }
+            unsure = balances.keys() - told - confirmed
     truth = evidence.world.canonical[-1].balances
     for holding in sorted(evidence.watch.holdings()):
         if balances.get(holding) != truth[holding]:

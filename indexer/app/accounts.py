@@ -139,9 +139,9 @@ class Accounts:
 
     def exchanges(self) -> Mapping[str, Sequence[Wallet]]:
         """The exchanges that are known, with their wallets."""
-        from indexer.clients.exchange.dialects.table import DIALECTS  # noqa: PLC0415 - ccxt takes a second to import
+        from indexer.clients.exchange.dialects.table import every_dialect  # noqa: PLC0415 - ccxt takes a second
 
-        return {name: tuple(dialect.wallets) for name, dialect in sorted(DIALECTS.items())}
+        return {name: tuple(dialect.wallets) for name, dialect in every_dialect().items()}
 
     async def refresh(self, key: AccountKey, wallets: Sequence[Wallet] = ()) -> None:
         """Read them now; what differs is committed and told before this returns."""
@@ -279,13 +279,13 @@ class Accounts:
 
     def _connection(self, account: Account, credentials: Credentials) -> ExchangeAccount:
         from indexer.clients.exchange.account import ExchangeAccount  # noqa: PLC0415 - ccxt takes a second to import
-        from indexer.clients.exchange.dialects.table import DIALECTS  # noqa: PLC0415
+        from indexer.clients.exchange.dialects.table import every_dialect  # noqa: PLC0415
         from indexer.clients.exchange.pool import Venues  # noqa: PLC0415
 
         if self._venues is None:
             self._venues = Venues()
         return ExchangeAccount(
-            DIALECTS[account.key.exchange],
+            every_dialect()[account.key.exchange],
             self._venues,
             credentials,
             account.wallets,
@@ -294,7 +294,7 @@ class Accounts:
         )
 
     def _give_life(self, key: AccountKey, report: Report) -> ActorRef[Any]:
-        from indexer.clients.exchange.dialects.table import DIALECTS  # noqa: PLC0415 - ccxt takes a second to import
+        from indexer.clients.exchange.dialects.table import every_dialect  # noqa: PLC0415 - ccxt takes a second
 
         one = self._followed[key]
         fast = one.account.poll_seconds or Rhythm().fast
@@ -308,7 +308,7 @@ class Accounts:
                 publish=lambda commit: self._broadcaster.tell(Committed(commit)),
                 written=lambda seconds: self._metrics.store_call("append", "ok", seconds),
             ),
-            rules=Rules(exceptions=DIALECTS[key.exchange].exceptions),
+            rules=Rules(exceptions=every_dialect()[key.exchange].exceptions),
             counts=self._metrics.exchange(key.exchange),
             resumed=self._broadcaster.tell,
             show=self._board.show,

@@ -22,6 +22,16 @@ def decoded(text: str) -> Any:
     return _decoder.decode(text)
 
 
+def ccxt_class(name: str) -> Any:
+    """Ccxt's class for an exchange, with its websockets where there are any; nothing for one that it does not know."""
+    import ccxt.async_support  # noqa: PLC0415 - 1.3 s and 60 MB: paid by those who have accounts
+    import ccxt.pro  # noqa: PLC0415
+
+    if name not in ccxt.async_support.exchanges:
+        return None
+    return getattr(ccxt.pro, name, None) or getattr(ccxt.async_support, name)
+
+
 def exact_class(base: Any) -> Any:
     """The same exchange, with exact decoding, a tap on its frames, and the venue's own time instead of ours.
 

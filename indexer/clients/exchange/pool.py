@@ -10,7 +10,7 @@ from typing import Any, Final
 import aiohttp
 
 from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Limits
-from indexer.clients.exchange.exact import exact_class
+from indexer.clients.exchange.exact import ccxt_class, exact_class
 from indexer.clients.exchange.failures import translating
 from indexer.clients.exchange.markets import load_beside
 from indexer.clients.exchange.throttle import Bucket, Limit, Throttler
@@ -118,12 +118,11 @@ class Venues:
         return self._buckets.setdefault(name, Bucket(limit))
 
     def _class(self, name: str) -> Any:
-        import ccxt.pro  # noqa: PLC0415 - 1.3 s and 60 MB: paid by those who have accounts
-
         if name not in self._classes:
-            if name not in ccxt.pro.exchanges and not hasattr(ccxt.pro, name):
+            base = ccxt_class(name)
+            if base is None:
                 raise Impossible(f"there is no exchange {name!r}", "exchange")
-            self._classes[name] = exact_class(getattr(ccxt.pro, name))
+            self._classes[name] = exact_class(base)
         return self._classes[name]
 
     def _shared_session(self) -> aiohttp.ClientSession:

@@ -181,7 +181,7 @@ def _update(state: WalletState, frame: Updated) -> Merged:
                 ask = f"{asset} was told late"
             continue
         filled = _filled(amounts, before)
-        if None in (filled.free, filled.total) and (before is None or filled != before.held.amounts):
+        if _lacks(filled, before) and (before is None or filled != before.held.amounts):
             ask = f"the stream says only part of {asset}"
         missing.pop(asset, None)
         held = _held(asset, filled, frame)
@@ -207,6 +207,14 @@ def _filled(amounts: Amounts, before: Known | None) -> Amounts:
         return kept
     # Debt changes by borrowing alone, of which venues tell apart from trades.
     return amounts if amounts.debt is not None else amounts._replace(debt=kept.debt)
+
+
+def _lacks(amounts: Amounts, before: Known | None) -> bool:
+    """Whether a part is missing that the venue says elsewhere; some never say what is free."""
+    if before is None or before.held.source == "stream":
+        return amounts.free is None or amounts.total is None
+    was = before.held.amounts
+    return any(new is None and old is not None for new, old in ((amounts.free, was.free), (amounts.total, was.total)))
 
 
 # --- both ------------------------------------------------------------------------------------------------------------

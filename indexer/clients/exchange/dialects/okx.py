@@ -72,6 +72,7 @@ OKX: Final = Okx(
     wallets={"unified": WalletKind(is_streamed=True), "funding": WalletKind(), "earn": WalletKind()},
     exceptions=Exceptions(may_be_negative=frozenset({"unified"}), free_is_apart=frozenset({"unified"})),
     limits=Limits(key=Limit(18, 2)),
+    credentials=("apiKey", "secret", "password"),
     has_positions=True,
     has_fundings=True,
 )

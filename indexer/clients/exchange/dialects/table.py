@@ -3,21 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 from indexer.clients.exchange.dialects.binance import BINANCE
 from indexer.clients.exchange.dialects.bybit import BYBIT
 from indexer.clients.exchange.dialects.deribit import DERIBIT
 from indexer.clients.exchange.dialects.dialect import Dialect
+from indexer.clients.exchange.dialects.generic import generic
 from indexer.clients.exchange.dialects.hyperliquid import HYPERLIQUID
 from indexer.clients.exchange.dialects.kraken import KRAKEN
 from indexer.clients.exchange.dialects.okx import OKX
+from indexer.clients.exchange.exact import ccxt_class
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
     dialect.exchange: dialect for dialect in (BINANCE, OKX, BYBIT, KRAKEN, DERIBIT, HYPERLIQUID)
 }
+"""Those whose answers and frames we read ourselves."""
 
 
+@cache
 def dialect_of(exchange: str) -> Dialect | None:
-    """How to talk to this exchange; nothing where nobody taught us."""
-    return DIALECTS.get(exchange)
+    """How to talk to this exchange; nothing where ccxt cannot read its balances."""
+    if exchange in DIALECTS:
+        return DIALECTS[exchange]
+    return generic(exchange, described(exchange)) if ccxt_class(exchange) is not None else None
+
+
+def described(exchange: str) -> Mapping[str, Any]:
+    """What ccxt says of it, without an instance."""
+    base = ccxt_class(exchange)
+    bare = base.__new__(base)
+    bare.number_to_string = str  # an instance has it; one venue describes itself with it
+    found: Mapping[str, Any] = bare.describe()
+    return found
+
+
+@cache
+def every_dialect() -> Mapping[str, Dialect]:
+    """All that can be followed, those that are known well first."""
+    import ccxt  # noqa: PLC0415 - paid by those who have accounts
+
+    found = {name: dialect_of(name) for name in (*DIALECTS, *ccxt.exchanges)}
+    return {name: dialect for name, dialect in found.items() if dialect is not None}
+
+
+def capabilities() -> str:
+    """The table as the documentation shows it."""
+    lines = [
+        "| exchange | wallet | told by a stream | measure | positions | funding payments | credentials |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for dialect in DIALECTS.values():
+        for wallet, kind in dialect.wallets.items():
+            is_first = wallet == next(iter(dialect.wallets))
+            account = (_told(dialect.has_positions), _told(dialect.has_fundings), ", ".join(dialect.credentials))
+            cells = (
+                dialect.exchange if is_first else "",
+                wallet,
+                _told(kind.is_streamed),
+                kind.measure,
+                *(account if is_first else ("", "", "")),
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+    others: dict[str, list[str]] = {}
+    for name, dialect in every_dialect().items():
+        if name not in DIALECTS:
+            others.setdefault(next(iter(dialect.wallets)), []).append(name)
+    lines += [f"\nOthers, their `{wallet}` wallet: {', '.join(names)}." for wallet, names in sorted(others.items())]
+    return "\n".join(lines)
+
+
+def _told(is_so: bool) -> str:
+    return "yes" if is_so else "no"

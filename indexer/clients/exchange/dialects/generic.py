@@ -1,0 +1,49 @@
+"""Every other venue that ccxt knows: its main wallet, as ccxt's own parser reads it, over REST alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Found, WalletKind, milliseconds, number
+from indexer.domain.accounts.amounts import Amounts, Wallet
+from indexer.domain.accounts.validation import Exceptions
+from indexer.errors import BadAnswer
+
+_PARTS = ("free", "used", "total", "debt")
+
+
+class Generic(Dialect):
+    """Nobody looked at its frames: ccxt's caches mix measures, so that only whole answers are taken."""
+
+    async def read(self, exchange: Exchange, wallet: Wallet) -> Found:  # noqa: ARG002 - there is one
+        found = await exchange.fetch_balance()
+        info = found.get("info") if isinstance(found, Mapping) else None
+        # ccxt makes an empty balance of whatever it cannot read; only a list can really be empty.
+        if not isinstance(found, Mapping) or not (isinstance(info, list) or (isinstance(info, Mapping) and info)):
+            raise BadAnswer("an answer without balances")
+        columns = [found.get(part) or {} for part in _PARTS]
+        if not all(isinstance(column, Mapping) for column in columns):
+            raise BadAnswer("an answer whose balances are no table")
+        assets = dict.fromkeys(str(asset) for column in columns for asset in column)
+        amounts = {asset: Amounts(*(number(column.get(asset)) for column in columns)) for asset in assets}
+        known = {asset: each for asset, each in amounts.items() if each.balance is not None}
+        return Found(known, milliseconds(found.get("timestamp")))
+
+
+def generic(exchange: str, described: Mapping[str, Any]) -> Dialect | None:
+    """What can be made of a venue's description; nothing where ccxt cannot read a balance."""
+    has = described["has"]
+    if has.get("fetchBalance") is not True:
+        return None
+    is_spot = has.get("spot") is not False
+    wallet: Wallet = "spot" if is_spot else "futures"
+    apart = frozenset[Wallet]() if is_spot else frozenset({wallet})
+    needed = tuple(name for name, is_needed in described["requiredCredentials"].items() if is_needed)
+    return Generic(
+        exchange=exchange,
+        wallets={wallet: WalletKind()},
+        exceptions=Exceptions(may_be_negative=apart, free_is_apart=apart),
+        credentials=needed,
+        needs_markets=True,
+    )

@@ -11,7 +11,7 @@ from indexer.domain.chain import NATIVE, Holding
 from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, StreamResync
 from indexer.domain.records import HISTORY_SEQ, BalanceRecord, HoldingKey
-from tests.sim.past import job_is_over, past_is_true
+from tests.sim.past import job_is_over, past_is_true, uncovered
 from tests.sim.service import STREAM, Life
 from tests.sim.settled import finality_is_true
 from tests.sim.store import Kept
@@ -36,7 +36,7 @@ class Evidence:
         return self.life.watching.watch(CHAIN_ID)
 
 
-def at_rest(world: World, kept: Kept, life: Life) -> bool:
+def at_rest(world: World, kept: Kept, life: Life, start_block: int | None) -> bool:
     """Nothing is going on any more: all heads are followed, all is told and projected, all history filled."""
     state = life.board.one(STREAM)
     truth = world.canonical[-1].balances
@@ -46,6 +46,7 @@ def at_rest(world: World, kept: Kept, life: Life) -> bool:
         and state.block == world.tip.number
         and life.positions.told() == life.positions.projected()
         and all(job_is_over(job, world, _known(life)) for job in kept.jobs.values())
+        and not uncovered(kept, life.watching.watch(CHAIN_ID), start_block)
         and all(
             (row := kept.current.get(HoldingKey(CHAIN_ID, holding))) is not None and row.balance == truth[holding]
             for holding in life.watching.watch(CHAIN_ID).holdings()

@@ -33,12 +33,17 @@ def past_is_true(
         if job.state in ("done", "settling"):
             for holding in job.anchors:
                 yield from _is_complete(world, kept, job, holding)
-    if start_block is not None:
-        explained = {holding for job in kept.jobs.values() for holding in job.reasons}
-        covered = kept.covered.get(CHAIN_ID, {})
-        for holding in sorted(watch.holdings() - explained):
-            if covered.get(holding, start_block + 1) > start_block:
-                yield f"{holding} is not covered from {start_block} on, and nothing says why"
+    for holding in sorted(uncovered(kept, watch, start_block)):
+        yield f"{holding} is not covered from {start_block} on, and nothing says why"
+
+
+def uncovered(kept: Kept, watch: Watch, start_block: int | None) -> set[Holding]:
+    """What is to be filled by itself and is not, nor is it said why: another job is to come."""
+    if start_block is None:
+        return set()
+    explained = {holding for job in kept.jobs.values() for holding in job.reasons}
+    covered = kept.covered.get(CHAIN_ID, {})
+    return {key for key in watch.holdings() - explained if covered.get(key, start_block + 1) > start_block}
 
 
 def _is_complete(world: World, kept: Kept, job: Job, holding: Holding) -> Iterator[str]:

@@ -191,7 +191,7 @@ class Story:
         while loop.time() < over:
             await asyncio.sleep(1)
             self.operator.notice()
-            if at_rest(self.world, self.disk.kept, life):
+            if at_rest(self.world, self.disk.kept, life, self._start_block):
                 return
 
     def _chance(self, rate: float) -> bool:

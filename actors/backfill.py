@@ -130,7 +130,12 @@ class BackfillActor(AsyncActor):
         return None
 
     async def _take(
-        self, holdings: Collection[Holding], first: int, last: int | None, save: Callable[[Job], Awaitable[None]]
+        self,
+        holdings: Collection[Holding],
+        first: int,
+        last: int | None,
+        save: Callable[[Job], Awaitable[None]],
+        filled_from: int | None = None,
     ) -> Sequence[Job]:
         """Native balances are a job of their own: tokens, of which logs tell, are not to wait for them."""
         parts = (
@@ -142,7 +147,16 @@ class BackfillActor(AsyncActor):
             return same
         now = int(self._clock() * 1000)
         jobs = [
-            Job(uuid.uuid4().hex[:12], self._chain_id, first, last, part, part, created=now + place)
+            Job(
+                uuid.uuid4().hex[:12],
+                self._chain_id,
+                first,
+                last,
+                part,
+                part,
+                created=now + place,
+                filled_from=filled_from,
+            )
             for place, part in enumerate(parts)
             if part
         ]
@@ -230,7 +244,7 @@ class BackfillActor(AsyncActor):
             for settling in [job for job in self._jobs.values() if job.state == "settling"]:
                 settled, again = await self._filler.settle(settling)
                 if again is not None:  # before the old job is over: a crash in between must not forget it
-                    await self._take(again.holdings, again.first, None, self._save)
+                    await self._take(again.holdings, again.first, None, self._save, again.filled_from)
                 if settled != settling:
                     await self._keep(settled)
                 if again is not None:

@@ -11,6 +11,7 @@ import structlog
 
 from actors.collecting import Collector, Node
 from actors.ledger import Ledger
+from actors.older import Older, older_than
 from actors.telling import Narrator
 from indexer.domain.backfill import Chunk, changes_of
 from indexer.domain.chain import Address, BlockRef, Holding, TokenInfo
@@ -206,14 +207,16 @@ class Filler:
         if walked_id != job.id:
             walks = await self._narrator.walk(job)
         self._walked = ("", {})
-        known = await self._known(job, walks)
+        older = {holding: await older_than(self._records, job, holding, job.first) for holding in walks}
+        known = await self._known(job, walks, older)
         for holding, walk in walks.items():
             walk.finish(job.first, known.get(holding))
         if job.is_native and job.unread is not None:
             for walk in walks.values():
                 walk.reason = f"native balances up to block {job.unread} cannot be read: the node has no state there"
         (head,) = await self._node.headers(job.first, job.first)
-        open_ones = {holding for holding, walk in walks.items() if walk.opening}
+        gaps = {holding for holding, before in older.items() if before is not None and not before.holds}
+        open_ones = {key for key, walk in walks.items() if walk.opening or (key in gaps and walk.opening is not None)}
         opened = await self._collector.known_before(job, open_ones, job.first)
         infos = await self._tokens.describe(job.chain_id, job.watch.tokens)
         job = await self._narrator.tell(job, walks, opened, head.ref, depths, infos)
@@ -222,13 +225,18 @@ class Filler:
             log.warning("history_unproven", chain=self._name, token=holding.token, solver=holding.solver, reason=reason)
         return await self._over(replace(job, reasons=reasons))
 
-    async def _known(self, job: Job, walks: Mapping[Holding, Walk]) -> dict[Holding, int]:
-        """What balances were before the first block: by a read, or by a record that history goes on from."""
-        known: dict[Holding, int] = {}
-        for holding in walks:
-            older = await self._records.at_block(job.chain_id, holding, job.first - 1) if job.first else None
-            if older is not None:
-                known[holding] = older.balance
+    async def _known(
+        self, job: Job, walks: Mapping[Holding, Walk], older: Mapping[Holding, Older | None]
+    ) -> dict[Holding, int]:
+        """What balances were before the first block: by a read, or by a record that history goes on from.
+
+        A record from before a gap proves nothing but a walk that comes down to the very same number.
+        """
+        known = {
+            holding: before.record.balance
+            for holding, before in older.items()
+            if before is not None and (before.holds or walks[holding].derived)
+        }
         return known | dict(await self._collector.known_before(job, tuple(walks), job.first - 1))
 
     async def _over(self, job: Job) -> Job:
@@ -257,7 +265,7 @@ class Filler:
             await self._ledger.commit(facts, head)
             await self._projected(self._stream, self._ledger.seq)
         log.info("history_taken_back", chain=self._name, job=job.id, first=first)
-        return replace(job, state="done"), replace(job, first=first)
+        return replace(job, state="done"), job.again_from(first)
 
     async def _stands(self, job: Job) -> bool:
         """Whether what was filled up to the settled block is canonical: a reorg may be deeper than the window."""

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Protocol
 
 from actors.ledger import Ledger
+from actors.older import Records, older_than
 from indexer.domain.backfill import Chunk, changes_of
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, TokenInfo
 from indexer.domain.commits import Commit
 from indexer.domain.facts import HistoryFilled
 from indexer.domain.jobs import Job
-from indexer.domain.records import BalanceRecord
 from indexer.domain.stories import Depths, Stories, Story, parts
 from indexer.domain.walks import Teller, Walk, walked
 
@@ -31,12 +31,6 @@ class Log(Protocol):
     """Where it is found what was told before a restart."""
 
     async def since(self, stream: str, after: int, limit: int) -> list[Commit]: ...
-
-
-class Records(Protocol):
-    """Records that there are already."""
-
-    async def at_block(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None: ...
 
 
 class Narrator:
@@ -104,14 +98,16 @@ class Narrator:
     ) -> Stories:
         stories = Stories(job, depths, infos)
         for holding, walk in walks.items():
-            older = await self._records.at_block(job.chain_id, holding, job.first - 1) if job.first else None
+            older = await older_than(self._records, job, holding, job.first)
             held = walk.opening
             if job.unread is not None and not walk.is_proven:
                 # Up to there nothing is told: what can be read above it goes on from what is recorded already.
-                older = await self._records.at_block(job.chain_id, holding, job.unread)
-                held = held if older is None else older.balance
-            teller = Teller(walk.anchor, job.end_of(holding), walk.is_proven, held, is_first=older is None)
-            if older is not None and older.block.number != job.first - 1:
+                older = await older_than(self._records, job, holding, min(job.unread + 1, walk.anchor))
+                held = held if older is None else older.record.balance if older.holds else None
+            follows = older is not None and older.holds
+            teller = Teller(walk.anchor, job.end_of(holding), walk.is_proven, held, is_first=not follows)
+            teller.has_gap = older is not None and not follows
+            if older is not None and older.record.block.number != job.first - 1:
                 teller.trail = None  # nobody looked for logs between that record and our first block
             stories.each[holding] = Story(teller, job.first - 1)
         return stories

@@ -129,6 +129,7 @@ def _job_document(job: Job) -> Document:
         "highest": None if job.highest is None else block_document(job.highest),
         "created": Int64(job.created),
         "ended": _int64(job.ended),
+        "filledFrom": _int64(job.filled_from),
     }
 
 
@@ -155,6 +156,7 @@ def _job_of(found: Mapping[str, Any]) -> Job:
         highest=_block(found["highest"]),
         created=int(found["created"]),
         ended=_whole(found["ended"]),
+        filled_from=_whole(found.get("filledFrom")),  # stores of before have none
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from indexer.domain.balances import Watch
@@ -55,6 +55,8 @@ class Job:
     highest: BlockRef | None = None
     created: int = 0
     ended: int | None = None
+    filled_from: int | None = None
+    """The job in whose place this one came has filled everything from here up to below the first block."""
 
     @property
     def is_over(self) -> bool:
@@ -69,6 +71,13 @@ class Job:
     def remaining(self) -> int:
         """Blocks that nobody has looked at yet; not known before the job begins."""
         return max(0, self.cursor - self.first + 1) if self.state == "collecting" else 0
+
+    def again_from(self, first: int) -> Job:
+        """What of it has to be redone, after a reorg took that back."""
+        if first == self.first:
+            return self
+        told = self.first if self.filled_from is None else self.filled_from
+        return replace(self, first=first, filled_from=told if self.unread is None else max(told, self.unread + 1))
 
     @property
     def is_native(self) -> bool:

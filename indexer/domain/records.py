@@ -36,8 +36,11 @@ class BalanceRecord:
     def holds_until(self, following: BalanceRecord) -> int:
         """The last block for which this is known to hold, given the next record.
 
-        A difference that was found by reading again may be as old as the block after this one.
+        A difference that was found by reading again may be as old as the block after this one; a first record that
+        has an older neighbour since is one whose history was filled in between.
         """
+        if following.cause == "first" and following.change is not None:
+            return following.block.number - 1
         return self.block.number if following.cause in _FOUND_LATE else following.block.number - 1
 
 

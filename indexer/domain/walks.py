@@ -97,10 +97,14 @@ class Teller:
     """The logs since the record before, oldest first; nothing where some of them are not known."""
     opened: int | None = None
     """The block of the record that history opens with; what happened in it needs no explanation."""
+    has_gap: bool = False
+    """There is an older record, but nobody looked at the blocks between it and the first: history opens anew."""
 
     def open(self, block: BlockRef, finality: Finality, derived: bool) -> HistoryRow | None:
-        """The record to begin with, at the first block, where something was there before it."""
-        if not self.is_first or not self.held or block.number >= self.anchor or block.number > self.last:
+        """The record to begin with, at the first block, where something was there before it (or a gap is)."""
+        if not self.is_first or not (self.held or (self.has_gap and self.held is not None)):
+            return None
+        if block.number >= self.anchor or block.number > self.last:
             return None
         self.is_first, self.opened = False, block.number
         return HistoryRow(block, self.held, None, (), finality, derived)
@@ -116,7 +120,7 @@ class Teller:
             return None
         before, self.held = self.held, balance
         # Nothing is no news where nobody knows of anything before it.
-        if number > self.last or balance == (before or 0 if self.is_first else before):
+        if number > self.last or balance == (before or 0 if self.is_first and not self.has_gap else before):
             self._carry(change)
             return None
         is_first, self.is_first = self.is_first, False

@@ -19,7 +19,8 @@ from actors.filling import Filler
 from actors.messages import Begin
 from actors.statusboard import Line
 from actors.telling import Narrator
-from indexer.domain.balances import BalanceUpdated, Watch
+from indexer.domain.backfill import Change
+from indexer.domain.balances import BalanceUpdated, Cause, Watch
 from indexer.domain.chain import NATIVE, BlockRef, Holding, TokenInfo
 from indexer.domain.commits import Commit
 from indexer.domain.facts import HistoryFilled, HistoryRow
@@ -54,9 +55,9 @@ class _Scene:
     async def commit(self, facts: Any, _head: object) -> None:
         self.committed.extend(facts)
 
-    async def record(self, number: int, balance: int) -> None:
+    async def record(self, number: int, balance: int, cause: Cause = "native") -> None:
         """As it was heard live."""
-        fact = BalanceUpdated(CHAIN_ID, HOLDING, None, balance, self.block(number), "native", TokenInfo())
+        fact = BalanceUpdated(CHAIN_ID, HOLDING, None, balance, self.block(number), cause, TokenInfo())
         await self.store.balances.project(fold([Commit("live", f"chain:{CHAIN_ID}", 1, TIME, (fact,))]))
 
     async def fill(self, number: int) -> None:
@@ -111,12 +112,47 @@ def test_where_state_begins_history_goes_on_from_the_record_that_is_there() -> N
     async def story() -> int | None:
         scene = _Scene()
         await scene.record(9, 12)
+        await scene.record(29, 30)
         job = Job("job", CHAIN_ID, 8, 28, (HOLDING,), anchors={HOLDING: Anchor(29, 30, False)}, unread=13)
         walks = {HOLDING: Walk(29, 30, is_native=True, opening=5)}
         stories = await scene.narrator()._stories(job, walks, Depths(0, 0, 0), {})
         return stories.each[HOLDING].teller.held
 
     assert play(story()) == 12
+
+
+def _begun_after_a_gap(opening: int | None = 0, **more: Any) -> tuple[int | None, list[tuple[int, int, int | None]]]:
+    """An earlier order filled up to block 12, this one fills from 15 on, where there was nothing any more."""
+
+    async def story() -> tuple[int | None, list[tuple[int, int, int | None]]]:
+        scene = _Scene()
+        await scene.fill(9)
+        await scene.record(29, 30, "first")
+        job = Job("job", CHAIN_ID, 15, 28, (HOLDING,), anchors={HOLDING: Anchor(29, 30, True)}, **more)
+        walks = {HOLDING: Walk(29, 30, is_native=True, opening=opening)}
+        stories = await scene.narrator()._stories(job, walks, Depths(0, 0, 0), {})
+        held = stories.each[HOLDING].teller.held
+        stories.open(HOLDING, scene.block(15), 0)
+        stories.take(Change(HOLDING, scene.block(20), 0, 0))
+        stories.take(Change(HOLDING, scene.block(25), 0, 4))
+        return held, [(row.block.number, row.balance, row.change) for fact in stories.due(28) for row in fact.rows]
+
+    return play(story())
+
+
+def test_after_a_gap_that_nobody_filled_history_opens_anew() -> None:
+    """An older record of 7 must not seem to have held until block 24: nothing is news then."""
+    assert _begun_after_a_gap() == (0, [(15, 0, None), (25, 4, 4)])
+
+
+def test_a_gap_up_to_where_state_begins_is_not_bridged_by_an_older_record() -> None:
+    assert _begun_after_a_gap(None, unread=17) == (None, [(20, 0, None), (25, 4, 4)])
+
+
+def test_what_a_reorg_took_back_goes_on_from_what_it_left() -> None:
+    assert _begun_after_a_gap(7, filled_from=3) == (7, [(20, 0, -7), (25, 4, 4)])
+    assert Job("job", CHAIN_ID, 3, None, (HOLDING,)).again_from(15).filled_from == 3
+    assert Job("job", CHAIN_ID, 3, None, (HOLDING,), unread=9).again_from(15).filled_from == 10
 
 
 def _redone_from(depth: int) -> int:

@@ -82,7 +82,9 @@ def _was_left_running(folder: Path) -> bool:
 
 def _welcome(url: str | None, world: DemoWorld) -> str:
     chains = " and ".join(f"{chain.plan.name!r}" for chain in world.chains)
-    return f"\n  {len(world.solvers)} solvers on the chains {chains}. Open {url}\n  Ctrl-C stops everything.\n"
+    desks = " and ".join(str(account) for account in world.desks.accounts) if world.desks else "none"
+    about = f"{len(world.solvers)} solvers on the chains {chains}, exchange accounts {desks}"
+    return f"\n  {about}. Open {url}\n  Ctrl-C stops everything.\n"
 
 
 def _taken(host: str, port: int) -> str | None:

@@ -1,4 +1,4 @@
-"""The demo's world: two chains, a token and a paying contract on each, wallets, and traffic among them."""
+"""The demo's world: two chains with tokens, wallets and traffic among them, and desks at two exchanges."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from indexer.addresses import checksum
 from indexer.config import ChainSettings, ServiceSettings, Settings, SolverSettings, StoreSettings
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed, deploy
+from indexer.demo.desks import DESK_PLANS, DeskPlan, Desks, open_desks
 from indexer.demo.traffic import Move, NativeSent, PaidInside, TokenMoved, moves
 from indexer.domain.chain import Address
 
@@ -83,10 +84,17 @@ class DemoWorld:
     """`async with DemoWorld(seed=7) as world:` gives chains with wallets; traffic begins with `start_traffic`."""
 
     def __init__(
-        self, *, seed: int = 1, plans: tuple[Plan, ...] = PLANS, say: Callable[[str], None] = lambda _line: None
+        self,
+        *,
+        seed: int = 1,
+        plans: tuple[Plan, ...] = PLANS,
+        desks: tuple[DeskPlan, ...] = DESK_PLANS,
+        say: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.chains: tuple[DemoChain, ...] = ()
         self.solvers: Mapping[str, Address] = {}
+        self.desks: Desks | None = None
+        self._desk_plans = desks
         self._seed = seed
         self._plans = plans
         self._say = say
@@ -96,6 +104,7 @@ class DemoWorld:
     async def __aenter__(self) -> Self:
         try:
             self.chains = tuple([await self._build(plan) for plan in self._plans])
+            self.desks = await open_desks(self._stack, self._desk_plans, self._seed)
         except BaseException:
             await self._stack.aclose()
             raise
@@ -118,14 +127,17 @@ class DemoWorld:
             store=StoreSettings(url=store, database="demo"),
             chains={chain.plan.name: chain.settings() for chain in self.chains},
             solvers={name: SolverSettings(name, address) for name, address in self.solvers.items()},
+            exchanges=self.desks.settings() if self.desks else {},
         )
 
     def start_traffic(self) -> None:
         """A few moves per block on every chain, the same ones for the same seed."""
-        for chain in self.chains:
-            task = asyncio.create_task(self._trade(chain), name=f"traffic {chain.plan.name}")
+        self._traffic = [
+            *(asyncio.create_task(self._trade(chain), name=f"traffic {chain.plan.name}") for chain in self.chains),
+            *(self.desks.trade() if self.desks else ()),
+        ]
+        for task in self._traffic:
             task.add_done_callback(_tell_failure)
-            self._traffic.append(task)
 
     async def stop_traffic(self) -> None:
         tasks, self._traffic = self._traffic, []

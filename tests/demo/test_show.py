@@ -23,7 +23,7 @@ async def changes(url: str, count: int) -> list[dict[str, Any]]:
         await socket_.send_json({"op": "subscribe", "id": "1", "filters": [{"type": "balance.updated"}]})
         while len(found) < count:
             frame = await socket_.receive_json()
-            if frame["type"] == "balance.updated" and frame["data"]["cause"] != "first":
+            if frame["type"] == "balance.updated" and frame["data"]["cause"] != "first" and "chainId" in frame["data"]:
                 found.append(frame["data"])
     return found
 

@@ -29,7 +29,7 @@ async def test_two_chains_differ_in_id_pace_and_decimals() -> None:
 
 
 async def test_each_kind_of_move_changes_what_it_says() -> None:
-    async with DemoWorld(plans=PLANS[:1]) as world:
+    async with DemoWorld(plans=PLANS[:1], desks=()) as world:
         (chain,) = world.chains
         solver, payer = next(iter(world.solvers.values())), chain.outside[0]
         moves = TokenMoved(payer, solver, 5), NativeSent(payer, solver, 7), PaidInside(payer, solver, 11)
@@ -42,7 +42,7 @@ async def test_each_kind_of_move_changes_what_it_says() -> None:
 
 
 async def test_blocks_and_traffic_come_by_themselves_until_stopped() -> None:
-    async with DemoWorld(plans=PLANS[:1]) as world:
+    async with DemoWorld(plans=PLANS[:1], desks=()) as world:
         (chain,) = world.chains
         first = int((await chain.anvil.block())["number"], 16)
         world.start_traffic()
@@ -79,3 +79,18 @@ async def _mined_after(chain: DemoChain, number: int) -> dict[str, Any]:
 
 def _children() -> set[str]:
     return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+
+
+async def test_desks_trade_at_their_exchanges_and_nothing_moves_before() -> None:
+    async with DemoWorld(plans=()) as world:
+        assert world.desks is not None
+        before = [world.desks.venue.oracle(account) for account in world.desks.accounts]
+        assert [str(account) for account in world.desks.accounts] == ["binance/main", "okx/hedge"]
+        assert set(world.settings().exchanges) == {"binance-main", "okx-hedge"}
+        await asyncio.sleep(0)
+        assert [world.desks.venue.oracle(account) for account in world.desks.accounts] == before
+        world.start_traffic()
+        for account, earlier in zip(world.desks.accounts, before, strict=True):
+            async with asyncio.timeout(30):
+                while world.desks.venue.oracle(account) == earlier:  # noqa: ASYNC110 - a test looks from outside
+                    await asyncio.sleep(0.05)

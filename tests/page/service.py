@@ -90,6 +90,36 @@ class FakeService:
             **data,
         }
 
+    def amount(self, balance: str, **data: Any) -> dict[str, Any]:
+        return {
+            "exchange": "okx",
+            "account": "desk",
+            "wallet": "unified",
+            "asset": "USDT",
+            "balance": balance,
+            "free": balance,
+            "used": "0",
+            "total": balance,
+            "debt": None,
+            "measure": "wallet",
+            "source": "stream",
+            "venueTime": None,
+            "receivedAt": "2026-11-21T01:00:00Z",
+            "timestamp": "2026-11-21T01:00:00Z",
+            "seq": 1,
+            **data,
+        }
+
+    def of_account(self, kind: str, seq: int, data: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "type": kind,
+            "id": f"{self.epoch}:exchange:okx:desk:{seq}",
+            "stream": "exchange:okx:desk",
+            "seq": seq,
+            "time": "2026-11-21T01:02:03.456Z",
+            "data": {"exchange": "okx", "account": "desk", **data},
+        }
+
     def heartbeat(self, **streams: dict[str, Any]) -> dict[str, Any]:
         for name, about in streams.items():
             self.streams[name.replace("_", ":")] |= about
@@ -121,7 +151,7 @@ class FakeService:
         return web.FileResponse(STATIC / "index.html")
 
     async def _status(self, _: web.Request) -> web.Response:
-        names = {"chain:31337": "fast", "chain:31338": "slow"}
+        names = {"chain:31337": "fast", "chain:31338": "slow", "exchange:okx:desk": "okx/desk"}
         more = {"heads": "ws", "restarts": 0, "lastError": None}
         streams = {stream: {**about, **more, "name": names[stream]} for stream, about in self.streams.items()}
         return web.json_response({"streams": streams})

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,49 @@ async def test_symbols_of_strangers_are_shown_as_text_only(tab: Tab, service: Fa
     assert await tab.run("document.querySelectorAll('img, #balances b').length") == 0
     assert "<img src=x" in await tab.text("#balances")
     assert "\u202e" not in await tab.text("#balances")
+    assert tab.complaints == []
+
+
+async def test_an_exchange_account_stands_beside_the_chains(tab: Tab, service: FakeService) -> None:
+    service.streams["exchange:okx:desk"] = {**service.streams["chain:31337"], "block": None, "seq": 7}
+    service.items = [service.item(5_000_000), service.amount("1000.5"), service.amount("0", asset="BTC")]
+    service.positions = {"exchange:okx:desk": 7}
+    await opened(tab, service)
+    assert len(await tab.until(f"document.querySelector('#balances tbody') && {ROWS}")) == 3
+    assert [heading.split(" / ")[0] for heading in await tab.run(HEADINGS)][1] == "okx"
+    now = service.amount("1234567.000000000000000001", free="1234000", used="567.000000000000000001")
+    now |= {"previousBalance": "1000.5", "newBalance": now["balance"], "changeAmount": "1233566.500000000000000001"}
+    await service.tell(service.of_account("balance.updated", 8, now | {"cause": "stream"}))
+    row = await tab.until(f"{ROWS}.find(row => row.includes('1,234,567'))")
+    assert row.startswith("USDT unified 1,234,567.000000… +1,233,566.500000…")
+    assert await tab.run("document.querySelectorAll('#balances [data-flashed]').length") == 1
+    told: dict[str, dict[str, Any]] = {
+        "balance.changed": {"wallet": "spot", "asset": "BTC", "changeAmount": "-1", "changePercent": "-5"},
+        "position.updated": {"symbol": "BTC/USDT:USDT", "side": "short", "contracts": "0.5", "entryPrice": "60000"},
+        "funding_fee": {"symbol": "BTC/USDT:USDT", "asset": "USDT", "amount": "-1.25"},
+        "account.alert": {
+            "kind": "stale_data", "severity": "warning", "detail": HOSTILE, "wallet": "spot", "asset": None,
+            "cleared": False,
+        },
+        "stream.stale": {"reason": "no answer", "block": None},
+    }  # fmt: skip
+    for seq, (kind, data) in enumerate(told.items(), 9):
+        await service.tell(service.of_account(kind, seq, data))
+    await tab.until("document.querySelectorAll('#events li').length === 6")
+    text = await tab.text("#events")
+    for words in (
+        "(\N{MINUS SIGN}5 %)",
+        "short 0.5",
+        "funding \N{MINUS SIGN}1.25",
+        "stale data",
+        "okx / desk is stale",
+        "<img src=x",
+    ):
+        assert words in text, words
+    await tab.run("document.querySelector('[name=zero]').click()")
+    await tab.until(f"{ROWS}.length === 2")
+    await tab.run(_typed("chain", "exchange:okx:desk"))
+    await tab.until(f"{ROWS}.length === 1")
     assert tab.complaints == []
 
 

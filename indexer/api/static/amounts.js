@@ -19,6 +19,16 @@ export function parts(amount) {
   return { whole: whole.replace(/\B(?=(\d{3})+$)/g, ","), fraction: shown && "." + shown };
 }
 
+/** Which of two decimal strings is larger: -1, 0 or 1, exactly. */
+export function compare(one, other) {
+  const places = Math.max(...[one, other].map((text) => (text.split(".")[1] ?? "").length));
+  const [a, b] = [one, other].map((text) => {
+    const [whole, fraction = ""] = text.split(".");
+    return BigInt(whole + fraction.padEnd(places, "0"));
+  });
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
 /** One line: with a sign where it is a change. */
 export function line(amount, signed = false) {
   const { whole, fraction } = parts(amount);

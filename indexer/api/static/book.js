@@ -1,8 +1,12 @@
 // What the page knows: balances, streams and positions, folded from the frames of /ws. No DOM in here.
 
-import { scaled } from "./amounts.js";
+import { compare, scaled } from "./amounts.js";
 
-export const rowKey = (data) => `${data.chainId}/${data.tokenAddress}/${data.solverAddress}`;
+export const rowKey = (data) => (data.exchange === undefined
+  ? `${data.chainId}/${data.tokenAddress}/${data.solverAddress}`
+  : `${accountStream(data)}/${data.wallet}/${data.asset}`);
+
+const accountStream = ({ exchange, account }) => `exchange:${exchange}:${account}`;
 
 /** Takes frames in order; says which rows changed, and which events are new. */
 export class Book {
@@ -42,7 +46,7 @@ export class Book {
     const changed = frame.items.map((item) => this.#put(rowOfItem(item, this.rows.get(rowKey(item)))));
     const kept = new Set(changed.map((row) => row.key));
     const removed = [...this.rows.values()]
-      .filter((row) => !kept.has(row.key) && (only === null || only === `chain:${row.chainId}`))
+      .filter((row) => !kept.has(row.key) && (only === null || only === row.stream))
       .map((row) => row.key);
     for (const key of removed) this.rows.delete(key);
     if (only === null) this.positions = {};
@@ -69,12 +73,12 @@ export class Book {
 
   #advance(frame) {
     const known = this.streams.get(frame.stream);
-    if (known) known.block = Math.max(known.block ?? 0, frame.data.blockNumber);
+    if (known && frame.data.blockNumber !== undefined) known.block = Math.max(known.block ?? 0, frame.data.blockNumber);
   }
 
   #put(row) {
     const before = this.rows.get(row.key);
-    row.direction = before ? Math.sign(compare(row.raw, before.raw)) : 0;
+    row.direction = before ? compare(row.raw ?? "0", before.raw ?? "0") : 0;
     this.rows.set(row.key, row);
     return row;
   }
@@ -88,11 +92,8 @@ export class Book {
 }
 
 function rowOfEvent({ time, data }) {
-  return {
-    ...rowOf(data, data.newBalance),
-    time,
-    change: scaled(data.changeAmount, data.decimals) ?? data.changeAmount,
-  };
+  const change = data.exchange === undefined ? scaled(data.changeAmount, data.decimals) : null;
+  return { ...rowOf(data, data.newBalance), time, change: change ?? data.changeAmount };
 }
 
 function rowOfItem(data, before) {
@@ -101,20 +102,43 @@ function rowOfItem(data, before) {
 }
 
 function rowOf(data, raw) {
+  return data.exchange === undefined ? rowOfChain(data, raw) : rowOfAccount(data, raw);
+}
+
+/** What an account holds stands where a balance of a chain stands: its name for the solver, its wallet for the chain. */
+function rowOfAccount(data, raw) {
+  const stream = accountStream(data);
+  const apart = [["free", data.free], ["on hold", data.used], ["debt", data.debt]].filter(([, amount]) => amount !== null);
   return {
     key: rowKey(data),
+    stream,
+    where: stream,
+    place: data.wallet,
+    solver: stream,
+    token: data.asset,
+    raw,
+    amount: raw ?? "–",
+    isRaw: false,
+    isZero: raw !== null && compare(raw, "0") === 0,
+    symbol: data.asset,
+    block: null,
+    detail: apart.map(([name, amount]) => `${name} ${amount}`).join(" · "),
+  };
+}
+
+function rowOfChain(data, raw) {
+  return {
+    key: rowKey(data),
+    stream: `chain:${data.chainId}`,
+    where: String(data.chainId),
     chainId: data.chainId,
     token: data.tokenAddress,
     solver: data.solverAddress,
     raw,
     amount: data.amount ?? raw,
     isRaw: data.amount === null || data.amount === undefined,
+    isZero: raw === "0",
     symbol: data.tokenSymbol,
     block: data.blockNumber,
   };
-}
-
-function compare(raw, before) {
-  const [a, b] = [BigInt(raw), BigInt(before)];
-  return a < b ? -1 : a > b ? 1 : 0;
 }

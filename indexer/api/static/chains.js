@@ -1,5 +1,6 @@
 // How each chain is doing, and whether we are connected at all.
 
+import { accountName } from "./service.js";
 import { element, foreign, setText } from "./text.js";
 
 const WORDS = { catching_up: "catching up" };
@@ -50,9 +51,11 @@ function fill(card, status, directory) {
   setText(card.name, foreign(status.name ?? (id ? directory.chainName(id) : status.stream), 32));
   card.root.dataset.state = status.state;
   setText(card.state, WORDS[status.state] ?? status.state);
-  const number = status.block === null || status.block === undefined ? "–" : status.block.toLocaleString("en");
+  const isAccount = status.stream.startsWith("exchange:");
+  if (isAccount) setText(card.name, foreign(accountName(status.stream), 48));
+  const number = isAccount ? words(status.seq) : status.block === null || status.block === undefined ? "–" : status.block.toLocaleString("en");
   if (setAndTell(card.block, number)) pulse(card.block);
-  setText(card.about, about(id, status));
+  setText(card.about, isAccount ? aboutAccount(status) : about(id, status));
   setText(card.trouble, status.state === "live" ? "" : foreign(status.lastError ?? "", 120));
 }
 
@@ -62,6 +65,17 @@ function about(id, status) {
   if (status.heads) words.push(status.heads === "ws" ? "heads by websocket" : "heads polled");
   words.push(lag >= 0.05 ? `${lag.toFixed(1)} s behind` : "up to date");
   if (status.restarts) words.push(`${status.restarts} restart${status.restarts === 1 ? "" : "s"}`);
+  return words.join(" · ");
+}
+
+const words = (seq) => `${(seq ?? 0).toLocaleString("en")} event${seq === 1 ? "" : "s"}`;
+
+function aboutAccount({ heads, account }) {
+  const words = ["exchange account"];
+  if (heads) words.push(heads === "ws" ? "told by its stream" : "read again and again");
+  const missing = Object.keys(account?.unsupported ?? {});
+  if (missing.length) words.push(`without ${missing.join(", ")}`);
+  if (account && account.breaker.state !== "closed") words.push(`breaker ${account.breaker.state.replace("_", " ")}`);
   return words.join(" · ");
 }
 

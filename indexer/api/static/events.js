@@ -1,6 +1,6 @@
 // What happened, newest first, each event as one sentence.
 
-import { line, scaled } from "./amounts.js";
+import { compare, line, scaled } from "./amounts.js";
 import { clock, element, foreign, short } from "./text.js";
 
 const MOST_EVENTS = 150;
@@ -42,7 +42,8 @@ export class EventList {
   draw({ chain = "" }) {
     if (this.#button.getAttribute("aria-pressed") === "true") return;
     for (const event of this.#waiting) {
-      if (chain !== "" && event.data?.chainId !== undefined && String(event.data.chainId) !== chain) continue;
+      const where = event.data?.exchange === undefined ? event.data?.chainId : event.stream;
+      if (chain !== "" && where !== undefined && String(where) !== chain) continue;
       this.#list.prepend(this.#entry(event));
     }
     this.#waiting = [];
@@ -58,7 +59,18 @@ export class EventList {
   #tell(event) {
     const { type, data } = event;
     switch (type) {
-      case "balance.updated": return this.#updated(data);
+      case "balance.updated": return data.exchange === undefined ? this.#updated(data) : heldUpdated(data);
+      case "balance.changed": return heldChanged(data);
+      case "position.updated": return position(data);
+      case "funding_fee": return {
+        kind: data.amount.startsWith("-") ? "down" : "up",
+        words: [foreign(accountOf(data), 48), " funding ", strong(line(data.amount, true)), " ", foreign(data.asset), quiet(foreign(data.symbol, 40))],
+      };
+      case "account.alert": return {
+        kind: data.cleared || data.severity === "info" ? "note" : "warning",
+        words: [foreign(accountOf(data), 48), `: ${data.kind.replaceAll("_", " ")}${data.cleared ? " is over" : ""}`,
+          quiet(foreign([data.wallet, data.asset, data.detail].filter(Boolean).join(" · "), 160))],
+      };
       case "balance.reverted": return {
         kind: "warning",
         words: [...this.#who(data), " back to ", strong(amountOf(data)), quiet(`reorg on ${this.#chain(data)}, block ${data.blockNumber}`)],
@@ -87,7 +99,37 @@ export class EventList {
     return [element("bdi", { text: foreign(name, 40) }), " ", element("bdi", { className: "token", text: foreign(token) })];
   }
 
-  #chain(data) { return data.chainId === undefined ? "" : foreign(this.#directory.chainName(data.chainId), 32); }
+  #chain(data) {
+    if (data.exchange !== undefined) return foreign(accountOf(data), 48);
+    return data.chainId === undefined ? "" : foreign(this.#directory.chainName(data.chainId), 32);
+  }
+}
+
+const accountOf = ({ exchange, account }) => `${exchange} / ${account}`;
+
+const holder = (data) => [element("bdi", { text: foreign(accountOf(data), 48) }), " ", element("bdi", { className: "token", text: foreign(data.asset) })];
+
+function heldUpdated(data) {
+  const change = data.changeAmount;
+  const now = data.newBalance === null ? "unknown" : line(data.newBalance);
+  // What is on hold moves without the whole: then that is the news.
+  const isHold = change !== null && compare(change, "0") === 0;
+  if (change === null) return { kind: "note", words: [...holder(data), " starts with ", strong(now), quiet(data.wallet)] };
+  if (isHold) return { kind: "note", words: [...holder(data), " on hold: ", strong(line(data.used ?? "0")), ` of ${now}`, quiet(data.wallet)] };
+  return {
+    kind: change.startsWith("-") ? "down" : "up",
+    words: [...holder(data), " ", strong(line(change, true)), ` → ${now}`, quiet(`${data.wallet}, ${data.cause}`)],
+  };
+}
+
+function heldChanged(data) {
+  const percent = data.changePercent === null ? "" : ` (${line(data.changePercent, true)} %)`;
+  return { kind: "note", words: [...holder(data), ` moved by ${line(data.changeAmount, true)}${percent}`, quiet(data.wallet)] };
+}
+
+function position(data) {
+  const what = data.side === "flat" ? "closed" : `${data.side} ${line(data.contracts)}`;
+  return { kind: "note", words: [foreign(accountOf(data), 48), " ", foreign(data.symbol, 40), " ", strong(what), quiet(data.entryPrice ? `at ${line(data.entryPrice)}` : "")] };
 }
 
 const strong = (text) => element("strong", { text });

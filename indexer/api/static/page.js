@@ -80,8 +80,10 @@ function offerChains() {
   const select = filters.elements.chain;
   const chosen = select.value;
   const options = [...book.streams.values()]
-    .filter(({ stream }) => stream.startsWith("chain:"))
-    .map(({ stream }) => new Option(directory.chainName(stream.slice(6)), stream.slice(6)));
+    .filter(({ stream }) => stream.startsWith("chain:") || stream.startsWith("exchange:"))
+    .map(({ stream }) => (stream.startsWith("chain:")
+      ? new Option(directory.chainName(stream.slice(6)), stream.slice(6))
+      : new Option(directory.solverName(stream), stream)));
   select.replaceChildren(new Option("all", ""), ...options);
   select.value = options.some(({ value }) => value === chosen) ? chosen : "";
 }

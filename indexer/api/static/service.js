@@ -21,10 +21,15 @@ export class Directory {
     return before !== JSON.stringify([[...this.#solvers], [...this.#chains]]);
   }
 
-  knows(solver) { return this.#solvers.has(solver); }
-  solverName(address) { return this.#solvers.get(address) ?? null; }
+  knows(solver) { return isAccount(solver) || this.#solvers.has(solver); }
+  solverName(address) { return isAccount(address) ? accountName(address) : this.#solvers.get(address) ?? null; }
   chainName(id) { return this.#chains.get(String(id)) ?? `chain ${id}`; }
 }
+
+const isAccount = (group) => group.startsWith("exchange:");
+
+/** "exchange:binance:desk" → "binance / desk" */
+export const accountName = (stream) => stream.slice(9).replace(":", " / ");
 
 async function get(path) {
   const key = sessionStorage.getItem(KEY);

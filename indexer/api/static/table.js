@@ -1,6 +1,6 @@
 // The balances, one row group per solver, changed in place.
 
-import { line, parts } from "./amounts.js";
+import { compare, line, parts } from "./amounts.js";
 import { clock, element, foreign, setText, short } from "./text.js";
 
 const MOST_ROWS = 1500;
@@ -67,7 +67,8 @@ export class Table {
       }
       const name = this.#directory.solverName(solver);
       const label = [element("bdi", { text: foreign(name ?? short(solver), 40) })];
-      if (name) label.push(" ", element("code", { text: short(solver), title: solver }));
+      if (solver.startsWith("exchange:")) label.push(" ", element("code", { text: "exchange account" }));
+      else if (name) label.push(" ", element("code", { text: short(solver), title: solver }));
       body.rows[0].cells[0].replaceChildren(...label);
       body.replaceChildren(body.rows[0], ...lines);
       this.#table.append(body);
@@ -75,19 +76,23 @@ export class Table {
   }
 
   #matches(row, { text = "", chain = "", zero }) {
-    if (chain !== "" && String(row.chainId) !== chain) return false;
-    if (!zero && row.raw === "0") return false;
+    if (chain !== "" && row.where !== chain) return false;
+    if (!zero && row.isZero) return false;
     const sought = text.trim().toLowerCase();
     if (sought === "") return true;
-    const where = [row.solver, row.token, row.symbol ?? "", this.#directory.solverName(row.solver) ?? "", this.#directory.chainName(row.chainId)];
+    const where = [row.solver, row.token, row.symbol ?? "", this.#directory.solverName(row.solver) ?? "", this.#where(row)];
     return where.some((part) => part.toLowerCase().includes(sought));
   }
 
+  #where(row) { return row.place ?? this.#directory.chainName(row.chainId); }
+
   #order(a, b) {
     const names = [a, b].map(({ solver }) => this.#directory.solverName(solver) ?? solver);
-    return names[0].localeCompare(names[1], "en", { numeric: true })
+    return (a.chainId === undefined) - (b.chainId === undefined)
+      || names[0].localeCompare(names[1], "en", { numeric: true })
       || a.solver.localeCompare(b.solver)
-      || a.chainId - b.chainId
+      || (a.chainId - b.chainId || 0)
+      || (a.place ?? "").localeCompare(b.place ?? "")
       || (b.token === "native") - (a.token === "native")
       || a.token.localeCompare(b.token);
   }
@@ -97,17 +102,18 @@ export class Table {
     const { whole, fraction } = parts(row.amount);
     setText(cells.token, row.symbol ? foreign(row.symbol) : row.token === "native" ? "native coin" : short(row.token));
     cells.token.title = row.token;
-    setText(cells.chain, foreign(this.#directory.chainName(row.chainId), 32));
+    setText(cells.chain, foreign(this.#where(row), 32));
     setText(cells.whole, whole);
     setText(cells.fraction, row.isRaw ? " raw" : fraction);
-    cells.balance.title = row.amount;
+    cells.balance.title = row.detail ? `${row.amount} · ${row.detail}` : row.amount;
     cells.balance.classList.toggle("raw", row.isRaw);
-    setText(cells.change, row.change === null || row.change === undefined ? "" : line(row.change, true));
+    const isMoved = row.change !== null && row.change !== undefined && compare(row.change, "0") !== 0;
+    setText(cells.change, isMoved ? line(row.change, true) : "");
     cells.change.className = `number change ${row.change?.startsWith("-") ? "down" : "up"}`;
-    setText(cells.block, row.block.toLocaleString("en"));
+    setText(cells.block, row.block === null ? "" : row.block.toLocaleString("en"));
     setText(cells.time, clock(row.time));
     cells.time.dateTime = row.time;
-    root.classList.toggle("zero", row.raw === "0");
+    root.classList.toggle("zero", row.isZero);
   }
 
   #flash(row) {

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from indexer.cli.client import answered, connected
-from indexer.cli.tables import duration, show_table
+from indexer.cli.tables import duration, plain, show_table
 
 
 def status(args: argparse.Namespace) -> int:
@@ -71,7 +71,7 @@ def _show_status(answer: dict[str, Any]) -> None:
                 stream["name"],
                 stream["state"],
                 stream["block"],
-                f"{stream['lagBlocks']} blocks, {stream['lagSeconds']:.1f} s",
+                None if stream["block"] is None else f"{stream['lagBlocks']} blocks, {stream['lagSeconds']:.1f} s",
                 stream["heads"],
                 stream["seq"],
                 stream["restarts"],
@@ -82,6 +82,19 @@ def _show_status(answer: dict[str, Any]) -> None:
         ],
         right=("block", "seq", "restarts"),
     )
+    _show_accounts(answer["streams"])
+
+
+def _show_accounts(streams: dict[str, Any]) -> None:
+    """Only where something is not as it should be."""
+    for name, stream in streams.items():
+        account = stream.get("account")
+        if account is None:
+            continue
+        for wallet, why in account["unsupported"].items():
+            print(plain(f"{name}: the {wallet} wallet cannot be read: {why}"))
+        if account["breaker"]["state"] != "closed":
+            print(plain(f"{name}: the breaker is {account['breaker']['state']}: {account['breaker']['reason']}"))
 
 
 def _show_balances(items: list[dict[str, Any]]) -> None:

@@ -45,6 +45,13 @@ class Client:
                 answer = await response.read()
         return _answer(response.status, answer, self.url)
 
+    async def delete(self, path: str) -> None:
+        with told(self.url):
+            async with self.session.delete(f"{self.url}/api/v1{path}") as response:
+                answer = await response.read()
+        if response.status != 204:
+            _answer(response.status, answer, self.url)
+
     async def items(self, path: str, *, most: int | None = None, **query: object) -> AsyncIterator[dict[str, Any]]:
         """The items of all pages, `most` at most."""
         count, cursor = 0, None

@@ -29,6 +29,7 @@ def build_parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     _add_init(commands)
     _add_questions(commands, environ)
     _add_backfill(commands, environ)
+    _add_accounts(commands, environ)
     return parser
 
 
@@ -99,6 +100,10 @@ def _add_questions(commands: Any, environ: Mapping[str, str]) -> None:
         command.add_argument("--chain", help="a chain's name or id")
         command.add_argument("--token", help="a token's address, or native")
         command.add_argument("--solver", help="a wallet's address")
+    tail.add_argument("--exchange", help="an exchange of which accounts are followed")
+    tail.add_argument("--account", help="an exchange account's name")
+    tail.add_argument("--wallet", help="a wallet of exchange accounts, as spot")
+    tail.add_argument("--asset", help="an asset of exchange accounts, as USDT")
     history.add_argument("chain", metavar="CHAIN", help="a chain's name or id")
     history.add_argument("token", metavar="TOKEN", help="a token's address, or native")
     history.add_argument("solver", metavar="SOLVER", help="a wallet's address")
@@ -125,6 +130,44 @@ def _add_backfill(commands: Any, environ: Mapping[str, str]) -> None:
     backfill.add_argument("--from-block", type=_block, default=0, metavar="N", help="the first block (%(default)s)")
     backfill.add_argument("--to-block", type=_block, metavar="N", help="the last block (where the records begin)")
     backfill.add_argument("--detach", action="store_true", help="order it and don't wait")
+
+
+def _add_accounts(commands: Any, environ: Mapping[str, str]) -> None:
+    accounts = _command(
+        commands, "accounts", "exchange accounts: which are followed, and what they hold", "accounts:accounts"
+    )
+    _add_connection(accounts, environ)
+    actions = accounts.add_subparsers(dest="action", metavar="ACTION")
+    _add_connection(_command(actions, "list", "which are followed, and how they are", "accounts:accounts"), environ)
+    balances = _command(actions, "balances", "what they hold now", "accounts:balances")
+    add = _command(
+        actions,
+        "add",
+        "follow one more",
+        "accounts:add",
+        epilog="Its credentials come from INDEXER_ACCOUNT_API_KEY, _SECRET, _PASSWORD and _WALLET_ADDRESS, "
+        "or are asked for without echo; they are tried before they are kept.",
+    )
+    remove = _command(actions, "remove", "stop following one, and forget its credentials", "accounts:remove")
+    refresh = _command(actions, "refresh", "read every wallet of one now", "accounts:refresh")
+    for action in (balances, add, remove, refresh):
+        _add_connection(action, environ)
+        action.add_argument(
+            "account",
+            type=_account,
+            metavar="EXCHANGE/NAME",
+            nargs="?" if action is balances else None,
+            help="which one",
+        )
+    add.add_argument("--wallet", action="append", default=[], help="a wallet, as spot; several times (all there are)")
+    add.add_argument("--sandbox", action="store_true", help="at the exchange's test site")
+
+
+def _account(text: str) -> tuple[str, str]:
+    exchange, _, name = text.partition("/")
+    if not exchange or not name:
+        raise argparse.ArgumentTypeError("not EXCHANGE/NAME, as in binance/desk")
+    return exchange, name
 
 
 def _command(

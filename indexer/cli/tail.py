@@ -13,8 +13,8 @@ from typing import Any
 import aiohttp
 
 from indexer.cli.client import AskError, Client, answered, connected, refusal, told
+from indexer.cli.lines import line_of
 from indexer.cli.positions import Positions
-from indexer.cli.tables import plain
 
 _SILENCE_SECONDS = 20
 """Heartbeats come every five: a connection that is silent for longer is lost, whatever TCP says."""
@@ -113,43 +113,12 @@ def _is_refused(error: BaseException) -> bool:
 def _filters(args: argparse.Namespace) -> list[Frame]:
     given: Frame = {
         name: value
-        for name, value in (("chain", args.chain), ("token", args.token), ("solver", args.solver))
-        if value is not None
+        for name in ("chain", "token", "solver", "exchange", "account", "wallet", "asset")
+        if (value := getattr(args, name)) is not None
     }
     if args.type:
         return [{"type": kind, **given} for kind in args.type]
     return [given] if given else []
-
-
-def line_of(frame: Frame) -> str:
-    """One line for people."""
-    data = frame.get("data", {})
-    match frame["type"]:
-        case "balance.updated" | "balance.reverted" as kind:
-            token = data.get("tokenSymbol") or data["tokenAddress"]
-            amount = data["amount"] if data.get("amount") is not None else f"{data['newBalance']} raw"
-            what = f"{token} {data['solverAddress']} {amount} (raw {_signed(data['changeAmount'])})"
-            why = data["cause"] if kind == "balance.updated" else f"{len(data['orphaned'])} orphaned"
-            told = f"{what} block {data['blockNumber']} {why}"
-        case "gap":
-            told = f"events of {frame['stream']} are not kept any more; balances as they are now:"
-        case "snapshot":
-            told = f"{len(frame['items'])} balances" + "".join(f"; {_held(item)}" for item in frame["items"])
-        case "conflated":
-            told = f"{frame['dropped']} events left out, the newest state of each balance follows"
-        case _:
-            told = " ".join(f"{key}={value}" for key, value in data.items() if value is not None)
-    where = f"{frame['stream']}#{frame['seq']}" if "seq" in frame else "-"
-    return plain(f"{frame.get('time', '-')} {where} {frame['type']} {told}")
-
-
-def _signed(change: str | None) -> str:
-    return "first" if change is None else change if change.startswith("-") else f"+{change}"
-
-
-def _held(item: Frame) -> str:
-    amount = item["amount"] if item["amount"] is not None else f"{item['balance']} raw"
-    return f"{item['tokenSymbol'] or item['tokenAddress']} {item['solverAddress']} {amount}"
 
 
 def _note(text: str) -> None:

@@ -72,6 +72,39 @@ STATUS = {
     },
 }
 
+
+def account(**more: Any) -> dict[str, Any]:
+    return {
+        "exchange": "okx",
+        "name": "desk",
+        "wallets": ["unified", "funding"],
+        "sandbox": False,
+        "pollSeconds": None,
+        "source": "api",
+        "state": "live",
+        "lastError": None,
+        "warnings": [],
+    } | more
+
+
+def amount(**more: Any) -> dict[str, Any]:
+    return {
+        "exchange": "okx",
+        "account": "desk",
+        "wallet": "unified",
+        "asset": "USDT",
+        "balance": "7.000000000000000001",
+        "free": "7",
+        "used": None,
+        "total": "7.000000000000000001",
+        "debt": None,
+        "measure": "wallet",
+        "source": "stream",
+        "timestamp": "2026-11-21T01:02:03.456Z",
+        "seq": 3,
+    } | more
+
+
 Connection = Callable[[web.WebSocketResponse, dict[str, Any]], Awaitable[None]]
 
 
@@ -89,6 +122,8 @@ class Service:
     asked: list[str] = field(default_factory=list)
     subscribed: list[dict[str, Any]] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
+    accounts: list[dict[str, Any]] = field(default_factory=list)
+    posted: list[Any] = field(default_factory=list)
     wants_key: bool = False
 
     async def run(self, *argv: str) -> int:
@@ -108,6 +143,32 @@ def _page(items: list[dict[str, Any]], query: Any) -> web.Response:
     start, limit = int(query.get("cursor", 0)), min(int(query["limit"]), 2)
     end = start + limit
     return web.json_response({"items": items[start:end], "next": str(end) if end < len(items) else None})
+
+
+def _add_accounts(app: web.Application, state: Service) -> None:
+    async def accounts(request: web.Request) -> web.Response:
+        return _page(state.accounts, request.query)
+
+    async def add_account(request: web.Request) -> web.Response:
+        state.posted.append(await request.json())
+        if state.posted[-1]["credentials"].get("secret") == "wrong":
+            return _problem(422, "okx refuses these credentials", "credentials")
+        return web.json_response(account(warnings=["the key can trade"]), status=201)
+
+    async def remove_account(request: web.Request) -> web.Response:
+        return web.Response(status=204) if request.match_info["name"] == "desk" else _problem(404, "no such account")
+
+    async def refresh_account(_request: web.Request) -> web.Response:
+        return web.json_response(account())
+
+    async def account_balances(request: web.Request) -> web.Response:
+        return _page([amount(asset=asset) for asset in ("BTC", "ETH", "USDT")], request.query)
+
+    app.router.add_get("/api/v1/accounts", accounts)
+    app.router.add_post("/api/v1/accounts", add_account)
+    app.router.add_delete("/api/v1/accounts/{exchange}/{name}", remove_account)
+    app.router.add_post("/api/v1/accounts/{exchange}/{name}/refresh", refresh_account)
+    app.router.add_get("/api/v1/accounts/{exchange}/{name}/balances", account_balances)
 
 
 @pytest_asyncio.fixture
@@ -160,6 +221,7 @@ async def service() -> AsyncIterator[Service]:
     app.router.add_get("/api/v1/balances", balances)
     app.router.add_get("/api/v1/balances/{chain}/{token}/{solver}/history", history)
     app.router.add_post("/api/v1/audit", audit)
+    _add_accounts(app, state)
     app.router.add_get("/ws", ws)
     runner = web.AppRunner(app, shutdown_timeout=0.2)
     await runner.setup()

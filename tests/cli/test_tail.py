@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from indexer.cli.tail import line_of
+from indexer.cli.lines import line_of
 from tests.cli.conftest import ACME, KEY, USDC, Service, event
 
 Capture = pytest.CaptureFixture[str]
@@ -34,6 +34,19 @@ def heartbeat(**seqs: int) -> dict[str, Any]:
 
 def seqs(capsys: Capture) -> list[int]:
     return [json.loads(line)["seq"] for line in capsys.readouterr().out.splitlines()]
+
+
+def of_account(type_: str, **data: Any) -> dict[str, Any]:
+    place = {"exchange": "okx", "account": "desk", "wallet": "spot", "asset": "USDT", "cause": "stream"}
+    return {"type": type_, "stream": "exchange:okx:desk", "seq": 3, "time": "T", "data": place | data}
+
+
+async def test_what_is_wanted_of_accounts_is_asked_for(service: Service) -> None:
+    service.connections = [sending(event(42), stay=True)]
+    argv = ("--exchange", "okx", "--account", "desk", "--wallet", "spot", "--asset", "USDT")
+    assert await service.run("tail", "--limit", "1", *argv) == 0
+    wanted = {"exchange": "okx", "account": "desk", "wallet": "spot", "asset": "USDT"}
+    assert service.subscribed[0]["filters"] == [wanted]
 
 
 async def test_events_are_lines_for_people(service: Service, capsys: Capture) -> None:
@@ -169,6 +182,42 @@ async def test_a_reader_that_has_seen_enough_ends_it_quietly(service: Service) -
         (
             {"type": "snapshot", "items": [event(1)["data"], event(1, tokenSymbol="A\nB", amount=None)["data"]]},
             f"- - snapshot 2 balances; USDC {ACME} 7.000001; A?B {ACME} 7000001 raw",
+        ),
+        (
+            of_account(
+                "balance.updated", newBalance="7.5", previousBalance="5", changeAmount="2.5", free="7", used=None
+            ),
+            "T exchange:okx:desk#3 balance.updated USDT okx/desk spot 7.5 (+2.5) free 7 used ? stream",
+        ),
+        (
+            of_account(
+                "balance.updated", newBalance="7.5", previousBalance=None, changeAmount=None, free=None, used="1"
+            ),
+            "T exchange:okx:desk#3 balance.updated USDT okx/desk spot 7.5 (first) free ? used 1 stream",
+        ),
+        (
+            of_account("balance.changed", newBalance="7", changeAmount="-3", changePercent="-30"),
+            "T exchange:okx:desk#3 balance.changed USDT okx/desk spot 7 -3 (-30 %)",
+        ),
+        (
+            of_account("position.updated", symbol="BTC/USDT:USDT", side="short", contracts="2", entryPrice="60000"),
+            "T exchange:okx:desk#3 position.updated BTC/USDT:USDT okx/desk short 2 at 60000",
+        ),
+        (
+            of_account("funding_fee", symbol="BTC/USDT:USDT", amount="-1.5"),
+            "T exchange:okx:desk#3 funding_fee BTC/USDT:USDT okx/desk -1.5 USDT",
+        ),
+        (
+            of_account("account.alert", kind="stale_data", severity="warning", detail="old\nword", cleared=False),
+            "T exchange:okx:desk#3 account.alert stale_data warning okx/desk spot USDT: old?word",
+        ),
+        (
+            of_account("stream.live", wallet=None, asset=None, cause=None, reason="back"),
+            "T exchange:okx:desk#3 stream.live exchange=okx account=desk reason=back",
+        ),
+        (
+            {"type": "snapshot", "items": [of_account("", balance="7")["data"]]},
+            "- - snapshot 1 balances; USDT okx/desk spot 7",
         ),
     ],
 )

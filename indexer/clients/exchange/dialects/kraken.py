@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from functools import reduce
 from typing import Any, Final
 
 from indexer.clients.exchange.dialects.dialect import (
@@ -70,5 +69,5 @@ KRAKEN: Final = Kraken(
 def _amounts(row: Mapping[str, Any]) -> Amounts:
     total, used = required(row, "balance"), required(row, "hold_trade")
     credit, owed = (number(row.get(name)) or Decimal(0) for name in ("credit", "credit_used"))
-    free = reduce(plus, (total, credit, -owed, -used)) if credit or owed else less(total, used)
+    free = less(less(plus(total, credit), owed), used)
     return Amounts(free, used, total)

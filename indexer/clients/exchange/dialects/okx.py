@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
@@ -103,9 +104,9 @@ def _earn(exchange: Exchange, savings: Any, staked: Any) -> Found:
     lines = []
     for row in rows_of(savings, "data"):
         amount = required(row, "amt")
-        lines.append((code_of(exchange, row, "ccy"), Amounts(amount, amount - amount, amount)))
+        lines.append((code_of(exchange, row, "ccy"), Amounts(amount, Decimal(0), amount)))
     for order in rows_of(staked, "data"):
         for row in rows_of(order, "investData"):
             amount = required(row, "amt")
-            lines.append((code_of(exchange, row, "ccy"), Amounts(amount - amount, amount, amount)))
+            lines.append((code_of(exchange, row, "ccy"), Amounts(Decimal(0), amount, amount)))
     return Found(summed(lines))

@@ -99,11 +99,10 @@ class Teller:
         on = alerts.judged(self._alerts, verdict.findings, verdict.judged)
         if isinstance(arrival, Snapshot):
             doubt = AlertKey("empty_answer", wallet)
-            on = (
-                alerts.cleared(on, (doubt,))
-                if merged.doubt is None
-                else alerts.raised(on, doubt, Raised("warning", merged.doubt))
-            )
+            if merged.doubt is None:
+                on = alerts.cleared(on, (doubt,))
+            elif before.known:  # a wallet in which nothing was ever seen is most likely empty
+                on = alerts.raised(on, doubt, Raised("warning", merged.doubt))
         self._change_alerts(on)
         return merged.ask
 

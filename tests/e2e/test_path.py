@@ -249,7 +249,7 @@ async def test_the_stored_records_have_the_contracts_fields_and_types(stage: Sta
     rows = list(documents["balance_records"].find())
     assert rows
     for row in rows:
-        assert row.keys() - {"transfers", "unexplained"} == {
+        assert row.keys() - {"logs", "unexplained"} == {
             *("_id", "chainId", "tokenAddress", "solverAddress", "balance", "amount", "blockNumber", "blockHash"),
             *("timestamp", "transactionHash", "decimals", "tokenSymbol", "tokenName", "changeAmount", "cause"),
             *("finality", "derived", "transactionHashes", "seq"),

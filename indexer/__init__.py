@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from indexer.app import Indexer
+    from indexer.app import Indexer, SyncIndexer
     from indexer.config import Settings, load
 
-__all__ = ["Indexer", "Settings", "load"]
+__all__ = ["Indexer", "Settings", "SyncIndexer", "load"]
 
-_HOMES = {"Indexer": "indexer.app", "Settings": "indexer.config", "load": "indexer.config"}
+_HOMES = {
+    "Indexer": "indexer.app",
+    "SyncIndexer": "indexer.app",
+    "Settings": "indexer.config",
+    "load": "indexer.config",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -11,10 +11,11 @@ import structlog
 from indexer.app.garbage import spare_what_stays
 from indexer.app.library import Indexer
 from indexer.app.service import Service
+from indexer.app.sync import SyncIndexer
 from indexer.config import Settings
 from indexer.errors import Permanent, Transient
 
-__all__ = ["Indexer", "Service", "run"]
+__all__ = ["Indexer", "Service", "SyncIndexer", "run"]
 
 log = structlog.get_logger(__name__)
 

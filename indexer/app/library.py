@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
 from indexer.addresses import checksum
+from indexer.app.desk import Desk
 from indexer.app.listeners import Callback, Unlisten
 from indexer.app.service import Service
+from indexer.app.sync import SyncFace
+from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.chain import NATIVE, Holding
 from indexer.domain.records import BalanceRecord
 from indexer.domain.stats import Stats
@@ -62,6 +66,16 @@ class Indexer(Service):
 
     async def remove_token(self, chain: str | int, address: str) -> None:
         await self.watching.remove_token(self._chain_id(chain), checksum(address))
+
+    def account(self, exchange: str, name: str) -> Desk:
+        """One exchange account that is followed: its balances, history, callbacks."""
+        key = AccountKey(exchange, name)
+        self.accounts.account(key)
+        return Desk(self, key)
+
+    def sync(self) -> SyncFace:
+        """The same calls for other threads; made in the thread that the service runs in."""
+        return SyncFace(self, asyncio.get_running_loop())
 
     def listen(self, callback: Callback, type: str | None = "balance.updated") -> Unlisten:  # noqa: A002 - its name on the wire
         """Call back (a function or a coroutine function) for every event of this type; None means all."""

@@ -238,6 +238,6 @@ class AccountControl(Protocol):
 
     async def remove(self, key: AccountKey) -> None: ...
 
-    async def refresh(self, key: AccountKey, wallets: Sequence[Wallet] = ()) -> None:
-        """Read these wallets now, or all; what differs is committed and told."""
+    async def refresh(self, key: AccountKey, wallets: Sequence[Wallet] = (), max_age_seconds: float = 0.0) -> None:
+        """Read these wallets now, or all, unless they were just read; what differs is committed and told."""
         ...

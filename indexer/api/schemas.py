@@ -194,10 +194,25 @@ SCHEMAS: Final[Schema] = {
                 "description": "Publishing on NATS; null where the configuration names no server.",
                 "anyOf": [{"type": "null"}, _ref("Nats")],
             },
+            "exchangeCache": {
+                "description": "What was at hand of exchange accounts; null where none is followed.",
+                "anyOf": [{"type": "null"}, _ref("ExchangeCache")],
+            },
             "config": _object({"loadedAt": _MAYBE_TIME, "problems": {"type": "array", "items": _TEXT}}, closed=False),
             "streams": {"type": "object", "additionalProperties": _ref("Stream")},
         },
-        optional=("nats",),
+        optional=("nats", "exchangeCache"),
+    ),
+    "ExchangeCache": _object(
+        {
+            "entries": _WHOLE,
+            "maxEntries": _WHOLE,
+            "ttlSeconds": {"type": "number"},
+            "hits": _WHOLE,
+            "misses": _WHOLE,
+            "shared": {**_WHOLE, "description": "Asked while the same was being read."},
+            "hitRate": {"type": ["number", "null"]},
+        }
     ),
     "Nats": _object(
         {

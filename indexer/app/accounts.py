@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -143,10 +144,28 @@ class Accounts:
 
         return {name: tuple(dialect.wallets) for name, dialect in every_dialect().items()}
 
-    async def refresh(self, key: AccountKey, wallets: Sequence[Wallet] = ()) -> None:
-        """Read them now; what differs is committed and told before this returns."""
+    async def refresh(self, key: AccountKey, wallets: Sequence[Wallet] = (), max_age_seconds: float = 0.0) -> None:
+        """Read them now; what differs is committed and told before this returns.
+
+        Those that were read not longer than `max_age_seconds` ago are not asked for again.
+        """
         one = self._one(key)
         self._check_wallets(one.account.key.exchange, wallets, one.account.wallets)
+        if not max_age_seconds:
+            await self._read_now(one, wallets)
+            return
+        asked = wallets or one.account.wallets
+        recent = (
+            one.connection.recent(wallet, max_age_seconds, partial(self._read_now, one, (wallet,))) for wallet in asked
+        )
+        await asyncio.gather(*recent)
+
+    def cache(self) -> Mapping[str, Any] | None:
+        """How often an answer was at hand; nothing where no account is followed."""
+        return None if self._venues is None else self._venues.cache.statistics()
+
+    async def _read_now(self, one: _Followed, wallets: Sequence[Wallet]) -> None:
+        key = one.account.key
         ref = one.post.ref
         if ref is None:
             raise VenueUnreachable(f"{key} is being restarted; try again in a moment")

@@ -24,6 +24,7 @@ class ServiceReport:
         store: str,
         expected: Callable[[], Mapping[str, str]],
         nats: Callable[[], Mapping[str, Any] | None] = lambda: None,
+        cache: Callable[[], Mapping[str, Any] | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._board = board
@@ -31,6 +32,7 @@ class ServiceReport:
         self._store = store
         self._expected = expected
         self._nats = nats
+        self._cache = cache
         self._clock = clock
         self._started = clock()
         self._loaded_at = datetime.now(UTC)
@@ -47,6 +49,7 @@ class ServiceReport:
             "uptimeSeconds": round(self._clock() - self._started, 3),
             "store": self._store,
             "nats": self._nats(),
+            "exchangeCache": self._cache(),
             "config": {"loadedAt": time_text(self._loaded_at), "problems": list(self._problems)},
         }
 

@@ -132,6 +132,7 @@ class Service:
             store=self.store.kind,
             expected=lambda: {**self._chains.expected(), **self.accounts.expected()},
             nats=self._nats.status,
+            cache=self.accounts.cache,
         )
         self.control = Control(
             settings=settings,

@@ -361,7 +361,12 @@ class FakeAccounts:
         self.account(key)
         del self.kept[key]
 
-    async def refresh(self, key: AccountKey, wallets: Sequence[Wallet] = ()) -> None:
+    async def refresh(
+        self,
+        key: AccountKey,
+        wallets: Sequence[Wallet] = (),
+        max_age_seconds: float = 0.0,  # noqa: ARG002 - nothing is ever recent here
+    ) -> None:
         self.account(key)
         if self.refusal is not None:
             raise self.refusal

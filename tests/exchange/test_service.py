@@ -132,6 +132,17 @@ async def test_a_refresh_reads_the_wallets_now(venue: Venue, main: Account, serv
         await service.accounts.refresh(KEY, ["margin"])
 
 
+@pytest.mark.usefixtures("main")
+async def test_a_refresh_of_what_was_just_read_asks_nobody(venue: Venue, service: Indexer) -> None:
+    await asyncio.wait_for(service.ready(), 20)
+    await service.accounts.refresh(KEY)
+    before = venue.requests.total()
+    await service.accounts.refresh(KEY, ["spot"], max_age_seconds=60)
+    assert venue.requests.total() == before
+    cache = service.report.service()["exchangeCache"]
+    assert cache["hits"] == cache["hitRate"] == 1
+
+
 async def test_a_key_that_expires_suspends_the_account_and_says_so(
     venue: Venue, main: Account, service: Indexer
 ) -> None:

@@ -13,9 +13,9 @@ from indexer.api.accounts.shapes import registered_json
 from indexer.api.answers import json_answer
 from indexer.api.bodies import list_of, read_object, text_of
 from indexer.api.pages import cursor, page_of, place_of
-from indexer.api.parameters import Query, did_you_mean
+from indexer.api.parameters import Query, did_you_mean, whole_number
 from indexer.api.ports import AccountControl, Status
-from indexer.api.routes import ACCOUNT, API, CURSOR, LIMIT, Answer, Route
+from indexer.api.routes import ACCOUNT, API, CURSOR, LIMIT, Answer, Parameter, Route
 from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.registry import Account
 from indexer.domain.streams import exchange_stream
@@ -26,6 +26,11 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _EXCHANGE: Final = re.compile(r"[a-z0-9]{1,40}")
 _KNOWN: Final = ("exchange", "name", "credentials", "wallets", "sandbox", "pollSeconds", "baseUrl")
 _CREDENTIALS: Final = ("apiKey", "secret", "password", "uid", "walletAddress")
+_MAX_AGE: Final = Parameter(
+    "maxAgeSeconds",
+    "Wallets that were read not longer ago than this are not read again.",
+    {"type": "integer", "minimum": 0, "maximum": 300, "default": 0},
+)
 _MOST_WALLETS: Final = 20
 _POLL: Final = (1, 3_600)
 
@@ -98,6 +103,7 @@ class AccountsResource:
                 summary="Read the wallets of an account now",
                 tag="accounts",
                 scope="write",
+                query=(_MAX_AGE,),
                 answers={200: one},
                 problems=(404, 422, 503),
             ),
@@ -152,7 +158,12 @@ class AccountsResource:
 
     async def refresh(self, request: web.Request) -> web.Response:
         key = key_of(request)
-        await self._accounts.refresh(key)
+        query = Query(request.query)
+        query.refuse_unknown(("maxAgeSeconds",))
+        age = query.text("maxAgeSeconds")
+        await self._accounts.refresh(
+            key, max_age_seconds=0 if age is None else whole_number(age, "maxAgeSeconds", high=300)
+        )
         return json_answer(self._shown(self._accounts.account(key)))
 
     def _shown(self, account: Account) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from indexer.domain.accounts.arrivals import (
     StreamOpened,
     Updated,
 )
-from indexer.errors import BadCredentials, ClockApart, IndexerError
+from indexer.errors import BadCredentials, ClockApart, IndexerError, VenueUnreachable
 
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 15.0
@@ -71,7 +71,7 @@ class ExchangeAccount:
         asked = _clock()
         found = await self._ask(lambda exchange: self._dialect.read(exchange, wallet))
         kind = self._dialect.wallets[wallet]
-        return Snapshot(
+        snapshot = Snapshot(
             wallet=wallet,
             amounts=found.amounts,
             measure=kind.measure,
@@ -82,6 +82,24 @@ class ExchangeAccount:
             # When the venue last changed something is not when it answered: it orders frames, not reads.
             complete=found.complete,
         )
+        self._venues.cache.keep(snapshot, self._cached_as(wallet))
+        return snapshot
+
+    async def recent(self, wallet: Wallet, max_age_seconds: float, renew: Callable[[], Awaitable[object]]) -> Snapshot:
+        """What was read not longer ago than this; where there is nothing, `renew` has it read, once for all who ask."""
+        key = self._cached_as(wallet)
+
+        async def read() -> Snapshot:
+            await renew()
+            kept = self._venues.cache.kept(key)
+            if kept is None:
+                raise VenueUnreachable(f"the {wallet} wallet was not read")
+            return kept
+
+        return await self._venues.cache.recent(key, max_age_seconds, read)
+
+    def _cached_as(self, wallet: Wallet) -> tuple[object, ...]:
+        return (self._dialect.exchange, self._base_url, self._sandbox, *sorted(self._credentials.items()), wallet)
 
     async def positions(self) -> PositionsSeen:
         asked = _clock()

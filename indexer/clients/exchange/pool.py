@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from indexer.clients.exchange.cache import SnapshotCache
 from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Limits
 from indexer.clients.exchange.exact import ccxt_class, exact_class
 from indexer.clients.exchange.failures import translating
@@ -43,6 +44,7 @@ class Venues:
 
     def __init__(self, *, ping_seconds: float = PING_SECONDS) -> None:
         self.ping_seconds = ping_seconds
+        self.cache = SnapshotCache()
         self._session: aiohttp.ClientSession | None = None
         self._buckets: dict[tuple[str, str, str], Bucket] = {}
         self._markets: dict[tuple[str, str], asyncio.Task[Exchange]] = {}
@@ -77,6 +79,7 @@ class Venues:
             exchange.set_markets_from_exchange(await asyncio.shield(task))
 
     async def close(self) -> None:
+        await self.cache.close()
         for task in self._markets.values():
             task.cancel()
         await asyncio.gather(*self._markets.values(), return_exceptions=True)

@@ -143,7 +143,7 @@ class Story:
 
     def _reorg(self, depth: int, longer: int) -> None:
         self._reorgs += 1
-        self._deep = self._deep or depth > self._window
+        self._deep = self._deep or self.world.deepest(depth) > self._window
         self.fleet.before_reorg()
         self.world.reorg(depth, longer)
         self.fleet.hear()

@@ -38,12 +38,19 @@ class Told:
         self.covered = {level: min(covered, number) for level, covered in self.covered.items()}
 
 
+def _was_never(world: World, block: BlockRef) -> bool:
+    """No reorg takes a finalized block back, not even for a while."""
+    return block.number <= world.final and not world.is_canonical(block.hash)
+
+
 def finality_is_true(world: World, kept: Kept) -> Iterator[str]:
     """What is told as settled has records and is told once, unless a reorg took it back; nothing is left out."""
     told = Told()
     for commit in kept.commits:
         for fact in commit.facts:
             yield from told.hear(fact)
+            if isinstance(fact, ChainFinalized) and fact.level == "finalized" and _was_never(world, fact.block):
+                yield f"{fact.block} was told as finalized, another block of that number is"
     for level, block in told.blocks.items():
         if not world.is_canonical(block.hash):
             yield f"{block} is told as {level} and is orphaned"

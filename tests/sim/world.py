@@ -43,6 +43,8 @@ class World:
         self._made = 0
         self.silent_mints = 0.0
         """The chance per busy block; only up, so that what a wallet got so is never hidden by what it lost so."""
+        self.final = 0
+        """The highest block that any node has called finalized: no reorg takes it back."""
         genesis = Block(self._header(0, BlockHash("0x" + "00" * 32), 0), (), dict.fromkeys(EVERYTHING.holdings(), 0))
         self.blocks = {genesis.head.hash: genesis}
         self.canonical: list[Block] = [genesis]
@@ -99,13 +101,24 @@ class World:
         return head
 
     def reorg(self, depth: int, longer: int = 1) -> Head:
-        """Orphan the newest `depth` blocks and mine others in their place, `longer` more than before."""
-        depth = min(depth, len(self.canonical) - 1)
+        """Orphan the newest `depth` blocks (fewer where one is final) and mine others, `longer` more than before."""
+        depth = self.deepest(depth)
         if depth:
             del self.canonical[-depth:]
         for _ in range(depth + longer):
             self.mine()
         return self.tip
+
+    def deepest(self, depth: int) -> int:
+        """How many of that many blocks a reorg may orphan."""
+        return min(depth, self.tip.number - self.final)
+
+    def finalize(self, block: Block) -> Block:
+        """A node calls this block finalized: then it stays; on a branch, the one that it left from."""
+        while not self.is_canonical(block.head.hash):
+            block = self.blocks[block.head.parent]
+        self.final = max(self.final, block.head.number)
+        return block
 
     def _header(self, number: int, parent: BlockHash, timestamp: int) -> Head:
         self._made += 1

@@ -36,7 +36,7 @@ class Fleet:
         self._endpoints: dict[str, SimEndpoint] = {}
         self._lines: list[tuple[str, SimLine]] = []
         is_calm = faults().limited == 0
-        tag_lags = random.choice(((6, 12), (6, 12), (2, 6), None))
+        tag_lags = random.choice(((6, 12), (6, 60), (2, 6), None))  # what is final bounds all reorgs
         names = _NAMES[: 1 if is_calm else random.choice((1, 2, 2, 3))]
         for name in names:
             self._endpoints[name] = self._endpoint(name, tag_lags)

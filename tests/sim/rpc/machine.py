@@ -69,7 +69,10 @@ class Machine:
 
     def tagged(self, level: int) -> Block | None:
         """Its safe (0) or finalized (1) block; none where it has no such tag."""
-        return None if self.tag_lags is None else self.at(self.tip.head.number - self.tag_lags[level])
+        if self.tag_lags is None:
+            return None
+        block = self.at(self.tip.head.number - self.tag_lags[level])
+        return block if block is None or level == 0 else self._world.finalize(block)
 
     # --- how it follows ----------------------------------------------------------------------------------------------
 

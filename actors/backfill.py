@@ -184,6 +184,7 @@ class BackfillActor(AsyncActor):
                 if not begun:
                     await self._begin()
                     begun = True
+                self._wake.clear()  # not later: an order may come in while we look at others
                 await self._plan()
                 worked = await self._work()
             except Transient as error:
@@ -308,7 +309,6 @@ class BackfillActor(AsyncActor):
 
     async def _sleep(self) -> None:
         settling = any(job.state == "settling" for job in self._jobs.values())
-        self._wake.clear()
         try:
             async with asyncio.timeout(SETTLE_SECONDS if settling else None):
                 await self._wake.wait()

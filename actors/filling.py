@@ -17,7 +17,7 @@ from indexer.domain.backfill import Chunk, changes_of
 from indexer.domain.chain import Address, BlockRef, Holding, TokenInfo
 from indexer.domain.facts import HistoryFilled
 from indexer.domain.jobs import Anchor, Job
-from indexer.domain.records import BalanceRecord
+from indexer.domain.records import JOINED, BalanceRecord
 from indexer.domain.stories import Depths
 from indexer.domain.walks import Walk, walked
 from indexer.errors import BadAnswer, BlockUnknown
@@ -150,7 +150,7 @@ class Filler:
         await self._check([record for record in found.values() if record.block.number > depths.settled])
         never = {holding: "it was never read" for holding in job.holdings if holding not in found}
         anchors = {
-            holding: Anchor(record.block.number, record.balance, record.change is None or record.cause == "resync")
+            holding: Anchor(record.block.number, record.balance, record.change is None or record.cause in JOINED)
             for holding, record in found.items()
         }
         return anchors, never

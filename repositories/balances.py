@@ -12,7 +12,7 @@ from bson import Int64
 
 from indexer.domain.chain import Holding
 from indexer.domain.facts import Joint
-from indexer.domain.records import HISTORY_SEQ, BalanceRecord, Cut, Projection, Settling
+from indexer.domain.records import HISTORY_SEQ, JOINED, BalanceRecord, Cut, Projection, Settling
 from repositories.database import BATCH, Database
 from repositories.documents.rows import current_row_of, joint_row_of, row_of
 from repositories.failures import translating
@@ -115,13 +115,13 @@ class BalanceBook(BalanceQueries):
         self._settled.update(moved)
 
     async def _join(self, chain_id: int, holding: Holding, joint: Joint) -> None:
-        """Only a record that had nothing to refer to, so that repeating it changes nothing."""
+        """Only a record that had nothing to refer to, or what was filled before: repeating it changes nothing."""
         with translating:
             await self._records.update_one(
                 {
                     **of_holding(chain_id, holding),
                     "blockNumber": joint.number,
-                    "$or": [{"changeAmount": None}, {"cause": "resync"}],
+                    "$or": [{"changeAmount": None}, {"cause": {"$in": list(JOINED)}}],
                 },
                 {"$set": joint_row_of(joint)},
             )

@@ -44,6 +44,9 @@ class BalanceRecord:
         return self.block.number if following.cause in _FOUND_LATE else following.block.number - 1
 
 
+JOINED: Final = ("first", "resync")
+"""Causes of records that know the one before them from filled history alone, if at all: it may be filled again."""
+
 _FOUND_LATE: Final = ("first", "sync", "refresh", "resync")
 
 

@@ -30,17 +30,15 @@ def row_of(record: BalanceRecord) -> Document:
 
 def joint_row_of(joint: Joint) -> Document:
     """What is known now of the record that was the oldest."""
-    row: Document = {"changeAmount": str(joint.change)}
+    # Also where there are none: those of an earlier joint may be of a branch that was orphaned.
+    row: Document = {"changeAmount": str(joint.change), "logs": ";".join(packed(joint.transfers))}
     if joint.transactions:
         row |= {
             "cause": "transfer",
             "transactionHash": joint.transactions[-1],
             "transactionHashes": list(joint.transactions),
         }
-    if joint.transfers:
-        row["logs"] = ";".join(packed(joint.transfers))
-    if joint.unexplained is not None:
-        row["unexplained"] = str(joint.unexplained)
+    row["unexplained"] = None if joint.unexplained is None else str(joint.unexplained)
     return row
 
 

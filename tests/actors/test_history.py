@@ -219,11 +219,18 @@ class _Filler:
     def __init__(self, book: _Book) -> None:
         self._book = book
         self.filled: list[str] = []
+        self.settled: list[str] = []
 
     async def fill(self, job: Job, _keep: object) -> Job:
         self.filled.append(job.id)
         self._book.refusals = 3
         return replace(job, state="done", reasons={HOLDING: "why"})
+
+    async def settle(self, job: Job) -> tuple[Job, Job | None]:
+        """Takes a while, so that an order comes in meanwhile."""
+        await asyncio.sleep(1)
+        self.settled.append(job.id)
+        return replace(job, state="done"), None
 
 
 @asynccontextmanager
@@ -276,5 +283,19 @@ def test_an_order_that_the_store_did_not_confirm_is_worked_off_all_the_same_and_
             await asyncio.sleep(5)
         (job,) = book.saved.values()
         assert (job.state, filler.filled) == ("done", [job.id])
+
+    play(story())
+
+
+def test_an_order_that_comes_in_while_an_older_job_is_compared_with_the_chain_is_worked_off() -> None:
+    async def story() -> None:
+        book = _Book()
+        book.saved["old"] = Job("old", CHAIN_ID, 0, None, (HOLDING,), state="settling")
+        filler = _Filler(book)
+        async with _actor(book, filler) as ref:
+            await asyncio.sleep(0.5)
+            (job,) = await ref.ask(Fill((HOLDING,), 0), block=False)
+            await asyncio.sleep(60)
+        assert (filler.settled, filler.filled) == (["old"], [job.id])
 
     play(story())

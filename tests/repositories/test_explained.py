@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from indexer.domain.balances import Watch
-from indexer.domain.chain import Address, Holding, Transfer, TxHash
+from indexer.domain.chain import Address, Holding, TokenInfo, Transfer, TxHash
 from indexer.domain.checkpoints import Mark, StoredCheckpoint
 from indexer.domain.commits import Commit
-from indexer.domain.facts import Checkpoint
+from indexer.domain.facts import Checkpoint, HistoryFilled, Joint
 from indexer.domain.finality import Settled
 from indexer.domain.records import fold
 from repositories.store import Store
@@ -38,6 +38,21 @@ async def test_a_record_comes_back_with_its_logs_and_what_they_leave(store: Stor
     current = await store.balances.one(1, OURS)
     assert current is not None
     assert current.transfers == ()
+
+
+async def test_history_that_is_filled_again_explains_the_record_above_it_anew(store: Store) -> None:
+    """What it was explained by before may be of a branch that was orphaned meanwhile."""
+    live = replace(updated(5, balance=9), previous=None, cause="first")
+    empty = HistoryFilled(1, OURS, 0, 4, (), TokenInfo(), "job")
+    joints = (Joint(5, 2, (), (log_at(4, 2),), 0), Joint(5, 0, (), (), None))
+    commits = [Commit("c", "chain:1", 1, TIME, (live,))]
+    commits += [
+        Commit(f"h{seq}", "history:1", seq, TIME, (replace(empty, joint=joint),)) for seq, joint in enumerate(joints, 1)
+    ]
+    for commit in commits:
+        await store.balances.project(fold([commit]))
+    (record,) = await store.balances.history(1, OURS, limit=9)
+    assert (record.change, record.transfers, record.unexplained) == (0, (), None)
 
 
 async def test_logs_without_a_record_are_kept_with_the_heads(store: Store) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from indexer.domain.chain import Address, BlockRef, Holding, Token
 from indexer.domain.facts import Joint
 from indexer.domain.finality import Settled
-from indexer.domain.records import HISTORY_SEQ, BalanceRecord, HoldingKey, Projection, RecordKey, Settling
+from indexer.domain.records import HISTORY_SEQ, JOINED, BalanceRecord, HoldingKey, Projection, RecordKey, Settling
 from indexer.domain.stats import Stats, Tally
 from tests.sim.store.disk import Kept
 from tests.sim.store.ports import Wire
@@ -238,10 +238,9 @@ def _joining(key: HoldingKey, joint: Joint) -> Callable[[Kept], None]:
     def join(kept: Kept) -> None:
         place = RecordKey(*key, joint.number)
         row = kept.records.get(place)
-        if row is None or not (row.change is None or row.cause == "resync"):
+        if row is None or not (row.change is None or row.cause in JOINED):
             return
-        unexplained = row.unexplained if joint.unexplained is None else joint.unexplained
-        row = replace(row, change=joint.change, transfers=joint.transfers or row.transfers, unexplained=unexplained)
+        row = replace(row, change=joint.change, transfers=joint.transfers, unexplained=joint.unexplained)
         if joint.transactions:
             row = replace(row, cause="transfer", transactions=joint.transactions)
         kept.records[place] = row

@@ -126,12 +126,12 @@ class SimEndpoint:
             return _error(None, self._random.choice((*SLOW_DOWN, *SICK)))
         machine = self._machine()
         if isinstance(asked, dict):
-            return self._marred(kind, [asked], [self._one(machine, asked)])[0]
+            return self._marred(kind, machine, [asked], [self._one(machine, asked)])[0]
         most = self._manners.batch_most
         if most is not None and len(asked) > most:
             words = BATCH_TOO_LONG[self._manners.words % len(BATCH_TOO_LONG)] if most > 1 else NO_BATCHES
             return _error(None, Refused(words, most=most, asked=len(asked)).words)
-        answered = self._marred(kind, asked, [self._one(machine, call) for call in asked])
+        answered = self._marred(kind, machine, asked, [self._one(machine, call) for call in asked])
         if self._random.random() < self._faults().shuffled:
             self._random.shuffle(answered)
         return answered
@@ -146,7 +146,9 @@ class SimEndpoint:
             return _error(call["id"], refusal.words)
         return {"jsonrpc": "2.0", "id": call["id"], "result": result}
 
-    def _marred(self, kind: str | None, asked: Sequence[Mapping[str, Any]], answered: list[Item]) -> list[Item]:
+    def _marred(
+        self, kind: str | None, machine: Machine, asked: Sequence[Mapping[str, Any]], answered: list[Item]
+    ) -> list[Item]:
         """With one of the replies missing, refused, or about something else."""
         if kind is None:
             return answered
@@ -157,25 +159,30 @@ class SimEndpoint:
             case "lost_reply" if len(answered) > 1:
                 del answered[at]
             case "lie":
-                answered[at] = lied(asked[at], answered[at])
+                answered[at] = self._lied(machine, asked[at], answered[at])
             case _:
                 pass
         return answered
 
-
-def lied(call: Mapping[str, Any], item: Item) -> Item:
-    """The same answer about something else than what was asked, where whoever asked can see it."""
-    result = orjson.loads(orjson.dumps(item.get("result")))
-    match call["method"]:
-        case "eth_getLogs" if result and "blockHash" in call["params"][0]:
-            result[0]["blockHash"] = "0x" + result[0]["blockHash"][:1:-1]
-        case "eth_getBlockByNumber" if result and call["params"][0].startswith("0x"):
-            result["number"] = hex(int(result["number"], 16) + 1)
-        case "eth_getBalance" | "eth_call":
-            result = "0x?"
-        case _:
-            pass
-    return {**item, "result": result} if "result" in item else item
+    def _lied(self, machine: Machine, call: Mapping[str, Any], item: Item) -> Item:
+        """An answer to another question, where whoever asked can see that it is one."""
+        method, params = call["method"], call["params"]
+        if method == "eth_getBlockByNumber" and params[0].startswith("0x"):
+            return (
+                self._one(machine, {**call, "params": [hex(int(params[0], 16) - 1), False]})
+                if params[0] != "0x0"
+                else item
+            )
+        if method == "eth_getLogs" and "blockHash" in params[0]:
+            block = machine.find(params[0]["blockHash"])
+            below = None if block is None else machine.find(block.head.parent)
+            if below is not None:
+                other = self._one(machine, {**call, "params": [{**params[0], "blockHash": below.head.hash}]})
+                # Nothing at all would be a lie that nobody can see.
+                return other if other.get("result") else item
+        if method in ("eth_getBalance", "eth_call") and "result" in item:
+            return {**item, "result": "0x?"}
+        return item
 
 
 def _error(number: Any, words: Words) -> Item:

@@ -19,7 +19,20 @@ from tests.bench.rows import Row, print_rows
 
 _LOAD: Final = os.getloadavg()[0]
 
-GROUPS: Final = ("latency", "trips", "burst", "store", "process", "backfill", "gap", "reorg", "failover", "hub", "nats")
+GROUPS: Final = (
+    "latency",
+    "trips",
+    "burst",
+    "store",
+    "process",
+    "backfill",
+    "gap",
+    "reorg",
+    "failover",
+    "hub",
+    "nats",
+    "accounts",
+)
 LONG: Final = ("soak",)
 """Run when they are named."""
 

@@ -16,6 +16,10 @@ class Filter(TypedDict, total=False):
     chain: int | str
     token: str
     solver: str
+    exchange: str
+    account: str
+    wallet: str
+    asset: str
 
 
 @dataclass(frozen=True, slots=True)

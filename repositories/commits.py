@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError
 
@@ -22,6 +21,7 @@ class CommitLog:
     """Everything that was ever told, in order, stream by stream."""
 
     def __init__(self, database: Database) -> None:
+        self._database = database
         self._commits = database["commits"]
         self._lasting = database.lasting("commits")
 
@@ -99,15 +99,19 @@ class CommitLog:
 
     async def last_seq(self, stream: str) -> int:
         """The newest number that will stay; 0 where the stream has no commit."""
-        with translating:
-            newest = await self._lasting.find_one(
-                {"stream": stream}, {"lastSeq": 1}, sort=[("lastSeq", -1)], max_time_ms=_LASTING_MS
-            )
-        return 0 if newest is None else int(newest["lastSeq"])
+        async with self._database.proven() as session:
+            return await self._last_seq(stream, session)
 
     async def positions(self) -> dict[str, int]:
         """The last number of every stream."""
+        async with self._database.proven() as session:
+            with translating:
+                streams = await self._commits.distinct("stream", session=session)
+            return {stream: await self._last_seq(stream, session) for stream in streams}
+
+    async def _last_seq(self, stream: str, session: Any) -> int:
         with translating:
-            streams = await self._commits.distinct("stream")
-        last = await asyncio.gather(*(self.last_seq(stream) for stream in streams))
-        return dict(zip(streams, last, strict=True))
+            newest = await self._commits.find_one(
+                {"stream": stream}, {"lastSeq": 1}, sort=[("lastSeq", -1)], max_time_ms=_LASTING_MS, session=session
+            )
+        return 0 if newest is None else int(newest["lastSeq"])

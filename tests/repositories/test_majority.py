@@ -16,3 +16,4 @@ async def test_reads_ask_for_what_a_majority_has_and_see_what_was_acknowledged(r
     for seq in range(1, 20):
         await real_store.commits.append(commit_at(seq, seq=seq))
         assert await real_store.commits.last_seq("chain:1") == seq
+        assert await real_store.commits.positions() == {"chain:1": seq}

@@ -14,7 +14,7 @@ from actors.nodes import Node
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockHash, ChainIdentity, Head, Holding
 from indexer.domain.finality import Tags
-from indexer.domain.views import BlockView, Readings
+from indexer.domain.views import BlockView, Readings, Replacement
 
 T = TypeVar("T")
 
@@ -50,6 +50,11 @@ class Asking:
 
     async def look(self, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]:
         return await self._answer(self._node.look(heads, watch, natives=natives))
+
+    async def replacement(
+        self, ancestor: Head, head: Head, watch: Watch, moved: Collection[Holding], *, natives: bool = True
+    ) -> Replacement:
+        return await self._answer(self._node.replacement(ancestor, head, watch, moved, natives=natives))
 
     async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]:
         return await self._answer(self._node.read(wanted))

@@ -23,10 +23,12 @@ from actors.repair import (
     retractions,
     together,
 )
+from actors.swapping import Place, swap
 from indexer.domain.balances import Watch, touched
 from indexer.domain.chain import NATIVE, BlockHash, BlockRef, ChainIdentity, Head, Holding
-from indexer.domain.facts import Confirmed, StreamResync
+from indexer.domain.facts import BalanceReverted, Confirmed, StreamResync
 from indexer.domain.headchain import Extended, HeadChain, Known, Missed, Reorged, advance, is_linked
+from indexer.domain.reorgs import replaced
 from indexer.domain.views import BlockView, Readings
 from indexer.errors import BadAnswer, Impossible, StateMissing, WrongChain
 from indexer.metrics import ChainMetrics
@@ -126,7 +128,7 @@ class Follower:
                 more = await self._catch_up(first, last)
                 return await self._repair() if more is None else more
             case Reorged():
-                return await self._repair()
+                return False if await self._swap(head) else await self._repair()
 
     async def _catch_up(self, first: int, last: int) -> bool | None:
         """Index the first part of what was missed; nothing when it does not sit on our tip."""
@@ -143,6 +145,28 @@ class Follower:
         except StateMissing as error:
             await self._resync(f"blocks {first} to {end} cannot be read any more: {error}")
         return end < last
+
+    async def _swap(self, head: Head) -> bool:
+        """Put `head` in the place of our newest block; whether that was all that there is to do."""
+        tip, ancestor = self.tip, replaced(self.known, head)
+        if tip is None or ancestor is None:
+            return False
+        swapped = await swap(
+            Place(tip, ancestor, head, self._ledger.above(ancestor.number)),
+            node=self._node,
+            doubts=self._doubts,
+            watch=self.watch,
+            natives=self._native_interval == 1 or self._book.are_natives_due(head),
+            balances=self._ledger.balances,
+        )
+        if swapped is None:
+            return False
+        self._doubts.none()
+        async with self._ledger.together():
+            await self._cut(ancestor, swapped.reverted)
+            await self._close(swapped.view, swapped.more)
+        await self._ledger.follow(self.known)
+        return True
 
     async def _repair(self) -> bool:
         """Roll back to the common ancestor; the new branch is then merely missed, and written with what is reverted."""
@@ -181,7 +205,6 @@ class Follower:
             self.known = HeadChain(self.known.depth, (newest,))
 
     async def _roll_back(self, ancestor: Head, newest: Head) -> None:
-        depth = self.known.heads[-1].number - ancestor.number
         orphaned = self._ledger.above(ancestor.number)
         try:
             # Side by side: what is asked anew costs no time.
@@ -195,6 +218,10 @@ class Follower:
                 f"a reorg to a block that cannot be read any more: {error}", orphaned=ancestor.number + 1
             )
             return
+        await self._cut(ancestor, facts)
+
+    async def _cut(self, ancestor: Head, facts: Sequence[BalanceReverted]) -> None:
+        depth = self.known.heads[-1].number - ancestor.number
         known = self.known.cut(ancestor.hash)
         await self._ledger.roll_back(known, facts)
         self.known = known

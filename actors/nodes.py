@@ -9,7 +9,7 @@ from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, BlockHash, ChainIdentity, Head, Holding, TokenInfo
 from indexer.domain.feed import FeedEvent
 from indexer.domain.finality import Tags
-from indexer.domain.views import BlockView, Readings
+from indexer.domain.views import BlockView, Readings, Replacement
 
 
 class Node(Protocol):
@@ -25,6 +25,10 @@ class Node(Protocol):
     async def headers(self, first: int, last: int) -> tuple[Head, ...]: ...
 
     async def look(self, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]: ...
+
+    async def replacement(
+        self, ancestor: Head, head: Head, watch: Watch, moved: Collection[Holding], *, natives: bool = True
+    ) -> Replacement: ...
 
     async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
 

@@ -16,6 +16,14 @@ def common_ancestor(known: HeadChain, canonical: Sequence[Head]) -> Head | None:
     return next((head for head in reversed(known.heads) if head.hash in hashes), None)
 
 
+def replaced(known: HeadChain, head: Head) -> Head | None:
+    """The block of ours that `head` sits on, where it takes the place of our newest block and of no other."""
+    tip, parent = known.tip, known.find(head.parent)
+    if tip is None or parent is None or not tip.number == head.number == parent.number + 1:
+        return None
+    return parent
+
+
 def affected(orphaned: Sequence[BalanceUpdated]) -> frozenset[Holding]:
     """The balances that had records in orphaned blocks."""
     return frozenset(update.holding for update in orphaned)

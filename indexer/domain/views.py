@@ -23,3 +23,12 @@ class BlockView:
     head: Head
     transfers: tuple[Transfer, ...]
     readings: Readings
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A block in the place of another, what held before, and what is canonical at its parent's height and its own."""
+
+    view: BlockView
+    before: Readings
+    canonical: tuple[Head, ...]

@@ -125,6 +125,30 @@ async def test_reads_of_several_blocks_are_pinned_to_each(anvil: Anvil, token: D
         assert (await node.read({heads[0].hash: []}))[heads[0].hash].values == {}
 
 
+async def test_a_block_in_the_place_of_another_is_one_round_trip(anvil: Anvil, token: Deployed) -> None:
+    bob, carol = wallets(2)
+    watch = Watch(frozenset([token.address]), frozenset([bob, carol]))
+    await token.send("mint", bob, 7)
+    async with node_at(anvil.http_url) as node:
+        await mined_head(anvil, node)
+        await token.send("mint", bob, 5)
+        orphaned = await mined_head(anvil, node)
+        call = {"from": anvil.accounts[0], "to": token.address, "data": token.contract.data("mint", carol, 6)}
+        await anvil.reorg(1, [({**call, "gas": hex(1_000_000)}, 0)])
+        ancestor, head = await node.headers(orphaned.number - 1, orphaned.number)
+        moved = [Holding(token.address, bob), Holding(NATIVE, bob)]
+        before = node.counts.trips
+        found = await node.replacement(ancestor, head, watch, moved)
+        assert node.counts.trips == before + 1
+        surprise = Holding(token.address, carol)
+        assert found.canonical == (ancestor, head)
+        assert found.before.values == {moved[0]: 7, moved[1]: 0}
+        assert found.view.readings.values == {moved[0]: 7, moved[1]: 0, Holding(NATIVE, carol): 0}
+        assert touched(found.view.transfers, watch) == {surprise}
+        with pytest.raises(BlockUnknown):
+            await node.replacement(ancestor, orphaned, watch, moved)
+
+
 async def test_an_orphaned_block_is_unknown_and_never_zero(anvil: Anvil, token: Deployed, wallet: Address) -> None:
     watch = Watch(frozenset([token.address]), frozenset([wallet]))
     async with node_at(anvil.http_url) as node:

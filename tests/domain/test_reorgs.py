@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from indexer.domain.chain import Head, Holding
 from indexer.domain.facts import Orphaned
 from indexer.domain.headchain import HeadChain
-from indexer.domain.reorgs import affected, common_ancestor, reverts
+from indexer.domain.reorgs import affected, common_ancestor, replaced, reverts
 from tests.domain.samples import DAI, INFO, block_at, block_hash, head_at, holding, updated
 
 
@@ -32,6 +32,15 @@ def test_an_ancestor_is_found_across_holes_in_what_was_kept() -> None:
     known = HeadChain(8, (head_at(1), head_at(5), head_at(9, "b")))
     assert common_ancestor(known, [head_at(number) for number in range(4, 10)]) == head_at(5)
     assert common_ancestor(known, [head_at(number) for number in range(6, 10)]) is None
+
+
+def test_only_a_block_at_our_own_height_on_a_block_of_ours_replaces_just_the_newest() -> None:
+    known = HeadChain(8, tuple(head_at(number) for number in range(1, 6)))
+    assert replaced(known, head_at(5, "b", "a")) == head_at(4)
+    assert replaced(known, head_at(4, "b", "a")) is None
+    assert replaced(known, head_at(5, "b")) is None
+    assert replaced(known, head_at(6, "b", "a")) is None
+    assert replaced(HeadChain(8, (head_at(3), head_at(5))), head_at(5, "b", "a")) is None
 
 
 def test_one_retraction_per_balance_tells_its_orphans_newest_first() -> None:

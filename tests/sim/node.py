@@ -8,10 +8,10 @@ from random import Random
 
 from indexer.domain.backfill import Moved
 from indexer.domain.balances import Watch, touched
-from indexer.domain.chain import Address, BlockHash, ChainIdentity, Head, Holding, TokenInfo
+from indexer.domain.chain import NATIVE, Address, BlockHash, ChainIdentity, Head, Holding, TokenInfo
 from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
 from indexer.domain.finality import Tags
-from indexer.domain.views import BlockView, Readings
+from indexer.domain.views import BlockView, Readings, Replacement
 from indexer.errors import BadAnswer, BlockUnknown, NodeUnreachable, ResponseTooLarge, StateMissing, Throttled
 from tests.sim.faults import Faults
 from tests.sim.world import CHAIN_ID, Block, World
@@ -103,6 +103,21 @@ class SimNode:
             ours = tuple(one for one in block.transfers if touched((one,), watch))
             views.append(BlockView(head, ours, self._read(block, wanted)))
         return tuple(views)
+
+    async def replacement(
+        self, ancestor: Head, head: Head, watch: Watch, moved: Collection[Holding], *, natives: bool = True
+    ) -> Replacement:
+        """As three questions in one."""
+        ours = {holding for holding in moved if holding.token != NATIVE and watch.covers(holding)}
+        found = await self.read({ancestor.hash: moved, head.hash: ours})
+        (view,) = await self.look((head,), watch, natives=natives)
+        here = found[head.hash]
+        both = Readings({**view.readings.values, **here.values}, {**view.readings.unreadable, **here.unreadable})
+        return Replacement(
+            BlockView(head, view.transfers, both),
+            found[ancestor.hash],
+            await self.headers(ancestor.number, head.number),
+        )
 
     async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]:
         await self._wire()

@@ -22,7 +22,7 @@ from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, ChainIdentity, Head, Holding, TokenInfo, Transfer
 from indexer.domain.finality import Tags
 from indexer.domain.headchain import is_linked
-from indexer.domain.views import BlockView, Readings
+from indexer.domain.views import BlockView, Readings, Replacement
 from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge
 
 _IDENTITY_REST_SECONDS: Final = 2.0
@@ -119,6 +119,27 @@ class EvmNode:
             BlockView(head, transfers, settled[head.hash]) for head, (transfers, _) in zip(heads, found, strict=True)
         )
 
+    async def replacement(
+        self, ancestor: Head, head: Head, watch: Watch, moved: Collection[Holding], *, natives: bool = True
+    ) -> Replacement:
+        """`head` as `look` shows it, the `moved` balances there and at `ancestor`, and both headers: one request."""
+        ready = self._prepared(watch)
+        coins, tokens = _told_apart(moved)
+
+        def question(limits: Limits) -> Plan[list[Any]]:
+            headers = [header_of("eth_getBlockByNumber", hex(block.number)) for block in (ancestor, head)]
+            parts: list[Plan[Any]] = [
+                self._block(head, ready, natives, limits, tokens),
+                readings(ancestor.hash, coins, tokens, limits),
+                joined(headers),
+            ]
+            return joined(parts)
+
+        (transfers, here), before, canonical = await self._endpoints.ask(question)
+        settled = await self._settled({head.hash: here, ancestor.hash: before})
+        view = BlockView(head, transfers, settled[head.hash])
+        return Replacement(view, settled[ancestor.hash], tuple(canonical))
+
     async def moved(self, first: int, last: int, watch: Watch) -> tuple[Moved, ...]:
         """The watched transfers of these blocks, in order; `ResponseTooLarge` asks for fewer blocks."""
         filters = Filters(watch)
@@ -134,14 +155,7 @@ class EvmNode:
 
     async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]:
         """Balances at exactly these blocks; what a contract refuses to tell is named, never zero."""
-        split = {
-            block: (
-                Natives(holding for holding in set(holdings) if holding.token == NATIVE),
-                {holding for holding in holdings if holding.token != NATIVE},
-            )
-            for block, holdings in wanted.items()
-            if holdings
-        }
+        split = {block: _told_apart(holdings) for block, holdings in wanted.items() if holdings}
         is_small = sum(map(len, wanted.values())) <= _FEW_HOLDINGS
         found = await self._endpoints.ask(
             lambda limits: joined([readings(block, *parts, limits) for block, parts in split.items()]),
@@ -194,11 +208,13 @@ class EvmNode:
         return self._ready
 
     def _block(
-        self, head: Head, ready: _Ready, natives: bool, limits: Limits
+        self, head: Head, ready: _Ready, natives: bool, limits: Limits, more: Collection[Holding] = ()
     ) -> Plan[tuple[tuple[Transfer, ...], Found]]:
         block = head.hash
         hinted = {
-            holding for holding in self._hints.of(block) if holding.token != NATIVE and ready.watch.covers(holding)
+            holding
+            for holding in (*self._hints.of(block), *more)
+            if holding.token != NATIVE and ready.watch.covers(holding)
         }
         balances = readings(block, ready.natives if natives else _NOBODY, hinted, limits)
         filters = [
@@ -244,6 +260,14 @@ class _Ready:
         self.watch = watch
         self.filters = Filters(watch)
         self.natives = Natives(watch.natives())
+
+
+def _told_apart(holdings: Collection[Holding]) -> tuple[Natives, set[Holding]]:
+    """Native balances, and those of tokens."""
+    return (
+        Natives(holding for holding in set(holdings) if holding.token == NATIVE),
+        {holding for holding in holdings if holding.token != NATIVE},
+    )
 
 
 _IDENTITY: Final = (Call("eth_chainId"), Call("eth_getBlockByNumber", ["0x0", False]))

@@ -242,18 +242,14 @@ class BackfillActor(AsyncActor):
         """Do the next job, or look at settled ones again; whether there was anything to do."""
         job = next(self._unfinished(), None)
         if job is None:
-            for settling in [job for job in self._jobs.values() if job.state == "settling"]:
-                settled, again = await self._filler.settle(settling)
-                if again is not None:  # before the old job is over: a crash in between must not forget it
-                    await self._take(again.holdings, again.first, None, self._save, again.filled_from)
-                if settled != settling:
-                    await self._keep(settled)
-                if again is not None:
-                    return True
-            return False
+            return await self._settle()
         try:
             done = await self._filler.fill(job, self._keep)
-        except (Transient, Fenced, asyncio.CancelledError):
+        except Transient:
+            # It may stand on a record that a settled one has to take back first.
+            await self._settle()
+            raise
+        except (Fenced, asyncio.CancelledError):
             raise
         except Permanent as error:
             await self._fail(job, error)
@@ -273,6 +269,18 @@ class BackfillActor(AsyncActor):
                 unproven=len(done.reasons),
             )
         return True
+
+    async def _settle(self) -> bool:
+        """Look at those again that a reorg may still reach; whether one has to be filled anew."""
+        for settling in [job for job in self._jobs.values() if job.state == "settling"]:
+            settled, again = await self._filler.settle(settling)
+            if again is not None:  # before the old job is over: a crash in between must not forget it
+                await self._take(again.holdings, again.first, None, self._save, again.filled_from)
+            if settled != settling:
+                await self._keep(settled)
+            if again is not None:
+                return True
+        return False
 
     def _unfinished(self) -> Iterator[Job]:
         ordered = sorted(self._jobs.values(), key=lambda job: (job.created, job.id))

@@ -112,6 +112,9 @@ class Filler:
             return await self._over(job)
         if job.state == "collecting":
             job = await self._collect(job, keep)
+            if job.highest is not None and not await self._is_canonical(job.highest):
+                # Of a branch that is gone: nothing of it is told, and all of it is filled anew.
+                return replace(job, state="settling", settled=job.first - 1)
             job = replace(job, state="telling", seq=self._ledger.seq)
             await keep(job)
         return await self._tell(job)

@@ -28,7 +28,7 @@ from indexer.domain.jobs import Anchor, Job
 from indexer.domain.records import fold
 from indexer.domain.stories import Depths
 from indexer.domain.walks import Walk
-from indexer.errors import StoreUnavailable
+from indexer.errors import BadAnswer, StoreUnavailable
 from tests.actors.fakes import TIME
 from tests.sim.clock import play
 from tests.sim.faults import NONE
@@ -100,6 +100,8 @@ class _Scene:
             saw=lambda _job: None,
             caught_up=self._breathe,
         )
+
+    async def keep(self, _job: Job) -> None: ...
 
     async def _projected(self, _stream: str, _seq: int) -> None: ...
 
@@ -297,5 +299,44 @@ def test_an_order_that_comes_in_while_an_older_job_is_compared_with_the_chain_is
             (job,) = await ref.ask(Fill((HOLDING,), 0), block=False)
             await asyncio.sleep(60)
         assert (filler.settled, filler.filled) == (["old"], [job.id])
+
+    play(story())
+
+
+def test_a_job_that_waits_for_a_reorg_to_be_taken_back_holds_it_up_no_longer() -> None:
+    class Standing(_Filler):
+        """Stands on a record that the settling job has to take back first."""
+
+        async def fill(self, job: Job, keep: object) -> Job:
+            if not self.settled:
+                raise BadAnswer("block 41 is being replaced")
+            return await super().fill(job, keep)
+
+    async def story() -> None:
+        book = _Book()
+        filler = Standing(book)
+        for name, state in (("first", "settling"), ("second", "queued")):
+            job = Job(name, CHAIN_ID, 3, None, (HOLDING,))
+            book.saved[name] = replace(job, state=state)  # type: ignore[arg-type] # one of the states
+        async with _actor(book, filler):
+            await asyncio.sleep(20)
+            assert filler.settled == ["first"]
+            assert filler.filled == ["second"]
+
+    play(story())
+
+
+def test_what_was_collected_of_a_branch_that_is_gone_is_not_told() -> None:
+    async def story() -> None:
+        scene = _Scene()
+        job = Job("job", CHAIN_ID, 2, None, (HOLDING,), anchors={HOLDING: Anchor(20, 7, True)}, state="collecting")
+        collected = replace(job, cursor=1, highest=scene.block(20), settled=15)
+        scene.world.reorg(18)
+        filled = await scene.filler().fill(collected, scene.keep)
+        assert (filled.state, filled.settled) == ("settling", 1)
+        assert scene.committed == []
+        _, again = await scene.filler().settle(filled)
+        assert again is not None
+        assert again.first == 2
 
     play(story())

@@ -262,6 +262,13 @@ class _ExchangeFamilies:
         self.refused = counter("account_refused_amounts", "Amounts that broke a rule and were kept out.", "rule")
         self.records = counter("account_records", "Records of accounts committed.")
         self.events = counter("account_events", "Events of accounts committed.")
+        self.breakers = Gauge(
+            "account_breakers",
+            "Accounts whose circuit breaker is in this state.",
+            ("exchange", "state"),
+            namespace="indexer",
+            registry=registry,
+        )
 
 
 class ExchangeMetrics:
@@ -270,6 +277,10 @@ class ExchangeMetrics:
     def __init__(self, families: _ExchangeFamilies, exchange: str) -> None:
         self._families = families
         self._exchange = exchange
+
+    def watch_breakers(self, state: str, count: Callable[[], float]) -> None:
+        """Asked whenever metrics are read."""
+        self._families.breakers.labels(self._exchange, state).set_function(count)
 
     def arrived(self, kind: str) -> None:
         self._families.arrivals.labels(self._exchange, kind).inc()

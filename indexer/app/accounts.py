@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import orjson
 import structlog
@@ -23,6 +23,7 @@ from indexer.app.posts import Post
 from indexer.config import ExchangeSettings, Settings
 from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.arrivals import Permissions
+from indexer.domain.accounts.breaker import BreakerState
 from indexer.domain.accounts.judging import Rules
 from indexer.domain.accounts.polling import Rhythm
 from indexer.domain.accounts.registry import Account
@@ -286,6 +287,9 @@ class Accounts:
             account, credentials, self._connection(account, credentials), post, permissions
         )
         self._metrics.watch_inbox(_child(account.key), lambda: post.waiting)
+        for state in get_args(BreakerState):
+            count = partial(self._breakers, account.key.exchange, state)
+            self._metrics.exchange(account.key.exchange).watch_breakers(state, count)
         await self._ask_supervisor(StartChild(_child(account.key), lambda report: self._give_life(account.key, report)))
 
     async def _unfollow(self, key: AccountKey) -> None:
@@ -295,6 +299,12 @@ class Accounts:
         await self._ask_supervisor(StopChild(_child(key)))
         self._board.forget(exchange_stream(*key))
         await one.connection.close()
+
+    def _breakers(self, exchange: str, state: BreakerState) -> int:
+        """How many accounts of this exchange have theirs in this state."""
+        statuses = (self._board.one(exchange_stream(*key)) for key in self._followed if key.exchange == exchange)
+        accounts = (status.account for status in statuses if status is not None)
+        return sum(account is not None and account.breaker.state == state for account in accounts)
 
     def _connection(self, account: Account, credentials: Credentials) -> ExchangeAccount:
         from indexer.clients.exchange.account import ExchangeAccount  # noqa: PLC0415 - ccxt takes a second to import

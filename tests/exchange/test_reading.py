@@ -10,6 +10,7 @@ import pytest
 
 from indexer.clients.exchange.account import ExchangeAccount
 from indexer.clients.exchange.dialects.table import DIALECTS
+from indexer.clients.exchange.pool import Venues
 from indexer.demo.venue import Account, Faults, Venue
 from indexer.domain.accounts.amounts import Wallet
 from indexer.errors import BadAnswer, BadCredentials, IndexerError, Throttled, VenueUnreachable
@@ -136,3 +137,10 @@ async def test_numbers_that_come_as_json_numbers_keep_their_digits(
     venue.truth.deposit(account, wallet, "BTC", "1234567890.12345678")
     venue.faults = Faults(floats=1.0)
     assert await totals(connection, wallet) == {"BTC": Decimal("1234567890.12345678")}
+
+
+async def test_an_accounts_endpoint_shows_nothing_of_a_url_but_its_host() -> None:
+    account = ExchangeAccount(
+        DIALECTS["binance"], Venues(), {}, ("spot",), base_url="http://user:hush@127.0.0.1:8080/path?key=hush"
+    )
+    assert account.endpoint == "127.0.0.1:8080"

@@ -154,6 +154,8 @@ async def test_a_key_that_expires_suspends_the_account_and_says_so(
     await until(lambda: service.report.streams()[0].state == "suspended")
     await until(lambda: bool(told))
     assert [one.fact.kind for one in told if isinstance(one.fact, AccountAlert)] == ["authentication"]
+    shown = service._metrics.render()[0].decode()
+    assert 'indexer_account_breakers{exchange="binance",state="suspended"} 1.0' in shown
 
 
 async def test_an_account_is_added_with_tried_credentials_kept_sealed_and_followed_again(

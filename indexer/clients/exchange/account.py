@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final, TypeVar
+from urllib.parse import urlsplit
 
 from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Told
 from indexer.clients.exchange.failures import translating
@@ -63,7 +64,8 @@ class ExchangeAccount:
 
     @property
     def endpoint(self) -> str:
-        return self._base_url or self._dialect.exchange
+        """Host and port alone: whatever else stands in a URL may be a secret."""
+        return urlsplit(self._base_url).netloc.rpartition("@")[2] or self._dialect.exchange
 
     # --- asking ------------------------------------------------------------------------------------------------------
 

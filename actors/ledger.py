@@ -81,7 +81,7 @@ class Ledger:
         """Called each time that the store did not take a commit."""
         self.balances: dict[Holding, int] = {}
         self.trails = Trails()
-        self.settling = Settling(chain_id, self.stored_block)
+        self.settling = Settling(chain_id, self._heard_block)
         self._noted: dict[Transfer, None] = {}
         self._held: list[Commit] | None = None
         self._unsaved_watch: Watch | None = None
@@ -238,6 +238,10 @@ class Ledger:
     async def stored_block(self, number: int) -> BlockRef | None:
         """The highest block up to `number` of which history has a record, as of the last projection."""
         return await self._books.block_at_or_below(self._chain_id, number)
+
+    async def _heard_block(self, number: int) -> BlockRef | None:
+        """The same of what was heard live: history that was filled in tells of itself how sure it is."""
+        return await self._books.block_at_or_below(self._chain_id, number, heard=True)
 
     async def recorded(self) -> Recorded:
         """Every block with records; a reorg may take back what was committed a moment ago and is not projected yet."""

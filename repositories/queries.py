@@ -8,7 +8,7 @@ from typing import Any
 
 from indexer.domain.chain import Address, BlockRef, Holding, Token
 from indexer.domain.finality import Settled
-from indexer.domain.records import BalanceRecord
+from indexer.domain.records import HISTORY_SEQ, BalanceRecord
 from indexer.domain.stats import Stats, Tally
 from repositories.database import Database
 from repositories.documents.rows import record_of
@@ -56,9 +56,11 @@ class BalanceQueries:
             rows = [record_of(row) async for row in self._current.find({"chainId": chain_id})]
         return {row.holding: row for row in rows}
 
-    async def block_at_or_below(self, chain_id: int, number: int) -> BlockRef | None:
-        """The highest block up to `number` of which there is a record."""
+    async def block_at_or_below(self, chain_id: int, number: int, *, heard: bool = False) -> BlockRef | None:
+        """The highest block up to `number` of which there is a record; or one that was `heard` live, not filled in."""
         query: Query = {"chainId": chain_id, "blockNumber": {"$lte": number}}
+        if heard:
+            query["seq"] = {"$gt": HISTORY_SEQ}
         with translating:
             row = await self._records.find_one(query, sort=[("blockNumber", -1)])
         return None if row is None else record_of(row).block

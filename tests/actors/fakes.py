@@ -14,7 +14,7 @@ from indexer.domain.checkpoints import Mark, StoredCheckpoint
 from indexer.domain.commits import Commit
 from indexer.domain.facts import Checkpoint, Fact
 from indexer.domain.finality import Settled
-from indexer.domain.records import BalanceRecord, HoldingKey, Projection, RecordKey, Settling, fold
+from indexer.domain.records import HISTORY_SEQ, BalanceRecord, HoldingKey, Projection, RecordKey, Settling, fold
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import Fenced, NotAToken, StoreUnavailable
 
@@ -149,8 +149,12 @@ class FakeBooks:
     async def settled(self, chain_id: int) -> Settled:
         return self.settlings[chain_id].settled if chain_id in self.settlings else Settled()
 
-    async def block_at_or_below(self, chain_id: int, number: int) -> BlockRef | None:
-        blocks = [record.block for key, record in self.records.items() if key.chain_id == chain_id]
+    async def block_at_or_below(self, chain_id: int, number: int, *, heard: bool = False) -> BlockRef | None:
+        blocks = [
+            record.block
+            for key, record in self.records.items()
+            if key.chain_id == chain_id and not (heard and record.seq == HISTORY_SEQ)
+        ]
         return max((block for block in blocks if block.number <= number), key=lambda block: block.number, default=None)
 
 

@@ -57,7 +57,14 @@ def finality_is_true(world: World, kept: Kept) -> Iterator[str]:
     settled = kept.settlings[CHAIN_ID].settled if CHAIN_ID in kept.settlings else Settled()
     if not settled.finalized <= settled.safe <= world.tip.number:
         yield f"{settled} at tip {world.tip.number}"
-    recorded = {row.block.number for row in kept.records.values() if row.seq != HISTORY_SEQ}
+    # What a reorg left at the common ancestor may be written where that block is settled already, and told as such.
+    left = {
+        seq
+        for commit in kept.commits
+        for seq, fact in enumerate(commit.facts, commit.first_seq)
+        if isinstance(fact, BalanceReverted)
+    }
+    recorded = {row.block.number for row in kept.records.values() if row.seq != HISTORY_SEQ and row.seq not in left}
     for level, number in (("safe", settled.safe), ("finalized", settled.finalized)):
         newest = max((block for block in recorded if block <= number), default=-1)
         if newest > told.covered[level]:

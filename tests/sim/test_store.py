@@ -168,6 +168,8 @@ async def _read(store: Any) -> dict[str, Any]:
         block = await books.block_at_or_below(1, number)
         # Two branches at one number are no state of a real history; which of them is shown then is nobody's business.
         read[f"block {number}"] = None if block is None else block.number
+        heard = await books.block_at_or_below(1, number, heard=True)
+        read[f"heard {number}"] = None if heard is None else heard.number
         read[f"above {number}"] = await log.above_block("chain:1", number)
         read[f"since {number}"] = await log.since("chain:1", number, 2)
         for holding in HOLDINGS:

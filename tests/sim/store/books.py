@@ -128,10 +128,12 @@ class SimBooks:
             lambda kept: {key.holding: row for key, row in kept.current.items() if key.chain_id == chain_id}
         )
 
-    async def block_at_or_below(self, chain_id: int, number: int) -> BlockRef | None:
+    async def block_at_or_below(self, chain_id: int, number: int, *, heard: bool = False) -> BlockRef | None:
         def look(kept: Kept) -> BlockRef | None:
             blocks = (
-                row.block for row in kept.records.values() if row.chain_id == chain_id and row.block.number <= number
+                row.block
+                for row in kept.records.values()
+                if row.chain_id == chain_id and row.block.number <= number and not (heard and row.seq == HISTORY_SEQ)
             )
             return max(blocks, key=lambda block: block.number, default=None)
 

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from indexer.clients.evm.calls import Call, Reply
-from indexer.clients.evm.courier import HttpCourier
+from indexer.clients.evm.courier import Answer, HttpCourier
 from indexer.clients.evm.multiread import natives_found, natives_params, natives_target
 from indexer.clients.evm.transport import Transport
 from indexer.clients.evm.wording import Unsupported, kind_of
 from indexer.demo.anvil import Anvil
 from indexer.domain.chain import NATIVE, Address, Holding
-from indexer.errors import BlockUnknown, ResponseTooLarge, StateMissing, Throttled
+from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge, StateMissing, Throttled
 from tests.sim.clock import play
 from tests.sim.faults import NONE
 from tests.sim.rpc import dialects
 from tests.sim.rpc.fleet import Fleet
-from tests.sim.world import WALLETS, World
+from tests.sim.world import OUTSIDE, TOKENS, WALLETS, WATCH, World
 
 NOWHERE = {"blockHash": "0x" + "ab" * 32}
 
@@ -76,6 +76,34 @@ def test_the_simulated_node_is_as_it_claims() -> None:
         return await node_like(Transport(url, "sim", fleet.courier(url)), WALLETS)
 
     assert play(story()) == [0, 77, 0]
+
+
+def test_logs_of_two_branches_are_never_taken_for_those_of_one() -> None:
+    async def story() -> None:
+        world = World(Random(1))  # noqa: S311 - the same story every time
+        world.pay(TOKENS[0], OUTSIDE, WALLETS[0], 5)
+        fleet = Fleet(world, Random(1), lambda: NONE)  # noqa: S311 - the same story every time
+        node, _ = fleet.client()
+        (url,) = fleet.rpc_urls
+        endpoint = fleet.courier(url)
+        post, asked = endpoint.post, list[bytes]()
+
+        async def reorganised_after_the_first(body: bytes, timeout_seconds: float) -> Answer:
+            answer = await post(body, timeout_seconds)
+            if b"eth_getLogs" in body and not asked:
+                asked.append(body)
+                world.canonical.pop()
+                world.pay(TOKENS[0], OUTSIDE, WALLETS[1], 7)
+                fleet.hear()
+            return answer
+
+        endpoint.post = reorganised_after_the_first  # type: ignore[method-assign] # between two filters
+        with pytest.raises(BadAnswer, match="reorganised"):
+            await node.moved(0, 1, WATCH)
+        assert [each.transfer.amount for each in await node.moved(0, 1, WATCH)] == [7]
+        await node.close()
+
+    play(story())
 
 
 def test_every_refusal_is_in_words_that_the_client_understands() -> None:

@@ -31,6 +31,7 @@ _FEW_HEADS: Final = 4
 _FEW_HOLDINGS: Final = 2_000
 _LARGE_HEDGE_SECONDS: Final = 3.0
 """What asks for much may take its time; it is asked of somebody else only when that is long over."""
+_TWO_BRANCHES: Final = "the chain was reorganised while its logs were read"
 _NOBODY: Final = Natives(())
 
 
@@ -151,6 +152,8 @@ class EvmNode:
             for each in moved(piece, first, last, filters, headers, blocks):
                 found[each.block.number, each.transfer.log_index] = each
             await asyncio.sleep(0)
+        if len({block.number for block in blocks.values()}) < len(blocks):
+            raise BadAnswer(_TWO_BRANCHES)
         return tuple(found[place] for place in sorted(found))
 
     async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]:
@@ -169,17 +172,21 @@ class EvmNode:
         most = await self._endpoints.ask(lambda limits: Plan((), lambda _: limits.filter), hedge_seconds=NEVER)
         while True:
             logs: list[Any] = []
+            ends: set[BlockHash] = set()
             try:
                 for inside in filters.encoded(most):
                     question = partial(logs_between, first, last, inside)
-                    found: list[Any] = await self._endpoints.ask(question, hedge_seconds=NEVER)
+                    found, end = await self._endpoints.ask(question, hedge_seconds=NEVER)
                     logs += found
+                    ends.add(end)
             except ResponseTooLarge:
                 # Nothing is less than one block but a part of those who are watched.
                 if first < last or most == 1:
                     raise
                 most = max(1, min(most, filters.widest) // 2)
             else:
+                if len(ends) > 1:
+                    raise BadAnswer(_TWO_BRANCHES)
                 return logs
 
     async def _headers_at(self, numbers: Collection[int]) -> dict[int, Head]:

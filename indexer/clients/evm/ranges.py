@@ -11,27 +11,28 @@ from indexer.clients.evm.answers import block_hash, head_of, quantity, shown
 from indexer.clients.evm.calls import Call, Limits, Plan, Reply
 from indexer.clients.evm.logs import Filters, transfer_of
 from indexer.domain.backfill import Moved
-from indexer.domain.chain import BlockRef, Head
+from indexer.domain.chain import BlockHash, BlockRef, Head
 from indexer.errors import BadAnswer
 
 PIECE: Final = 200
 """Logs read before the loop has its turn: about three milliseconds."""
 
 
-def logs_between(first: int, last: int, inside: bytes, _limits: Limits) -> Plan[list[Any]]:
-    """What one filter finds in these blocks.
+def logs_between(first: int, last: int, inside: bytes, _limits: Limits) -> Plan[tuple[list[Any], BlockHash]]:
+    """What one filter finds in these blocks, and the hash of the last one.
 
     A node that lags leaves out what it has not, and calls that a success: so the same request asks for the last block,
     which only the node that answered for the logs can speak of.
     """
 
-    def read(replies: Sequence[Reply]) -> list[Any]:
+    def read(replies: Sequence[Reply]) -> tuple[list[Any], BlockHash]:
         result = replies[0].get()
         if not isinstance(result, list):
             raise BadAnswer(f"no list of logs: {shown(result)}")
-        if head_of(replies[1].get()).number != last:
+        end = head_of(replies[1].get())
+        if end.number != last:
             raise BadAnswer("another block than the one asked for")
-        return result
+        return result, end.hash
 
     place = f'{{"fromBlock":"{hex(first)}","toBlock":"{hex(last)}",'.encode()
     logs = Call("eth_getLogs", [orjson.Fragment(place + inside + b"}")], 150 + len(inside))

@@ -25,6 +25,9 @@ from tests.sim.world import World
 REST_SECONDS: Final = 240.0
 """Virtual time within which everything must be well again after the last fault."""
 
+LONGEST_ANSWER_SECONDS: Final = 11.0
+"""So long a question that was put before may still hang, and its end is one more fault."""
+
 _LONGEST: Final = 300
 
 
@@ -188,6 +191,7 @@ class Story:
         self.fleet.heal()
         self.world.mine()
         self.fleet.hear()
+        await asyncio.sleep(LONGEST_ANSWER_SECONDS)
         while loop.time() < over:
             await asyncio.sleep(1)
             self.operator.notice()

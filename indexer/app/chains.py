@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from pykka import ActorRef
 
-from actors.backfill import Fill, StartAt
 from actors.base import Report
-from actors.chain import ChainActor
-from actors.following import Follower
-from actors.ledger import Ledger
+from actors.chains.chain import ChainActor
+from actors.chains.following import Follower
+from actors.chains.ledger import Ledger
+from actors.chains.quiet import Quiet
+from actors.history.backfill import Fill, StartAt
 from actors.messages import Begin, Committed, Refresh, SyncEvery, WatchChanged
 from actors.positions import Positions
-from actors.quiet import Quiet
 from actors.statusboard import StatusBoard
 from actors.supervisor import StartChild, StopChild
 from actors.watching import Watching

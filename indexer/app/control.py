@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from actors.backfill import Fill
+from actors.history.backfill import Fill
 from actors.positions import Positions
 from actors.watching import Watching
 from indexer.app.audit import Auditor

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from pykka import ActorRef
 
-from actors.backfill import BackfillActor
 from actors.base import Report
-from actors.collecting import Collector
-from actors.filling import Filler
-from actors.ledger import Ledger
+from actors.chains.ledger import Ledger
+from actors.history.backfill import BackfillActor
+from actors.history.collecting import Collector
+from actors.history.filling import Filler
+from actors.history.telling import Narrator
 from actors.messages import Resumed
 from actors.positions import Positions
 from actors.statusboard import Line
-from actors.telling import Narrator
 from actors.watching import Watching
 from indexer.config import ChainSettings
 from indexer.domain.commits import Commit

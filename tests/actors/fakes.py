@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from actors.ledger import Ledger
+from actors.chains.ledger import Ledger
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Head, Holding, TokenInfo
 from indexer.domain.checkpoints import Mark, StoredCheckpoint

@@ -9,10 +9,10 @@ from typing import Protocol
 
 import structlog
 
-from actors.collecting import Collector, Node
-from actors.ledger import Ledger
-from actors.older import Older, older_than
-from actors.telling import Narrator
+from actors.chains.ledger import Ledger
+from actors.history.collecting import Collector, Node
+from actors.history.older import Older, older_than
+from actors.history.telling import Narrator
 from indexer.domain.backfill import Chunk, changes_of
 from indexer.domain.chain import Address, BlockRef, Holding, TokenInfo
 from indexer.domain.facts import HistoryFilled

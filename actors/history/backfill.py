@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import structlog
 
 from actors.base import AsyncActor, Report
-from actors.filling import Filler
-from actors.ledger import Ledger
+from actors.chains.ledger import Ledger
+from actors.history.filling import Filler
 from actors.messages import Begin, Resumed, WatchChanged
 from actors.patience import patiently
 from actors.statusboard import Line

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from actors import settling as module
-from actors.settling import Settling
+from actors.chains import settling as module
+from actors.chains.settling import Settling
 from indexer.domain.chain import BlockRef
 from indexer.domain.commits import Commit
 from indexer.domain.facts import ChainFinalized, Fact, StreamResync

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import structlog.testing
 
-from actors.doubts import FAR_BELOW, SET_BACK_SECONDS
+from actors.chains.doubts import FAR_BELOW, SET_BACK_SECONDS
 from indexer.domain.chain import Head
 from indexer.domain.facts import BalanceReverted, StreamResync
-from tests.actors.stage import Stage, staged
-from tests.actors.test_chain import BOB, CAROL, USD, in_virtual_time
+from tests.actors.chains.stage import Stage, staged
+from tests.actors.chains.test_chain import BOB, CAROL, USD, in_virtual_time
 from tests.sim.world import OUTSIDE
 
 

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from actors.asking import Asking
-from actors.bookkeeping import Bookkeeper
-from actors.doubts import Doubts
-from actors.ledger import Ledger
-from actors.nodes import Node, Tokens
-from actors.repair import (
+from actors.chains.asking import Asking
+from actors.chains.bookkeeping import Bookkeeper
+from actors.chains.doubts import Doubts
+from actors.chains.ledger import Ledger
+from actors.chains.nodes import Node, Tokens
+from actors.chains.repair import (
     Agreed,
     Parted,
     Strangers,
@@ -23,7 +23,7 @@ from actors.repair import (
     retractions,
     together,
 )
-from actors.swapping import Place, swap
+from actors.chains.swapping import Place, swap
 from indexer.domain.balances import Watch, touched
 from indexer.domain.chain import NATIVE, BlockHash, BlockRef, ChainIdentity, Head, Holding
 from indexer.domain.facts import BalanceReverted, Confirmed, StreamResync

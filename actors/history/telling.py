@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import replace
 from typing import Protocol
 
-from actors.ledger import Ledger
-from actors.older import Records, older_than
+from actors.chains.ledger import Ledger
+from actors.history.older import Records, older_than
 from indexer.domain.backfill import Chunk, changes_of
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, TokenInfo
 from indexer.domain.commits import Commit

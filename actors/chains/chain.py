@@ -10,17 +10,17 @@ from typing import Any
 
 import structlog
 
-from actors.alarm import Alarm
 from actors.base import AsyncActor, Report
-from actors.following import Follower
-from actors.health import Health
-from actors.ledger import Ledger
+from actors.chains.alarm import Alarm
+from actors.chains.following import Follower
+from actors.chains.health import Health
+from actors.chains.ledger import Ledger
+from actors.chains.nodes import Feed, Node
+from actors.chains.quiet import Quiet
+from actors.chains.showing import Showing
+from actors.chains.syncing import Syncer
+from actors.chains.tags import Settler, TagReader
 from actors.messages import Begin, Differed, GoOn, Refresh, Resumed, SyncEvery, TagsRead, TryAgain, WatchChanged
-from actors.nodes import Feed, Node
-from actors.quiet import Quiet
-from actors.showing import Showing
-from actors.syncing import Syncer
-from actors.tags import Settler, TagReader
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, Head, Holding
 from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost

@@ -13,12 +13,12 @@ from typing import Any, cast
 import pytest
 from pykka import ActorRef
 
-from actors.backfill import BackfillActor, Fill
 from actors.base import end
-from actors.filling import Filler
+from actors.history.backfill import BackfillActor, Fill
+from actors.history.filling import Filler
+from actors.history.telling import Narrator
 from actors.messages import Begin
 from actors.statusboard import Line
-from actors.telling import Narrator
 from indexer.domain.backfill import Change
 from indexer.domain.balances import BalanceUpdated, Cause, Watch
 from indexer.domain.chain import NATIVE, BlockRef, Holding, TokenInfo

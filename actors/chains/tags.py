@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from actors.ledger import Ledger
+from actors.chains.ledger import Ledger
 from actors.messages import TagsRead
 from indexer.domain.chain import Head
 from indexer.domain.finality import Tags, settle

@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from actors.health import STALE_SECONDS, Health
-from actors.ledger import Ledger
+from actors.chains.health import STALE_SECONDS, Health
+from actors.chains.ledger import Ledger
 from indexer.domain.chain import Head
 from indexer.domain.feed import HeadSource
 from indexer.domain.status import StreamState, StreamStatus

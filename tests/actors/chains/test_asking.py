@@ -13,8 +13,8 @@ from indexer.domain.commits import Commit
 from indexer.domain.facts import StreamLive, StreamStale
 from indexer.domain.views import BlockView
 from indexer.errors import Fenced, NodeUnreachable
-from tests.actors.stage import Stage, staged
-from tests.actors.test_chain import BOB, USD, in_virtual_time
+from tests.actors.chains.stage import Stage, staged
+from tests.actors.chains.test_chain import BOB, USD, in_virtual_time
 from tests.sim.world import OUTSIDE
 
 PATIENCE_SECONDS = 3.0

@@ -8,7 +8,7 @@ from itertools import chain, repeat
 
 import pytest
 
-from actors.repair import canonical_floor
+from actors.chains.repair import canonical_floor
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding
 from indexer.domain.views import Readings
 from indexer.errors import BadAnswer

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from actors.ledger import Ledger
-from actors.natives import Span, search
-from actors.nodes import Node
+from actors.chains.ledger import Ledger
+from actors.chains.natives import Span, search
+from actors.chains.nodes import Node
 from indexer.domain.balances import BalanceUpdated, Cause, Watch, changes
 from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, TokenInfo, Transfer
 from indexer.domain.headchain import HeadChain

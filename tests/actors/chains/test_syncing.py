@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 import pytest
 import structlog.testing
 
-from actors import syncing as module
-from actors.syncing import DISTANCE_BLOCKS
+from actors.chains import syncing as module
+from actors.chains.syncing import DISTANCE_BLOCKS
 from indexer.domain.chain import NATIVE, BlockHash, Holding
 from indexer.domain.views import Readings
 from indexer.errors import NodeUnreachable
-from tests.actors.stage import Stage, staged
-from tests.actors.test_chain import ALICE, BOB, USD, in_virtual_time
+from tests.actors.chains.stage import Stage, staged
+from tests.actors.chains.test_chain import ALICE, BOB, USD, in_virtual_time
 from tests.sim.world import OUTSIDE, WATCH
 
 MINT = Holding(USD, ALICE)

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 
 import structlog
 
-from actors.memory import Books, Checkpoints, CommitLog
-from actors.recent import Recent, Recorded
-from actors.settling import Settling
+from actors.chains.memory import Books, Checkpoints, CommitLog
+from actors.chains.recent import Recent, Recorded
+from actors.chains.settling import Settling
 from indexer.domain.balances import BalanceUpdated, Watch, differing
 from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, Transfer
 from indexer.domain.checkpoints import Mark

@@ -18,8 +18,8 @@ from indexer.domain.feed import HeadsBack, HeadsLost
 from indexer.domain.finality import FINALIZED_DEPTH, SAFE_DEPTH, Settled, Tags
 from indexer.domain.views import BlockView
 from indexer.errors import BlockUnknown, Fenced, Impossible, NodeUnreachable, StateMissing, StoreUnavailable
+from tests.actors.chains.stage import Stage, staged
 from tests.actors.fakes import TIME
-from tests.actors.stage import Stage, staged
 from tests.sim.clock import play
 from tests.sim.service import STREAM
 from tests.sim.world import CHAIN_ID, OUTSIDE, TOKENS, WALLETS, WATCH

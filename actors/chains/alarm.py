@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from actors.health import STALE_SECONDS, Health
-from actors.ledger import Ledger
+from actors.chains.health import STALE_SECONDS, Health
+from actors.chains.ledger import Ledger
 from indexer.domain.facts import StreamLive, StreamStale
 from indexer.domain.headchain import HeadChain, block_seconds
 

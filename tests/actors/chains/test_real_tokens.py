@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from actors.following import Follower
-from actors.ledger import Ledger
-from actors.quiet import Quiet
-from actors.syncing import Syncer
+from actors.chains.following import Follower
+from actors.chains.ledger import Ledger
+from actors.chains.quiet import Quiet
+from actors.chains.syncing import Syncer
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import deploy
 from indexer.domain.balances import Watch

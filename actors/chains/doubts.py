@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from actors.repair import together
+from actors.chains.repair import together
 from indexer.domain.chain import Head
 from indexer.domain.headchain import HeadChain, is_linked
 from indexer.errors import Doubtful

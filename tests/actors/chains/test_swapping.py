@@ -9,9 +9,9 @@ from typing import Any
 from indexer.domain.chain import NATIVE, Address, Head
 from indexer.domain.facts import BalanceReverted
 from indexer.errors import StateMissing
-from tests.actors.stage import Stage, staged
-from tests.actors.test_chain import BOB, CAROL, USD, in_virtual_time
-from tests.actors.test_doubts import taken_back
+from tests.actors.chains.stage import Stage, staged
+from tests.actors.chains.test_chain import BOB, CAROL, USD, in_virtual_time
+from tests.actors.chains.test_doubts import taken_back
 from tests.sim.world import OUTSIDE
 
 QUESTIONS = ("newest", "headers", "look", "replacement", "read", "is_disputed")

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
-from actors.nodes import Node
+from actors.chains.nodes import Node
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockHash, ChainIdentity, Head, Holding
 from indexer.domain.finality import Tags

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from actors.doubts import Doubts
-from actors.repair import together
+from actors.chains.doubts import Doubts
+from actors.chains.repair import together
 from indexer.domain.balances import BalanceUpdated, Watch, touched
 from indexer.domain.chain import BlockHash, Head, Holding
 from indexer.domain.facts import BalanceReverted

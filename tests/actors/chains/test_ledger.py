@@ -12,8 +12,8 @@ import structlog.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors import ledger as module
-from actors.ledger import COMMIT_FACTS
+from actors.chains import ledger as module
+from actors.chains.ledger import COMMIT_FACTS
 from indexer.domain.chain import Holding, Transfer, TxHash
 from indexer.domain.facts import Fact, StreamResync, StreamStale
 from indexer.domain.headchain import HeadChain

@@ -1,0 +1,1 @@
+"""One chain's history: orders to fill it, worked off beside the heads."""

@@ -22,6 +22,10 @@ CLOSE_SECONDS: Final = 1.0
 PING_SECONDS: Final = 5
 """A server that answers no ping is found after two of these, also while there is nothing to publish."""
 
+HANDSHAKES: Final = 3
+"""A server that refuses us hangs up at once: what else we were saying just then makes the kernel reset the connection,
+and the reason may be lost on the way. So a login that is reset is tried again, for its reason."""
+
 _NOT_SO: Final = ("authorization", "authentication", "user authentication", "expired", "revoked", "certificate")
 """Words in refusals that no retry cures."""
 
@@ -70,7 +74,7 @@ async def connect(login: Login, *, troubled: Callable[[Exception], None], closed
     problems: list[BusUnreachable | BusRefuses] = []
     for url in login.urls:
         try:
-            return await _connect_to(url, login, troubled, closed)
+            return await _shake_hands(url, login, troubled, closed)
         except (BusUnreachable, BusRefuses) as error:
             problems.append(error)
     refusal = next((problem for problem in problems if isinstance(problem, BusRefuses)), problems[0])
@@ -82,6 +86,21 @@ async def leave(client: Client) -> None:
     with suppress(NatsError, OSError, TimeoutError):
         async with asyncio.timeout(CLOSE_SECONDS):
             await client.close()
+
+
+async def _shake_hands(
+    url: str, login: Login, troubled: Callable[[Exception], None], closed: Callable[[], None]
+) -> Client:
+    for _ in range(HANDSHAKES - 1):
+        try:
+            return await _connect_to(url, login, troubled, closed)
+        except _Reset:
+            continue
+    return await _connect_to(url, login, troubled, closed)
+
+
+class _Reset(BusUnreachable):
+    """The connection was there, and was reset while we logged in."""
 
 
 async def _connect_to(
@@ -174,7 +193,8 @@ def _translated(url: str, error: Exception) -> BusUnreachable | BusRefuses:
     words = mask_text(str(error) or type(error).__name__)
     if isinstance(error, ssl.SSLError) or any(word in words.lower() for word in _NOT_SO):
         return BusRefuses(f"{_host(url)} refuses us: {words}")
-    return BusUnreachable(f"{_host(url)} does not answer: {words}")
+    kind = _Reset if isinstance(error, ConnectionResetError | BrokenPipeError) else BusUnreachable
+    return kind(f"{_host(url)} does not answer: {words}")
 
 
 def _host(url: str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
+import socket
+import struct
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -21,6 +24,7 @@ from cryptography.x509.oid import NameOID
 from nacl.signing import SigningKey
 
 from indexer.bus import Login, NatsBus, StreamPlan
+from indexer.bus.login import HANDSHAKES
 from indexer.domain.subjects import ROOTS
 from indexer.errors import BusRefuses, BusUnreachable
 from indexer.masking import Secret
@@ -84,6 +88,40 @@ async def test_wrong_credentials_are_a_refusal_that_shows_no_secret(
     with pytest.raises(BusRefuses, match=f"127.0.0.1:{server.port} refuses us: .*[Aa]uthorization") as caught:
         await can_open(Login(**{**login, "urls": urls}))
     assert "geheim" not in f"{caught.value!r} {Login(**{**login, 'urls': urls}).shown}"
+
+
+class Hasty:
+    """A server that refuses everybody, and whose reason is lost on the way the first times."""
+
+    def __init__(self, resets: int) -> None:
+        self.asked = 0
+        self._resets = resets
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked += 1
+        writer.write(b'INFO {"server_id":"x","version":"2.10.0","max_payload":1048576,"auth_required":true}\r\n')
+        await reader.readline()
+        if self.asked <= self._resets:
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            writer.transport.abort()
+            return
+        await reader.readline()
+        writer.write(b"-ERR 'Authorization Violation'\r\n")
+        await writer.drain()
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("resets", "error", "asked"), [(2, BusRefuses, 3), (9, BusUnreachable, HANDSHAKES)], ids=["in time", "never"]
+)
+async def test_a_login_that_is_reset_is_tried_again_for_its_reason(resets: int, error: type, asked: int) -> None:
+    hasty = Hasty(resets)
+    async with await asyncio.start_server(hasty.serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(error):
+            await can_open(Login((f"nats://127.0.0.1:{port}",), token=Secret("x")))
+    assert hasty.asked == asked
 
 
 async def test_a_user_without_the_right_to_publish_is_told_which(make_nats: MakeNats) -> None:

@@ -218,6 +218,8 @@ class Ledger:
         if now - self._followed_at < FOLLOW_SECONDS:
             return
         self._followed_at = now
+        # First whoever tells what was just committed: to encode 256 heads takes a millisecond and more.
+        await asyncio.sleep(0)
         await self.save(known)
 
     async def save(self, known: HeadChain) -> None:

@@ -173,6 +173,16 @@ async def test_blocks_that_change_nothing_move_the_checkpoint_now_and_then(desk:
     assert desk.checkpoints.heads[STREAM] == (head_at(21),)
 
 
+async def test_who_tells_goes_first_when_a_checkpoint_is_due(desk: Desk) -> None:
+    order: list[str] = []
+    ledger = desk.open()
+    await ledger.load()
+    asyncio.get_running_loop().call_soon(order.append, "told")
+    await ledger.follow(HeadChain(8, (head_at(1),)))
+    order.append("kept" if desk.checkpoints.heads else "not kept")
+    assert order == ["told", "kept"]
+
+
 async def test_a_checkpoint_that_cannot_be_saved_is_no_reason_to_wait(desk: Desk) -> None:
     ledger = desk.open()
     desk.checkpoints.troubles = [StoreUnavailable("no primary")]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from indexer.app.garbage import spare_what_stays
+from indexer.app.garbage import give_back_memory, spare_what_stays
 from indexer.app.library import Indexer
 from indexer.app.service import Service
 from indexer.app.sync import SyncIndexer
@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 async def run(settings: Settings, *, started: Callable[[Service], None] = lambda _service: None) -> int:
     """Serve until SIGTERM, Ctrl-C, or until a part cannot be kept alive; the exit code."""
+    give_back_memory()
     loop = asyncio.get_running_loop()
     service = Service(settings)
     for number in (signal.SIGTERM, signal.SIGINT):

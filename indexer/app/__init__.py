@@ -25,6 +25,7 @@ async def run(settings: Settings, *, started: Callable[[Service], None] = lambda
     give_back_memory()
     loop = asyncio.get_running_loop()
     service = Service(settings)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.finish)
     loop.add_signal_handler(signal.SIGHUP, service.hang_up)
@@ -39,9 +40,9 @@ async def run(settings: Settings, *, started: Callable[[Service], None] = lambda
         log.critical("cannot_run", reason=str(error))
         return 1
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number, handler in before.items():
             loop.remove_signal_handler(number)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what is left to do is not to be cut off by one
+            signal.signal(number, handler)  # which the loop has forgotten: what is left to do is not to be cut off
     log.info("stopped", exit_code=code)
     return code
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -21,8 +20,6 @@ logger = structlog.get_logger(__name__)
 
 
 def run(args: argparse.Namespace) -> int:
-    # Until the service can read its file again: a hang-up in the first second would end the process.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = _loaded(args.config, sys.stderr)
     if settings is None:
         return 2

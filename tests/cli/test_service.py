@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,15 @@ from indexer.errors import StoreUnusable
 
 CHAIN = '[chains.ethereum]\nchain_id = 1\nrpc_urls = ["https://node/v3/hush1234hush5678"]\n'
 Capture = pytest.CaptureFixture[str]
-pytestmark = pytest.mark.usefixtures("log_as_it_was")
+pytestmark = pytest.mark.usefixtures("log_as_it_was", "signals_as_they_were")
+
+
+@pytest.fixture
+def signals_as_they_were() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

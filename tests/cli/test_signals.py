@@ -24,7 +24,7 @@ sys.exit(cli.main([sys.argv[2]]))
     ("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGHUP, 1)], ids=["term", "int", "hup"]
 )
 def test_a_start_is_ended_in_order_and_not_by_a_hang_up(command: str, number: signal.Signals, code: int) -> None:
-    ran = subprocess.run(  # noqa: S603 - our own script
+    ran = subprocess.run(
         [sys.executable, "-c", _SCRIPT, str(int(number)), command], capture_output=True, text=True, check=False
     )
     assert (ran.returncode, ran.stderr) == (code, "")

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -22,6 +23,14 @@ _LARGEST_PAGE = 1000
 
 class AskError(Exception):
     """The question cannot be answered; the text is for people."""
+
+    code = 1
+
+
+class Unreadable(AskError):
+    """The service cannot read the question: whoever asked wrote something wrong."""
+
+    code = 2
 
 
 class Client:
@@ -92,14 +101,20 @@ def told(url: str) -> Iterator[None]:
 
 
 def answered(ask: Coroutine[Any, Any, int]) -> int:
-    """Run it; an `AskError` becomes one line on stderr and exit code 1, Ctrl-C a quiet end."""
+    """Run it; an `AskError` becomes one line on stderr and its exit code, Ctrl-C a quiet end."""
     try:
         return asyncio.run(ask)
     except AskError as error:
         print(f"indexer: {error}", file=sys.stderr)
-        return 1
+        return error.code
     except KeyboardInterrupt:
         return 0
+
+
+def refused(status: int, url: str, problem: Mapping[str, Any] | None) -> AskError:
+    """What to raise when the service says no."""
+    kind = Unreadable if status == HTTPStatus.BAD_REQUEST else AskError
+    return kind(refusal(status, url, problem))
 
 
 def refusal(status: int, url: str, problem: Mapping[str, Any] | None = None) -> str:
@@ -119,5 +134,5 @@ def _answer(status: int, body: bytes, url: str) -> Any:
     except ValueError as error:
         raise AskError(f"{masked} answered, but not as the indexer does (status {status})") from error
     if status >= 400:
-        raise AskError(refusal(status, masked, answer if isinstance(answer, dict) else None))
+        raise refused(status, masked, answer if isinstance(answer, dict) else None)
     return answer

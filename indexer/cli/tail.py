@@ -8,11 +8,12 @@ import json
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 
-from indexer.cli.client import AskError, Client, answered, connected, refusal, told
+from indexer.cli.client import AskError, Client, answered, connected, refused, told
 from indexer.cli.lines import line_of
 from indexer.cli.positions import Positions
 
@@ -101,7 +102,10 @@ async def _received(socket: aiohttp.ClientWebSocketResponse, url: str) -> Frame:
         raise _Lost("the connection was closed")
     frame: Frame = json.loads(message.data)
     if frame["type"] == "error":
-        raise AskError(refusal(400, url, frame["problem"]))
+        problem = frame["problem"]
+        if problem["status"] == HTTPStatus.SERVICE_UNAVAILABLE:  # that subscription is over, and a new one is welcome
+            raise _Lost(problem["detail"])
+        raise refused(problem["status"], url, problem)
     return frame
 
 

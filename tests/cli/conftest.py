@@ -193,7 +193,7 @@ async def service() -> AsyncIterator[Service]:
 
     async def history(request: web.Request) -> web.Response:
         if request.match_info["token"] == "bad":
-            return _problem(422, "not an address", "token")
+            return _problem(400, "not an address", "token")
         items = [
             balance(blockNumber=number, changeAmount=None if number == 1 else "2", cause="transfer", finality="safe")
             | {"transactionHash": None, "transactionHashes": [], "derived": False}

@@ -70,16 +70,16 @@ async def test_history_has_as_many_records_as_asked_for(service: Service, capsys
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "code", "told"),
     [
-        (("balances", "--chain", "nowhere"), "chain: there is no chain 'nowhere'"),
-        (("history", "1", "bad", ACME), "token: not an address"),
+        (("balances", "--chain", "nowhere"), 1, "chain: there is no chain 'nowhere'"),
+        (("history", "1", "bad", ACME), 2, "token: not an address"),
     ],
 )
 async def test_a_refusal_is_one_line_with_the_services_words(
-    service: Service, capsys: Capture, argv: tuple[str, ...], told: str
+    service: Service, capsys: Capture, argv: tuple[str, ...], code: int, told: str
 ) -> None:
-    assert await service.run(*argv) == 1
+    assert await service.run(*argv) == code
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == f"indexer: {told}\n"

@@ -114,8 +114,17 @@ async def test_a_gap_is_told_and_gone_on_from(service: Service, capsys: Capture)
 async def test_a_refused_subscription_ends_it(service: Service, capsys: Capture) -> None:
     problem = {"type": "about:blank", "title": "x", "status": 400, "detail": "unknown type", "field": "filters[0].type"}
     service.connections = [sending({"type": "error", "id": "tail", "problem": problem}, stay=True)]
-    assert await service.run("tail", "--type", "nothing") == 1
+    assert await service.run("tail", "--type", "nothing") == 2
     assert capsys.readouterr().err == "indexer: filters[0].type: unknown type\n"
+
+
+async def test_a_subscription_whose_store_failed_is_made_again(service: Service, capsys: Capture) -> None:
+    problem = {"type": "about:blank", "title": "x", "status": 503, "detail": "the store does not answer"}
+    ended = {"type": "error", "id": "tail", "problem": problem}
+    service.connections = [sending(event(42), ended, stay=True), sending(event(43), stay=True)]
+    assert await service.run("tail", "--json", "--limit", "2") == 0
+    assert [frame["after"] for frame in service.subscribed] == [{"chain:1": 41}, {"chain:1": 42}]
+    assert "the store does not answer" in capsys.readouterr().err
 
 
 async def test_a_key_is_shown_to_the_websocket_too(service: Service) -> None:

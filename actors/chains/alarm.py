@@ -28,6 +28,10 @@ class Alarm:
         """How long an answer may take before that is told: three blocks' time."""
         return min(max(STALE_SECONDS, 3 * block_seconds(self._known())), LONGEST_PATIENCE_SECONDS)
 
+    def take_over(self) -> None:
+        """What an earlier life told is not over before it is told to be."""
+        self._is_stale = self._ledger.was_stale
+
     async def tell_stale(self, reason: str) -> None:
         tip = self._known().tip
         if not self._is_stale and tip is not None:

@@ -188,6 +188,7 @@ class ChainActor(AsyncActor):
         """Start-up is recovery: there is no other path for a first start, a restart or a gap."""
         await self._follower.load()
         self._loaded = True
+        self._alarm.take_over()
         self._resumed(Resumed(self._stream, self._ledger.seq))
         self._feed.watch(self._follower.watch)
         await self._connect()

@@ -18,7 +18,7 @@ from indexer.domain.balances import BalanceUpdated, Watch, differing
 from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, Transfer
 from indexer.domain.checkpoints import Mark
 from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, Checkpoint, Fact, StreamResync
+from indexer.domain.facts import BalanceReverted, Checkpoint, Fact, StreamLive, StreamResync, StreamStale
 from indexer.domain.finality import Settled
 from indexer.domain.headchain import HeadChain
 from indexer.domain.trails import Trails
@@ -74,6 +74,8 @@ class Ledger:
         """The block at which all native balances were read last."""
         self.native_since: dict[Holding, int] = {}
         """The blocks of those that were recorded later, as of the last load."""
+        self.was_stale = False
+        """Whether the last life told, and no life since took it back, that there is no trustworthy head."""
         self.has_written = False
         """Since it was loaded: nothing that an earlier life wrote can come in between any more."""
         self.store_error: str | None = None
@@ -98,6 +100,7 @@ class Ledger:
         mark, projected = (stored.mark, stored.projected) if stored else (Mark(), 0)
         first = await self._first_above(heads[0].number) if heads else 1
         commits = await self._since(min(first - 1, projected, mark.seq))
+        self.was_stale = _ends_stale(commits or await self._since(max(0, self.seq - 1)))
         self.trails = Trails(dict(mark.trail))
         for commit in commits:
             self._take_over(commit)
@@ -319,6 +322,12 @@ class Ledger:
         for fact in commit.facts:
             if isinstance(fact, _Said):
                 self.balances[fact.holding] = fact.balance
+
+
+def _ends_stale(commits: Sequence[Commit]) -> bool:
+    """By the newest word on it: nothing but a refresh is committed while a chain is stale."""
+    words = (fact for commit in reversed(commits) for fact in reversed(commit.facts))
+    return isinstance(next((fact for fact in words if isinstance(fact, StreamStale | StreamLive)), None), StreamStale)
 
 
 def _natives_at(mark: Mark, saved: Sequence[Head], known: Sequence[Head]) -> int:

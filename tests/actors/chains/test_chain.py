@@ -331,6 +331,31 @@ async def test_silence_is_told_once_and_so_is_its_end() -> None:
 
 
 @in_virtual_time
+async def test_silence_that_ends_after_a_restart_is_told_to_have_ended() -> None:
+    async with staged() as stage:
+        stage.say(HeadsLost("nobody answers"))
+        await stage.settle()
+        for _ in range(2):
+            await stage.stop()
+            stage.start()
+            await stage.settle()
+        kinds = [type(fact) for fact in stage.facts if isinstance(fact, StreamStale | StreamLive)]
+        assert kinds == [StreamStale, StreamLive]
+
+
+@in_virtual_time
+async def test_silence_that_lasts_over_a_restart_is_not_told_again() -> None:
+    async with staged() as stage:
+        stage.say(HeadsLost("nobody answers"))
+        await stage.settle()
+        await stage.stop()
+        stage.node.error = NodeUnreachable("still down")
+        stage.start()
+        await stage.settle(15)
+        assert [type(fact) for fact in stage.facts if isinstance(fact, StreamStale | StreamLive)] == [StreamStale]
+
+
+@in_virtual_time
 async def test_trouble_that_lasts_is_stale_and_a_blip_is_not() -> None:
     async with staged() as stage:
         stage.node.error = NodeUnreachable("down")

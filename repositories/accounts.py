@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -87,14 +87,15 @@ class AccountBooks:
         self,
         account: AccountKey | None = None,
         *,
-        wallet: str | None = None,
+        wallets: Collection[str] | None = None,
         asset: str | None = None,
         after: tuple[str, str, str, str] | None = None,
         limit: int = 0,
     ) -> list[AccountRecord]:
         """In the order of (exchange, account, wallet, asset), beginning after `after`; 0 is no limit."""
         query: Query = {} if account is None else account_query(account)
-        query |= {name: value for name, value in (("wallet", wallet), ("asset", asset)) if value is not None}
+        query |= {} if wallets is None else {"wallet": {"$in": sorted(wallets)}}
+        query |= {} if asset is None else {"asset": asset}
         if after is not None:
             query["$or"] = _beyond(after)
         with translating:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -176,7 +176,7 @@ class AccountBooks(Protocol):
         self,
         account: AccountKey | None = None,
         *,
-        wallet: str | None = None,
+        wallets: Collection[str] | None = None,
         asset: str | None = None,
         after: tuple[str, str, str, str] | None = None,
         limit: int = 0,

@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from indexer.errors import (
+    BadCredentials,
     Busy,
     ConfigError,
     Impossible,
@@ -21,12 +22,14 @@ from indexer.errors import (
     StoreUnavailable,
     Throttled,
     Transient,
+    WalletUnsupported,
 )
 
 log = structlog.get_logger(__name__)
 
 PROBLEM_JSON: Final = "application/problem+json"
 RETRY_SECONDS: Final = 1.0
+_ACCOUNTS: Final = "/api/v1/accounts"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -105,7 +108,7 @@ async def as_problems(request: web.Request, handler: Handler) -> web.StreamRespo
         return _of_http(request, error)
     except Exception as error:
         # The boundary to the outside: whatever goes wrong stays one request's trouble.
-        answer = _of_ours(error)
+        answer = _of_ours(error, "exchange" if request.path.startswith(_ACCOUNTS) else "chain's node")
         if answer is not None:
             return answer
         if request.writer.output_size > 0:
@@ -114,8 +117,8 @@ async def as_problems(request: web.Request, handler: Handler) -> web.StreamRespo
         return problem(500, "Something went wrong on our side; the log has the details.")
 
 
-def _of_ours(error: Exception) -> web.Response | None:
-    """Nothing for an error that nobody planned for."""
+def _of_ours(error: Exception, peer: str) -> web.Response | None:
+    """Nothing for an error that nobody planned for; `peer` is who was asked for it."""
     answer = None
     match error:
         case BadRequest():
@@ -125,10 +128,12 @@ def _of_ours(error: Exception) -> web.Response | None:
         case ConfigError():
             detail = "The configuration cannot be applied; nothing changed."
             answer = problem(422, detail, problems=[str(one) for one in error.problems])
-        case NotAToken() | StateMissing():
+        case NotAToken() | StateMissing() | WalletUnsupported():
             answer = problem(422, str(error))
+        case BadCredentials():
+            answer = problem(422, f"the exchange refuses the credentials: {error}")
         case Transient():
-            answer = _unavailable(error)
+            answer = _unavailable(error, peer)
         case _:
             pass
     return answer
@@ -168,14 +173,14 @@ def _of_http(request: web.Request, error: web.HTTPException) -> web.Response:
     return problem(error.status, error.reason)
 
 
-def _unavailable(error: Transient) -> web.Response:
+def _unavailable(error: Transient, peer: str) -> web.Response:
     """The text of a client's error may hold an endpoint's address, so that it is not repeated here."""
     wait = RETRY_SECONDS
     if isinstance(error, StoreUnavailable):
         detail = "The store does not answer just now."
     elif isinstance(error, Throttled):
-        detail = "The chain's node asks us to slow down."
+        detail = f"The {peer} asks us to slow down."
         wait = error.retry_after_seconds or wait
     else:
-        detail = "The chain's node cannot answer this just now."
+        detail = f"The {peer} cannot answer this just now."
     return problem(503, detail, headers={"Retry-After": str(max(1, round(wait)))})

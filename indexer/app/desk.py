@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -65,13 +65,18 @@ class Desk:
     async def get_balance(self, asset: str, wallet: Wallet | None = None) -> AssetHeld | None:
         """The newest amounts of an asset in all wallets, or in one; nothing where nothing was ever told of it."""
         await self._service.positions.caught_up()
-        rows = await self._service.store.accounts.current(self.key, wallet=wallet, asset=asset)
+        rows = await self._service.store.accounts.current(self.key, wallets=self._followed(wallet), asset=asset)
         return AssetHeld(asset, {row.slot.wallet: row for row in rows}) if rows else None
 
     async def balances(self, wallet: Wallet | None = None) -> Sequence[AccountRecord]:
         """Everything that it holds, by wallet and asset; never behind an event that a callback has been given."""
         await self._service.positions.caught_up()
-        return await self._service.store.accounts.current(self.key, wallet=wallet)
+        return await self._service.store.accounts.current(self.key, wallets=self._followed(wallet))
+
+    def _followed(self, wallet: Wallet | None) -> Collection[Wallet]:
+        """What was followed once is held no longer, as far as we know."""
+        accounts = (account for account in self._service.accounts.all() if account.key == self.key)
+        return {one for account in accounts for one in account.wallets if wallet in (None, one)}
 
     async def refresh(self, *wallets: Wallet) -> Sequence[AccountRecord]:
         """Read these wallets now, or all; what it holds then."""

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from indexer.domain.accounts.amounts import AccountKey
+from indexer.domain.accounts.amounts import AccountKey, Slot
 from indexer.domain.accounts.arrivals import Funding, Position
 from indexer.domain.accounts.facts import FundingPaid, PositionUpdated
-from indexer.errors import Impossible, NameTaken, VenueUnreachable
+from indexer.errors import BadCredentials, Impossible, NameTaken, Throttled, VenueUnreachable, WalletUnsupported
 from tests.api.conftest import HttpClient, World, problem_of
 from tests.api.fakes import START
 from tests.domain.accounts.builders import ACCOUNT, TIME
@@ -112,7 +112,38 @@ async def test_accounts_are_listed_page_by_page(client: HttpClient) -> None:
     assert rest["next"] is None
 
 
+@pytest.mark.parametrize(
+    ("error", "status", "detail"),
+    [
+        (BadCredentials("-2015 Invalid API-key"), 422, "the exchange refuses the credentials: -2015 Invalid API-key"),
+        (WalletUnsupported("binance has no such wallet"), 422, "binance has no such wallet"),
+        (VenueUnreachable("connect failed"), 503, "The exchange cannot answer this just now."),
+        (Throttled("429"), 503, "The exchange asks us to slow down."),
+    ],
+)
+async def test_a_refresh_that_the_venue_does_not_answer_says_why(
+    client: HttpClient, world: World, error: Exception, status: int, detail: str
+) -> None:
+    await client.post(ACCOUNTS, json=NEW)
+    world.accounts.refusal = error
+    assert (await problem_of(await client.post(f"{MAIN}/refresh"), status))["detail"] == detail
+
+
+async def test_what_is_not_followed_any_more_is_not_held_but_was(client: HttpClient, world: World) -> None:
+    await client.post(ACCOUNTS, json=NEW)
+    await world.account_books.project(folded([*updates("1", "2.50"), *updates("7", slot=Slot("margin", "BTC"))]))
+    assert [one["wallet"] for one in (await (await client.get(f"{MAIN}/balances")).json())["items"]] == ["spot"]
+    assert (await (await client.get(f"{MAIN}/balances?wallet=margin")).json())["items"] == []
+    await problem_of(await client.get(f"{MAIN}/balances/margin/BTC"), 404, "wallet")
+    await client.delete(MAIN)
+    for path in (f"{MAIN}/balances", USDT, f"{MAIN}/positions"):
+        await problem_of(await client.get(path), 404, "name")
+    for path in (f"{USDT}/history", f"{USDT}/stats", f"{USDT}?at=2030-01-01T00:00:00Z"):
+        assert (await client.get(path)).status == 200
+
+
 async def test_amounts_are_shown_as_the_venue_said_them(client: HttpClient, world: World) -> None:
+    await client.post(ACCOUNTS, json=NEW)
     await world.account_books.project(folded([*updates("1", "2.50"), *updates("7", slot=BTC)]))
     listed = await (await client.get(f"{MAIN}/balances")).json()
     assert [(one["wallet"], one["asset"], one["balance"]) for one in listed["items"]] == [
@@ -168,6 +199,7 @@ async def test_a_series_has_a_point_for_each_stretch_and_goes_on_where_nothing_c
 
 
 async def test_positions_and_funding_payments_are_listed(client: HttpClient, world: World) -> None:
+    await client.post(ACCOUNTS, json=NEW)
     position = Position("BTC/USDT:USDT", "long", Decimal("0.50"))
     paid = [FundingPaid(ACCOUNT, Funding(f"f{n}", position.symbol, "USDT", Decimal(n), TIME)) for n in (1, 2)]
     await world.account_books.project(folded([PositionUpdated(ACCOUNT, position, TIME), *paid]))

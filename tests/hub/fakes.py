@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from indexer.addresses import checksum
@@ -73,7 +73,7 @@ class Held:
         self,
         account: AccountKey | None = None,
         *,
-        wallet: str | None = None,
+        wallets: Collection[str] | None = None,
         asset: str | None = None,
         after: tuple[str, str, str, str] | None = None,
         limit: int = 0,
@@ -84,7 +84,7 @@ class Held:
             row
             for key, row in sorted(self.rows.items())
             if account in (None, key.account)
-            and wallet in (None, key.slot.wallet)
+            and (wallets is None or key.slot.wallet in wallets)
             and asset in (None, key.slot.asset)
             and (after is None or (*key.account, *key.slot) > after)
         ]

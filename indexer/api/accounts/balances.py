@@ -41,7 +41,10 @@ _BEFORE = Parameter("before", "Only records with a `seq` below this.", {"type": 
 
 
 class AccountBalancesResource:
-    """`/accounts/{exchange}/{name}/balances` and what is below it; readable for accounts that were removed, too."""
+    """`/accounts/{exchange}/{name}/balances` and what is below it.
+
+    Of an account or wallet that is not followed any more what it held stays readable; what it holds is not known.
+    """
 
     def __init__(
         self, *, books: AccountBooks, accounts: AccountControl, freshness: Freshness, now: Callable[[], datetime]
@@ -91,21 +94,22 @@ class AccountBalancesResource:
         wallet, key = query.text("wallet"), key_of(request)
         if wallet is not None and wallet not in get_args(Wallet):
             raise Refused(f"one of {', '.join(get_args(Wallet))} is expected", "wallet")
+        followed = self._accounts.account(key).wallets
         await self._freshness.caught_up()
         after = None if place is None else (*key, *place)
         rows = await self._books.current(
             key,
-            wallet=wallet,
+            wallets=followed if wallet is None else {wallet} & set(followed),
             asset=query.text("asset"),
             after=None if after is None else (after[0], after[1], str(after[2]), str(after[3])),
             limit=limit + 1,
         )
-        if not rows and place is None:
-            self._accounts.account(key)
         return json_answer(page_of(rows, limit, account_balance_json, lambda row: cursor(_BALANCES, *row.slot)))
 
     async def one(self, request: web.Request) -> web.Response:
         time, key, slot = Query(request.query).time("at"), key_of(request), _slot(request)
+        if time is None and slot.wallet not in self._accounts.account(key).wallets:
+            raise NotFound(f"the {slot.wallet} wallet of {key} is not followed", "wallet")
         await self._freshness.caught_up()
         record = await (self._books.one(key, slot) if time is None else self._books.at_time(key, slot, time))
         if record is None:
@@ -158,11 +162,9 @@ class AccountBalancesResource:
         return json_answer({**named, "items": [point_json(point) for point in points]})
 
     async def positions(self, request: web.Request) -> web.Response:
-        key = key_of(request)
+        key = self._accounts.account(key_of(request)).key
         await self._freshness.caught_up()
         rows = await self._books.positions(key)
-        if not rows:
-            self._accounts.account(key)
         return json_answer({"items": [account_position_json(row) for row in rows], "next": None})
 
     async def fundings(self, request: web.Request) -> web.Response:

@@ -74,8 +74,9 @@ class AccountRows:
         self, account: AccountKey | None, wallet: str | None, asset: str | None
     ) -> AsyncIterator[AccountRecord]:
         after: tuple[str, str, str, str] | None = None
+        wallets = None if wallet is None else (wallet,)
         while True:
-            page = await self._amounts.current(account, wallet=wallet, asset=asset, after=after, limit=ROWS)
+            page = await self._amounts.current(account, wallets=wallets, asset=asset, after=after, limit=ROWS)
             for row in page:
                 yield row
             if len(page) < ROWS:

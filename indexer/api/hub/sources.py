@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from indexer.domain.accounts.amounts import AccountKey
@@ -44,7 +44,7 @@ class CurrentAmounts(Protocol):
         self,
         account: AccountKey | None = None,
         *,
-        wallet: str | None = None,
+        wallets: Collection[str] | None = None,
         asset: str | None = None,
         after: tuple[str, str, str, str] | None = None,
         limit: int = 0,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final
 
 from indexer.domain.accounts.amounts import AccountKey, Slot
 from indexer.domain.accounts.arrivals import Funding
 from indexer.domain.accounts.records import AccountBook, AccountProjection, AccountRecord, PositionRecord
+from indexer.domain.accounts.stats import AssetStats, AssetTally
+from indexer.domain.course import Curve
+from indexer.domain.stats import Statistics
 from repositories.database import Database
 from repositories.documents.account_rows import (
     account_query,
@@ -142,6 +146,26 @@ class AccountBooks:
                 text = row["free"] if row["total"] is None else row["total"]
                 if text is not None:
                     yield row["timestamp"], Decimal(text)
+
+    async def stats(
+        self,
+        account: AccountKey,
+        slot: Slot,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Statistics[AssetStats]:
+        """Over the records from `start` to `end`, both inclusive; what held last goes on `until` then."""
+        tally = AssetTally()
+        if start is not None:
+            # MongoDB keeps milliseconds: just before is one of them earlier.
+            before = await self.at_time(account, slot, start - timedelta(milliseconds=1))
+            held = None if before is None else before.held.amounts.balance
+            tally.curve = Curve(start.astimezone(UTC), None if held is None else Fraction(held))
+        async for time, balance in self.balances(account, slot, start=start, end=end):
+            tally.add(time, balance)
+        return tally.statistics(until)
 
     async def positions(self, account: AccountKey) -> list[PositionRecord]:
         """In the order of their symbols; those that were closed are flat."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from fractions import Fraction
 from typing import Any
 
 from indexer.domain.chain import Address, BlockRef, Holding, Token
+from indexer.domain.course import Curve
 from indexer.domain.finality import Settled
 from indexer.domain.records import HISTORY_SEQ, BalanceRecord
-from indexer.domain.stats import Stats, Tally
+from indexer.domain.stats import Statistics, Stats, Tally
 from repositories.database import Database
 from repositories.documents.rows import record_of
 from repositories.failures import translating
@@ -147,15 +149,31 @@ class BalanceQueries:
         return [record_of(row) for row in once.values()]
 
     async def stats(
-        self, chain_id: int, holding: Holding, *, start: datetime | None = None, end: datetime | None = None
-    ) -> Stats | None:
-        """Over the records from `start` to `end`, both inclusive; one row in memory at a time."""
+        self,
+        chain_id: int,
+        holding: Holding,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Statistics[Stats]:
+        """Over the records from `start` to `end`, both inclusive; what held last goes on `until` then."""
+        before = None if start is None else await self._just_before(chain_id, holding, start)
         tally = Tally()
+        if start is not None and before is not None:
+            tally.curve = Curve(start.astimezone(UTC), Fraction(before.balance))
         query: Query = {**of_holding(chain_id, holding), **_between(start, end)}
         with translating:
-            async for row in self._records.find(query, {"balance": 1, "_id": 0}).sort("blockNumber", 1):
-                tally.add(int(row["balance"]))
-        return tally.stats()
+            rows = self._records.find(query, {"balance": 1, "timestamp": 1, "_id": 0}).sort("blockNumber", 1)
+            async for row in rows:  # one in memory at a time
+                tally.add(row["timestamp"], int(row["balance"]))
+        return tally.statistics(until)
+
+    async def _just_before(self, chain_id: int, holding: Holding, time: datetime) -> BalanceRecord | None:
+        query: Query = {**of_holding(chain_id, holding), "timestamp": {"$lt": time.astimezone(UTC)}}
+        with translating:
+            row = await self._records.find_one(query, sort=[("blockNumber", -1)])
+        return None if row is None else record_of(row)
 
 
 def of_holding(chain_id: int, holding: Holding) -> Query:

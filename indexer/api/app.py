@@ -62,7 +62,7 @@ def build_app(
     documents = DocumentsResource(version=version)
     routes = (
         *BalancesResource(balances=balances, watching=watching, control=control, followed=followed).routes(),
-        *HistoryResource(balances=balances, watching=watching, followed=followed).routes(),
+        *HistoryResource(balances=balances, watching=watching, followed=followed, now=now).routes(),
         *SolversResource(watching=watching).routes(),
         *TokensResource(watching=watching).routes(),
         *BackfillResource(control=control, watching=watching).routes(),

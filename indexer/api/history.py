@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from itertools import pairwise
 
 from aiohttp import web
@@ -14,6 +16,7 @@ from indexer.api.ports import Balances, Watching
 from indexer.api.routes import BEFORE, CURSOR, EXPLAIN, FROM, HOLDING, LIMIT, TO, Answer, Route
 from indexer.api.shapes import explained_json, record_json, stats_json
 from indexer.domain.chain import Holding
+from indexer.domain.course import reached
 from indexer.domain.records import BalanceRecord
 from indexer.errors import NotFound
 
@@ -23,8 +26,11 @@ _CURSOR = "history"
 class HistoryResource:
     """`…/history` and `…/stats` of one balance; readable for what is no longer watched, too."""
 
-    def __init__(self, *, balances: Balances, watching: Watching, followed: Followed) -> None:
+    def __init__(
+        self, *, balances: Balances, watching: Watching, followed: Followed, now: Callable[[], datetime]
+    ) -> None:
         self._balances = balances
+        self._now = now
         self._watching = watching
         self._followed = followed
 
@@ -77,8 +83,9 @@ class HistoryResource:
         start, end = Query(request.query).span()
         chain_id, holding = located(request, self._watching.chains())
         await self._followed.block(chain_id)
-        stats = await self._balances.stats(chain_id, holding, start=start, end=end)
-        if stats is None:
+        until = reached(end, self._now())
+        stats = await self._balances.stats(chain_id, holding, start=start, end=end, until=until)
+        if stats.course is None:
             await self._refuse_unknown(chain_id, holding)
         named = {"chainId": chain_id, "tokenAddress": holding.token, "solverAddress": holding.solver}
         return json_answer(named | stats_json(stats))

@@ -11,13 +11,14 @@ from indexer.domain.accounts.amounts import AccountKey, Slot, Wallet
 from indexer.domain.accounts.arrivals import Funding, Permissions
 from indexer.domain.accounts.records import AccountRecord, PositionRecord
 from indexer.domain.accounts.registry import Account
+from indexer.domain.accounts.stats import AssetStats
 from indexer.domain.audits import Audit
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, Holding, Token
 from indexer.domain.commits import Commit
 from indexer.domain.jobs import Job
 from indexer.domain.records import BalanceRecord
-from indexer.domain.stats import Stats
+from indexer.domain.stats import Statistics, Stats
 from indexer.domain.status import StreamStatus
 from indexer.domain.watching import Solver, WatchedToken
 
@@ -61,8 +62,16 @@ class Balances(Protocol):
         ...
 
     async def stats(
-        self, chain_id: int, holding: Holding, *, start: datetime | None = None, end: datetime | None = None
-    ) -> Stats | None: ...
+        self,
+        chain_id: int,
+        holding: Holding,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Statistics[Stats]:
+        """Over the records from `start` to `end`, both inclusive; what held last goes on `until` then."""
+        ...
 
 
 class CommitLog(Protocol):
@@ -205,6 +214,18 @@ class AccountBooks(Protocol):
         self, account: AccountKey, slot: Slot, *, start: datetime | None = None, end: datetime | None = None
     ) -> AsyncIterator[tuple[datetime, Decimal]]:
         """Every known balance with its time, oldest first."""
+        ...
+
+    async def stats(
+        self,
+        account: AccountKey,
+        slot: Slot,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Statistics[AssetStats]:
+        """Over the records from `start` to `end`, both inclusive; what held last goes on `until` then."""
         ...
 
     async def positions(self, account: AccountKey) -> list[PositionRecord]: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from indexer.api.accounts.schemas import ACCOUNT_SCHEMAS
+from indexer.api.accounts.schemas import ACCOUNT_SCHEMAS, COURSE
 
 Schema = dict[str, Any]
 
@@ -119,7 +119,8 @@ SCHEMAS: Final[Schema] = {
             "tokenAddress": _TOKEN,
             "solverAddress": _ADDRESS,
             "count": _WHOLE,
-            **dict.fromkeys(("first", "last", "min", "max", "average", "change"), _MAYBE_RAW),
+            **dict.fromkeys(("first", "last", "min", "max", "average", "change", "timeWeightedAverage"), _MAYBE_RAW),
+            **COURSE,
         }
     ),
     "Solver": _object(

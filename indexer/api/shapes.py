@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from math import floor
 from typing import Any
 
-from indexer.domain.amounts import amount_text
+from indexer.domain.accounts.stats import AssetStats
+from indexer.domain.amounts import amount_text, plain
 from indexer.domain.audits import Audit
 from indexer.domain.chain import Transfer
+from indexer.domain.course import Course
 from indexer.domain.records import BalanceRecord
-from indexer.domain.stats import Stats
+from indexer.domain.stats import Statistics, Stats
 from indexer.domain.status import AccountStatus, StreamStatus
 from indexer.domain.times import unix_text
 from indexer.domain.watching import Solver, WatchedToken
@@ -77,19 +81,38 @@ def audit_json(audit: Audit) -> dict[str, Any]:
     }
 
 
-def stats_json(stats: Stats | None) -> dict[str, Any]:
+def stats_json(statistics: Statistics[Stats]) -> dict[str, Any]:
     """Nulls where there is nothing to count: absent is not zero."""
+    stats, course = statistics.records, statistics.course
+    return records_json(stats, str) | {
+        "timeWeightedAverage": None if course is None else str(floor(course.average)),
+        **course_json(course),
+    }
+
+
+def records_json(stats: Stats | AssetStats | None, text: Callable[[Any], str | None]) -> dict[str, Any]:
+    """`text` writes an amount."""
     if stats is None:
-        return {"count": 0} | dict.fromkeys(("first", "last", "min", "max", "average", "change"))
+        names = ("first", "last", "min", "max", "average", "change", "changePercent")
+        return {"count": 0} | dict.fromkeys(names)
     return {
         "count": stats.count,
-        "first": str(stats.first),
-        "last": str(stats.last),
-        "min": str(stats.minimum),
-        "max": str(stats.maximum),
-        "average": str(stats.average),
-        "change": str(stats.change),
+        "first": text(stats.first),
+        "last": text(stats.last),
+        "min": text(stats.minimum),
+        "max": text(stats.maximum),
+        "average": text(stats.average),
+        "change": text(stats.change),
+        "changePercent": plain(stats.change_percent),
     }
+
+
+def course_json(course: Course | None) -> dict[str, Any]:
+    """What is the same of every kind of number."""
+    if course is None:
+        return {"volatility": None, "trend": None}
+    trend = {"direction": course.direction, "strength": float(course.strength)}
+    return {"volatility": plain(course.volatility), "trend": trend}
 
 
 def solver_json(solver: Solver) -> dict[str, Any]:

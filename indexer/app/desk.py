@@ -5,15 +5,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from indexer.domain.accounts.amounts import AccountKey, Amounts, Measure, Slot, Wallet, plus
 from indexer.domain.accounts.arrivals import Funding
 from indexer.domain.accounts.records import AccountRecord, PositionRecord
 from indexer.domain.accounts.registry import Account
-from indexer.domain.accounts.stats import AssetStats, AssetTally
+from indexer.domain.accounts.stats import AssetStats
 from indexer.domain.commits import Event
+from indexer.domain.course import reached
+from indexer.domain.stats import Statistics
 from indexer.domain.status import StreamStatus
 from indexer.domain.streams import exchange_stream
 
@@ -100,14 +102,10 @@ class Desk:
 
     async def stats(
         self, wallet: Wallet, asset: str, *, start: datetime | None = None, end: datetime | None = None
-    ) -> AssetStats | None:
+    ) -> Statistics[AssetStats]:
         await self._service.positions.caught_up()
-        tally = AssetTally()
-        async for _, balance in self._service.store.accounts.balances(
-            self.key, Slot(wallet, asset), start=start, end=end
-        ):
-            tally.add(balance)
-        return tally.stats()
+        books, until = self._service.store.accounts, reached(end, datetime.now(UTC))
+        return await books.stats(self.key, Slot(wallet, asset), start=start, end=end, until=until)
 
     async def positions(self) -> Sequence[PositionRecord]:
         await self._service.positions.caught_up()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from indexer.addresses import checksum
 from indexer.app.desk import Desk
@@ -13,8 +13,9 @@ from indexer.app.service import Service
 from indexer.app.sync import SyncFace
 from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.chain import NATIVE, Holding
+from indexer.domain.course import reached
 from indexer.domain.records import BalanceRecord
-from indexer.domain.stats import Stats
+from indexer.domain.stats import Statistics, Stats
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import NotFound
 
@@ -48,10 +49,11 @@ class Indexer(Service):
         *,
         start: datetime | None = None,
         end: datetime | None = None,
-    ) -> Stats | None:
+    ) -> Statistics[Stats]:
         chain_id, holding = self._chain_id(chain), _holding(token, solver)
         await self.positions.caught_up()
-        return await self.store.balances.stats(chain_id, holding, start=start, end=end)
+        until = reached(end, datetime.now(UTC))
+        return await self.store.balances.stats(chain_id, holding, start=start, end=end, until=until)
 
     async def add_solver(self, name: str, address: str, chains: Sequence[str | int] | None = None) -> Solver:
         ids = None if chains is None else [self._chain_id(chain) for chain in chains]

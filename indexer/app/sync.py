@@ -17,6 +17,7 @@ from indexer.domain.accounts.records import AccountRecord
 from indexer.domain.accounts.stats import AssetStats
 from indexer.domain.commits import Event
 from indexer.domain.records import BalanceRecord
+from indexer.domain.stats import Statistics
 from indexer.domain.status import StreamStatus
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class SyncDesk:
 
     def stats(
         self, wallet: Wallet, asset: str, *, start: datetime | None = None, end: datetime | None = None
-    ) -> AssetStats | None:
+    ) -> Statistics[AssetStats]:
         return self._threads.ask(self._desk.stats(wallet, asset, start=start, end=end))
 
     def status(self) -> StreamStatus:

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Generic, TypeVar
+
+from indexer.domain.course import Course, Curve, percent
+
+Records = TypeVar("Records")
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics(Generic[Records]):
+    """Over a time: of its records, and of what held in it, where that is known though no record is in it."""
+
+    records: Records | None
+    course: Course | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +36,10 @@ class Stats:
     def change(self) -> int:
         return self.last - self.first
 
+    @property
+    def change_percent(self) -> Decimal | None:
+        return percent(Fraction(self.change), Fraction(self.first))
+
 
 @dataclass(slots=True)
 class Tally:
@@ -32,8 +51,10 @@ class Tally:
     minimum: int = 0
     maximum: int = 0
     total: int = 0
+    curve: Curve = field(default_factory=Curve)
 
-    def add(self, balance: int) -> None:
+    def add(self, time: datetime, balance: int) -> None:
+        self.curve.add(time, Fraction(balance))
         if self.count == 0:
             self.first = self.minimum = self.maximum = balance
         self.minimum = min(self.minimum, balance)
@@ -42,15 +63,10 @@ class Tally:
         self.total += balance
         self.count += 1
 
-    def stats(self) -> Stats | None:
-        """Nothing where nothing was counted: absent is not zero."""
-        if self.count == 0:
-            return None
-        return Stats(self.count, self.first, self.last, self.minimum, self.maximum, self.total // self.count)
-
-
-def stats_of(balances: Iterable[int]) -> Stats | None:
-    tally = Tally()
-    for balance in balances:
-        tally.add(balance)
-    return tally.stats()
+    def statistics(self, until: datetime | None = None) -> Statistics[Stats]:
+        """The last balance goes on to hold `until` then. Nothing where nothing was counted: absent is not zero."""
+        records = None
+        if self.count:
+            average = self.total // self.count
+            records = Stats(self.count, self.first, self.last, self.minimum, self.maximum, average)
+        return Statistics(records, self.curve.course(until))

@@ -17,7 +17,7 @@ from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding, 
 from indexer.domain.commits import Commit
 from indexer.domain.jobs import Job
 from indexer.domain.records import BalanceRecord, record_of
-from indexer.domain.stats import Stats, stats_of
+from indexer.domain.stats import Statistics, Stats, Tally
 from indexer.domain.status import StreamStatus
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import Impossible, NameTaken, NotFound
@@ -125,9 +125,18 @@ class FakeBalances:
         return _between(rows, start, end)[::-1][:limit]
 
     async def stats(
-        self, chain_id: int, holding: Holding, *, start: datetime | None = None, end: datetime | None = None
-    ) -> Stats | None:
-        return stats_of(row.balance for row in _between(self._of(chain_id, holding), start, end))
+        self,
+        chain_id: int,
+        holding: Holding,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Statistics[Stats]:
+        tally = Tally()
+        for row in _between(self._of(chain_id, holding), start, end):
+            tally.add(datetime.fromtimestamp(row.block.timestamp, UTC), row.balance)
+        return tally.statistics(until)
 
 
 def _between(rows: list[BalanceRecord], start: datetime | None, end: datetime | None) -> list[BalanceRecord]:

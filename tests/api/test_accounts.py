@@ -179,6 +179,11 @@ async def test_history_stats_and_as_it_was(client: HttpClient, world: World) -> 
         "average": "2.5",
         "change": "1.5",
     }
+    assert stats["changePercent"] == "150"
+    assert Decimal(1) < Decimal(stats["timeWeightedAverage"]) < Decimal(4)
+    assert stats["trend"]["direction"] == "up"
+    quiet = await (await client.get(f"{USDT}/stats?from={START.isoformat().replace('+00:00', 'Z')}")).json()
+    assert (quiet["timeWeightedAverage"], quiet["volatility"]) != (None, None)
     then = (TIME + timedelta(seconds=2)).isoformat().replace("+00:00", "Z")
     assert (await (await client.get(f"{USDT}?at={then}")).json())["balance"] == "4"
 

@@ -240,9 +240,13 @@ async def test_history_is_cut_by_block_time_and_limit(client: HttpClient, query:
     assert [item["blockNumber"] for item in body["items"]] == blocks
 
 
+COURSE = ("changePercent", "timeWeightedAverage", "volatility", "trend")
+
+
 async def test_statistics_are_raw_strings_and_absent_is_not_zero(client: HttpClient) -> None:
     body = await (await client.get(f"{ONE}/stats")).json()
     named = {"chainId": 1, "tokenAddress": USDC, "solverAddress": ALICE}
+    course = {name: body.pop(name) for name in COURSE}
     assert body == named | {
         "count": 2,
         "first": "5",
@@ -252,8 +256,13 @@ async def test_statistics_are_raw_strings_and_absent_is_not_zero(client: HttpCli
         "average": "3750002",
         "change": "7499995",
     }
+    assert course["changePercent"] == "149999900"
+    assert 5 <= int(course["timeWeightedAverage"]) < 7_500_000
+    assert course["trend"]["direction"] == "up"
+    assert 0 <= course["trend"]["strength"] <= 1
     none = await (await client.get(f"{ONE}/stats?to=2020-01-01T00:00:00Z")).json()
-    assert none == named | {"count": 0} | dict.fromkeys(("first", "last", "min", "max", "average", "change"))
+    absent = ("first", "last", "min", "max", "average", "change", *COURSE)
+    assert none == named | {"count": 0} | dict.fromkeys(absent)
 
 
 async def test_history_explains_itself_when_asked_to(client: HttpClient, world: World) -> None:

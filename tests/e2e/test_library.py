@@ -67,7 +67,7 @@ async def test_a_program_asks_and_listens_without_http(home: World, tmp_path: Pa
             rows = await indexer.history("first", token, wallet)
             values = await truth.balances(home.anvil, [(token, wallet, row.block.hash) for row in rows])
             assert [row.balance for row in rows] == values
-            stats = await indexer.stats("first", token, wallet)
+            stats = (await indexer.stats("first", token, wallet)).records
             assert stats is not None
             assert (stats.count, stats.last, stats.maximum) == (len(rows), values[0], max(values))
         unlisten()

@@ -92,7 +92,7 @@ async def test_callbacks_hear_their_account_and_can_read_what_they_heard(
     assert len(read) == 2
     history = await desk.history("spot", "USDT", limit=2)
     assert [row.held.amounts.total for row in history] == [Decimal("1501.51"), Decimal("1500.51")]
-    stats = await desk.stats("spot", "USDT")
+    stats = (await desk.stats("spot", "USDT")).records
     assert stats is not None
     assert (stats.count, stats.maximum) == (4, Decimal("1501.51"))
 
@@ -115,7 +115,7 @@ async def test_threads_ask_and_hear_through_the_synchronous_face(venue: Venue, m
         assert desk.status().state == "live"
         assert [row.slot.wallet for row in desk.refresh()] == ["funding", "spot"]
         assert desk.history("spot", "USDT")[-1].held.amounts.total == Decimal("1000.50")
-        assert desk.stats("spot", "USDT") is not None
+        assert desk.stats("spot", "USDT").records is not None
         return total(desk.get_balance("USDT", "spot"))
 
     def listen() -> Callable[[], None]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -12,8 +14,9 @@ from bson import Decimal128, Int64
 
 from indexer.domain.chain import NATIVE, Holding, TokenInfo
 from indexer.domain.commits import Commit
+from indexer.domain.course import Course
 from indexer.domain.records import BalanceRecord, fold
-from indexer.domain.stats import Stats
+from indexer.domain.stats import Statistics, Stats
 from indexer.errors import StoreUnavailable
 from repositories.balances import BalanceBook
 from repositories.documents.rows import amount_of
@@ -115,12 +118,21 @@ async def test_a_balance_can_be_asked_as_of_a_block_or_time(store: Store) -> Non
 
 async def test_stats_count_numbers_not_strings(store: Store) -> None:
     await written(store, (5, 100), (6, 99), (7, 2**256 - 1))
-    assert await store.balances.stats(1, HOLDING) == Stats(
+    assert (await store.balances.stats(1, HOLDING)).records == Stats(
         count=3, first=100, last=2**256 - 1, minimum=99, maximum=2**256 - 1, average=(2**256 + 198) // 3
     )
     only = await store.balances.stats(1, HOLDING, start=time_of(6), end=time_of(6))
-    assert only == Stats(count=1, first=99, last=99, minimum=99, maximum=99, average=99)
-    assert await store.balances.stats(1, HOLDING, start=time_of(8)) is None
+    assert only.records == Stats(count=1, first=99, last=99, minimum=99, maximum=99, average=99)
+    assert (await store.balances.stats(1, HOLDING, end=time_of(4))) == Statistics(None, None)
+
+
+async def test_what_held_at_the_beginning_of_a_time_counts_for_its_course(store: Store) -> None:
+    await written(store, (5, 100), (7, 200))
+    whole = await store.balances.stats(1, HOLDING, start=time_of(6), until=time_of(8))
+    assert whole.course is not None
+    assert (whole.course.average, whole.course.direction) == (Fraction(150), "up")
+    idle = await store.balances.stats(1, HOLDING, start=time_of(8), until=time_of(9))
+    assert idle == Statistics(None, Course(Fraction(200), Decimal(0), "flat", Decimal(0)))
 
 
 async def test_a_replay_never_moves_a_current_balance_back(store: Store) -> None:

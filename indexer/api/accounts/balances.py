@@ -24,7 +24,8 @@ from indexer.api.ports import AccountBooks, AccountControl, Freshness
 from indexer.api.routes import ACCOUNT, AT, CURSOR, FROM, LIMIT, SLOT, TO, Answer, Parameter, Route
 from indexer.domain.accounts.amounts import AccountKey, Slot, Wallet
 from indexer.domain.accounts.events import account_json, slot_json
-from indexer.domain.accounts.stats import AssetTally, Granularity, Series, stretches
+from indexer.domain.accounts.stats import Granularity, Series, stretches
+from indexer.domain.course import reached
 from indexer.domain.times import time_text
 from indexer.errors import Impossible, NotFound, Refused
 
@@ -132,12 +133,11 @@ class AccountBalancesResource:
         key, slot = key_of(request), _slot(request)
         start, end = Query(request.query).span()
         await self._freshness.caught_up()
-        tally = AssetTally()
-        async for _, balance in self._books.balances(key, slot, start=start, end=end):
-            tally.add(balance)
-        if not tally.count:
+        until = reached(end, self._now())
+        stats = await self._books.stats(key, slot, start=start, end=end, until=until)
+        if stats.course is None:
             await self._refuse_unknown(key, slot)
-        return json_answer(asset_stats_json(key, slot, tally.stats()))
+        return json_answer(asset_stats_json(key, slot, stats))
 
     async def series(self, request: web.Request) -> web.Response:
         query, key, slot = Query(request.query), key_of(request), _slot(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, get_args
 
 from indexer.domain.accounts.amounts import Measure, Source, Wallet
+from indexer.domain.course import Direction
 
 Schema = dict[str, Any]
 
@@ -30,6 +31,23 @@ _CREDENTIALS: Final[Schema] = {
     "additionalProperties": {"type": "string", "maxLength": 4096},
     "description": "What the exchange asks for: `apiKey`, `secret`, `password`, `uid`, `walletAddress`.",
 }
+COURSE: Final[Schema] = {
+    "changePercent": {"type": ["string", "null"], "description": "Of the first; null where that is 0."},
+    "volatility": {
+        "type": ["string", "null"],
+        "description": "Standard deviation in percent of `timeWeightedAverage`; null where that is 0.",
+    },
+    "trend": {
+        "type": ["object", "null"],
+        "properties": {
+            "direction": {"enum": list(get_args(Direction))},
+            "strength": {"type": "number", "minimum": 0, "maximum": 1, "description": "How well a straight line fits."},
+        },
+        "required": ["direction", "strength"],
+        "additionalProperties": False,
+    },
+}
+"""What statistics of chains and of exchange accounts have in common."""
 _WHERE: Final[Schema] = {"exchange": _TEXT, "account": _TEXT, "wallet": _WALLET, "asset": _TEXT}
 _BALANCE: Final[Schema] = {
     **_WHERE,
@@ -100,7 +118,8 @@ ACCOUNT_SCHEMAS: Final[Schema] = {
         {
             **_WHERE,
             "count": {"type": "integer", "minimum": 0},
-            **dict.fromkeys(("first", "last", "min", "max", "average", "change"), _AMOUNT),
+            **dict.fromkeys(("first", "last", "min", "max", "average", "change", "timeWeightedAverage"), _AMOUNT),
+            **COURSE,
         }
     ),
     "AccountPoint": _object({"time": _TIME, **dict.fromkeys(("balance", "min", "max"), _TEXT)}),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from indexer.api.shapes import course_json, records_json
 from indexer.domain.accounts.amounts import AccountKey, Slot
 from indexer.domain.accounts.arrivals import Funding, Permissions
 from indexer.domain.accounts.events import account_json, asset_json, position_json, slot_json
 from indexer.domain.accounts.records import AccountRecord, PositionRecord
 from indexer.domain.accounts.registry import Account
-from indexer.domain.accounts.stats import AssetStats, Point
+from indexer.domain.accounts.stats import AssetStats, Point, mean
 from indexer.domain.amounts import plain
+from indexer.domain.stats import Statistics
 from indexer.domain.status import StreamStatus
 from indexer.domain.times import time_text
 
@@ -53,19 +55,15 @@ def account_record_json(record: AccountRecord) -> dict[str, Any]:
     return account_balance_json(record) | {"changeAmount": plain(record.change), "cause": record.cause}
 
 
-def asset_stats_json(account: AccountKey, slot: Slot, stats: AssetStats | None) -> dict[str, Any]:
+def asset_stats_json(account: AccountKey, slot: Slot, statistics: Statistics[AssetStats]) -> dict[str, Any]:
     """Nulls where there is nothing to count: absent is not zero."""
-    named = {**account_json(account), **slot_json(slot)}
-    if stats is None:
-        return named | {"count": 0} | dict.fromkeys(("first", "last", "min", "max", "average", "change"))
-    return named | {
-        "count": stats.count,
-        "first": plain(stats.first),
-        "last": plain(stats.last),
-        "min": plain(stats.minimum),
-        "max": plain(stats.maximum),
-        "average": plain(stats.average),
-        "change": plain(stats.change),
+    course = statistics.course
+    return {
+        **account_json(account),
+        **slot_json(slot),
+        **records_json(statistics.records, plain),
+        "timeWeightedAverage": None if course is None else plain(mean(course.average)),
+        **course_json(course),
     }
 
 

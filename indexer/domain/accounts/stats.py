@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
+from fractions import Fraction
 from typing import Final, Literal
 
 from indexer.domain.accounts.amounts import less, plus
+from indexer.domain.course import Curve, percent
+from indexer.domain.stats import Statistics
 
 _AVERAGE: Final = Context(prec=60)
 """A mean has no last digit; 60 are more than any venue writes."""
@@ -31,6 +34,10 @@ class AssetStats:
     def change(self) -> Decimal:
         return less(self.last, self.first)
 
+    @property
+    def change_percent(self) -> Decimal | None:
+        return percent(Fraction(self.change), Fraction(self.first))
+
 
 @dataclass(slots=True)
 class AssetTally:
@@ -42,8 +49,10 @@ class AssetTally:
     minimum: Decimal = Decimal(0)
     maximum: Decimal = Decimal(0)
     total: Decimal = Decimal(0)
+    curve: Curve = field(default_factory=Curve)
 
-    def add(self, balance: Decimal) -> None:
+    def add(self, time: datetime, balance: Decimal) -> None:
+        self.curve.add(time, Fraction(balance))
         if not self.count:
             self.first = self.minimum = self.maximum = balance
         self.minimum, self.maximum = min(self.minimum, balance), max(self.maximum, balance)
@@ -51,12 +60,18 @@ class AssetTally:
         self.total = plus(self.total, balance)
         self.count += 1
 
-    def stats(self) -> AssetStats | None:
-        """Nothing where nothing was counted: absent is not zero."""
-        if not self.count:
-            return None
-        average = _AVERAGE.divide(self.total, Decimal(self.count))
-        return AssetStats(self.count, self.first, self.last, self.minimum, self.maximum, average)
+    def statistics(self, until: datetime | None = None) -> Statistics[AssetStats]:
+        """The last balance goes on to hold `until` then. Nothing where nothing was counted: absent is not zero."""
+        records = None
+        if self.count:
+            average = mean(Fraction(self.total) / self.count)
+            records = AssetStats(self.count, self.first, self.last, self.minimum, self.maximum, average)
+        return Statistics(records, self.curve.course(until))
+
+
+def mean(exact: Fraction) -> Decimal:
+    """With as many digits as a mean is shown with."""
+    return _AVERAGE.divide(Decimal(exact.numerator), Decimal(exact.denominator))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from indexer.domain.chain import Address, BlockRef, Holding, Token
 from indexer.domain.facts import Joint
 from indexer.domain.finality import Settled
 from indexer.domain.records import HISTORY_SEQ, JOINED, BalanceRecord, HoldingKey, Projection, RecordKey, Settling
-from indexer.domain.stats import Stats, Tally
+from indexer.domain.stats import Statistics, Stats, Tally
 from tests.sim.store.disk import Kept
 from tests.sim.store.ports import Wire
 
@@ -180,12 +180,18 @@ class SimBooks:
         return await self._as_settled((await self._rows(chain_id, holding, fits))[:limit])
 
     async def stats(
-        self, chain_id: int, holding: Holding, *, start: datetime | None = None, end: datetime | None = None
-    ) -> Stats | None:
+        self,
+        chain_id: int,
+        holding: Holding,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Statistics[Stats]:
         tally = Tally()
         for row in reversed(await self.history(chain_id, holding, limit=10**9, start=start, end=end)):
-            tally.add(row.balance)
-        return tally.stats()
+            tally.add(datetime.fromtimestamp(row.block.timestamp, UTC), row.balance)
+        return tally.statistics(until)
 
     async def _newest(
         self, chain_id: int, holding: Holding, fits: Callable[[BalanceRecord], bool]

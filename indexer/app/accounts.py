@@ -141,9 +141,9 @@ class Accounts:
 
     def exchanges(self) -> Mapping[str, Sequence[Wallet]]:
         """The exchanges that are known, with their wallets."""
-        from indexer.clients.exchange.dialects.table import every_dialect  # noqa: PLC0415 - ccxt takes a second
+        from indexer.clients.exchange.dialects.table import wallets_by_exchange  # noqa: PLC0415 - ccxt takes a second
 
-        return {name: tuple(dialect.wallets) for name, dialect in every_dialect().items()}
+        return wallets_by_exchange()
 
     async def refresh(self, key: AccountKey, wallets: Sequence[Wallet] = (), max_age_seconds: float = 0.0) -> None:
         """Read them now; what differs is committed and told before this returns.

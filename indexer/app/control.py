@@ -42,6 +42,8 @@ class Following(Protocol):
 
     async def apply(self, old: Settings, new: Settings) -> None: ...
 
+    def exchanges(self) -> Mapping[str, Sequence[str]]: ...
+
 
 class Control:
     """`settings` are those in force."""
@@ -120,7 +122,7 @@ class Control:
         await self._started_up.wait()
         async with self._reloading:
             try:
-                new = load(self.settings.path, os.environ)
+                new = load(self.settings.path, os.environ, self._accounts.exchanges)
             except ConfigError as error:
                 self._report.refused([str(problem) for problem in error.problems])
                 log.error("config_refused", problems=len(error.problems), first=str(error.problems[0]))  # noqa: TRY400

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -77,10 +77,16 @@ def show_problems(error: ConfigError, title: str, stream: TextIO) -> None:
 
 def _loaded(path: Path, stream: TextIO) -> Settings | None:
     try:
-        return load(path, os.environ)
+        return load(path, os.environ, _exchanges)
     except ConfigError as error:
         show_problems(error, str(path), stream)
         return None
+
+
+def _exchanges() -> Mapping[str, Sequence[str]]:
+    from indexer.clients.exchange.dialects.table import wallets_by_exchange  # noqa: PLC0415 - ccxt takes a second
+
+    return wallets_by_exchange()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

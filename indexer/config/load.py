@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
 from indexer.config import sections
+from indexer.config.sections import Venues
 from indexer.config.settings import (
     ChainSettings,
     ExchangeSettings,
@@ -39,26 +40,30 @@ _PLACES: Final = {
 """Where a key belongs that stands at the top: in the first table that knows it."""
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Settings:
-    """The settings in this file; `ConfigError` with every mistake where there is one."""
+def load(path: Path, environ: Mapping[str, str], exchanges: Callable[[], Venues] = dict) -> Settings:
+    """The settings in this file; `ConfigError` with every mistake where there is one.
+
+    `exchanges` says which there are, with their wallets; it is asked only by a file that names one.
+    """
     report = Report()
     tree = filled_in(_parsed(path), environ, report)
-    settings = _settings(Table(tree, report), path.absolute())
+    settings = _settings(Table(tree, report), path.absolute(), exchanges)
     if report.problems:
         raise ConfigError(tuple(report.problems))
     return settings
 
 
-def _settings(root: Table, path: Path) -> Settings:
+def _settings(root: Table, path: Path, exchanges: Callable[[], Venues]) -> Settings:
     service = sections.service(root.table("service"), path.parent)
     store = sections.store(root.table("store"))
     chains = {name: sections.chain(table, name) for name, table in root.tables("chains")}
+    venues = exchanges() if root.has("exchanges") else {}
     settings = Settings(
         service=service,
         store=store,
         chains=chains,
         solvers={name: sections.solver(table, name, tuple(chains)) for name, table in root.tables("solvers")},
-        exchanges={name: sections.exchange(table, name) for name, table in root.tables("exchanges")},
+        exchanges={name: sections.exchange(table, name, venues) for name, table in root.tables("exchanges")},
         nats=sections.nats(root.table("nats"), path.parent),
         path=path,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, cast
 
@@ -44,6 +45,9 @@ from indexer.masking import Secret
 
 NO_ADDRESS = Address("")
 """Stands in settings that have problems, and that nobody gets to see, as `NO_SECRET` does."""
+
+Venues = Mapping[str, Sequence[str]]
+"""The exchanges that can be followed, with their wallets; where it is empty, nobody could say."""
 
 _LARGEST = 2**53 - 1
 """The largest integer that JSON readers agree on."""
@@ -140,17 +144,19 @@ def solver(table: Table, title: str, chain_names: tuple[str, ...]) -> SolverSett
     return settings
 
 
-def exchange(table: Table, title: str) -> ExchangeSettings:
+def exchange(table: Table, title: str, venues: Venues) -> ExchangeSettings:
     known = ExchangeSettings(title, "")
+    name = table.required("exchange", _exchange_among(venues), "", 'write its name in lower case, as in "binance"')
     secret_of = _or_none(secret(_FROM_ENVIRONMENT))
+    wallet = _wallet_of(name, venues)
     settings = ExchangeSettings(
         name=title,
-        exchange=table.required("exchange", _exchange, "", 'write its name in lower case, as in "binance"'),
+        exchange=name,
         api_key=table.optional("api_key", secret_of, known.api_key),
         secret=table.optional("secret", secret_of, known.secret),
         password=table.optional("password", secret_of, known.password),
         wallet_address=table.optional("wallet_address", secret_of, known.wallet_address),
-        wallets=table.list_of("wallets", _wallet, 'write a list, as in ["spot", "funding"]') or known.wallets,
+        wallets=table.list_of("wallets", wallet, 'write a list, as in ["spot", "funding"]') or known.wallets,
         sandbox=table.optional("sandbox", boolean, known.sandbox),
         poll_seconds=table.optional("poll_seconds", integer(0, 3_600), known.poll_seconds),
         base_url=table.optional("base_url", _or_empty(url("http", "https")), known.base_url),
@@ -226,8 +232,25 @@ def _scope(value: object) -> Scope:
     return cast("Scope", one_of(Scope)(value))
 
 
-def _wallet(value: object) -> Wallet:
-    return cast("Wallet", one_of(Wallet)(value))
+def _exchange_among(venues: Venues) -> Reader[str]:
+    def read(value: object) -> str:
+        given = _exchange(value)
+        if venues and given not in venues:
+            hint = did_you_mean(given, tuple(venues)) or f"there are {', '.join(venues)}"
+            raise WrongValue("there is no such exchange", hint, show(given))
+        return given
+
+    return read
+
+
+def _wallet_of(name: str, venues: Venues) -> Reader[Wallet]:
+    def read(value: object) -> Wallet:
+        given = one_of(Wallet)(value)
+        if given not in venues.get(name, (given,)):
+            raise WrongValue(f"{name} has no such wallet", f"it has {', '.join(venues[name])}", show(given))
+        return cast("Wallet", given)
+
+    return read
 
 
 def _nats_start(value: object) -> NatsStart:

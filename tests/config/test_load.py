@@ -31,7 +31,7 @@ def loaded(tmp_path: Path) -> Load:
     def run(text: str, environ: Mapping[str, str] | None = None) -> Settings:
         path = tmp_path / "chains.toml"
         path.write_text(text)
-        return load(path, environ or {})
+        return load(path, environ or {}, lambda: {"binance": ("spot", "margin", "earn"), "okx": ("unified",)})
 
     return run
 
@@ -265,6 +265,23 @@ def test_a_mistake_is_told_with_its_key(wrong: Wrong, text: str, key: str, messa
 def test_a_private_key_in_the_place_of_an_address_is_not_repeated(wrong: Wrong) -> None:
     problems = wrong(CHAIN + f"tokens = ['0x{'ab' * 32}']")
     assert "abab" not in str(problems["chains.ethereum.tokens[0]"])
+
+
+@pytest.mark.parametrize(
+    ("lines", "key", "message"),
+    [
+        ("exchange = 'binanse'", "exchange", "there is no such exchange; did you mean `binance`?"),
+        ("exchange = 'nyse'", "exchange", "there is no such exchange; there are binance, okx"),
+        (
+            "exchange = 'binance'\nwallets = ['${X:-}', 'spot', 'unified']",
+            "wallets[2]",
+            "binance has no such wallet; it has spot, margin, earn",
+        ),
+    ],
+)
+def test_an_exchange_or_wallet_that_there_is_not_is_refused(wrong: Wrong, lines: str, key: str, message: str) -> None:
+    problem = wrong(CHAIN + f"[exchanges.b]\napi_key = 'k'\nsecret = 's'\n{lines}")[f"exchanges.b.{key}"]
+    assert f"{problem.message}; {problem.hint}" == message
 
 
 def test_the_value_of_an_unknown_key_is_not_shown(wrong: Wrong) -> None:

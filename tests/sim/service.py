@@ -271,6 +271,9 @@ class _NoAccounts:
 
     async def apply(self, old: Settings, new: Settings) -> None: ...
 
+    def exchanges(self) -> dict[str, tuple[str, ...]]:
+        return {}
+
     def all(self) -> tuple[Account, ...]:
         return ()
 

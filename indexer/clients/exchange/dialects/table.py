@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from indexer.clients.exchange.dialects.hyperliquid import HYPERLIQUID
 from indexer.clients.exchange.dialects.kraken import KRAKEN
 from indexer.clients.exchange.dialects.okx import OKX
 from indexer.clients.exchange.exact import ccxt_class
+from indexer.domain.accounts.amounts import Wallet
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
     dialect.exchange: dialect for dialect in (BINANCE, OKX, BYBIT, KRAKEN, DERIBIT, HYPERLIQUID)
@@ -46,6 +47,11 @@ def every_dialect() -> Mapping[str, Dialect]:
 
     found = {name: dialect_of(name) for name in (*DIALECTS, *ccxt.exchanges)}
     return {name: dialect for name, dialect in found.items() if dialect is not None}
+
+
+def wallets_by_exchange() -> Mapping[str, Sequence[Wallet]]:
+    """Every exchange that can be followed, with the wallets that can be read there."""
+    return {name: tuple(dialect.wallets) for name, dialect in every_dialect().items()}
 
 
 def capabilities() -> str:

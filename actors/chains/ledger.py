@@ -322,6 +322,10 @@ class Ledger:
         for fact in commit.facts:
             if isinstance(fact, _Said):
                 self.balances[fact.holding] = fact.balance
+            elif isinstance(fact, StreamResync) and fact.above is not None:
+                # Records that were cut off are gone also for those whom nobody watched just then, or who could not be
+                # read: their next read is a record, even where it says the same.
+                self.balances = {row.holding: row.balance for row in fact.confirmed}
 
 
 def _ends_stale(commits: Sequence[Commit]) -> bool:

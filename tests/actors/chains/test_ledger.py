@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from actors.chains import ledger as module
 from actors.chains.ledger import COMMIT_FACTS
-from indexer.domain.chain import Holding, Transfer, TxHash
-from indexer.domain.facts import Fact, StreamResync, StreamStale
+from indexer.domain.chain import Holding, TokenInfo, Transfer, TxHash
+from indexer.domain.facts import Confirmed, Fact, StreamResync, StreamStale
 from indexer.domain.headchain import HeadChain
 from indexer.domain.reorgs import reverts
 from indexer.errors import Fenced, StoreUnavailable
@@ -246,6 +246,18 @@ async def test_after_a_resync_nothing_below_it_is_left_to_take_back(desk: Desk) 
     await ledger.commit((updated(9, 7),), head_at(9))
     await ledger.commit((StreamResync(1, "deep", head_at(6, "b").ref, 2), updated(6, 8, 7, fork="b")), head_at(6, "b"))
     assert [update.block for update in ledger.above(0)] == [head_at(6, "b").ref]
+
+
+async def test_after_a_deep_reorg_only_what_it_tells_is_known(desk: Desk) -> None:
+    ledger = desk.open()
+    await ledger.commit((updated(9, 7), updated(9, 5, who=1), updated(9, 3, who=2)), head_at(9))
+    confirmed = (Confirmed(holding(1), 5, TokenInfo()),)
+    resync = StreamResync(1, "deep", head_at(6, "b").ref, 2, confirmed)
+    await ledger.commit((resync, updated(6, 8, 7, fork="b")), head_at(6, "b"))
+    assert ledger.balances == {holding(0): 8, holding(1): 5}
+    loaded = desk.open()
+    await loaded.load()
+    assert loaded.balances == ledger.balances
 
 
 async def test_updates_that_no_reorg_within_the_window_reaches_are_forgotten() -> None:

@@ -45,7 +45,8 @@ def at_rest(world: World, kept: Kept, life: Life, start_block: int | None) -> bo
         and state.ready
         and state.block == world.tip.number
         and life.positions.told() == life.positions.projected()
-        and all(job_is_over(job, world, _known(life)) for job in kept.jobs.values())
+        # A job that was ordered while the store was away is worked off before it is stored.
+        and all(job_is_over(job, world, _known(life)) for job in (*kept.jobs.values(), *life.backfills.jobs()))
         and not uncovered(kept, life.watching.watch(CHAIN_ID), start_block)
         and all(
             (row := kept.current.get(HoldingKey(CHAIN_ID, holding))) is not None and row.balance == truth[holding]

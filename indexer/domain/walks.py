@@ -119,8 +119,10 @@ class Teller:
             self.trail = None
             return None
         before, self.held = self.held, balance
-        # Nothing is no news where nobody knows of anything before it.
-        if number > self.last or balance == (before or 0 if self.is_first and not self.has_gap else before):
+        is_unknown = before is None and self.is_first and not self.has_gap
+        # Nothing is no news where nobody knows of anything before it, unless it was moved out just here.
+        is_same = not balance and not change.delta if is_unknown else balance == before
+        if number > self.last or is_same:
             self._carry(change)
             return None
         is_first, self.is_first = self.is_first, False

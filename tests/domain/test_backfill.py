@@ -152,6 +152,18 @@ def test_logs_past_a_bound_are_not_carried_and_nothing_is_claimed_of_them() -> N
         assert (row.transfers, row.unexplained) == ((moved,), expected)
 
 
+def test_nothing_is_news_only_where_something_was_moved_out() -> None:
+    """What was there before the first block can be unknown, while each change above it was read."""
+    here = Holding(USDC, WALLETS[0])
+    emptied, idle = (
+        Teller(anchor=9, last=8, is_proven=False, held=None).row(Change(here, block_at(7), delta, 0), "latest")
+        for delta in (-2, 0)
+    )
+    assert emptied is not None
+    assert (emptied.balance, emptied.change) == (0, None)
+    assert idle is None
+
+
 @given(pasts(), st.integers(2, 6), st.integers(0, 8))
 def test_a_walk_that_begins_in_the_middle_is_proven_by_a_read_or_by_nothing_left(
     past: Past, first: int, floor: int

@@ -10,7 +10,7 @@ from eth_hash.auto import keccak
 
 from indexer.domain.chain import Address
 
-__all__ = ["ZERO", "Address", "checksum", "parse_address"]
+__all__ = ["ZERO", "Address", "checksum", "keccak", "parse_address"]
 
 ZERO: Final = Address("0x" + "0" * 40)
 """Where mints come from and burns go to; nobody's wallet and no token."""

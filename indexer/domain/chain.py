@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, NewType
 
 Address = NewType("Address", str)
@@ -43,6 +43,8 @@ class Head:
     hash: BlockHash
     parent: BlockHash
     timestamp: int
+    bloom: int | None = field(default=None, compare=False, repr=False)
+    """Which addresses and topics its logs may name; nothing where the node does not say, or it was read long ago."""
 
     @property
     def ref(self) -> BlockRef:

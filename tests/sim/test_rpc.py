@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from indexer.clients.evm import connect
 from indexer.clients.evm.calls import Call, Reply
 from indexer.clients.evm.courier import Answer, HttpCourier
 from indexer.clients.evm.multiread import natives_found, natives_params, natives_target
@@ -18,7 +19,11 @@ from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge, StateMissi
 from tests.sim.clock import play
 from tests.sim.faults import NONE
 from tests.sim.rpc import dialects
+from tests.sim.rpc.encoded import Encoded
+from tests.sim.rpc.endpoint import SimEndpoint
 from tests.sim.rpc.fleet import Fleet
+from tests.sim.rpc.machine import Machine
+from tests.sim.rpc.methods import Manners, Methods
 from tests.sim.world import OUTSIDE, TOKENS, WALLETS, WATCH, World
 
 NOWHERE = {"blockHash": "0x" + "ab" * 32}
@@ -101,6 +106,25 @@ def test_logs_of_two_branches_are_never_taken_for_those_of_one() -> None:
         with pytest.raises(BadAnswer, match="reorganised"):
             await node.moved(0, 1, WATCH)
         assert [each.transfer.amount for each in await node.moved(0, 1, WATCH)] == [7]
+        await node.close()
+
+    play(story())
+
+
+def test_a_lagging_node_behind_an_address_that_takes_no_batches_leaves_nothing_out() -> None:
+    async def story() -> None:
+        world, random = World(Random(1)), Random(1)  # noqa: S311 - the same story every time
+        lagging = Machine(world)
+        for amount in (5, 7):
+            world.pay(TOKENS[0], OUTSIDE, WALLETS[0], amount)
+        manners, encoded = Manners(dialects.DIALECTS[0], batch_most=1), Encoded()
+        endpoint = SimEndpoint([lagging, Machine(world)], manners, Methods(manners, encoded), random, lambda: NONE)
+        node, _ = connect(chain="sim", rpc_urls=("http://one.sim/",), courier=lambda _url: endpoint)
+        for _ in range(30):
+            with pytest.raises(BlockUnknown):
+                await node.moved(0, 2, WATCH)
+        lagging.catch_up()
+        assert [each.transfer.amount for each in await node.moved(0, 2, WATCH)] == [5, 7]
         await node.close()
 
     play(story())

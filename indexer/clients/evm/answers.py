@@ -10,6 +10,7 @@ from indexer.domain.chain import BlockHash, Head
 from indexer.errors import BadAnswer, BlockUnknown
 
 _QUANTITY: Final = re.compile(r"0x[0-9a-fA-F]{1,64}")
+_BLOOM: Final = re.compile(r"0x[0-9a-fA-F]{512}")
 _HASH: Final = re.compile(r"0x[0-9a-fA-F]{64}")
 
 
@@ -35,7 +36,7 @@ def raw_bytes(value: Any) -> bytes:
 
 
 def head_of(header: Any) -> Head:
-    """A header's four fields that we need; it may have any others (proof of authority, roll-ups), or lack them."""
+    """The fields of a header that we need; it may have any others (proof of authority, roll-ups), or lack them."""
     if header is None:
         raise BlockUnknown("the node does not have this block")
     if not isinstance(header, Mapping):
@@ -45,7 +46,15 @@ def head_of(header: Any) -> Head:
         hash=block_hash(header.get("hash")),
         parent=block_hash(header.get("parentHash")),
         timestamp=quantity(header.get("timestamp")),
+        bloom=_bloom(header.get("logsBloom")),
     )
+
+
+def _bloom(value: Any) -> int | None:
+    """Nothing where it says nothing: chains that keep none (some roll-ups) fill it with zeros."""
+    if not isinstance(value, str) or not _BLOOM.fullmatch(value):
+        return None
+    return int(value, 16) or None
 
 
 def shown(value: Any) -> str:

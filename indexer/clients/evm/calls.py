@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, TypeVar
 
-from indexer.errors import IndexerError, ResponseTooLarge
+from indexer.errors import IndexerError, ResponseTooLarge, Transient
 
 T = TypeVar("T")
 
@@ -42,8 +42,11 @@ class Plan(Generic[T]):
 
     calls: Sequence[Call]
     read: Callable[[Sequence[Reply]], T]
-    one_by_one: bool = False
-    """A refusal of all at once says nothing of how many calls the endpoint takes: then they are put alone."""
+    together: bool = False
+    """One call proves what the other says, which holds only when the same node answers both: in one request, or not.
+
+    A refusal of both at once may be one of either: then they are put alone, to find out which.
+    """
 
 
 Limit = Literal["natives", "pairs", "filter", "batch", "bytes", "overrides"]
@@ -66,6 +69,10 @@ class TooMuch(ResponseTooLarge):
         self.limit = limit
         self.tried = tried
         self.fits = fits
+
+
+class TakenApart(Transient):
+    """The endpoint does not take two calls at once, and behind its address one node may answer each."""
 
 
 @dataclass(slots=True)

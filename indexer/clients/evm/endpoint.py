@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeVar
 import structlog
 
 from indexer.clients.evm.answers import quantity
-from indexer.clients.evm.calls import Call, Limits, Plan, Reply, TooMuch, trips
+from indexer.clients.evm.calls import Call, Limits, Plan, Reply, TakenApart, TooMuch, trips
 from indexer.clients.evm.counts import Counts
 from indexer.clients.evm.courier import NoAnswer
 from indexer.clients.evm.pace import Pace
@@ -80,16 +80,20 @@ class Endpoint:
         """Put the question that fits the limits, and a smaller one when that shows them to be lower."""
         self._grow()
         most = self.pace.most_at_once
+        refused: TooMuch | None = None
         for _ in range(_SHRINKS):
             plan = make(self.limits)
+            route = trips(plan.calls, self.limits, 1 if refused else most)
+            if plan.together and len(route) > 1 and refused is None:
+                raise TakenApart(f"{self.name} takes one call at a time")
             try:
                 replies: list[Reply] = []
-                for trip in trips(plan.calls, self.limits, most):
+                for trip in route:
                     replies += await self._travel(trip, terms)
                 answer = plan.read(replies)
             except TooMuch as problem:
-                if plan.one_by_one and problem.limit == "batch" and most != 1:
-                    most = 1
+                if plan.together and problem.limit == "batch" and refused is None:
+                    refused = problem
                 else:
                     self._lower(problem)
             except (Unsupported, CallFailed) as error:
@@ -99,7 +103,11 @@ class Endpoint:
                 raise
             else:
                 self._tell_pace(self.pace.went_well())
-                return answer
+                if refused is None:
+                    return answer
+                # Each alone was no trouble: it is batches that it does not take.
+                self._lower(refused)
+                refused = None
         raise BadAnswer("refuses however little is asked at once")
 
     async def probe(self, chain_id: int | None) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from indexer.clients.evm.calls import Limits, Plan
+from indexer.clients.evm.calls import Limits, Plan, TakenApart
 from indexer.clients.evm.counts import Counts
 from indexer.clients.evm.endpoint import Endpoint, Terms
 from indexer.clients.evm.health import Wellness
@@ -44,7 +44,14 @@ _MOST_HEDGES: Final = 10.0
 _HEDGES_PER_QUESTION: Final = 0.1
 """Where every tenth question is asked twice, slowness is the rule, and hedging would only add to the load."""
 _FAULTS: Final = 3
-_ILLS: Final = (BadAnswer, BlockUnknown, NodeUnreachable, StateMissing, Throttled, WrongChain)
+_DENIALS: Final = (BlockUnknown, StateMissing, TakenApart)
+"""It is well, and cannot say: whoever else is well is asked."""
+_ILLS: Final = (*_DENIALS, BadAnswer, NodeUnreachable, Throttled, WrongChain)
+
+
+def _last_word(denial: IndexerError) -> int:
+    """Where some cannot say for one reason and some for another: what can be asked in another way comes first."""
+    return 0 if isinstance(denial, TakenApart) else 1 + isinstance(denial, StateMissing)
 
 
 class Behind(BlockUnknown):
@@ -119,16 +126,20 @@ class Endpoints:
         patience_seconds: float | None = None,
         rest_seconds: float | None = None,
         hedge_seconds: float | None = None,
+        rather_not: str | None = None,
     ) -> T:
         """Answer the question that `make` puts for given limits, by the best endpoint that can.
 
-        `BlockUnknown` and `StateMissing` are raised once every healthy endpoint said so; anything else that fails
-        is tried elsewhere, or again, until patience ends. `rest_seconds` is how much of it to spend on waiting while
-        no endpoint is healthy; without it, all. After `hedge_seconds` (without it, as long as is unusual for a small
-        question) the next endpoint is asked as well.
+        `BlockUnknown`, `StateMissing` and `TakenApart` are raised once every healthy endpoint said so; anything else
+        that fails is tried elsewhere, or again, until patience ends. `rest_seconds` is how much of it to spend on
+        waiting while no endpoint is healthy; without it, all. After `hedge_seconds` (without it, as long as is
+        unusual for a small question) the next endpoint is asked as well. Another one than `rather_not` is asked
+        first.
         """
         patience = self._patience_seconds if patience_seconds is None else patience_seconds
         attempts = _Attempts(self._clock() + patience, rest_seconds)
+        if rather_not is not None:
+            attempts.faults[rather_not] = 1
         self._hedges = min(_MOST_HEDGES, self._hedges + _HEDGES_PER_QUESTION)
         while True:
             endpoint = self._best(attempts)
@@ -240,7 +251,7 @@ class Endpoints:
     def _failed(self, endpoint: Endpoint, error: IndexerError, attempts: _Attempts) -> None:
         """Go on with another endpoint, or later, unless the bounds are reached."""
         is_late = self._clock() >= attempts.deadline
-        if isinstance(error, BlockUnknown | StateMissing):
+        if isinstance(error, _DENIALS):
             attempts.denials[endpoint.name] = error
             if isinstance(error, Behind):
                 self.health.set_aside(endpoint, error)
@@ -257,7 +268,7 @@ class Endpoints:
         """Until an endpoint is back, or patience ends; not at all when those that are well said no."""
         if attempts.denials:
             # One that lags may have it in a moment: that it was pruned elsewhere is not the last word.
-            raise min(attempts.denials.values(), key=lambda error: isinstance(error, StateMissing))
+            raise min(attempts.denials.values(), key=_last_word)
         if attempts.rest_seconds is not None:
             attempts.deadline = min(attempts.deadline, self._clock() + attempts.rest_seconds)
             attempts.rest_seconds = None

@@ -9,9 +9,10 @@ import orjson
 
 from indexer.addresses import ZERO, checksum
 from indexer.clients.evm.answers import block_hash, quantity, raw_bytes, shown
+from indexer.clients.evm.calls import Call, Limits, Plan, Reply, TooMuch
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, BlockHash, Transfer, TxHash
-from indexer.errors import BadAnswer
+from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge
 
 TRANSFER: Final = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 _NO_WALLET: Final = "0x" + "0" * 64
@@ -51,11 +52,36 @@ class Filters:
         return (token, wallets) if wallets else None
 
 
-def at_block(block: BlockHash, inside: bytes) -> orjson.Fragment:
+def transfers_at(
+    block: BlockHash, filters: Filters, limits: Limits, *, beside_reads: bool
+) -> Plan[tuple[Transfer, ...]]:
+    """The watched transfers in this very block."""
+    calls = [
+        Call("eth_getLogs", [_at_block(block, inside)], 100 + len(inside)) for inside in filters.encoded(limits.filter)
+    ]
+    # Not every endpoint refuses logs of a block that it does not have: without a read beside them, ask.
+    proof = [] if beside_reads else [Call("eth_getBlockTransactionCountByHash", [block])]
+    tried = min(limits.filter, filters.widest)
+
+    def read(replies: Sequence[Reply]) -> tuple[Transfer, ...]:
+        if proof and replies[-1].get() is None:
+            raise BlockUnknown(f"no block {block}")
+        try:
+            results = [reply.get() for reply in replies[: len(calls)]]
+        except ResponseTooLarge as error:
+            raise TooMuch(str(error), "filter", tried) from error
+        if None in results:
+            raise BlockUnknown(f"no logs for block {block}")
+        return _transfers_of(results, block, filters)
+
+    return Plan([*calls, *proof], read)
+
+
+def _at_block(block: BlockHash, inside: bytes) -> orjson.Fragment:
     return orjson.Fragment(b'{"blockHash":"' + block.encode() + b'",' + inside + b"}")
 
 
-def transfers_of(results: Iterable[Any], block: BlockHash, filters: Filters) -> tuple[Transfer, ...]:
+def _transfers_of(results: Iterable[Any], block: BlockHash, filters: Filters) -> tuple[Transfer, ...]:
     """The watched transfers in a block's answers, each once: one between two watched wallets comes twice."""
     found: dict[int, Transfer] = {}
     for result in results:

@@ -8,20 +8,20 @@ from functools import partial
 from typing import Any, Final
 
 from indexer.clients.evm.answers import head_of, quantity
-from indexer.clients.evm.calls import Call, Limits, Plan, Reply, TooMuch, joined
+from indexer.clients.evm.blooms import Sought
+from indexer.clients.evm.calls import Call, Limits, Plan, Reply, TakenApart, joined
 from indexer.clients.evm.counts import Counts
 from indexer.clients.evm.endpoints import NEVER, Endpoints
 from indexer.clients.evm.hints import Hints
-from indexer.clients.evm.logs import Filters, at_block, transfers_of
-from indexer.clients.evm.opinions import header_of, is_disputed, newest, tagged
-from indexer.clients.evm.ranges import logs_between, moved, numbers_without_time, pieces
+from indexer.clients.evm.logs import Filters, transfers_at
+from indexer.clients.evm.opinions import canonical, header_of, is_disputed, newest, tagged
+from indexer.clients.evm.ranges import logs_between, moved, moved_in, numbers_without_time, pieces
 from indexer.clients.evm.readings import Found, Natives, readings, singly
 from indexer.clients.evm.tokens import description, inspection
 from indexer.domain.backfill import Moved
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, ChainIdentity, Head, Holding, TokenInfo, Transfer
 from indexer.domain.finality import Tags
-from indexer.domain.headchain import is_linked
 from indexer.domain.views import BlockView, Readings, Replacement
 from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge
 
@@ -81,19 +81,8 @@ class EvmNode:
 
     async def headers(self, first: int, last: int) -> tuple[Head, ...]:
         """The canonical headers `first` to `last`, both included, as one endpoint sees them: each on top of another."""
-        plans = joined([header_of("eth_getBlockByNumber", hex(number)) for number in range(first, last + 1)])
-
-        def read(replies: Sequence[Reply]) -> tuple[Head, ...]:
-            heads = tuple(plans.read(replies))
-            if any(head.number != first + index for index, head in enumerate(heads)):
-                raise BadAnswer("another block than the one asked for")
-            if not is_linked(None, heads):
-                # Two nodes behind one address answered, or a reorg came between: either way, ask again.
-                raise BadAnswer(f"headers {first} to {last} are not one chain")
-            return heads
-
         hedge_seconds = None if last - first < _FEW_HOLDINGS else _LARGE_HEDGE_SECONDS
-        return await self._endpoints.ask(lambda _: Plan(plans.calls, read), hedge_seconds=hedge_seconds)
+        return await canonical(self._endpoints, first, last, hedge_seconds)
 
     async def is_disputed(self, tip: Head) -> bool:
         """Whether another endpoint still has a block of ours that one of them has just denied."""
@@ -144,7 +133,11 @@ class EvmNode:
     async def moved(self, first: int, last: int, watch: Watch) -> tuple[Moved, ...]:
         """The watched transfers of these blocks, in order; `ResponseTooLarge` asks for fewer blocks."""
         filters = Filters(watch)
-        logs = await self._logs_between(first, last, filters)
+        try:
+            logs = await self._logs_between(first, last, filters)
+        except TakenApart:
+            heads = await canonical(self._endpoints, first, last, NEVER)
+            return await moved_in(self._endpoints, heads, filters, Sought(watch))
         headers = await self._headers_at(numbers_without_time(logs))
         found: dict[tuple[int, int], Moved] = {}
         blocks: dict[str, BlockRef] = {}
@@ -224,28 +217,14 @@ class EvmNode:
             if holding.token != NATIVE and ready.watch.covers(holding)
         }
         balances = readings(block, ready.natives if natives else _NOBODY, hinted, limits)
-        filters = [
-            Call("eth_getLogs", [at_block(block, inside)], 100 + len(inside))
-            for inside in ready.filters.encoded(limits.filter)
-        ]
-        # Not every endpoint refuses logs of a block that it does not have: without a read beside them, ask.
-        proof = [] if balances.calls else [Call("eth_getBlockTransactionCountByHash", [block])]
-        tried = min(limits.filter, max(len(ready.watch.tokens), len(ready.watch.solvers)))
+        logs = transfers_at(block, ready.filters, limits, beside_reads=bool(balances.calls))
+        at = len(balances.calls)
 
         def read(replies: Sequence[Reply]) -> tuple[tuple[Transfer, ...], Found]:
-            found = balances.read(replies[: len(balances.calls)])
-            if proof and replies[-1].get() is None:
-                raise BlockUnknown(f"no block {block}")
-            logs = replies[len(balances.calls) :][: len(filters)]
-            try:
-                results = [reply.get() for reply in logs]
-            except ResponseTooLarge as error:
-                raise TooMuch(str(error), "filter", tried) from error
-            if None in results:
-                raise BlockUnknown(f"no logs for block {block}")
-            return transfers_of(results, block, ready.filters), found
+            found = balances.read(replies[:at])
+            return logs.read(replies[at:]), found
 
-        return Plan([*balances.calls, *filters, *proof], read)
+        return Plan([*balances.calls, *logs.calls], read)
 
     async def _settled(self, found: Mapping[BlockHash, Found]) -> dict[BlockHash, Readings]:
         """With what failed among many asked once more, alone: one more round trip, and only when something failed."""

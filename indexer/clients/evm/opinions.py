@@ -10,6 +10,7 @@ from indexer.clients.evm.calls import Call, Plan, Reply, joined
 from indexer.clients.evm.endpoints import Behind, Endpoints
 from indexer.clients.evm.wording import Unsupported
 from indexer.domain.chain import Head
+from indexer.domain.headchain import is_linked
 from indexer.errors import BadAnswer, BlockUnknown
 
 _NEWEST_SECONDS: Final = 2.0
@@ -50,6 +51,22 @@ async def newest(endpoints: Endpoints) -> Head:
         highest = max(behind, key=lambda head: head.number)
         health.followed = highest.number
         return highest
+
+
+async def canonical(endpoints: Endpoints, first: int, last: int, hedge_seconds: float | None) -> tuple[Head, ...]:
+    """The headers `first` to `last`, both included, as one endpoint sees them: each on top of another."""
+    plans = joined([header_of("eth_getBlockByNumber", hex(number)) for number in range(first, last + 1)])
+
+    def read(replies: Sequence[Reply]) -> tuple[Head, ...]:
+        heads = tuple(plans.read(replies))
+        if any(head.number != first + index for index, head in enumerate(heads)):
+            raise BadAnswer("another block than the one asked for")
+        if not is_linked(None, heads):
+            # Two nodes behind one address answered, or a reorg came between: either way, ask again.
+            raise BadAnswer(f"headers {first} to {last} are not one chain")
+        return heads
+
+    return await endpoints.ask(lambda _: Plan(plans.calls, read), hedge_seconds=hedge_seconds)
 
 
 async def is_disputed(endpoints: Endpoints, tip: Head) -> bool:

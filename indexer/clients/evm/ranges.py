@@ -8,8 +8,10 @@ from typing import Any, Final
 import orjson
 
 from indexer.clients.evm.answers import block_hash, head_of, quantity, shown
-from indexer.clients.evm.calls import Call, Limits, Plan, Reply
-from indexer.clients.evm.logs import Filters, transfer_of
+from indexer.clients.evm.blooms import Sought
+from indexer.clients.evm.calls import Call, Limits, Plan, Reply, joined
+from indexer.clients.evm.endpoints import NEVER, Endpoints
+from indexer.clients.evm.logs import Filters, transfer_of, transfers_at
 from indexer.domain.backfill import Moved
 from indexer.domain.chain import BlockHash, BlockRef, Head
 from indexer.errors import BadAnswer
@@ -22,7 +24,7 @@ def logs_between(first: int, last: int, inside: bytes, _limits: Limits) -> Plan[
     """What one filter finds in these blocks, and the hash of the last one.
 
     A node that lags leaves out what it has not, and calls that a success: so the same request asks for the last block,
-    which only the node that answered for the logs can speak of.
+    which only the node that answered for the logs can speak of. Where requests take one call, see `moved_in`.
     """
 
     def read(replies: Sequence[Reply]) -> tuple[list[Any], BlockHash]:
@@ -36,7 +38,22 @@ def logs_between(first: int, last: int, inside: bytes, _limits: Limits) -> Plan[
 
     place = f'{{"fromBlock":"{hex(first)}","toBlock":"{hex(last)}",'.encode()
     logs = Call("eth_getLogs", [orjson.Fragment(place + inside + b"}")], 150 + len(inside))
-    return Plan([logs, Call("eth_getBlockByNumber", [hex(last), False])], read, one_by_one=True)
+    return Plan([logs, Call("eth_getBlockByNumber", [hex(last), False])], read, together=True)
+
+
+async def moved_in(endpoints: Endpoints, heads: Sequence[Head], filters: Filters, sought: Sought) -> tuple[Moved, ...]:
+    """The watched transfers of these blocks, each asked by its hash, but for those whose bloom rules us out.
+
+    For endpoints that take one call at a time: behind their address one node may leave out what another knows.
+    """
+    maybe = [head for head in heads if head.bloom is None or sought.may_name(head.bloom)]
+    found = await endpoints.ask(
+        lambda limits: joined([transfers_at(head.hash, filters, limits, beside_reads=False) for head in maybe]),
+        hedge_seconds=NEVER,
+    )
+    return tuple(
+        Moved(head.ref, transfer) for head, transfers in zip(maybe, found, strict=True) for transfer in transfers
+    )
 
 
 def pieces(logs: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from indexer.clients.evm.blooms import bits
 from indexer.clients.evm.logs import TRANSFER, topic_of
 from indexer.domain.chain import BlockHash, Transfer
 from tests.sim.world import Block
@@ -52,9 +53,18 @@ def _header(block: Block) -> bytes:
             "miner": "0x" + "00" * 20,
             "gasLimit": "0x1c9c380",
             "baseFeePerGas": "0x7",
+            "logsBloom": f"0x{_bloom(block):0512x}",
             "transactions": sorted({transfer.transaction for transfer in block.transfers}),
         }
     )
+
+
+def _bloom(block: Block) -> int:
+    found = 0
+    for transfer in block.transfers:
+        for item in (transfer.token, TRANSFER, topic_of(transfer.sender), topic_of(transfer.recipient)):
+            found |= bits(item)
+    return found
 
 
 def _log(block: Block, transfer: Transfer) -> Log:

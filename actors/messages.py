@@ -57,10 +57,10 @@ class Differed:
 
 @dataclass(frozen=True, slots=True)
 class TagsRead:
-    """The node was asked which of its blocks are safe and finalized, when `tip` was our newest."""
+    """The node was asked which of its blocks are safe and finalized, and for the one at the height of ours `beside`."""
 
     tags: Tags
-    tip: Head | None
+    beside: Head | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,8 +59,8 @@ class Asking:
     async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]:
         return await self._answer(self._node.read(wanted))
 
-    async def tags(self) -> Tags:
-        return await self._answer(self._node.tags())
+    async def tags(self, beside: Head | None = None) -> Tags:
+        return await self._answer(self._node.tags(beside))
 
     async def is_disputed(self, tip: Head) -> bool:
         return await self._answer(self._node.is_disputed(tip))

@@ -77,7 +77,7 @@ class ChainActor(AsyncActor):
         self._showing = Showing(
             stream=stream, name=name, restarts=restarts, health=self._health, ledger=ledger, show=show
         )
-        self._tag_reader = TagReader(node, lambda: follower.tip)
+        self._tag_reader = TagReader(node, lambda: follower.known)
         self._settler = Settler(ledger, lambda: follower.known)
         self._syncer = Syncer(
             chain=name,

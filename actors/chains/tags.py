@@ -25,17 +25,17 @@ NO_TAGS: Final = Tags(None, None)
 
 
 class Node(Protocol):
-    """Answers for both tags in one request."""
+    """Answers for both tags, and for its block at the height of ours, in one request."""
 
-    async def tags(self) -> Tags: ...
+    async def tags(self, beside: Head | None) -> Tags: ...
 
 
 class TagReader:
-    """One per chain; `tip` tells the newest block that was followed, without which there is nothing to ask."""
+    """One per chain; `known` tells the blocks that were followed, without which there is nothing to ask."""
 
-    def __init__(self, node: Node, tip: Callable[[], Head | None]) -> None:
+    def __init__(self, node: Node, known: Callable[[], HeadChain]) -> None:
         self._node = node
-        self._tip = tip
+        self._known = known
         self._clock = asyncio.get_running_loop().time
         self._silent_since: float | None = None
 
@@ -44,35 +44,35 @@ class TagReader:
         asked_at: Head | None = None
         while True:
             await asyncio.sleep(ASK_SECONDS)
-            tip = self._tip()
+            tip = self._known().tip
             if tip is None or tip == asked_at:
                 continue
-            tags = await self._ask()
-            if tags is not None:
+            answer = await self._ask()
+            if answer is not None:
                 asked_at = tip
-                on_answer(TagsRead(tags, tip))
+                on_answer(answer)
 
     async def first(self) -> TagsRead | None:
         """What is known at the start, so that the first commit tells it already; nothing after a second."""
-        tip = self._tip()
         try:
             async with asyncio.timeout(FIRST_ANSWER_SECONDS):
-                tags = await self._ask()
+                return await self._ask()
         except TimeoutError:
             return None
-        return None if tags is None else TagsRead(tags, tip)
 
-    async def _ask(self) -> Tags | None:
+    async def _ask(self) -> TagsRead | None:
         """Nothing where nobody answers: the heads will say so. Without any tag, depth is what counts meanwhile."""
-        now = self._clock()
+        now, heads = self._clock(), self._known().heads
+        # In the middle: the newest may not have come to this node yet, the oldest be forgotten by the time it answers.
+        beside = heads[len(heads) // 2] if heads else None
         if self._silent_since is not None and now - self._silent_since < ASK_AGAIN_SECONDS:
-            return NO_TAGS
+            return TagsRead(NO_TAGS, beside)
         try:
-            tags = await self._node.tags()
+            tags = await self._node.tags(beside)
         except (Transient, Permanent):
             return None
-        self._silent_since = now if tags == NO_TAGS else None
-        return tags
+        self._silent_since = now if tags.safe is tags.finalized is None else None
+        return TagsRead(tags, beside)
 
 
 class Settler:
@@ -86,6 +86,6 @@ class Settler:
     async def settle(self, answer: TagsRead) -> None:
         tags, known = answer.tags, self._known()
         self._ever = Tags(tags.safe or self._ever.safe, tags.finalized or self._ever.finalized)
-        settled = settle(self._ledger.settling.now, known, tags, self._ever, answer.tip)
+        settled = settle(self._ledger.settling.now, known, tags, self._ever, answer.beside)
         if known.tip is not None and settled != self._ledger.settling.now:
             await self._ledger.settle(settled, known.tip)

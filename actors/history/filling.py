@@ -174,7 +174,7 @@ class Filler:
 
     async def _depths(self) -> Depths:
         newest = await self._node.newest()
-        safe, finalized = await self._node.tags()
+        safe, finalized, _ = await self._node.tags()
         final = max(newest.number - self._window, -1 if finalized is None else finalized.number)
         return Depths(safe=max(final, -1 if safe is None else safe.number), finalized=final, settled=final)
 

@@ -40,35 +40,44 @@ class Settled:
 
 
 class Tags(NamedTuple):
-    """What a node answered for its two tags; nothing where it has no such tag, or no such block yet."""
+    """What a node answered for its two tags; nothing where it has no such tag, or no such block yet.
+
+    `beside` is its block at the height of one of ours, asked after them: what is final lies below it for good.
+    """
 
     safe: Head | None
     finalized: Head | None
+    beside: Head | None = None
 
 
-def settle(settled: Settled, known: HeadChain, tags: Tags, tagged: Tags, asked_at: Head | None) -> Settled:
+def settle(settled: Settled, known: HeadChain, tags: Tags, tagged: Tags, beside: Head | None) -> Settled:
     """The new numbers, never lower ones.
 
     Depth counts only where a node never answered to a tag (`tagged` holds the newest answers ever given). A tag is
     believed up to our own tip, and only while it does not contradict a block that we know: the endpoint that answered
-    may sit on a fork, or we may. Where we do not know its block, our tip at the time of the question, `asked_at`, must
-    still be ours: else the answer may be of a branch that was left since.
+    may sit on a fork, or we may. A block that we do not know is believed below one that is ours and the node's:
+    `beside`, which it was asked for as well; nothing where we knew none yet.
     """
     tip = known.tip
     if tip is None:
         return settled
-    ours = _Ours(known, tip, asked_at is None or known.find(asked_at.hash) is not None)
+    ours = _Ours(known, tip, tip.number if beside is None else _shared(known, tags, beside))
     finalized = _reached(settled.finalized, ours, tags.finalized, tagged.finalized, FINALIZED_DEPTH)
     safe = _reached(settled.safe, ours, tags.safe, tagged.safe, SAFE_DEPTH)
     return Settled(max(safe, finalized), finalized)
 
 
+def _shared(known: HeadChain, tags: Tags, beside: Head) -> int:
+    """Up to which number the node's branch surely is ours."""
+    return beside.number if tags.beside == beside and known.find(beside.hash) is not None else -1
+
+
 class _Ours(NamedTuple):
-    """The blocks that we know, and whether none of them was taken back since the node was asked."""
+    """The blocks that we know, and up to which number those that we do not are on their branch."""
 
     known: HeadChain
     tip: Head
-    is_same: bool
+    shared: int
 
     def has(self, tag: Head) -> bool:
         """As far as we can tell: by the block itself, or by the next one's parent."""
@@ -76,7 +85,7 @@ class _Ours(NamedTuple):
             return ours.hash == tag.hash
         if (child := self.known.at(tag.number + 1)) is not None:
             return child.parent == tag.hash
-        return self.is_same and tag.number <= self.tip.number
+        return tag.number <= self.shared
 
 
 def _reached(before: int, ours: _Ours, tag: Head | None, ever: Head | None, depth: int) -> int:

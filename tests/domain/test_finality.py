@@ -62,11 +62,22 @@ def test_a_head_that_is_not_ours_is_not_in_the_way() -> None:
     assert settle(Settled(), KNOWN, Tags(stranger, stranger), Tags(stranger, stranger), None) == Settled()
 
 
-def test_a_tag_that_we_cannot_check_is_believed_only_while_nothing_was_taken_back_since_we_asked() -> None:
-    below = Tags(head_at(90), head_at(80))
-    assert settle(Settled(), KNOWN, below, NONE, head_at(109)) == Settled(90, 80)
-    assert settle(Settled(), KNOWN, below, NONE, head_at(109, "b")) == Settled()
-    assert settle(Settled(), KNOWN, Tags(head_at(104), head_at(103)), NONE, head_at(109, "b")) == Settled(104, 103)
+def test_a_tag_that_we_cannot_check_is_believed_only_below_a_block_that_is_the_nodes_and_ours() -> None:
+    below = Tags(head_at(90), head_at(80), head_at(105))
+    assert settle(Settled(), KNOWN, below, NONE, head_at(105)) == Settled(90, 80)
+    assert settle(Settled(), KNOWN, Tags(head_at(104), head_at(103)), NONE, head_at(105, "b")) == Settled(104, 103)
+
+
+def test_a_tag_that_we_cannot_check_is_not_believed_when_one_of_us_has_left_the_others_branch() -> None:
+    ours, other = head_at(105), head_at(105, "b")
+    for theirs, asked in ((other, ours), (None, ours), (other, other)):
+        assert settle(Settled(9, 8), KNOWN, Tags(head_at(90), head_at(80), theirs), NONE, asked) == Settled(9, 8)
+
+
+def test_between_blocks_that_we_know_nothing_is_believed_above_the_one_that_was_asked_for() -> None:
+    holed = HeadChain(16, tuple(head for head in KNOWN.heads if head.number not in (107, 108)))
+    tags = Tags(head_at(107), head_at(90), head_at(105))
+    assert settle(Settled(), holed, tags, NONE, head_at(105)) == Settled(90, 90)
 
 
 def test_in_a_hole_the_next_block_says_who_its_parent_is() -> None:

@@ -78,7 +78,7 @@ class SimNode:
     async def close(self) -> None:
         """There is nothing to close."""
 
-    async def tags(self) -> Tags:
+    async def tags(self, beside: Head | None = None) -> Tags:
         """A few blocks behind its own head; or, in some stories, nothing: then depth is what counts."""
         self.questions -= 1
         self.tags_asked += 1
@@ -88,7 +88,8 @@ class SimNode:
         if lags is None:
             return Tags(None, None)
         safe, finalized = (chain[max(0, len(chain) - 1 - lag)].head for lag in lags)
-        return Tags(safe, finalized)
+        here = chain[beside.number].head if beside is not None and beside.number < len(chain) else None
+        return Tags(safe, finalized, here)
 
     async def is_disputed(self, _tip: Head) -> bool:
         """There is one endpoint."""

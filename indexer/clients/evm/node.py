@@ -88,10 +88,14 @@ class EvmNode:
         """Whether another endpoint still has a block of ours that one of them has just denied."""
         return await is_disputed(self._endpoints, tip)
 
-    async def tags(self) -> Tags:
-        """Its safe and finalized blocks, in one request; nothing where it has no such tag, or has not got there yet."""
-        safe, finalized = await self._endpoints.ask(lambda _: joined([tagged("safe"), tagged("finalized")]))
-        return Tags(safe, finalized)
+    async def tags(self, beside: Head | None = None) -> Tags:
+        """Its safe and finalized blocks, in one request; nothing where it has no such tag, or has not got there yet.
+
+        And then its block at the height of `beside`, since what is final once lies below all that it has later.
+        """
+        heights = () if beside is None else (hex(beside.number),)
+        asked = joined([tagged(level) for level in ("safe", "finalized", *heights)])
+        return Tags(*await self._endpoints.ask(lambda _: asked))
 
     async def look(self, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]:
         """Each block's watched transfers, native balances, and the token balances that were hinted at."""

@@ -592,7 +592,7 @@ async def test_without_tags_depth_counts() -> None:
 async def test_heads_never_wait_for_a_node_that_is_slow_to_tell_its_tags() -> None:
     async with staged() as stage:
 
-        async def never() -> Tags:
+        async def never(beside: Head | None = None) -> Tags:  # noqa: ARG001 - as the node has it
             await asyncio.sleep(3600)
             raise AssertionError
 
@@ -611,7 +611,7 @@ async def test_a_tag_of_another_branch_or_beyond_our_tip_is_not_believed() -> No
         stranger = Head(paid.number, STRANGE, paid.parent, 0)
         answers = [Tags(beyond, stranger), Tags(paid, paid)]
 
-        async def tags() -> Tags:
+        async def tags(beside: Head | None = None) -> Tags:  # noqa: ARG001 - as the node has it
             return answers[0]
 
         stage.node.tags = tags  # type: ignore[method-assign] # an endpoint on a fork

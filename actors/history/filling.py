@@ -10,6 +10,7 @@ from typing import Protocol
 import structlog
 
 from actors.chains.ledger import Ledger
+from actors.history.anchoring import Anchorage, Records
 from actors.history.collecting import Collector, Node
 from actors.history.older import Older, older_than
 from actors.history.telling import Narrator
@@ -24,14 +25,7 @@ from indexer.errors import BadAnswer, BlockUnknown
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS = 0.2
-ANCHOR_SECONDS = 30.0
-"""How long to wait for a balance's first read; one that cannot be read gets no history."""
-
 SAVE_SECONDS = 1.0
-
-TOGETHER = 32
-"""Questions to the store at once."""
 
 Keep = Callable[[Job], Awaitable[None]]
 
@@ -46,16 +40,6 @@ class Book(Protocol):
     async def lowest(self, job_id: str) -> Chunk | None: ...
 
     async def cover(self, chain_id: int, first: int, holdings: Sequence[Holding]) -> None: ...
-
-
-class Records(Protocol):
-    """Records that there are already."""
-
-    async def oldest(self, chain_id: int, holding: Holding, above: int = -1) -> BalanceRecord | None: ...
-
-    async def newest_loose(self, chain_id: int, holding: Holding, above: int) -> BalanceRecord | None: ...
-
-    async def at_block(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None: ...
 
 
 class Tokens(Protocol):
@@ -84,6 +68,7 @@ class Filler:
         breathe: Callable[[], Awaitable[None]],
         saw: Callable[[Job], None],
         caught_up: Callable[[], Awaitable[None]],
+        due: Callable[[], Collection[Holding]],
     ) -> None:
         self._name = name
         self._stream = stream
@@ -98,7 +83,7 @@ class Filler:
         self._projected = projected
         self._breathe = breathe
         self._saw = saw
-        self._caught_up = caught_up
+        self._anchorage = Anchorage(records=records, caught_up=caught_up, due=due)
         self._clock = asyncio.get_running_loop().time
         self._walked: tuple[str, dict[Holding, Walk]] = ("", {})
         """How far balances were walked back while their changes were collected."""
@@ -137,19 +122,7 @@ class Filler:
         return replace(job, top=top, cursor=top, highest=head.ref, settled=depths.settled)
 
     async def _anchors(self, job: Job, depths: Depths) -> tuple[dict[Holding, Anchor], dict[Holding, str]]:
-        """A balance that is new is read at once by the chain's live actor: its first record is on its way."""
-        deadline = self._clock() + ANCHOR_SECONDS
-        found: dict[Holding, BalanceRecord] = {}
-        while True:
-            await self._caught_up()
-            missing = [holding for holding in job.holdings if holding not in found]
-            for start in range(0, len(missing), TOGETHER):
-                part = missing[start : start + TOGETHER]
-                records = await asyncio.gather(*(self._anchor(job, holding) for holding in part))
-                found.update((key, record) for key, record in zip(part, records, strict=True) if record is not None)
-            if len(found) == len(job.holdings) or self._clock() > deadline:
-                break
-            await asyncio.sleep(LOOK_SECONDS)
+        found = await self._anchorage.of(job)
         await self._check([record for record in found.values() if record.block.number > depths.settled])
         never = {holding: "it was never read" for holding in job.holdings if holding not in found}
         anchors = {
@@ -158,17 +131,9 @@ class Filler:
         }
         return anchors, never
 
-    async def _anchor(self, job: Job, holding: Holding) -> BalanceRecord | None:
-        if job.last is None:
-            # An order up to some block may have left a hole below a record that is not the oldest any more.
-            loose = await self._records.newest_loose(job.chain_id, holding, above=job.first - 1)
-            return loose or await self._records.oldest(job.chain_id, holding, above=job.first - 1)
-        above = await self._records.oldest(job.chain_id, holding, above=job.last)
-        return above or await self._records.at_block(job.chain_id, holding, job.last)
-
     async def _check(self, records: Sequence[BalanceRecord]) -> None:
         """A reorg may have orphaned a record that the live actor has not taken back yet."""
-        for block in {record.block for record in records}:
+        for block in dict.fromkeys(record.block for record in records):
             if not await self._is_canonical(block):
                 raise BadAnswer(f"block {block.number} is being replaced")
 
@@ -273,7 +238,7 @@ class Filler:
     async def _stands(self, job: Job) -> bool:
         """Whether what was filled up to the settled block is canonical: a reorg may be deeper than the window."""
         rows = [await self._records.at_block(job.chain_id, holding, job.settled) for holding in job.holdings]
-        for block in {row.block for row in rows if row is not None and row.block.number >= job.first}:
+        for block in dict.fromkeys(row.block for row in rows if row is not None and row.block.number >= job.first):
             if not await self._is_canonical(block):
                 return False
         return True

@@ -157,4 +157,5 @@ class Past:
             breathe=self.breathe,
             saw=saw,
             caught_up=self.positions.caught_up,
+            due=lambda: self.watching.due(self.settings.chain_id),
         )

@@ -51,6 +51,7 @@ class _Scene:
         self.committed: list[Any] = []
         self.ledger: Any = self
         self.seq = 0
+        self.due: frozenset[Holding] = frozenset()
 
     async def commit(self, facts: Any, _head: object) -> None:
         self.committed.extend(facts)
@@ -99,6 +100,7 @@ class _Scene:
             breathe=self._breathe,
             saw=lambda _job: None,
             caught_up=self._breathe,
+            due=lambda: self.due,
         )
 
     async def keep(self, _job: Job) -> None: ...
@@ -185,6 +187,31 @@ def test_a_reorg_takes_back_the_part_of_history_that_it_may_reach() -> None:
 
 def test_a_reorg_deeper_than_the_window_takes_back_all_that_the_job_filled() -> None:
     assert _redone_from(18) == 2
+
+
+def _ordered_above_the_newest_record(due: frozenset[Holding]) -> tuple[Job, float, dict[Holding, int]]:
+    """Filled from block 12 on, while the newest record is of block 9; the job, its seconds, what is covered."""
+
+    async def story() -> tuple[Job, float, dict[Holding, int]]:
+        scene, loop = _Scene(), asyncio.get_running_loop()
+        await scene.record(9, 12)
+        scene.due, began = due, loop.time()
+        done = await scene.filler().fill(Job("job", CHAIN_ID, 12, None, (HOLDING,)), scene.keep)
+        return done, loop.time() - began, dict(await scene.store.backfills.covered(CHAIN_ID))
+
+    return play(story())
+
+
+def test_where_nothing_has_changed_since_the_first_block_there_is_nothing_to_fill() -> None:
+    done, seconds, covered = _ordered_above_the_newest_record(frozenset())
+    assert (done.state, done.reasons, covered) == ("done", {}, {HOLDING: 12})
+    assert seconds < 1
+
+
+def test_a_balance_that_is_to_be_read_any_moment_is_waited_for() -> None:
+    done, seconds, covered = _ordered_above_the_newest_record(frozenset([HOLDING]))
+    assert (list(done.reasons), covered) == ([HOLDING], {})
+    assert seconds > 30
 
 
 class _Book:

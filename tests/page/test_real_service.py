@@ -54,3 +54,19 @@ async def test_the_page_takes_a_key_where_the_service_wants_one(tab: Tab, tmp_pa
             await tab.run(f"document.querySelector('#login input').value = {key!r}")
             await tab.run("document.querySelector('#login button').click()")
         await tab.until("document.querySelector('#connection').dataset.state === 'live'")
+
+
+async def test_the_docs_show_every_call_and_try_it(tab: Tab, tmp_path: Path) -> None:
+    own = ServiceSettings(port=0, data_dir=tmp_path)
+    async with Service(Settings(service=own, store=StoreSettings(url="memory"))) as service:
+        await tab.open(f"{service.url}/docs")
+        assert await tab.until("document.querySelectorAll('#calls details').length > 25")
+        await tab.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        # Their words are Markdown: code is shown as code, not between backticks.
+        assert "`" not in await tab.run(
+            "[...document.querySelectorAll('p, td, label span')].map((e) => e.innerText).join()"
+        )
+        assert await tab.run("[...document.querySelectorAll('label span code')].some((e) => e.innerText === 'native')")
+        await tab.run("document.querySelector('#getApiV1Status form button, details[id*=tatus] form button').click()")
+        await tab.until("[...document.querySelectorAll('pre')].some((e) => e.innerText.includes('uptimeSeconds'))")
+        assert tab.complaints == []

@@ -6,6 +6,9 @@ const make = (tag, attributes = {}, ...children) => {
   return element;
 };
 
+// Descriptions are written as Markdown is: what stands between backticks is code.
+const words = (text) => (text || "").split("`").map((piece, index) => (index % 2 ? make("code", { textContent: piece }) : piece));
+
 function example(schema, all) {
   if (schema.$ref) return example(all[schema.$ref.split("/").pop()], all);
   const type = Array.isArray(schema.type) ? schema.type[0] : schema.type;
@@ -48,7 +51,7 @@ function field(parameter) {
   input.dataset.in = parameter.in;
   if (parameter.schema.default !== undefined) input.placeholder = parameter.schema.default;
   return make("label", {}, make("code", { textContent: parameter.name + (parameter.required ? " *" : "") }), input,
-    make("span", { textContent: parameter.description }));
+    make("span", {}, ...words(parameter.description)));
 }
 
 function call(path, method, operation, schemas) {
@@ -70,7 +73,7 @@ function call(path, method, operation, schemas) {
   });
   const rows = Object.entries(operation.responses).filter(([, answer]) => !answer.$ref).map(([status, answer]) => {
     const schema = Object.values(answer.content || {}).map((content) => content.schema.$ref)[0];
-    const cell = make("td", {}, answer.description);
+    const cell = make("td", {}, ...words(answer.description));
     if (schema) { const name = schema.split("/").pop(); cell.append(" ", make("a", { href: `#schema-${name}`, textContent: name })); }
     return make("tr", {}, make("td", { className: "status", textContent: status }), cell);
   });
@@ -78,11 +81,11 @@ function call(path, method, operation, schemas) {
   rows.push(make("tr", {}, make("td", { className: "status", textContent: others }), make("td", {}, make("a", { href: "#problems", textContent: "problems" }))));
   return make("details", { id: operation.operationId },
     make("summary", {}, make("b", { className: `method ${verb}`, textContent: verb }), make("code", { textContent: path }), make("span", { textContent: operation.summary })),
-    make("div", { className: "answers" }, make("p", { textContent: operation.description || "" }), make("table", {}, ...rows)), form);
+    make("div", { className: "answers" }, make("p", {}, ...words(operation.description)), make("table", {}, ...rows)), form);
 }
 
 fetch("/openapi.json").then((answer) => answer.json()).then((api) => {
-  document.getElementById("about").textContent = `${api.info.description} Version ${api.info.version}; for programs: /openapi.json.`;
+  document.getElementById("about").replaceChildren(...words(`${api.info.description} Version ${api.info.version}; for programs: /openapi.json.`));
   const groups = {};
   for (const [path, methods] of Object.entries(api.paths))
     for (const [method, operation] of Object.entries(methods))
@@ -91,7 +94,7 @@ fetch("/openapi.json").then((answer) => answer.json()).then((api) => {
     document.getElementById("calls").append(make("h2", { textContent: tag }), ...calls);
   for (const problem of api["x-problems"])
     document.getElementById("problems").append(make("tr", { id: `problem-${problem.slug}` },
-      make("td", { className: "status", textContent: problem.status }), make("td", { textContent: problem.title }), make("td", { textContent: problem.meaning })));
+      make("td", { className: "status", textContent: problem.status }), make("td", { textContent: problem.title }), make("td", {}, ...words(problem.meaning))));
   for (const [name, schema] of Object.entries(api.components.schemas))
     document.getElementById("schemas").append(make("details", { id: `schema-${name}` }, make("summary", { textContent: name }), make("pre", { textContent: JSON.stringify(schema, null, 2) })));
   if (location.hash) { const there = document.getElementById(location.hash.slice(1)); if (there) { if ("open" in there) there.open = true; there.scrollIntoView(); } }

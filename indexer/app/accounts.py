@@ -20,11 +20,11 @@ from actors.messages import Begin, Committed
 from actors.statusboard import StatusBoard
 from actors.supervisor import StartChild, StopChild
 from indexer.app.posts import Post
-from indexer.config import ExchangeSettings, Settings
+from indexer.app.settings import file_account, file_credentials, rules_of
+from indexer.config import RulesSettings, Settings
 from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.arrivals import Permissions
 from indexer.domain.accounts.breaker import BreakerState
-from indexer.domain.accounts.judging import Rules
 from indexer.domain.accounts.polling import Rhythm
 from indexer.domain.accounts.registry import Account
 from indexer.domain.streams import exchange_stream
@@ -62,6 +62,7 @@ class _Followed:
     credentials: Credentials
     connection: ExchangeAccount
     post: Post
+    rules: RulesSettings
     permissions: Permissions | None = None
     lives: int = 0
 
@@ -87,14 +88,20 @@ class Accounts:
         self._vault = vault
         self._followed: dict[AccountKey, _Followed] = {}
         self._venues: Venues | None = None
+        self._rules = RulesSettings()
         self._changing = asyncio.Lock()
 
     # --- life --------------------------------------------------------------------------------------------------------
 
     async def start(self, settings: Settings) -> None:
         """Follow those of the file, and those that were added in earlier lives."""
+        self._rules = settings.rules
         for one in settings.exchanges.values():
-            await self._follow(_from_file(one), _credentials(one))
+            await self._follow(file_account(one), file_credentials(one), rules=one.rules)
+        await self._follow_added()
+
+    async def _follow_added(self) -> None:
+        """Those of the API that are not followed; a name in the file goes first."""
         for account, sealed in await self._store.account_list.all():
             if account.key in self._followed:
                 continue
@@ -106,16 +113,23 @@ class Accounts:
             await self._follow(account, credentials)
 
     async def apply(self, old: Settings, new: Settings) -> None:
-        """What differs between two files; accounts that were added over the API are not touched."""
+        """What differs between two files; accounts that were added over the API go on, but for rules that changed."""
         async with self._changing:
-            for name in old.exchanges.keys() - new.exchanges.keys():
-                await self._unfollow(_from_file(old.exchanges[name]).key)
+            stale = {
+                file_account(settings).key
+                for name, settings in old.exchanges.items()
+                if new.exchanges.get(name) != settings
+            }
+            if new.rules != old.rules:
+                stale |= {key for key, one in self._followed.items() if one.account.source == "api"}
+            self._rules = new.rules
+            for key in stale:
+                await self._unfollow(key)
             for name, settings in new.exchanges.items():
-                if old.exchanges.get(name) == settings:
-                    continue
-                if name in old.exchanges:
-                    await self._unfollow(_from_file(old.exchanges[name]).key)
-                await self._follow(_from_file(settings), _credentials(settings))
+                if old.exchanges.get(name) != settings:
+                    await self._unfollow(file_account(settings).key)  # one of this name was added over the API
+                    await self._follow(file_account(settings), file_credentials(settings), rules=settings.rules)
+            await self._follow_added()
 
     async def close(self) -> None:
         """After the supervisor has ended every actor."""
@@ -184,6 +198,7 @@ class Accounts:
         async with self._changing:
             if account.key in self._followed:
                 raise NameTaken(f"there is an account {account.key} already", "name")
+            await asyncio.to_thread(self.exchanges)
             account = self._checked(account)
             permissions = await self._tried(account, credentials)
             await self._keep(account, credentials)
@@ -253,6 +268,7 @@ class Accounts:
                 raise Impossible(f"{exchange} has no wallet {wallet!r}; there are {', '.join(known)}", "wallets")
 
     async def _tried(self, account: Account, credentials: Credentials) -> Permissions:
+        hide(credentials.values())  # before anybody can complain about them
         connection = self._connection(account, credentials)
         try:
             async with asyncio.timeout(TRY_SECONDS):
@@ -275,7 +291,14 @@ class Accounts:
         sealed = self._vault().seal(orjson.dumps(dict(credentials)), str(account.key))
         await self._store.account_list.save(account, sealed)
 
-    async def _follow(self, account: Account, credentials: Credentials, permissions: Permissions | None = None) -> None:
+    async def _follow(
+        self,
+        account: Account,
+        credentials: Credentials,
+        permissions: Permissions | None = None,
+        rules: RulesSettings | None = None,
+    ) -> None:
+        await asyncio.to_thread(self.exchanges)  # imports ccxt beside the loop, the first time
         try:
             account = self._checked(account)
         except Impossible as error:
@@ -284,7 +307,7 @@ class Accounts:
         hide(credentials.values())
         post = Post()
         self._followed[account.key] = _Followed(
-            account, credentials, self._connection(account, credentials), post, permissions
+            account, credentials, self._connection(account, credentials), post, rules or self._rules, permissions
         )
         self._metrics.watch_inbox(_child(account.key), lambda: post.waiting)
         for state in get_args(BreakerState):
@@ -337,7 +360,7 @@ class Accounts:
                 publish=lambda commit: self._broadcaster.tell(Committed(commit)),
                 written=lambda seconds: self._metrics.store_call("append", "ok", seconds),
             ),
-            rules=Rules(exceptions=every_dialect()[key.exchange].exceptions),
+            rules=rules_of(one.rules, every_dialect()[key.exchange].exceptions),
             counts=self._metrics.exchange(key.exchange),
             resumed=self._broadcaster.tell,
             show=self._board.show,
@@ -358,25 +381,3 @@ class Accounts:
 
 def _child(key: AccountKey) -> str:
     return f"account {key}"
-
-
-def _from_file(settings: ExchangeSettings) -> Account:
-    return Account(
-        key=AccountKey(settings.exchange, settings.name),
-        wallets=settings.wallets,
-        sandbox=settings.sandbox,
-        poll_seconds=settings.poll_seconds or None,
-        base_url=settings.base_url,
-        source="file",
-    )
-
-
-def _credentials(settings: ExchangeSettings) -> Credentials:
-    """In ccxt's words; what is not set is left out."""
-    given = {
-        "apiKey": settings.api_key,
-        "secret": settings.secret,
-        "password": settings.password,
-        "walletAddress": settings.wallet_address,
-    }
-    return {name: value.reveal() for name, value in given.items() if value.reveal()}

@@ -122,7 +122,8 @@ class Control:
         await self._started_up.wait()
         async with self._reloading:
             try:
-                new = load(self.settings.path, os.environ, self._accounts.exchanges)
+                # Beside the loop: a first exchange account has ccxt imported, which takes a second.
+                new = await asyncio.to_thread(load, self.settings.path, os.environ, self._accounts.exchanges)
             except ConfigError as error:
                 self._report.refused([str(problem) for problem in error.problems])
                 log.error("config_refused", problems=len(error.problems), first=str(error.problems[0]))  # noqa: TRY400

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from indexer.config import sections
+from indexer.config.rules import rules
 from indexer.config.sections import Venues
 from indexer.config.settings import (
     ChainSettings,
     ExchangeSettings,
     NatsSettings,
+    RulesSettings,
     ServiceSettings,
     Settings,
     SolverSettings,
@@ -29,6 +31,7 @@ SECTIONS: Final[Mapping[str, type]] = {
     "[chains.<name>]": ChainSettings,
     "[solvers.<name>]": SolverSettings,
     "[exchanges.<name>]": ExchangeSettings,
+    "[rules]": RulesSettings,
     "[nats]": NatsSettings,
 }
 _PLACES: Final = {
@@ -56,6 +59,7 @@ def load(path: Path, environ: Mapping[str, str], exchanges: Callable[[], Venues]
 def _settings(root: Table, path: Path, exchanges: Callable[[], Venues]) -> Settings:
     service = sections.service(root.table("service"), path.parent)
     store = sections.store(root.table("store"))
+    known_rules = rules(root.table("rules"), RulesSettings())
     chains = {name: sections.chain(table, name) for name, table in root.tables("chains")}
     venues = exchanges() if root.has("exchanges") else {}
     settings = Settings(
@@ -63,7 +67,10 @@ def _settings(root: Table, path: Path, exchanges: Callable[[], Venues]) -> Setti
         store=store,
         chains=chains,
         solvers={name: sections.solver(table, name, tuple(chains)) for name, table in root.tables("solvers")},
-        exchanges={name: sections.exchange(table, name, venues) for name, table in root.tables("exchanges")},
+        exchanges={
+            name: sections.exchange(table, name, venues, known_rules) for name, table in root.tables("exchanges")
+        },
+        rules=known_rules,
         nats=sections.nats(root.table("nats"), path.parent),
         path=path,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from indexer.addresses import Address
+from indexer.config.rules import rules
 from indexer.config.settings import (
     NO_SECRET,
     ApiKey,
@@ -15,6 +16,7 @@ from indexer.config.settings import (
     LogFormat,
     NatsSettings,
     NatsStart,
+    RulesSettings,
     Scope,
     ServiceSettings,
     SolverSettings,
@@ -144,7 +146,7 @@ def solver(table: Table, title: str, chain_names: tuple[str, ...]) -> SolverSett
     return settings
 
 
-def exchange(table: Table, title: str, venues: Venues) -> ExchangeSettings:
+def exchange(table: Table, title: str, venues: Venues, known_rules: RulesSettings) -> ExchangeSettings:
     known = ExchangeSettings(title, "")
     name = table.required("exchange", _exchange_among(venues), "", 'write its name in lower case, as in "binance"')
     secret_of = _or_none(secret(_FROM_ENVIRONMENT))
@@ -160,6 +162,7 @@ def exchange(table: Table, title: str, venues: Venues) -> ExchangeSettings:
         sandbox=table.optional("sandbox", boolean, known.sandbox),
         poll_seconds=table.optional("poll_seconds", integer(0, 3_600), known.poll_seconds),
         base_url=table.optional("base_url", _or_empty(url("http", "https")), known.base_url),
+        rules=rules(table.table("rules"), known_rules),
     )
     if not settings.wallet_address.reveal():
         for key in ("api_key", "secret"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
@@ -17,6 +18,16 @@ Wallet = Literal[
 Scope = Literal["read", "write", "admin"]
 LogFormat = Literal["auto", "console", "json"]
 NatsStart = Literal["kept", "new"]
+Rule = Literal[
+    "negative_balance",
+    "negative_free_balance",
+    "hold_exceeds_balance",
+    "source_inconsistency",
+    "unrealistic_balance",
+    "stale_data",
+    "precision_overflow",
+]
+Severity = Literal["info", "warning", "error"]
 
 NO_SECRET = Secret("")
 
@@ -78,6 +89,22 @@ class SolverSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RulesSettings:
+    """`[rules]`: what is believed of exchange accounts, and which changes are told twice."""
+
+    change_absolute: Decimal = Decimal(0)
+    change_percent: Decimal = Decimal(1)
+    tolerance: Decimal = Decimal("0.00000001")
+    relative_tolerance: Decimal = Decimal("0.00000001")
+    largest_balance: Decimal = Decimal(10) ** 18
+    largest_jump: Decimal = Decimal(10) ** 6
+    stale_seconds: int = 300
+    most_digits: int = 60
+    most_decimals: int = 30
+    severities: Mapping[Rule, Severity] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ExchangeSettings:
     """`[exchanges.<name>]`: an account to watch; `base_url` points it at another host."""
 
@@ -91,6 +118,7 @@ class ExchangeSettings:
     sandbox: bool = False
     poll_seconds: int = 0
     base_url: str = ""
+    rules: RulesSettings = field(default_factory=RulesSettings)
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -136,6 +164,7 @@ class Settings:
     chains: Mapping[str, ChainSettings] = field(default_factory=dict)
     solvers: Mapping[str, SolverSettings] = field(default_factory=dict)
     exchanges: Mapping[str, ExchangeSettings] = field(default_factory=dict)
+    rules: RulesSettings = field(default_factory=RulesSettings)
     nats: NatsSettings = field(default_factory=NatsSettings)
     path: Path | None = None
 

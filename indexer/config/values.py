@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import re
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from ipaddress import ip_address
 from typing import Literal, TypeVar, get_args
@@ -70,6 +71,24 @@ def integer(least: int, most: int, *, or_word: str | None = None) -> Reader[int]
         if not least <= value <= most:
             raise WrongValue("is out of range", hint, show(value))
         return value
+
+    return read
+
+
+def number(least: int, most: Decimal | int) -> Reader[Decimal]:
+    """An exact number: as it stands there, also where TOML would make a float of it."""
+    hint = f'write a number from {least} to {Decimal(most):f}, in quotes where every digit counts: "0.00000001"'
+
+    def read(value: object) -> Decimal:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise _wrong_type("a number", value, hint)
+        try:
+            given = Decimal(str(value))
+        except InvalidOperation:
+            raise WrongValue("is not a number", hint, show(value)) from None
+        if not given.is_finite() or not least <= given <= most:
+            raise WrongValue("is out of range", hint, show(value))
+        return given
 
     return read
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -338,6 +339,39 @@ def test_an_unset_variable_is_told_once_and_only_there(wrong: Wrong) -> None:
     assert list(problems) == ["chains.e.chain_id", "chains.e.rpc_urls[0]"]
 
 
+ACCOUNT = "[exchanges.b]\nexchange = 'binance'\napi_key = 'k'\nsecret = 's'\n"
+
+
+def test_rules_are_for_all_accounts_but_where_one_has_its_own(loaded: Load) -> None:
+    settings = loaded(
+        ACCOUNT + "[exchanges.b.rules]\nchange_percent = 5\n[exchanges.b.rules.severities]\nstale_data = 'info'\n"
+        "[rules]\nchange_percent = 0.1\ntolerance = '0.000000000000000001'\n"
+        "[rules.severities]\nstale_data = 'error'\nnegative_balance = 'warning'\n"
+    )
+    assert (settings.rules.change_percent, settings.rules.tolerance) == (Decimal("0.1"), Decimal(10) ** -18)
+    own = settings.exchanges["b"].rules
+    assert (own.change_percent, own.tolerance) == (Decimal(5), Decimal(10) ** -18)
+    assert own.severities == {"stale_data": "info", "negative_balance": "warning"}
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "told"),
+    [
+        ("change_percent = -1", "change_percent", "out of range"),
+        ("change_absolute = 'much'", "change_absolute", "is not a number"),
+        ("change_absolute = inf", "change_absolute", "out of range"),
+        ("tolerance = true", "tolerance", "expected a number"),
+        ("relative_tolerance = 1.5", "relative_tolerance", "out of range"),
+        ("stale_second = 5", "stale_second", "not a known key"),
+        ("severities = {stale_date = 'info'}", "severities.stale_date", "not a known key"),
+        ("severities = {stale_data = 'loud'}", "severities.stale_data", "not known here"),
+    ],
+)
+def test_a_rule_that_cannot_be_is_refused(wrong: Wrong, line: str, key: str, told: str) -> None:
+    assert told in str(wrong(CHAIN + f"[rules]\n{line}\n")[f"rules.{key}"])
+    assert told in str(wrong(ACCOUNT + f"[exchanges.b.rules]\n{line}\n")[f"exchanges.b.rules.{key}"])
+
+
 def test_a_syntax_error_is_told_with_its_line(wrong: Wrong, tmp_path: Path) -> None:
     problems = wrong("[service]\nport = = 1\n")
     assert list(problems) == [f"{tmp_path / 'chains.toml'}:2"]
@@ -368,7 +402,7 @@ _VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_KEYS), inner, max_size=4),
     max_leaves=12,
 )
-_SECTIONS = st.sampled_from(["service", "store", "chains", "solvers", "exchanges", "nats", "x"])
+_SECTIONS = st.sampled_from(["service", "store", "chains", "solvers", "exchanges", "rules", "nats", "x"])
 
 
 @given(st.dictionaries(_SECTIONS, st.dictionaries(st.sampled_from([*_KEYS, "a b", ""]), _VALUES, max_size=4)))
@@ -410,6 +444,7 @@ def test_the_example_loads_and_holds_the_defaults() -> None:
     assert {chain.chain_id for chain in settings.chains.values()} == {1, 10, 137, 8453, 42161}
     assert settings.store == Settings().store
     assert settings.nats == Settings().nats
+    assert settings.rules == Settings().rules
 
 
 def test_the_example_loads_with_its_comments_switched_on(tmp_path: Path) -> None:
@@ -431,9 +466,13 @@ def test_every_key_is_in_the_example_and_in_the_documentation(section: str) -> N
     kind = SECTIONS.get(section, ApiKey)
     documentation = (EXAMPLE.parent / "docs" / "configuration.md").read_text()
     for field in fields(kind):
-        if field.name not in ("api_keys", "name"):
+        if field.name not in ("api_keys", "name", *TABLES):
             assert f"\n{field.name} =" in EXAMPLE.read_text().replace("\n# ", "\n"), field.name
             assert f"`{field.name}`" in documentation, field.name
+
+
+TABLES = ("rules", "severities")
+"""Fields that are tables of their own."""
 
 
 def _all_keys() -> set[str]:

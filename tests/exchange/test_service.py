@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ import pytest
 from aiohttp import ClientSession
 
 from indexer.app.library import Indexer
-from indexer.config import ExchangeSettings, ServiceSettings, Settings, StoreSettings
+from indexer.config import ExchangeSettings, RulesSettings, ServiceSettings, Settings, StoreSettings
 from indexer.demo.venue import Account, Venue
 from indexer.domain.accounts.amounts import AccountKey, Slot
 from indexer.domain.accounts.arrivals import Permissions
-from indexer.domain.accounts.facts import AccountAlert, AssetUpdated
+from indexer.domain.accounts.facts import AccountAlert, AssetChanged, AssetUpdated
 from indexer.domain.accounts.registry import Account as Followed
 from indexer.domain.commits import Event
 from indexer.errors import Impossible, NameTaken, NotFound
@@ -209,3 +210,33 @@ async def test_wrong_credentials_are_refused_at_registration(venue: Venue, main:
 async def test_an_account_of_the_file_cannot_be_removed_over_the_api(service: Indexer) -> None:
     with pytest.raises(Impossible, match="configuration file"):
         await service.accounts.remove(KEY)
+
+
+async def test_the_files_threshold_decides_what_is_told_as_changed(venue: Venue, main: Account, tmp_path: Path) -> None:
+    known = settings(venue, main, tmp_path)
+    rules = RulesSettings(change_absolute=Decimal(100), change_percent=Decimal(0))
+    bold = replace(known, exchanges={"desk": replace(known.exchanges["desk"], rules=rules)})
+    async with Indexer(bold, serve=False) as indexer:
+        told: list[Event] = []
+        indexer.listen(told.append, None)
+        await asyncio.wait_for(indexer.ready(), 20)
+        for amount in ("99", "2"):
+            venue.truth.deposit(main, "spot", "USDT", amount)
+            await indexer.accounts.refresh(KEY)
+        facts = [one.fact for one in told]
+        assert [fact.change for fact in facts if isinstance(fact, AssetUpdated) and fact.change] == [99, 2]
+        assert [fact.change for fact in facts if isinstance(fact, AssetChanged)] == [101]
+
+
+async def test_a_name_in_the_file_goes_before_one_of_the_api_until_it_is_taken_out_again(
+    venue: Venue, main: Account, tmp_path: Path
+) -> None:
+    without, within = settings(venue, main, tmp_path, in_file=False), settings(venue, main, tmp_path)
+    async with Indexer(without, serve=False) as indexer:
+        await indexer.accounts.add(Followed(KEY, ("spot",), base_url=venue.url("binance")), main.credentials)
+        await indexer.accounts.apply(without, within)
+        assert [(one.source, one.wallets) for one in indexer.accounts.all()] == [("file", ("spot", "funding"))]
+        await asyncio.wait_for(indexer.ready(), 20)
+        await indexer.accounts.apply(within, without)
+        assert [(one.source, one.wallets) for one in indexer.accounts.all()] == [("api", ("spot",))]
+        await asyncio.wait_for(indexer.ready(), 20)

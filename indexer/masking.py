@@ -20,6 +20,8 @@ _URL = re.compile(
     r"(?P<fragment>#[^\s\"'<>]*)?"
 )
 _AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[^\s\"',}]+", re.IGNORECASE)
+# What stands where a port would, and is none: a password whose `@` was forgotten.
+_NO_PORT = re.compile(r":(?=[^,:\[\]]*[A-Za-z])[^,:\[\]]*(?=,|$)")
 _ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}")
 _SHORTEST_KNOWN = 4
 """A shorter secret is in every other word; masking it would only make the log unreadable."""
@@ -86,6 +88,7 @@ def url_secrets(url: str) -> Iterator[str]:
     for match in _URL.finditer(url):
         _, _, password = (match["user"] or "").removesuffix("@").partition(":")
         yield password
+        yield from (wrong[0][1:] for wrong in _NO_PORT.finditer(match["host"]))
         yield from (part for part in match["path"].split("/") if looks_like_key(part))
         yield from (pair.partition("=")[2] for pair in (match["query"] or "")[1:].split("&"))
 
@@ -124,7 +127,7 @@ def _masked(match: re.Match[str]) -> str:
         (
             match["scheme"],
             f"{MASK}@" if match["user"] else "",
-            match["host"],
+            _NO_PORT.sub(f":{MASK}", match["host"]),
             path,
             f"?{query}" if match["query"] else "",
             f"#{MASK}" if match["fragment"] else "",

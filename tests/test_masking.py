@@ -19,6 +19,9 @@ from indexer.masking import Masker, Secret, Url, mask_text, mask_url, url_secret
         ("wss://eth.g.alchemy.com/v2/aB-cD_9876543210", "wss://eth.g.alchemy.com/v2/***"),
         ("https://node/rpc?apikey=abc&x=1#frag", "https://node/rpc?apikey=***&x=***#***"),
         ("https://node/ext/bc/C/rpc", "https://node/ext/bc/C/rpc"),
+        ("mongodb://user:hunter2/db", "mongodb://user:***/db"),
+        ("mongodb://one:1,user:hunter2,three", "mongodb://one:1,user:***,three"),
+        ("http://[::1]:8545/x", "http://[::1]:8545/x"),
         (
             "http://h/balances/1/native/0x742d35Cc6634C0532925a3b844Bc454e4438f44e",
             "http://h/balances/1/native/0x742d35Cc6634C0532925a3b844Bc454e4438f44e",
@@ -30,6 +33,11 @@ def test_credentials_and_keys_of_a_url_are_masked(url: str, masked: str) -> None
     assert repr(Url(url)) == repr(masked)
     assert Url(url).masked == masked
     assert Url(url) == url
+
+
+def test_a_port_is_no_secret_whatever_follows_it() -> None:
+    for text in ("(http://127.0.0.1:8080)", "http://h:80: refused", "http://h:80.", "at http://h:80,", "http://h:"):
+        assert mask_text(text) == text
 
 
 def test_urls_are_found_in_the_middle_of_a_text() -> None:

@@ -29,7 +29,7 @@ from indexer.domain.chain import NATIVE, BlockHash, BlockRef, ChainIdentity, Hea
 from indexer.domain.facts import BalanceReverted, Confirmed, StreamResync
 from indexer.domain.headchain import Extended, HeadChain, Known, Missed, Reorged, advance, is_linked
 from indexer.domain.reorgs import replaced
-from indexer.domain.views import BlockView, Readings
+from indexer.domain.views import BlockView, Readings, unread
 from indexer.errors import BadAnswer, Impossible, StateMissing, WrongChain
 from indexer.metrics import ChainMetrics
 
@@ -302,7 +302,7 @@ class Follower:
         wanted = {
             view.head.hash: surprising
             for view in views
-            if (surprising := touched(view.transfers, self.watch) - view.readings.values.keys())
+            if (surprising := unread(touched(view.transfers, self.watch), view.readings))
         }
         return await self._node.read(wanted) if wanted else {}
 

@@ -12,7 +12,7 @@ from indexer.domain.balances import BalanceUpdated, Watch, touched
 from indexer.domain.chain import BlockHash, Head, Holding
 from indexer.domain.facts import BalanceReverted
 from indexer.domain.reorgs import affected, reverts
-from indexer.domain.views import BlockView, Readings, Replacement
+from indexer.domain.views import BlockView, Readings, Replacement, unread
 from indexer.errors import BadAnswer, BlockUnknown, StateMissing
 
 
@@ -62,7 +62,7 @@ async def swap(
         if not is_replaced or found.canonical != (place.ancestor, place.head) or moved - found.before.values.keys():
             return None
         block = place.head.hash
-        surprising = touched(found.view.transfers, watch) - found.view.readings.values.keys()
+        surprising = unread(touched(found.view.transfers, watch), found.view.readings)
         more = (await node.read({block: surprising})).get(block, Readings()) if surprising else Readings()
     except (BadAnswer, BlockUnknown, StateMissing):
         return None

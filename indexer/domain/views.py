@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from indexer.domain.chain import Head, Holding, Transfer
@@ -32,3 +32,8 @@ class Replacement:
     view: BlockView
     before: Readings
     canonical: tuple[Head, ...]
+
+
+def unread(holdings: Iterable[Holding], readings: Readings) -> frozenset[Holding]:
+    """Those among them that have no value; not by taking sets apart, which looks at all 1,000 of a block (0.1 ms)."""
+    return frozenset(holding for holding in holdings if holding not in readings.values)

@@ -19,6 +19,7 @@ from actors.base import Report
 from actors.messages import Begin, Committed
 from actors.statusboard import StatusBoard
 from actors.supervisor import StartChild, StopChild
+from indexer.app.exchanges import Credentials, Exchanges, check_wallets
 from indexer.app.posts import Post
 from indexer.app.settings import file_account, file_credentials, rules_of
 from indexer.config import RulesSettings, Settings
@@ -27,16 +28,13 @@ from indexer.domain.accounts.arrivals import Permissions
 from indexer.domain.accounts.breaker import BreakerState
 from indexer.domain.accounts.polling import Rhythm
 from indexer.domain.accounts.registry import Account
+from indexer.domain.status import StreamStatus
 from indexer.domain.streams import exchange_stream
 from indexer.errors import (
-    BadCredentials,
     Impossible,
     NameTaken,
     NotFound,
-    Throttled,
-    Transient,
     VenueUnreachable,
-    WalletUnsupported,
 )
 from indexer.log import hide
 from indexer.metrics import Metrics
@@ -44,16 +42,11 @@ from indexer.vault import Vault, VaultLocked
 
 if TYPE_CHECKING:
     from indexer.clients.exchange.account import ExchangeAccount  # importing ccxt takes a second and 60 MB
-    from indexer.clients.exchange.pool import Venues
     from repositories.store import Store
 
 log = structlog.get_logger(__name__)
 
 REFRESH_SECONDS: Final = 30.0
-TRY_SECONDS: Final = 20.0
-"""How long a registration may wait for the venue's word on the key."""
-
-Credentials = Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -87,7 +80,9 @@ class Accounts:
         self._metrics = metrics
         self._vault = vault
         self._followed: dict[AccountKey, _Followed] = {}
-        self._venues: Venues | None = None
+        self._held_back: dict[AccountKey, tuple[Account, str]] = {}
+        """Accounts that cannot be followed, and why: credentials that cannot be unsealed, an exchange there is not."""
+        self._exchanges = Exchanges()
         self._rules = RulesSettings()
         self._changing = asyncio.Lock()
 
@@ -108,9 +103,17 @@ class Accounts:
             try:
                 credentials = orjson.loads(self._vault().unseal(sealed, str(account.key)))
             except VaultLocked as error:
-                log.error("account_locked", exchange=account.key.exchange, account=account.key.name, reason=str(error))  # noqa: TRY400 - no traceback of a vault
+                self._hold_back(account, str(error))
                 continue
             await self._follow(account, credentials)
+
+    def _hold_back(self, account: Account, reason: str) -> None:
+        """Nobody follows it, and whoever looks is told so: a silent stop is the worst of all."""
+        if self._held_back.get(account.key) != (account, reason):
+            log.error("account_held_back", exchange=account.key.exchange, account=account.key.name, reason=reason)
+        self._held_back[account.key] = (account, reason)
+        stream = exchange_stream(*account.key)
+        self._board.show(StreamStatus(stream, str(account.key), "suspended", last_error=reason))
 
     async def apply(self, old: Settings, new: Settings) -> None:
         """What differs between two files; accounts that were added over the API go on, but for rules that changed."""
@@ -135,29 +138,28 @@ class Accounts:
         """After the supervisor has ended every actor."""
         for one in self._followed.values():
             await one.connection.close()
-        if self._venues is not None:
-            await self._venues.close()
+        await self._exchanges.close()
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
     def expected(self) -> Mapping[str, str]:
-        return {exchange_stream(*key): str(key) for key in self._followed}
+        return {exchange_stream(*account.key): str(account.key) for account in self.all()}
 
     def all(self) -> Sequence[Account]:
-        return tuple(one.account for _, one in sorted(self._followed.items()))
+        known = {key: account for key, (account, _) in self._held_back.items()}
+        known |= {key: one.account for key, one in self._followed.items()}
+        return tuple(account for _, account in sorted(known.items()))
 
     def account(self, key: AccountKey) -> Account:
-        return self._one(key).account
+        return self._held_back[key][0] if key in self._held_back else self._one(key).account
 
     def permissions(self, key: AccountKey) -> Permissions | None:
         """What the key may do, where the venue told it at registration."""
-        return self._one(key).permissions
+        return None if key in self._held_back else self._one(key).permissions
 
     def exchanges(self) -> Mapping[str, Sequence[Wallet]]:
-        """The exchanges that are known, with their wallets."""
-        from indexer.clients.exchange.dialects.table import wallets_by_exchange  # noqa: PLC0415 - ccxt takes a second
-
-        return wallets_by_exchange()
+        """The exchanges that are known, with their wallets. Safe from any thread."""
+        return self._exchanges.wallets()
 
     async def refresh(self, key: AccountKey, wallets: Sequence[Wallet] = (), max_age_seconds: float = 0.0) -> None:
         """Read them now; what differs is committed and told before this returns.
@@ -165,7 +167,7 @@ class Accounts:
         Those that were read not longer than `max_age_seconds` ago are not asked for again.
         """
         one = self._one(key)
-        self._check_wallets(one.account.key.exchange, wallets, one.account.wallets)
+        check_wallets(one.account.key.exchange, wallets, one.account.wallets)
         if not max_age_seconds:
             await self._read_now(one, wallets)
             return
@@ -177,7 +179,7 @@ class Accounts:
 
     def cache(self) -> Mapping[str, Any] | None:
         """How often an answer was at hand; nothing where no account is followed."""
-        return None if self._venues is None else self._venues.cache.statistics()
+        return self._exchanges.cache()
 
     async def _read_now(self, one: _Followed, wallets: Sequence[Wallet]) -> None:
         key = one.account.key
@@ -196,11 +198,11 @@ class Accounts:
     async def add(self, account: Account, credentials: Credentials) -> Permissions:
         """Try the key, keep the account and follow it."""
         async with self._changing:
-            if account.key in self._followed:
+            if account.key in self._followed or account.key in self._held_back:
                 raise NameTaken(f"there is an account {account.key} already", "name")
-            await asyncio.to_thread(self.exchanges)
-            account = self._checked(account)
-            permissions = await self._tried(account, credentials)
+            await self._exchanges.prepare()
+            account = self._exchanges.checked(account)
+            permissions = await self._exchanges.tried(account, credentials)
             await self._keep(account, credentials)
             await self._follow(account, credentials, permissions)
         log.info("account_added", exchange=account.key.exchange, account=account.key.name)
@@ -216,15 +218,18 @@ class Accounts:
     ) -> Permissions | None:
         """Other credentials, wallets or pace; the account's history goes on."""
         async with self._changing:
-            one = self._api_made(key)
+            known = self._api_made(key)
             account = replace(
-                one.account,
-                wallets=one.account.wallets if wallets is None else wallets,
-                poll_seconds=one.account.poll_seconds if poll_seconds is None else poll_seconds,
+                known,
+                wallets=known.wallets if wallets is None else wallets,
+                poll_seconds=known.poll_seconds if poll_seconds is None else poll_seconds,
             )
-            account = self._checked(account)
-            kept = one.credentials if credentials is None else credentials
-            permissions = one.permissions if credentials is None else await self._tried(account, kept)
+            account = self._exchanges.checked(account)
+            if credentials is None:
+                one = self._one(key)
+                kept, permissions = one.credentials, one.permissions
+            else:
+                kept, permissions = credentials, await self._exchanges.tried(account, credentials)
             await self._keep(account, kept)
             await self._unfollow(key)
             await self._follow(account, kept, permissions)
@@ -242,50 +247,18 @@ class Accounts:
     # --- parts -------------------------------------------------------------------------------------------------------
 
     def _one(self, key: AccountKey) -> _Followed:
+        if key in self._held_back:
+            raise Impossible(f"{key} is not followed: {self._held_back[key][1]}", "credentials")
         one = self._followed.get(key)
         if one is None:
             raise NotFound(f"there is no account {key}", "name")
         return one
 
-    def _api_made(self, key: AccountKey) -> _Followed:
-        one = self._one(key)
-        if one.account.source == "file":
+    def _api_made(self, key: AccountKey) -> Account:
+        account = self.account(key)
+        if account.source == "file":
             raise Impossible(f"{key} is defined in the configuration file; change it there and reload", "name")
-        return one
-
-    def _checked(self, account: Account) -> Account:
-        known = self.exchanges()
-        exchange = account.key.exchange
-        if exchange not in known:
-            raise Impossible(f"there is no exchange {exchange!r}; there are {', '.join(known)}", "exchange")
-        self._check_wallets(exchange, account.wallets, known[exchange])
-        return account if account.wallets else replace(account, wallets=tuple(known[exchange]))
-
-    @staticmethod
-    def _check_wallets(exchange: str, wallets: Sequence[str], known: Sequence[str]) -> None:
-        for wallet in wallets:
-            if wallet not in known:
-                raise Impossible(f"{exchange} has no wallet {wallet!r}; there are {', '.join(known)}", "wallets")
-
-    async def _tried(self, account: Account, credentials: Credentials) -> Permissions:
-        hide(credentials.values())  # before anybody can complain about them
-        connection = self._connection(account, credentials)
-        try:
-            async with asyncio.timeout(TRY_SECONDS):
-                permissions = await connection.permissions()
-        except BadCredentials as error:
-            raise Impossible(f"{account.key.exchange} refuses these credentials: {error}", "credentials") from None
-        except WalletUnsupported as error:
-            raise Impossible(f"the key may not read this account: {error}", "credentials") from None
-        except (Throttled, TimeoutError):
-            raise VenueUnreachable(f"{account.key.exchange} did not say whether these credentials are good") from None
-        except Transient as error:
-            raise VenueUnreachable(f"{account.key.exchange} could not be asked: {error}") from None
-        finally:
-            await connection.close()
-        if not permissions.can_read:
-            raise Impossible("the key may not read; give it the permission, or another key", "credentials")
-        return permissions
+        return account
 
     async def _keep(self, account: Account, credentials: Credentials) -> None:
         sealed = self._vault().seal(orjson.dumps(dict(credentials)), str(account.key))
@@ -298,16 +271,21 @@ class Accounts:
         permissions: Permissions | None = None,
         rules: RulesSettings | None = None,
     ) -> None:
-        await asyncio.to_thread(self.exchanges)  # imports ccxt beside the loop, the first time
+        await self._exchanges.prepare()
         try:
-            account = self._checked(account)
+            account = self._exchanges.checked(account)
         except Impossible as error:
-            log.error("account_unusable", exchange=account.key.exchange, account=account.key.name, reason=str(error))  # noqa: TRY400 - a mistake in the file, no traceback
+            self._hold_back(account, str(error))
             return
         hide(credentials.values())
         post = Post()
         self._followed[account.key] = _Followed(
-            account, credentials, self._connection(account, credentials), post, rules or self._rules, permissions
+            account,
+            credentials,
+            self._exchanges.connection(account, credentials),
+            post,
+            rules or self._rules,
+            permissions,
         )
         self._metrics.watch_inbox(_child(account.key), lambda: post.waiting)
         for state in get_args(BreakerState):
@@ -316,12 +294,12 @@ class Accounts:
         await self._ask_supervisor(StartChild(_child(account.key), lambda report: self._give_life(account.key, report)))
 
     async def _unfollow(self, key: AccountKey) -> None:
+        self._held_back.pop(key, None)
         one = self._followed.pop(key, None)
-        if one is None:
-            return
-        await self._ask_supervisor(StopChild(_child(key)))
+        if one is not None:
+            await self._ask_supervisor(StopChild(_child(key)))
+            await one.connection.close()
         self._board.forget(exchange_stream(*key))
-        await one.connection.close()
 
     def _breakers(self, exchange: str, state: BreakerState) -> int:
         """How many accounts of this exchange have theirs in this state."""
@@ -329,25 +307,7 @@ class Accounts:
         accounts = (status.account for status in statuses if status is not None)
         return sum(account is not None and account.breaker.state == state for account in accounts)
 
-    def _connection(self, account: Account, credentials: Credentials) -> ExchangeAccount:
-        from indexer.clients.exchange.account import ExchangeAccount  # noqa: PLC0415 - ccxt takes a second to import
-        from indexer.clients.exchange.dialects.table import every_dialect  # noqa: PLC0415
-        from indexer.clients.exchange.pool import Venues  # noqa: PLC0415
-
-        if self._venues is None:
-            self._venues = Venues()
-        return ExchangeAccount(
-            every_dialect()[account.key.exchange],
-            self._venues,
-            credentials,
-            account.wallets,
-            base_url=account.base_url,
-            sandbox=account.sandbox,
-        )
-
     def _give_life(self, key: AccountKey, report: Report) -> ActorRef[Any]:
-        from indexer.clients.exchange.dialects.table import every_dialect  # noqa: PLC0415 - ccxt takes a second
-
         one = self._followed[key]
         fast = one.account.poll_seconds or Rhythm().fast
         ref = AccountActor.start(
@@ -360,7 +320,7 @@ class Accounts:
                 publish=lambda commit: self._broadcaster.tell(Committed(commit)),
                 written=lambda seconds: self._metrics.store_call("append", "ok", seconds),
             ),
-            rules=rules_of(one.rules, every_dialect()[key.exchange].exceptions),
+            rules=rules_of(one.rules, self._exchanges.exceptions(key.exchange)),
             counts=self._metrics.exchange(key.exchange),
             resumed=self._broadcaster.tell,
             show=self._board.show,

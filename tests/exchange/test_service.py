@@ -240,3 +240,30 @@ async def test_a_name_in_the_file_goes_before_one_of_the_api_until_it_is_taken_o
         await indexer.accounts.apply(within, without)
         assert [(one.source, one.wallets) for one in indexer.accounts.all()] == [("api", ("spot",))]
         await asyncio.wait_for(indexer.ready(), 20)
+
+
+async def test_an_account_whose_credentials_cannot_be_unsealed_says_so_until_they_are_given_again(
+    venue: Venue, main: Account, tmp_path: Path
+) -> None:
+    known = settings(venue, main, tmp_path, in_file=False)
+    durable = replace(known, store=StoreSettings(url="embedded"))
+    async with Indexer(durable, serve=False) as indexer:
+        await indexer.accounts.add(Followed(KEY, ("spot",), base_url=venue.url("binance")), main.credentials)
+        await asyncio.wait_for(indexer.ready(), 20)
+    other = replace(durable, service=replace(durable.service, master_key=Secret("another key than before")))
+    async with Indexer(other, serve=False) as again:
+        await until(lambda: bool(again.accounts.all()))
+        (status,) = again.report.streams()
+        assert (status.state, status.ready, "another master key" in (status.last_error or "")) == (
+            "suspended",
+            False,
+            True,
+        )
+        assert [one.key for one in again.accounts.all()] == [KEY]
+        for refused in (again.accounts.refresh(KEY), again.accounts.change(KEY, wallets=("spot",))):
+            with pytest.raises(Impossible, match="another master key"):
+                await refused
+        with pytest.raises(NameTaken):
+            await again.accounts.add(Followed(KEY, ("spot",), base_url=venue.url("binance")), main.credentials)
+        await again.accounts.change(KEY, credentials=main.credentials)
+        await asyncio.wait_for(again.ready(), 20)

@@ -1,0 +1,111 @@
+"""The exchanges there are: what an account's words are held against, and how one is reached."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from indexer.domain.accounts.amounts import Wallet
+from indexer.domain.accounts.arrivals import Permissions
+from indexer.domain.accounts.registry import Account
+from indexer.domain.accounts.validation import Exceptions
+from indexer.errors import BadCredentials, Impossible, Throttled, Transient, VenueUnreachable, WalletUnsupported
+from indexer.log import hide
+
+if TYPE_CHECKING:
+    from indexer.clients.exchange.account import ExchangeAccount  # importing ccxt takes a second and 60 MB
+    from indexer.clients.exchange.dialects.dialect import Dialect
+    from indexer.clients.exchange.pool import Venues
+
+TRY_SECONDS: Final = 20.0
+"""How long a registration may wait for the venue's word on the key."""
+
+Credentials = Mapping[str, str]
+
+
+class Exchanges:
+    """Nothing of ccxt is imported before an account is."""
+
+    def __init__(self) -> None:
+        self._venues: Venues | None = None
+
+    async def prepare(self) -> None:
+        """Import ccxt beside the loop: the chains' heads must not wait for it."""
+        await asyncio.to_thread(self.wallets)
+
+    def wallets(self) -> Mapping[str, Sequence[Wallet]]:
+        """The exchanges that are known, with their wallets. Safe from any thread."""
+        from indexer.clients.exchange.dialects.table import wallets_by_exchange  # noqa: PLC0415 - ccxt takes a second
+
+        return wallets_by_exchange()
+
+    def checked(self, account: Account) -> Account:
+        """The same with its wallets, all there are where it names none; `Impossible` where there is no such thing."""
+        known, exchange = self.wallets(), account.key.exchange
+        if exchange not in known:
+            raise Impossible(f"there is no exchange {exchange!r}; there are {', '.join(known)}", "exchange")
+        check_wallets(exchange, account.wallets, known[exchange])
+        return account if account.wallets else replace(account, wallets=tuple(known[exchange]))
+
+    def exceptions(self, exchange: str) -> Exceptions:
+        """What is as it should be there, though elsewhere it would be a mistake."""
+        return self._dialect(exchange).exceptions
+
+    def connection(self, account: Account, credentials: Credentials) -> ExchangeAccount:
+        from indexer.clients.exchange.account import ExchangeAccount  # noqa: PLC0415 - ccxt takes a second to import
+        from indexer.clients.exchange.pool import Venues  # noqa: PLC0415
+
+        if self._venues is None:
+            self._venues = Venues()
+        return ExchangeAccount(
+            self._dialect(account.key.exchange),
+            self._venues,
+            credentials,
+            account.wallets,
+            base_url=account.base_url,
+            sandbox=account.sandbox,
+        )
+
+    async def tried(self, account: Account, credentials: Credentials) -> Permissions:
+        """What the key may do; `Impossible` with the reason where it is not good for anything."""
+        hide(credentials.values())  # before anybody can complain about them
+        connection, exchange = self.connection(account, credentials), account.key.exchange
+        try:
+            async with asyncio.timeout(TRY_SECONDS):
+                permissions = await connection.permissions()
+        except BadCredentials as error:
+            raise Impossible(f"{exchange} refuses these credentials: {error}", "credentials") from None
+        except WalletUnsupported as error:
+            raise Impossible(f"the key may not read this account: {error}", "credentials") from None
+        except (Throttled, TimeoutError):
+            raise VenueUnreachable(f"{exchange} did not say whether these credentials are good") from None
+        except Transient as error:
+            raise VenueUnreachable(f"{exchange} could not be asked: {error}") from None
+        finally:
+            await connection.close()
+        if not permissions.can_read:
+            raise Impossible("the key may not read; give it the permission, or another key", "credentials")
+        return permissions
+
+    def cache(self) -> Mapping[str, Any] | None:
+        """How often an answer was at hand; nothing where nobody was ever asked."""
+        return None if self._venues is None else self._venues.cache.statistics()
+
+    async def close(self) -> None:
+        """Once every connection is closed."""
+        if self._venues is not None:
+            await self._venues.close()
+
+    @staticmethod
+    def _dialect(exchange: str) -> Dialect:
+        from indexer.clients.exchange.dialects.table import every_dialect  # noqa: PLC0415 - ccxt takes a second
+
+        return every_dialect()[exchange]
+
+
+def check_wallets(exchange: str, wallets: Sequence[str], known: Sequence[str]) -> None:
+    for wallet in wallets:
+        if wallet not in known:
+            raise Impossible(f"{exchange} has no wallet {wallet!r}; there are {', '.join(known)}", "wallets")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from typing import Protocol
 
 import pytest
 
@@ -10,11 +11,14 @@ from indexer.clients.exchange.account import ExchangeAccount
 from indexer.clients.exchange.dialects.table import DIALECTS
 from indexer.clients.exchange.pool import Venues
 from indexer.demo.venue import Account, Venue
+from indexer.domain.accounts.amounts import Wallet
 
 PING_SECONDS = 0.6
 """A fifth of what is used in earnest; tests of silence wait for two and a half of them."""
 
-Connect = Callable[[Account], ExchangeAccount]
+
+class Connect(Protocol):
+    def __call__(self, account: Account, *wallets: Wallet) -> ExchangeAccount: ...
 
 
 @pytest.fixture
@@ -25,18 +29,18 @@ async def venue() -> AsyncIterator[Venue]:
 
 @pytest.fixture
 async def connect(venue: Venue) -> AsyncIterator[Connect]:
-    """A connection for an account of the venue, with all its wallets; closed at the end."""
+    """A connection for an account of the venue, with these wallets or all of them; closed at the end."""
     venues = Venues(ping_seconds=PING_SECONDS)
     made: list[ExchangeAccount] = []
 
-    def connected(account: Account) -> ExchangeAccount:
+    def connected(account: Account, *wallets: Wallet) -> ExchangeAccount:
         dialect = DIALECTS[account.exchange]
         made.append(
             ExchangeAccount(
                 dialect,
                 venues,
                 account.credentials,
-                tuple(dialect.wallets),
+                wallets or tuple(dialect.wallets),
                 base_url=venue.url(account.exchange),
                 jitter=lambda: 0.0,
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from types import MethodType
 from typing import Any, Final
 
@@ -35,7 +36,7 @@ def ccxt_class(name: str) -> Any:
 def exact_class(base: Any) -> Any:
     """The same exchange, with exact decoding, a tap on its frames, and the venue's own time instead of ours.
 
-    `tap`, `failed` and `skew` are set on instances.
+    `tap`, `failed` and `skew` are set on instances, and `sockets`, the session of websockets.
     """
 
     def on_json_response(_self: Any, body: str) -> Any:
@@ -45,6 +46,7 @@ def exact_class(base: Any) -> Any:
         made = base.client(self, url)
         if "handle_text_or_binary_message" not in vars(made):
             made.handle_text_or_binary_message = MethodType(_text, made)
+            made.connect = MethodType(partial(_connect, self.sockets), made)
         return made
 
     def handle_message(self: Any, client: Any, message: Any) -> None:
@@ -62,7 +64,7 @@ def exact_class(base: Any) -> Any:
 
     replaced = {"on_json_response": on_json_response, "client": client, "handle_message": handle_message}
     timed = {"milliseconds": milliseconds, "seconds": seconds}
-    quiet = {"tap": staticmethod(lambda _message: None), "failed": staticmethod(lambda _error: None)}
+    quiet = {"tap": staticmethod(lambda _message: None), "failed": staticmethod(lambda _error: None), "sockets": None}
     unskewed = {"skew": staticmethod(lambda: 0)}
     return type(f"Exact{base.__name__}", (base,), {**replaced, **timed, **quiet, **unskewed})
 
@@ -72,3 +74,8 @@ def _text(self: Any, data: str | bytes) -> None:
     text = data.decode() if isinstance(data, bytes) else data
     is_json = text[:1] in ("{", "[")
     self.on_message_callback(self, decoded(text) if is_json else text)
+
+
+def _connect(sockets: Any, self: Any, session: Any, backoff_delay: float = 0) -> Any:
+    """Connected over the session of websockets, not over that of requests, whose connections are few."""
+    return type(self).connect(self, sockets or session, backoff_delay)

@@ -18,6 +18,9 @@ from indexer.clients.exchange.throttle import Bucket, Limit, Throttler
 from indexer.errors import Impossible
 
 REQUEST_SECONDS: Final = 10.0
+REQUESTS_AT_ONCE: Final = 50
+"""To one host; those that wait are answered sooner than they would be by a host that is flooded."""
+
 PING_SECONDS: Final = 3.0
 """How often a socket is pinged; two missed answers are the end of it."""
 
@@ -46,6 +49,7 @@ class Venues:
         self.ping_seconds = ping_seconds
         self.cache = SnapshotCache()
         self._session: aiohttp.ClientSession | None = None
+        self._sockets: aiohttp.ClientSession | None = None
         self._buckets: dict[tuple[str, str, str], Bucket] = {}
         self._markets: dict[tuple[str, str], asyncio.Task[Exchange]] = {}
         self._classes: dict[str, Any] = {}
@@ -59,6 +63,7 @@ class Venues:
         made = self._made(dialect, credentials, self._shared_session(), base_url=base_url, sandbox=sandbox)
         made.throttler = self._throttler(made, dialect, base_url, credentials)
         made.skew = lambda: self._skews.get((dialect.exchange, base_url), 0)
+        made.sockets = self._socket_session()
         return made
 
     async def synchronise(self, exchange: Exchange, dialect: Dialect, base_url: str) -> None:
@@ -83,8 +88,9 @@ class Venues:
         for task in self._markets.values():
             task.cancel()
         await asyncio.gather(*self._markets.values(), return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._session, self._sockets):
+            if session is not None:
+                await session.close()
 
     async def _load(self, dialect: Dialect, base_url: str) -> Exchange:
         throttler = self._throttler(self._class(dialect.exchange)(), dialect, base_url, {})
@@ -148,9 +154,15 @@ class Venues:
 
     def _shared_session(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
-            connector = aiohttp.TCPConnector(limit=200, limit_per_host=50, keepalive_timeout=60)
+            connector = aiohttp.TCPConnector(limit=200, limit_per_host=REQUESTS_AT_ONCE, keepalive_timeout=60)
             self._session = aiohttp.ClientSession(connector=connector)
         return self._session
+
+    def _socket_session(self) -> aiohttp.ClientSession:
+        """A websocket holds its connection for as long as it is open: among requests, 50 of them would stop all."""
+        if self._sockets is None or self._sockets.closed:
+            self._sockets = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        return self._sockets
 
 
 def _redirected(urls: Any, base: str) -> Any:

@@ -40,6 +40,9 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS = 0.25
 """How exact everything that waits is: much finer than any venue's limits, and 4 wake-ups a second cost nothing."""
 
+OPENING_SECONDS = 5.0
+"""How long the first read waits for the stream: one that was asked before it opened would be needed twice."""
+
 STALE_SECONDS = 15.0
 """Neither a stream nor an answer for so long: three fast reads missed."""
 
@@ -129,6 +132,8 @@ class AccountActor(AsyncActor):
         await self._ledger.load()
         self._resumed(Resumed(self._ledger.stream, self._ledger.seq))
         self._teller.begin()
+        for wallet in self._venue.streamed:
+            self._readings.later(wallet, OPENING_SECONDS)
         if self._venue.streamed:
             self.spawn(self._venue.listen(self._post_arrival), f"listen {self._ledger.stream}")
         self._look_around()
@@ -251,6 +256,7 @@ class AccountActor(AsyncActor):
         wallets = set(order.wallets or self._venue.wallets)
         self._orders.append(Order(wallets, self._clock(), order.done))
         self._readings.resume()
+        self._extras_due = 0.0
         for wallet in wallets:
             self._readings.soon(wallet)
         self._readings.begin_due()

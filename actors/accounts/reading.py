@@ -17,6 +17,8 @@ THROTTLED_SECONDS = 5.0
 SUSPENDED_WALLET_SECONDS = 600.0
 """A wallet that the venue does not have, or not for this key, is asked for again now and then: keys get permissions."""
 
+NEVER = float("inf")
+
 
 @dataclass(slots=True)
 class _Wallet:
@@ -24,6 +26,8 @@ class _Wallet:
     confirm: float = 0.0
     read_at: float = float("-inf")
     is_read: bool = False
+    again: float = NEVER
+    """When it has to be read once more, though it is being read: what made it due may not be in that answer."""
     doubts: int = 0
     unsupported: str | None = None
 
@@ -59,7 +63,7 @@ class Readings:
             if one.is_read or one.due > now or self._is_held_back(one, now) or not self.breaker.allows(now):
                 continue
             self.breaker = self.breaker.asked(now)
-            one.is_read = True
+            one.is_read, one.again = True, NEVER
             self._start(wallet)
 
     def soon(self, wallet: Wallet, seconds: float = 0.0, *, pushed: bool = False) -> None:
@@ -75,6 +79,12 @@ class Readings:
         else:
             one.confirm = min(one.confirm, now + seconds)
         one.due = min(one.due, now + seconds)
+        if one.is_read:
+            one.again = min(one.again, now + seconds)
+
+    def later(self, wallet: Wallet, seconds: float) -> None:
+        """Not before that, unless something else asks for it."""
+        self._wallets[wallet].due = self._clock() + seconds
 
     def _is_held_back(self, one: _Wallet, now: float) -> bool:
         """Until it is quiet, but not for longer than an undisturbed wallet would wait."""
@@ -85,7 +95,8 @@ class Readings:
         one.is_read, one.unsupported = False, None
         self.answers += 1
         one.read_at = self._clock()
-        one.due = one.read_at + self._rhythm.next_after(stream_talks=stream_talks, jitter=self._jitter())
+        usual = one.read_at + self._rhythm.next_after(stream_talks=stream_talks, jitter=self._jitter())
+        one.due = min(usual, one.again)
         self.breaker = self.breaker.succeeded()
 
     def settled(self, wallet: Wallet, *, in_doubt: bool) -> None:

@@ -66,6 +66,8 @@ class FakeVenue:
         self.open_positions: tuple[Position, ...] = ()
         self.paid: tuple[Funding, ...] = ()
         self.heartbeat = True
+        self.opening = 0.0
+        """Seconds until the stream is open."""
         self._listener: Callable[[Arrival], None] | None = None
 
     async def read(self, wallet: Wallet) -> Snapshot:
@@ -87,6 +89,7 @@ class FakeVenue:
 
     async def listen(self, on_arrival: Callable[[Arrival], None]) -> None:
         self._listener = on_arrival
+        await asyncio.sleep(self.opening)
         on_arrival(StreamOpened(self.streamed))
         while True:
             await asyncio.sleep(3)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from indexer.domain.accounts.amounts import Slot
-from indexer.domain.accounts.arrivals import Funding, Moved, Position
+from indexer.domain.accounts.arrivals import Funding, Moved, Position, StreamOpened
 from indexer.domain.accounts.facts import AccountLive, AccountStale, FundingPaid, PositionUpdated
 from indexer.errors import BadCredentials, Throttled, VenueUnreachable, WalletUnsupported
 from tests.actors.accounts.fakes import NOW, FakeVenue, Stage, amount
@@ -44,6 +44,60 @@ def test_a_frame_is_told_at_once_and_confirmed_by_a_read_when_it_is_quiet() -> N
             await asyncio.sleep(2)
             assert len(stage.venue.reads) == reads + 1
             assert stage.told == [("BTC", "1"), ("BTC", "2")]
+
+    played(story())
+
+
+def test_a_wallet_is_first_read_once_its_stream_is_open_and_not_twice() -> None:
+    async def story() -> None:
+        venue = FakeVenue(BTC="1")
+        venue.opening = 2.0
+        async with Stage(venue) as stage:
+            await asyncio.sleep(4)
+            assert len(venue.reads) == 1
+            assert stage.told == [("BTC", "1")]
+
+    played(story())
+
+
+def test_a_stream_that_does_not_open_keeps_nobody_waiting_for_long() -> None:
+    async def story() -> None:
+        venue = FakeVenue(BTC="1")
+        venue.opening = 60.0
+        async with Stage(venue) as stage:
+            await asyncio.sleep(5.5)
+            assert stage.state == "live"
+
+    played(story())
+
+
+def test_a_stream_that_opens_while_a_wallet_is_read_has_it_read_once_more() -> None:
+    """The answer under way may be from before the stream began to tell: what changed in between is in neither."""
+
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            await asyncio.sleep(20)
+            stage.venue.delay = 2.0
+            stage.venue.lose_stream()
+            await asyncio.sleep(0.5)
+            stage.venue.frame(silent=True, BTC="3")
+            stage.venue.say(StreamOpened(stage.venue.streamed))
+            await asyncio.sleep(5)
+            assert stage.told[-1] == ("BTC", "3")
+
+    played(story())
+
+
+def test_a_refresh_reads_positions_as_well() -> None:
+    async def story() -> None:
+        venue = FakeVenue(BTC="1")
+        venue.has_positions = True
+        async with Stage(venue) as stage:
+            await asyncio.sleep(1)
+            venue.open_positions = (Position("BTC/USDT:USDT", "long", Decimal("0.1")),)
+            await stage.refresh()
+            await asyncio.sleep(1)
+            assert [fact.symbol for fact in stage.facts if isinstance(fact, PositionUpdated)] == ["BTC/USDT:USDT"]
 
     played(story())
 

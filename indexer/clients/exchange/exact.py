@@ -36,7 +36,7 @@ def ccxt_class(name: str) -> Any:
 def exact_class(base: Any) -> Any:
     """The same exchange, with exact decoding, a tap on its frames, and the venue's own time instead of ours.
 
-    `tap`, `failed` and `skew` are set on instances, and `sockets`, the session of websockets.
+    `tap`, `failed`, `answered` and `skew` are set on instances, and `sockets`, the session of websockets.
     """
 
     def on_json_response(_self: Any, body: str) -> Any:
@@ -56,17 +56,45 @@ def exact_class(base: Any) -> Any:
         except Exception as error:  # noqa: BLE001 - the boundary: what a handler raises would end the loop in silence
             self.failed(error)
 
+    def on_rest_response(self: Any, *answer: Any) -> Any:
+        _, _, url, _, headers = answer[:5]
+        self.answered(url, headers)
+        return base.on_rest_response(self, *answer)
+
     def milliseconds(self: Any) -> int:
         return int(base.milliseconds() + self.skew())
 
     def seconds(self: Any) -> int:
         return int(self.milliseconds() // 1000)
 
-    replaced = {"on_json_response": on_json_response, "client": client, "handle_message": handle_message}
-    timed = {"milliseconds": milliseconds, "seconds": seconds}
-    quiet = {"tap": staticmethod(lambda _message: None), "failed": staticmethod(lambda _error: None), "sockets": None}
-    unskewed = {"skew": staticmethod(lambda: 0)}
-    return type(f"Exact{base.__name__}", (base,), {**replaced, **timed, **quiet, **unskewed})
+    replaced = {
+        "__dir__": _directory(),
+        "on_json_response": on_json_response,
+        "client": client,
+        "handle_message": handle_message,
+    }
+    seen = {"on_rest_response": on_rest_response, "milliseconds": milliseconds, "seconds": seconds}
+    quiet = {"tap": staticmethod(lambda _message: None), "failed": staticmethod(lambda _error: None)}
+    alone = {"skew": staticmethod(lambda: 0), "answered": staticmethod(lambda _url, _headers: None), "sockets": None}
+    return type(f"Exact{base.__name__}", (base,), {**replaced, **seen, **quiet, **alone})
+
+
+def _directory() -> Callable[[Any], list[str]]:
+    """What instances of one class have to look through for names.
+
+    ccxt writes all of them in its other style for each instance again, though methods got theirs with the first: that
+    was 4 of the 4.6 ms that an instance took.
+    """
+    usual: list[str] = []
+
+    def directory(self: Any) -> list[str]:
+        if usual:
+            return [*usual, *vars(self)]
+        names = list(object.__dir__(self))
+        usual.extend(name for name in names if not isinstance(getattr(self, name, None), MethodType))
+        return names
+
+    return directory
 
 
 def _text(self: Any, data: str | bytes) -> None:

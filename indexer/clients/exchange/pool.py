@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import aiohttp
@@ -48,6 +50,7 @@ class Venues:
     def __init__(self, *, ping_seconds: float = PING_SECONDS) -> None:
         self.ping_seconds = ping_seconds
         self.cache = SnapshotCache()
+        self._tls = ssl.create_default_context()
         self._session: aiohttp.ClientSession | None = None
         self._sockets: aiohttp.ClientSession | None = None
         self._buckets: dict[tuple[str, str, str], Bucket] = {}
@@ -64,6 +67,7 @@ class Venues:
         made.throttler = self._throttler(made, dialect, base_url, credentials)
         made.skew = lambda: self._skews.get((dialect.exchange, base_url), 0)
         made.sockets = self._socket_session()
+        made.answered = partial(self._answered, dialect, base_url)
         return made
 
     async def synchronise(self, exchange: Exchange, dialect: Dialect, base_url: str) -> None:
@@ -113,11 +117,14 @@ class Venues:
                 "asyncio_loop": asyncio.get_running_loop(),
                 "timeout": int(REQUEST_SECONDS * 1000),
                 "enableRateLimit": True,
-                "options": dict(dialect.options),
+                # Frames of balances are short: packing them saves nothing, and its tables take 240 KB a socket.
+                "options": {"ws": {"compress": 0}, **dialect.options},
             }
         )
         for name in _SHARED:
             setattr(made, name, self._shared.setdefault((dialect.exchange, name), getattr(made, name)))
+        # Each would read all certificates anew, for nothing (700 KB, 20 ms): the session's are used.
+        made.ssl_context = self._tls
         if sandbox:
             made.set_sandbox_mode(True)
         if base_url:
@@ -141,6 +148,11 @@ class Venues:
             buckets.append(self._bucket((dialect.exchange, base_url, f"key {key}"), limits.key))
         return Throttler(*buckets)
 
+    def _answered(self, dialect: Dialect, base_url: str, url: str, headers: Mapping[str, str]) -> None:
+        used, address = dialect.used(url, headers), self._buckets.get((dialect.exchange, base_url, "address"))
+        if used is not None and address is not None:
+            address.told(used)
+
     def _bucket(self, name: tuple[str, str, str], limit: Limit) -> Bucket:
         return self._buckets.setdefault(name, Bucket(limit))
 
@@ -154,14 +166,16 @@ class Venues:
 
     def _shared_session(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
-            connector = aiohttp.TCPConnector(limit=200, limit_per_host=REQUESTS_AT_ONCE, keepalive_timeout=60)
+            connector = aiohttp.TCPConnector(
+                limit=200, limit_per_host=REQUESTS_AT_ONCE, keepalive_timeout=60, ssl=self._tls
+            )
             self._session = aiohttp.ClientSession(connector=connector)
         return self._session
 
     def _socket_session(self) -> aiohttp.ClientSession:
         """A websocket holds its connection for as long as it is open: among requests, 50 of them would stop all."""
         if self._sockets is None or self._sockets.closed:
-            self._sockets = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+            self._sockets = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ssl=self._tls))
         return self._sockets
 
 

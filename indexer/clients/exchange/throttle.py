@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +15,11 @@ SHARE: Final = 0.8
 BURST: Final = 0.2
 """So much of it may go at once. Burst and rate together stay below the limit in every window, sliding or fixed."""
 
+SAVED_SECONDS: Final = 600.0
+"""In so long what is not used is saved up to a whole share, to be spent at once where the venue tells what is used.
+
+So 200 accounts are read within seconds of a start and not within a minute; who asks without end is paced as ever."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -22,20 +29,84 @@ class Limit:
     seconds: float
 
 
+_ROUNDING: Final = 1e-6
+
+
 class Bucket:
     """One limit that is shared; a single request that weighs more than the burst waits for a full one."""
 
     def __init__(self, limit: Limit) -> None:
-        burst = max(1.0, limit.weight * SHARE * BURST)
-        rate = limit.weight * SHARE * (1 - BURST) / limit.seconds
-        self._limiter = AsyncLimiter(burst, burst / rate)
+        share = limit.weight * SHARE
+        burst = max(1.0, share * BURST)
+        rate = share * (1 - BURST) / limit.seconds
+        self._paced = AsyncLimiter(burst, burst / rate)
+        self._saved = AsyncLimiter(max(1.0, share), SAVED_SECONDS)
+        self._window = Window(max(share, burst), limit.seconds)
+        self._turn = asyncio.Lock()
 
     async def take(self, weight: float) -> None:
-        most = self._limiter.max_rate
-        while weight > 0:
-            part = min(weight, most)
-            await self._limiter.acquire(part)
-            weight -= part
+        async with self._turn:
+            while weight > 0:
+                part = min(weight, self._paced.max_rate)
+                await self._take(part)
+                weight -= part
+
+    def told(self, used: float) -> None:
+        """The venue says how much of the limit is used by now, by whomever."""
+        self._window.told(used, _now())
+
+    async def _take(self, weight: float) -> None:
+        # Without the venue's word the last life of this service may have spent what this one believes to have.
+        if self._window.is_told(_now()) and self._saved.has_capacity(weight):
+            await self._saved.acquire(weight)
+        else:
+            await self._paced.acquire(weight)
+        await asyncio.sleep(self._window.pause(weight, _now()))
+        self._window.add(weight, _now())
+
+
+class Window:
+    """What was let go in the last so many seconds, and what the venue counted besides."""
+
+    def __init__(self, most: float, seconds: float) -> None:
+        self._most = most
+        self._seconds = seconds
+        self._gone: deque[tuple[float, float]] = deque()
+        self._own = 0.0
+        self._others = 0.0
+        self._told_at = float("-inf")
+
+    def told(self, used: float, now: float) -> None:
+        """Others are given way to, but never all of it: they may ask without end."""
+        self._forget(now)
+        self._others = min(max(0.0, used - self._own), self._most * (1 - BURST))
+        self._told_at = now
+
+    def is_told(self, now: float) -> bool:
+        return now - self._told_at < self._seconds
+
+    def pause(self, weight: float, now: float) -> float:
+        """How long until so much fits in."""
+        self._forget(now)
+        excess, fits = self._own + self._others + weight - self._most, now
+        for moment, each in sorted([*self._gone, (self._told_at, self._others)]):
+            if excess <= _ROUNDING:
+                break
+            if each:
+                excess, fits = excess - each, max(fits, moment + self._seconds)
+        return fits - now
+
+    def add(self, weight: float, now: float) -> None:
+        self._gone.append((now, weight))
+        self._own += weight
+
+    def _forget(self, now: float) -> None:
+        while self._gone and self._gone[0][0] <= now - self._seconds:
+            self._own -= self._gone.popleft()[1]
+        if not self._gone:
+            self._own = 0.0  # no rest of roundings
+        if not self.is_told(now):
+            self._others = 0.0
 
 
 class Throttler:
@@ -50,3 +121,7 @@ class Throttler:
         weight = (1.0 if cost is None else float(cost)) * self._unit
         for bucket in self._buckets:
             await bucket.take(weight)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

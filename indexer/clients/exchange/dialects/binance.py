@@ -28,6 +28,10 @@ from indexer.domain.accounts.validation import Exceptions
 from indexer.errors import BadAnswer
 
 _TYPES: Final[Mapping[Wallet, str]] = {"spot": "spot", "margin": "margin", "futures": "linear"}
+_USED: Final = "x-mbx-used-weight-1m"
+_WEIGHT_OF_UNIT: Final = 5
+"""6,000 a minute are 1,200 of ccxt's."""
+
 _PAGE: Final = 100
 _MOST_PAGES: Final = 20
 
@@ -79,6 +83,13 @@ class Binance(Dialect):
                 return Told(totals, venue_time=milliseconds(event.get("T")))
             case _:
                 return None
+
+    def used(self, url: str, headers: Mapping[str, str]) -> float | None:
+        """Only the spot host is as tight as what is counted here; it counts its sockets, too."""
+        if "/api/v" not in url:
+            return None
+        told = next((text for name, text in headers.items() if name.lower() == _USED), "")
+        return float(told) / _WEIGHT_OF_UNIT if told.isdecimal() else None
 
     async def permissions(self, exchange: Exchange) -> Permissions:
         told = await exchange.sapiGetAccountApiRestrictions()

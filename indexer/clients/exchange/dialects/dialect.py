@@ -92,6 +92,10 @@ class Dialect:
         await self.read(exchange, next(iter(self.wallets)))
         return Permissions()
 
+    def used(self, url: str, headers: Mapping[str, str]) -> float | None:  # noqa: ARG002 - for those that say it
+        """How much of the address's limit is used by now, in ccxt's units, where an answer tells."""
+        return None
+
     async def positions(self, exchange: Exchange) -> tuple[Position, ...]:
         return tuple(position_of(one) for one in listed(await exchange.fetch_positions()))
 

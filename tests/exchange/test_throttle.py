@@ -1,0 +1,89 @@
+"""How much may be asked at once: what was saved up where the venue says what is used, a burst elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+from indexer.clients.exchange.dialects.table import DIALECTS
+from indexer.clients.exchange.throttle import Bucket, Limit
+from indexer.demo.venue import Venue
+from indexer.demo.venue.dialects.binance.limits import SPOT
+from indexer.demo.venue.weights import Cost
+from tests.exchange.conftest import Connect
+from tests.sim.clock import play
+
+LIMIT = Limit(1200, 60)
+READ = 4
+"""What ccxt counts for one look at an account."""
+
+
+async def _granted(bucket: Bucket, seconds: float, told: float | None = None) -> int:
+    """How many of very many reads go within so many seconds, the venue telling after the first."""
+    granted = 0
+
+    async def read() -> None:
+        nonlocal granted
+        await bucket.take(READ)
+        granted += 1
+        if told is not None:
+            bucket.told(told + granted * READ)
+
+    reads = [asyncio.create_task(read()) for _ in range(1000)]
+    await asyncio.sleep(seconds)
+    for one in reads:
+        one.cancel()
+    await asyncio.gather(*reads, return_exceptions=True)
+    return granted
+
+
+def test_two_hundred_first_reads_fit_into_a_few_seconds_where_the_venue_tells() -> None:
+    assert play(_granted(Bucket(LIMIT), 5, told=0)) >= 200
+
+
+async def test_binance_is_believed_when_it_says_how_much_is_used(venue: Venue, connect: Connect) -> None:
+    """By whomever: a browser at the same address counts as well."""
+    account = venue.account("binance")
+    heard: list[float | None] = []
+    dialect = DIALECTS["binance"]
+    connection = connect(account, "spot")
+    exchange = await connection._connected(markets=False)
+    exchange.answered = lambda url, headers: heard.append(dialect.used(url, headers))
+    await connection.read("spot")
+    venue.weights.charge("binance", (Cost(SPOT, 100),), ip="127.0.0.1", key="", now=venue.now_ms() / 1000)
+    await connection.read("spot")
+    first, second = heard
+    assert (first, second) == (4, 4 + 20 + 4)
+
+
+def test_never_more_than_a_share_goes_in_one_window() -> None:
+    assert play(_granted(Bucket(LIMIT), 59, told=0)) * READ <= 1200 * 0.8
+
+
+def test_where_the_venue_tells_nothing_there_is_only_the_burst() -> None:
+    assert play(_granted(Bucket(LIMIT), 5)) * READ <= 1200 * 0.8 * 0.2 + 5 * 12.8
+
+
+def test_what_an_earlier_life_has_used_is_left_alone() -> None:
+    granted = play(_granted(Bucket(LIMIT), 50, told=800))
+    assert 0 < granted * READ + 800 <= 1200
+
+
+def test_others_never_take_all_of_it() -> None:
+    assert play(_granted(Bucket(LIMIT), 50, told=5000)) > 0
+
+
+def test_who_asks_without_end_is_not_left_alone_for_long() -> None:
+    """After a start that used all there was, the next minutes are paced again."""
+
+    async def longest() -> float:
+        bucket, clock = Bucket(LIMIT), asyncio.get_running_loop().time
+        moments = [clock()]
+        while moments[-1] < moments[0] + 600:
+            await bucket.take(READ)
+            bucket.told(0)
+            moments.append(clock())
+        late = [moment for moment in moments if moment > moments[0] + 120]
+        return max(after - before for before, after in itertools.pairwise(late))
+
+    assert play(longest()) < 10

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from actors.accounts.ledger import AccountLedger
+from actors.accounts.lookout import Lookout
 from actors.accounts.messages import Arrived, FundingsRead, LookAround, PositionsRead, RefreshWallets, WalletRead
 from actors.accounts.orders import Order
 from actors.accounts.reading import Readings
@@ -36,9 +37,6 @@ from indexer.domain.status import AccountStatus, StreamState, StreamStatus
 from indexer.errors import Fenced, Impossible, IndexerError, Permanent, Transient, WalletUnsupported
 
 log = structlog.get_logger(__name__)
-
-LOOK_SECONDS = 0.25
-"""How exact everything that waits is: much finer than any venue's limits, and 4 wake-ups a second cost nothing."""
 
 OPENING_SECONDS = 5.0
 """How long the first read waits for the stream: one that was asked before it opened would be needed twice."""
@@ -81,6 +79,7 @@ class AccountActor(AsyncActor):
         self._log = log.bind(exchange=ledger.account.exchange, account=ledger.account.name)
         self._teller = Teller(ledger, venue.wallets, rules, counts)
         self._readings = Readings(venue.wallets, start=self._start_reading, rhythm=rhythm or Rhythm(), jitter=jitter)
+        self._lookout = Lookout(lambda: self._post(LookAround()))
         self._hearing = Hearing()
         self._orders: list[Order] = []
         self._extras_due = 0.0
@@ -107,6 +106,7 @@ class AccountActor(AsyncActor):
             # Another process writes this stream: it goes on, we don't, and nobody restarts us.
             self._stopped = str(error)
             self._log.error("account_stepped_down", reason=str(error))
+        self._lookout.by(min(self._readings.next_due(), self._hearing.next_doubt(), self._extras_due))
         self._show_status()
 
     async def _handle(self, message: Any) -> None:
@@ -125,7 +125,6 @@ class AccountActor(AsyncActor):
             case RefreshWallets():
                 self._take_order(message)
             case LookAround():
-                self._again()
                 self._look_around()
 
     async def _begin(self) -> None:
@@ -137,7 +136,6 @@ class AccountActor(AsyncActor):
         if self._venue.streamed:
             self.spawn(self._venue.listen(self._post_arrival), f"listen {self._ledger.stream}")
         self._look_around()
-        self._again()
 
     def _post_arrival(self, arrival: Arrival) -> None:
         if self.queued < MOST_QUEUED:
@@ -308,9 +306,6 @@ class AccountActor(AsyncActor):
         else:
             self._log.info("account_live")
             self._teller.live("the venue answers again")
-
-    def _again(self) -> None:
-        asyncio.get_running_loop().call_later(LOOK_SECONDS, self._post, LookAround())
 
     def _post(self, message: object) -> None:
         if self.actor_ref.is_alive():

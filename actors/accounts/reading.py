@@ -66,6 +66,15 @@ class Readings:
             one.is_read, one.again = True, NEVER
             self._start(wallet)
 
+    def next_due(self) -> float:
+        """When a read may begin; one that something else holds back is looked after at once."""
+        now = self._clock()
+        waits = (max(one.due, one.confirm if self._is_held_back(one, now) else 0.0) for one in self._idle())
+        return min(waits, default=NEVER)
+
+    def _idle(self) -> list[_Wallet]:
+        return [one for one in self._wallets.values() if not one.is_read]
+
     def soon(self, wallet: Wallet, seconds: float = 0.0, *, pushed: bool = False) -> None:
         """Not later than so many seconds from now; `pushed`: counted from the last such call, within bounds."""
         one = self._wallets.get(wallet)

@@ -52,6 +52,7 @@ class ExchangeAccount:
         self._venues = venues
         self._credentials = dict(credentials)
         self._base_url = base_url
+        self.endpoint = _host(base_url) or dialect.exchange
         self._sandbox = sandbox
         self._jitter = jitter
         self._rest: Exchange = None
@@ -61,11 +62,6 @@ class ExchangeAccount:
         derivatives = {"futures", "coin_futures", "unified", "options", "portfolio"} & set(wallets)
         self.has_positions = dialect.has_positions and bool(derivatives)
         self.has_fundings = dialect.has_fundings and bool(derivatives)
-
-    @property
-    def endpoint(self) -> str:
-        """Host and port alone: whatever else stands in a URL may be a secret."""
-        return urlsplit(self._base_url).netloc.rpartition("@")[2] or self._dialect.exchange
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
@@ -212,6 +208,11 @@ class ExchangeAccount:
         if told.positions:
             found.append(PositionsSeen(wallet, told.positions, now, now, time, complete=False))
         return found
+
+
+def _host(url: str) -> str:
+    """Host and port alone: whatever else stands in a URL may be a secret."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _clock() -> float:

@@ -18,6 +18,7 @@ SILENT_PINGS: Final = 2.5
 """Two pings without an answer, and half a one of grace."""
 
 LOOK_SECONDS: Final = 0.5
+"""While it opens; afterwards every third of a ping is often enough."""
 
 
 class Ear:
@@ -40,6 +41,7 @@ class Ear:
         self._opened = opened
         self._heard = heard
         self._alive = alive
+        self._ping_seconds = ping_seconds
         self._silent_seconds = ping_seconds * SILENT_PINGS
         self._clock = asyncio.get_running_loop().time
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -77,7 +79,7 @@ class Ear:
         """Open in time, and alive as long as pings are answered or frames come."""
         began = life = self._clock()
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(self._ping_seconds / 3 if self._is_open else LOOK_SECONDS)
             now = self._clock()
             seen = self._signs()
             if seen != self._seen:

@@ -54,6 +54,11 @@ class Hearing:
     def is_dead(self, now: float) -> bool:
         return bool(self.open) and now - self.sign_of_life > DEAD_SECONDS
 
+    def next_doubt(self) -> float:
+        """When it has to be looked after, unless it gives a sign of life or tells what it should until then."""
+        dead = self.sign_of_life + DEAD_SECONDS if self.open else float("inf")
+        return min((dead, *self.expected.values()))
+
     def forgotten(self, now: float) -> tuple[Slot, ...]:
         """What it should have told by now, and did not."""
         return tuple(slot for slot, until in self.expected.items() if until < now)

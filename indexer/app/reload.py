@@ -112,8 +112,10 @@ async def watch_file(path: Path, asked: asyncio.Event, reload: Callable[[], Awai
             asked.clear()
             seen = stamp
             await reload()
+        # Not `wait_for`: before Python 3.12 it swallows a cancellation that comes with what is waited for.
         with suppress(TimeoutError):
-            await asyncio.wait_for(asked.wait(), LOOK_SECONDS)
+            async with asyncio.timeout(LOOK_SECONDS):
+                await asked.wait()
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

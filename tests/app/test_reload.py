@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from indexer.app.reload import difference, is_other_chain
+from indexer.app.reload import difference, is_other_chain, watch_file
 from indexer.config import ChainSettings, Settings
 from indexer.config.settings import (
     ApiKey,
@@ -150,3 +152,19 @@ def with_keys(**keys: str) -> Settings:
 def test_api_keys_change_without_a_restart() -> None:
     told = difference(with_keys(desk="one", night="two"), with_keys(desk="new", day="three"))
     assert told == {**NOTHING, "apiKeys": {"added": ["day"], "removed": ["night"], "changed": ["desk"]}}
+
+
+@pytest.mark.parametrize("steps", range(5))
+async def test_a_watch_that_was_asked_this_moment_still_ends_when_it_is_told_to(tmp_path: Path, steps: int) -> None:
+    asked = asyncio.Event()
+
+    async def reload() -> None: ...
+
+    watch = asyncio.create_task(watch_file(tmp_path / "chains.toml", asked, reload))
+    await asyncio.sleep(0.01)
+    asked.set()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    watch.cancel()
+    await asyncio.wait((watch,), timeout=3)
+    assert watch.cancelled()

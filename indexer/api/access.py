@@ -40,8 +40,17 @@ class Access:
         self._local_only = local_only
 
     def change(self, *, keys: Sequence[ApiKey], local_only: bool) -> None:
-        """From the next request on; who is connected stays connected."""
+        """From the next request on."""
         self._keys, self._local_only = keys, local_only
+
+    def still_admits(self, request: web.Request) -> bool:
+        """Whether who was let in to listen may still: its key may have been taken away since."""
+        try:
+            if self._keys:
+                self._refuse_without_key(request, "read")
+        except BadRequest:
+            return False
+        return True
 
     def check(self, request: web.Request, route: Route | None) -> None:
         if self._keys:

@@ -336,9 +336,10 @@ class Service:
         log.info("listening", url=self.url, pid=os.getpid(), store=self.store.kind)
 
     def _admit(self, service: ServiceSettings) -> None:
-        """Other API keys, from the next request on."""
+        """Other API keys, from the next request on, and for who listens already."""
         if self._access is not None:
             self._access.change(keys=keys_of(service), local_only=is_local_only(service))
+            self._hub.dismiss(unless=self._access.still_admits)
 
     def hang_up(self) -> None:
         """What `SIGHUP` does: read the configuration file again, as soon as the start is over."""

@@ -91,6 +91,7 @@ class Hub:
             reads=asyncio.Semaphore(self._limits.reads_at_once),
         )
         self._connections: dict[Connection, asyncio.Transport] = {}
+        self._requests: dict[Connection, web.Request] = {}
         self._subscribed: set[Connection] = set()
         self._ticker: asyncio.Task[None] | None = None
         self._leaving: dict[asyncio.Transport, asyncio.TimerHandle] = {}
@@ -168,18 +169,25 @@ class Hub:
         if transport is None:
             return ws
         connection = self._connect(ws, transport, writer.drain)
+        self._requests[connection] = request
         try:
             await connection.listen()
         finally:
             was_dismissed = connection.outbox.closed
             connection.end()
-            del self._connections[connection]
+            del self._connections[connection], self._requests[connection]
             self._cut(transport, after=FLUSH_SECONDS)
         if was_dismissed:
             transport.close()  # both have said goodbye; a second time would be against the protocol
         else:
             await ws.close(drain=False)
         return ws
+
+    def dismiss(self, *, unless: Callable[[web.Request], bool]) -> None:
+        """Say goodbye to those who may listen no longer."""
+        for connection, request in self._requests.items():
+            if not connection.outbox.closed and not unless(request):
+                self._dismiss(connection, 1008, "the API key is not known any more")
 
     def tick(self) -> None:
         """Dismiss who does not read, and tell the others that we live."""

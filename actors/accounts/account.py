@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -131,6 +132,8 @@ class AccountActor(AsyncActor):
         await self._ledger.load()
         self._resumed(Resumed(self._ledger.stream, self._ledger.seq))
         self._teller.begin()
+        if self._ledger.is_stale:  # until a first answer comes
+            self._is_stale, self._answered_at = True, -math.inf
         for wallet in self._venue.streamed:
             self._readings.later(wallet, OPENING_SECONDS)
         if self._venue.streamed:

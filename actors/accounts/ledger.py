@@ -10,9 +10,18 @@ from functools import partial
 from typing import Protocol
 
 from actors.patience import patiently
+from indexer.domain.accounts import alerts
 from indexer.domain.accounts.amounts import AccountKey, AssetBalance, Slot
 from indexer.domain.accounts.arrivals import Funding, Position
-from indexer.domain.accounts.facts import AccountFact, AssetUpdated, FundingPaid, PositionUpdated
+from indexer.domain.accounts.facts import (
+    AccountAlert,
+    AccountFact,
+    AccountLive,
+    AccountStale,
+    AssetUpdated,
+    FundingPaid,
+    PositionUpdated,
+)
 from indexer.domain.accounts.records import AccountBook
 from indexer.domain.commits import Commit
 from indexer.domain.streams import exchange_stream
@@ -21,6 +30,9 @@ COMMIT_FACTS = 2_000
 """About 1 MB; a document holds 16 MB at most."""
 
 PAGE = 200
+
+RECALLED = 1_000
+"""So many of the newest numbers are read at a start, for what was told to be wrong and not to be over."""
 
 
 class CommitLog(Protocol):
@@ -77,12 +89,14 @@ class AccountLedger:
         self.positions: dict[str, Position] = {}
         self.funded_until: datetime | None = None
         self.funding_ids: frozenset[str] = frozenset()
+        self.alerts: alerts.On = {}
+        self.is_stale = False
 
     async def load(self) -> None:
         """Go on where the log ends: what is projected, and over it what is not."""
         self.seq = await patiently(self.stream, lambda: self._commits.last_seq(self.stream))
         stored = await patiently(self.stream, lambda: self._checkpoints.load(self.stream))
-        after = 0 if stored is None else stored.projected
+        after = 0 if stored is None else min(stored.projected, max(0, self.seq - RECALLED))
         book = await patiently(self.stream, lambda: self._books.of_account(self.account))
         self.held, self.positions = dict(book.held), dict(book.positions)
         self.funded_until, self.funding_ids = book.funded_until, book.funding_ids
@@ -116,6 +130,10 @@ class AccountLedger:
                     self.positions[fact.symbol] = fact.position
                 case FundingPaid(funding=funding):
                     self._note(funding)
+                case AccountAlert():
+                    self.alerts = alerts.noted(self.alerts, fact)
+                case AccountStale() | AccountLive():
+                    self.is_stale = isinstance(fact, AccountStale)
                 case _:
                     pass
 

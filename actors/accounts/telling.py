@@ -60,6 +60,8 @@ class Teller:
             held = {slot.asset: one for slot, one in self._ledger.held.items() if slot.wallet == wallet}
             self._states[wallet] = restored(held)
         self._positions = dict(self._ledger.positions)
+        self._alerts = self._ledger.alerts
+        self.over(*(key for key in self._alerts if key.wallet is not None and key.wallet not in self._states))
         balances = {slot: one.amounts.balance for slot, one in self._ledger.held.items()}
         self._baselines = {slot: balance for slot, balance in balances.items() if balance is not None}
 

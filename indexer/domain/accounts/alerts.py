@@ -56,6 +56,12 @@ def judged(on: On, findings: Iterable[Finding], slots: Iterable[Slot]) -> On:
     return on
 
 
+def noted(on: On, alert: AccountAlert) -> On:
+    """As it is once this was told."""
+    key = AlertKey(alert.kind, alert.wallet, alert.asset)
+    return cleared(on, (key,)) if alert.cleared else raised(on, key, Raised(alert.severity, alert.detail))
+
+
 def told(account: AccountKey, before: On, after: On) -> tuple[AccountAlert, ...]:
     """What to tell of the difference."""
     begun = [(key, what, False) for key, what in after.items() if before.get(key) != what]

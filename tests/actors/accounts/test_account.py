@@ -11,9 +11,13 @@ import pytest
 
 from indexer.domain.accounts.amounts import Slot
 from indexer.domain.accounts.arrivals import Funding, Moved, Position, StreamOpened
-from indexer.domain.accounts.facts import AccountLive, AccountStale, FundingPaid, PositionUpdated
+from indexer.domain.accounts.facts import AccountAlert, AccountLive, AccountStale, FundingPaid, PositionUpdated
+from indexer.domain.commits import Commit
+from indexer.domain.streams import exchange_stream
 from indexer.errors import BadCredentials, Throttled, VenueUnreachable, WalletUnsupported
 from tests.actors.accounts.fakes import NOW, FakeVenue, Stage, amount
+from tests.actors.fakes import FakeLog
+from tests.domain.accounts.builders import ACCOUNT, TIME
 from tests.sim.clock import play
 
 
@@ -213,6 +217,42 @@ def test_refused_credentials_suspend_the_account_and_are_not_tried_again() -> No
             await stage.refresh()
             assert stage.state == "live"
             assert stage.alerts[-1] == ("authentication", True)
+
+    played(story())
+
+
+def test_what_an_earlier_life_told_to_be_wrong_is_told_once_and_told_to_be_over() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(streams=False, BTC="1")) as first:
+            first.venue.errors = [BadCredentials("invalid api key")] * 3
+            await asyncio.sleep(10)
+        ill = FakeVenue(streams=False, BTC="1")
+        ill.errors = [BadCredentials("invalid api key")] * 3
+        async with Stage(ill, first.log) as second:
+            await asyncio.sleep(30)
+            assert second.state == "suspended"
+            assert second.alerts == [("authentication", False)]
+            assert [type(fact) for fact in second.facts if isinstance(fact, AccountStale | AccountLive)] == [
+                AccountStale
+            ]
+        for _ in range(2):
+            async with Stage(FakeVenue(streams=False, BTC="1"), first.log) as last:
+                await asyncio.sleep(1)
+                assert last.state == "live"
+                assert last.alerts == [("authentication", False), ("authentication", True)]
+                told = [type(fact) for fact in last.facts if isinstance(fact, AccountStale | AccountLive)]
+                assert told == [AccountStale, AccountLive]
+
+    played(story())
+
+
+def test_an_alert_about_a_wallet_that_is_followed_no_longer_is_over() -> None:
+    async def story() -> None:
+        log = FakeLog()
+        alert = AccountAlert(ACCOUNT, "negative_balance", "error", "-1", "margin", "BTC")
+        await log.append(Commit("c", exchange_stream(*ACCOUNT), 1, TIME, (alert,)))
+        async with Stage(FakeVenue(BTC="1"), log) as stage:
+            assert stage.alerts == [("negative_balance", False), ("negative_balance", True)]
 
     played(story())
 

@@ -57,12 +57,11 @@ def balances(args: argparse.Namespace) -> int:
 
     async def ask() -> int:
         async with connected(args) as client:
-            paths = await _paths(client, args.account)
-            items = [item for path in paths for item in [each async for each in _held(client, path)]]
+            items = await held(client, args.account)
         if args.json:
             _print_json({"items": items})
         else:
-            _show_balances(items)
+            show_held(items)
         return 0
 
     return answered(ask())
@@ -109,7 +108,7 @@ def refresh(args: argparse.Namespace) -> int:
         if args.json:
             _print_json({"items": items})
         else:
-            _show_balances(items)
+            show_held(items)
         return 0
 
     return answered(ask())
@@ -121,6 +120,12 @@ def credentials(environ: Mapping[str, str], prompt: Callable[[str], str] | None)
     if not any(found.values()) and prompt is not None:
         found = {key: prompt(f"{question}: ").strip() for key, (_, question) in CREDENTIALS.items()}
     return {key: value for key, value in found.items() if value}
+
+
+async def held(client: Client, one: tuple[str, str] | None) -> list[dict[str, Any]]:
+    """What one account holds, or every account."""
+    paths = await _paths(client, one)
+    return [item for path in paths for item in [each async for each in _held(client, path)]]
 
 
 async def _paths(client: Client, one: tuple[str, str] | None) -> list[str]:
@@ -137,7 +142,7 @@ def _path(exchange: str, name: str) -> str:
     return f"/accounts/{quote(exchange, safe='')}/{quote(name, safe='')}"
 
 
-def _show_balances(items: list[dict[str, Any]]) -> None:
+def show_held(items: list[dict[str, Any]]) -> None:
     columns = ("balance", "free", "used", "debt")
     show_table(
         ("account", "wallet", "asset", *columns, "measure", "since"),

@@ -7,6 +7,7 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+from indexer.cli.accounts import held, show_held
 from indexer.cli.client import answered, connected
 from indexer.cli.tables import duration, plain, show_table
 
@@ -25,14 +26,22 @@ def status(args: argparse.Namespace) -> int:
 
 
 def balances(args: argparse.Namespace) -> int:
+    """What solvers hold on chains, and what exchange accounts hold."""
+
     async def ask() -> int:
         async with connected(args) as client:
             query = {"chain": args.chain, "token": args.token, "solver": args.solver}
-            items = [item async for item in client.items("/balances", **query)]
+            of_chains = any(value is not None for value in query.values())
+            # Each side is asked for unless the question names the other one alone.
+            items = [item async for item in client.items("/balances", **query)] if of_chains or not args.account else []
+            accounts = await held(client, args.account) if args.account or not of_chains else []
         if args.json:
-            _print_json({"items": items})
+            _print_json({"items": items, "accounts": accounts})
         else:
-            _show_balances(items)
+            if items or not accounts:
+                _show_balances(items)
+            if accounts:
+                show_held(accounts)
         return 0
 
     return answered(ask())

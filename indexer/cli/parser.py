@@ -87,7 +87,7 @@ def _add_init(commands: Any) -> None:
 
 def _add_questions(commands: Any, environ: Mapping[str, str]) -> None:
     status = _command(commands, "status", "how a running service and its chains are doing", "ask:status")
-    balances = _command(commands, "balances", "what every solver holds now", "ask:balances")
+    balances = _command(commands, "balances", "what every solver and every exchange account holds now", "ask:balances")
     history = _command(commands, "history", "how one balance changed, newest first", "ask:history")
     tail = _command(commands, "tail", "follow the events, one line each, until Ctrl-C", "tail:tail")
     audit = _command(
@@ -100,6 +100,9 @@ def _add_questions(commands: Any, environ: Mapping[str, str]) -> None:
         command.add_argument("--chain", help="a chain's name or id")
         command.add_argument("--token", help="a token's address, or native")
         command.add_argument("--solver", help="a wallet's address")
+    balances.add_argument(
+        "--account", type=_account, metavar="EXCHANGE/NAME", help="only what this exchange account holds"
+    )
     tail.add_argument("--exchange", help="an exchange of which accounts are followed")
     tail.add_argument("--account", help="an exchange account's name")
     tail.add_argument("--wallet", help="a wallet of exchange accounts, as spot")

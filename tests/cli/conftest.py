@@ -162,7 +162,8 @@ def _add_accounts(app: web.Application, state: Service) -> None:
         return web.json_response(account())
 
     async def account_balances(request: web.Request) -> web.Response:
-        return _page([amount(asset=asset) for asset in ("BTC", "ETH", "USDT")], request.query)
+        named = request.match_info["name"]
+        return _page([amount(account=named, asset=asset) for asset in ("BTC", "ETH", "USDT")], request.query)
 
     app.router.add_get("/api/v1/accounts", accounts)
     app.router.add_post("/api/v1/accounts", add_account)

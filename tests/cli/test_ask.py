@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from indexer.cli import main
-from tests.cli.conftest import ACME, KEY, USDC, Service, balance
+from tests.cli.conftest import ACME, KEY, USDC, Service, account, balance
 
 Capture = pytest.CaptureFixture[str]
 
@@ -51,6 +51,37 @@ async def test_balances_are_a_table_in_which_nothing_is_cut(service: Service, ca
     assert USDC in told
     assert "7000001 raw" in told
     assert "[bold]E?[31mVIL?" in told
+
+
+async def test_what_exchange_accounts_hold_stands_beside_the_chains(service: Service, capsys: Capture) -> None:
+    service.balances = [balance()]
+    service.accounts = [account(), account(name="hedge")]
+    assert await service.run("balances") == 0
+    told = capsys.readouterr().out
+    assert [word in told for word in ("7.000001", "okx/desk", "okx/hedge", "7.000000000000000001")] == [True] * 4
+    assert await service.run("balances", "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [item["account"] for item in answer["accounts"]] == ["desk"] * 3 + ["hedge"] * 3
+    assert answer["items"] == service.balances
+
+
+async def test_one_account_is_shown_alone(service: Service, capsys: Capture) -> None:
+    service.balances = [balance()]
+    service.accounts = [account(), account(name="hedge")]
+    assert await service.run("balances", "--account", "okx/hedge", "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["items"], {item["account"] for item in answer["accounts"]}) == ([], {"hedge"})
+    assert await service.run("balances", "--account", "okx/hedge") == 0
+    told = capsys.readouterr().out
+    assert ("okx/hedge" in told, "okx/desk" in told, ACME in told) == (True, False, False)
+
+
+async def test_a_question_about_chains_asks_no_account(service: Service, capsys: Capture) -> None:
+    service.balances = [balance()]
+    service.accounts = [account()]
+    assert await service.run("balances", "--chain", "1", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["accounts"] == []
+    assert not [path for path in service.asked if path.startswith("/api/v1/accounts")]
 
 
 async def test_where_there_is_nothing_it_is_said(service: Service, capsys: Capture) -> None:

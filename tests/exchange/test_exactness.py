@@ -34,6 +34,20 @@ SHAPES = (
     Shape(
         "binance", "margin", False, '{"userAssets":[{"asset":"BTC","free":"0","locked":@,"borrowed":@,"interest":"0"}]}'
     ),
+    Shape(
+        "binance",
+        "isolated",
+        False,
+        '{"assets":[{"baseAsset":{"asset":"BTC","free":@,"locked":"0","borrowed":@,"interest":"0"},'
+        '"quoteAsset":{"asset":"BTC","free":"0","locked":"0","borrowed":"0","interest":@}}]}',
+    ),
+    Shape(
+        "binance",
+        "coin_futures",
+        False,
+        '{"assets":[{"asset":"BTC","walletBalance":@,"availableBalance":"1","initialMargin":"2"}]}',
+    ),
+    Shape("binance", "coin_futures", True, '{"e":"ACCOUNT_UPDATE","T":1,"a":{"B":[{"a":"BTC","wb":@,"cw":@}]}}'),
     Shape("binance", "futures", False, '{"assets":[{"asset":"BTC","walletBalance":@,"availableBalance":"1"}]}'),
     Shape("binance", "spot", True, '{"event":{"e":"outboundAccountPosition","u":1,"B":[{"a":"BTC","f":@,"l":"0"}]}}'),
     Shape("binance", "futures", True, '{"e":"ACCOUNT_UPDATE","T":1,"a":{"B":[{"a":"BTC","wb":@,"cw":@}]}}'),

@@ -59,7 +59,8 @@ class ExchangeAccount:
         self._ears: dict[Wallet, Ear] = {}
         self.wallets = wallets
         self.streamed = frozenset(wallet for wallet in wallets if dialect.wallets[wallet].is_streamed)
-        derivatives = {"futures", "coin_futures", "unified", "options", "portfolio"} & set(wallets)
+        # Not those of Binance's coin-margined wallet, of which ccxt asks apart.
+        derivatives = {"futures", "unified", "options", "portfolio"} & set(wallets)
         self.has_positions = dialect.has_positions and bool(derivatives)
         self.has_fundings = dialect.has_fundings and bool(derivatives)
 

@@ -1,8 +1,8 @@
-"""Binance: spot, cross margin, USD-M futures, funding and simple earn."""
+"""Binance: spot, cross and isolated margin, USD-M and COIN-M futures, funding and simple earn."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from decimal import Decimal
 from functools import reduce
 from typing import Any, Final
@@ -27,7 +27,12 @@ from indexer.domain.accounts.arrivals import Permissions
 from indexer.domain.accounts.validation import Exceptions
 from indexer.errors import BadAnswer
 
-_TYPES: Final[Mapping[Wallet, str]] = {"spot": "spot", "margin": "margin", "futures": "linear"}
+_TYPES: Final[Mapping[Wallet, str]] = {
+    "spot": "spot",
+    "margin": "margin",
+    "futures": "linear",
+    "coin_futures": "inverse",
+}
 _USED: Final = "x-mbx-used-weight-1m"
 _WEIGHT_OF_UNIT: Final = 5
 """6,000 a minute are 1,200 of ccxt's."""
@@ -40,19 +45,12 @@ class Binance(Dialect):
     """Spot and margin talk over the websocket API, futures over a listen key."""
 
     async def read(self, exchange: Exchange, wallet: Wallet) -> Found:
-        match wallet:
-            case "spot":
-                return _spot(exchange, await exchange.privateGetAccount({"omitZeroBalances": "true"}))
-            case "margin":
-                return _margin(exchange, await exchange.sapiGetMarginAccount())
-            case "futures":
-                return _futures(exchange, await exchange.fapiPrivateV3GetAccount())
-            case "funding":
-                return _funding(exchange, await exchange.sapiPostAssetGetFundingAsset())
-            case _:
-                flexible = [row async for row in _pages(exchange.sapiGetSimpleEarnFlexiblePosition)]
-                locked = [row async for row in _pages(exchange.sapiGetSimpleEarnLockedPosition)]
-                return _earn(exchange, flexible, locked)
+        if wallet == "earn":
+            flexible = [row async for row in _pages(exchange.sapiGetSimpleEarnFlexiblePosition)]
+            locked = [row async for row in _pages(exchange.sapiGetSimpleEarnLockedPosition)]
+            return _earn(exchange, flexible, locked)
+        endpoint, parameters, found = _READS[wallet]
+        return found(exchange, await getattr(exchange, endpoint)(parameters))
 
     async def subscribe(self, exchange: Exchange, wallet: Wallet) -> None:
         await exchange.watch_balance({"type": _TYPES[wallet]})
@@ -108,11 +106,14 @@ BINANCE: Final = Binance(
     wallets={
         "spot": WalletKind(is_streamed=True),
         "margin": WalletKind(is_streamed=True),
+        # A stream tells one pair, and an asset may lie in many: only reads know all of it.
+        "isolated": WalletKind(),
         "futures": WalletKind(is_streamed=True, opens_on_connect=True),
+        "coin_futures": WalletKind(is_streamed=True, opens_on_connect=True),
         "funding": WalletKind(),
         "earn": WalletKind(),
     },
-    exceptions=Exceptions(free_is_apart=frozenset({"futures"})),
+    exceptions=Exceptions(free_is_apart=frozenset({"futures", "coin_futures"})),
     # ccxt would load positions in a task of its own, and compare strings with numbers there.
     options={"watchPositions": {"fetchPositionsSnapshot": False, "awaitPositionsSnapshot": False}},
     limits=Limits(key=Limit(1200, 60), address=Limit(1200, 60)),
@@ -128,11 +129,24 @@ def _spot(exchange: Exchange, answer: Any) -> Found:
 
 
 def _margin(exchange: Exchange, answer: Any) -> Found:
-    amounts = {}
-    for row in rows_of(answer, "userAssets"):
-        debt = plus(required(row, "borrowed"), required(row, "interest"))
-        amounts[code_of(exchange, row, "asset")] = _whole(required(row, "free"), required(row, "locked"), debt)
-    return Found(amounts)
+    return Found(dict(_borrowable(exchange, row) for row in rows_of(answer, "userAssets")))
+
+
+def _isolated(exchange: Exchange, answer: Any) -> Found:
+    """Each pair is a little account of two assets; what lies in all of them counts."""
+    sides = []
+    for pair in rows_of(answer, "assets"):
+        for name in ("baseAsset", "quoteAsset"):
+            side = pair.get(name)
+            if not isinstance(side, Mapping):
+                raise BadAnswer(f"a pair without its {name}")
+            sides.append(_borrowable(exchange, side))
+    return Found(summed(sides))
+
+
+def _borrowable(exchange: Exchange, row: Mapping[str, Any]) -> tuple[str, Amounts]:
+    debt = plus(required(row, "borrowed"), required(row, "interest"))
+    return code_of(exchange, row, "asset"), _whole(required(row, "free"), required(row, "locked"), debt)
 
 
 def _futures(exchange: Exchange, answer: Any) -> Found:
@@ -180,3 +194,14 @@ async def _pages(endpoint: Any) -> AsyncIterator[Mapping[str, Any]]:
 
 def _whole(free: Decimal, used: Decimal, debt: Decimal | None = None) -> Amounts:
     return Amounts(free, used, plus(free, used), debt)
+
+
+_READS: Final[Mapping[Wallet, tuple[str, Mapping[str, str], Callable[[Exchange, Any], Found]]]] = {
+    "spot": ("privateGetAccount", {"omitZeroBalances": "true"}, _spot),
+    "margin": ("sapiGetMarginAccount", {}, _margin),
+    "isolated": ("sapiGetMarginIsolatedAccount", {}, _isolated),
+    "futures": ("fapiPrivateV3GetAccount", {}, _futures),
+    "coin_futures": ("dapiPrivateGetAccount", {}, _futures),
+    "funding": ("sapiPostAssetGetFundingAsset", {}, _funding),
+}
+"""Each whole wallet in one answer."""

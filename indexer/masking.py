@@ -112,7 +112,10 @@ class Masker:
     def add(self, secrets: Iterable[str]) -> None:
         """Hide these too; what was known stays known, since an old key may still turn up."""
         forms = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
-        self._known |= {form for form in forms if len(form) >= _SHORTEST_KNOWN}
+        known = self._known | {form for form in forms if len(form) >= _SHORTEST_KNOWN}
+        if known == self._known:
+            return  # 200 accounts come one after the other, and a pattern of all their keys takes milliseconds
+        self._known = known
         longest_first = sorted(self._known, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 

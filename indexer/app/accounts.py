@@ -22,7 +22,7 @@ from actors.supervisor import StartChild, StopChild
 from indexer.app.exchanges import Credentials, Exchanges, check_wallets
 from indexer.app.posts import Post
 from indexer.app.settings import file_account, file_credentials, rules_of
-from indexer.config import RulesSettings, Settings
+from indexer.config import RulesSettings, Settings, Venues
 from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.arrivals import Permissions
 from indexer.domain.accounts.breaker import BreakerState
@@ -157,9 +157,9 @@ class Accounts:
         """What the key may do, where the venue told it at registration."""
         return None if key in self._held_back else self._one(key).permissions
 
-    def exchanges(self) -> Mapping[str, Sequence[Wallet]]:
-        """The exchanges that are known, with their wallets. Safe from any thread."""
-        return self._exchanges.wallets()
+    def exchanges(self) -> Venues:
+        """The exchanges that are known. Safe from any thread."""
+        return self._exchanges.known()
 
     async def refresh(self, key: AccountKey, wallets: Sequence[Wallet] = (), max_age_seconds: float = 0.0) -> None:
         """Read them now; what differs is committed and told before this returns.
@@ -274,6 +274,7 @@ class Accounts:
         await self._exchanges.prepare()
         try:
             account = self._exchanges.checked(account)
+            self._exchanges.check_credentials(account.key.exchange, credentials)
         except Impossible as error:
             self._hold_back(account, str(error))
             return

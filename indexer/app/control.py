@@ -18,7 +18,7 @@ from indexer.app.history import BackfillBoard
 from indexer.app.reload import difference, is_other_chain
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
-from indexer.config import NatsSettings, ServiceSettings, Settings, load
+from indexer.config import NatsSettings, ServiceSettings, Settings, Venues, load
 from indexer.domain.audits import Audit
 from indexer.domain.chain import Address, Holding, Token
 from indexer.domain.jobs import Job
@@ -42,7 +42,7 @@ class Following(Protocol):
 
     async def apply(self, old: Settings, new: Settings) -> None: ...
 
-    def exchanges(self) -> Mapping[str, Sequence[str]]: ...
+    def exchanges(self) -> Venues: ...
 
 
 class Control:

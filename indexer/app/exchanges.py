@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from indexer.config import VenueKnown, Venues
 from indexer.domain.accounts.amounts import Wallet
 from indexer.domain.accounts.arrivals import Permissions
 from indexer.domain.accounts.registry import Account
@@ -17,7 +18,7 @@ from indexer.log import hide
 if TYPE_CHECKING:
     from indexer.clients.exchange.account import ExchangeAccount  # importing ccxt takes a second and 60 MB
     from indexer.clients.exchange.dialects.dialect import Dialect
-    from indexer.clients.exchange.pool import Venues
+    from indexer.clients.exchange.pool import Venues as Pool
 
 TRY_SECONDS: Final = 20.0
 """How long a registration may wait for the venue's word on the key."""
@@ -29,7 +30,7 @@ class Exchanges:
     """Nothing of ccxt is imported before an account is."""
 
     def __init__(self) -> None:
-        self._venues: Venues | None = None
+        self._venues: Pool | None = None
 
     async def prepare(self) -> None:
         """Import ccxt beside the loop: the chains' heads must not wait for it."""
@@ -41,6 +42,12 @@ class Exchanges:
 
         return wallets_by_exchange()
 
+    def known(self) -> Venues:
+        """The same, with what an account has to bring."""
+        from indexer.clients.exchange.dialects.table import every_dialect  # noqa: PLC0415 - ccxt takes a second
+
+        return {name: VenueKnown(tuple(known.wallets), known.credentials) for name, known in every_dialect().items()}
+
     def checked(self, account: Account) -> Account:
         """The same with its wallets, all there are where it names none; `Impossible` where there is no such thing."""
         known, exchange = self.wallets(), account.key.exchange
@@ -49,16 +56,24 @@ class Exchanges:
         check_wallets(exchange, account.wallets, known[exchange])
         return account if account.wallets else replace(account, wallets=tuple(known[exchange]))
 
+    def check_credentials(self, exchange: str, credentials: Credentials) -> None:
+        """`Impossible` when one is missing that the exchange asks for; named, never quoted."""
+        needed = self._dialect(exchange).credentials
+        missing = [name for name in needed if not credentials.get(name)]
+        if missing:
+            told = f"{exchange} asks for {', '.join(needed)}; missing: {', '.join(missing)}"
+            raise Impossible(told, f"credentials.{missing[0]}")
+
     def exceptions(self, exchange: str) -> Exceptions:
         """What is as it should be there, though elsewhere it would be a mistake."""
         return self._dialect(exchange).exceptions
 
     def connection(self, account: Account, credentials: Credentials) -> ExchangeAccount:
         from indexer.clients.exchange.account import ExchangeAccount  # noqa: PLC0415 - ccxt takes a second to import
-        from indexer.clients.exchange.pool import Venues  # noqa: PLC0415
+        from indexer.clients.exchange.pool import Venues as Pool  # noqa: PLC0415
 
         if self._venues is None:
-            self._venues = Venues()
+            self._venues = Pool()
         return ExchangeAccount(
             self._dialect(account.key.exchange),
             self._venues,
@@ -71,6 +86,7 @@ class Exchanges:
     async def tried(self, account: Account, credentials: Credentials) -> Permissions:
         """What the key may do; `Impossible` with the reason where it is not good for anything."""
         hide(credentials.values())  # before anybody can complain about them
+        self.check_credentials(account.key.exchange, credentials)
         connection, exchange = self.connection(account, credentials), account.key.exchange
         try:
             async with asyncio.timeout(TRY_SECONDS):

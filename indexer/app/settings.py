@@ -57,6 +57,12 @@ def file_credentials(settings: ExchangeSettings) -> Mapping[str, str]:
         "apiKey": settings.api_key,
         "secret": settings.secret,
         "password": settings.password,
+        "uid": settings.uid,
+        "accountId": settings.account_id,
+        "login": settings.login,
+        "token": settings.token,
+        "twofa": settings.twofa,
+        "privateKey": settings.private_key,
         "walletAddress": settings.wallet_address,
     }
     return {name: value.reveal() for name, value in given.items() if value.reveal()}

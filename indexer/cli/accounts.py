@@ -19,8 +19,15 @@ CREDENTIALS: Final = {
     "secret": ("INDEXER_ACCOUNT_SECRET", "secret"),
     "password": ("INDEXER_ACCOUNT_PASSWORD", "password or passphrase (none: Enter)"),
     "walletAddress": ("INDEXER_ACCOUNT_WALLET_ADDRESS", "wallet address (none: Enter)"),
+    "privateKey": ("INDEXER_ACCOUNT_PRIVATE_KEY", "private key (none: Enter)"),
+    "uid": ("INDEXER_ACCOUNT_UID", ""),
+    "accountId": ("INDEXER_ACCOUNT_ID", ""),
+    "login": ("INDEXER_ACCOUNT_LOGIN", ""),
+    "token": ("INDEXER_ACCOUNT_TOKEN", ""),
+    "twofa": ("INDEXER_ACCOUNT_TWOFA", ""),
 }
-"""Never arguments: those stand in the list of processes and in the shell's history."""
+"""Never arguments: those stand in the list of processes and in the shell's history. What few exchanges want is not
+asked for."""
 
 
 def accounts(args: argparse.Namespace) -> int:
@@ -118,7 +125,7 @@ def credentials(environ: Mapping[str, str], prompt: Callable[[str], str] | None)
     """From the environment, or else asked for without echo."""
     found = {key: environ.get(variable, "") for key, (variable, _) in CREDENTIALS.items()}
     if not any(found.values()) and prompt is not None:
-        found = {key: prompt(f"{question}: ").strip() for key, (_, question) in CREDENTIALS.items()}
+        found = {key: prompt(f"{question}: ").strip() for key, (_, question) in CREDENTIALS.items() if question}
     return {key: value for key, value in found.items() if value}
 
 

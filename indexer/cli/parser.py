@@ -148,8 +148,9 @@ def _add_accounts(commands: Any, environ: Mapping[str, str]) -> None:
         "add",
         "follow one more",
         "accounts:add",
-        epilog="Its credentials come from INDEXER_ACCOUNT_API_KEY, _SECRET, _PASSWORD and _WALLET_ADDRESS, "
-        "or are asked for without echo; they are tried before they are kept.",
+        epilog="Its credentials come from INDEXER_ACCOUNT_API_KEY, _SECRET, _PASSWORD, _WALLET_ADDRESS, _PRIVATE_KEY, "
+        "_UID, _ID, _LOGIN, _TOKEN and _TWOFA, as the exchange asks for them, or the usual ones are asked for without "
+        "echo; they are tried before they are kept.",
     )
     remove = _command(actions, "remove", "stop following one, and forget its credentials", "accounts:remove")
     refresh = _command(actions, "refresh", "read every wallet of one now", "accounts:refresh")

@@ -6,14 +6,14 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TextIO
 
 import structlog
 
 from indexer import log
-from indexer.config import Settings, load
+from indexer.config import Settings, VenueKnown, Venues, load
 from indexer.errors import ConfigError
 
 logger = structlog.get_logger(__name__)
@@ -83,10 +83,10 @@ def _loaded(path: Path, stream: TextIO) -> Settings | None:
         return None
 
 
-def _exchanges() -> Mapping[str, Sequence[str]]:
-    from indexer.clients.exchange.dialects.table import wallets_by_exchange  # noqa: PLC0415 - ccxt takes a second
+def _exchanges() -> Venues:
+    from indexer.clients.exchange.dialects.table import every_dialect  # noqa: PLC0415 - ccxt takes a second
 
-    return wallets_by_exchange()
+    return {name: VenueKnown(tuple(known.wallets), known.credentials) for name, known in every_dialect().items()}
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

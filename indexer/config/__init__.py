@@ -1,6 +1,7 @@
 """The configuration file: parsed once into frozen settings, every mistake reported together."""
 
 from indexer.config.load import SECTIONS, load
+from indexer.config.sections import VenueKnown, Venues
 from indexer.config.settings import (
     ApiKey,
     ChainSettings,
@@ -30,5 +31,7 @@ __all__ = [
     "Settings",
     "SolverSettings",
     "StoreSettings",
+    "VenueKnown",
+    "Venues",
     "load",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from indexer.addresses import Address
 from indexer.config.rules import rules
@@ -48,8 +48,30 @@ from indexer.masking import Secret
 NO_ADDRESS = Address("")
 """Stands in settings that have problems, and that nobody gets to see, as `NO_SECRET` does."""
 
-Venues = Mapping[str, Sequence[str]]
-"""The exchanges that can be followed, with their wallets; where it is empty, nobody could say."""
+
+class VenueKnown(NamedTuple):
+    """What can be followed at an exchange, and what an account there has to bring, in ccxt's words."""
+
+    wallets: Sequence[str]
+    credentials: Sequence[str] = ("apiKey", "secret")
+
+
+Venues = Mapping[str, VenueKnown]
+"""The exchanges that can be followed; where it is empty, nobody could say."""
+
+_CREDENTIALS: Final = {
+    "apiKey": "api_key",
+    "secret": "secret",
+    "password": "password",
+    "uid": "uid",
+    "accountId": "account_id",
+    "login": "login",
+    "token": "token",
+    "twofa": "twofa",
+    "privateKey": "private_key",
+    "walletAddress": "wallet_address",
+}
+"""Ccxt's words, and those of the file."""
 
 _LARGEST = 2**53 - 1
 """The largest integer that JSON readers agree on."""
@@ -157,6 +179,12 @@ def exchange(table: Table, title: str, venues: Venues, known_rules: RulesSetting
         api_key=table.optional("api_key", secret_of, known.api_key),
         secret=table.optional("secret", secret_of, known.secret),
         password=table.optional("password", secret_of, known.password),
+        uid=table.optional("uid", secret_of, known.uid),
+        account_id=table.optional("account_id", secret_of, known.account_id),
+        login=table.optional("login", secret_of, known.login),
+        token=table.optional("token", secret_of, known.token),
+        twofa=table.optional("twofa", secret_of, known.twofa),
+        private_key=table.optional("private_key", secret_of, known.private_key),
         wallet_address=table.optional("wallet_address", secret_of, known.wallet_address),
         wallets=table.list_of("wallets", wallet, 'write a list, as in ["spot", "funding"]') or known.wallets,
         sandbox=table.optional("sandbox", boolean, known.sandbox),
@@ -164,12 +192,19 @@ def exchange(table: Table, title: str, venues: Venues, known_rules: RulesSetting
         base_url=table.optional("base_url", _or_empty(url("http", "https")), known.base_url),
         rules=rules(table.table("rules"), known_rules),
     )
-    if not settings.wallet_address.reveal():
-        for key in ("api_key", "secret"):
-            if not table.has(key):
-                table.wrong(key, "is missing", _FROM_ENVIRONMENT)
+    for key in _needed(settings, venues):
+        if not table.has(key):
+            table.wrong(key, f"is missing: {name or 'the exchange'} asks for it", _FROM_ENVIRONMENT)
     table.close()
     return settings
+
+
+def _needed(settings: ExchangeSettings, venues: Venues) -> list[str]:
+    """The keys without which nobody can ask the exchange; a key and a secret where nobody could say."""
+    if settings.exchange in venues:
+        return [_CREDENTIALS[word] for word in venues[settings.exchange].credentials]
+    is_known_otherwise = settings.wallet_address.reveal() or settings.private_key.reveal()
+    return [] if is_known_otherwise else ["api_key", "secret"]
 
 
 def nats(table: Table, folder: Path) -> NatsSettings:
@@ -249,8 +284,8 @@ def _exchange_among(venues: Venues) -> Reader[str]:
 def _wallet_of(name: str, venues: Venues) -> Reader[Wallet]:
     def read(value: object) -> Wallet:
         given = one_of(Wallet)(value)
-        if given not in venues.get(name, (given,)):
-            raise WrongValue(f"{name} has no such wallet", f"it has {', '.join(venues[name])}", show(given))
+        if name in venues and given not in venues[name].wallets:
+            raise WrongValue(f"{name} has no such wallet", f"it has {', '.join(venues[name].wallets)}", show(given))
         return cast("Wallet", given)
 
     return read

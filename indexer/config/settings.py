@@ -113,6 +113,12 @@ class ExchangeSettings:
     api_key: Secret = NO_SECRET
     secret: Secret = NO_SECRET
     password: Secret = NO_SECRET
+    uid: Secret = NO_SECRET
+    account_id: Secret = NO_SECRET
+    login: Secret = NO_SECRET
+    token: Secret = NO_SECRET
+    twofa: Secret = NO_SECRET
+    private_key: Secret = NO_SECRET
     wallet_address: Secret = NO_SECRET
     wallets: tuple[Wallet, ...] = ()
     sandbox: bool = False
@@ -122,7 +128,9 @@ class ExchangeSettings:
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        return (self.api_key, self.secret, self.password)
+        """All but the address, which is public."""
+        known = (self.api_key, self.secret, self.password, self.private_key, self.token, self.twofa)
+        return (*known, self.uid, self.account_id, self.login)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,8 @@ async def test_an_added_account_comes_back_without_its_credentials(client: HttpC
         ({"credentials": "hush"}, 400, "credentials"),
         ({"credentials": {"apikey": "hush"}}, 400, "credentials.apikey"),
         ({"credentials": {"apiKey": 5}}, 400, "credentials.apiKey"),
+        ({"credentials": {"privatekey": "hush"}}, 400, "credentials.privatekey"),
+        ({"credentials": {"uid": "", "twofa": "hush"}}, 400, "credentials.uid"),
         ({"wallets": "spot"}, 400, "wallets"),
         ({"wallets": []}, 400, "wallets"),
         ({"wallets": ["spot", "sport"]}, 400, "wallets[1]"),

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from indexer.cli.accounts import credentials
+from indexer.cli.accounts import CREDENTIALS, credentials
 from tests.cli.conftest import Service, account
 
 Capture = pytest.CaptureFixture[str]
@@ -53,8 +53,8 @@ async def test_an_account_is_added_with_credentials_of_the_environment(
 async def test_without_credentials_and_terminal_nothing_is_asked_of_the_service(
     service: Service, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("API_KEY", "SECRET", "PASSWORD", "WALLET_ADDRESS"):
-        monkeypatch.delenv(f"INDEXER_ACCOUNT_{name}", raising=False)
+    for variable, _ in CREDENTIALS.values():
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
     assert await service.run("accounts", "add", "okx/desk") == 2
     assert "INDEXER_ACCOUNT_SECRET" in capsys.readouterr().err
@@ -62,9 +62,11 @@ async def test_without_credentials_and_terminal_nothing_is_asked_of_the_service(
 
 
 def test_what_the_environment_does_not_say_is_asked_for() -> None:
-    answers = iter(["key ", "secret", "", ""])
+    answers = iter(["key ", "secret", "", "", ""])
     assert credentials({}, lambda _question: next(answers)) == {"apiKey": "key", "secret": "secret"}
     assert credentials({"INDEXER_ACCOUNT_WALLET_ADDRESS": "0x1"}, None) == {"walletAddress": "0x1"}
+    known = {"INDEXER_ACCOUNT_UID": "7", "INDEXER_ACCOUNT_PRIVATE_KEY": "p"}
+    assert credentials(known, None) == {"privateKey": "p", "uid": "7"}
 
 
 async def test_an_account_is_removed_or_read_again(service: Service, capsys: Capture) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.config import SECTIONS, Settings, load
+from indexer.config import SECTIONS, Settings, VenueKnown, load
 from indexer.config.settings import ApiKey
 from indexer.errors import ConfigError, Problem
 from indexer.masking import Secret
@@ -32,9 +32,17 @@ def loaded(tmp_path: Path) -> Load:
     def run(text: str, environ: Mapping[str, str] | None = None) -> Settings:
         path = tmp_path / "chains.toml"
         path.write_text(text)
-        return load(path, environ or {}, lambda: {"binance": ("spot", "margin", "earn"), "okx": ("unified",)})
+        return load(path, environ or {}, lambda: VENUES)
 
     return run
+
+
+VENUES = {
+    "binance": VenueKnown(("spot", "margin", "earn")),
+    "okx": VenueKnown(("unified",), ("apiKey", "secret", "password")),
+    "ndax": VenueKnown(("spot",), ("apiKey", "secret", "uid", "login", "password")),
+    "paradex": VenueKnown(("futures",), ("privateKey", "walletAddress")),
+}
 
 
 @pytest.fixture
@@ -272,7 +280,7 @@ def test_a_private_key_in_the_place_of_an_address_is_not_repeated(wrong: Wrong) 
     ("lines", "key", "message"),
     [
         ("exchange = 'binanse'", "exchange", "there is no such exchange; did you mean `binance`?"),
-        ("exchange = 'nyse'", "exchange", "there is no such exchange; there are binance, okx"),
+        ("exchange = 'nyse'", "exchange", "there is no such exchange; there are binance, okx, ndax, paradex"),
         (
             "exchange = 'binance'\nwallets = ['${X:-}', 'spot', 'unified']",
             "wallets[2]",
@@ -283,6 +291,28 @@ def test_a_private_key_in_the_place_of_an_address_is_not_repeated(wrong: Wrong) 
 def test_an_exchange_or_wallet_that_there_is_not_is_refused(wrong: Wrong, lines: str, key: str, message: str) -> None:
     problem = wrong(CHAIN + f"[exchanges.b]\napi_key = 'k'\nsecret = 's'\n{lines}")[f"exchanges.b.{key}"]
     assert f"{problem.message}; {problem.hint}" == message
+
+
+@pytest.mark.parametrize(
+    ("lines", "missing"),
+    [
+        ("exchange = 'okx'\napi_key = 'k'\nsecret = 's'", {"password"}),
+        ("exchange = 'ndax'\napi_key = 'k'\nsecret = 's'\nuid = '7'", {"login", "password"}),
+        ("exchange = 'paradex'\napi_key = 'k'", {"private_key", "wallet_address"}),
+    ],
+)
+def test_what_an_exchange_asks_for_is_named_where_it_is_missing(wrong: Wrong, lines: str, missing: set[str]) -> None:
+    problems = wrong(CHAIN + f"[exchanges.b]\n{lines}")
+    assert set(problems) == {f"exchanges.b.{key}" for key in missing}
+    assert all("asks for it" in str(problem) for problem in problems.values())
+
+
+def test_whatever_an_exchange_asks_for_is_read_and_is_a_secret(loaded: Load) -> None:
+    keys = ("api_key", "secret", "password", "uid", "account_id", "login", "token", "twofa", "private_key")
+    lines = "\n".join(f"{key} = '{key}-hushed'" for key in keys)
+    settings = loaded(CHAIN + f"[exchanges.b]\nexchange = 'ndax'\n{lines}")
+    assert {f"{key}-hushed" for key in keys} <= set(settings.secrets())
+    assert "hushed" not in repr(settings)
 
 
 def test_the_value_of_an_unknown_key_is_not_shown(wrong: Wrong) -> None:

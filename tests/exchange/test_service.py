@@ -198,6 +198,26 @@ async def test_what_an_exchange_does_not_have_is_refused_with_what_it_has(
         assert caught.value.field == field
 
 
+@pytest.mark.parametrize(
+    ("exchange", "given", "missing"),
+    [
+        ("binance", {"apiKey": "k"}, "secret"),
+        ("okx", {"apiKey": "k", "secret": "s"}, "password"),
+        ("ndax", {"apiKey": "k", "secret": "s", "password": "p"}, "uid"),
+        ("paradex", {"uid": "7"}, "privateKey"),
+    ],
+)
+async def test_a_credential_that_is_missing_is_named_and_nobody_is_asked(
+    venue: Venue, main: Account, tmp_path: Path, exchange: str, given: dict[str, str], missing: str
+) -> None:
+    async with Indexer(settings(venue, main, tmp_path, in_file=False), serve=False) as indexer:
+        account = Followed(AccountKey(exchange, "a"), (), base_url=venue.url("binance"))
+        with pytest.raises(Impossible, match=f"{exchange} asks for .*missing: {missing}") as caught:
+            await indexer.accounts.add(account, given)
+        assert caught.value.field == f"credentials.{missing}"
+    assert not venue.requests
+
+
 async def test_wrong_credentials_are_refused_at_registration(venue: Venue, main: Account, tmp_path: Path) -> None:
     async with Indexer(settings(venue, main, tmp_path, in_file=False), serve=False) as indexer:
         wrong = {**main.credentials, "secret": "not the secret"}

@@ -29,7 +29,7 @@ from indexer.app.history import BackfillBoard
 from indexer.app.posts import Post
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
-from indexer.config import ChainSettings, NatsSettings, Settings, SolverSettings
+from indexer.config import ChainSettings, NatsSettings, Settings, SolverSettings, Venues
 from indexer.domain.accounts.registry import Account
 from indexer.domain.chain import Address, TokenInfo
 from indexer.domain.restarts import RestartPolicy
@@ -271,7 +271,7 @@ class _NoAccounts:
 
     async def apply(self, old: Settings, new: Settings) -> None: ...
 
-    def exchanges(self) -> dict[str, tuple[str, ...]]:
+    def exchanges(self) -> Venues:
         return {}
 
     def all(self) -> tuple[Account, ...]:

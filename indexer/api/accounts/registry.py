@@ -25,7 +25,20 @@ _CURSOR: Final = "accounts"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _EXCHANGE: Final = re.compile(r"[a-z0-9]{1,40}")
 _KNOWN: Final = ("exchange", "name", "credentials", "wallets", "sandbox", "pollSeconds", "baseUrl")
-_CREDENTIALS: Final = ("apiKey", "secret", "password", "uid", "walletAddress")
+_CREDENTIALS: Final = (
+    "apiKey",
+    "secret",
+    "password",
+    "uid",
+    "accountId",
+    "login",
+    "token",
+    "twofa",
+    "privateKey",
+    "walletAddress",
+)
+"""Ccxt's words for whatever an exchange may ask for."""
+
 _MAX_AGE: Final = Parameter(
     "maxAgeSeconds",
     "Wallets that were read not longer ago than this are not read again.",

@@ -29,7 +29,8 @@ _POLL: Final[Schema] = {
 _CREDENTIALS: Final[Schema] = {
     "type": "object",
     "additionalProperties": {"type": "string", "maxLength": 4096},
-    "description": "What the exchange asks for: `apiKey`, `secret`, `password`, `uid`, `walletAddress`.",
+    "description": "What the exchange asks for, of `apiKey`, `secret`, `password`, `uid`, `accountId`, `login`, "
+    "`token`, `twofa`, `privateKey`, `walletAddress`.",
 }
 COURSE: Final[Schema] = {
     "changePercent": {"type": ["string", "null"], "description": "Of the first; null where that is 0."},

@@ -18,7 +18,7 @@ SILENT_PINGS: Final = 2.5
 """Two pings without an answer, and half a one of grace."""
 
 LOOK_SECONDS: Final = 0.5
-"""While it opens; afterwards every third of a ping is often enough."""
+"""While it opens; afterwards every half of a ping is often enough."""
 
 
 class Ear:
@@ -79,7 +79,7 @@ class Ear:
         """Open in time, and alive as long as pings are answered or frames come."""
         began = life = self._clock()
         while True:
-            await asyncio.sleep(self._ping_seconds / 3 if self._is_open else LOOK_SECONDS)
+            await asyncio.sleep(self._ping_seconds / 2 if self._is_open else LOOK_SECONDS)
             now = self._clock()
             seen = self._signs()
             if seen != self._seen:

@@ -23,6 +23,9 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
 """Those whose answers and frames we read ourselves."""
 
 
+_USUAL: Final = ("apiKey", "secret")
+
+
 @cache
 def dialect_of(exchange: str) -> Dialect | None:
     """How to talk to this exchange; nothing where ccxt cannot read its balances."""
@@ -76,7 +79,13 @@ def capabilities() -> str:
     for name, dialect in every_dialect().items():
         if name not in DIALECTS:
             others.setdefault(next(iter(dialect.wallets)), []).append(name)
+    asked = [
+        f"{name} ({', '.join(dialect.credentials) or 'nothing'})"
+        for name, dialect in every_dialect().items()
+        if name not in DIALECTS and dialect.credentials != _USUAL
+    ]
     lines += [f"\nOthers, their `{wallet}` wallet: {', '.join(names)}." for wallet, names in sorted(others.items())]
+    lines.append(f"\nThey ask for `{'` and `'.join(_USUAL)}`, but for these: {', '.join(asked)}.")
     return "\n".join(lines)
 
 

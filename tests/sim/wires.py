@@ -68,6 +68,8 @@ class End(asyncio.Transport):
     def close(self) -> None:
         if not self._closing:
             self._closing = True
+            if self._wire.silent:
+                self.lose(None)  # what was written is the kernel's, and waits there for ever
             self.flush_soon()
 
     def abort(self) -> None:

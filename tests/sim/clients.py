@@ -158,11 +158,15 @@ class Returner(Subscriber):
 class Poller(Client):
     """Asks for the events of each stream, and for balances."""
 
+    def __init__(self, name: str, random: Random, present: Present, disk: Disk, pace: float) -> None:
+        super().__init__(name, random, present, disk)
+        self._pace = pace
+
     async def _run(self) -> None:
         self.witness.has_baseline = True
         async with SimClient(self._connector, self._random) as client:
             while True:
-                await asyncio.sleep(self._random.choice((0.3, 2.0, 8.0)))
+                await asyncio.sleep(self._pace * self._random.choice((0.3, 2.0, 8.0)))
                 with suppress(ServiceUnreachable):
                     for stream in (STREAM, HISTORY):
                         await self._poll(client, stream)

@@ -16,16 +16,19 @@ CATCH_UP_SECONDS = 90.0
 
 
 class Crowd:
-    """Starts them before the first life; they outlive every kill."""
+    """Starts them before the first life; they outlive every kill. `pace` stretches the pauses of who polls."""
 
-    def __init__(self, disk: Disk, random: Random, faults: Callable[[], Faults], present: Present) -> None:
+    def __init__(
+        self, disk: Disk, random: Random, faults: Callable[[], Faults], present: Present, pace: float = 1.0
+    ) -> None:
         self._disk = disk
         self._random = random
         self._faults = faults
+        self._pace = pace
         self._clients: dict[str, Client] = {
             "subscriber": Subscriber("subscriber", random, present, disk),
             "returner": Returner("returner", random, present, disk),
-            "poller": Poller("poller", random, present, disk),
+            "poller": Poller("poller", random, present, disk, pace),
         }
         self.witnesses = [client.witness for client in self._clients.values()]
 
@@ -46,7 +49,7 @@ class Crowd:
     async def settle(self) -> Sequence[Commit]:
         """The log at a moment at which all of them have got to its end, or should have."""
         loop = asyncio.get_running_loop()
-        over = loop.time() + CATCH_UP_SECONDS
+        over = loop.time() + CATCH_UP_SECONDS * self._pace
         while loop.time() < over:
             ends = {commit.stream: commit.last_seq for commit in self._disk.kept.commits}
             if all(witness.last == ends for witness in self.witnesses):

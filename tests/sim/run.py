@@ -10,6 +10,7 @@ from random import Random
 from typing import Final
 
 import structlog
+from aiohttp import web_app
 
 from tests.sim.clock import play
 from tests.sim.crowd import Crowd
@@ -25,10 +26,15 @@ from tests.sim.world import World
 REST_SECONDS: Final = 240.0
 """Virtual time within which everything must be well again after the last fault."""
 
+LONGEST_STORY_SECONDS: Final = 3_600.0
+"""Virtual time after which a story waits for something that never comes."""
+
 LONGEST_ANSWER_SECONDS: Final = 11.0
 """So long a question that was put before may still hang, and its end is one more fault."""
 
 _LONGEST: Final = 300
+_PAUSES: Final = (0.01, 0.3, 1.0, 4.0)
+_USUAL_PAUSE_SECONDS: Final = sum(_PAUSES) / len(_PAUSES)
 
 
 @dataclass(frozen=True)
@@ -52,11 +58,18 @@ def run(seed: int) -> Outcome:
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
-        return play(Story(seed).tell())
+        return play(_bounded(Story(seed)))
     except Exception as error:  # noqa: BLE001 - whatever ends a story early is told like a violation, with its seed
         return Outcome(seed, (f"the story broke off: {error!r}",))
     finally:
         structlog.configure(**before)
+        # It keeps a thousand of those that handled requests, and with each the whole world of its story.
+        web_app._cached_build_middleware.cache_clear()
+
+
+async def _bounded(story: Story) -> Outcome:
+    async with asyncio.timeout(LONGEST_STORY_SECONDS):
+        return await story.tell()
 
 
 class Story:
@@ -77,7 +90,8 @@ class Story:
             self.world.mine()
         self.disk = Disk(self._random, lambda: self._now)
         self.fleet = Fleet(self.world, self._random, lambda: self._now)
-        self.crowd = Crowd(self.disk, self._random, lambda: self._now, lambda: self._present)
+        pace = 1.0 if pause_seconds is None else pause_seconds / _USUAL_PAUSE_SECONDS
+        self.crowd = Crowd(self.disk, self._random, lambda: self._now, lambda: self._present, pace)
         self.operator = Operator(self.world, self._random, lambda: self._now, lambda: self._present)
         self._present: Life | None = None
         self._start_block = self._random.choice((None, None, 0, 5))
@@ -89,7 +103,7 @@ class Story:
         self.crowd.start()
         life = await self._live()
         for _ in range(self._blocks):
-            await asyncio.sleep(self._pause_seconds or self._random.choice((0.01, 0.3, 1.0, 4.0)))
+            await asyncio.sleep(self._pause_seconds or self._random.choice(_PAUSES))
             self._happen()
             self.crowd.happen()
             self.operator.happen()

@@ -126,8 +126,7 @@ def _snapshot_is_exact(snapshot: Snapshot, commits: Sequence[Commit], name: str)
 def is_fresh(commits: Sequence[Commit], holding: Holding, answer: Mapping[str, Any], delivered: int) -> bool:
     """Whether an answer of the API is what held after some event that is no older than what was told by `delivered`."""
     balance, block = int(answer["balance"]), answer["blockHash"]
-    newest = due = 0
-    for seq, fact in _facts(commits, None):
+    for seq, fact in _newest_first(commits):
         match fact:
             case BalanceUpdated() if fact.holding == holding:
                 fits = fact.balance == balance and fact.block.hash == block
@@ -141,9 +140,16 @@ def is_fresh(commits: Sequence[Commit], holding: Holding, answer: Mapping[str, A
                 fits = confirmed.get(holding, balance) == balance
             case _:
                 continue
-        newest = seq if fits else newest
-        due = seq if seq <= delivered else due
-    return newest >= due
+        if fits or seq <= delivered:
+            return fits
+    return True
+
+
+def _newest_first(commits: Sequence[Commit]) -> Iterator[tuple[int, Fact]]:
+    for commit in reversed(commits):
+        if commit.stream == STREAM:
+            for place in range(len(commit.facts) - 1, -1, -1):
+                yield commit.first_seq + place, commit.facts[place]
 
 
 def _facts(commits: Sequence[Commit], end: int | None) -> Iterator[tuple[int, Fact]]:

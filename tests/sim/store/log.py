@@ -19,12 +19,17 @@ class SimLog:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
+        self._ends = _Ends()
 
     async def append(self, commit: Commit) -> None:
         def insert(kept: Kept) -> None:
-            for there in kept.commits:
-                if there.id == commit.id or (there.stream, there.first_seq) == (commit.stream, commit.first_seq):
-                    if (there.id, there.stream, there.first_seq) != (commit.id, commit.stream, commit.first_seq):
+            for there in reversed(kept.commits):
+                if there.stream != commit.stream:
+                    continue
+                if there.first_seq < commit.first_seq:
+                    break
+                if there.first_seq == commit.first_seq:
+                    if there.id != commit.id:
                         raise Fenced(f"another process has written number {commit.first_seq} of {commit.stream}")
                     return
             kept.commits.append(commit)
@@ -63,14 +68,16 @@ class SimLog:
         return await self._wire.write(delete)
 
     async def first_seq(self, stream: str) -> int | None:
-        return await self._wire.read(lambda kept: next((commit.first_seq for commit in _of(kept, stream)), None))
+        return await self._wire.read(
+            lambda kept: next((commit.first_seq for commit in kept.commits if commit.stream == stream), None)
+        )
 
     async def last_seq(self, stream: str) -> int:
         return (await self.positions()).get(stream, 0)
 
     async def positions(self) -> dict[str, int]:
         """Linearizable, as the real one asks: a primary that is cut off cannot answer, as it could not write."""
-        return await self._wire.write(lambda kept: {commit.stream: commit.last_seq for commit in kept.commits})
+        return await self._wire.write(lambda kept: self._ends.of(kept.commits))
 
 
 class SimCheckpoints:
@@ -105,6 +112,25 @@ class SimCheckpoints:
         return await self._wire.read(
             lambda kept: {stream: stored.projected for stream, stored in kept.checkpoints.items()}
         )
+
+
+class _Ends:
+    """Where each stream ends. Everybody asks, so only those commits are looked at that came since the last time."""
+
+    def __init__(self) -> None:
+        self._commits: list[Commit] = []
+        self._seen = 0
+        self._newest: Commit | None = None
+        self._found: dict[str, int] = {}
+
+    def of(self, commits: list[Commit]) -> dict[str, int]:
+        before = commits[self._seen - 1] if 0 < self._seen <= len(commits) else None
+        if commits is not self._commits or self._newest is not before:
+            self._commits, self._seen, self._found = commits, 0, {}
+        for commit in commits[self._seen :]:
+            self._found[commit.stream] = commit.last_seq
+        self._seen, self._newest = len(commits), commits[-1] if commits else None
+        return dict(self._found)
 
 
 def _of(kept: Kept, stream: str) -> list[Commit]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -129,6 +130,52 @@ async def test_logs_beyond_the_filter_are_dropped(liar: FakeNode, moved: tuple[H
     async with node_at(liar.url) as node:
         (view,) = await node.look([head], fewer)
     assert {one.recipient for one in view.transfers} == set(wallets(3))
+
+
+def without_logs(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    return {**answer, "result": []} if call["method"] == "eth_getLogs" else answer
+
+
+async def test_logs_that_are_left_out_are_asked_for_once_more(liar: FakeNode, moved: tuple[Head, Watch]) -> None:
+    head, watch = moved
+    asked: list[str] = []
+
+    def late_index(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        asked.append(call["method"])
+        return without_logs(call, answer) if asked.count("eth_getLogs") <= 2 else answer
+
+    set_alter(liar, late_index)
+    async with node_at(liar.url) as node:
+        (view,) = await node.look([head], watch)
+    assert {one.recipient for one in view.transfers} == set(wallets(20))
+
+
+async def test_logs_that_are_left_out_are_asked_for_elsewhere_and_whoever_left_them_out_is_set_aside(
+    liar: FakeNode, anvil: Anvil, moved: tuple[Head, Watch]
+) -> None:
+    head, watch = moved
+    set_alter(liar, without_logs)
+    async with node_at(liar.url, anvil.http_url) as node:
+        (view,) = await node.look([head], watch)
+        assert {one.recipient for one in view.transfers} == set(wallets(20))
+        assert [endpoint.is_aside for endpoint in node._endpoints._endpoints] == [True, False]
+
+
+async def test_a_bloom_that_names_somebody_for_another_reason_costs_one_more_request(
+    liar: FakeNode, moved: tuple[Head, Watch]
+) -> None:
+    head, watch = moved
+    set_alter(liar, without_logs)
+    async with node_at(liar.url) as node:
+        (view,) = await node.look([head], watch)
+        assert view.transfers == ()
+        assert len(view.readings.values) == 20
+        trips = node.counts.trips
+        await node.look([head], watch)
+        assert node.counts.trips == trips + 2
+        assert node._endpoints._endpoints[0].is_well
+        await node.look([replace(head, bloom=None)], watch)
+        assert node.counts.trips == trips + 3
 
 
 @pytest.mark.parametrize(

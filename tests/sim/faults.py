@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from random import Random
+from typing import Final
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,10 @@ class Faults:
     """A log of another block, a header of another number, a balance that is no number."""
     lagging: float = 0.05
 
+    # per block, of whoever is asked first for its logs
+    left_out: float = 0.03
+    """There are none, as where a block is announced before its logs are indexed."""
+
     # per endpoint, for the whole story
     slow_node: float = 0.3
     """It has blocks some time after the others."""
@@ -83,10 +88,18 @@ class Faults:
 NONE = Faults(**{field.name: 0.0 for field in fields(Faults)})
 
 
-def drawn(random: Random) -> Faults:
+_SCALES: Final = (0, 0, 0.3, 1, 3)
+_LATER: Final = ("left_out",)
+"""Drawn apart, so that seeds which were told before these faults were known tell the same stories."""
+
+
+def drawn(random: Random, apart: Random) -> Faults:
     """Some runs are calm in most respects, some are bad in all: each rate is scaled by its own draw."""
     scaled = {
-        field.name: min(1.0, getattr(Faults(), field.name) * random.choice((0, 0, 0.3, 1, 3)))
+        field.name: min(1.0, getattr(Faults(), field.name) * random.choice(_SCALES))
         for field in fields(Faults)
+        if field.name not in _LATER
     }
-    return Faults(**{**scaled, "deep_reorg": random.choice((0.0, 0.0, 0.0, 0.01))})
+    deep = random.choice((0.0, 0.0, 0.0, 0.01))
+    later = {name: min(1.0, getattr(Faults(), name) * apart.choice(_SCALES)) for name in _LATER}
+    return Faults(**{**scaled, "deep_reorg": deep, **later})

@@ -82,14 +82,15 @@ class Story:
         self._blocks = blocks
         self._pause_seconds = pause_seconds
         self._random = Random(seed)  # noqa: S311 - a story, not a secret: its seed must repeat it
-        self._now = faults or drawn(self._random)
+        apart = Random(f"apart {seed}")  # noqa: S311 - as above
+        self._now = faults or drawn(self._random, apart)
         self._window = self._random.choice((8, 16, 256))
         self.world = World(self._random)
         self.world.silent_mints = self._now.silent_mint
         for _ in range(self._random.choice((1, 3, 5, 40, 300)) if faults is None else 3):
             self.world.mine()
         self.disk = Disk(self._random, lambda: self._now)
-        self.fleet = Fleet(self.world, self._random, lambda: self._now)
+        self.fleet = Fleet(self.world, self._random, lambda: self._now, apart)
         pace = 1.0 if pause_seconds is None else pause_seconds / _USUAL_PAUSE_SECONDS
         self.crowd = Crowd(self.disk, self._random, lambda: self._now, lambda: self._present, pace)
         self.operator = Operator(self.world, self._random, lambda: self._now, lambda: self._present)

@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from indexer.clients.evm.attempts import Attempts
 from indexer.clients.evm.calls import Limits, Plan, TakenApart
 from indexer.clients.evm.counts import Counts
 from indexer.clients.evm.endpoint import Endpoint, Terms
@@ -49,23 +48,8 @@ _DENIALS: Final = (BlockUnknown, StateMissing, TakenApart)
 _ILLS: Final = (*_DENIALS, BadAnswer, NodeUnreachable, Throttled, WrongChain)
 
 
-def _last_word(denial: IndexerError) -> int:
-    """Where some cannot say for one reason and some for another: what can be asked in another way comes first."""
-    return 0 if isinstance(denial, TakenApart) else 1 + isinstance(denial, StateMissing)
-
-
 class Behind(BlockUnknown):
     """The endpoint's newest block is far below what others told us already."""
-
-
-@dataclass(slots=True)
-class _Attempts:
-    """How one question has fared so far."""
-
-    deadline: float
-    rest_seconds: float | None
-    denials: dict[str, IndexerError] = field(default_factory=dict)
-    faults: Counter[str] = field(default_factory=Counter)
 
 
 class Endpoints:
@@ -137,9 +121,7 @@ class Endpoints:
         first.
         """
         patience = self._patience_seconds if patience_seconds is None else patience_seconds
-        attempts = _Attempts(self._clock() + patience, rest_seconds)
-        if rather_not is not None:
-            attempts.faults[rather_not] = 1
+        attempts = Attempts(self._clock() + patience, rest_seconds, rather_not)
         self._hedges = min(_MOST_HEDGES, self._hedges + _HEDGES_PER_QUESTION)
         while True:
             endpoint = self._best(attempts)
@@ -173,6 +155,12 @@ class Endpoints:
                 raise answer
         return answers
 
+    def set_aside(self, name: str, error: IndexerError, seconds: float) -> None:
+        """It contradicted another one, which is believed."""
+        for endpoint in self._endpoints:
+            if endpoint.name == name:
+                self.health.set_aside(endpoint, error, seconds)
+
     async def close(self) -> None:
         await self._late.close()
         await self.health.close()
@@ -186,7 +174,7 @@ class Endpoints:
         first: Endpoint,
         make: Callable[[Limits], Plan[T]],
         terms: Terms,
-        attempts: _Attempts,
+        attempts: Attempts,
         hedge_seconds: float | None,
     ) -> tuple[T] | None:
         """Ask; whoever keeps us waiting is overtaken. Nothing when all who were asked failed."""
@@ -224,16 +212,17 @@ class Endpoints:
             return max(unusual, 4 * _LONGEST_HEDGE)
         return min(max(unusual, _SHORTEST_HEDGE), _LONGEST_HEDGE)
 
-    def _best(self, attempts: _Attempts) -> Endpoint | None:
+    def _best(self, attempts: Attempts) -> Endpoint | None:
         """The first healthy one that has not denied; then those that are late or set aside, or answered nonsense."""
         able = [endpoint for endpoint in self._endpoints if endpoint.is_well and endpoint.name not in attempts.denials]
+        last = attempts.rather_not
         return min(
             able,
-            key=lambda each: (attempts.faults[each.name], each.is_aside, each.name in self._late),
+            key=lambda each: (attempts.faults[each.name], each.is_aside, each.name in self._late, each.name == last),
             default=None,
         )
 
-    def _next(self, attempts: _Attempts, asked: Sequence[Endpoint]) -> Endpoint | None:
+    def _next(self, attempts: Attempts, asked: Sequence[Endpoint]) -> Endpoint | None:
         """Who may be asked beside those; nobody whose answer would be worth less."""
         burdened = {*attempts.faults, *attempts.denials, *self._late, *(endpoint.name for endpoint in asked)}
         able = (each for each in self._endpoints if each.is_well and not each.is_aside)
@@ -241,14 +230,14 @@ class Endpoints:
 
     # --- how it went ----------------------------------------------------------------------------------------------
 
-    def _answered(self, endpoint: Endpoint, attempts: _Attempts) -> None:
+    def _answered(self, endpoint: Endpoint, attempts: Attempts) -> None:
         denied = [other for other in self._endpoints if isinstance(attempts.denials.get(other.name), BlockUnknown)]
         self.health.answered(endpoint, denied)
         if endpoint is not self._last:
             self._last = endpoint
             self._counts.switched()
 
-    def _failed(self, endpoint: Endpoint, error: IndexerError, attempts: _Attempts) -> None:
+    def _failed(self, endpoint: Endpoint, error: IndexerError, attempts: Attempts) -> None:
         """Go on with another endpoint, or later, unless the bounds are reached."""
         is_late = self._clock() >= attempts.deadline
         if isinstance(error, _DENIALS):
@@ -264,11 +253,10 @@ class Endpoints:
         elif is_late:
             raise self._nobody() from error
 
-    async def _wait(self, attempts: _Attempts) -> None:
+    async def _wait(self, attempts: Attempts) -> None:
         """Until an endpoint is back, or patience ends; not at all when those that are well said no."""
         if attempts.denials:
-            # One that lags may have it in a moment: that it was pruned elsewhere is not the last word.
-            raise min(attempts.denials.values(), key=_last_word)
+            raise attempts.last_word()
         if attempts.rest_seconds is not None:
             attempts.deadline = min(attempts.deadline, self._clock() + attempts.rest_seconds)
             attempts.rest_seconds = None

@@ -13,6 +13,7 @@ from indexer.clients.evm.calls import Call, Limits, Plan, Reply, TakenApart, joi
 from indexer.clients.evm.counts import Counts
 from indexer.clients.evm.endpoints import NEVER, Endpoints
 from indexer.clients.evm.hints import Hints
+from indexer.clients.evm.leftout import completed
 from indexer.clients.evm.logs import Filters, transfers_at
 from indexer.clients.evm.opinions import canonical, header_of, is_disputed, newest, tagged
 from indexer.clients.evm.ranges import logs_between, moved, moved_in, numbers_without_time, pieces
@@ -108,10 +109,10 @@ class EvmNode:
         )
         health = self._endpoints.health
         health.followed = max(health.followed, heads[-1].number)
+        told = [transfers for transfers, _ in found]
+        logs = await completed(self._endpoints, heads, told, ready.filters, ready.sought)
         settled = await self._settled({head.hash: part for head, (_, part) in zip(heads, found, strict=True)})
-        return tuple(
-            BlockView(head, transfers, settled[head.hash]) for head, (transfers, _) in zip(heads, found, strict=True)
-        )
+        return tuple(BlockView(head, moves, settled[head.hash]) for head, moves in zip(heads, logs, strict=True))
 
     async def replacement(
         self, ancestor: Head, head: Head, watch: Watch, moved: Collection[Holding], *, natives: bool = True
@@ -130,8 +131,9 @@ class EvmNode:
             return joined(parts)
 
         (transfers, here), before, canonical = await self._endpoints.ask(question)
+        (moves,) = await completed(self._endpoints, (head,), (transfers,), ready.filters, ready.sought)
         settled = await self._settled({head.hash: here, ancestor.hash: before})
-        view = BlockView(head, transfers, settled[head.hash])
+        view = BlockView(head, moves, settled[head.hash])
         return Replacement(view, settled[ancestor.hash], tuple(canonical))
 
     async def moved(self, first: int, last: int, watch: Watch) -> tuple[Moved, ...]:
@@ -249,6 +251,7 @@ class _Ready:
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
         self.filters = Filters(watch)
+        self.sought = Sought(watch)
         self.natives = Natives(watch.natives())
 
 

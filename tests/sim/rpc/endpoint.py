@@ -1,8 +1,8 @@
 """One URL of the simulated world: bytes in, bytes out, and everything that goes wrong in between.
 
 What no client can find out is not simulated, since no test could ever pass it: a wrong balance that looks like any
-other, logs that are left out of an answer about a block that the node has, an empty list for a block that it has not
-together with a load balancer that takes a batch apart.
+other, logs that are left out of an answer while others of the same wallet are in it, an empty list for a block that it
+has not together with a load balancer that takes a batch apart.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from indexer.clients.evm.courier import Answer
 from indexer.errors import NodeUnreachable
 from tests.sim.faults import Faults
 from tests.sim.rpc.dialects import BATCH_TOO_LONG, NO_BATCHES, PAGES, SICK, SLOW_DOWN, Words
+from tests.sim.rpc.gaps import Gaps
 from tests.sim.rpc.machine import Machine
 from tests.sim.rpc.methods import Manners, Methods, Refused
 
@@ -51,6 +52,7 @@ class SimEndpoint:
         methods: Methods,
         random: Random,
         faults: Callable[[], Faults],
+        gaps: Gaps | None = None,
     ) -> None:
         self.machines = tuple(machines)
         self.asked = 0
@@ -58,6 +60,7 @@ class SimEndpoint:
         self._methods = methods
         self._random = random
         self._faults = faults
+        self._gaps = gaps
         self._down_until = 0.0
         self._hangs = False
 
@@ -132,6 +135,8 @@ class SimEndpoint:
             words = BATCH_TOO_LONG[self._manners.words % len(BATCH_TOO_LONG)] if most > 1 else NO_BATCHES
             return _error(None, Refused(words, most=most, asked=len(asked)).words)
         answered = self._marred(kind, machine, asked, [self._one(machine, call) for call in asked])
+        if self._gaps is not None:
+            self._gaps.leave_out(asked, answered)
         if self._random.random() < self._faults().shuffled:
             self._random.shuffle(answered)
         return answered

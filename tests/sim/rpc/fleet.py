@@ -13,6 +13,7 @@ from tests.sim.faults import Faults
 from tests.sim.rpc.dialects import DIALECTS
 from tests.sim.rpc.encoded import Encoded
 from tests.sim.rpc.endpoint import SimEndpoint
+from tests.sim.rpc.gaps import Gaps
 from tests.sim.rpc.line import SimLine
 from tests.sim.rpc.machine import Machine
 from tests.sim.rpc.methods import Manners, Methods
@@ -26,11 +27,12 @@ _OUTAGE_SECONDS: Final = (0.5, 3.0, 10.0, 40.0)
 class Fleet:
     """One to three endpoints, one or two machines behind each, and the websockets to them."""
 
-    def __init__(self, world: World, random: Random, faults: Callable[[], Faults]) -> None:
+    def __init__(self, world: World, random: Random, faults: Callable[[], Faults], apart: Random | None = None) -> None:
         self._world = world
         self._random = random
         self._faults = faults
         self._encoded = Encoded()
+        self._gaps = Gaps(faults, apart or random)
         self._twins: dict[Machine, str] = {}
         self._manners: dict[str, Manners] = {}
         self._endpoints: dict[str, SimEndpoint] = {}
@@ -149,7 +151,7 @@ class Fleet:
             ]
             machines.append(self._twin(random.choice(fates) if fates else "", tag_lags))
         self._manners[name] = manners = self._drawn_manners()
-        return SimEndpoint(machines, manners, Methods(manners, self._encoded), random, self._faults)
+        return SimEndpoint(machines, manners, Methods(manners, self._encoded), random, self._faults, self._gaps)
 
     def _machine(self, tag_lags: tuple[int, int] | None) -> Machine:
         random, faults = self._random, self._faults()

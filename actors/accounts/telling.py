@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
@@ -41,8 +41,16 @@ class Counts(Protocol):
 class Teller:
     """Merges, judges and collects; `flush` commits all of it at once."""
 
-    def __init__(self, ledger: AccountLedger, wallets: tuple[Wallet, ...], rules: Rules, counts: Counts) -> None:
+    def __init__(
+        self,
+        ledger: AccountLedger,
+        wallets: tuple[Wallet, ...],
+        rules: Rules,
+        counts: Counts,
+        now: Callable[[], datetime],
+    ) -> None:
         self._ledger = ledger
+        self._now = now
         self._rules = rules
         self._counts = counts
         self._states: dict[Wallet, WalletState] = {wallet: WalletState() for wallet in wallets}
@@ -89,7 +97,7 @@ class Teller:
         if before is None:
             return None
         merged = merge(before, arrival)
-        now = _now()
+        now = self._now()
         verdict = judge(self._ledger.account, merged, before, self._rules, self._baselines, now, cause)
         self._states[wallet] = verdict.state
         self.drifted = tuple(slot for slot in merged.drifted if self._differs(slot, before, verdict.state))
@@ -117,7 +125,7 @@ class Teller:
     def look_for_stale(self) -> None:
         """A wallet of which nothing was heard or read for long, though it was known."""
         on = self._alerts
-        now, limit = _now(), self._rules.thresholds.stale_seconds
+        now, limit = self._now(), self._rules.thresholds.stale_seconds
         for wallet, state in self._states.items():
             newest = max((one.held.received for one in state.known.values()), default=None)
             key = AlertKey("stale_data", wallet)
@@ -172,7 +180,3 @@ def _baselines(facts: tuple[AssetUpdated | AssetChanged, ...], known: Mapping[Sl
         elif fact.slot not in known and (balance := fact.held.amounts.balance) is not None:
             baselines[fact.slot] = balance
     return baselines
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

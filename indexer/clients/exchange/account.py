@@ -47,6 +47,7 @@ class ExchangeAccount:
         base_url: str = "",
         sandbox: bool = False,
         jitter: Callable[[], float] = random.random,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._dialect = dialect
         self._venues = venues
@@ -55,6 +56,7 @@ class ExchangeAccount:
         self.endpoint = _host(base_url) or dialect.exchange
         self._sandbox = sandbox
         self._jitter = jitter
+        self._now = now
         self._rest: Exchange = None
         self._ears: dict[Wallet, Ear] = {}
         self.wallets = wallets
@@ -77,7 +79,7 @@ class ExchangeAccount:
             source="rest",
             asked=asked,
             received=_clock(),
-            time=datetime.now(UTC),
+            time=self._now(),
             # When the venue last changed something is not when it answered: it orders frames, not reads.
             complete=found.complete,
         )
@@ -103,7 +105,7 @@ class ExchangeAccount:
     async def positions(self) -> PositionsSeen:
         asked = _clock()
         found = await self._ask(self._dialect.positions, markets=True)
-        return PositionsSeen("futures", found, asked, _clock(), datetime.now(UTC))
+        return PositionsSeen("futures", found, asked, _clock(), self._now())
 
     async def fundings(self, since: datetime | None) -> tuple[Funding, ...]:
         return await self._ask(lambda exchange: self._dialect.fundings(exchange, since), markets=True)
@@ -198,7 +200,7 @@ class ExchangeAccount:
             await asyncio.sleep(pause * (0.5 + self._jitter() / 2))
 
     def _arrivals(self, wallet: Wallet, told: Told) -> list[Arrival]:
-        now, time, kind = _clock(), datetime.now(UTC), self._dialect.wallets[wallet]
+        now, time, kind = _clock(), self._now(), self._dialect.wallets[wallet]
         found: list[Arrival] = [Moved(slot, change, now, told.venue_time) for slot, change in told.moved.items()]
         if told.whole:
             found.append(

@@ -46,15 +46,26 @@ class Server:
         self._expire = expire
         self._runner: web.AppRunner | None = None
 
-    async def start(self) -> None:
+    async def start(self, *, on_port: bool = True) -> None:
         app = web.Application(client_max_size=1 << 20)
         app.router.add_route("*", "/{dialect}{path:(/.*)?}", self._serve)
         # A client that hangs must not hold up our end.
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
+        if not on_port:
+            return
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         self.port = self._runner.addresses[0][1]
+
+    def protocol(self) -> asyncio.Protocol:
+        """Our end of one more connection, for a transport that is not a port's."""
+        if self._runner is None or self._runner.server is None:
+            raise ConnectionRefusedError("the venue is closed")
+        made = self._runner.server()
+        if not isinstance(made, asyncio.Protocol):
+            raise TypeError(f"{type(made).__name__} takes no bytes")
+        return made
 
     async def stop(self) -> None:
         await self._sockets.close()

@@ -31,6 +31,7 @@ class Venue:
         faults: Faults = NONE,
         markets: int = 30,
         clock: Callable[[], float] = time.time,
+        on_port: bool = True,
     ) -> None:
         names = dialects or tuple(DIALECTS)
         unknown = [name for name in names if name not in DIALECTS]
@@ -40,6 +41,7 @@ class Venue:
         self.sockets = Sockets()
         self.truth = Truth(now_ms=self.now_ms, margin_wallets={name: DIALECTS[name].margin_wallet for name in names})
         self._clock = clock
+        self._on_port = on_port
         self._shift_ms = 0
         self._keys = Keys(seed)
         self._dice = Dice(seed, faults)
@@ -58,7 +60,7 @@ class Venue:
         self.truth.listen(self.sockets.tell)
 
     async def __aenter__(self) -> Self:
-        await self._server.start()
+        await self._server.start(on_port=self._on_port)
         return self
 
     async def __aexit__(
@@ -94,6 +96,10 @@ class Venue:
     def url(self, dialect: str) -> str:
         """What replaces scheme, host and port of every address of that venue."""
         return f"http://127.0.0.1:{self._server.port}/{self._dialects[dialect].name}"
+
+    def protocol(self) -> asyncio.Protocol:
+        """The venue's end of a connection over whatever transport the caller has: nothing needs a port then."""
+        return self._server.protocol()
 
     def wallets(self, dialect: str) -> tuple[str, ...]:
         return self._dialects[dialect].wallets

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import gc
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from indexer.clients.exchange import listening as listening_module
 from indexer.clients.exchange import pool
 from indexer.clients.exchange.account import ExchangeAccount
+from indexer.clients.exchange.dialects.dialect import WalletKind
 from indexer.clients.exchange.dialects.table import DIALECTS
 from indexer.demo.venue import Venue
 from indexer.domain.accounts.amounts import Slot, Wallet
@@ -99,8 +102,53 @@ async def test_a_socket_that_answers_no_ping_is_lost_after_two_of_them(
         assert asyncio.get_running_loop().time() - began < 10 * PING_SECONDS / pool.PING_SECONDS + 2
 
 
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_a_stream_that_answers_pings_and_nothing_else_is_lost(
+    venue: Venue, connect: Connect, exchange: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = {wallet: replace(kind, knock_seconds=kind.knock_seconds / 50) for wallet, kind in _kinds(exchange).items()}
+    monkeypatch.setitem(DIALECTS, exchange, replace(DIALECTS[exchange], wallets=kinds))
+    monkeypatch.setattr(listening_module, "ANSWER_SECONDS", 0.3)
+    async with listening(connect(venue.account(exchange))) as heard:
+        venue.sockets.mute(pings=True)
+        await until(lambda: any(isinstance(one, StreamLost) for one in heard))
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_a_quiet_stream_that_answers_questions_is_kept(
+    venue: Venue, connect: Connect, exchange: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = {wallet: replace(kind, knock_seconds=kind.knock_seconds / 100) for wallet, kind in _kinds(exchange).items()}
+    monkeypatch.setitem(DIALECTS, exchange, replace(DIALECTS[exchange], wallets=kinds))
+    async with listening(connect(venue.account(exchange))) as heard:
+        await asyncio.sleep(1.5)
+        assert not [one for one in heard if isinstance(one, StreamLost)]
+
+
+def _kinds(exchange: str) -> Mapping[Wallet, WalletKind]:
+    return DIALECTS[exchange].wallets
+
+
+async def test_what_ccxt_gives_up_is_not_logged_by_asyncio(
+    venue: Venue, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = connect(venue.account("binance"))
+    async with listening(connection) as heard:
+        venue.once("unavailable", times=3)
+        venue.sockets.refuse()
+        connection.reopen("once")
+        connection.reopen("twice")
+        await until(lambda: sum(isinstance(one, StreamLost) for one in heard) >= 1)
+        await asyncio.sleep(1)
+        venue.sockets.admit()
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
+
+
 def test_silence_is_noticed_within_ten_seconds() -> None:
     assert pool.PING_SECONDS * listening_module.SILENT_PINGS + listening_module.LOOK_SECONDS < 10
+    looks = 2 * pool.PING_SECONDS / 3
+    assert DIALECTS["deribit"].wallets["futures"].knock_seconds + listening_module.ANSWER_SECONDS + looks <= 10
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)

@@ -12,7 +12,9 @@ from functools import partial
 from types import MethodType
 from typing import Any, Final
 
-Tap = Callable[[Any], None]
+Tap = Callable[[Any], bool]
+"""Hears a frame first; true when it was for nobody else."""
+
 Failed = Callable[[Exception], None]
 
 _decoder: Final = json.JSONDecoder(parse_float=str)
@@ -47,12 +49,13 @@ def exact_class(base: Any) -> Any:
         if "handle_text_or_binary_message" not in vars(made):
             made.handle_text_or_binary_message = MethodType(_text, made)
             made.connect = MethodType(partial(_connect, self.sockets), made)
+            made.future = MethodType(_future, made)
         return made
 
     def handle_message(self: Any, client: Any, message: Any) -> None:
         try:
-            self.tap(message)
-            base.handle_message(self, client, message)
+            if not self.tap(message):
+                base.handle_message(self, client, message)
         except Exception as error:  # noqa: BLE001 - the boundary: what a handler raises would end the loop in silence
             self.failed(error)
 
@@ -74,7 +77,7 @@ def exact_class(base: Any) -> Any:
         "handle_message": handle_message,
     }
     seen = {"on_rest_response": on_rest_response, "milliseconds": milliseconds, "seconds": seconds}
-    quiet = {"tap": staticmethod(lambda _message: None), "failed": staticmethod(lambda _error: None)}
+    quiet = {"tap": staticmethod(lambda _message: False), "failed": staticmethod(lambda _error: None)}
     alone = {"skew": staticmethod(lambda: 0), "answered": staticmethod(lambda _url, _headers: None), "sockets": None}
     return type(f"Exact{base.__name__}", (base,), {**replaced, **seen, **quiet, **alone})
 
@@ -95,6 +98,13 @@ def _directory() -> Callable[[Any], list[str]]:
         return names
 
     return directory
+
+
+def _future(self: Any, message_hash: str) -> Any:
+    """Ccxt rejects what nobody waits for any more; asyncio would log that, with the URLs that failed."""
+    made = type(self).future(self, message_hash)
+    made.add_done_callback(lambda over: over.cancelled() or over.exception())
+    return made
 
 
 def _text(self: Any, data: str | bytes) -> None:

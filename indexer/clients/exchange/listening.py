@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
-from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Told
+from indexer.clients.exchange.dialects.dialect import KNOCK, Dialect, Exchange, Told
 from indexer.clients.exchange.failures import translating
+from indexer.clients.exchange.numbering import Numbering
 from indexer.domain.accounts.amounts import Wallet
-from indexer.errors import VenueUnreachable
+from indexer.errors import IndexerError, VenueUnreachable
 
 OPEN_SECONDS: Final = 15.0
 """To connect, log in and subscribe."""
 
 SILENT_PINGS: Final = 2.5
 """Two pings without an answer, and half a one of grace."""
+
+ANSWER_SECONDS: Final = 2.5
+"""For whoever is there to say so when we knock."""
 
 LOOK_SECONDS: Final = 0.5
 """While it opens; afterwards every half of a ping is often enough."""
@@ -47,6 +51,12 @@ class Ear:
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._is_open = False
         self._seen: dict[str, object] = {}
+        self._numbering = Numbering()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._heard_at = self._clock()
+        """When a frame came last: unlike the answer to a ping, whoever tells balances must have said it."""
+        self._knocked_at: float | None = None
+        self._over.add_done_callback(lambda over: over.cancelled() or over.exception())  # it may end twice
         exchange.tap = self._tap
         exchange.failed = self._fail
 
@@ -65,9 +75,10 @@ class Ear:
                     if part.done():
                         part.result()
         finally:
-            for task in (watching, looking):
+            ours = (watching, looking, *self._sending)
+            for task in ours:
                 task.cancel()
-            await asyncio.gather(watching, looking, return_exceptions=True)
+            await asyncio.gather(*ours, return_exceptions=True)
         raise VenueUnreachable("the stream ended")
 
     async def _watch(self) -> None:
@@ -93,6 +104,44 @@ class Ear:
                 raise VenueUnreachable("the stream did not open in time")
             if self._is_open and now - life > self._silent_seconds:
                 raise VenueUnreachable("the stream answers no ping")
+            if self._is_open:
+                self._knock(now)
+                self._renew(now)
+
+    def _knock(self, now: float) -> None:
+        """Pings pass while nobody is behind them any more; a question is answered by who tells balances."""
+        pause = self._dialect.wallets[self._wallet].knock_seconds
+        if not pause:
+            return
+        if self._knocked_at is not None and self._heard_at >= self._knocked_at:
+            self._knocked_at = None
+        if self._knocked_at is not None and now - self._knocked_at > ANSWER_SECONDS:
+            raise VenueUnreachable("the stream answers pings and no question")
+        if self._knocked_at is None and now - self._heard_at >= pause:
+            self._knocked_at = now
+            for client in self._exchange.clients.values():
+                if client.isConnected and not client.closed():
+                    self._send(client.send(self._dialect.knock(self._wallet)))
+
+    def _renew(self, now: float) -> None:
+        """What a lost frame said is what the next subscription begins with."""
+        if self._numbering.must_renew(now):
+            self._numbering = self._numbering.renewing(now)
+            self._send(self._dialect.renew(self._exchange, self._wallet))
+
+    def _send(self, work: Coroutine[Any, Any, None]) -> None:
+        """Beside the frames; what cannot be sent is the end of the connection."""
+
+        async def send() -> None:
+            try:
+                with translating():
+                    await work
+            except IndexerError as error:
+                self._fail(error)
+
+        task = asyncio.create_task(send(), name=f"send {self._wallet}")
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
 
     def _signs(self) -> dict[str, object]:
         """Whatever shows that the other side is there: answers to pings, and frames."""
@@ -106,15 +155,28 @@ class Ear:
             self._is_open = True
             self._opened()
 
-    def _tap(self, message: Any) -> None:
-        if self._over.done():
-            return
-        if not self._is_open and self._dialect.is_acknowledged(message):
+    def _tap(self, message: Any) -> bool:
+        """Whether it was for us alone: ccxt breaks on answers to what it did not ask."""
+        self._heard_at = self._clock()
+        if isinstance(message, Mapping) and message.get("id") == KNOCK:
+            return True
+        if not self._over.done():
+            self._hear(message)
+        return False
+
+    def _hear(self, message: Any) -> None:
+        if self._dialect.is_acknowledged(message):
+            self._numbering = self._numbering.begun()
             self._open()
         told = self._dialect.told(self._exchange, self._wallet, message)
-        if told is not None:
-            self._open()
+        if told is None:
+            return
+        self._open()
+        is_old = self._numbering.is_old(told)
+        self._numbering = self._numbering.heard(told)
+        if not is_old:
             self._heard(told)
+        self._renew(self._heard_at)
 
     def _fail(self, error: Exception) -> None:
         if not self._over.done():

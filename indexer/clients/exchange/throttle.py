@@ -27,6 +27,8 @@ class Limit:
 
     weight: float
     seconds: float
+    burst: float = 0.0
+    """So much more at once, where the venue lets a counter fill up instead of counting by the minute."""
 
 
 _ROUNDING: Final = 1e-6
@@ -37,11 +39,12 @@ class Bucket:
 
     def __init__(self, limit: Limit) -> None:
         share = limit.weight * SHARE
-        burst = max(1.0, share * BURST)
-        rate = share * (1 - BURST) / limit.seconds
+        # What a counter takes at once comes on top of what it loses meanwhile; a window has one for both.
+        burst = limit.burst * SHARE or max(1.0, share * BURST)
+        rate = (share if limit.burst else share * (1 - BURST)) / limit.seconds
         self._paced = AsyncLimiter(burst, burst / rate)
         self._saved = AsyncLimiter(max(1.0, share), SAVED_SECONDS)
-        self._window = Window(max(share, burst), limit.seconds)
+        self._window = Window(share + burst if limit.burst else max(share, burst), limit.seconds)
         self._turn = asyncio.Lock()
 
     async def take(self, weight: float) -> None:

@@ -8,6 +8,7 @@ from functools import reduce
 from typing import Any, Final
 
 from indexer.clients.exchange.dialects.dialect import (
+    KNOCK,
     Dialect,
     Exchange,
     Found,
@@ -54,6 +55,9 @@ class Binance(Dialect):
 
     async def subscribe(self, exchange: Exchange, wallet: Wallet) -> None:
         await exchange.watch_balance({"type": _TYPES[wallet]})
+
+    def knock(self, wallet: Wallet) -> Mapping[str, Any]:
+        return {"id": KNOCK, "method": "ping" if wallet in ("spot", "margin") else "LIST_SUBSCRIPTIONS"}
 
     def is_acknowledged(self, message: Any) -> bool:
         result = message.get("result") if isinstance(message, Mapping) else None
@@ -104,12 +108,13 @@ class Binance(Dialect):
 BINANCE: Final = Binance(
     exchange="binance",
     wallets={
-        "spot": WalletKind(is_streamed=True),
-        "margin": WalletKind(is_streamed=True),
+        # Each question weighs one: of 200 accounts with two such streams that is an eighth of what an address may ask.
+        "spot": WalletKind(is_streamed=True, knock_seconds=30),
+        "margin": WalletKind(is_streamed=True, knock_seconds=30),
         # A stream tells one pair, and an asset may lie in many: only reads know all of it.
         "isolated": WalletKind(),
-        "futures": WalletKind(is_streamed=True, opens_on_connect=True),
-        "coin_futures": WalletKind(is_streamed=True, opens_on_connect=True),
+        "futures": WalletKind(is_streamed=True, opens_on_connect=True, knock_seconds=30),
+        "coin_futures": WalletKind(is_streamed=True, opens_on_connect=True, knock_seconds=30),
         "funding": WalletKind(),
         "earn": WalletKind(),
     },

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from indexer.clients.exchange.dialects.dialect import (
+    KNOCK,
     Dialect,
     Exchange,
     Found,
@@ -34,6 +35,9 @@ class Deribit(Dialect):
     async def subscribe(self, exchange: Exchange, wallet: Wallet) -> None:  # noqa: ARG002 - there is one
         await exchange.watch_balance()
 
+    def knock(self, wallet: Wallet) -> Mapping[str, Any]:  # noqa: ARG002 - there is one
+        return {"jsonrpc": "2.0", "id": KNOCK, "method": "public/test", "params": {}}
+
     def is_acknowledged(self, message: Any) -> bool:
         result = message.get("result") if isinstance(message, Mapping) else None
         return isinstance(result, list) and any(str(each).startswith(_PORTFOLIO) for each in result)
@@ -48,7 +52,7 @@ class Deribit(Dialect):
 
 DERIBIT: Final = Deribit(
     exchange="deribit",
-    wallets={"futures": WalletKind(is_streamed=True)},
+    wallets={"futures": WalletKind(is_streamed=True, knock_seconds=5)},
     exceptions=Exceptions(may_be_negative=frozenset({"futures"}), free_is_apart=frozenset({"futures"})),
     # One channel for all currencies; ccxt would subscribe four of them.
     options={"currencies": ["any"]},

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from indexer.clients.exchange.throttle import Limit
 from indexer.domain.accounts.amounts import Amounts, Measure, Slot, Wallet, plus
 from indexer.domain.accounts.arrivals import Funding, Permissions, Position
 from indexer.domain.accounts.validation import Exceptions
 from indexer.errors import BadAnswer
+
+KNOCK: Final = 999_999_999
+"""The number of a question that is asked for the sake of an answer: far above those that ccxt counts."""
 
 Exchange = Any
 """An instance of one of ccxt's classes, which have no types."""
@@ -33,6 +36,10 @@ class Told(NamedTuple):
     moved: Mapping[Slot, Decimal] = {}
     venue_time: datetime | None = None
     whole: bool = False
+    number: int | None = None
+    """Of this frame among those of its subscription, where the venue counts them."""
+    is_first: bool = False
+    """What a subscription begins with: all amounts, and the number from which on frames are counted."""
     positions: tuple[Position, ...] = ()
 
 
@@ -44,6 +51,8 @@ class WalletKind:
     is_streamed: bool = False
     opens_on_connect: bool = False
     """The stream acknowledges nothing: it talks once it is connected."""
+    knock_seconds: float = 0.0
+    """After so much silence the venue is asked whether it is there; 0: it answers ccxt's own pings with a frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,14 @@ class Dialect:
     def is_acknowledged(self, message: Any) -> bool:  # noqa: ARG002 - for those that acknowledge
         """Whether this frame says that the subscription stands."""
         return False
+
+    async def renew(self, exchange: Exchange, wallet: Wallet) -> None:
+        """Subscribe once more on the same connection, for those that number their frames: one was missed."""
+        raise NotImplementedError
+
+    def knock(self, wallet: Wallet) -> Mapping[str, Any]:
+        """What the venue answers, by the number `KNOCK`, if anybody is there: a ping may be answered by a proxy."""
+        raise NotImplementedError
 
     def told(self, exchange: Exchange, wallet: Wallet, message: Any) -> Told | None:
         """What a frame says of balances; nothing for all other frames."""

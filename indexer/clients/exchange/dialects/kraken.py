@@ -38,6 +38,13 @@ class Kraken(Dialect):
     async def subscribe(self, exchange: Exchange, wallet: Wallet) -> None:  # noqa: ARG002 - there is one
         await exchange.watch_balance()
 
+    async def renew(self, exchange: Exchange, wallet: Wallet) -> None:  # noqa: ARG002 - there is one
+        token = await exchange.authenticate()
+        client = exchange.client(exchange.urls["api"]["ws"]["privateV2"])
+        for method in ("unsubscribe", "subscribe"):
+            params = {"channel": "balances", "token": token}
+            await client.send({"method": method, "params": params, "req_id": exchange.request_id()})
+
     def is_acknowledged(self, message: Any) -> bool:
         if not isinstance(message, Mapping):
             return False
@@ -55,15 +62,25 @@ class Kraken(Dialect):
                     found[code_of(exchange, row, "asset")] = Amounts(total=required(one, "balance"))
             if isinstance(row.get("timestamp"), str):
                 times.append(datetime.fromisoformat(row["timestamp"]))
-        return Told(found, venue_time=max(times, default=None))
+        return Told(
+            found,
+            venue_time=max(times, default=None),
+            number=_integer(message.get("sequence")),
+            is_first=message.get("type") == "snapshot",
+        )
 
 
 KRAKEN: Final = Kraken(
     exchange="kraken",
     wallets={"spot": WalletKind(is_streamed=True)},
-    limits=Limits(key=Limit(60, 60)),
+    # Each call counts 1, for ccxt 3, on a counter that goes to 15 and loses a third a second.
+    limits=Limits(key=Limit(60, 60, burst=45)),
     needs_markets=True,
 )
+
+
+def _integer(found: Any) -> int | None:
+    return found if isinstance(found, int) else None
 
 
 def _amounts(row: Mapping[str, Any]) -> Amounts:

@@ -1,0 +1,45 @@
+"""Frames that a venue counts: which is next, which is late, and that one was missed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from indexer.clients.exchange.dialects.dialect import Told
+
+RENEW_SECONDS: Final = 1.0
+"""Between two new subscriptions: what the last one begins with may still be on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """The frames of one subscription. `is_torn`: something is missing, and only a new subscription brings it."""
+
+    newest: int = 0
+    has_first: bool = False
+    is_torn: bool = False
+    renewed: float = float("-inf")
+
+    def begun(self) -> Numbering:
+        """The venue acknowledged a subscription: it counts anew."""
+        return replace(self, newest=0, has_first=False)
+
+    def is_old(self, told: Told) -> bool:
+        """It came twice, or late: what came since is newer."""
+        return told.number is not None and told.number <= self.newest
+
+    def heard(self, told: Told) -> Numbering:
+        if told.number is None:
+            return self
+        if self.is_old(told):
+            return replace(self, is_torn=self.is_torn or told.is_first)
+        if told.is_first:
+            return replace(self, newest=told.number, has_first=True, is_torn=False)
+        is_next = self.has_first and told.number == self.newest + 1
+        return replace(self, newest=told.number, is_torn=self.is_torn or not is_next)
+
+    def must_renew(self, now: float) -> bool:
+        return self.is_torn and now - self.renewed >= RENEW_SECONDS
+
+    def renewing(self, now: float) -> Numbering:
+        return replace(self, renewed=now)

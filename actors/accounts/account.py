@@ -6,6 +6,7 @@ import asyncio
 import math
 import random
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -67,6 +68,7 @@ class AccountActor(AsyncActor):
         rhythm: Rhythm | None = None,
         restarts: int = 0,
         jitter: Callable[[], float] = random.random,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
         report: Report | None = None,
     ) -> None:
         super().__init__(report=report)
@@ -78,10 +80,12 @@ class AccountActor(AsyncActor):
         self._restarts = restarts
         self._clock = asyncio.get_running_loop().time
         self._log = log.bind(exchange=ledger.account.exchange, account=ledger.account.name)
-        self._teller = Teller(ledger, venue.wallets, rules, counts)
+        self._teller = Teller(ledger, venue.wallets, rules, counts, now)
         self._readings = Readings(venue.wallets, start=self._start_reading, rhythm=rhythm or Rhythm(), jitter=jitter)
         self._lookout = Lookout(lambda: self._post(LookAround()))
         self._hearing = Hearing()
+        self._was_lost = False
+        """Only then one answer is not enough when it opens: a start of 200 accounts asks no more than it has to."""
         self._orders: list[Order] = []
         self._extras_due = 0.0
         self._answered_at = self._clock()
@@ -163,31 +167,39 @@ class AccountActor(AsyncActor):
             case Moved(slot):
                 self._hearing = self._hearing.told((slot,), now)
                 self._merge(arrival, slot.wallet)
+                self._readings.confirm(slot.wallet)
             case Snapshot(wallet=wallet) | Updated(wallet=wallet):
                 self._hearing = self._hearing.told(arrival.slots, now)
                 self._merge(arrival, wallet)
-                self._readings.soon(wallet, CONFIRM_SECONDS, pushed=True)
+                self._readings.confirm(wallet)
         self._readings.begin_due()
 
     def _open(self, wallets: frozenset[Wallet], now: float) -> None:
         """What happened while nobody told is found by reading at once."""
         if not self._hearing.open:
             self._log.info("account_stream_open", endpoint=self._venue.endpoint)
+        fresh = wallets - self._hearing.open
         self._hearing = self._hearing.opened(wallets, now)
-        for wallet in wallets:
+        for wallet in fresh:
             self._readings.soon(wallet)
+            if self._was_lost:
+                self._readings.doubt_next(wallet)
 
     def _lose_stream(self, reason: str) -> None:
         if self._hearing.open:
             self._log.warning("account_stream_lost", reason=reason)
-        self._hearing = self._hearing.lost()
+        self._hearing, self._was_lost = self._hearing.lost(), True
         self._error = reason
         for wallet in self._venue.streamed:
-            self._readings.soon(wallet)
+            self._suspect(wallet)
 
     def _distrust(self, reason: str) -> None:
         self._venue.reopen(reason)
         self._lose_stream(reason)
+
+    def _suspect(self, wallet: Wallet) -> None:
+        self._readings.suspect(wallet)
+        self._readings.soon(wallet)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -223,8 +235,9 @@ class AccountActor(AsyncActor):
         self._readings.answered(wallet, stream_talks=talks)
         self._teller.over(AlertKey("authentication"), AlertKey("breaker_open"), AlertKey("permissions", wallet))
         self._merge(snapshot, wallet)
-        if talks:
+        if talks and self._teller.drifted:
             self._hearing = self._hearing.found(self._teller.drifted, now)
+            self._readings.soon(wallet, CONFIRM_SECONDS)  # that answer may be older than what was lost last
         if not self._readings.is_in_doubt(wallet):
             self._error = None
         self._tell_stale(now)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from indexer.domain.accounts.amounts import Wallet
 from indexer.domain.accounts.breaker import Breaker
-from indexer.domain.accounts.polling import Rhythm, ask_again
+from indexer.domain.accounts.polling import CONFIRM_SECONDS, SUSPICIOUS_SECONDS, Allowance, Rhythm, ask_again
 from indexer.errors import BadCredentials, IndexerError, Throttled
 
 THROTTLED_SECONDS = 5.0
@@ -23,11 +23,16 @@ NEVER = float("inf")
 @dataclass(slots=True)
 class _Wallet:
     due: float = 0.0
-    confirm: float = 0.0
-    read_at: float = float("-inf")
+    confirm: float = NEVER
+    """When the newest frames are confirmed by a read."""
+    allowance: Allowance = field(default_factory=Allowance)
     is_read: bool = False
     again: float = NEVER
     """When it has to be read once more, though it is being read: what made it due may not be in that answer."""
+    is_unsure: bool = False
+    """One good answer is not enough: it may be older than what made us ask."""
+    suspected_until: float = 0.0
+    failures: int = 0
     doubts: int = 0
     unsupported: str | None = None
 
@@ -60,52 +65,65 @@ class Readings:
         """Start every read whose time has come; an open breaker lets exactly one probe through."""
         now = self._clock()
         for wallet, one in self._wallets.items():
-            if one.is_read or one.due > now or self._is_held_back(one, now) or not self.breaker.allows(now):
+            if one.is_read or min(one.due, one.confirm) > now or not self.breaker.allows(now):
                 continue
             self.breaker = self.breaker.asked(now)
+            if one.confirm <= now:
+                one.confirm, one.allowance = NEVER, one.allowance.at(now, self._rhythm.fast).less_one()
             one.is_read, one.again = True, NEVER
             self._start(wallet)
 
     def next_due(self) -> float:
-        """When a read may begin; one that something else holds back is looked after at once."""
-        now = self._clock()
-        waits = (max(one.due, one.confirm if self._is_held_back(one, now) else 0.0) for one in self._idle())
+        """When a read may begin; one that the breaker holds back is looked after at once."""
+        waits = (min(one.due, one.confirm) for one in self._wallets.values() if not one.is_read)
         return min(waits, default=NEVER)
 
-    def _idle(self) -> list[_Wallet]:
-        return [one for one in self._wallets.values() if not one.is_read]
-
-    def soon(self, wallet: Wallet, seconds: float = 0.0, *, pushed: bool = False) -> None:
-        """Not later than so many seconds from now; `pushed`: counted from the last such call, within bounds."""
+    def soon(self, wallet: Wallet, seconds: float = 0.0) -> None:
+        """Not later than so many seconds from now."""
         one = self._wallets.get(wallet)
         if one is None:
             return
-        now = self._clock()
-        if pushed:
-            # While frames keep coming, each later than the one before confirms it; once a while is confirmation enough.
-            one.confirm = now + seconds
-            seconds = max(seconds, one.read_at + self._rhythm.fast - now)
-        else:
-            one.confirm = min(one.confirm, now + seconds)
-        one.due = min(one.due, now + seconds)
+        due = self._clock() + seconds
+        one.due = min(one.due, due)
         if one.is_read:
-            one.again = min(one.again, now + seconds)
+            one.again = min(one.again, due)
+
+    def confirm(self, wallet: Wallet) -> None:
+        """Frames came: a read is to agree with them once it is quiet, as far as the allowance goes."""
+        one = self._wallets.get(wallet)
+        if one is None:
+            return
+        now, wait = self._clock(), CONFIRM_SECONDS
+        if now >= one.suspected_until:
+            wait = max(wait, one.allowance.at(now, self._rhythm.fast).wait(self._rhythm.fast))
+        one.confirm = now + wait
 
     def later(self, wallet: Wallet, seconds: float) -> None:
         """Not before that, unless something else asks for it."""
         self._wallets[wallet].due = self._clock() + seconds
 
-    def _is_held_back(self, one: _Wallet, now: float) -> bool:
-        """Until it is quiet, but not for longer than an undisturbed wallet would wait."""
-        return one.confirm > now and now - one.read_at < self._rhythm.slow
+    def doubt_next(self, wallet: Wallet) -> None:
+        """The next answer may be older than what makes us ask: one more is wanted after it."""
+        one = self._wallets.get(wallet)
+        if one is not None:
+            one.is_unsure = True
+
+    def suspect(self, wallet: Wallet) -> None:
+        """Something was not as it should be: two good answers are wanted, and more often for a while."""
+        one = self._wallets.get(wallet)
+        if one is not None:
+            one.suspected_until, one.is_unsure = self._clock() + SUSPICIOUS_SECONDS, True
 
     def answered(self, wallet: Wallet, *, stream_talks: bool) -> None:
         one = self._wallets[wallet]
-        one.is_read, one.unsupported = False, None
+        one.is_read, one.unsupported, one.failures = False, None, 0
         self.answers += 1
-        one.read_at = self._clock()
-        usual = one.read_at + self._rhythm.next_after(stream_talks=stream_talks, jitter=self._jitter())
-        one.due = min(usual, one.again)
+        now = self._clock()
+        is_trusted = stream_talks and now >= one.suspected_until
+        pause = self._rhythm.next_after(stream_talks=is_trusted, jitter=self._jitter())
+        if one.is_unsure:
+            one.is_unsure, pause = False, min(pause, CONFIRM_SECONDS)
+        one.due = min(now + pause, one.again)
         self.breaker = self.breaker.succeeded()
 
     def settled(self, wallet: Wallet, *, in_doubt: bool) -> None:
@@ -113,6 +131,7 @@ class Readings:
         one = self._wallets[wallet]
         one.doubts = one.doubts + 1 if in_doubt else 0
         if in_doubt:
+            one.is_unsure = False  # these pauses are its own
             self.soon(wallet, ask_again(one.doubts))
 
     def is_in_doubt(self, wallet: Wallet) -> bool:
@@ -121,8 +140,10 @@ class Readings:
     def failed(self, wallet: Wallet, error: IndexerError) -> None:
         now, one = self._clock(), self._wallets[wallet]
         one.is_read = False
+        one.failures += 1
         self.failures += 1
-        one.due = now + self._rhythm.next_after(stream_talks=False, jitter=self._jitter())
+        one.due = now + min(ask_again(one.failures), self._rhythm.next_after(stream_talks=False, jitter=self._jitter()))
+        self.suspect(wallet)
         self.breaker = after(self.breaker, error, now, self._jitter())
 
     def cannot(self, wallet: Wallet, reason: str) -> None:

@@ -47,10 +47,10 @@ _HOST: Final = re.compile(r"^(https?|wss?)://[^/]+")
 class Venues:
     """Makes ccxt instances that cost little more than their credentials."""
 
-    def __init__(self, *, ping_seconds: float = PING_SECONDS) -> None:
+    def __init__(self, *, ping_seconds: float = PING_SECONDS, tls: ssl.SSLContext | None = None) -> None:
         self.ping_seconds = ping_seconds
         self.cache = SnapshotCache()
-        self._tls = ssl.create_default_context()
+        self._tls = tls or ssl.create_default_context()
         self._session: aiohttp.ClientSession | None = None
         self._sockets: aiohttp.ClientSession | None = None
         self._buckets: dict[tuple[str, str, str], Bucket] = {}

@@ -10,6 +10,8 @@ FAILURES: Final = 5
 
 FIRST_PAUSE_SECONDS: Final = 5.0
 LONGEST_PAUSE_SECONDS: Final = 300.0
+SHARE: Final = 0.1
+"""A pause is so much of the time that the venue has been ill: after a minute of that it is found well in seconds."""
 
 BreakerState = Literal["closed", "open", "half_open", "suspended"]
 
@@ -24,6 +26,8 @@ class Breaker:
     state: BreakerState = "closed"
     failures: int = 0
     pauses: int = 0
+    since: float = 0.0
+    """When the first of them was."""
     until: float = 0.0
     reason: str | None = None
 
@@ -43,11 +47,11 @@ class Breaker:
         """`jitter` between 0 and 1 spreads the probes of many accounts over half the pause."""
         if self.state == "suspended":
             return self
-        failures = self.failures + 1
+        failures, since = self.failures + 1, self.since if self.failures else now
         if self.state == "closed" and failures < FAILURES:
-            return replace(self, failures=failures, reason=reason)
-        pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(self.pauses, 10)) * (0.5 + jitter / 2)
-        return Breaker("open", failures, self.pauses + 1, now + pause, reason)
+            return replace(self, failures=failures, since=since, reason=reason)
+        pause = min(LONGEST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, (now - since) * SHARE)) * (0.5 + jitter / 2)
+        return Breaker("open", failures, self.pauses + 1, since, now + pause, reason)
 
     def throttled(self, now: float, seconds: float, reason: str) -> Breaker:
         """The venue names the pause itself: it is kept to, and is no failure."""

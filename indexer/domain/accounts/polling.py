@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 CONFIRM_SECONDS: Final = 1.0
 """After frames, once it is quiet: one read tells whether a frame was lost on the way."""
+
+CONFIRMATIONS: Final = 12
+"""So many of them may follow each other so soon; then as many as an account without a stream would read anyway."""
+
+SUSPICIOUS_SECONDS: Final = 30.0
+"""After any sign that stream or answers were not what they should be, nothing of that is saved."""
 
 ASK_AGAIN_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """While answers contradict each other or are doubted."""
@@ -27,6 +33,24 @@ class Rhythm:
         return self.fast * (0.9 + 0.2 * jitter)
 
 
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How many reads are left that only confirm; one more with each pause that passes."""
+
+    left: float = float(CONFIRMATIONS)
+    as_of: float = 0.0
+
+    def at(self, now: float, pause: float) -> Allowance:
+        return Allowance(min(CONFIRMATIONS, self.left + (now - self.as_of) / pause), now)
+
+    def less_one(self) -> Allowance:
+        return replace(self, left=max(0.0, self.left - 1))
+
+    def wait(self, pause: float) -> float:
+        """Until there is one."""
+        return max(0.0, (1 - self.left) * pause)
+
+
 def ask_again(doubts: int) -> float:
-    """The pause before the next read when the last `doubts` reads left something open."""
+    """The pause before the next read when the last `doubts` reads left something open, or failed."""
     return ASK_AGAIN_SECONDS[min(max(doubts, 1), len(ASK_AGAIN_SECONDS)) - 1]

@@ -18,8 +18,11 @@ VANISHED_ONCE: Final = 2
 """So many snapshots in a row have to leave out an asset before it counts as gone."""
 
 VANISHED_ALL: Final = 6
-"""The same when a whole wallet is empty at once: that is what a broken answer looks like. With reads 1, 2, 4, 8 and
-16 s apart, a venue that lies in one of ten answers passes once in a million."""
+"""The same when a whole wallet is empty at once: that is what a broken answer looks like. A venue that lies in one of
+ten answers passes once in a million."""
+
+APART_SECONDS: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
+"""So long after the last of them the next one counts: what is asked again in between may be the same moment's lie."""
 
 EMPTY_FROM_THE_START: Final = 3
 """Snapshots of nothing before a wallet of which nothing is known is believed to be empty."""
@@ -47,6 +50,8 @@ class WalletState:
     """How many snapshots in a row left an asset out."""
     empty: int = 0
     """How many snapshots in a row were empty while the wallet should not be."""
+    empty_asked: float = float("-inf")
+    """When the last of them was asked for."""
     is_based: bool = False
 
 
@@ -90,9 +95,9 @@ def _take(state: WalletState, snapshot: Snapshot) -> Merged:
     if snapshot.asked <= state.asked:
         return Merged(state)
     is_empty = snapshot.complete and all(amounts.is_nothing for amounts in snapshot.amounts.values())
-    if is_empty and state.empty + 1 < _needed(state, snapshot):
+    if is_empty and (doubted := _once_more_empty(state, snapshot)).empty < _needed(state, snapshot):
         reason = f"the {snapshot.wallet} wallet came back empty"
-        return Merged(replace(state, empty=state.empty + 1, asked=snapshot.asked), ask=reason, doubt=reason)
+        return Merged(doubted, ask=reason, doubt=reason)
     known, missing = dict(state.known), dict[str, int]()
     changed: list[AssetBalance] = []
     doubt = ask = None
@@ -120,11 +125,22 @@ def _take(state: WalletState, snapshot: Snapshot) -> Merged:
     return _then_waiting(Merged(based, tuple(changed), ask or doubt, doubt, drifted), state.waiting, snapshot)
 
 
+def _once_more_empty(state: WalletState, snapshot: Snapshot) -> WalletState:
+    apart = APART_SECONDS[min(state.empty, len(APART_SECONDS) - 1)] if _holds_something(state) else 0.0
+    if snapshot.asked - state.empty_asked < apart:
+        return replace(state, asked=snapshot.asked)
+    return replace(state, empty=state.empty + 1, empty_asked=snapshot.asked, asked=snapshot.asked)
+
+
 def _needed(state: WalletState, snapshot: Snapshot) -> int:
     """How many empty answers in a row are believed: an empty success is not a success."""
-    if any(not one.held.amounts.is_nothing for one in state.known.values()):
+    if _holds_something(state):
         return VANISHED_ALL
     return 0 if state.is_based or snapshot.amounts else EMPTY_FROM_THE_START
+
+
+def _holds_something(state: WalletState) -> bool:
+    return any(not one.held.amounts.is_nothing for one in state.known.values())
 
 
 def _left_out(state: WalletState, snapshot: Snapshot) -> list[str]:
@@ -188,7 +204,9 @@ def _update(state: WalletState, frame: Updated) -> Merged:
         known[asset] = Known(held, frame.received)
         if before is None or _differs(before.held, held):
             changed.append(held)
-    return Merged(replace(state, known=known, missing=missing), tuple(changed), ask)
+    # Whoever tells an amount has a wallet that is not empty.
+    empty = state.empty if all(one.is_nothing for one in frame.amounts.values()) else 0
+    return Merged(replace(state, known=known, missing=missing, empty=empty), tuple(changed), ask)
 
 
 def _is_older(frame: Updated, known: Known) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from indexer.domain.accounts.amounts import Slot
 from indexer.domain.accounts.arrivals import Funding, Moved, Position, StreamOpened
 from indexer.domain.accounts.facts import AccountAlert, AccountLive, AccountStale, FundingPaid, PositionUpdated
+from indexer.domain.accounts.polling import CONFIRMATIONS
 from indexer.domain.commits import Commit
 from indexer.domain.streams import exchange_stream
 from indexer.errors import BadCredentials, Throttled, VenueUnreachable, WalletUnsupported
@@ -153,6 +154,81 @@ def test_a_stream_that_forgets_to_tell_a_change_is_not_believed() -> None:
     played(story())
 
 
+def test_a_frame_soon_after_a_read_is_confirmed_when_it_is_quiet_as_well() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1", ETH="1")) as stage:
+            await asyncio.sleep(40)
+            for total in ("2", "3", "4"):
+                stage.venue.frame(BTC=total)
+                await asyncio.sleep(1.5)
+            reads = len(stage.venue.reads)
+            stage.venue.frame(silent=True, ETH="7")
+            stage.venue.frame(BTC="5")
+            await asyncio.sleep(1.5)
+            assert len(stage.venue.reads) > reads
+            assert ("ETH", "7") in stage.told
+
+    played(story())
+
+
+def test_frames_without_end_are_confirmed_no_more_often_than_a_silent_stream_is_read() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            await asyncio.sleep(40)
+            reads = len(stage.venue.reads)
+            for total in range(2, 102):
+                stage.venue.frame(BTC=str(total))
+                await asyncio.sleep(1.7)
+            assert len(stage.venue.reads) - reads <= 170 / 5 + CONFIRMATIONS + 170 / 60
+
+    played(story())
+
+
+def test_an_old_answer_to_a_new_stream_is_asked_about_once_more() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            await asyncio.sleep(100)
+            stage.venue.lose_stream()
+            await asyncio.sleep(0.1)
+            stage.venue.frame(silent=True, BTC="2")
+            stage.venue.answers = [{"BTC": amount("1")}]  # from a moment before
+            stage.venue.say(StreamOpened(stage.venue.streamed))
+            await asyncio.sleep(2)
+            assert stage.told[-1] == ("BTC", "2")
+
+    played(story())
+
+
+def test_a_read_that_failed_is_tried_again_before_the_next_is_due() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            await asyncio.sleep(100)
+            stage.venue.errors = [VenueUnreachable("HTTP 503")]
+            stage.venue.frame(silent=True, BTC="2")
+            stage.venue.say(Moved(Slot("spot", "BTC"), Decimal(1), 0.0))
+            await asyncio.sleep(1)
+            assert stage.told[-1] == ("BTC", "2")
+
+    played(story())
+
+
+def test_after_trouble_a_change_that_nobody_tells_is_found_within_a_fast_read() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            await asyncio.sleep(100)
+            stage.venue.lose_stream()
+            stage.venue.say(StreamOpened(stage.venue.streamed))
+            await asyncio.sleep(10)
+            stage.venue.frame(silent=True, BTC="2")
+            await asyncio.sleep(6)
+            assert stage.told[-1] == ("BTC", "2")
+            reads = len(stage.venue.reads)
+            await asyncio.sleep(100)
+            assert len(stage.venue.reads) - reads < 12
+
+    played(story())
+
+
 def test_what_came_without_an_amount_is_read_at_once() -> None:
     async def story() -> None:
         async with Stage(FakeVenue(BTC="1")) as stage:
@@ -272,13 +348,14 @@ def test_the_pause_that_a_venue_asks_for_is_kept_to() -> None:
 def test_a_venue_that_is_down_is_probed_seldom_told_as_stale_and_found_again() -> None:
     async def story() -> None:
         async with Stage(FakeVenue(streams=False, BTC="1")) as stage:
-            stage.venue.errors = [VenueUnreachable("HTTP 503")] * 9
-            await asyncio.sleep(60)
+            stage.venue.errors = [VenueUnreachable("HTTP 503")] * 1_000
+            await asyncio.sleep(600)
             assert stage.state == "stale"
             assert any(isinstance(fact, AccountStale) for fact in stage.facts)
             assert ("breaker_open", False) in stage.alerts
-            assert len(stage.venue.reads) < 12
-            await asyncio.sleep(900)
+            assert len(stage.venue.reads) < 50
+            stage.venue.errors.clear()
+            await asyncio.sleep(60)
             assert stage.state == "live"
             assert any(isinstance(fact, AccountLive) for fact in stage.facts)
 

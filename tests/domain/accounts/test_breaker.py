@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.domain.accounts.breaker import FAILURES, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Breaker
+from indexer.domain.accounts.breaker import FAILURES, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, SHARE, Breaker
 
 
 def opened(now: float = 0.0) -> Breaker:
@@ -36,10 +36,19 @@ def test_exactly_one_probe_passes_when_the_pause_is_over() -> None:
     assert passed == 1
 
 
-def test_a_good_probe_closes_it_and_a_bad_one_doubles_the_pause() -> None:
+def test_a_good_probe_closes_it_and_a_bad_one_opens_it_again() -> None:
     probing = opened().asked(FIRST_PAUSE_SECONDS)
     assert probing.succeeded() == Breaker()
-    assert probing.failed(10, "still").until == 10 + 2 * FIRST_PAUSE_SECONDS
+    assert probing.failed(10, "still").until == 10 + FIRST_PAUSE_SECONDS
+
+
+def test_a_pause_is_a_share_of_the_time_that_the_venue_has_been_ill() -> None:
+    ill = opened()
+    for now, pause in ((20.0, FIRST_PAUSE_SECONDS), (600.0, 600 * SHARE), (86_400.0, LONGEST_PAUSE_SECONDS)):
+        ill = ill.asked(now).failed(now, "still")
+        assert ill.until == now + pause
+    well = ill.succeeded().failed(86_500.0, "again")
+    assert well.since == 86_500.0
 
 
 def test_the_venues_own_pause_is_kept_to() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from indexer.domain.accounts.amounts import Amounts, Measure, Slot
 from indexer.domain.accounts.arrivals import Moved, Snapshot, Updated
 from indexer.domain.accounts.state import (
+    APART_SECONDS,
     EMPTY_FROM_THE_START,
     VANISHED_ALL,
     VANISHED_ONCE,
@@ -141,12 +142,26 @@ def test_an_incomplete_snapshot_says_nothing_of_what_it_leaves_out() -> None:
 
 def test_a_wallet_that_is_empty_at_once_is_believed_only_after_many_answers() -> None:
     state = after(whole(1, BTC="1", ETH="2")).state
-    for n in range(VANISHED_ALL - 1):
-        doubtful = after(whole(2 + n), state=state)
+    asked = 1.0
+    for apart in APART_SECONDS[: VANISHED_ALL - 1]:
+        asked += apart + 0.5
+        doubtful = after(whole(asked), state=state)
         state = doubtful.state
         assert doubtful.changed == ()
         assert doubtful.doubt is not None
-    assert totals(after(whole(9), state=state).state) == {"BTC": "0", "ETH": "0"}
+    assert totals(after(whole(asked + APART_SECONDS[-1]), state=state).state) == {"BTC": "0", "ETH": "0"}
+
+
+def test_empty_answers_that_follow_each_other_quickly_count_as_one() -> None:
+    merged = after(whole(1, BTC="1"), *(whole(2 + n / 10) for n in range(5 * VANISHED_ALL)))
+    assert totals(merged.state) == {"BTC": "1"}
+
+
+def test_a_frame_with_an_amount_says_that_the_wallet_is_not_empty() -> None:
+    quiet = after(whole(1, BTC="1"), whole(2), whole(4))
+    assert quiet.state.empty == 2
+    assert after(frame(5, BTC="2"), state=quiet.state).state.empty == 0
+    assert after(frame(5, BTC="0"), state=quiet.state).state.empty == 2
 
 
 def test_zeros_for_everything_at_once_are_doubted_like_an_empty_list() -> None:
@@ -154,7 +169,7 @@ def test_zeros_for_everything_at_once_are_doubted_like_an_empty_list() -> None:
 
 
 def test_one_good_answer_ends_the_doubt() -> None:
-    doubtful = after(whole(1, BTC="1"), whole(2), whole(3), whole(4, BTC="1"), whole(5), whole(6))
+    doubtful = after(whole(1, BTC="1"), whole(2), whole(3), whole(4, BTC="1"), whole(5), whole(6.5))
     assert totals(doubtful.state) == {"BTC": "1"}
     assert doubtful.state.empty == 2
 

@@ -1,6 +1,6 @@
 # Each target installs what it needs, into .venv and .tools; see deploy/setup.sh.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint check bench sim kills soak setup clean
+.PHONY: help run demo test lint check bench sim sim-accounts kills soak setup clean
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 export PYTHON ?= python3
 
@@ -16,6 +16,7 @@ help:  ## what there is
 	@echo 'make check   install, then lint, types and the fast tests'
 	@echo 'make bench   install, then the benchmarks, as a table with ratios'
 	@echo 'make sim     install, then seeded stories of faults: SEED=0 RUNS=200, TELL=1 for one aloud, DAY=1 for a day'
+	@echo 'make sim-accounts  install, then the same of exchange accounts at a venue that lies'
 	@echo 'make kills   install, then kill -9 in a loop on real parts: N=200'
 	@echo 'make soak    install, then an hour of blocks, ten a second, as fast as they go: BLOCKS=36000'
 	@echo 'make setup   install only'
@@ -61,6 +62,14 @@ RUNS ?= 200
 sim:
 	@deploy/setup.sh python
 	@$(bin)/python -m tests.sim --seed $(SEED) --runs $(RUNS) $(if $(TELL),--tell) $(if $(DAY),--day)
+
+sim-accounts:
+	@deploy/setup.sh python
+ifdef DAY
+	CALM_HOURS=24 DRIFTS=100 $(bin)/python -m pytest -q --timeout 3600 tests/sim/test_accounts.py -k "calm or drift"
+else
+	@$(bin)/python -m tests.sim.accounts --seed $(SEED) --runs $(RUNS) $(if $(TELL),--tell)
+endif
 
 N ?= 200
 kills:

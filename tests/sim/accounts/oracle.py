@@ -1,0 +1,62 @@
+"""What must hold of everything that was told, whatever the venue did meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from indexer.domain.accounts.amounts import Amounts, AssetBalance, Slot
+from indexer.domain.accounts.facts import AssetUpdated
+from indexer.domain.commits import Commit
+from tests.sim.accounts import wall
+from tests.sim.accounts.truth import Truth, is_nothing
+
+WINDOW_SECONDS: Final = 2.0
+"""An answer is from before it was received: as old as the venue shows it (0.5 s), as slow as it comes (0.3 s)."""
+
+
+def violations(log: Sequence[Commit], truth: Truth) -> Iterator[str]:
+    yield from _gaps(log)
+    told: dict[Slot, AssetBalance] = {}
+    for fact in _updates(log):
+        before = told.get(fact.slot)
+        yield from _follows(fact, before)
+        yield from _true(fact, truth)
+        told[fact.slot] = fact.held
+
+
+def _gaps(log: Sequence[Commit]) -> Iterator[str]:
+    expected = 1
+    for commit in log:
+        if commit.first_seq != expected:
+            yield f"seq: {commit.first_seq} follows {expected - 1}"
+        expected = commit.last_seq + 1
+
+
+def _follows(fact: AssetUpdated, before: AssetBalance | None) -> Iterator[str]:
+    expected: Amounts | None = None
+    if before is not None and before.measure == fact.held.measure:
+        expected = before.amounts
+    if fact.previous != expected:
+        yield f"previous: {fact.slot} went from {fact.previous}, but {expected} was told"
+    if before is not None and before.amounts == fact.held.amounts and before.measure == fact.held.measure:
+        yield f"previous: {fact.slot} was told twice as {_said(fact)}"
+
+
+def _true(fact: AssetUpdated, truth: Truth) -> Iterator[str]:
+    received = wall.moment(fact.held.received)
+    if is_nothing(fact.held.amounts) and not truth.was_nothing(fact.slot, received - WINDOW_SECONDS, received):
+        yield f"zero: {fact.slot} was told as nothing at {received:.2f}"
+    if not truth.was_so(fact.held, received):
+        yield f"never: {fact.slot} was told as {_said(fact)} at {received:.2f} and never was"
+
+
+def _said(fact: AssetUpdated) -> str:
+    return " ".join(f"{name} {value}" for name, value in fact.held.amounts._asdict().items() if value is not None)
+
+
+def _updates(log: Sequence[Commit]) -> Iterator[AssetUpdated]:
+    for commit in log:
+        for fact in commit.facts:
+            if isinstance(fact, AssetUpdated):
+                yield fact

@@ -61,6 +61,14 @@ class Metrics:
             self._chains[chain] = ChainMetrics(self._families, chain)
         return self._chains[chain]
 
+    def forget_chain(self, chain: str) -> None:
+        """It is not followed any more: what is told of its present would be told for ever. Counts stay."""
+        self._chains.pop(chain, None)
+        families = self._families
+        presents = (families.lag_blocks, families.lag_seconds, families.backfill_jobs, families.backfill_remaining)
+        for gauge in (*presents, self._health, self._pace):
+            gauge.remove_by_labels({"chain": chain})
+
     def exchange(self, exchange: str) -> ExchangeMetrics:
         """Everything that the accounts of one exchange count, with its label bound."""
         return ExchangeMetrics(self._exchanges, exchange)

@@ -78,3 +78,20 @@ def test_a_restarted_actor_takes_its_predecessors_place() -> None:
     metrics = used()
     metrics.watch_inbox("chain:1", lambda: 9)
     assert samples(metrics)["indexer_inbox_depth", frozenset({("actor", "chain:1")})] == 9
+
+
+def test_of_a_chain_that_is_not_followed_any_more_only_counts_stay() -> None:
+    metrics = used()
+    metrics.endpoint_health("ethereum", "node-1", "lost")
+    metrics.endpoint_pace("ethereum", "node-1", 5.0)
+    metrics.endpoint_health("base", "node-1", "well")
+    metrics.forget_chain("ethereum")
+    names = {name for name, labels in samples(metrics) if ("chain", "ethereum") in labels}
+    assert "indexer_blocks_total" in names
+    assert not {name for name in names if "lag" in name or "health" in name or "per_second" in name or "_jobs" in name}
+    assert samples(metrics)["indexer_endpoint_health", frozenset({("chain", "base"), ("endpoint", "node-1")})] == 1
+    metrics.chain("ethereum").block_done()
+    metrics.chain("ethereum").watch_lag(blocks=lambda: 7, seconds=lambda: 0.5)
+    found = samples(metrics)
+    assert found["indexer_blocks_total", frozenset({("chain", "ethereum")})] == 2
+    assert found["indexer_head_lag_blocks", frozenset({("chain", "ethereum")})] == 7

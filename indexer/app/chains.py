@@ -118,6 +118,7 @@ class Chains:
         self._board.forget(chain_stream(chain_id))
         self._board.forget(history_stream(chain_id))
         await chain.node.close()
+        self._metrics.forget_chain(chain.settings.name)
 
     async def close(self) -> None:
         """After the supervisor has ended every actor."""

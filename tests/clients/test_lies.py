@@ -11,6 +11,9 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from indexer.clients.evm.blooms import Sought
+from indexer.clients.evm.logs import Filters
+from indexer.clients.evm.ranges import moved_in
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed
 from indexer.domain.balances import Watch
@@ -136,18 +139,33 @@ def without_logs(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]
     return {**answer, "result": []} if call["method"] == "eth_getLogs" else answer
 
 
-async def test_logs_that_are_left_out_are_asked_for_once_more(liar: FakeNode, moved: tuple[Head, Watch]) -> None:
-    head, watch = moved
+def late_index() -> Alter:
+    """For the first two questions about logs the node has none yet."""
     asked: list[str] = []
 
-    def late_index(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    def alter(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         asked.append(call["method"])
         return without_logs(call, answer) if asked.count("eth_getLogs") <= 2 else answer
 
-    set_alter(liar, late_index)
+    return alter
+
+
+async def test_logs_that_are_left_out_are_asked_for_once_more(liar: FakeNode, moved: tuple[Head, Watch]) -> None:
+    head, watch = moved
+    set_alter(liar, late_index())
     async with node_at(liar.url) as node:
         (view,) = await node.look([head], watch)
     assert {one.recipient for one in view.transfers} == set(wallets(20))
+
+
+async def test_logs_that_are_left_out_of_history_are_asked_for_once_more(
+    liar: FakeNode, moved: tuple[Head, Watch]
+) -> None:
+    head, watch = moved
+    set_alter(liar, late_index())
+    async with node_at(liar.url) as node:
+        found = await moved_in(node._endpoints, [head], Filters(watch), Sought(watch))
+    assert {each.transfer.recipient for each in found} == set(wallets(20))
 
 
 async def test_logs_that_are_left_out_are_asked_for_elsewhere_and_whoever_left_them_out_is_set_aside(

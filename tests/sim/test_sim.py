@@ -62,7 +62,8 @@ watched just then, and its next read, of the same number, was no record. 3730: t
 off that the store had not taken yet. 3429: of two nodes behind one URL without batches, one that lagged left out logs
 of a range. 3969: the first change of a balance that nobody could read before it was left out, since it left nothing.
 4266: a block of a branch that the node had left was told as finalized. 6170: the story never ended, since a client
-waited for a connection to close that had fallen silent."""
+waited for a connection to close that had fallen silent. 3664: history asked for by hash believed that there were no
+logs yet."""
 
 
 @pytest.mark.parametrize("seed", KEPT_SEEDS)

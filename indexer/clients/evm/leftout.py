@@ -25,6 +25,7 @@ async def completed(
     found: Sequence[tuple[Transfer, ...]],
     filters: Filters,
     sought: Sought,
+    hedge_seconds: float | None = None,
 ) -> Sequence[tuple[Transfer, ...]]:
     """What was found in each block; where its bloom names somebody else, asked once more, elsewhere if possible.
 
@@ -38,6 +39,7 @@ async def completed(
         lambda limits: joined(
             [transfers_at(heads[place].hash, filters, limits, beside_reads=False) for place in doubtful]
         ),
+        hedge_seconds=hedge_seconds,
         rather_not=first,
     )
     whole = list(found)

@@ -11,6 +11,7 @@ from indexer.clients.evm.answers import block_hash, head_of, quantity, shown
 from indexer.clients.evm.blooms import Sought
 from indexer.clients.evm.calls import Call, Limits, Plan, Reply, joined
 from indexer.clients.evm.endpoints import NEVER, Endpoints
+from indexer.clients.evm.leftout import completed
 from indexer.clients.evm.logs import Filters, transfer_of, transfers_at
 from indexer.domain.backfill import Moved
 from indexer.domain.chain import BlockHash, BlockRef, Head
@@ -51,8 +52,9 @@ async def moved_in(endpoints: Endpoints, heads: Sequence[Head], filters: Filters
         lambda limits: joined([transfers_at(head.hash, filters, limits, beside_reads=False) for head in maybe]),
         hedge_seconds=NEVER,
     )
+    whole = await completed(endpoints, maybe, found, filters, sought, hedge_seconds=NEVER)
     return tuple(
-        Moved(head.ref, transfer) for head, transfers in zip(maybe, found, strict=True) for transfer in transfers
+        Moved(head.ref, transfer) for head, transfers in zip(maybe, whole, strict=True) for transfer in transfers
     )
 
 

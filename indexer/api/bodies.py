@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from aiohttp import web
@@ -13,12 +13,18 @@ from indexer.api.parameters import chain_id, did_you_mean
 from indexer.api.problems import BadRequest
 from indexer.errors import Impossible, NotFound, Refused
 
+_UNPACKED: Final = ("identity", "gzip", "deflate")
+"""What is unpacked before a handler sees it; all else would be read as if it were not packed."""
+
 
 async def read_object(request: web.Request, known: Sequence[str]) -> dict[str, Any]:
     """The body, with nothing in it but `known` members."""
     if request.content_type != "application/json":
         sent = request.headers.get("Content-Type", "nothing")
         raise BadRequest(415, f"Send the body as application/json, not as {sent[:64]}.")
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in _UNPACKED:
+        raise BadRequest(415, f"Send the body packed with gzip, deflate or not at all, not with {encoding[:64]}.")
     body = _parsed(await _raw(request))
     for name in body:
         if name not in known:

@@ -293,3 +293,10 @@ async def test_junk_in_any_parameter_is_the_callers_mistake_and_never_ours(clien
             answer = await client.get(path)
             assert 400 <= answer.status < 500, path
             assert answer.content_type == "application/problem+json"
+
+
+async def test_a_body_that_is_packed_in_an_unknown_way_is_refused(client: HttpClient) -> None:
+    body = b'{"name":"acme"}'
+    await problem_of(await client.post("/api/v1/solvers", data=body, headers=JSON | {"Content-Encoding": "lzma"}), 415)
+    plain = await client.post("/api/v1/solvers", data=body, headers=JSON | {"Content-Encoding": "Identity"})
+    await problem_of(plain, 400, "address")

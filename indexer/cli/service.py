@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
         return await run(settings)
 
-    return on_a_loop(serve())
+    return on_a_loop(serve)
 
 
 def check(args: argparse.Namespace) -> int:
@@ -51,14 +51,14 @@ def demo(args: argparse.Namespace) -> int:
 
         return await run(args.host, args.port, args.data_dir)
 
-    return on_a_loop(play())
+    return on_a_loop(play)
 
 
-def on_a_loop(main: Coroutine[Any, Any, int]) -> int:
+def on_a_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """On uvloop where there is one. An error that gets here is told in the log, where secrets are masked."""
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(main)
+            return runner.run(main())
     except KeyboardInterrupt:
         return 0
     except Exception:  # the edge of the process: a bare traceback on stderr would not be masked

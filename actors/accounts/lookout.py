@@ -8,7 +8,7 @@ from collections.abc import Callable
 SHORTEST_SECONDS = 0.25
 """How exact everything that waits is: much finer than any venue's limits."""
 
-LONGEST_SECONDS = 3.0
+LONGEST_SECONDS = 5.0
 """With 200 accounts a look every 0.25 s took 4 % of a core while nothing happened."""
 
 

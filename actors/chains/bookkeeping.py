@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -112,7 +113,23 @@ class Bookkeeper:
         self, values: Mapping[Holding, int], block: BlockRef, transfers: Sequence[Transfer], cause: Cause | None
     ) -> tuple[BalanceUpdated, ...]:
         ledger = self._ledger
-        return changes(self._chain_id, block, ledger.balances, values, transfers, self.infos, cause, ledger.trails.logs)
+        found = changes(
+            self._chain_id, block, ledger.balances, values, transfers, self.infos, cause, ledger.trails.logs
+        )
+        if not ledger.returned:
+            return found
+        # Whatever moved here, part of it may have happened while nobody watched.
+        return tuple(replace(one, cause=cause or "sync") if one.holding in ledger.returned else one for one in found)
+
+    def confirmed(self, values: Mapping[Holding, int], block: BlockRef) -> tuple[BalanceUpdated, ...]:
+        """What is watched again and holds what it held: told all the same, since it may have moved and come back."""
+        ledger = self._ledger
+        recorded = {update.holding for update in ledger.above(block.number - 1)}
+        return tuple(
+            BalanceUpdated(self._chain_id, holding, value, value, block, "sync", self.info(holding))
+            for holding, value in sorted(values.items())
+            if holding in ledger.returned and holding not in recorded and ledger.balances.get(holding) == value
+        )
 
     def note_unreadable(self, unreadable: Mapping[Holding, str]) -> None:
         """Told once per token: absent is not zero."""

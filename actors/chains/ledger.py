@@ -82,6 +82,8 @@ class Ledger:
         self.held_up: Callable[[], None] = lambda: None
         """Called each time that the store did not take a commit."""
         self.balances: dict[Holding, int] = {}
+        self.returned: frozenset[Holding] = frozenset()
+        """Watched again, and not recorded since: what they held while nobody watched is not known."""
         self.trails = Trails()
         self.settling = Settling(chain_id, self._heard_block)
         self._noted: dict[Transfer, None] = {}
@@ -114,6 +116,8 @@ class Ledger:
             self.settling.now = mark.settled
         if watch is not None:
             self.rewatch(mark.watch or Watch(), watch)
+        if mark.watch is None:  # killed before it was kept: nobody watched anything else meanwhile
+            self.returned = frozenset()
         known = _continued(heads, [commit for commit in commits if commit.first_seq >= max(first, mark.seq + 1)])
         self.natives_at = _natives_at(mark, heads, known)
         told = ((fact.holding, fact.block) for commit in commits for fact in commit.facts if isinstance(fact, _Said))
@@ -148,6 +152,7 @@ class Ledger:
         for holding in gone:
             self.trails.end(holding)
         self.trails.lose(come & self.balances.keys())
+        self.returned = (self.returned - gone) | (come & self.balances.keys())
         self._unsaved_watch = after
 
     def note(self, transfers: Sequence[Transfer], without: Collection[Holding]) -> None:
@@ -236,9 +241,12 @@ class Ledger:
 
     async def _keep(self, known: HeadChain) -> None:
         await self.write_held()  # no checkpoint is ahead of the log
-        mark = Mark(self.seq, self.trails.logs, self.settling.now, self._unsaved_watch, self.natives_at)
+        # A life that begins before all that came back is recorded has to know that it did.
+        watch = None if self.returned else self._unsaved_watch
+        mark = Mark(self.seq, self.trails.logs, self.settling.now, watch, self.natives_at)
         await self._checkpoints.follow(self._stream, known.heads, mark)
-        self._unsaved_watch = None
+        if watch is not None:
+            self._unsaved_watch = None
 
     async def stored_block(self, number: int) -> BlockRef | None:
         """The highest block up to `number` of which history has a record, as of the last projection."""
@@ -311,6 +319,8 @@ class Ledger:
 
     def _apply(self, commit: Commit) -> None:
         self._take_over(commit)
+        if self.returned:
+            self.returned -= {fact.holding for fact in commit.facts if isinstance(fact, BalanceUpdated)}
         self.trails.account(commit.facts, self._recent.updates)
         self.settling.remember(commit)
         self._recent.remember(commit)

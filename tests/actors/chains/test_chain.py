@@ -194,8 +194,39 @@ async def test_what_changed_while_it_was_not_watched_is_found_when_it_is_watched
         assert not stage.updates()
         stage.ref.tell(WatchChanged(WATCH))
         await stage.settle()
-        assert [(fact.holding, fact.change) for fact in stage.updates("sync")] == [(Holding(USD, BOB), 8)]
+        moved = [(fact.holding, fact.change) for fact in stage.updates("sync") if fact.change]
+        assert moved == [(Holding(USD, BOB), 8)]
         assert stage.read[-1] == {Holding(token, BOB) for token in (NATIVE, *TOKENS)}
+
+
+@in_virtual_time
+async def test_what_is_watched_again_is_told_though_it_holds_what_it_held() -> None:
+    """It may have moved and come back: the record of before must not be taken to hold until now."""
+    async with staged() as stage:
+        stage.ref.tell(WatchChanged(Watch(WATCH.tokens, WATCH.solvers - {BOB})))
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 8))
+        await stage.hear(stage.world.pay(USD, BOB, OUTSIDE, 8))
+        stage.ref.tell(WatchChanged(WATCH))
+        await stage.settle()
+        again = {fact.holding: fact for fact in stage.updates("sync")}
+        assert again.keys() == {Holding(token, BOB) for token in (NATIVE, *TOKENS)}
+        assert {fact.change for fact in again.values()} == {0}
+        assert {fact.block for fact in again.values()} == {stage.world.tip.ref}
+        await stage.settle(301)
+        assert len(stage.updates("sync")) == len(again)
+
+
+@in_virtual_time
+async def test_a_change_in_the_block_since_which_it_is_watched_again_may_be_older_in_part() -> None:
+    async with staged() as stage:
+        stage.ref.tell(WatchChanged(Watch(WATCH.tokens, WATCH.solvers - {BOB})))
+        await stage.settle()
+        stage.world.pay(USD, OUTSIDE, BOB, 8)  # announced to nobody
+        stage.ref.tell(WatchChanged(WATCH))
+        await stage.settle()
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 1))
+        usd = [(fact.change, fact.cause) for fact in stage.updates() if fact.holding == Holding(USD, BOB)]
+        assert usd == [(8, "sync"), (1, "transfer")]
 
 
 @in_virtual_time

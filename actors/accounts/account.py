@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -303,11 +304,17 @@ class AccountActor(AsyncActor):
 
     async def _read_extras(self) -> None:
         """Neither is a balance: once a minute, one after the other, and what fails is asked again then."""
-        try:
+        with self._noting_failure():
             if self._venue.has_positions:
                 self._post(PositionsRead(await self._venue.positions()))
+        with self._noting_failure():
             if self._venue.has_fundings:
                 self._post(FundingsRead(await self._venue.fundings(self._ledger.funded_until)))
+
+    @contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        try:
+            yield
         except (Transient, Permanent) as error:
             self._log.debug("account_extras_failed", error=repr(error))
 

@@ -22,7 +22,8 @@ class Alarm:
         self._health = health
         self._ledger = ledger
         self._known = known
-        self._is_stale = False
+        self.is_stale = False
+        """As clients were told last."""
 
     def patience(self) -> float:
         """How long an answer may take before that is told: three blocks' time."""
@@ -30,17 +31,17 @@ class Alarm:
 
     def take_over(self) -> None:
         """What an earlier life told is not over before it is told to be."""
-        self._is_stale = self._ledger.was_stale
+        self.is_stale = self._ledger.was_stale
 
     async def tell_stale(self, reason: str) -> None:
         tip = self._known().tip
-        if not self._is_stale and tip is not None:
-            self._is_stale = True
+        if not self.is_stale and tip is not None:
+            self.is_stale = True
             await self._ledger.commit((StreamStale(self._chain_id, reason, tip.number),), tip)
 
     async def tell_live(self) -> None:
         """If it was stale, and there is nothing left that speaks against it."""
         tip = self._known().tip
-        if self._is_stale and self._health.is_well and tip is not None:
-            self._is_stale = False
+        if self.is_stale and self._health.is_well and tip is not None:
+            self.is_stale = False
             await self._ledger.commit((StreamLive(self._chain_id, "heads arrive again", tip.number),), tip)

@@ -317,6 +317,7 @@ class ChainActor(AsyncActor):
             self._health.state(
                 began=self._began and tip is not None,
                 behind=bool(self._follower.unread) or self._showing.is_far_behind(tip),
+                told_stale=self._alarm.is_stale,
             ),
             tip,
             caught_up=self._caught_up,

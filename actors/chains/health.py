@@ -50,11 +50,12 @@ class Health:
     def is_lasting(self) -> bool:
         return self._since is not None and self._clock() - self._since > STALE_SECONDS
 
-    def state(self, *, began: bool, behind: bool) -> StreamState:
+    def state(self, *, began: bool, behind: bool, told_stale: bool) -> StreamState:
+        """`told_stale`: clients were told so, by an earlier life perhaps."""
         if self.halted is not None:
             return self.halted
         if not began:
-            return "starting"
+            return "stale" if told_stale else "starting"
         if self.lost is not None or self.slow is not None or self.is_lasting:
             return "stale"
         return "catching_up" if behind else "live"

@@ -67,7 +67,9 @@ def build_app(
         *TokensResource(watching=watching).routes(),
         *BackfillResource(control=control, watching=watching).routes(),
         *AccountsResource(accounts=accounts, status=status).routes(),
-        *AccountBalancesResource(books=account_books, accounts=accounts, freshness=freshness, now=now).routes(),
+        *AccountBalancesResource(
+            books=account_books, accounts=accounts, freshness=freshness, status=status, now=now
+        ).routes(),
         *EventsResource(log=log, freshness=freshness, status=status, epoch=epoch).routes(),
         *StatusResource(status=status, freshness=freshness, subscribers=subscribers, now=now).routes(),
         *ReloadResource(control=control).routes(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from types import EllipsisType
 from typing import Any, Protocol
 
 from indexer.domain.accounts.amounts import AccountKey, Slot, Wallet
@@ -254,7 +255,7 @@ class AccountControl(Protocol):
         *,
         credentials: Mapping[str, str] | None = None,
         wallets: tuple[Wallet, ...] | None = None,
-        poll_seconds: float | None = None,
+        poll_seconds: float | EllipsisType | None = ...,
     ) -> Permissions | None: ...
 
     async def remove(self, key: AccountKey) -> None: ...

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import orjson
@@ -214,19 +215,21 @@ class Accounts:
         *,
         credentials: Credentials | None = None,
         wallets: tuple[Wallet, ...] | None = None,
-        poll_seconds: float | None = None,
+        poll_seconds: float | EllipsisType | None = ...,
     ) -> Permissions | None:
-        """Other credentials, wallets or pace; the account's history goes on."""
+        """Other credentials, wallets or pace (nothing for the usual one); the account's history goes on."""
         async with self._changing:
             known = self._api_made(key)
             account = replace(
                 known,
                 wallets=known.wallets if wallets is None else wallets,
-                poll_seconds=known.poll_seconds if poll_seconds is None else poll_seconds,
+                poll_seconds=known.poll_seconds if isinstance(poll_seconds, EllipsisType) else poll_seconds,
             )
             account = self._exchanges.checked(account)
             if credentials is None:
                 one = self._one(key)
+                if account == known:
+                    return one.permissions  # nothing to do: its stream goes on
                 kept, permissions = one.credentials, one.permissions
             else:
                 kept, permissions = credentials, await self._exchanges.tried(account, credentials)

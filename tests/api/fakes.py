@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import EllipsisType
 from typing import Any
 
 from indexer.addresses import checksum
@@ -297,6 +298,7 @@ class FakeStatus:
     block: int | None = 123
     problems: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    more: list[StreamStatus] = field(default_factory=list)
 
     def streams(self) -> Sequence[StreamStatus]:
         live = StreamStatus(
@@ -312,7 +314,7 @@ class FakeStatus:
             heads="ws",
             seq=42,
         )
-        return [live, StreamStatus("chain:8453", "base")]
+        return [live, StreamStatus("chain:8453", "base"), *self.more]
 
     def service(self) -> Mapping[str, Any]:
         config = {"loadedAt": "2026-11-21T01:00:00.000Z", "problems": []}
@@ -357,11 +359,13 @@ class FakeAccounts:
         *,
         credentials: Mapping[str, str] | None = None,
         wallets: tuple[Wallet, ...] | None = None,
-        poll_seconds: float | None = None,
+        poll_seconds: float | EllipsisType | None = ...,
     ) -> Permissions | None:
         account, before = self.account(key), self.kept[key][1]
         changed = replace(
-            account, wallets=wallets or account.wallets, poll_seconds=poll_seconds or account.poll_seconds
+            account,
+            wallets=wallets or account.wallets,
+            poll_seconds=account.poll_seconds if isinstance(poll_seconds, EllipsisType) else poll_seconds,
         )
         self.kept[key] = (changed, credentials or before)
         return self.told

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from indexer.domain.accounts.amounts import AccountKey, Slot
 from indexer.domain.accounts.arrivals import Funding, Position
 from indexer.domain.accounts.facts import FundingPaid, PositionUpdated
+from indexer.domain.status import StreamState, StreamStatus
 from indexer.errors import BadCredentials, Impossible, NameTaken, Throttled, VenueUnreachable, WalletUnsupported
 from tests.api.conftest import HttpClient, World, problem_of
 from tests.api.fakes import START
@@ -101,6 +102,8 @@ async def test_an_account_is_changed_refreshed_and_removed(client: HttpClient, w
     assert world.accounts.kept[ACCOUNT][1] == {"apiKey": "new"}
     assert (await client.post(f"{MAIN}/refresh")).status == 200
     assert world.accounts.refreshed == [(ACCOUNT, ())]
+    for body, pace in (({"wallets": ["spot"]}, 30), ({"pollSeconds": None}, None)):
+        assert (await (await client.patch(MAIN, json=body)).json())["pollSeconds"] == pace
     assert (await client.delete(MAIN)).status == 204
     await problem_of(await client.get(MAIN), 404, "name")
 
@@ -160,6 +163,18 @@ async def test_amounts_are_shown_as_the_venue_said_them(client: HttpClient, worl
     paged = await (await client.get(f"{MAIN}/balances?limit=1")).json()
     following = await (await client.get(f"{MAIN}/balances?limit=1&cursor={paged['next']}")).json()
     assert following["items"] == listed["items"][1:]
+
+
+async def test_what_nobody_tells_of_is_marked_as_the_last_known(client: HttpClient, world: World) -> None:
+    await client.post(ACCOUNTS, json=NEW)
+    await world.account_books.project(folded(updates("1")))
+    for state, stale in (("live", False), ("catching_up", False), ("stale", True), ("suspended", True)):
+        world.status.more = [StreamStatus("exchange:binance:main", "binance/main", cast(StreamState, state))]
+        one = await (await client.get(USDT)).json()
+        (listed,) = (await (await client.get(f"{MAIN}/balances?asset=USDT")).json())["items"]
+        assert (one["stale"], listed["stale"]) == (stale, stale)
+    then = (TIME + timedelta(days=1)).isoformat().replace("+00:00", "Z")
+    assert (await (await client.get(f"{USDT}?at={then}")).json())["stale"] is False
 
 
 async def test_history_stats_and_as_it_was(client: HttpClient, world: World) -> None:

@@ -20,12 +20,13 @@ from indexer.api.accounts.shapes import (
 from indexer.api.answers import json_answer
 from indexer.api.pages import cursor, page_of, place_of
 from indexer.api.parameters import Query
-from indexer.api.ports import AccountBooks, AccountControl, Freshness
+from indexer.api.ports import AccountBooks, AccountControl, Freshness, Status
 from indexer.api.routes import ACCOUNT, AT, CURSOR, FROM, LIMIT, SLOT, TO, Answer, Parameter, Route
 from indexer.domain.accounts.amounts import AccountKey, Slot, Wallet
 from indexer.domain.accounts.events import account_json, slot_json
 from indexer.domain.accounts.stats import Granularity, Series, stretches
 from indexer.domain.course import reached
+from indexer.domain.streams import exchange_stream
 from indexer.domain.times import time_text
 from indexer.errors import Impossible, NotFound, Refused
 
@@ -34,6 +35,7 @@ PERIODS: Final = {"24h": 1, "7d": 7, "30d": 30, "90d": 90, "1y": 365}
 """In days."""
 
 _BALANCES, _HISTORY, _FUNDINGS = "account-balances", "account-history", "account-fundings"
+_NOT_FOLLOWED: Final = ("stale", "suspended", "stopped")
 _WALLET = Parameter("wallet", "Only this wallet.", {"enum": list(get_args(Wallet))})
 _ASSET = Parameter("asset", "Only this asset.", {"type": "string"})
 _PERIOD = Parameter("period", "How far back, from `to` or now.", {"enum": list(PERIODS), "default": "24h"})
@@ -48,8 +50,15 @@ class AccountBalancesResource:
     """
 
     def __init__(
-        self, *, books: AccountBooks, accounts: AccountControl, freshness: Freshness, now: Callable[[], datetime]
+        self,
+        *,
+        books: AccountBooks,
+        accounts: AccountControl,
+        freshness: Freshness,
+        status: Status,
+        now: Callable[[], datetime],
     ) -> None:
+        self._status = status
         self._books = books
         self._accounts = accounts
         self._freshness = freshness
@@ -105,7 +114,12 @@ class AccountBalancesResource:
             after=None if after is None else (after[0], after[1], str(after[2]), str(after[3])),
             limit=limit + 1,
         )
-        return json_answer(page_of(rows, limit, account_balance_json, lambda row: cursor(_BALANCES, *row.slot)))
+        stale = {"stale": self._is_stale(key)}
+        return json_answer(
+            page_of(
+                rows, limit, lambda row: account_balance_json(row) | stale, lambda row: cursor(_BALANCES, *row.slot)
+            )
+        )
 
     async def one(self, request: web.Request) -> web.Response:
         time, key, slot = Query(request.query).time("at"), key_of(request), _slot(request)
@@ -115,7 +129,8 @@ class AccountBalancesResource:
         record = await (self._books.one(key, slot) if time is None else self._books.at_time(key, slot, time))
         if record is None:
             raise NotFound(f"nothing is known about {slot.asset} in the {slot.wallet} wallet of {key}")
-        return json_answer(account_balance_json(record))
+        stale = time is None and self._is_stale(key)  # what held then is what held then
+        return json_answer(account_balance_json(record) | {"stale": stale})
 
     async def history(self, request: web.Request) -> web.Response:
         query, key, slot = Query(request.query), key_of(request), _slot(request)
@@ -178,6 +193,11 @@ class AccountBalancesResource:
         return json_answer(
             page_of(rows, limit, lambda row: funding_json(key, row), lambda row: cursor(_FUNDINGS, time_text(row.time)))
         )
+
+    def _is_stale(self, key: AccountKey) -> bool:
+        """Whether what is known last may not be so any more: neither stream nor reads tell."""
+        name = exchange_stream(*key)
+        return any(one.stream == name and one.state in _NOT_FOLLOWED for one in self._status.streams())
 
     async def _refuse_unknown(self, key: AccountKey, slot: Slot) -> None:
         """Nothing in a time range is an answer; nothing known at all is not."""

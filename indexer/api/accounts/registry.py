@@ -161,7 +161,7 @@ class AccountsResource:
             key,
             credentials=_credentials(body) if body.get("credentials") is not None else None,
             wallets=_wallets(body),
-            poll_seconds=_poll_seconds(body),
+            poll_seconds=_poll_seconds(body) if "pollSeconds" in body else ...,
         )
         return json_answer(self._shown(self._accounts.account(key)))
 

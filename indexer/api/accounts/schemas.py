@@ -109,7 +109,15 @@ ACCOUNT_SCHEMAS: Final[Schema] = {
         optional=("credentials", "wallets", "pollSeconds"),
     ),
     "AccountRefresh": _object({"wallets": _WALLETS}, optional=("wallets",)),
-    "AccountBalance": _object(_BALANCE),
+    "AccountBalance": _object(
+        {
+            **_BALANCE,
+            "stale": {
+                "type": "boolean",
+                "description": "Nobody tells of the account just now: the last known.",
+            },
+        }
+    ),
     "AccountBalancePage": _page("AccountBalance"),
     "AccountRecord": _object(
         {**_BALANCE, "changeAmount": _AMOUNT, "cause": {"enum": ["first", "stream", "rest", "refresh"]}}

@@ -64,6 +64,7 @@ class FakeVenue:
         self.reads: list[float] = []
         self.reopened: list[str] = []
         self.open_positions: tuple[Position, ...] = ()
+        self.positions_error: Exception | None = None
         self.paid: tuple[Funding, ...] = ()
         self.heartbeat = True
         self.opening = 0.0
@@ -81,6 +82,8 @@ class FakeVenue:
         return Snapshot(wallet, found, "wallet", "rest", asked, loop.time(), _now())
 
     async def positions(self) -> PositionsSeen:
+        if self.positions_error is not None:
+            raise self.positions_error
         now = asyncio.get_running_loop().time()
         return PositionsSeen("futures", self.open_positions, now, now, _now())
 

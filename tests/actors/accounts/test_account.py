@@ -420,6 +420,19 @@ def test_positions_and_funding_are_told_once_also_over_a_restart() -> None:
     played(story())
 
 
+def test_funding_is_read_though_positions_cannot_be() -> None:
+    async def story() -> None:
+        venue = FakeVenue(BTC="1")
+        venue.has_positions = venue.has_fundings = True
+        venue.positions_error = VenueUnreachable("HTTP 503")
+        venue.paid = (Funding("f1", "BTC/USDT:USDT", "USDT", Decimal("-0.1"), NOW),)
+        async with Stage(venue) as stage:
+            await asyncio.sleep(5)
+            assert [type(fact) for fact in stage.facts].count(FundingPaid) == 1
+
+    played(story())
+
+
 def test_a_refresh_answers_with_what_was_read_after_it_was_asked_for() -> None:
     async def story() -> None:
         async with Stage(FakeVenue(BTC="1")) as stage:

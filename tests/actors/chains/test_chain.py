@@ -384,6 +384,7 @@ async def test_silence_that_lasts_over_a_restart_is_not_told_again() -> None:
         stage.start()
         await stage.settle(15)
         assert [type(fact) for fact in stage.facts if isinstance(fact, StreamStale | StreamLive)] == [StreamStale]
+        assert stage.state() == "stale"
 
 
 @in_virtual_time

@@ -37,7 +37,7 @@ from indexer.domain.accounts.hearing import Hearing
 from indexer.domain.accounts.judging import Rules
 from indexer.domain.accounts.polling import CONFIRM_SECONDS, Rhythm
 from indexer.domain.status import AccountStatus, StreamState, StreamStatus
-from indexer.errors import Fenced, Impossible, IndexerError, Permanent, Transient, WalletUnsupported
+from indexer.errors import BadCredentials, Fenced, Impossible, IndexerError, Permanent, Transient, WalletUnsupported
 
 log = structlog.get_logger(__name__)
 
@@ -245,7 +245,8 @@ class AccountActor(AsyncActor):
         self._tell_stale(now)
 
     def _fail(self, wallet: Wallet, error: IndexerError) -> None:
-        if isinstance(error, WalletUnsupported):
+        refused = isinstance(error, BadCredentials) and self._readings.is_refused_alone(wallet)
+        if refused or isinstance(error, WalletUnsupported):
             self._readings.cannot(wallet, str(error))
             self._teller.alert(AlertKey("permissions", wallet), "warning", str(error))
             return

@@ -34,6 +34,9 @@ class _Wallet:
     suspected_until: float = 0.0
     failures: int = 0
     doubts: int = 0
+    was_read: bool = False
+    is_refused: bool = False
+    """The key was refused for this wallet, which was never read: for this one alone, or for all?"""
     unsupported: str | None = None
 
 
@@ -117,6 +120,7 @@ class Readings:
     def answered(self, wallet: Wallet, *, stream_talks: bool) -> None:
         one = self._wallets[wallet]
         one.is_read, one.unsupported, one.failures = False, None, 0
+        one.was_read, one.is_refused = True, False
         self.answers += 1
         now = self._clock()
         is_trusted = stream_talks and now >= one.suspected_until
@@ -124,6 +128,9 @@ class Readings:
         if one.is_unsure:
             one.is_unsure, pause = False, min(pause, CONFIRM_SECONDS)
         one.due = min(now + pause, one.again)
+        for other in self._wallets.values():
+            if other.is_refused:
+                other.is_refused, other.due = False, now
         self.breaker = self.breaker.succeeded()
 
     def settled(self, wallet: Wallet, *, in_doubt: bool) -> None:
@@ -144,7 +151,24 @@ class Readings:
         self.failures += 1
         one.due = now + min(ask_again(one.failures), self._rhythm.next_after(stream_talks=False, jitter=self._jitter()))
         self.suspect(wallet)
+        if isinstance(error, BadCredentials) and self._may_be_alone(wallet):
+            one.is_refused, one.due = True, now + SUSPENDED_WALLET_SECONDS  # or once another wallet is read
+            return
         self.breaker = after(self.breaker, error, now, self._jitter())
+
+    def is_refused_alone(self, wallet: Wallet) -> bool:
+        """Whether a refusal concerns only this wallet: it was never read, and another one was, with the same key.
+
+        Venues say the same of a key that is none and of one that lacks a permission (binance: -2015).
+        """
+        return not self._wallets[wallet].was_read and any(one.was_read for one in self._wallets.values())
+
+    def _may_be_alone(self, wallet: Wallet) -> bool:
+        """While another wallet has not said what it thinks of the key."""
+        others = (one for name, one in self._wallets.items() if name != wallet)
+        return not self._wallets[wallet].was_read and any(
+            not one.is_refused and one.unsupported is None for one in others
+        )
 
     def cannot(self, wallet: Wallet, reason: str) -> None:
         one = self._wallets[wallet]
@@ -157,6 +181,8 @@ class Readings:
         """A person asks for it: one attempt more, even with credentials that were refused."""
         if self.breaker.state == "suspended":
             self.breaker = Breaker()
+            for one in self._wallets.values():
+                one.is_refused = False
 
 
 def after(breaker: Breaker, error: IndexerError, now: float, jitter: float) -> Breaker:

@@ -36,6 +36,7 @@ from indexer.domain.commits import Commit
 from indexer.domain.records import fold
 from indexer.domain.status import StreamStatus
 from indexer.domain.streams import exchange_stream
+from indexer.errors import BadCredentials
 from tests.actors.fakes import FakeLog
 
 ACCOUNT = AccountKey("binance", "main")
@@ -58,6 +59,8 @@ class FakeVenue:
         self.has_fundings = False
         self.truth = {asset: amount(total) for asset, total in totals.items()}
         self.errors: list[Exception] = []
+        self.refuses: frozenset[Wallet] = frozenset()
+        """Wallets for which the key is none."""
         self.answers: list[dict[str, Amounts]] = []
         """Answered instead of the truth, one after the other."""
         self.delay = 0.01
@@ -77,6 +80,8 @@ class FakeVenue:
         self.reads.append(asked)
         found = self.answers.pop(0) if self.answers else dict(self.truth)
         await asyncio.sleep(self.delay)
+        if wallet in self.refuses:
+            raise BadCredentials("invalid api key, or no permission for this")
         if self.errors:
             raise self.errors.pop(0)
         return Snapshot(wallet, found, "wallet", "rest", asked, loop.time(), _now())

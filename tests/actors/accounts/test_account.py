@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from indexer.domain.accounts.amounts import Slot
+from indexer.domain.accounts.amounts import Slot, Wallet
 from indexer.domain.accounts.arrivals import Funding, Moved, Position, StreamOpened
 from indexer.domain.accounts.facts import AccountAlert, AccountLive, AccountStale, FundingPaid, PositionUpdated
 from indexer.domain.accounts.polling import CONFIRMATIONS
@@ -293,6 +293,47 @@ def test_refused_credentials_suspend_the_account_and_are_not_tried_again() -> No
             await stage.refresh()
             assert stage.state == "live"
             assert stage.alerts[-1] == ("authentication", True)
+
+    played(story())
+
+
+@pytest.mark.parametrize("refused", ["spot", "futures"])
+def test_a_key_that_is_refused_for_one_wallet_alone_lacks_a_permission(refused: Wallet) -> None:
+    async def story() -> None:
+        venue = FakeVenue(wallets=("spot", "futures"), streams=False, BTC="1")
+        venue.refuses = frozenset({refused})
+        async with Stage(venue) as stage:
+            await asyncio.sleep(10)
+            assert (stage.state, stage.alerts) == ("live", [("permissions", False)])
+            asked = len(venue.reads)
+            venue.refuses = frozenset()
+            await asyncio.sleep(700)
+            assert stage.alerts[-1] == ("permissions", True)
+            assert len(venue.reads) > asked
+
+    played(story())
+
+
+def test_a_key_that_every_wallet_refuses_suspends_the_account_after_each_was_asked_once() -> None:
+    async def story() -> None:
+        venue = FakeVenue(wallets=("spot", "futures", "funding"), streams=False, BTC="1")
+        venue.refuses = frozenset(venue.wallets)
+        async with Stage(venue) as stage:
+            await asyncio.sleep(60)
+            assert stage.state == "suspended"
+            assert len(venue.reads) == len(venue.wallets)
+
+    played(story())
+
+
+def test_a_key_that_was_good_for_a_wallet_and_is_refused_there_is_none_any_more() -> None:
+    async def story() -> None:
+        venue = FakeVenue(wallets=("spot", "futures"), streams=False, BTC="1")
+        async with Stage(venue) as stage:
+            await asyncio.sleep(10)
+            venue.refuses = frozenset({"futures"})
+            await asyncio.sleep(10)
+            assert stage.state == "suspended"
 
     played(story())
 

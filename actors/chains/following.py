@@ -144,7 +144,7 @@ class Follower:
         try:
             await self._index(heads)
         except StateMissing as error:
-            await self._resync(f"blocks {first} to {end} cannot be read any more: {error}")
+            await self._resync(f"blocks {first} to {end} cannot be read any more: {error}", await self._node.newest())
         return end < last
 
     async def _swap(self, head: Head) -> bool:
@@ -204,7 +204,7 @@ class Follower:
     async def _start_over(self, newest: Head) -> None:
         """Everything we remember is orphaned, and perhaps more."""
         if self._ledger.balances:
-            await self._resync("a reorg deeper than the window", orphaned=self.known.heads[0].number)
+            await self._resync("a reorg deeper than the window", newest, self.known.heads[0].number)
         else:
             self.known = HeadChain(self.known.depth, (newest,))
 
@@ -218,9 +218,7 @@ class Follower:
             )
         except StateMissing as error:
             await self._doubts.confirm(self.known, ancestor, newest)
-            await self._resync(
-                f"a reorg to a block that cannot be read any more: {error}", orphaned=ancestor.number + 1
-            )
+            await self._resync(f"a reorg to a block that cannot be read any more: {error}", newest, ancestor.number + 1)
             return
         await self._cut(ancestor, facts)
 
@@ -239,13 +237,13 @@ class Follower:
             log.info("chain_reorged", chain=self._name, **reorg)
         self._reorgs.clear()
 
-    async def _resync(self, reason: str, orphaned: int | None = None) -> None:
+    async def _resync(self, reason: str, newest: Head, orphaned: int | None = None) -> None:
         """The blocks in between cannot be followed one by one: read everything at the newest, and say so.
 
-        With `orphaned`, a block number from which on records are of another branch: history is cut where it is still
+        After a reorg that is the block which showed it: asked again, another node might be far behind. With
+        `orphaned`, a block number from which on records are of another branch: history is cut where it is still
         canonical, and what did not change is confirmed at the newest block.
         """
-        newest = await self._node.newest()
         readings = (await self._node.read({newest.hash: self.watch.holdings()})).get(newest.hash, Readings())
         self._book.note_unreadable(readings.unreadable)
         above = None

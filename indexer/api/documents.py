@@ -36,11 +36,12 @@ class DocumentsResource:
     def __init__(self, *, version: str) -> None:
         self._version = version
         self._files = {file.name: file.read_bytes() for file in files("indexer.api").joinpath("static").iterdir()}
+        self._described: Iterable[Route] = ()
         self._openapi = b""
 
     def describe(self, routes: Iterable[Route]) -> None:
         """Called once, when all routes are known."""
-        self._openapi = orjson.dumps(openapi(routes, version=self._version))
+        self._described = routes
 
     def routes(self) -> tuple[Route, ...]:
         html = "text/html"
@@ -95,6 +96,8 @@ class DocumentsResource:
         return self._answer(request.match_info["file"])
 
     async def openapi(self, _request: web.Request) -> web.Response:
+        if not self._openapi:  # not at the start, which should be quick
+            self._openapi = orjson.dumps(openapi(self._described, version=self._version))
         return web.Response(body=self._openapi, content_type="application/json")
 
     def _answer(self, name: str) -> web.Response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 import time
@@ -15,7 +14,6 @@ from tests.sim.run import Outcome, Story, run
 from tests.sim.telling import tell
 
 _CHUNK = 20
-_COLLECT_EACH = 20
 _DAY_BLOCKS = 7_200
 _DAY_PAUSE_SECONDS = 12.0
 _REPORT_SECONDS = 60.0
@@ -35,9 +33,9 @@ def main() -> int:
         return _day(args.seed)
     started = reported = time.monotonic()
     bad, totals = 0, [0, 0, 0, 0]
-    with ProcessPoolExecutor(args.workers, initializer=_without_pauses) as pool:
+    with ProcessPoolExecutor(args.workers) as pool:
         seeds = range(args.seed, args.seed + args.runs)
-        for outcome in pool.map(_one, seeds, chunksize=_CHUNK):
+        for outcome in pool.map(run, seeds, chunksize=_CHUNK):
             bad += _told(outcome)
             now = (outcome.blocks, outcome.reorgs, outcome.kills, outcome.asked)
             totals = [a + b for a, b in zip(totals, now, strict=True)]
@@ -50,19 +48,6 @@ def main() -> int:
         f" {asked} requests, {bad} with violations"
     )
     return 1 if bad else 0
-
-
-def _without_pauses() -> None:
-    """Looking at what every story needs, over and over, is a sixth of all work: it is done between stories."""
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-
-
-def _one(seed: int) -> Outcome:
-    if seed % _COLLECT_EACH == 0:
-        gc.collect()
-    return run(seed)
 
 
 def _day(seed: int) -> int:

@@ -513,6 +513,22 @@ async def test_a_deep_reorg_takes_back_what_was_not_projected_yet() -> None:
 
 
 @in_virtual_time
+async def test_after_a_deep_reorg_all_is_read_at_the_block_that_showed_it() -> None:
+    """Behind the same address there may be a node that still syncs."""
+    async with staged(window=4) as stage:
+        await stage.hear(*(stage.world.pay(USD, OUTSIDE, BOB, 1) for _ in range(6)))
+        answers = [stage.world.reorg(6), stage.world.canonical[1].head]
+
+        async def newest() -> Head:
+            return answers.pop(0) if len(answers) > 1 else answers[0]
+
+        stage.node.newest = newest  # type: ignore[method-assign] # first of one, then of the other
+        await stage.hear(stage.world.tip)
+        (resync,) = (fact for fact in stage.facts if isinstance(fact, StreamResync))
+        assert resync.block == stage.world.tip.ref
+
+
+@in_virtual_time
 async def test_a_restart_goes_on_from_the_checkpoint_and_tells_nothing_twice() -> None:
     async with staged() as stage:
         await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 1))

@@ -68,9 +68,12 @@ class SimLog:
         return await self._wire.write(delete)
 
     async def first_seq(self, stream: str) -> int | None:
-        return await self._wire.read(
-            lambda kept: next((commit.first_seq for commit in kept.commits if commit.stream == stream), None)
-        )
+        def look(kept: Kept) -> int | None:
+            if stream not in self._ends.of(kept.commits):
+                return None
+            return next(commit.first_seq for commit in kept.commits if commit.stream == stream)
+
+        return await self._wire.read(look)
 
     async def last_seq(self, stream: str) -> int:
         return (await self.positions()).get(stream, 0)

@@ -133,6 +133,8 @@ class Collector:
         heads = await self._node.headers(first, last)
         if len(heads) != last - first + 1:
             raise BadAnswer(f"there are no blocks {first} to {last}")
+        if job.highest is not None and last == job.highest.number and heads[-1].hash != job.highest.hash:
+            raise BadAnswer(f"block {last} is being replaced")
         size = len(heads)
         while True:
             part = heads[-size:]

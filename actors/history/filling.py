@@ -96,8 +96,10 @@ class Filler:
         if not job.anchors:
             return await self._over(job)
         if job.state == "collecting":
-            job = await self._collect(job, keep)
-            if job.highest is not None and not await self._is_canonical(job.highest):
+            # Before as well: nothing can be collected below a highest block that is gone.
+            if not await self._is_gone(job):
+                job = await self._collect(job, keep)
+            if await self._is_gone(job) or not await self._is_of_one_branch(job):
                 # Of a branch that is gone: nothing of it is told, and all of it is filled anew.
                 return replace(job, state="settling", settled=job.first - 1)
             job = replace(job, state="telling", seq=self._ledger.seq)
@@ -225,7 +227,7 @@ class Filler:
             (head,) = await self._node.headers(job.highest.number, job.highest.number)
         except BlockUnknown:
             return job, None
-        if head.hash == job.highest.hash:
+        if head.hash == job.highest.hash and job.told is not None:
             return (job if job.highest.number > depths.settled else replace(job, state="done")), None
         first = max(job.first, job.settled + 1) if await self._stands(job) else job.first
         facts = [self._void(job, holding, first) for holding in job.holdings if job.end_of(holding) >= first]
@@ -242,6 +244,28 @@ class Filler:
             if not await self._is_canonical(block):
                 return False
         return True
+
+    async def _is_of_one_branch(self, job: Job) -> bool:
+        """Whether all that was collected where a reorg may reach lies below the highest block, and that one stays.
+
+        Endpoints that hear of a reorg one after the other may each have answered for some of the blocks.
+        """
+        highest, low = job.highest, max(job.first, job.settled + 1)
+        if highest is None or low > highest.number:
+            return True
+        names = {head.number: head.hash for head in await self._node.headers(low, highest.number)}
+        if names.get(highest.number) != highest.hash:
+            return False
+        async for chunk in self._book.chunks(job.id, newest_first=True):
+            if chunk.last < low:
+                break
+            blocks = (*(each.block for each in chunk.moved), *(native.block for native in chunk.natives))
+            if any(names.get(block.number, block.hash) != block.hash for block in blocks):
+                return False
+        return True
+
+    async def _is_gone(self, job: Job) -> bool:
+        return job.highest is not None and not await self._is_canonical(job.highest)
 
     async def _is_canonical(self, block: BlockRef) -> bool:
         (head,) = await self._node.headers(block.number, block.number)

@@ -63,7 +63,8 @@ off that the store had not taken yet. 3429: of two nodes behind one URL without 
 of a range. 3969: the first change of a balance that nobody could read before it was left out, since it left nothing.
 4266: a block of a branch that the node had left was told as finalized. 6170: the story never ended, since a client
 waited for a connection to close that had fallen silent. 3664: history asked for by hash believed that there were no
-logs yet."""
+logs yet. 4056: after a deep reorg all was read at a block of a node that still synced. 4699: natives of an orphaned
+block were filled in, below a highest one that another endpoint had already."""
 
 
 @pytest.mark.parametrize("seed", KEPT_SEEDS)

@@ -19,7 +19,7 @@ from actors.history.filling import Filler
 from actors.history.telling import Narrator
 from actors.messages import Begin
 from actors.statusboard import Line
-from indexer.domain.backfill import Change
+from indexer.domain.backfill import Change, Chunk, Native
 from indexer.domain.balances import BalanceUpdated, Cause, Watch
 from indexer.domain.chain import NATIVE, BlockRef, Holding, TokenInfo
 from indexer.domain.commits import Commit
@@ -351,6 +351,32 @@ def test_a_job_that_waits_for_a_reorg_to_be_taken_back_holds_it_up_no_longer() -
             assert filler.filled == ["second"]
 
     play(story())
+
+
+def test_what_was_collected_of_two_branches_is_not_told() -> None:
+    """One endpoint had the new highest block, another one answered for the blocks below as before."""
+
+    async def story() -> tuple[str, list[Any], int]:
+        scene = _Scene()
+        orphaned = scene.block(18)
+        scene.world.reorg(14)
+        await scene.store.backfills.put("job", Chunk(2, 20, natives=(Native(orphaned, HOLDING, 7),)))
+        job = Job("job", CHAIN_ID, 2, None, (HOLDING,), anchors={HOLDING: Anchor(20, 7, True)}, state="collecting")
+        collected = replace(job, cursor=1, top=20, highest=scene.block(20), settled=15)
+        narrator: Any = SimpleNamespace(walk=_walked)
+        filler = scene.filler()
+        filler._narrator = narrator
+        filled = await filler.fill(collected, scene.keep)
+        told = list(scene.committed)
+        _, again = await filler.settle(filled)
+        assert again is not None
+        return filled.state, told, again.first
+
+    assert play(story()) == ("settling", [], 2)
+
+
+async def _walked(_job: Job) -> dict[Holding, Walk]:
+    return {}
 
 
 def test_what_was_collected_of_a_branch_that_is_gone_is_not_told() -> None:

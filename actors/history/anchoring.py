@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from typing import Protocol
 
+from indexer.domain.balances import Watch
 from indexer.domain.chain import Holding
 from indexer.domain.jobs import Job
 from indexer.domain.records import BalanceRecord
@@ -29,14 +30,20 @@ class Records(Protocol):
 
 
 class Anchorage:
-    """Finds them; `due` are those that the chain's live actor is to read any moment."""
+    """Finds them; `due` are those that the chain's live actor is to read any moment, of those that are `watched`."""
 
     def __init__(
-        self, *, records: Records, caught_up: Callable[[], Awaitable[None]], due: Callable[[], Collection[Holding]]
+        self,
+        *,
+        records: Records,
+        caught_up: Callable[[], Awaitable[None]],
+        due: Callable[[], Collection[Holding]],
+        watched: Callable[[], Watch],
     ) -> None:
         self._records = records
         self._caught_up = caught_up
         self._due = due
+        self._watched = watched
         self._clock = asyncio.get_running_loop().time
 
     async def of(self, job: Job) -> dict[Holding, BalanceRecord]:
@@ -51,7 +58,8 @@ class Anchorage:
                 part = missing[start : start + TOGETHER]
                 records = await asyncio.gather(*(self._one(job, holding, holding in due) for holding in part))
                 found.update((key, record) for key, record in zip(part, records, strict=True) if record is not None)
-            if len(found) == len(job.holdings) or self._clock() > deadline:
+            watch = self._watched()
+            if all(key in found or not watch.covers(key) for key in job.holdings) or self._clock() > deadline:
                 return found
             await asyncio.sleep(LOOK_SECONDS)
 

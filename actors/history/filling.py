@@ -15,6 +15,7 @@ from actors.history.collecting import Collector, Node
 from actors.history.older import Older, older_than
 from actors.history.telling import Narrator
 from indexer.domain.backfill import Chunk, changes_of
+from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, BlockRef, Holding, TokenInfo
 from indexer.domain.facts import HistoryFilled
 from indexer.domain.jobs import Anchor, Job
@@ -69,6 +70,7 @@ class Filler:
         saw: Callable[[Job], None],
         caught_up: Callable[[], Awaitable[None]],
         due: Callable[[], Collection[Holding]],
+        watched: Callable[[], Watch],
     ) -> None:
         self._name = name
         self._stream = stream
@@ -83,7 +85,7 @@ class Filler:
         self._projected = projected
         self._breathe = breathe
         self._saw = saw
-        self._anchorage = Anchorage(records=records, caught_up=caught_up, due=due)
+        self._anchorage = Anchorage(records=records, caught_up=caught_up, due=due, watched=watched)
         self._clock = asyncio.get_running_loop().time
         self._walked: tuple[str, dict[Holding, Walk]] = ("", {})
         """How far balances were walked back while their changes were collected."""

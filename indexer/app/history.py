@@ -158,4 +158,5 @@ class Past:
             saw=saw,
             caught_up=self.positions.caught_up,
             due=lambda: self.watching.due(self.settings.chain_id),
+            watched=lambda: self.watching.watch(self.settings.chain_id),
         )

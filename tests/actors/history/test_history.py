@@ -52,6 +52,7 @@ class _Scene:
         self.ledger: Any = self
         self.seq = 0
         self.due: frozenset[Holding] = frozenset()
+        self.watch = Watch(solvers=frozenset(WALLETS))
 
     async def commit(self, facts: Any, _head: object) -> None:
         self.committed.extend(facts)
@@ -101,6 +102,7 @@ class _Scene:
             saw=lambda _job: None,
             caught_up=self._breathe,
             due=lambda: self.due,
+            watched=lambda: self.watch,
         )
 
     async def keep(self, _job: Job) -> None: ...
@@ -212,6 +214,18 @@ def test_a_balance_that_is_to_be_read_any_moment_is_waited_for() -> None:
     done, seconds, covered = _ordered_above_the_newest_record(frozenset([HOLDING]))
     assert (list(done.reasons), covered) == ([HOLDING], {})
     assert seconds > 30
+
+
+def test_a_balance_that_nobody_watches_any_more_is_not_waited_for() -> None:
+    async def story() -> tuple[Job, float]:
+        scene, loop = _Scene(), asyncio.get_running_loop()
+        scene.watch, began = Watch(), loop.time()
+        done = await scene.filler().fill(Job("job", CHAIN_ID, 12, None, (HOLDING,)), scene.keep)
+        return done, loop.time() - began
+
+    done, seconds = play(story())
+    assert list(done.reasons) == [HOLDING]
+    assert seconds < 1
 
 
 class _Book:

@@ -10,6 +10,7 @@ from indexer.clients.exchange.numbering import RENEW_SECONDS, Numbering
 from indexer.demo.venue import Venue
 from indexer.demo.venue.faults import NONE
 from indexer.domain.accounts.amounts import Slot
+from tests.domain.accounts.builders import amounts
 from tests.exchange.conftest import Connect
 from tests.exchange.test_listening import listening, told, until
 
@@ -40,6 +41,15 @@ def test_what_comes_twice_or_late_is_old_and_tears_nothing() -> None:
     numbering = heard(frame(1, first=True), frame(2), frame(3))
     assert [numbering.is_old(frame(number)) for number in (2, 3, 4)] == [True, True, False]
     assert numbering.heard(frame(2)) == numbering
+
+
+def test_two_frames_with_one_number_are_both_heard_and_tear_it() -> None:
+    """A late one of the last subscription has taken the number of one that is still to come."""
+    late = Told({"BTC": amounts("1", "0", "1")}, number=2)
+    numbering = heard(frame(1, first=True), late)
+    assert numbering.is_old(late)
+    assert not numbering.is_old(frame(2))
+    assert numbering.heard(frame(2)).is_torn
 
 
 def test_a_beginning_that_is_overtaken_is_not_believed() -> None:

@@ -16,17 +16,18 @@ class Numbering:
     """The frames of one subscription. `is_torn`: something is missing, and only a new subscription brings it."""
 
     newest: int = 0
+    last: Told | None = None
     has_first: bool = False
     is_torn: bool = False
     renewed: float = float("-inf")
 
     def begun(self) -> Numbering:
         """The venue acknowledged a subscription: it counts anew."""
-        return replace(self, newest=0, has_first=False)
+        return replace(self, newest=0, last=None, has_first=False)
 
     def is_old(self, told: Told) -> bool:
         """It came twice, or late: what came since is newer."""
-        return told.number is not None and told.number <= self.newest
+        return told.number is not None and told.number <= self.newest and not self._contradicts(told)
 
     def heard(self, told: Told) -> Numbering:
         if told.number is None:
@@ -34,9 +35,13 @@ class Numbering:
         if self.is_old(told):
             return replace(self, is_torn=self.is_torn or told.is_first)
         if told.is_first:
-            return replace(self, newest=told.number, has_first=True, is_torn=False)
+            return replace(self, newest=told.number, last=told, has_first=True, is_torn=False)
         is_next = self.has_first and told.number == self.newest + 1
-        return replace(self, newest=told.number, is_torn=self.is_torn or not is_next)
+        return replace(self, newest=told.number, last=told, is_torn=self.is_torn or not is_next)
+
+    def _contradicts(self, told: Told) -> bool:
+        """Two frames with one number: one of them is of an earlier subscription."""
+        return told.number == self.newest and self.last is not None and told != self.last
 
     def must_renew(self, now: float) -> bool:
         return self.is_torn and now - self.renewed >= RENEW_SECONDS

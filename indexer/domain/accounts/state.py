@@ -201,6 +201,8 @@ def _update(state: WalletState, frame: Updated) -> Merged:
             ask = f"the stream says only part of {asset}"
         missing.pop(asset, None)
         held = _held(asset, filled, frame)
+        if before is not None and before.held.received > held.received:
+            held = replace(held, received=before.held.received)  # a part of it is known since then only
         known[asset] = Known(held, frame.received)
         if before is None or _differs(before.held, held):
             changed.append(held)

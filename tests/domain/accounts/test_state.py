@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from random import Random
@@ -180,6 +181,14 @@ def test_a_wallet_of_which_nothing_is_known_is_not_believed_to_be_empty_at_once(
         state = after(whole(1 + n), state=state).state
         assert not state.is_based
     assert after(whole(9), state=state).state.is_based
+
+
+def test_what_a_frame_leaves_out_is_as_new_as_the_answer_that_said_it() -> None:
+    total = Updated("spot", {"BTC": Amounts(total=Decimal(1))}, "wallet", 1.05, TIME)
+    merged = after(total, replace(whole(1, BTC="1"), time=TIME + timedelta(seconds=1)))
+    known = merged.state.known["BTC"].held
+    assert known.amounts == amounts("1", "0", "1")
+    assert known.received == TIME + timedelta(seconds=1)
 
 
 def test_a_zero_told_by_the_stream_is_believed() -> None:

@@ -47,7 +47,7 @@ def _true(fact: AssetUpdated, truth: Truth) -> Iterator[str]:
     received = wall.moment(fact.held.received)
     if is_nothing(fact.held.amounts) and not truth.was_nothing(fact.slot, received - WINDOW_SECONDS, received):
         yield f"zero: {fact.slot} was told as nothing at {received:.2f}"
-    if not truth.was_so(fact.held, received):
+    if not truth.was_so(fact.held, received + 0.001):
         yield f"never: {fact.slot} was told as {_said(fact)} at {received:.2f} and never was"
 
 

@@ -36,9 +36,9 @@ NAME: Final = "desk"
 
 @dataclass
 class Heard:
-    """What the stream said, and when: by wallet the newest word, and since when it is open."""
+    """What the stream said, and when: by wallet every word, and since when it is open."""
 
-    words: dict[Wallet, float] = field(default_factory=dict)
+    words: dict[Wallet, list[float]] = field(default_factory=dict)
     opened: dict[Wallet, float] = field(default_factory=dict)
     """Only those that are open."""
     was_lost: bool = False
@@ -55,9 +55,9 @@ class Heard:
             case StreamLost():
                 self.opened, self.was_lost = {}, True
             case Updated(wallet=wallet) | Snapshot(wallet=wallet, source="stream"):
-                self.words[wallet] = now
+                self.words.setdefault(wallet, []).append(now)
             case Moved(slot):
-                self.words[slot.wallet] = now
+                self.words.setdefault(slot.wallet, []).append(now)
 
 
 class Life:

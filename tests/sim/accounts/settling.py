@@ -19,6 +19,9 @@ POLL_SECONDS: Final = 5.5 + 0.75
 SLOW_POLL_SECONDS: Final = 120.0 + 0.75
 """A frame was lost without a sign of it, and nothing was told since."""
 
+GONE_SECONDS: Final = 3.0
+"""Some venues leave out what is zero: what is missing is asked for once more before it is believed to be gone."""
+
 OLD_ANSWER_SECONDS: Final = 1.0
 """As the venue lies, and as slowly as it comes."""
 
@@ -77,15 +80,23 @@ class Settling:
         if breaker is not None and breaker.until > began:
             return "breaker", max(breaker.until + 1.0, began + POLL_SECONDS)
         if not any(one.total or one.debt for one in self._truth.state.holdings(wallet).values()):
-            return "emptied", began + (SLOW_POLL_SECONDS if opened is not None else 0.0) + EMPTIED_SECONDS
+            return "emptied", began + SLOW_POLL_SECONDS + EMPTIED_SECONDS
+        again = GONE_SECONDS if all(self._is_gone(slot) for slot in slots) else 0.0
         if opened is None or opened > began:
-            return "poll", self._polled_from(wallet) + POLL_SECONDS
+            return "gone" if again else "poll", self._polled_from(wallet) + POLL_SECONDS + again
         changed = min(self._truth.changed.get(slot, 0.0) for slot in slots)
         # The first answer of a life may be older than its stream: what lies between has no sign either.
         begun = opened if life.heard.was_lost else opened - OLD_ANSWER_SECONDS
-        if max(life.heard.words.get(wallet, -1.0), begun) >= changed:
-            return "stream", began + STREAM_SECONDS
-        return "silence", began + SLOW_POLL_SECONDS
+        signs = (moment for moment in (begun, *life.heard.words.get(wallet, ())) if moment >= changed)
+        first = min(signs, default=None)
+        if first is not None:
+            why = "gone" if again else "stream" if first <= began else "later sign"
+            return why, max(began, first) + STREAM_SECONDS + again
+        return "silence", began + SLOW_POLL_SECONDS + again
+
+    def _is_gone(self, slot: Slot) -> bool:
+        holding = self._truth.state.holdings(slot.wallet).get(slot.asset)
+        return holding is None or not (holding.total or holding.debt)
 
     def _polled_from(self, wallet: Wallet) -> float:
         """What was asked before the last fault was over may be wrong; the pause to the next read begins at its end."""

@@ -166,7 +166,8 @@ class Sockets:
     """All open sockets of a venue, and what a test may do to them."""
 
     def __init__(self) -> None:
-        self._open: set[Socket] = set()
+        self._open: dict[Socket, None] = {}
+        """In the order in which they came: a set of sockets has none that a seed could repeat."""
         self._refusing: frozenset[str | None] = frozenset()
         self._muting: Mapping[str | None, bool] = {}
 
@@ -174,7 +175,7 @@ class Sockets:
         for dialect in (None, socket.dialect.name):
             if dialect in self._muting:
                 socket.muted, socket.deaf = True, not self._muting[dialect]
-        self._open.add(socket)
+        self._open[socket] = None
 
     def are_refused(self, dialect: str) -> bool:
         return None in self._refusing or dialect in self._refusing
@@ -187,7 +188,7 @@ class Sockets:
         self._refusing = frozenset()
 
     def discard(self, socket: Socket) -> None:
-        self._open.discard(socket)
+        self._open.pop(socket, None)
 
     def tell(self, change: Change) -> None:
         for socket in tuple(self._open):

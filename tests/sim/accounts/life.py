@@ -41,7 +41,7 @@ class Heard:
     words: dict[Wallet, list[float]] = field(default_factory=dict)
     opened: dict[Wallet, float] = field(default_factory=dict)
     """Only those that are open."""
-    was_lost: bool = False
+    lost_at: float = float("-inf")
     reading: dict[Wallet, float] = field(default_factory=dict)
     """Which reads are under way, and since when."""
     answered: dict[Wallet, tuple[float, float]] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Heard:
             case StreamOpened(wallets):
                 self.opened = {wallet: self.opened.get(wallet, now) for wallet in wallets}
             case StreamLost():
-                self.opened, self.was_lost = {}, True
+                self.opened, self.lost_at = {}, now
             case Updated(wallet=wallet) | Snapshot(wallet=wallet, source="stream"):
                 self.words.setdefault(wallet, []).append(now)
             case Moved(slot):

@@ -86,7 +86,7 @@ class Settling:
             return "gone" if again else "poll", self._polled_from(wallet) + POLL_SECONDS + again
         changed = min(self._truth.changed.get(slot, 0.0) for slot in slots)
         # The first answer of a life may be older than its stream: what lies between has no sign either.
-        begun = opened if life.heard.was_lost else opened - OLD_ANSWER_SECONDS
+        begun = opened if life.heard.lost_at > 0 else opened - OLD_ANSWER_SECONDS
         signs = (moment for moment in (begun, *life.heard.words.get(wallet, ())) if moment >= changed)
         first = min(signs, default=None)
         if first is not None:
@@ -106,7 +106,8 @@ class Settling:
         asked, ended = heard.answered.get(wallet, (0.0, 0.0))
         if asked < self._began < ended:
             self._delayed[wallet] = ended
-        return self._delayed.get(wallet, self._began)
+        # A stream that was trusted, and is lost only now, left it to the slow polls until then.
+        return max(self._delayed.get(wallet, self._began), heard.lost_at)
 
     def _note(self, why: str, seconds: float) -> None:
         if why == "silence" and seconds <= STREAM_SECONDS:

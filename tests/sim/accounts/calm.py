@@ -104,7 +104,7 @@ async def _drift(exchange: str, count: int, seed: int) -> Found:
         await asyncio.sleep(dice.uniform(30, 60))
         for _ in range(count):
             await asyncio.sleep(dice.uniform(0, 200))
-            wallet = dice.choice(truth.wallets)
+            wallet = dice.choice([each for each in truth.wallets if truth.state.holdings(each)])
             asset = dice.choice(sorted(truth.state.holdings(wallet)))
             free = truth.state.holdings(wallet)[asset].free
             venue.faults = replace(NONE, drop=1.0)  # no frame tells of it

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 
@@ -148,7 +148,21 @@ async def test_what_ccxt_gives_up_is_not_logged_by_asyncio(
 def test_silence_is_noticed_within_ten_seconds() -> None:
     assert pool.PING_SECONDS * listening_module.SILENT_PINGS + listening_module.LOOK_SECONDS < 10
     looks = 2 * pool.PING_SECONDS / 3
-    assert DIALECTS["deribit"].wallets["futures"].knock_seconds + listening_module.ANSWER_SECONDS + looks <= 10
+    knocks = [kind.knock_seconds for dialect in DIALECTS.values() for kind in dialect.wallets.values()]
+    assert max(knocks) + listening_module.ANSWER_SECONDS + looks <= 10
+
+
+async def test_many_streams_of_an_address_ask_less_often_each_and_those_that_are_counted_by_key_do_not() -> None:
+    venues, binance, deribit = pool.Venues(), DIALECTS["binance"], DIALECTS["deribit"]
+    with ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(venues.listening(binance, ""))
+            stack.enter_context(venues.listening(deribit, ""))
+        assert venues.knock_seconds(binance, "", "spot") == 30
+        assert venues.knock_seconds(binance, "http://elsewhere", "spot") == 5
+        assert venues.knock_seconds(deribit, "", "futures") == 5
+        assert venues.knock_seconds(DIALECTS["okx"], "", "unified") == 0
+    assert venues.knock_seconds(binance, "", "spot") == 5
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)

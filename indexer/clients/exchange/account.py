@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -177,6 +178,7 @@ class ExchangeAccount:
                 heard,
                 lambda: on_arrival(StreamAlive()),
                 ping_seconds=self._venues.ping_seconds,
+                knock_seconds=partial(self._venues.knock_seconds, self._dialect, self._base_url, wallet),
             )
             self._ears[wallet] = ear
             try:
@@ -187,7 +189,8 @@ class ExchangeAccount:
                     await self._venues.with_markets(exchange, self._dialect, self._base_url)
                 else:
                     exchange.markets = {}  # frames tell codes; ccxt would load every list for nothing
-                await ear.listen()
+                with self._venues.listening(self._dialect, self._base_url):
+                    await ear.listen()
             except IndexerError as error:
                 if wallet in open_now or not failures:
                     open_now.discard(wallet)

@@ -38,6 +38,7 @@ class Ear:
         alive: Callable[[], None],
         *,
         ping_seconds: float,
+        knock_seconds: Callable[[], float],
     ) -> None:
         self._dialect = dialect
         self._wallet = wallet
@@ -46,6 +47,7 @@ class Ear:
         self._heard = heard
         self._alive = alive
         self._ping_seconds = ping_seconds
+        self._knock_seconds = knock_seconds
         self._silent_seconds = ping_seconds * SILENT_PINGS
         self._clock = asyncio.get_running_loop().time
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -110,7 +112,7 @@ class Ear:
 
     def _knock(self, now: float) -> None:
         """Pings pass while nobody is behind them any more; a question is answered by who tells balances."""
-        pause = self._dialect.wallets[self._wallet].knock_seconds
+        pause = self._knock_seconds()
         if not pause:
             return
         if self._knocked_at is not None and self._heard_at >= self._knocked_at:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -17,6 +19,7 @@ from indexer.clients.exchange.exact import ccxt_class, exact_class
 from indexer.clients.exchange.failures import translating
 from indexer.clients.exchange.markets import load_beside
 from indexer.clients.exchange.throttle import Bucket, Limit, Throttler
+from indexer.domain.accounts.amounts import Wallet
 from indexer.errors import Impossible
 
 REQUEST_SECONDS: Final = 10.0
@@ -41,6 +44,9 @@ _SHARED: Final = (
 )
 """What every instance has a copy of and none ever changes: two thirds of its memory."""
 
+KNOCK_SECONDS_EACH: Final = 0.15
+"""Of 200 streams each asks every 30 s, which is a fifteenth of what binance lets an address ask; of 33 every 5 s."""
+
 _HOST: Final = re.compile(r"^(https?|wss?)://[^/]+")
 
 
@@ -58,6 +64,7 @@ class Venues:
         self._classes: dict[str, Any] = {}
         self._shared: dict[tuple[str, str], Any] = {}
         self._skews: dict[tuple[str, str], int] = {}
+        self._listeners: Counter[tuple[str, str]] = Counter()
 
     def exchange(
         self, dialect: Dialect, credentials: Mapping[str, str], *, base_url: str = "", sandbox: bool = False
@@ -69,6 +76,25 @@ class Venues:
         made.sockets = self._socket_session()
         made.answered = partial(self._answered, dialect, base_url)
         return made
+
+    @contextmanager
+    def listening(self, dialect: Dialect, base_url: str) -> Iterator[None]:
+        """While a stream of the venue is listened to."""
+        self._listeners[dialect.exchange, base_url] += 1
+        try:
+            yield
+        finally:
+            self._listeners[dialect.exchange, base_url] -= 1
+
+    def knock_seconds(self, dialect: Dialect, base_url: str, wallet: Wallet) -> float:
+        """After how much silence a stream is asked whether it is there; 0 where its pings say it all.
+
+        Where questions weigh on what the address may ask, many streams ask less often each.
+        """
+        shortest = dialect.wallets[wallet].knock_seconds
+        if not shortest or dialect.limits is None or dialect.limits.address is None:
+            return shortest
+        return max(shortest, self._listeners[dialect.exchange, base_url] * KNOCK_SECONDS_EACH)
 
     async def synchronise(self, exchange: Exchange, dialect: Dialect, base_url: str) -> None:
         """How far the venue's clock is ahead of ours, for all its accounts."""

@@ -108,13 +108,12 @@ class Binance(Dialect):
 BINANCE: Final = Binance(
     exchange="binance",
     wallets={
-        # Each question weighs one: of 200 accounts with two such streams that is an eighth of what an address may ask.
-        "spot": WalletKind(is_streamed=True, knock_seconds=30),
-        "margin": WalletKind(is_streamed=True, knock_seconds=30),
+        "spot": WalletKind(is_streamed=True, knock_seconds=5),
+        "margin": WalletKind(is_streamed=True, knock_seconds=5),
         # A stream tells one pair, and an asset may lie in many: only reads know all of it.
         "isolated": WalletKind(),
-        "futures": WalletKind(is_streamed=True, opens_on_connect=True, knock_seconds=30),
-        "coin_futures": WalletKind(is_streamed=True, opens_on_connect=True, knock_seconds=30),
+        "futures": WalletKind(is_streamed=True, opens_on_connect=True, knock_seconds=5),
+        "coin_futures": WalletKind(is_streamed=True, opens_on_connect=True, knock_seconds=5),
         "funding": WalletKind(),
         "earn": WalletKind(),
     },

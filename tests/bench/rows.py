@@ -14,7 +14,8 @@ from rich.table import Table
 class Row:
     """`ratio` is what the target speaks of: at least that much, or at most where `at_most` is set.
 
-    Where there is nothing to compare with, `floor` is not a number and `ratio` is the figure that is bounded.
+    Where there is nothing to compare with, `floor` is not a number and `ratio` is the figure that is bounded. Where
+    `target` is none, the row is there to be looked at.
     """
 
     name: str
@@ -27,6 +28,8 @@ class Row:
 
     @property
     def ok(self) -> bool:
+        if math.isnan(self.target):
+            return True
         return self.ratio <= self.target if self.at_most else self.ratio >= self.target
 
 
@@ -39,14 +42,15 @@ def print_rows(rows: Iterable[Row]) -> bool:
         table.add_column(column, justify="right", no_wrap=True)
     for row in kept:
         sign = "≤" if row.at_most else "≥"
-        verdict = "[green]ok[/]" if row.ok else "[red]missed[/]"
+        is_judged = not math.isnan(row.target)
+        verdict = "" if not is_judged else "[green]ok[/]" if row.ok else "[red]missed[/]"
         table.add_row(
             row.name,
             f"{row.ours:,.2f}",
             "" if math.isnan(row.floor) else f"{row.floor:,.2f}",
             row.unit,
             f"{row.ratio:.2f}",
-            f"{sign} {row.target:g}",
+            f"{sign} {row.target:g}" if is_judged else "",
             verdict,
         )
     console = Console()

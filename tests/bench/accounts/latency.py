@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import statistics
 import sys
 import tempfile
@@ -25,6 +26,8 @@ FRAMES: Final = 300
 PAUSE_SECONDS: Final = 0.02
 LONGEST_SECONDS: Final = 5.0
 TARGET: Final = 1.5
+"""Against the script that stores as well. The other one is shown and not judged: a journaled write alone takes longer,
+and what nobody stored may not be told."""
 
 
 async def run(*, quick: bool) -> list[Row]:
@@ -73,7 +76,7 @@ def _rows(times: list[list[float]]) -> list[Row]:
     for name, take in (("p50", statistics.median), ("p95", lambda found: statistics.quantiles(found, n=20)[-1])):
         us, nothing, stored = take(ours), take(bare), take(storing)
         against = f"accounts: frame to client, {name}; floor: ccxt"
-        rows.append(Row(f"{against} alone", us, nothing, us / nothing, TARGET, at_most=True))
+        rows.append(Row(f"{against} alone", us, nothing, us / nothing, math.nan, at_most=True))
         rows.append(Row(f"{against} and an insert", us, stored, us / stored, TARGET, at_most=True))
     return rows
 

@@ -180,6 +180,8 @@ class Filler:
             walks = await self._narrator.walk(job)
         self._walked = ("", {})
         older = {holding: await older_than(self._records, job, holding, job.first) for holding in walks}
+        builds_on = [before.record for before in older.values() if before is not None and before.holds]
+        await self._check([record for record in builds_on if record.block.number > depths.settled])
         known = await self._known(job, walks, older)
         for holding, walk in walks.items():
             walk.finish(job.first, known.get(holding))
@@ -200,16 +202,16 @@ class Filler:
     async def _known(
         self, job: Job, walks: Mapping[Holding, Walk], older: Mapping[Holding, Older | None]
     ) -> dict[Holding, int]:
-        """What balances were before the first block: by a read, or by a record that history goes on from.
+        """What balances were before the first block: by a record that history goes on from, or by a read.
 
-        A record from before a gap proves nothing but a walk that comes down to the very same number.
+        Such a record goes first: what moved without a log since is told where a log leads to a read, as if all had been
+        filled in one go. One from before a gap proves nothing but a walk that comes down to the very same number.
         """
-        known = {
-            holding: before.record.balance
-            for holding, before in older.items()
-            if before is not None and (before.holds or walks[holding].derived)
-        }
-        return known | dict(await self._collector.known_before(job, tuple(walks), job.first - 1))
+        there = {holding: before for holding, before in older.items() if before is not None}
+        held = {holding: before.record.balance for holding, before in there.items() if before.holds}
+        known = {holding: before.record.balance for holding, before in there.items() if walks[holding].derived}
+        read = await self._collector.known_before(job, [key for key in walks if key not in held], job.first - 1)
+        return known | dict(read) | held
 
     async def _over(self, job: Job) -> Job:
         covered = [holding for holding, anchor in job.anchors.items() if job.end_of(holding) == anchor.number - 1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import Random
@@ -16,6 +16,7 @@ from pykka import ActorRef
 from actors.base import end
 from actors.history.backfill import BackfillActor, Fill
 from actors.history.filling import Filler
+from actors.history.older import older_than
 from actors.history.telling import Narrator
 from actors.messages import Begin
 from actors.statusboard import Line
@@ -159,6 +160,47 @@ def test_what_a_reorg_took_back_goes_on_from_what_it_left() -> None:
     assert _begun_after_a_gap(7, filled_from=3) == (7, [(20, 0, -7), (25, 4, 4)])
     assert Job("job", CHAIN_ID, 3, None, (HOLDING,)).again_from(15).filled_from == 3
     assert Job("job", CHAIN_ID, 3, None, (HOLDING,), unread=9).again_from(15).filled_from == 10
+
+
+def test_history_goes_on_from_the_record_below_it_whatever_moved_without_a_log_since() -> None:
+    """It must follow on that record, and tell what an order from further below has told of the same blocks."""
+
+    async def known_before(_job: Job, holdings: Collection[Holding], _number: int) -> dict[Holding, int]:
+        return dict.fromkeys(holdings, 5)
+
+    async def story() -> dict[Holding, int]:
+        scene = _Scene()
+        await scene.fill(9)
+        await scene.record(29, 30)
+        filler = scene.filler()
+        collector: Any = SimpleNamespace(known_before=known_before)
+        filler._collector = collector
+        job = Job("job", CHAIN_ID, 15, 28, (HOLDING,), anchors={HOLDING: Anchor(29, 30, False)})
+        older = await older_than(scene.store.balances, job, HOLDING, job.first)
+        return await filler._known(job, {HOLDING: Walk(29, 30, is_native=True)}, {HOLDING: older})
+
+    assert play(story()) == {HOLDING: 7}
+
+
+def test_history_does_not_go_on_from_a_record_of_an_orphaned_block() -> None:
+    """Another job has filled it in and will take it back: it has to do that first."""
+
+    async def walked_down(_job: Job) -> dict[Holding, Walk]:
+        return {HOLDING: Walk(29, 30, is_native=True)}
+
+    async def story() -> None:
+        scene = _Scene()
+        await scene.fill(24)
+        scene.world.reorg(7)
+        await scene.record(29, 30)
+        job = Job("job", CHAIN_ID, 26, 28, (HOLDING,), anchors={HOLDING: Anchor(29, 30, False)}, state="telling")
+        narrator: Any = SimpleNamespace(walk=walked_down)
+        filler = scene.filler()
+        filler._narrator = narrator
+        with pytest.raises(BadAnswer, match="block 24 is being replaced"):
+            await filler.fill(job, scene.keep)
+
+    play(story())
 
 
 def _redone_from(depth: int) -> int:

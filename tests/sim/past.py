@@ -6,6 +6,7 @@ from collections.abc import Container, Iterator
 
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Holding
+from indexer.domain.facts import HistoryFilled
 from indexer.domain.jobs import Job
 from tests.sim.store import Kept
 from tests.sim.world import CHAIN_ID, SILENT, World, changes_in
@@ -52,7 +53,16 @@ def _is_complete(world: World, kept: Kept, job: Job, holding: Holding) -> Iterat
     if holding in job.reasons or holding.token == SILENT or (holding.token == NATIVE and job.unread is not None):
         return
     there = {row.block.hash for row in kept.records.values() if row.holding == holding}
-    blocks = world.canonical[job.first : job.end_of(holding) + 1]
+    blocks = world.canonical[job.first : min(job.end_of(holding) + 1, _taken_back(kept, job, holding))]
     for block in changes_in(blocks, holding).keys() - there:
         number = world.blocks[block].head.number
         yield f"history of {holding} from {job.first} on leaves out what changed at block {number} ({job.id})"
+
+
+def _taken_back(kept: Kept, job: Job, holding: Holding) -> int:
+    """From this block on a reorg took back what it filled, and the job in its place says why it cannot fill that."""
+    said = (fact for commit in kept.commits for fact in commit.facts if isinstance(fact, HistoryFilled))
+    voids = [fact.first for fact in said if fact.void and (fact.job, fact.holding) == (job.id, holding)]
+    first = min(voids, default=None)
+    again = [(each.first, each.last) for each in kept.jobs.values() if holding in each.reasons]
+    return job.top + 1 if first is None or (first, job.last) not in again else first

@@ -50,6 +50,8 @@ KEPT_SEEDS = (
     3969,
     4266,
     6170,
+    1427,
+    3260,
 )
 """Stories that once ended badly. 917: a reorg of the block at which a deep one confirmed balances, after a restart.
 2299: a second deep reorg while the last canonical record is looked for. 3189, 4583: a block that a deep reorg took back
@@ -64,7 +66,9 @@ of a range. 3969: the first change of a balance that nobody could read before it
 4266: a block of a branch that the node had left was told as finalized. 6170: the story never ended, since a client
 waited for a connection to close that had fallen silent. 3664: history asked for by hash believed that there were no
 logs yet. 4056: after a deep reorg all was read at a block of a node that still synced. 4699: natives of an orphaned
-block were filled in, below a highest one that another endpoint had already."""
+block were filled in, below a highest one that another endpoint had already. 1427: history that was ordered twice did
+not follow on the record below it, since a balance had moved without a log in between. 3260: the oracle took a job that
+a reorg had undone at its word, though the one in its place said why it could not fill that again."""
 
 
 @pytest.mark.parametrize("seed", KEPT_SEEDS)

@@ -260,7 +260,7 @@ class Ledger:
         """Every block with records; a reorg may take back what was committed a moment ago and is not projected yet."""
         await self.write_held()
         stored = await self._checkpoints.load(self._stream)
-        return Recorded(self.stored_block, await self._since(stored.projected if stored else 0))
+        return Recorded(self.stored_block, self._heard_block, await self._since(stored.projected if stored else 0))
 
     async def settle(self, settled: Settled, tip: Head) -> None:
         """These blocks stay; told where one of them has records."""

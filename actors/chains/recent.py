@@ -9,6 +9,9 @@ from indexer.domain.chain import BlockRef, Holding
 from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, Confirmed, StreamResync
 
+Stored = Callable[[int], Awaitable[BlockRef | None]]
+"""The highest block up to a number of which the store has a record."""
+
 
 class Recent:
     """Updates in the order they were told; those that a reorg took back already are not among them."""
@@ -53,8 +56,9 @@ class Recent:
 class Recorded:
     """The blocks that have records: those that were projected, and those of commits that may not be projected yet."""
 
-    def __init__(self, projected: Callable[[int], Awaitable[BlockRef | None]], commits: Iterable[Commit]) -> None:
-        self._projected = projected
+    def __init__(self, stored: Stored, heard: Stored, commits: Iterable[Commit]) -> None:
+        self._stored = stored
+        self._heard = heard
         recent = Recent()
         for commit in commits:
             recent.remember(commit)
@@ -62,9 +66,15 @@ class Recorded:
 
     async def stored_block(self, number: int) -> BlockRef | None:
         """The highest one up to `number`."""
+        return self._highest(number, await self._stored(number))
+
+    async def heard_block(self, number: int) -> BlockRef | None:
+        """The highest one of which a record was heard live."""
+        return self._highest(number, await self._heard(number))
+
+    def _highest(self, number: int, projected: BlockRef | None) -> BlockRef | None:
         newest = max((block for block in self._blocks if block.number <= number), key=_number, default=None)
-        stored = await self._projected(number)
-        return max((block for block in (newest, stored) if block is not None), key=_number, default=None)
+        return max((block for block in (newest, projected) if block is not None), key=_number, default=None)
 
 
 def _number(block: BlockRef) -> int:

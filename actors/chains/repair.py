@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
 
@@ -78,22 +78,34 @@ class History(Protocol):
 
     async def stored_block(self, number: int) -> BlockRef | None: ...
 
+    async def heard_block(self, number: int) -> BlockRef | None: ...
+
 
 async def canonical_floor(node: Node, history: History, below: int, newest: Head) -> int:
     """The highest block number below `below` up to which every stored record is still canonical.
+
+    What was heard live is of one branch. History may have been filled in between from the other one, to which we had
+    not come yet: it is looked at only below the lowest record that is orphaned.
+    """
+    heard = await _floor(node, history.heard_block, below, newest)
+    return await _floor(node, history.stored_block, heard + 1, newest)
+
+
+async def _floor(node: Node, recorded: Callable[[int], Awaitable[BlockRef | None]], below: int, newest: Head) -> int:
+    """The same of one kind of records.
 
     Gallops down, then halves: what lies on top of a canonical block may be orphaned, what lies under it cannot. The
     highest canonical one is then followed up to `newest`, link by link: one question may be answered from a fork.
     """
     orphaned, step = below, 1
     while True:
-        sure = await history.stored_block(orphaned - step)
+        sure = await recorded(orphaned - step)
         if sure is None or await is_canonical(node, sure):
             floor = -1 if sure is None else sure.number
             break
         orphaned, step = sure.number, step * 2
     while orphaned - floor > 1:
-        middle = await history.stored_block((orphaned + floor) // 2)
+        middle = await recorded((orphaned + floor) // 2)
         if middle is None or middle.number <= floor:
             floor = (orphaned + floor) // 2
         elif await is_canonical(node, middle):

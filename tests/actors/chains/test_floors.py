@@ -37,21 +37,37 @@ class TwoNodes:
 
 
 class Rows:
-    """Records at blocks of the branch that was left."""
+    """Records at blocks of the branch that was left, which were heard, and at others, which were filled in."""
 
-    def __init__(self, heads: Sequence[Head], numbers: Collection[int]) -> None:
-        self._blocks = [heads[number].ref for number in sorted(numbers)]
+    def __init__(self, heard: Sequence[Head], filled: Sequence[Head] = ()) -> None:
+        self._heard = [head.ref for head in heard]
+        self._stored = sorted([*self._heard, *(head.ref for head in filled)], key=lambda block: block.number)
+
+    async def heard_block(self, number: int) -> BlockRef | None:
+        return next((block for block in reversed(self._heard) if block.number <= number), None)
 
     async def stored_block(self, number: int) -> BlockRef | None:
-        return next((block for block in reversed(self._blocks) if block.number <= number), None)
+        return next((block for block in reversed(self._stored) if block.number <= number), None)
 
 
 OLD, NEW = branch("old", 10, 20), branch("new", 10, 30)
-RECORDED = Rows(OLD, (3, 8, 12, 15))
+HEARD = [OLD[number] for number in (3, 8, 12, 15)]
+RECORDED = Rows(HEARD)
 
 
 def test_history_stays_up_to_the_highest_canonical_record() -> None:
     assert asyncio.run(canonical_floor(TwoNodes(repeat(NEW)), RECORDED, 16, NEW[-1])) == 11
+
+
+def test_what_was_filled_in_of_the_new_branch_says_nothing_of_what_was_heard_below_it() -> None:
+    """History may be filled while the chain itself has not found out yet, in between records that are orphaned."""
+    recorded = Rows(HEARD, [NEW[14]])
+    assert asyncio.run(canonical_floor(TwoNodes(repeat(NEW)), recorded, 16, NEW[-1])) == 11
+
+
+def test_what_was_filled_in_above_the_highest_canonical_record_is_looked_at_as_well() -> None:
+    heard = [OLD[number] for number in (3, 15)]
+    assert asyncio.run(canonical_floor(TwoNodes(repeat(NEW)), Rows(heard, [OLD[12]]), 16, NEW[-1])) == 11
 
 
 def test_a_canonical_record_that_only_one_of_two_nodes_knows_is_no_floor() -> None:

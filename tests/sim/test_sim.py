@@ -71,9 +71,10 @@ of a range. 3969: the first change of a balance that nobody could read before it
 waited for a connection to close that had fallen silent. 3664: history asked for by hash believed that there were no
 logs yet. 4056: after a deep reorg all was read at a block of a node that still synced. 4699: natives of an orphaned
 block were filled in, below a highest one that another endpoint had already. 1427: history that was ordered twice did
-not follow on the record below it, since a balance had moved without a log in between. 3260: the oracle took a job that
-a reorg had undone at its word, though the one in its place said why it could not fill that again. 20152: history of the new branch, filled in before we came to it, hid orphaned records below
-it from the search for the last canonical one."""
+not follow on the record below it, since a balance had moved without a log in between. 3260: the oracle took a job
+that a reorg had undone at its word, though the one in its place said why it could not fill that again. 20152: history
+of the new branch, filled in before we came to it, hid orphaned records below it from the search for the last
+canonical one."""
 
 
 @pytest.mark.parametrize("seed", KEPT_SEEDS)

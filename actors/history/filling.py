@@ -112,28 +112,24 @@ class Filler:
 
     async def _prepare(self, job: Job) -> Job:
         depths = await self._depths()
-        anchors, reasons = await self._anchors(job, depths)
-        nothing = [holding for holding, anchor in anchors.items() if anchor.number <= job.first]
+        found = await self._anchorage.of(job)
+        await self._check([record for record in found.values() if record.block.number > depths.settled])
+        never = {holding: "it was never read" for holding in job.holdings if holding not in found}
+        nothing = [holding for holding, record in found.items() if record.block.number <= job.first]
         await self._book.cover(job.chain_id, job.first, nothing)
-        anchors = {holding: anchor for holding, anchor in anchors.items() if anchor.number > job.first}
+        anchors = {holding: _anchor(record) for holding, record in found.items() if record.block.number > job.first}
         top = max((anchor.number for anchor in anchors.values()), default=job.first)
         job = replace(
-            job, anchors=anchors, holdings=tuple(sorted(anchors)) or job.holdings, reasons=reasons, state="collecting"
+            job, anchors=anchors, holdings=tuple(sorted(anchors)) or job.holdings, reasons=never, state="collecting"
         )
         if not anchors:
             return job
         (head,) = await self._node.headers(top, top)
+        if any(record.block.number == top and record.block.hash != head.hash for record in found.values()):
+            raise BadAnswer(
+                f"block {top} is being replaced"
+            )  # since it was compared: its records say nothing of `head`
         return replace(job, top=top, cursor=top, highest=head.ref, settled=depths.settled)
-
-    async def _anchors(self, job: Job, depths: Depths) -> tuple[dict[Holding, Anchor], dict[Holding, str]]:
-        found = await self._anchorage.of(job)
-        await self._check([record for record in found.values() if record.block.number > depths.settled])
-        never = {holding: "it was never read" for holding in job.holdings if holding not in found}
-        anchors = {
-            holding: Anchor(record.block.number, record.balance, record.change is None or record.cause in JOINED)
-            for holding, record in found.items()
-        }
-        return anchors, never
 
     async def _check(self, records: Sequence[BalanceRecord]) -> None:
         """A reorg may have orphaned a record that the live actor has not taken back yet."""
@@ -287,3 +283,7 @@ class Filler:
             reason="a reorg took it back; it is filled again",
             void=True,
         )
+
+
+def _anchor(record: BalanceRecord) -> Anchor:
+    return Anchor(record.block.number, record.balance, record.change is None or record.cause in JOINED)

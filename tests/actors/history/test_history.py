@@ -22,7 +22,7 @@ from actors.messages import Begin
 from actors.statusboard import Line
 from indexer.domain.backfill import Change, Chunk, Native
 from indexer.domain.balances import BalanceUpdated, Cause, Watch
-from indexer.domain.chain import NATIVE, BlockRef, Holding, TokenInfo
+from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, TokenInfo
 from indexer.domain.commits import Commit
 from indexer.domain.facts import HistoryFilled, HistoryRow
 from indexer.domain.jobs import Anchor, Job
@@ -180,6 +180,27 @@ def test_history_goes_on_from_the_record_below_it_whatever_moved_without_a_log_s
         return await filler._known(job, {HOLDING: Walk(29, 30, is_native=True)}, {HOLDING: older})
 
     assert play(story()) == {HOLDING: 7}
+
+
+def test_history_is_not_walked_back_from_a_record_whose_block_was_just_replaced() -> None:
+    """Else what it says would be taken for what holds at the block in its place."""
+
+    async def story() -> None:
+        scene = _Scene()
+        await scene.record(29, 30)
+        filler = scene.filler()
+        headers = filler._node.headers
+
+        async def reorganised(first: int, last: int) -> tuple[Head, ...]:
+            found = await headers(first, last)
+            scene.world.reorg(4)
+            return found
+
+        filler._node.headers = reorganised  # type: ignore[method-assign] # right after the record was compared
+        with pytest.raises(BadAnswer, match="block 29 is being replaced"):
+            await filler.fill(Job("job", CHAIN_ID, 2, None, (HOLDING,)), scene.keep)
+
+    play(story())
 
 
 def test_history_does_not_go_on_from_a_record_of_an_orphaned_block() -> None:

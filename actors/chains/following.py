@@ -226,6 +226,7 @@ class Follower:
         depth = self.known.heads[-1].number - ancestor.number
         known = self.known.cut(ancestor.hash)
         await self._ledger.roll_back(known, facts)
+        self.unread |= self._ledger.returned & self.watch.holdings()
         self.known = known
         self._book.roll_back(ancestor.number)
         self._metrics.reorged(depth)

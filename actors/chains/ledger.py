@@ -274,8 +274,11 @@ class Ledger:
         lowered = self.settling.roll_back(ancestor.number)
         self._noted = {log: None for log in self._noted if log.block_number <= ancestor.number}
         had_logs = self.trails.cut(ancestor.number)
+        # Those that ended a time in which nobody watched: the record before holds again, and must not be taken to.
+        returned = _returned(self.above(ancestor.number), facts)
         if facts:
             await self.commit(facts, ancestor)
+            self.returned |= returned
         elif had_logs or lowered:
             # No commit says so, and earlier ones say otherwise: nothing may be built on this before it is kept.
             await self._until_taken(lambda: self._keep(known))
@@ -336,6 +339,13 @@ class Ledger:
                 # Records that were cut off are gone also for those whom nobody watched just then, or who could not be
                 # read: their next read is a record, even where it says the same.
                 self.balances = {row.holding: row.balance for row in fact.confirmed}
+
+
+def _returned(orphaned: Sequence[BalanceUpdated], facts: Sequence[Fact]) -> frozenset[Holding]:
+    """The balances whose oldest orphaned record was found by reading, of those that get none at the ancestor."""
+    oldest = {update.holding: update for update in reversed(orphaned)}
+    left = {fact.holding for fact in facts if isinstance(fact, BalanceReverted) and not fact.anchor}
+    return frozenset(holding for holding in left if holding in oldest and oldest[holding].cause == "sync")
 
 
 def _ends_stale(commits: Sequence[Commit]) -> bool:

@@ -141,6 +141,7 @@ def _history_is_true(evidence: Evidence, holding: Holding, *, exact: bool) -> It
         return
     if not exact:
         return
+    yield from _holds_until_the_next(world, rows)
     # A record that ended a time in which nobody watched refers to the one before it, whatever is filled in later.
     was_away = holding.solver == NEWCOMER or holding.token == SILENT
     for older, newer in pairwise(rows):
@@ -155,6 +156,17 @@ def _history_is_true(evidence: Evidence, holding: Holding, *, exact: bool) -> It
     there = {row.block.hash for row in rows}
     for block in changes_in(world.canonical[max(since, live[0]) :], holding).keys() - there:
         yield f"I3: {holding} changed at block {world.blocks[block].head.number}, and no record says so"
+
+
+def _holds_until_the_next(world: World, rows: Sequence[BalanceRecord]) -> Iterator[str]:
+    """Asked for a block in between, the older one is the answer; but nobody can tell when a token moves in silence."""
+    for older, newer in pairwise(rows):
+        if older.holding.token == SILENT:
+            continue
+        for block in world.canonical[older.block.number + 1 : older.holds_until(newer) + 1]:
+            if block.balances[older.holding] != older.balance:
+                yield f"{older} does not hold at block {block.head.number}, though {newer} is the next"
+                break
 
 
 def _row_is_true(world: World, row: BalanceRecord) -> Iterator[str]:

@@ -217,6 +217,23 @@ async def test_what_is_watched_again_is_told_though_it_holds_what_it_held() -> N
 
 
 @in_virtual_time
+async def test_what_is_watched_again_is_told_anew_where_a_reorg_took_that_back() -> None:
+    """Else the record of before would be taken to hold until now, as if it had been watched all the time."""
+    async with staged() as stage:
+        stage.ref.tell(WatchChanged(Watch(WATCH.tokens, WATCH.solvers - {BOB})))
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 8))
+        await stage.hear(stage.world.pay(USD, BOB, OUTSIDE, 8))
+        await stage.hear(stage.world.mine(busy=0))
+        stage.ref.tell(WatchChanged(WATCH))
+        await stage.settle()
+        orphaned = stage.world.tip
+        await stage.hear(stage.world.reorg(1))
+        await stage.settle()
+        again = {fact.holding for fact in stage.updates("sync") if fact.block.hash != orphaned.hash}
+        assert again == {Holding(token, BOB) for token in (NATIVE, *TOKENS)}
+
+
+@in_virtual_time
 async def test_a_change_in_the_block_since_which_it_is_watched_again_may_be_older_in_part() -> None:
     async with staged() as stage:
         stage.ref.tell(WatchChanged(Watch(WATCH.tokens, WATCH.solvers - {BOB})))

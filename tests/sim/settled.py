@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import BlockRef
 from indexer.domain.facts import BalanceReverted, ChainFinalized, Fact, StreamResync
 from indexer.domain.finality import Settled
@@ -19,13 +20,20 @@ class Told:
 
     blocks: dict[str, BlockRef] = field(default_factory=dict)
     covered: dict[str, int] = field(default_factory=lambda: {"safe": -1, "finalized": -1})
+    news: dict[str, set[BlockRef]] = field(default_factory=lambda: {"safe": set(), "finalized": set()})
+    """By level the blocks that got records since the last cut, and are not told. One may be covered by number and not by
+    itself: a reorg that takes back no record is not told, and what it puts there may have one."""
 
     def hear(self, fact: Fact) -> Iterator[str]:
         match fact:
             case ChainFinalized():
-                if fact.block.number <= self.covered[fact.level]:
+                if fact.block.number <= self.covered[fact.level] and fact.block not in self.news[fact.level]:
                     yield f"{fact.level} {fact.block.number} was told after {self.covered[fact.level]}"
+                self.news[fact.level] = {block for block in self.news[fact.level] if block.number > fact.block.number}
                 self.blocks[fact.level], self.covered[fact.level] = fact.block, fact.block.number
+            case BalanceUpdated():
+                for news in self.news.values():
+                    news.add(fact.block)
             case BalanceReverted():
                 self._cut(fact.block.number)
             case StreamResync(above=int(above)):
@@ -34,6 +42,7 @@ class Told:
                 pass
 
     def _cut(self, number: int) -> None:
+        self.news = {level: set() for level in self.news}
         self.blocks = {level: block for level, block in self.blocks.items() if block.number <= number}
         self.covered = {level: min(covered, number) for level, covered in self.covered.items()}
 

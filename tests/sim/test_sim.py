@@ -58,6 +58,7 @@ KEPT_SEEDS = (
     20152,
     9928,
     9606,
+    4220,
 )
 """Stories that once ended badly. 917: a reorg of the block at which a deep one confirmed balances, after a restart.
 2299: a second deep reorg while the last canonical record is looked for. 3189, 4583: a block that a deep reorg took back
@@ -76,7 +77,8 @@ block were filled in, below a highest one that another endpoint had already. 142
 not follow on the record below it, since a balance had moved without a log in between. 3260: the oracle took a job
 that a reorg had undone at its word, though the one in its place said why it could not fill that again. 20152: history
 of the new branch, filled in before we came to it, hid orphaned records below it from the search for the last
-canonical one. 9928, 9606: history was walked back from a record whose block was replaced just then."""
+canonical one. 9928, 9606: history was walked back from a record whose block was replaced just then.
+4220: the oracle took a level for told twice, of a block that a reorg without records had put there."""
 
 
 @pytest.mark.parametrize("seed", KEPT_SEEDS)

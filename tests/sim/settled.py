@@ -21,7 +21,7 @@ class Told:
     blocks: dict[str, BlockRef] = field(default_factory=dict)
     covered: dict[str, int] = field(default_factory=lambda: {"safe": -1, "finalized": -1})
     news: dict[str, set[BlockRef]] = field(default_factory=lambda: {"safe": set(), "finalized": set()})
-    """By level the blocks that got records since the last cut, and are not told. One may be covered by number and not by
+    """By level blocks that got records since the last cut and are not told. One may be covered by number and not by
     itself: a reorg that takes back no record is not told, and what it puts there may have one."""
 
     def hear(self, fact: Fact) -> Iterator[str]:

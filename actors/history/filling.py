@@ -126,9 +126,8 @@ class Filler:
             return job
         (head,) = await self._node.headers(top, top)
         if any(record.block.number == top and record.block.hash != head.hash for record in found.values()):
-            raise BadAnswer(
-                f"block {top} is being replaced"
-            )  # since it was compared: its records say nothing of `head`
+            # Since its records were compared: they say nothing of `head`.
+            raise BadAnswer(f"block {top} is being replaced")
         return replace(job, top=top, cursor=top, highest=head.ref, settled=depths.settled)
 
     async def _check(self, records: Sequence[BalanceRecord]) -> None:

@@ -17,7 +17,7 @@ from actors.chains.settling import Settling
 from indexer.domain.balances import BalanceUpdated, Watch, differing
 from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, Transfer
 from indexer.domain.checkpoints import Mark
-from indexer.domain.commits import Commit
+from indexer.domain.commits import Commit, with_replacements
 from indexer.domain.facts import BalanceReverted, Checkpoint, Fact, StreamLive, StreamResync, StreamStale
 from indexer.domain.finality import Settled
 from indexer.domain.headchain import HeadChain
@@ -107,8 +107,7 @@ class Ledger:
         for commit in commits:
             self._take_over(commit)
             if commit.first_seq > mark.seq:
-                self.trails.note(commit.noted, self.balances)
-                self.trails.account(commit.facts, self._recent.updates)
+                self.trails.take_over(commit, self.balances, self._recent.updates)
             if commit.first_seq >= first:
                 self._recent.remember(commit)
         self.settling.take_over(commits)
@@ -208,7 +207,7 @@ class Ledger:
 
     async def write_held(self) -> None:
         """What waits to be written together, at once."""
-        held = tuple(self._held or ())
+        held = with_replacements(self._held or (), COMMIT_FACTS)
         if not held:
             return
         self._held = []
@@ -364,7 +363,7 @@ def _continued(heads: tuple[Head, ...], later: Sequence[Commit]) -> tuple[Head, 
     """The stored blocks and, on top, those of newer commits.
 
     There may be holes where blocks changed nothing; hashes are all that finding a common ancestor needs. A commit of
-    another branch, and a reorg's own, cuts; one of a block that is among them already says nothing new. `later` are
+    another branch, and of a reorg, cuts; one of a block that is among them already says nothing new. `later` are
     those that were committed after these blocks were stored: an older one may have been of a branch that they replaced.
     """
     chain = list(heads)
@@ -372,10 +371,10 @@ def _continued(heads: tuple[Head, ...], later: Sequence[Commit]) -> tuple[Head, 
         if commit.checkpoint is None:
             continue
         head = commit.checkpoint.head
-        above = next((fact.above for fact in commit.facts if isinstance(fact, StreamResync)), None)
+        above = next((fact.above for fact in commit.facts if isinstance(fact, StreamResync)), commit.ancestor)
         if above is not None:
             chain = [ours for ours in chain if ours.number <= above]
-        if head in chain and not any(isinstance(fact, BalanceReverted) for fact in commit.facts):
+        if head in chain and commit.ancestor is None:
             continue
         while chain and chain[-1].number >= head.number:
             chain.pop()

@@ -24,28 +24,32 @@ class Recent:
 
     def remember(self, commit: Commit) -> None:
         """What a reorg may take back from now on, the rows that a deep one confirmed included."""
-        taken_back: dict[Holding, int] = {}
-        anchors = []
+        taken_back: dict[Holding, BalanceReverted] = {}
         for fact in commit.facts:
             match fact:
-                case BalanceUpdated():
-                    self.updates.append(fact)
                 case BalanceReverted():
-                    taken_back[fact.holding] = fact.block.number
-                    if fact.anchor:
-                        anchors.append(_as_update(fact))
+                    taken_back[fact.holding] = fact
+                case BalanceUpdated():
+                    self._take_back(taken_back)
+                    self.updates.append(fact)
                 case StreamResync(above=int(above)):
                     self.updates = [update for update in self.updates if update.block.number <= above]
                     self.updates += [_confirmed(fact, row) for row in fact.confirmed]
                 case _:
                     pass
-        if taken_back:
-            self.updates = [
-                update
-                for update in self.updates
-                if update.block.number <= taken_back.get(update.holding, update.block.number)
-            ]
-            self.updates += anchors
+        self._take_back(taken_back)
+
+    def _take_back(self, facts: dict[Holding, BalanceReverted]) -> None:
+        """All that a reorg took back at once, and no more than once: the block in its place may follow."""
+        if not facts:
+            return
+        self.updates = [
+            update
+            for update in self.updates
+            if update.holding not in facts or update.block.number <= facts[update.holding].block.number
+        ]
+        self.updates += [_as_update(fact) for fact in facts.values() if fact.anchor]
+        facts.clear()
 
     def forget(self, number: int) -> None:
         """Drop what no reorg within the window reaches; at most half of the list is dead weight."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from indexer.domain.chain import Transfer
-from indexer.domain.facts import Checkpoint, Fact, HistoryFilled, chain_id_of
+from indexer.domain.facts import BalanceReverted, Checkpoint, Fact, HistoryFilled, chain_id_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,46 @@ class Commit:
         """How much work it is: its facts, and the records that facts about history carry."""
         return len(self.facts) + sum(len(fact.rows) for fact in self.facts if isinstance(fact, HistoryFilled))
 
+    @property
+    def ancestor(self) -> int | None:
+        """The block that a reorg within the window goes back to; nothing where it tells of none."""
+        return next((fact.block.number for fact in self.facts if isinstance(fact, BalanceReverted)), None)
+
     def events(self, epoch: str, *, after: int = 0, most: int | None = None) -> Iterator[Event]:
         """All of them, or those numbered above `after`, and so many at most."""
         start = max(0, after - self.first_seq + 1)
         for offset, fact in enumerate(self.facts[start : None if most is None else start + most], start):
             yield Event(epoch, self.stream, self.first_seq + offset, self.time, fact)
+
+
+def with_replacements(commits: Sequence[Commit], most_facts: int) -> list[Commit]:
+    """The same facts under the same numbers, but what a reorg takes back in one commit with the block in its place.
+
+    One document is written, read and told faster than two, and no restart finds the one without the other.
+    """
+    merged: list[Commit] = []
+    for commit in commits:
+        last = merged[-1] if merged else None
+        if last is not None and _is_replaced_by(last, commit) and len(last.facts) + len(commit.facts) <= most_facts:
+            merged[-1] = replace(
+                last,
+                facts=(*last.facts, *commit.facts),
+                checkpoint=commit.checkpoint,
+                noted=(*last.noted, *commit.noted),
+            )
+        else:
+            merged.append(commit)
+    return merged
+
+
+def _is_replaced_by(commit: Commit, later: Commit) -> bool:
+    """Whether one tells of retractions only, and the other of the block on top of their common ancestor."""
+    return (
+        commit.checkpoint is not None
+        and later.checkpoint is not None
+        and later.checkpoint.head.parent == commit.checkpoint.head.hash
+        and all(isinstance(fact, BalanceReverted) for fact in commit.facts)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Final
 
 from indexer.domain.balances import BalanceUpdated, moved
 from indexer.domain.chain import NATIVE, BlockHash, Holding, Transfer
+from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, Fact, StreamResync
 
 MOST_LOGS: Final = 256
@@ -61,6 +62,17 @@ class Trails:
                 orphaned = True
                 self._put(holding, kept)
         return orphaned
+
+    def take_over(self, commit: Commit, known: Container[Holding], recent: Sequence[BalanceUpdated]) -> None:
+        """What an earlier life committed: `recent` are the updates before it, `known` the holdings with a balance."""
+        ancestor, facts = commit.ancestor, commit.facts
+        if ancestor is not None:
+            # The logs of a block in the place of an orphaned one came after the retractions.
+            self.note([log for log in commit.noted if log.block_number <= ancestor], known)
+            self.account([fact for fact in facts if isinstance(fact, BalanceReverted)], recent)
+            facts = tuple(fact for fact in facts if not isinstance(fact, BalanceReverted))
+        self.note([log for log in commit.noted if ancestor is None or log.block_number > ancestor], known)
+        self.account(facts, recent)
 
     def account(self, facts: Iterable[Fact], recent: Sequence[BalanceUpdated]) -> None:
         """After a commit of these facts; `recent` are the updates before it that it may take back."""

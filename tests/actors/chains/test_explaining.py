@@ -68,6 +68,10 @@ class Story:
 
     async def follow(self) -> None:
         """What the follower does with the blocks that are not known yet."""
+        async with self.ledger.together():
+            await self._follow()
+
+    async def _follow(self) -> None:
         hashes = {block.head.hash for block in self.branch}
         ancestor = next(head for head in reversed(self.known.heads) if head.hash in hashes)
         if self.known.heads[-1] != ancestor:

@@ -115,6 +115,40 @@ async def test_a_checkpoint_is_never_ahead_of_the_log(desk: Desk) -> None:
         assert len(desk.published) == 1
 
 
+async def test_what_a_reorg_takes_back_is_one_commit_with_the_block_in_its_place(desk: Desk) -> None:
+    """And so a new life finds the one with the other; its logs are those of the new block, not of the orphaned one."""
+    desk.checkpoints = FakeCheckpoints({STREAM: (head_at(1),)})
+    mover, other = Holding(USDC, wallet(0)), Holding(USDC, wallet(1))
+    ledger = desk.open()
+    await ledger.commit([replace(updated(1, 5), holding=each) for each in (mover, other)], head_at(1))
+    await ledger.commit((replace(updated(2, 7, 5), holding=mover),), head_at(2))
+    new = head_at(2, "b", "a")
+    log = replace(LOG, sender=other.solver, recipient=wallet(9), block_hash=new.hash)
+    async with ledger.together():
+        await ledger.roll_back(HeadChain(8, (head_at(1),)), roll_back(ledger, 1, {mover: 5}))
+        ledger.note((log,), {mover})
+        await ledger.commit((replace(updated(2, 8, 5, fork="b"), holding=mover),), new)
+        await ledger.commit((replace(updated(3, 9, 8, fork="b"), holding=mover),), head_at(3, "b"))
+    assert [(commit.first_seq, len(commit.facts)) for commit in desk.published] == [(1, 2), (3, 1), (4, 2), (6, 1)]
+    assert desk.published == desk.log.commits
+    again = desk.open()
+    assert (await again.load()).heads == (head_at(1), new, head_at(3, "b"))
+    assert again.trails.logs == ledger.trails.logs == {other: (log,)}
+    assert (again.balances, again.above(1)) == (ledger.balances, ledger.above(1))
+
+
+async def test_a_commit_of_retractions_stays_alone_where_both_do_not_fit(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "COMMIT_FACTS", 1)
+    ledger = desk.open()
+    await ledger.commit((updated(2, 7, 5),), head_at(2))
+    async with ledger.together():
+        await ledger.roll_back(HeadChain(8, (head_at(1),)), roll_back(ledger, 1, {holding(): 5}))
+        await ledger.commit((updated(2, 8, 5, fork="b"),), head_at(2, "b", "a"))
+    assert [len(commit.facts) for commit in desk.published] == [1, 1, 1]
+
+
 async def test_many_facts_are_written_on_the_way(desk: Desk) -> None:
     ledger = desk.open()
     async with ledger.together():
@@ -375,7 +409,7 @@ async def test_more_commits_than_a_page_are_all_read(desk: Desk, monkeypatch: py
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["grow", "grow", "reorganize", "stale", "project", "save"]),
+        st.sampled_from(["grow", "grow", "reorganize", "replace", "stale", "project", "save"]),
         st.integers(1, 4),
         st.integers(0, 3),
     ),
@@ -399,13 +433,20 @@ async def test_a_new_life_holds_exactly_what_the_old_one_held(steps: list[tuple[
                 fact = updated(head.number, value, first.balances.get(holding(size)), size, fork)
                 await first.commit((fact,), head)
             known = known.extend(head)
-        elif kind == "reorganize":
+        elif kind in ("reorganize", "replace"):
             forks += 1
             ancestor = known.heads[max(0, len(known.heads) - 1 - size)]
             orphaned = first.above(ancestor.number)
             values = {update.holding: update.previous or 0 for update in reversed(orphaned)}
-            await first.commit(reverts(orphaned, first.balances, values, ancestor.ref), ancestor)
             known = known.cut(ancestor.hash)
+            async with first.together():
+                await first.roll_back(known, reverts(orphaned, first.balances, values, ancestor.ref))
+                if kind == "replace":
+                    head = head_at(ancestor.number + 1, "abcdef"[forks % 6], ancestor.hash[2])
+                    balance = first.balances.get(holding(value))
+                    fact = updated(head.number, 9 + forks, balance, value, "abcdef"[forks % 6])
+                    await first.commit((fact,), head)
+                    known = known.extend(head)
         elif kind == "stale":
             await first.commit((StreamStale(1, "no node", tip.number),), tip)
         elif kind == "project":

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import NATIVE, Address, Head
 from indexer.domain.facts import BalanceReverted
 from indexer.errors import StateMissing
@@ -35,7 +36,7 @@ def listened(stage: Stage) -> list[str]:
 
 
 @in_virtual_time
-async def test_a_replaced_block_is_asked_for_in_one_round_trip_and_told_in_one_write() -> None:
+async def test_a_replaced_block_is_asked_for_in_one_round_trip_and_told_in_one_commit() -> None:
     async with staged() as stage:
         world = stage.world
         await stage.hear(world.pay(USD, OUTSIDE, BOB, 5))
@@ -43,11 +44,11 @@ async def test_a_replaced_block_is_asked_for_in_one_round_trip_and_told_in_one_w
         world.canonical.pop()
         await stage.hear(world.pay(USD, OUTSIDE, BOB, 6))
         assert sorted(asked) == ["headers", "is_disputed", "replacement"]
-        reverted, updated = stage.commits[before:]
-        assert [type(fact) for fact in reverted.facts] == [BalanceReverted]
+        (commit,) = stage.commits[before:]
+        assert [type(fact) for fact in commit.facts] == [BalanceReverted, BalanceUpdated]
         assert [fact.change for fact in stage.updates()] == [5, 6]
-        assert updated.checkpoint is not None
-        assert updated.checkpoint.head == world.tip == stage.follower.tip
+        assert commit.checkpoint is not None
+        assert commit.checkpoint.head == world.tip == stage.follower.tip
 
 
 @in_virtual_time

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from actors.accounts.ledger import AccountLedger
+from actors.accounts.listener import Listener
 from actors.accounts.lookout import Lookout
 from actors.accounts.messages import Arrived, FundingsRead, LookAround, PositionsRead, RefreshWallets, WalletRead
 from actors.accounts.orders import Order
@@ -88,6 +89,7 @@ class AccountActor(AsyncActor):
         self._was_lost = False
         """Only then one answer is not enough when it opens: a start of 200 accounts asks no more than it has to."""
         self._orders: list[Order] = []
+        self._listener = Listener(venue, self.spawn, self._post_arrival, ledger.stream)
         self._extras_due = 0.0
         self._answered_at = self._clock()
         self._is_stale = False
@@ -142,8 +144,7 @@ class AccountActor(AsyncActor):
             self._is_stale, self._answered_at = True, -math.inf
         for wallet in self._venue.streamed:
             self._readings.later(wallet, OPENING_SECONDS)
-        if self._venue.streamed:
-            self.spawn(self._venue.listen(self._post_arrival), f"listen {self._ledger.stream}")
+        self._listener.begin()
         self._look_around()
 
     def _post_arrival(self, arrival: Arrival) -> None:
@@ -155,6 +156,8 @@ class AccountActor(AsyncActor):
     # --- the stream --------------------------------------------------------------------------------------------------
 
     def _hear(self, arrival: Arrival) -> None:
+        if not self._listener.is_listening:
+            return  # it was queued when we stopped
         now = self._clock()
         match arrival:
             case StreamOpened(wallets):
@@ -234,6 +237,7 @@ class AccountActor(AsyncActor):
         now = self._clock()
         talks = self._hearing.talks(now, wallet)
         self._answered_at = now
+        self._listener.begin()
         self._readings.answered(wallet, stream_talks=talks)
         self._teller.over(AlertKey("authentication"), AlertKey("breaker_open"), AlertKey("permissions", wallet))
         self._merge(snapshot, wallet)
@@ -254,6 +258,8 @@ class AccountActor(AsyncActor):
         self._readings.failed(wallet, error)
         breaker = self._readings.breaker
         if breaker.state == "suspended":
+            self._listener.end()
+            self._lose_stream(str(error))
             self._teller.alert(AlertKey("authentication"), "error", str(error))
         elif breaker.pauses:
             self._teller.alert(AlertKey("breaker_open"), "warning", str(error))

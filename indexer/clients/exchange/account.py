@@ -31,6 +31,8 @@ from indexer.errors import BadCredentials, ClockApart, IndexerError, VenueUnreac
 
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 15.0
+REFUSED_PAUSE_SECONDS: Final = 60.0
+"""After a login that the venue refuses: where REST refuses the key as well, the account is suspended long before."""
 
 Answer = TypeVar("Answer")
 
@@ -198,8 +200,10 @@ class ExchangeAccount:
                 is_hopeless, is_apart = isinstance(error, BadCredentials), isinstance(error, ClockApart)
             finally:
                 await exchange.close()
-            failures = 10 if is_hopeless else failures + 1
+            failures += 1
             pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 10))
+            if is_hopeless:
+                pause = REFUSED_PAUSE_SECONDS
             await asyncio.sleep(pause * (0.5 + self._jitter() / 2))
 
     def _arrivals(self, wallet: Wallet, told: Told) -> list[Arrival]:

@@ -66,6 +66,7 @@ class FakeVenue:
         self.delay = 0.01
         self.reads: list[float] = []
         self.reopened: list[str] = []
+        self.logins = 0
         self.open_positions: tuple[Position, ...] = ()
         self.positions_error: Exception | None = None
         self.paid: tuple[Funding, ...] = ()
@@ -97,6 +98,7 @@ class FakeVenue:
 
     async def listen(self, on_arrival: Callable[[Arrival], None]) -> None:
         self._listener = on_arrival
+        self.logins += 1
         await asyncio.sleep(self.opening)
         on_arrival(StreamOpened(self.streamed))
         while True:

@@ -297,6 +297,26 @@ def test_refused_credentials_suspend_the_account_and_are_not_tried_again() -> No
     played(story())
 
 
+def test_a_suspended_account_hears_nothing_until_its_key_is_good_again() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            await asyncio.sleep(10)
+            assert stage.venue.logins == 1
+            stage.venue.errors = [BadCredentials("invalid api key")] * 3
+            stage.venue.lose_stream()
+            stage.venue.frame(BTC="2")  # queued behind, and of a stream that is no more when its turn comes
+            await asyncio.sleep(600)
+            assert (stage.state, stage.venue.logins) == ("suspended", 1)
+            stage.venue.errors.clear()
+            await stage.refresh()
+            await asyncio.sleep(10)
+            stage.venue.frame(BTC="3")
+            await asyncio.sleep(1)
+            assert (stage.state, stage.venue.logins, stage.told[-1]) == ("live", 2, ("BTC", "3"))
+
+    played(story())
+
+
 @pytest.mark.parametrize("refused", ["spot", "futures"])
 def test_a_key_that_is_refused_for_one_wallet_alone_lacks_a_permission(refused: Wallet) -> None:
     async def story() -> None:

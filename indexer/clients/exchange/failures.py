@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -38,6 +38,7 @@ _THROTTLED: Final = re.compile(r"\b(GET|POST) \S+ (429|418)\b|too many (requests
 """A 429 that the venue, or what stands before it, words in a way that ccxt takes for an outage."""
 
 _MOST: Final = 200
+_SHORTEST: Final = 4
 _LONGEST_PAUSE: Final = 600.0
 _SECRETS: Final = re.compile(
     r"(?i)(signature|apikey|api_key|secret|sign|passphrase|token)[\"']?\s*[=:]\s*[\"']?[^&\s\"',}]+"
@@ -52,7 +53,7 @@ def translating(exchange: Any = None) -> Iterator[None]:
     except IndexerError:
         raise
     except ccxt.BaseError as error:
-        ours = translated(error)
+        ours = translated(error, _credentials(exchange))
         raise (Throttled(str(ours), _retry_after(exchange)) if isinstance(ours, Throttled) else ours) from None
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise VenueUnreachable(f"the connection failed: {type(error).__name__}") from None
@@ -61,8 +62,8 @@ def translating(exchange: Any = None) -> Iterator[None]:
         raise BadAnswer(f"an answer without its usual shape: {type(error).__name__}") from None
 
 
-def translated(error: ccxt.BaseError) -> IndexerError:
-    text = told(error)
+def translated(error: ccxt.BaseError, credentials: Sequence[str] = ()) -> IndexerError:
+    text = told(error, credentials)
     if isinstance(error, ccxt.InvalidNonce):
         return ClockApart(text)
     if isinstance(error, ccxt.AuthenticationError) and _CLOCK.search(str(error)):
@@ -91,7 +92,20 @@ def _retry_after(exchange: Any) -> float | None:
     return min(float(text), _LONGEST_PAUSE) if text.replace(".", "", 1).isdecimal() else None
 
 
-def told(error: BaseException) -> str:
-    """Short, and without what requests carry: ccxt quotes whole URLs, and signed URLs hold keys and signatures."""
-    text = re.sub(r"https?://\S+", "<url>", " ".join(str(error).split()))
+def _credentials(exchange: Any) -> list[str]:
+    """What the account was given, the longest first; a value too short to be a secret is left in the text."""
+    names = getattr(exchange, "requiredCredentials", None) or ()
+    values = (getattr(exchange, name, None) for name in names)
+    return sorted((value for value in values if isinstance(value, str) and len(value) >= _SHORTEST), key=len)[::-1]
+
+
+def told(error: BaseException, credentials: Sequence[str] = ()) -> str:
+    """Short, and without what requests carry: ccxt quotes whole URLs, and signed URLs hold keys and signatures.
+
+    Venues repeat the key that they refuse, in words of their own: wherever one of these credentials stands, it goes.
+    """
+    text = " ".join(str(error).split())
+    for value in credentials:
+        text = text.replace(value, "***")
+    text = re.sub(r"https?://\S+", "<url>", text)
     return _SECRETS.sub(r"\1=***", text)[:_MOST] or type(error).__name__

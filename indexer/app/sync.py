@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from indexer.app.desk import AssetHeld, Desk
 from indexer.config import Settings
 from indexer.domain.accounts.amounts import AccountKey, Wallet
-from indexer.domain.accounts.records import AccountRecord
+from indexer.domain.accounts.arrivals import Funding
+from indexer.domain.accounts.records import AccountRecord, PositionRecord
 from indexer.domain.accounts.stats import AssetStats
 from indexer.domain.commits import Event
 from indexer.domain.records import BalanceRecord
@@ -89,14 +90,27 @@ class SyncDesk:
         return self._threads.ask(self._desk.refresh(*wallets))
 
     def history(
-        self, wallet: Wallet, asset: str, *, limit: int = 100, before: int | None = None
+        self,
+        wallet: Wallet,
+        asset: str,
+        *,
+        limit: int = 100,
+        before: int | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
     ) -> Sequence[AccountRecord]:
-        return self._threads.ask(self._desk.history(wallet, asset, limit=limit, before=before))
+        return self._threads.ask(self._desk.history(wallet, asset, limit=limit, before=before, start=start, end=end))
 
     def stats(
         self, wallet: Wallet, asset: str, *, start: datetime | None = None, end: datetime | None = None
     ) -> Statistics[AssetStats]:
         return self._threads.ask(self._desk.stats(wallet, asset, start=start, end=end))
+
+    def positions(self) -> Sequence[PositionRecord]:
+        return self._threads.ask(self._desk.positions())
+
+    def fundings(self, *, limit: int = 100, before: datetime | Funding | None = None) -> Sequence[Funding]:
+        return self._threads.ask(self._desk.fundings(limit=limit, before=before))
 
     def status(self) -> StreamStatus:
         async def status() -> StreamStatus:

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -116,6 +117,8 @@ async def test_threads_ask_and_hear_through_the_synchronous_face(venue: Venue, m
         assert [row.slot.wallet for row in desk.refresh()] == ["funding", "spot"]
         assert desk.history("spot", "USDT")[-1].held.amounts.total == Decimal("1000.50")
         assert desk.stats("spot", "USDT").records is not None
+        assert desk.history("spot", "USDT", end=datetime(2020, 1, 1, tzinfo=UTC)) == []
+        assert (desk.positions(), desk.fundings(limit=1)) == ([], [])
         return total(desk.get_balance("USDT", "spot"))
 
     def listen() -> Callable[[], None]:

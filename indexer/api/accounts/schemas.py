@@ -108,7 +108,6 @@ ACCOUNT_SCHEMAS: Final[Schema] = {
         {"credentials": _CREDENTIALS, "wallets": _WALLETS, "pollSeconds": _POLL},
         optional=("credentials", "wallets", "pollSeconds"),
     ),
-    "AccountRefresh": _object({"wallets": _WALLETS}, optional=("wallets",)),
     "AccountBalance": _object(
         {
             **_BALANCE,

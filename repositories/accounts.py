@@ -173,11 +173,15 @@ class AccountBooks:
             cursor = self._positions.find(account_query(account)).sort("symbol", 1)
             return [position_record_of(row) async for row in cursor]
 
-    async def fundings(self, account: AccountKey, *, limit: int, before: datetime | None = None) -> list[Funding]:
-        """Newest first."""
+    async def fundings(
+        self, account: AccountKey, *, limit: int, before: datetime | None = None, after_id: str | None = None
+    ) -> list[Funding]:
+        """Newest first; with `after_id` those at `before` that follow it as well: venues pay many at one time."""
         query: Query = account_query(account)
         if before is not None:
-            query["timestamp"] = {"$lt": before.astimezone(UTC)}
+            time = before.astimezone(UTC)
+            older: list[Query] = [{"timestamp": {"$lt": time}}]
+            query["$or"] = older if after_id is None else [*older, {"timestamp": time, "id": {"$gt": after_id}}]
         with translating:
             cursor = self._fundings.find(query).sort([("timestamp", -1), ("id", 1)]).limit(limit)
             return [funding_of(row) async for row in cursor]

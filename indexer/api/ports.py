@@ -231,7 +231,9 @@ class AccountBooks(Protocol):
 
     async def positions(self, account: AccountKey) -> list[PositionRecord]: ...
 
-    async def fundings(self, account: AccountKey, *, limit: int, before: datetime | None = None) -> list[Funding]: ...
+    async def fundings(
+        self, account: AccountKey, *, limit: int, before: datetime | None = None, after_id: str | None = None
+    ) -> list[Funding]: ...
 
 
 class AccountControl(Protocol):

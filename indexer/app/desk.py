@@ -111,10 +111,11 @@ class Desk:
         await self._service.positions.caught_up()
         return await self._service.store.accounts.positions(self.key)
 
-    async def fundings(self, *, limit: int = 100, before: datetime | None = None) -> Sequence[Funding]:
-        """Newest first."""
+    async def fundings(self, *, limit: int = 100, before: datetime | Funding | None = None) -> Sequence[Funding]:
+        """Newest first; those before a time, or those that follow this one, the last of the page before."""
         await self._service.positions.caught_up()
-        return await self._service.store.accounts.fundings(self.key, limit=limit, before=before)
+        time, after_id = (before.time, before.id) if isinstance(before, Funding) else (before, None)
+        return await self._service.store.accounts.fundings(self.key, limit=limit, before=time, after_id=after_id)
 
     def status(self) -> StreamStatus:
         """How it is doing: its state, its breaker, what cannot be read."""

@@ -231,6 +231,22 @@ async def test_positions_and_funding_payments_are_listed(client: HttpClient, wor
     assert [one["amount"] for one in fundings["items"]] == ["1", "2"]
 
 
+async def test_a_page_of_funding_payments_may_end_between_those_of_one_time(client: HttpClient, world: World) -> None:
+    await client.post(ACCOUNTS, json=NEW)
+    paid = [
+        FundingPaid(ACCOUNT, Funding(f"f{n}", "BTC/USDT:USDT", "USDT", Decimal(n), TIME + timedelta(hours=n // 5)))
+        for n in range(7)
+    ]
+    await world.account_books.project(folded(paid))
+    seen: list[str] = []
+    path = f"{MAIN}/fundings?limit=2"
+    while path:
+        page = await (await client.get(path)).json()
+        seen += [one["id"] for one in page["items"]]
+        path = page["next"] and f"{MAIN}/fundings?limit=2&cursor={page['next']}"
+    assert seen == ["f5", "f6", "f0", "f1", "f2", "f3", "f4"]
+
+
 @pytest.mark.parametrize("path", ["/balances", "/balances/spot/USDT", "/balances/spot/USDT/history", "/fundings"])
 async def test_nothing_known_is_not_found(client: HttpClient, path: str) -> None:
     answer = await client.get(f"{MAIN}{path}")

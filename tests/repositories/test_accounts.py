@@ -117,6 +117,9 @@ async def test_an_account_goes_on_with_what_is_held_open_and_paid(store: Store) 
     assert book.positions == {position.symbol: position}
     assert (book.funded_until, book.funding_ids) == (at(2), frozenset({"b", "c"}))
     assert [one.id for one in await store.accounts.fundings(ACCOUNT, limit=9)] == ["b", "c", "a"]
+    assert [one.id for one in await store.accounts.fundings(ACCOUNT, limit=9, before=at(2))] == ["a"]
+    following = await store.accounts.fundings(ACCOUNT, limit=9, before=at(2), after_id="b")
+    assert [one.id for one in following] == ["c", "a"]
 
 
 async def test_known_balances_are_told_oldest_first(store: Store) -> None:

@@ -184,14 +184,19 @@ class AccountBalancesResource:
 
     async def fundings(self, request: web.Request) -> web.Response:
         query, key = Query(request.query), key_of(request)
-        limit, place = query.limit(), place_of(query, _FUNDINGS, str)
+        limit, place = query.limit(), place_of(query, _FUNDINGS, str, str)
         await self._freshness.caught_up()
-        before = None if place is None else datetime.fromisoformat(place[0])
-        rows = await self._books.fundings(key, limit=limit + 1, before=before)
+        before, after_id = (None, None) if place is None else (datetime.fromisoformat(place[0]), place[1])
+        rows = await self._books.fundings(key, limit=limit + 1, before=before, after_id=after_id)
         if not rows and place is None:
             self._accounts.account(key)
         return json_answer(
-            page_of(rows, limit, lambda row: funding_json(key, row), lambda row: cursor(_FUNDINGS, time_text(row.time)))
+            page_of(
+                rows,
+                limit,
+                lambda row: funding_json(key, row),
+                lambda row: cursor(_FUNDINGS, time_text(row.time), row.id),
+            )
         )
 
     def _is_stale(self, key: AccountKey) -> bool:

@@ -74,6 +74,11 @@ async def test_any_other_venue_is_read_as_ccxt_reads_it() -> None:
     assert found.amounts["BTC"] == (Decimal("1.5"), Decimal("0.25"), Decimal("1.75"), None)
 
 
+@pytest.mark.parametrize(("exchange", "measure"), [("apex", "equity"), ("dydx", "available"), ("coinbase", "wallet")])
+def test_what_is_no_balance_of_a_wallet_is_not_called_one(exchange: str, measure: str) -> None:
+    assert {kind.measure for kind in every_dialect()[exchange].wallets.values()} == {measure}
+
+
 @pytest.mark.parametrize("info", [None, "", {}, "<html>"])
 async def test_what_ccxt_takes_for_an_empty_wallet_is_no_answer(info: object) -> None:
     dialect = dialect_of("coinbase")

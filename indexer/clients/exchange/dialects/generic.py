@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Found, WalletKind, milliseconds, number
-from indexer.domain.accounts.amounts import Amounts, Wallet
+from indexer.domain.accounts.amounts import Amounts, Measure, Wallet
 from indexer.domain.accounts.validation import Exceptions
 from indexer.errors import BadAnswer
 
 _PARTS = ("free", "used", "total", "debt")
+
+_MEASURES: Final[Mapping[str, Measure]] = {
+    "apex": "equity",
+    "blofin": "equity",
+    "bullish": "available",
+    "coinbaseinternational": "equity",
+    "dydx": "available",
+    "myokx": "equity",
+    "okxus": "equity",
+    "polymarket": "equity",
+}
+"""Where ccxt's total is no wallet's balance: positions count, or only what is free is told. Read from its parsers."""
 
 
 class Generic(Dialect):
@@ -42,7 +54,7 @@ def generic(exchange: str, described: Mapping[str, Any]) -> Dialect | None:
     needed = tuple(name for name, is_needed in described["requiredCredentials"].items() if is_needed)
     return Generic(
         exchange=exchange,
-        wallets={wallet: WalletKind()},
+        wallets={wallet: WalletKind(measure=_MEASURES.get(exchange, "wallet"))},
         exceptions=Exceptions(may_be_negative=apart, free_is_apart=apart),
         credentials=needed,
         needs_markets=True,

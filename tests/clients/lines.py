@@ -38,6 +38,10 @@ class Wire:
             "eth_getBlockByNumber": told(self._place.height),
             "eth_subscribe": call["params"][:1],
         }
+        if self._place.refuses_logs and call["method"] == "eth_subscribe" and call["params"][0] == "logs":
+            self._place.refused += 1
+            self.put({"id": call["id"], "error": {"code": -32601, "message": "the method does not exist"}})
+            return
         result = answers.get(call["method"], True)
         self.put({"id": call["id"], "result": str(result[0]) if isinstance(result, list) else result})
 
@@ -67,6 +71,8 @@ class Place:
     height: int = 100
     is_open: bool = True
     is_muted: bool = False
+    refuses_logs: bool = False
+    refused: int = 0
     lines: list[Wire] = field(default_factory=list)
     opened: int = 0
 
@@ -82,6 +88,10 @@ class Place:
 
     def fall(self) -> None:
         self.is_open = False
+        self.break_off()
+
+    def break_off(self) -> None:
+        """End what is open; the next attempt succeeds."""
         for line in self.lines:
             line.cut()
 

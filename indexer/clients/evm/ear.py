@@ -21,6 +21,7 @@ from indexer.clients.evm.hints import Hints
 from indexer.clients.evm.line import OpenLine
 from indexer.clients.evm.logs import Filters
 from indexer.clients.evm.names import endpoint_names
+from indexer.clients.evm.outages import SocketOutage
 from indexer.clients.evm.socket import NodeSocket
 from indexer.clients.evm.together import until_one_ends
 from indexer.clients.evm.trial import tells_heads
@@ -38,8 +39,6 @@ _FILTER_MOST: Final = 1_000
 """geth takes so many addresses, or topics, in one filter."""
 _SHORTEST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 10.0
-_CALM_SECONDS: Final = 30.0
-"""A socket that was open for less than this fails as one that never opened: with longer pauses, and in silence."""
 _BETTER_SECONDS: Final = 30.0
 """How often a websocket that is preferred to the one in use is tried, and how long it may take to tell a head."""
 
@@ -83,7 +82,7 @@ class WebsocketEar:
         self._watch_changed = asyncio.Event()
         self._ever_live = False
         self._loss_told = False
-        self._opened_at: float | None = None
+        self._outages = {name: SocketOutage() for _, name in self.sockets}
         self._ill = asyncio.Event()
         self._illness = ""
         self._distrusted = False
@@ -110,13 +109,13 @@ class WebsocketEar:
                     await self._converse(url, name, index)
                 except IndexerError as error:
                     reason = error
-                if self._opened_at is not None and self._clock() - self._opened_at >= _CALM_SECONDS:
+                if self._outages[name].closed(self._clock(), silent=self._distrusted):
                     failures = 0
-                self.live = self.on_trial = self._opened_at = None
+                self.live = self.on_trial = None
                 self.changed.set()
                 if reason is None:
                     break
-                if not failures and not self._loss_told:
+                if self._outages[name].lost():
                     self._loss_told = True
                     self._log.warning("socket_lost", endpoint=name, reason=str(reason))
             else:
@@ -153,7 +152,9 @@ class WebsocketEar:
                 self.hinting = watch
             except (Unsupported, Throttled, ResponseTooLarge, BadAnswer) as error:
                 # Hints only save a round trip; heads do not wait for them.
-                self._log.warning("log_hints_refused", endpoint=name, reason=str(error))
+                if not self._outages[name].refused:
+                    self._outages[name].refused = True
+                    self._log.warning("log_hints_refused", endpoint=name, reason=str(error))
             await self._watch_changed.wait()
 
     async def _falls_ill(self) -> NoReturn:
@@ -172,11 +173,11 @@ class WebsocketEar:
     def _went_live(self, name: str) -> None:
         if self._ever_live:
             self._counts.reconnected()
-        if self._loss_told or not self._ever_live:
+        is_back = self._outages[name].opened(self._clock())
+        if is_back or self._loss_told or not self._ever_live:
             self._log.info("socket_open", endpoint=name)
         self.live, self._ever_live, self._loss_told = name, True, False
         self.on_trial, self._distrusted = None, False
-        self._opened_at = self._clock()
         self.changed.set()
 
     def _on_head(self, header: Any) -> None:
@@ -187,6 +188,8 @@ class WebsocketEar:
             return
         if self.on_trial is not None and self._is_near(head.number):
             self._went_live(self.on_trial)
+        elif self.live is not None:
+            self._outages[self.live].told_head(self._clock())
         self._hear(head)
 
     def _on_log(self, found: Any) -> None:

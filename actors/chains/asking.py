@@ -36,36 +36,41 @@ class Asking:
         self._patience, self._overdue = patience, overdue
 
     @property
+    def node(self) -> Node:
+        """For questions that nobody waits for yet; whoever does in the end, does so with `answer`."""
+        return self._node
+
+    @property
     def endpoint(self) -> str:
         return self._node.endpoint
 
     async def identity(self) -> ChainIdentity:
-        return await self._answer(self._node.identity())
+        return await self.answer(self._node.identity())
 
     async def newest(self) -> Head:
-        return await self._answer(self._node.newest())
+        return await self.answer(self._node.newest())
 
     async def headers(self, first: int, last: int) -> tuple[Head, ...]:
-        return await self._answer(self._node.headers(first, last))
+        return await self.answer(self._node.headers(first, last))
 
     async def look(self, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]:
-        return await self._answer(self._node.look(heads, watch, natives=natives))
+        return await self.answer(self._node.look(heads, watch, natives=natives))
 
     async def replacement(
         self, ancestor: Head, head: Head, watch: Watch, moved: Collection[Holding], *, natives: bool = True
     ) -> Replacement:
-        return await self._answer(self._node.replacement(ancestor, head, watch, moved, natives=natives))
+        return await self.answer(self._node.replacement(ancestor, head, watch, moved, natives=natives))
 
     async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]:
-        return await self._answer(self._node.read(wanted))
+        return await self.answer(self._node.read(wanted))
 
     async def tags(self, beside: Head | None = None) -> Tags:
-        return await self._answer(self._node.tags(beside))
+        return await self.answer(self._node.tags(beside))
 
     async def is_disputed(self, tip: Head) -> bool:
-        return await self._answer(self._node.is_disputed(tip))
+        return await self.answer(self._node.is_disputed(tip))
 
-    async def _answer(self, question: Awaitable[T]) -> T:
+    async def answer(self, question: Awaitable[T]) -> T:
         if self._patience is None:
             return await question
         timer = self._loop.call_later(self._patience(), self._say)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice, zip_longest
 
 import structlog
 
+from actors.chains.ahead import Ahead, spans_of
 from actors.chains.asking import Asking
 from actors.chains.bookkeeping import Bookkeeper
 from actors.chains.doubts import Doubts
@@ -27,7 +29,7 @@ from actors.chains.swapping import Place, swap
 from indexer.domain.balances import Watch, touched
 from indexer.domain.chain import NATIVE, BlockHash, BlockRef, ChainIdentity, Head, Holding
 from indexer.domain.facts import BalanceReverted, Confirmed, StreamResync
-from indexer.domain.headchain import Extended, HeadChain, Known, Missed, Reorged, advance, is_linked
+from indexer.domain.headchain import Extended, HeadChain, Known, Missed, Reorged, advance
 from indexer.domain.reorgs import replaced
 from indexer.domain.views import BlockView, Readings, unread
 from indexer.errors import BadAnswer, Impossible, StateMissing, WrongChain
@@ -35,8 +37,8 @@ from indexer.metrics import ChainMetrics
 
 log = structlog.get_logger(__name__)
 
-CATCH_UP_BLOCKS = 32
-"""Blocks looked at in one round trip when some were missed; with 1,000 wallets an answer of about 2 MB."""
+PARTS_A_TURN = 8
+"""Of what was missed; each is written while the next is asked for. Then other messages get their turn."""
 
 
 class Follower:
@@ -122,7 +124,7 @@ class Follower:
             case Known():
                 return False
             case Extended():
-                await self._index((head,))
+                await self._index_head(head)
                 self._doubts.none()
                 return False
             case Missed(first, last):
@@ -131,21 +133,33 @@ class Follower:
             case Reorged():
                 return False if await self._swap(head) else await self._repair()
 
-    async def _catch_up(self, first: int, last: int) -> bool | None:
-        """Index the first part of what was missed; nothing when it does not sit on our tip."""
-        end = min(last, first + CATCH_UP_BLOCKS - 1)
-        heads = await self._node.headers(first, end)
-        if not heads or heads[0].number != first or not is_linked(None, heads):
-            raise BadAnswer(f"headers {first} to {end} are not one chain")
-        if not is_linked(self.tip, heads[:1]):
-            return None
-        self._doubts.none()
-        self._metrics.gap(len(heads))
+    async def _catch_up(self, first: int, last: int, parts: int = PARTS_A_TURN) -> bool | None:
+        """Index the first parts of what was missed; nothing when it does not sit on our tip."""
+        tip = self.tip
+        spans = tuple(islice(spans_of(first, last), parts))
+        ahead = Ahead(self.asking.node, self._look_at)
         try:
-            await self._index(heads)
-        except StateMissing as error:
-            await self._resync(f"blocks {first} to {end} cannot be read any more: {error}", await self._node.newest())
-        return end < last
+            ahead.ask(spans[0], tip)
+            for span, after in zip_longest(spans, spans[1:]):
+                try:
+                    asked_at = self._clock()
+                    part = await self.asking.answer(ahead.asked())
+                    if not part.is_linked:
+                        return None if span is spans[0] else True
+                    self._metrics.stage("logs", self._clock() - asked_at)
+                    if after is not None:
+                        ahead.ask(after, part.heads[-1])
+                    self._doubts.none()
+                    self._metrics.gap(len(part.heads))
+                    await self._index(part.views)
+                except StateMissing as error:
+                    await ahead.drop()
+                    why = f"blocks {span.first} to {span.last} cannot be read any more: {error}"
+                    await self._resync(why, await self._node.newest())
+                    return span.last < last
+        finally:
+            await ahead.drop()
+        return spans[-1].last < last
 
     async def _swap(self, head: Head) -> bool:
         """Put `head` in the place of our newest block; whether that was all that there is to do."""
@@ -196,7 +210,7 @@ class Follower:
         tip = self.tip
         if tip is None or newest.number <= tip.number:
             return False
-        more = await self._catch_up(tip.number + 1, newest.number)
+        more = await self._catch_up(tip.number + 1, newest.number, parts=1)  # what is held is written at the end
         if more is None:
             raise BadAnswer("the node contradicts itself about its newest blocks")
         return more
@@ -272,15 +286,19 @@ class Follower:
 
     # --- acting ------------------------------------------------------------------------------------------------------
 
-    async def _index(self, heads: Sequence[Head]) -> None:
-        """Look at these blocks and commit what each of them changed, in order."""
+    async def _index_head(self, head: Head) -> None:
+        """The block on top of our tip, or the first of all."""
         if self.tip is None:
-            self.known = self.known.extend(heads[-1])
+            self.known = self.known.extend(head)
             return
         started = self._clock()
-        views = await self._look(heads)
+        views = await self._look_at(self._node, (head,))
+        self._metrics.stage("logs", self._clock() - started)
+        await self._index(views)
+
+    async def _index(self, views: Sequence[BlockView]) -> None:
+        """Commit what each of these blocks changed, in order."""
         looked = self._clock()
-        self._metrics.stage("logs", looked - started)
         surprises = await self._read_surprises(views)
         self._metrics.stage("reads", self._clock() - looked)
         async with self._ledger.together():
@@ -288,13 +306,13 @@ class Follower:
                 await self._close(view, surprises.get(view.head.hash, Readings()))
         await self._ledger.follow(self.known)
 
-    async def _look(self, heads: Sequence[Head]) -> tuple[BlockView, ...]:
+    async def _look_at(self, node: Node, heads: Sequence[Head]) -> tuple[BlockView, ...]:
         """With an interval, native balances are read at the last of many blocks only, and only when they are due."""
         if self._native_interval == 1:
-            return await self._node.look(heads, self.watch)
+            return await node.look(heads, self.watch)
         due = self._book.are_natives_due(heads[-1])
-        earlier = await self._node.look(heads[:-1], self.watch, natives=False) if len(heads) > 1 else ()
-        return (*earlier, *await self._node.look(heads[-1:], self.watch, natives=due))
+        earlier = await node.look(heads[:-1], self.watch, natives=False) if len(heads) > 1 else ()
+        return (*earlier, *await node.look(heads[-1:], self.watch, natives=due))
 
     async def _read_surprises(self, views: Sequence[BlockView]) -> dict[BlockHash, Readings]:
         """The holdings that the logs name and nobody hinted at."""

@@ -198,6 +198,7 @@ class ChainMetrics:
         self._gaps = families.gaps.labels(chain)
         self._missed = families.missed.labels(chain)
         self._drift = families.drift.labels(chain)
+        self._unplaced = families.unplaced.labels(chain)
         self._audited = families.audited.labels(chain)
         self._backfill_jobs = families.backfill_jobs.labels(chain)
         self._backfill_remaining = families.backfill_remaining.labels(chain)
@@ -236,6 +237,10 @@ class ChainMetrics:
         """Heads that were never announced and had to be asked for."""
         self._gaps.inc()
         self._missed.inc(blocks)
+
+    def unplaced(self, balances: int) -> None:
+        """Native changes that are recorded at the block where they were seen, not the one where they happened."""
+        self._unplaced.inc(balances)
 
     def drifted(self, balances: int) -> None:
         """Balances that a full read found different from what was stored."""
@@ -336,6 +341,9 @@ class _ChainFamilies:
         self.gaps = counter("gaps", "Times that heads were missed.")
         self.missed = counter("gap_blocks", "Heads that were missed.")
         self.drift = counter("drift_balances", "Balances that a full read found to differ.")
+        self.unplaced = counter(
+            "native_search_failures", "Native balances whose block of change could not be searched: its state is gone."
+        )
         self.backfill_jobs = gauge("backfill_jobs", "Orders to fill history that are not done.")
         self.backfill_remaining = gauge("backfill_remaining_blocks", "Blocks of history that are not looked at yet.")
         self.backfilled_blocks = counter("backfilled_blocks", "Blocks of history looked at.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from datetime import UTC
 from typing import Any, Final
 
 from bson import Int64
@@ -12,6 +13,7 @@ from indexer.domain.balances import Trail, Watch
 from indexer.domain.chain import Address, BlockHash, Head, Holding
 from indexer.domain.checkpoints import Mark, StoredCheckpoint
 from indexer.domain.finality import Settled
+from indexer.domain.status import Incident, Incidents
 from repositories.database import Database
 from repositories.documents.logs import packed, unpacked
 from repositories.failures import translating
@@ -47,6 +49,11 @@ class Checkpoints:
             "finalized": Int64(mark.settled.finalized),
             "trail": _trail_documents(mark.trail),
             "natives": None if mark.natives is None else Int64(mark.natives),
+            "incidents": {
+                kind: {"block": Int64(one.block), "reason": one.reason, "at": one.at}
+                for kind, one in mark.incidents._asdict().items()
+                if one is not None
+            },
         }
         if mark.watch is not None:
             # Written only when it changed: with 1,000 wallets it is larger than the rest.
@@ -87,6 +94,12 @@ def _mark_of(found: dict[str, Any]) -> Mark:
         settled=Settled(int(found.get("safe", -1)), int(found.get("finalized", -1))),
         watch=None if watch is None else Watch(frozenset(watch["tokens"]), frozenset(watch["solvers"])),
         natives=None if found.get("natives") is None else int(found["natives"]),
+        incidents=Incidents(
+            **{
+                kind: Incident(int(one["block"]), one["reason"], one["at"].replace(tzinfo=UTC))
+                for kind, one in found.get("incidents", {}).items()
+            }
+        ),
     )
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import structlog
 
 from actors.chains.ledger import Ledger
-from actors.chains.natives import Span, search
+from actors.chains.natives import Span, between, search
 from actors.chains.nodes import Node
 from indexer.domain.balances import BalanceUpdated, Cause, Watch, changes
 from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, TokenInfo, Transfer
 from indexer.domain.headchain import HeadChain
+from indexer.domain.status import Incident
 from indexer.errors import StateMissing
 
 log = structlog.get_logger(__name__)
@@ -22,7 +24,15 @@ class Bookkeeper:
     """Compares with the ledger; knows what tokens say of themselves, and when native balances were read."""
 
     def __init__(
-        self, *, name: str, chain_id: int, node: Node, ledger: Ledger, known: Callable[[], HeadChain], interval: int
+        self,
+        *,
+        name: str,
+        chain_id: int,
+        node: Node,
+        ledger: Ledger,
+        known: Callable[[], HeadChain],
+        interval: int,
+        unplaced: Callable[[int], None],
     ) -> None:
         self.infos: Mapping[str, TokenInfo] = {}
         self.unreadable: Mapping[Holding, str] = {}
@@ -32,6 +42,8 @@ class Bookkeeper:
         self._ledger = ledger
         self._known = known
         self._interval = interval
+        self._unplaced = unplaced
+        self._fails_to_search = False
         self._read_at: dict[Holding, int] = {}
 
     def load(self) -> None:
@@ -60,17 +72,26 @@ class Bookkeeper:
         self, values: Mapping[Holding, int], head: Head, transfers: Sequence[Transfer], cause: Cause | None = None
     ) -> tuple[BalanceUpdated, ...]:
         """Every change at `head`; before them, in their own blocks, those of natives that were not read since."""
+        if self._ledger.natives_at >= head.number - 1 and not self._read_at:
+            return self.changed(values, head.ref, transfers, cause)
         late = self._late_natives(values, head)
-        if not late:
-            return self.changed(values, head.ref, transfers, cause)
+        sought = {span.holding: span.after for span in late}
+        others = {holding: value for holding, value in values.items() if holding not in sought}
+        native = await self._placed(late, head, cause) if late else ()
+        # Not before: what fails on the way is tried again, and searched again.
+        self._read_at |= {holding: head.number for holding in values if holding.token == NATIVE}
+        return (*native, *self.changed(others, head.ref, transfers, cause))
+
+    async def _placed(self, late: Sequence[Span], head: Head, cause: Cause | None) -> Sequence[BalanceUpdated]:
+        """Changes of native balances, each at its block; at `head`, and saying so, where that cannot be found."""
         try:
-            steps = await search(self._node, await self._between(late, head), late)
+            steps = await search(self._node, await between(self._node, (*self._known().heads, head), late), late)
         except StateMissing as error:
-            log.warning("native_search_failed", chain=self._name, block=head.number, reason=str(error))
-            return self.changed(values, head.ref, transfers, cause)
-        found = {span.holding for span in late}
-        others = {holding: value for holding, value in values.items() if holding not in found}
-        native = [
+            self._search_failed(head, str(error), len(late))
+            # `native` would claim that it happened here.
+            return self.changed({span.holding: span.after for span in late}, head.ref, (), cause or "sync")
+        self._search_worked()
+        return [
             update
             for step in steps
             for update in changes(
@@ -82,31 +103,32 @@ class Bookkeeper:
                 self.infos,
             )
         ]
-        return (*native, *self.changed(others, head.ref, transfers, cause))
 
-    async def _between(self, spans: Sequence[Span], head: Head) -> Sequence[Head]:
-        """The blocks that a change may be in; of those before a restart, only some are known."""
-        ours = self._known()
-        known = {each.number: each for each in (*ours.heads, head)}
-        missing = [n for n in range(min(span.low for span in spans) + 1, head.number) if n not in known]
-        if not missing or head.number - missing[0] > ours.depth:
-            return tuple(known.values())
-        return (*await self._node.headers(missing[0], missing[-1]), *known.values())
+    def _search_failed(self, head: Head, reason: str, balances: int) -> None:
+        """Logged once until it works again; counted and shown each time."""
+        self._unplaced(balances)
+        now = datetime.now(UTC)
+        at = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        self._ledger.incidents = self._ledger.incidents._replace(search=Incident(head.number, reason, at))
+        if not self._fails_to_search:
+            self._fails_to_search = True
+            log.warning("native_search_failed", chain=self._name, block=head.number, reason=reason)
+
+    def _search_worked(self) -> None:
+        if self._fails_to_search:
+            self._fails_to_search = False
+            log.info("native_search_works", chain=self._name)
 
     def _late_natives(self, values: Mapping[Holding, int], head: Head) -> list[Span]:
-        natives_at = self._ledger.natives_at
-        if natives_at >= head.number - 1 and not self._read_at:
-            return []
-        balances = self._ledger.balances
+        natives_at, balances, returned = self._ledger.natives_at, self._ledger.balances, self._ledger.returned
         spans = []
         for holding, value in values.items():
-            if holding.token != NATIVE:
-                continue
+            if holding.token != NATIVE or holding in returned:
+                continue  # who was not watched meanwhile may have changed long before
             low = self._read_at.get(holding, natives_at)
             before = balances.get(holding)
             if before is not None and before != value and low < head.number - 1:
                 spans.append(Span(holding, low, before, head.number, value))
-            self._read_at[holding] = head.number
         return spans
 
     def changed(

@@ -80,6 +80,7 @@ class Follower:
             ledger=ledger,
             known=lambda: self.known,
             interval=native_interval,
+            unplaced=metrics.unplaced,
         )
         self._doubts = Doubts(chain=name, node=self._node, doubted=metrics.doubted)
         self._reorgs: list[dict[str, int]] = []

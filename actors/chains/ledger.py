@@ -21,6 +21,7 @@ from indexer.domain.commits import Commit, with_replacements
 from indexer.domain.facts import BalanceReverted, Checkpoint, Fact, StreamLive, StreamResync, StreamStale
 from indexer.domain.finality import Settled
 from indexer.domain.headchain import HeadChain
+from indexer.domain.status import Incident, Incidents
 from indexer.domain.trails import Trails
 from indexer.errors import StoreUnavailable
 
@@ -70,6 +71,7 @@ class Ledger:
         self._clock = clock or asyncio.get_running_loop().time
         self._followed_at = 0.0
         self.seq = 0
+        self.incidents = Incidents()
         self.natives_at = 0
         """The block at which all native balances were read last."""
         self.native_since: dict[Holding, int] = {}
@@ -104,6 +106,7 @@ class Ledger:
         commits = await self._since(min(first - 1, projected, mark.seq))
         self.was_stale = _ends_stale(commits or await self._since(max(0, self.seq - 1)))
         self.trails = Trails(dict(mark.trail))
+        self.incidents = mark.incidents
         for commit in commits:
             self._take_over(commit)
             if commit.first_seq > mark.seq:
@@ -242,7 +245,7 @@ class Ledger:
         await self.write_held()  # no checkpoint is ahead of the log
         # A life that begins before all that came back is recorded has to know that it did.
         watch = None if self.returned else self._unsaved_watch
-        mark = Mark(self.seq, self.trails.logs, self.settling.now, watch, self.natives_at)
+        mark = Mark(self.seq, self.trails.logs, self.settling.now, watch, self.natives_at, self.incidents)
         await self._checkpoints.follow(self._stream, known.heads, mark)
         if watch is not None:
             self._unsaved_watch = None
@@ -334,10 +337,12 @@ class Ledger:
         for fact in commit.facts:
             if isinstance(fact, _Said):
                 self.balances[fact.holding] = fact.balance
-            elif isinstance(fact, StreamResync) and fact.above is not None:
-                # Records that were cut off are gone also for those whom nobody watched just then, or who could not be
-                # read: their next read is a record, even where it says the same.
-                self.balances = {row.holding: row.balance for row in fact.confirmed}
+            elif isinstance(fact, StreamResync):
+                self.incidents = self.incidents._replace(resync=Incident(fact.block.number, fact.reason, commit.time))
+                if fact.above is not None:
+                    # Records that were cut off are gone also for those whom nobody watched just then, or who could not
+                    # be read: their next read is a record, even where it says the same.
+                    self.balances = {row.holding: row.balance for row in fact.confirmed}
 
 
 def _returned(orphaned: Sequence[BalanceUpdated], facts: Sequence[Fact]) -> frozenset[Holding]:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from indexer.domain.chain import BlockHash, Head, Holding
+from indexer.domain.headchain import is_linked
 from indexer.domain.views import Readings
+from indexer.errors import BadAnswer
+
+PIECE: Final = 256
+"""Headers in one request; as many pieces as an interval has."""
 
 
 class Node(Protocol):
-    """Reads balances at exactly the block asked for."""
+    """Tells which blocks are canonical, and reads balances at exactly the block asked for."""
+
+    async def headers(self, first: int, last: int) -> tuple[Head, ...]: ...
 
     async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
 
@@ -32,6 +39,24 @@ class Step(NamedTuple):
     holding: Holding
     before: int
     balance: int
+
+
+async def between(node: Node, known: Sequence[Head], spans: Sequence[Span]) -> tuple[Head, ...]:
+    """Every block that a change may be in: those that are not `known` any more, and the known ones.
+
+    An interval may be longer than what is remembered; and of the blocks before a restart, only some are known.
+    """
+    ours = {head.number: head for head in known}
+    missing = [n for n in range(min(s.low for s in spans) + 1, max(s.high for s in spans)) if n not in ours]
+    if not missing:
+        return tuple(known)
+    found: list[Head] = []
+    for first in range(missing[0], missing[-1] + 1, PIECE):
+        found += await node.headers(first, min(first + PIECE - 1, missing[-1]))
+    above = ours[missing[-1] + 1]
+    if [head.number for head in found[:1]] != missing[:1] or not is_linked(None, (*found, above)):
+        raise BadAnswer(f"headers {missing[0]} to {missing[-1]} are not the chain below block {above.number}")
+    return (*found, *known)
 
 
 async def search(node: Node, blocks: Sequence[Head], spans: Iterable[Span]) -> list[Step]:

@@ -84,5 +84,6 @@ class Showing:
             seq=self._ledger.seq,
             last_error=self._health.reason or self._ledger.store_error,
             queue_depth=queued,
+            incidents=self._ledger.incidents,
         )
         self._show(self._shown)

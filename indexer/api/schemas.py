@@ -166,7 +166,22 @@ SCHEMAS: Final[Schema] = {
         }
     ),
     "EventPage": _page("Event"),
-    "Stream": _object(_STREAM | {"account": _ref("AccountStatus")}, optional=("account",)),
+    "Stream": _object(
+        _STREAM
+        | {
+            "lastResync": {
+                "description": "Chains only: when everything was last read anew, as blocks could not be followed.",
+                "anyOf": [{"type": "null"}, _ref("Incident")],
+            },
+            "lastSearchFailure": {
+                "description": "Chains only: when the block of a native change could last not be searched.",
+                "anyOf": [{"type": "null"}, _ref("Incident")],
+            },
+            "account": _ref("AccountStatus"),
+        },
+        optional=("lastResync", "lastSearchFailure", "account"),
+    ),
+    "Incident": _object({"block": _WHOLE, "reason": _TEXT, "at": _TIME}),
     "AccountStatus": _object(
         {
             "breaker": _object(

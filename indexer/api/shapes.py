@@ -14,8 +14,8 @@ from indexer.domain.chain import Transfer
 from indexer.domain.course import Course
 from indexer.domain.records import BalanceRecord
 from indexer.domain.stats import Statistics, Stats
-from indexer.domain.status import AccountStatus, StreamStatus
-from indexer.domain.times import unix_text
+from indexer.domain.status import AccountStatus, Incident, StreamStatus
+from indexer.domain.times import time_text, unix_text
 from indexer.domain.watching import Solver, WatchedToken
 
 
@@ -152,7 +152,18 @@ def stream_json(status: StreamStatus, projected: int, now: datetime) -> dict[str
         "lastError": status.last_error,
         "queueDepth": status.queue_depth,
     }
-    return shown if status.account is None else shown | {"account": account_status_json(status.account)}
+    if status.account is not None:
+        return shown | {"account": account_status_json(status.account)}
+    if status.stream.startswith("chain:"):
+        resync, search = status.incidents
+        return shown | {"lastResync": incident_json(resync), "lastSearchFailure": incident_json(search)}
+    return shown
+
+
+def incident_json(incident: Incident | None) -> dict[str, Any] | None:
+    if incident is None:
+        return None
+    return {"block": incident.block, "reason": incident.reason, "at": time_text(incident.at)}
 
 
 def account_status_json(status: AccountStatus) -> dict[str, Any]:

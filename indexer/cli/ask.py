@@ -91,7 +91,20 @@ def _show_status(answer: dict[str, Any]) -> None:
         ],
         right=("block", "seq", "restarts"),
     )
+    _show_incidents(answer["streams"])
     _show_accounts(answer["streams"])
+
+
+def _show_incidents(streams: dict[str, Any]) -> None:
+    """What history does not tell block by block, and why."""
+    told = {
+        "lastResync": "everything was read anew at block",
+        "lastSearchFailure": "native changes could not be put at their own blocks up to block",
+    }
+    for name, stream in streams.items():
+        for field, what in told.items():
+            if incident := stream.get(field):
+                print(plain(f"{name}: {what} {incident['block']} ({incident['at']}): {incident['reason']}"))
 
 
 def _show_accounts(streams: dict[str, Any]) -> None:

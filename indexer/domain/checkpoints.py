@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from indexer.domain.balances import Trail, Watch
 from indexer.domain.chain import Head
 from indexer.domain.finality import Settled
+from indexer.domain.status import Incidents
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Mark:
     settled: Settled = field(default_factory=Settled)
     watch: Watch | None = None
     natives: int | None = None
+    incidents: Incidents = field(default_factory=Incidents)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from indexer.domain.accounts.amounts import Wallet
 from indexer.domain.accounts.breaker import Breaker
@@ -28,6 +28,21 @@ class AccountStatus:
     failed: int = 0
 
 
+class Incident(NamedTuple):
+    """What could not be followed block by block, and was not papered over: at which block, why, and when that was."""
+
+    block: int
+    reason: str
+    at: datetime
+
+
+class Incidents(NamedTuple):
+    """The last of each kind: everything was read anew; a native change could not be put at its own block."""
+
+    resync: Incident | None = None
+    search: Incident | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class StreamStatus:
     """One stream's newest word on itself. `ready` once all first balances were committed and told."""
@@ -47,6 +62,8 @@ class StreamStatus:
     last_error: str | None = None
     queue_depth: int = 0
     account: AccountStatus | None = None
+    incidents: Incidents = field(default_factory=Incidents)
+    """Only chains have such."""
 
     @property
     def lag_blocks(self) -> int:

@@ -19,7 +19,7 @@ from indexer.domain.commits import Commit
 from indexer.domain.jobs import Job
 from indexer.domain.records import BalanceRecord, record_of
 from indexer.domain.stats import Statistics, Stats, Tally
-from indexer.domain.status import StreamStatus
+from indexer.domain.status import Incident, Incidents, StreamStatus
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import Impossible, NameTaken, NotFound
 
@@ -313,6 +313,7 @@ class FakeStatus:
             endpoint="node-1",
             heads="ws",
             seq=42,
+            incidents=Incidents(resync=Incident(120, "a reorg deeper than the window", START)),
         )
         return [live, StreamStatus("chain:8453", "base"), *self.more]
 

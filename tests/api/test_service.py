@@ -21,8 +21,15 @@ async def test_the_status_has_every_field_of_the_contract(client: HttpClient) ->
         "restarts": 0,
         "lastError": None,
         "queueDepth": 0,
+        "lastResync": {
+            "block": 120,
+            "reason": "a reorg deeper than the window",
+            "at": "2026-11-21T01:02:03.000Z",
+        },
+        "lastSearchFailure": None,
     }
     assert body["streams"]["chain:8453"]["blockTime"] is None
+    assert body["streams"]["chain:8453"]["lastResync"] is None
     del body["streams"]
     assert body == {
         "version": "0.1.0",

@@ -17,6 +17,8 @@ from tests.e2e.world import World, world
 pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.mongo, pytest.mark.asyncio(loop_scope="module")]
 
 EVERY = 5
+WINDOW = 3
+"""Less than the interval: the blocks that are searched are not remembered any more."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
         await rebasing.send("mint", drifting.acme, 1000)
         await drifting.anvil.mine()
         tables = {
-            "slow": home.table(native_interval_blocks=EVERY),
+            "slow": home.table(native_interval_blocks=EVERY, reorg_window_blocks=WINDOW),
             "drifting": drifting.table(rebasing.address, sync_interval_seconds=1),
         }
         config = Config(tmp_path_factory.mktemp("intervals"), tables, home.solvers)

@@ -96,6 +96,13 @@ async def test_what_a_pruned_node_can_no_longer_tell_is_said_and_not_made_up(hom
             assert "cannot be read any more" in resync["data"]["reason"]
             assert service.said("chain_resync", chain="first")
             await service.ready("first")
+            stream = await service.stream(home.anvil.chain_id)
+            assert (stream["state"], stream["lastError"]) == ("live", None)
+            assert stream["lastResync"] == {
+                "block": newest,
+                "reason": resync["data"]["reason"],
+                "at": resync["time"],
+            }
             for token, wallet in home.holdings():
                 found = await service.balance("first", token, wallet)
                 assert int(found["balance"]) == await truth.balance(home.anvil, token, wallet)

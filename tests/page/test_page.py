@@ -155,11 +155,13 @@ async def test_silence_is_shown_as_stale(tab: Tab, service: FakeService) -> None
 
 
 async def test_a_chain_in_trouble_says_so(tab: Tab, service: FakeService) -> None:
+    service.streams["chain:31338"]["lastResync"] = {"block": 1_090, "reason": "deep", "at": "2026-11-21T01:00:00.000Z"}
     await opened(tab, service)
     await service.tell(service.heartbeat(chain_31338={"state": "stale", "lagSeconds": 42.5, "block": 105}))
     await tab.until("document.querySelector('#streams li[data-state=stale]')")
     card = await tab.text("#streams li[data-state=stale]")
-    assert card.split("\n") == ["slow", "stale", "105", "id 31338 · heads by websocket · 42.5 s behind"]
+    about = "id 31338 · heads by websocket · 42.5 s behind · read anew at block 1,090"
+    assert card.split("\n") == ["slow", "stale", "105", about]
 
 
 async def test_a_service_with_keys_asks_for_one_and_keeps_it_for_the_tab(tab: Tab, service: FakeService) -> None:

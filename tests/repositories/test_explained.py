@@ -11,6 +11,7 @@ from indexer.domain.commits import Commit
 from indexer.domain.facts import Checkpoint, HistoryFilled, Joint
 from indexer.domain.finality import Settled
 from indexer.domain.records import fold
+from indexer.domain.status import Incident, Incidents
 from repositories.store import Store
 from tests.repositories.samples import TIME, USDC, block_hash, head_at, solver_at, updated
 
@@ -61,6 +62,12 @@ async def test_logs_without_a_record_are_kept_with_the_heads(store: Store) -> No
     watch = Watch(frozenset({Address(USDC)}), frozenset({solver_at(0)}))
     await store.checkpoints.follow("chain:1", heads, Mark(7, trail, Settled(4, 2), watch))
     assert await store.checkpoints.load("chain:1") == StoredCheckpoint(heads, 0, Mark(7, trail, Settled(4, 2), watch))
+    found = Incidents(Incident(3, "deep", TIME), Incident(4, "pruned", TIME))
+    for incidents in (found, Incidents(search=found.search)):
+        await store.checkpoints.follow("chain:1", heads, Mark(7, incidents=incidents))
+        stored = await store.checkpoints.load("chain:1")
+        assert stored is not None
+        assert stored.mark.incidents == incidents
     await store.checkpoints.follow("chain:1", heads, Mark(8))
     assert await store.checkpoints.load("chain:1") == StoredCheckpoint(heads, 0, Mark(8, watch=watch))
 

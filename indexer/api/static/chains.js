@@ -64,6 +64,7 @@ function about(id, status) {
   const words = [id === null ? status.stream : `id ${id}`];
   if (status.heads) words.push(status.heads === "ws" ? "heads by websocket" : "heads polled");
   words.push(lag >= 0.05 ? `${lag.toFixed(1)} s behind` : "up to date");
+  if (status.lastResync) words.push(`read anew at block ${status.lastResync.block.toLocaleString("en")}`);
   if (status.restarts) words.push(`${status.restarts} restart${status.restarts === 1 ? "" : "s"}`);
   return words.join(" · ");
 }

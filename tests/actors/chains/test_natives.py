@@ -1,0 +1,170 @@
+"""Native balances that are read every few blocks: where a change is recorded, and what is said where it cannot be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from structlog.testing import capture_logs
+
+from actors.messages import WatchChanged
+from indexer.domain.balances import Watch
+from indexer.domain.chain import NATIVE, Head, Holding
+from indexer.domain.facts import StreamResync
+from indexer.errors import StateMissing
+from tests.actors.chains.stage import Stage, staged
+from tests.actors.chains.test_chain import in_virtual_time
+from tests.sim.world import WALLETS, WATCH
+
+COIN = Holding(NATIVE, WALLETS[1])
+
+
+def recorded(stage: Stage, holding: Holding = COIN) -> list[tuple[int, int, str]]:
+    return [(fact.block.number, fact.balance, fact.cause) for fact in stage.updates() if fact.holding == holding]
+
+
+async def quiet(stage: Stage, blocks: int) -> None:
+    """Announced one by one."""
+    for _ in range(blocks):
+        await stage.hear(stage.world.mine(busy=0))
+
+
+def rendered(stage: Stage) -> str:
+    return stage.metrics.render()[0].decode()
+
+
+@in_virtual_time
+async def test_a_change_below_the_reorg_window_is_recorded_at_its_own_block() -> None:
+    async with staged(native_interval=30, window=8) as stage:
+        await quiet(stage, 3)
+        first = stage.world.put(COIN, 5)
+        await stage.hear(first)
+        await quiet(stage, 2)
+        second = stage.world.put(COIN, 9)
+        await stage.hear(second)
+        await quiet(stage, 30)
+        assert recorded(stage) == [(first.number, 5, "native"), (second.number, 9, "native")]
+        assert stage.status.incidents.search is None
+
+
+@in_virtual_time
+async def test_headers_of_a_long_interval_are_asked_for_in_pieces() -> None:
+    async with staged(native_interval=700, window=8) as stage:
+        asked: list[int] = []
+        headers = stage.node.headers
+
+        async def counted(first: int, last: int) -> tuple[Head, ...]:
+            asked.append(last - first + 1)
+            return await headers(first, last)
+
+        stage.node.headers = counted  # type: ignore[method-assign] # to see how much is asked at once
+        paid = stage.world.put(COIN, 5)
+        stage.world.mine(busy=0)
+        for _ in range(720):
+            stage.world.mine(busy=0)
+        await stage.hear(stage.world.tip)
+        await stage.settle(10)
+        assert recorded(stage) == [(paid.number, 5, "native")]
+        assert sum(asked) > 690
+        assert max(asked) <= 256
+
+
+@in_virtual_time
+async def test_headers_that_are_not_of_our_chain_are_asked_for_again() -> None:
+    async with staged(native_interval=30, window=8) as stage:
+        paid = stage.world.put(COIN, 5)
+        await stage.hear(paid)
+        headers, lies = stage.node.headers, [1, 2]
+
+        async def torn(first: int, last: int) -> tuple[Head, ...]:
+            found = await headers(first, last)
+            return found[:-1] if lies and lies.pop() else found
+
+        stage.node.headers = torn  # type: ignore[method-assign] # an endpoint that is reorganised meanwhile
+        await quiet(stage, 32)
+        await stage.settle(5)
+        assert not lies, "an answer was not believed, and neither was the next"
+        assert recorded(stage) == [(paid.number, 5, "native")]
+
+
+@in_virtual_time
+async def test_where_the_state_between_is_gone_it_is_said_by_cause_log_metric_and_status() -> None:
+    async with staged(native_interval=10) as stage:
+        with capture_logs() as lines:
+            paid = stage.world.put(COIN, 5)
+            await stage.hear(paid)
+            stage.node.pruned_below = paid.number + 12
+            stage.node.read = _forgetful(stage)  # type: ignore[method-assign]
+            await quiet(stage, 12)
+            assert [(balance, cause) for _, balance, cause in recorded(stage)] == [(5, "sync")]
+            at = recorded(stage)[0][0]
+            assert at > paid.number
+            failure = stage.status.incidents.search
+            assert failure is not None
+            assert failure.block == at
+            assert "pruned" in failure.reason
+            assert 'indexer_native_search_failures_total{chain="sim"} 1.0' in rendered(stage)
+            await stage.hear(stage.world.put(COIN, 6))
+            await quiet(stage, 12)
+            assert [(balance, cause) for _, balance, cause in recorded(stage)] == [(5, "sync"), (6, "sync")]
+            assert 'indexer_native_search_failures_total{chain="sim"} 2.0' in rendered(stage)
+        assert [line["event"] for line in lines].count("native_search_failed") == 1
+
+
+@in_virtual_time
+async def test_what_changed_while_nobody_watched_is_not_put_into_the_interval() -> None:
+    async with staged(native_interval=10) as stage:
+        stage.ref.tell(WatchChanged(Watch(WATCH.tokens, WATCH.solvers - {COIN.solver})))
+        await stage.hear(stage.world.put(COIN, 5))
+        await quiet(stage, 14)
+        stage.ref.tell(WatchChanged(WATCH))
+        await stage.settle()
+        assert recorded(stage) == [(stage.world.tip.number, 5, "sync")]
+        assert stage.status.incidents.search is None
+
+
+@in_virtual_time
+async def test_what_could_not_be_searched_is_remembered_by_the_next_life() -> None:
+    async with staged(native_interval=10) as stage:
+        await stage.hear(stage.world.put(COIN, 5))
+        stage.node.read = _forgetful(stage)  # type: ignore[method-assign]
+        await quiet(stage, 12)
+        failure = stage.status.incidents.search
+        assert failure is not None
+        await stage.stop()
+        stage.start()
+        await stage.settle()
+        assert stage.status.incidents.search == failure
+
+
+@in_virtual_time
+async def test_a_deep_reorg_stays_in_the_status_and_in_that_of_the_next_life() -> None:
+    async with staged(window=5) as stage:
+        for _ in range(12):
+            await stage.hear(stage.world.mine())
+        stage.world.reorg(11)
+        await stage.hear(stage.world.mine())
+        await stage.settle(30)
+        told = stage.status.incidents.resync
+        assert told is not None
+        assert (told.reason, told.block) == ("a reorg deeper than the window", stage.world.tip.number)
+        assert [told.at] == [
+            commit.time for commit in stage.commits if any(isinstance(fact, StreamResync) for fact in commit.facts)
+        ]
+        for _ in range(40):
+            await stage.hear(stage.world.mine())
+        await stage.stop()
+        stage.start()
+        await stage.settle()
+        assert stage.status.incidents.resync == told
+
+
+def _forgetful(stage: Stage) -> Any:
+    """Of its newest block alone the node still has the state."""
+    read = stage.node.read
+
+    async def reading(wanted: Any) -> Any:
+        if any(block != stage.world.tip.hash for block in wanted):
+            raise StateMissing("the state of that block is pruned")
+        return await read(wanted)
+
+    return reading

@@ -54,6 +54,9 @@ class Keys:
     def expire(self, account: Account) -> None:
         self._expired.add((account.exchange, account.api_key))
 
+    def restore(self, account: Account) -> None:
+        self._expired.discard((account.exchange, account.api_key))
+
     def is_expired(self, account: Account) -> bool:
         return (account.exchange, account.api_key) in self._expired
 

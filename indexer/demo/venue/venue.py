@@ -132,6 +132,10 @@ class Venue:
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
 
+    def restore_key(self, account: Account) -> None:
+        """It was only locked."""
+        self._keys.restore(account)
+
     def oracle(self, account: Account) -> dict[str, dict[str, Amounts]]:
         """What the account really holds, wallet by wallet."""
         return self.truth.oracle(account)

@@ -25,7 +25,7 @@ from tests.sim.accounts.life import NAME, Life
 from tests.sim.accounts.lines import MARKETS, markets_of
 from tests.sim.accounts.oracle import violations
 from tests.sim.accounts.settling import Settling
-from tests.sim.accounts.troubles import Troubles
+from tests.sim.accounts.troubles import Clock, Lock, Troubles
 from tests.sim.accounts.truth import Truth
 from tests.sim.clock import play
 from tests.sim.store import Disk
@@ -124,14 +124,20 @@ class Story:
         if self._random.random() < 0.3:
             await asyncio.sleep(self._random.uniform(0, 5))
         self.venue.faults = self._faults
+        account = self.venue.account(self._exchange, NAME)
+        lock = Lock(self.venue, account, self._seed, lambda: self.life)
+        clock = Clock(self.venue, self._seed)
         for _ in range(self._random.choice((10, 20, 40))):
             await asyncio.sleep(self._random.expovariate(1 / pace))
             self._trade()
             troubles.happen()
+            clock.happen()
+            await lock.happen()
             if self._random.random() < 0.02:
                 await self.life.refresh()
             if self._random.random() < 0.01:
                 await self._kill()
+        await lock.open()
 
     def _trade(self) -> None:
         """One more step of the desk; now and then all of something is taken out, so that there is a zero to tell."""

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 from random import Random
 
-from indexer.demo.venue import Venue
+from indexer.demo.venue import Account, Venue
 from indexer.demo.venue.faults import ANSWER_FAULTS
+from tests.sim.accounts.life import Life
 
 _RATE = 0.06
 
@@ -48,3 +49,44 @@ class Troubles:
         # A venue that tells nothing but emptiness for half a minute is believed.
         most = 4 if fault == "empty_balances" else 8
         self._venue.once(fault, times=self._random.choice((2, 4, most)))
+
+
+class Lock:
+    """A key that the venue refuses for a while, in some stories; whoever opens it again asks for a refresh."""
+
+    def __init__(self, venue: Venue, account: Account, seed: int, life: Callable[[], Life]) -> None:
+        self._venue = venue
+        self._account = account
+        self._random = Random(f"lock {seed}")  # noqa: S311 - a story, not a secret: its seed must repeat it
+        # An address is no key.
+        self._is_due = account.exchange != "hyperliquid" and self._random.random() < 0.15
+        self._life = life
+        self._opens: float | None = None
+
+    async def happen(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._opens is None and self._is_due and self._random.random() < 0.1:
+            self._is_due = False
+            self._venue.expire_key(self._account)
+            self._opens = now + self._random.choice((0.1, 2, 20))
+        elif self._opens is not None and now >= self._opens:
+            await self.open()
+
+    async def open(self) -> None:
+        if self._opens is not None:
+            self._opens = None
+            self._venue.restore_key(self._account)
+            await self._life().refresh()
+
+
+class Clock:
+    """The venue's clock jumps, in some stories."""
+
+    def __init__(self, venue: Venue, seed: int) -> None:
+        self._venue = venue
+        self._random = Random(f"clock {seed}")  # noqa: S311 - a story, not a secret: its seed must repeat it
+        self._is_ill = self._random.random() < 0.1
+
+    def happen(self) -> None:
+        if self._is_ill and self._random.random() < 0.05:
+            self._venue.shift_clock(self._random.choice((-120_000, -4_000, 0, 4_000, 120_000)))

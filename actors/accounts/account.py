@@ -220,16 +220,17 @@ class AccountActor(AsyncActor):
         self._post(WalletRead(wallet, asked, outcome))
 
     def _take(self, read: WalletRead) -> None:
-        outcome = read.outcome
+        outcome, is_unsure = read.outcome, False
         if isinstance(outcome, Snapshot):
             self._counts.read("ok")
             self._believe(read.wallet, outcome)
+            is_unsure = self._teller.is_unsure
         else:
             self._counts.read(type(outcome).__name__)
             self._fail(read.wallet, outcome)
         for order in self._orders:
             if order.concerns(read):
-                order.settle(read)
+                order.settle(read, is_unsure=is_unsure)
             elif read.wallet in order.wallets:
                 self._readings.soon(read.wallet)
 
@@ -271,7 +272,7 @@ class AccountActor(AsyncActor):
         if isinstance(arrival, Snapshot):
             self._readings.settled(wallet, in_doubt=ask is not None)
         elif ask is not None:
-            self._readings.soon(wallet)
+            self._readings.at_once(wallet)
 
     # --- orders ------------------------------------------------------------------------------------------------------
 
@@ -300,7 +301,7 @@ class AccountActor(AsyncActor):
         if forgotten:
             self._counts.drifted(len(forgotten))
             for slot in forgotten:
-                self._teller.alert(AlertKey("source_inconsistency", *slot), "warning", "the stream did not tell it")
+                self._teller.not_told(slot)
             self._distrust(f"the stream did not tell that {forgotten[0].asset} changed")
         self._readings.begin_due()
         if now >= self._extras_due and self._readings.breaker.state == "closed":

@@ -17,11 +17,16 @@ class Order:
         self.done = done
         self._since = since
         self._error: IndexerError | None = None
+        self._unsure: set[Wallet] = set()
 
     def concerns(self, read: WalletRead) -> bool:
         return read.wallet in self.wallets and read.asked >= self._since
 
-    def settle(self, read: WalletRead) -> None:
+    def settle(self, read: WalletRead, *, is_unsure: bool) -> None:
+        """An answer that may be older than what is known is waited out once: where much happens, all of them may be."""
+        if is_unsure and read.wallet not in self._unsure:
+            self._unsure.add(read.wallet)
+            return
         self.wallets.discard(read.wallet)
         if isinstance(read.outcome, IndexerError):
             self._error = read.outcome

@@ -27,6 +27,8 @@ class _Wallet:
     """When the newest frames are confirmed by a read."""
     allowance: Allowance = field(default_factory=Allowance)
     is_read: bool = False
+    begun: float = -NEVER
+    """When the newest read began."""
     again: float = NEVER
     """When it has to be read once more, though it is being read: what made it due may not be in that answer."""
     is_unsure: bool = False
@@ -73,7 +75,7 @@ class Readings:
             self.breaker = self.breaker.asked(now)
             if one.confirm <= now:
                 one.confirm, one.allowance = NEVER, one.allowance.at(now, self._rhythm.fast).less_one()
-            one.is_read, one.again = True, NEVER
+            one.is_read, one.begun, one.again = True, now, NEVER
             self._start(wallet)
 
     def next_due(self) -> float:
@@ -90,6 +92,12 @@ class Readings:
         one.due = min(one.due, due)
         if one.is_read:
             one.again = min(one.again, due)
+
+    def at_once(self, wallet: Wallet) -> None:
+        """As soon as may be, where every frame can be a reason: not more often than frames are confirmed."""
+        one = self._wallets.get(wallet)
+        if one is not None:
+            self.soon(wallet, max(0.0, one.begun + CONFIRM_SECONDS - self._clock()))
 
     def confirm(self, wallet: Wallet) -> None:
         """Frames came: a read is to agree with them once it is quiet, as far as the allowance goes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -61,12 +62,16 @@ class Teller:
         self._pending: list[AccountFact] = []
         self.drifted: tuple[Slot, ...] = ()
         """What the newest snapshot found to differ by more than venues round, though nothing had told so."""
+        self.is_unsure = False
+        """Whether the newest snapshot may be older than what is known."""
 
     def begin(self) -> None:
         """Go on with what the ledger loaded."""
+        now, moment = self._now(), asyncio.get_running_loop().time()
         for wallet in self._states:
             held = {slot.asset: one for slot, one in self._ledger.held.items() if slot.wallet == wallet}
-            self._states[wallet] = restored(held)
+            ages = {asset: max(0.0, (now - one.received).total_seconds()) for asset, one in held.items()}
+            self._states[wallet] = restored(held, {asset: moment - age for asset, age in ages.items()})
         self._positions = dict(self._ledger.positions)
         self._alerts = self._ledger.alerts
         self.over(*(key for key in self._alerts if key.wallet is not None and key.wallet not in self._states))
@@ -100,6 +105,7 @@ class Teller:
         now = self._now()
         verdict = judge(self._ledger.account, merged, before, self._rules, self._baselines, now, cause)
         self._states[wallet] = verdict.state
+        self.is_unsure = merged.unsure
         self.drifted = tuple(slot for slot in merged.drifted if self._differs(slot, before, verdict.state))
         for finding in verdict.findings:
             if finding.severity == "error":
@@ -152,6 +158,11 @@ class Teller:
             is_known = one.id in known or one.id in waiting
             if not is_known and (known_until is None or one.time >= known_until):
                 self._pending.append(FundingPaid(self._ledger.account, one))
+
+    def not_told(self, slot: Slot) -> None:
+        """A read found that it changed, and the stream said nothing."""
+        severity = self._rules.thresholds.severities.get("source_inconsistency", "warning")
+        self.alert(AlertKey("source_inconsistency", *slot), severity, "the stream did not tell it")
 
     def alert(self, key: AlertKey, severity: Severity, detail: str) -> None:
         self._change_alerts(alerts.raised(self._alerts, key, Raised(severity, detail)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -51,6 +52,38 @@ async def test_every_wallet_is_read_as_the_venue_holds_it(
 ) -> None:
     account = filled(venue, exchange)
     assert await totals(connect(account), wallet) == held(venue, account, wallet) != {}
+
+
+TIMED = {
+    ("binance", "spot"),
+    ("binance", "futures"),
+    ("binance", "coin_futures"),
+    ("okx", "unified"),
+    ("hyperliquid", "futures"),
+}
+
+
+@pytest.mark.parametrize(("exchange", "wallet"), EACH_WALLET)
+async def test_an_answer_has_the_time_of_the_balances_where_the_venue_tells_one(
+    venue: Venue, connect: Connect, exchange: str, wallet: Wallet
+) -> None:
+    """Never that of the answer alone: bybit's, which comes with everything, says nothing of the balances in it."""
+    account = filled(venue, exchange)
+    changed = venue.truth.state(account).time_ms / 1000
+    snapshot = await connect(account).read(wallet)
+    time = snapshot.time_of(venue.cash(exchange))
+    assert (time is not None) == ((exchange, wallet) in TIMED)
+    assert time is None or abs(time.timestamp() - changed) < 1
+
+
+async def test_a_question_counts_as_asked_when_it_leaves(venue: Venue, connect: Connect) -> None:
+    """Kraken takes 15 calls of 3 at once; the last of these waits for its turn."""
+    account = connect(filled(venue, "kraken"))
+    began = asyncio.get_running_loop().time()
+    snapshots = [await account.read("spot") for _ in range(13)]
+    last = snapshots[-1]
+    assert last.asked - began > 1.0
+    assert last.received - last.asked < last.asked - snapshots[-2].received
 
 
 @pytest.mark.parametrize("exchange", KEYED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -13,11 +14,11 @@ import pytest
 
 from indexer.clients.exchange.dialects.table import DIALECTS
 from indexer.demo.venue.faults import NONE
-from indexer.domain.accounts.amounts import NOTHING
+from indexer.domain.accounts.amounts import NOTHING, Slot
 from indexer.domain.accounts.facts import AssetUpdated
 from indexer.domain.commits import Commit
 from tests.sim.accounts.__main__ import summary
-from tests.sim.accounts.calm import day, drifts
+from tests.sim.accounts.calm import day, drifts, stage
 from tests.sim.accounts.lines import markets_of
 from tests.sim.accounts.oracle import violations
 from tests.sim.accounts.run import Outcome, Story, run
@@ -101,6 +102,38 @@ def test_the_oracle_sees_an_amount_that_never_was() -> None:
     held = _last(story).held
     amounts = held.amounts._replace(total=Decimal("0.123456789"))
     assert any(line.startswith("never") for line in _with(story, held=replace(held, amounts=amounts)))
+
+
+def test_the_oracle_sees_an_amount_that_is_older_than_the_one_before() -> None:
+    story = _told()
+    updates = [fact for commit in story.disk.kept.commits for fact in commit.facts if isinstance(fact, AssetUpdated)]
+    of_one = [fact.held for fact in updates if fact.slot == _last(story).slot]
+    older = replace(of_one[-1], amounts=of_one[0].amounts)
+    assert any(line.startswith("older") for line in _with(story, held=older))
+
+
+@pytest.mark.parametrize("exchange", [name for name, each in DIALECTS.items() if "spot" in each.wallets])
+def test_a_frame_that_is_late_does_not_overwrite_what_was_read_meanwhile(exchange: str) -> None:
+    """It tells of 1001, three reads later; the frame of 1002 is lost, and a person has asked."""
+    markets_of(exchange)
+    assert play(_late_frame(exchange)) == ["1000", "1002"]
+
+
+async def _late_frame(exchange: str) -> list[str]:
+    async with stage(exchange, 1) as (venue, account, _, life, disk):
+        asset = venue.cash(exchange)
+        venue.truth.deposit(account, "spot", asset, "1000")
+        await asyncio.sleep(20)
+        venue.faults = replace(NONE, late=1.0, late_seconds=2.5)
+        venue.truth.deposit(account, "spot", asset, "1")
+        await asyncio.sleep(0.5)
+        venue.faults = replace(NONE, drop=1.0)
+        venue.truth.deposit(account, "spot", asset, "1")
+        venue.faults = NONE
+        await life.refresh()
+        await asyncio.sleep(20)
+        facts = [fact for commit in disk.kept.commits for fact in commit.facts if isinstance(fact, AssetUpdated)]
+        return [f"{one.held.amounts.total:.0f}" for one in facts if one.slot == Slot("spot", asset)]
 
 
 def test_the_oracle_sees_a_change_that_does_not_follow_the_last_one() -> None:

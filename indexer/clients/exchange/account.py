@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Told
 from indexer.clients.exchange.failures import translating
+from indexer.clients.exchange.leaving import watched
 from indexer.clients.exchange.listening import Ear
 from indexer.clients.exchange.pool import Venues
 from indexer.domain.accounts.amounts import Wallet
@@ -72,19 +73,21 @@ class ExchangeAccount:
     # --- asking ------------------------------------------------------------------------------------------------------
 
     async def read(self, wallet: Wallet) -> Snapshot:
-        asked = _clock()
-        found = await self._ask(lambda exchange: self._dialect.read(exchange, wallet))
+        with watched() as left:
+            began = _clock()
+            found = await self._ask(lambda exchange: self._dialect.read(exchange, wallet))
         kind = self._dialect.wallets[wallet]
         snapshot = Snapshot(
             wallet=wallet,
             amounts=found.amounts,
             measure=kind.measure,
             source="rest",
-            asked=asked,
+            asked=left[0] if left else began,
             received=_clock(),
             time=self._now(),
-            # When the venue last changed something is not when it answered: it orders frames, not reads.
+            venue_time=found.venue_time,
             complete=found.complete,
+            times=found.times,
         )
         self._venues.cache.keep(snapshot, self._cached_as(wallet))
         return snapshot
@@ -211,10 +214,21 @@ class ExchangeAccount:
         found: list[Arrival] = [Moved(slot, change, now, told.venue_time) for slot, change in told.moved.items()]
         if told.whole:
             found.append(
-                Snapshot(wallet, told.amounts, kind.measure, "stream", now, now, time, told.venue_time, complete=False)
+                Snapshot(
+                    wallet=wallet,
+                    amounts=told.amounts,
+                    measure=kind.measure,
+                    source="stream",
+                    asked=now,
+                    received=now,
+                    time=time,
+                    venue_time=told.venue_time,
+                    complete=False,
+                    times=told.times,
+                )
             )
         elif told.amounts:
-            found.append(Updated(wallet, told.amounts, kind.measure, now, time, told.venue_time))
+            found.append(Updated(wallet, told.amounts, kind.measure, now, time, told.venue_time, told.times))
         if told.positions:
             found.append(PositionsSeen(wallet, told.positions, now, now, time, complete=False))
         return found

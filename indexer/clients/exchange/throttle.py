@@ -9,6 +9,8 @@ from typing import Final
 
 from aiolimiter import AsyncLimiter
 
+from indexer.clients.exchange.leaving import left
+
 SHARE: Final = 0.8
 """Of the venue's own limit: whoever else uses the address (a browser, a bot) has to live as well."""
 
@@ -124,6 +126,7 @@ class Throttler:
         weight = (1.0 if cost is None else float(cost)) * self._unit
         for bucket in self._buckets:
             await bucket.take(weight)
+        left()
 
 
 def _now() -> float:

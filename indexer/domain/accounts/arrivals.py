@@ -7,7 +7,7 @@ two venues' clocks do not agree.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -31,10 +31,15 @@ class Snapshot:
     time: datetime
     venue_time: datetime | None = None
     complete: bool = True
+    times: Mapping[str, datetime] = field(default_factory=dict)
+    """The venue's times of single assets, where it says them; `venue_time` is that of all others."""
 
     @property
     def slots(self) -> tuple[Slot, ...]:
         return tuple(Slot(self.wallet, asset) for asset in self.amounts)
+
+    def time_of(self, asset: str) -> datetime | None:
+        return self.times.get(asset, self.venue_time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +52,14 @@ class Updated:
     received: float
     time: datetime
     venue_time: datetime | None = None
+    times: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def slots(self) -> tuple[Slot, ...]:
         return tuple(Slot(self.wallet, asset) for asset in self.amounts)
+
+    def time_of(self, asset: str) -> datetime | None:
+        return self.times.get(asset, self.venue_time)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
 from indexer.domain.accounts.amounts import NOTHING, Amounts, AssetBalance, Measure, Slot
 from indexer.domain.accounts.arrivals import Moved, Snapshot, Updated
+from indexer.domain.accounts.order import Known, Lag, Word, compared, contradicts, newest
 
 VANISHED_ONCE: Final = 2
 """So many snapshots in a row have to leave out an asset before it counts as gone."""
@@ -26,14 +28,6 @@ APART_SECONDS: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
 
 EMPTY_FROM_THE_START: Final = 3
 """Snapshots of nothing before a wallet of which nothing is known is believed to be empty."""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """The newest word on one asset. `as_of`: what was asked before that moment is older than this."""
-
-    held: AssetBalance
-    as_of: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +47,8 @@ class WalletState:
     empty_asked: float = float("-inf")
     """When the last of them was asked for."""
     is_based: bool = False
+    lag: Lag = field(default_factory=Lag)
+    """How long frames take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +63,18 @@ class Merged:
     """Why a snapshot was not believed, or not all of it."""
     drifted: tuple[Slot, ...] = ()
     """What a snapshot found to differ though nothing had told so."""
+    unsure: bool = False
+    """Whether a snapshot may be older than what is known: the next one tells."""
 
 
-def restored(balances: Mapping[str, AssetBalance]) -> WalletState:
-    """What an earlier life committed: a base to compare with, older than anything that will come."""
-    measures = {held.measure for held in balances.values()}
+def restored(balances: Mapping[str, AssetBalance], seen: Mapping[str, float] | None = None) -> WalletState:
+    """What an earlier life committed, a base to compare with; `seen` is when that was, on the clock of this life."""
+    measures, moments = {held.measure for held in balances.values()}, seen or {}
     return WalletState(
-        known={asset: Known(held, float("-inf")) for asset, held in balances.items()},
+        known={
+            asset: Known(held, (moment := moments.get(asset, float("-inf"))), moment, held.venue_time)
+            for asset, held in balances.items()
+        },
         measure=measures.pop() if len(measures) == 1 else None,
     )
 
@@ -101,12 +102,15 @@ def _take(state: WalletState, snapshot: Snapshot) -> Merged:
     known, missing = dict(state.known), dict[str, int]()
     changed: list[AssetBalance] = []
     doubt = ask = None
+    is_unsure = False
+    lag = _with_frame(state.lag, snapshot) if snapshot.source == "stream" else state.lag
     for asset in (*snapshot.amounts, *_left_out(state, snapshot)):
         before, amounts = known.get(asset), snapshot.amounts.get(asset)
-        if before is not None and _is_newer(before, snapshot):
-            if amounts != before.held.amounts:
-                ask = f"{asset} was told otherwise while we asked"
+        if before is not None and (otherwise := _not_believed(asset, amounts, snapshot, before, state.lag)):
+            ask, is_unsure = otherwise, True
             continue
+        if amounts is None and before is not None and before.held.amounts.is_nothing:
+            amounts = before.held.amounts  # it is not on the list, as it should be
         if amounts is None:
             missing[asset] = state.missing.get(asset, 0) + 1
             if not is_empty and missing[asset] < VANISHED_ONCE:
@@ -117,12 +121,29 @@ def _take(state: WalletState, snapshot: Snapshot) -> Merged:
         if before is None and amounts.is_nothing:
             continue
         held = _held(asset, amounts, snapshot)
-        known[asset] = Known(held, snapshot.asked)
+        known[asset] = _known(held, snapshot.asked, snapshot.received, before)
         if before is None or _differs(before.held, held):
             changed.append(held)
     drifted = tuple(held.slot for held in changed if state.is_based and held.slot.asset in state.known)
-    based = WalletState(known, snapshot.measure, snapshot.asked, missing=missing, is_based=True)
-    return _then_waiting(Merged(based, tuple(changed), ask or doubt, doubt, drifted), state.waiting, snapshot)
+    based = WalletState(known, snapshot.measure, snapshot.asked, missing=missing, is_based=True, lag=lag)
+    merged = Merged(based, tuple(changed), ask or doubt, doubt, drifted, is_unsure)
+    return _then_waiting(merged, state.waiting, snapshot)
+
+
+def _not_believed(asset: str, amounts: Amounts | None, snapshot: Snapshot, before: Known, lag: Lag) -> str | None:
+    """Why this asset is left as it is known, and asked for again."""
+    said, held = NOTHING if amounts is None else amounts, before.held.amounts
+    if said == held or (amounts is None and held.is_nothing):
+        return None
+    time = snapshot.time_of(asset)
+    happened = snapshot.received - _beyond(lag, snapshot, time)
+    match compared(Word(snapshot.source, snapshot.asked, happened, time), before):
+        case "older":
+            return f"{asset} was told otherwise while we asked"
+        case "unsure" if contradicts(said, held):
+            return f"{asset} may have been told otherwise before"
+        case _:
+            return None
 
 
 def _once_more_empty(state: WalletState, snapshot: Snapshot) -> WalletState:
@@ -144,19 +165,7 @@ def _holds_something(state: WalletState) -> bool:
 
 
 def _left_out(state: WalletState, snapshot: Snapshot) -> list[str]:
-    if not snapshot.complete:
-        return []
-    return [
-        asset for asset, one in state.known.items() if asset not in snapshot.amounts and not one.held.amounts.is_nothing
-    ]
-
-
-def _is_newer(known: Known, snapshot: Snapshot) -> bool:
-    """Whether the known word came after this question went out; the venue's own times decide where both have one."""
-    ours, theirs = known.held.venue_time, snapshot.venue_time
-    if known.as_of <= snapshot.asked:
-        return False
-    return ours is None or theirs is None or theirs <= ours
+    return [asset for asset in state.known if asset not in snapshot.amounts] if snapshot.complete else []
 
 
 def _then_waiting(merged: Merged, waiting: Mapping[str, Updated], snapshot: Snapshot) -> Merged:
@@ -169,6 +178,7 @@ def _then_waiting(merged: Merged, waiting: Mapping[str, Updated], snapshot: Snap
                 changed=_newest((*merged.changed, *following.changed)),
                 ask=following.ask or merged.ask,
                 doubt=merged.doubt,
+                unsure=merged.unsure,
             )
     return merged
 
@@ -191,11 +201,15 @@ def _update(state: WalletState, frame: Updated) -> Merged:
     changed: list[AssetBalance] = []
     ask = None
     for asset, amounts in frame.amounts.items():
-        before = known.get(asset)
-        if before is not None and _is_older(frame, before):
-            if amounts != before.held.amounts:
-                ask = f"{asset} was told late"
-            continue
+        before, time = known.get(asset), frame.time_of(asset)
+        if before is not None:
+            happened = frame.received - _beyond(state.lag, frame, time)
+            order = compared(Word("stream", frame.received, happened, time), before)
+            if order != "newer" and contradicts(amounts, before.held.amounts):
+                ask = f"{asset} was told late" if order == "older" else f"{asset} may have been told late"
+                continue
+            if order == "older":
+                continue
         filled = _filled(amounts, before)
         if _lacks(filled, before) and (before is None or filled != before.held.amounts):
             ask = f"the stream says only part of {asset}"
@@ -203,19 +217,23 @@ def _update(state: WalletState, frame: Updated) -> Merged:
         held = _held(asset, filled, frame)
         if before is not None and before.held.received > held.received:
             held = replace(held, received=before.held.received)  # a part of it is known since then only
-        known[asset] = Known(held, frame.received)
+        known[asset] = _known(held, frame.received, frame.received, before)
         if before is None or _differs(before.held, held):
             changed.append(held)
     # Whoever tells an amount has a wallet that is not empty.
     empty = state.empty if all(one.is_nothing for one in frame.amounts.values()) else 0
-    return Merged(replace(state, known=known, missing=missing, empty=empty), tuple(changed), ask)
+    told = replace(state, known=known, missing=missing, empty=empty, lag=_with_frame(state.lag, frame))
+    return Merged(told, tuple(changed), ask)
 
 
-def _is_older(frame: Updated, known: Known) -> bool:
-    before = known.held.venue_time
-    if frame.venue_time is not None and before is not None:
-        return frame.venue_time < before
-    return frame.received < known.as_of
+def _with_frame(lag: Lag, frame: Snapshot | Updated) -> Lag:
+    time = max(filter(None, (frame.venue_time, *frame.times.values())), default=None)
+    return lag if time is None else lag.with_one((frame.time - time).total_seconds(), frame.received)
+
+
+def _beyond(lag: Lag, frame: Snapshot | Updated, time: datetime | None) -> float:
+    """How much longer than usual it was on its way."""
+    return 0.0 if time is None else lag.beyond((frame.time - time).total_seconds())
 
 
 def _filled(amounts: Amounts, before: Known | None) -> Amounts:
@@ -247,8 +265,14 @@ def _held(asset: str, amounts: Amounts, arrival: Snapshot | Updated) -> AssetBal
         measure=arrival.measure,
         source=arrival.source if isinstance(arrival, Snapshot) else "stream",
         received=arrival.time,
-        venue_time=arrival.venue_time,
+        venue_time=arrival.time_of(asset),
     )
+
+
+def _known(held: AssetBalance, as_of: float, seen: float, before: Known | None) -> Known:
+    if before is not None:
+        as_of, seen = max(as_of, before.as_of), max(seen, before.seen)
+    return Known(held, as_of, seen, newest(held.venue_time, before))
 
 
 def _differs(before: AssetBalance, after: AssetBalance) -> bool:

@@ -119,7 +119,8 @@ class FakeVenue:
         changed = {asset: amount(total) for asset, total in totals.items()}
         self.truth |= changed
         if not silent:
-            self.say(Updated("spot", changed, measure, asyncio.get_running_loop().time(), _now()))
+            now = _now()
+            self.say(Updated("spot", changed, measure, asyncio.get_running_loop().time(), now, now))
 
     def lose_stream(self) -> None:
         self.say(StreamLost("the socket closed"))

@@ -12,7 +12,9 @@ import pytest
 from indexer.domain.accounts.amounts import Slot, Wallet
 from indexer.domain.accounts.arrivals import Funding, Moved, Position, StreamOpened
 from indexer.domain.accounts.facts import AccountAlert, AccountLive, AccountStale, FundingPaid, PositionUpdated
+from indexer.domain.accounts.judging import Rules
 from indexer.domain.accounts.polling import CONFIRMATIONS
+from indexer.domain.accounts.validation import Thresholds
 from indexer.domain.commits import Commit
 from indexer.domain.streams import exchange_stream
 from indexer.errors import BadCredentials, Throttled, VenueUnreachable, WalletUnsupported
@@ -82,7 +84,7 @@ def test_a_stream_that_opens_while_a_wallet_is_read_has_it_read_once_more() -> N
     async def story() -> None:
         async with Stage(FakeVenue(BTC="1")) as stage:
             await asyncio.sleep(20)
-            stage.venue.delay = 2.0
+            stage.venue.delay = 1.0
             stage.venue.lose_stream()
             await asyncio.sleep(0.5)
             stage.venue.frame(silent=True, BTC="3")
@@ -458,6 +460,7 @@ def test_a_restart_goes_on_with_what_was_committed_and_tells_only_what_differs()
             await asyncio.sleep(0.1)
         venue = FakeVenue(BTC="5", ETH="3")
         async with Stage(venue, first.log) as second:
+            await asyncio.sleep(1.5)  # one answer so soon after the last word may be older than that
             assert second.told[-1] == ("BTC", "5")
             assert second.told.count(("ETH", "3")) == 1
             assert second.updates[-1].previous == amount("1")
@@ -512,5 +515,21 @@ def test_a_refresh_of_a_venue_that_is_down_says_why() -> None:
             stage.venue.errors = [VenueUnreachable("HTTP 503")]
             with pytest.raises(VenueUnreachable):
                 await stage.refresh()
+
+    played(story())
+
+
+def test_what_the_stream_did_not_tell_is_an_alert_as_severe_as_configured() -> None:
+    async def story() -> None:
+        rules = Rules(thresholds=Thresholds(severities={"source_inconsistency": "error"}))
+        async with Stage(FakeVenue(BTC="1"), rules=rules) as stage:
+            await asyncio.sleep(10)
+            stage.venue.frame(silent=True, BTC="2")
+            await stage.refresh()
+            await asyncio.sleep(5)
+            alerts = [fact for fact in stage.facts if isinstance(fact, AccountAlert)]
+            assert [(one.kind, one.severity) for one in alerts if not one.cleared] == [
+                ("source_inconsistency", "error")
+            ]
 
     played(story())

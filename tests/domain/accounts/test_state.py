@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from random import Random
+from typing import overload
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,19 +27,37 @@ from indexer.domain.accounts.state import (
 from tests.domain.accounts.builders import TIME, amounts, held
 
 
-def whole(asked: float, *, complete: bool = True, **totals: str) -> Snapshot:
-    return _whole_at(asked, totals, complete=complete)
+@overload
+def at(seconds: float) -> datetime: ...
 
 
-def _whole_at(asked: float, totals: Mapping[str, str], *, complete: bool = True) -> Snapshot:
+@overload
+def at(seconds: None) -> None: ...
+
+
+def at(seconds: float | None) -> datetime | None:
+    """On the venue's clock, which is ours."""
+    return None if seconds is None else TIME + timedelta(seconds=seconds)
+
+
+def whole(asked: float, *, complete: bool = True, venue: float | None = None, **totals: str) -> Snapshot:
+    return _whole_at(asked, totals, complete=complete, venue=venue)
+
+
+def _whole_at(
+    asked: float, totals: Mapping[str, str], *, complete: bool = True, venue: float | None = None
+) -> Snapshot:
     found = {asset: amounts(total, "0", total) for asset, total in totals.items()}
-    return Snapshot("spot", found, "wallet", "rest", asked, asked + 0.1, TIME, complete=complete)
+    return Snapshot("spot", found, "wallet", "rest", asked, asked + 0.1, at(asked + 0.1), at(venue), complete=complete)
 
 
-def frame(received: float, measure: Measure = "wallet", venue: float | None = None, **totals: str) -> Updated:
+def frame(
+    received: float, measure: Measure = "wallet", venue: float | None = None, *, timed: bool = True, **totals: str
+) -> Updated:
+    """One that comes as fast as frames do, unless something else is said."""
     found = {asset: amounts(total, "0", total) for asset, total in totals.items()}
-    time = None if venue is None else TIME + timedelta(seconds=venue)
-    return Updated("spot", found, measure, received, TIME, time)
+    happened = at(received if venue is None else venue) if timed else None
+    return Updated("spot", found, measure, received, at(received), happened)
 
 
 def after(*arrivals: Snapshot | Updated | Moved, state: WalletState | None = None) -> Merged:
@@ -79,14 +98,14 @@ def test_an_answer_asked_for_before_a_frame_does_not_overwrite_it_and_is_asked_a
 
 
 def test_a_frame_older_than_the_newest_word_is_dropped_and_the_wallet_asked() -> None:
-    merged = after(whole(1, BTC="1"), frame(2, venue=9, BTC="3"), frame(3, venue=8, BTC="2"))
+    merged = after(whole(1, BTC="1"), frame(2, venue=1.9, BTC="3"), frame(3, venue=1.8, BTC="2"))
     assert totals(merged.state) == {"BTC": "3"}
     assert merged.ask is not None
     assert merged.changed == ()
 
 
 def test_a_repeated_frame_changes_nothing_and_asks_nothing() -> None:
-    merged = after(whole(1, BTC="1"), frame(2, venue=9, BTC="3"), frame(3, venue=9, BTC="3"))
+    merged = after(whole(1, BTC="1"), frame(2, venue=1.9, BTC="3"), frame(3, venue=1.9, BTC="3"))
     assert (merged.changed, merged.ask) == ((), None)
 
 
@@ -116,7 +135,7 @@ def test_only_like_is_compared_with_like() -> None:
 
 
 def test_a_frame_that_says_only_a_new_total_leaves_the_rest_unknown_and_asks() -> None:
-    partial = Updated("spot", {"BTC": Amounts(total=Decimal(2))}, "wallet", 2, TIME)
+    partial = Updated("spot", {"BTC": Amounts(total=Decimal(2))}, "wallet", 2, at(2), at(2))
     merged = after(whole(1, BTC="1"), partial)
     assert merged.changed[0].amounts == Amounts(total=Decimal(2))
     assert merged.ask is not None
@@ -219,14 +238,14 @@ def test_however_frames_come_one_late_snapshot_leaves_the_truth(
     """Frames with the venue's times, dropped, repeated and out of order; then what was asked after all of them."""
     truth = {"BTC": "1", "ETH": "1", "USD": "1"} | {asset: str(value) for asset, value in moves}
     frames = [
-        Updated("spot", {asset: amounts(str(value), "0", str(value))}, "wallet", 0, TIME, TIME + timedelta(seconds=n))
+        Updated("spot", {asset: amounts(str(value), "0", str(value))}, "wallet", 0, TIME, at(2 + n))
         for n, (asset, value) in enumerate(moves)
         if n not in dropped
     ] * (2 if doubled else 1)
     order.shuffle(frames)
     state = after(whole(1, BTC="1", ETH="1", USD="1")).state
     for n, one in enumerate(frames):
-        state = merge(state, Updated(one.wallet, one.amounts, "wallet", 2 + n, TIME, one.venue_time)).state
+        state = merge(state, Updated(one.wallet, one.amounts, "wallet", 20 + n, at(20 + n), one.venue_time)).state
     merged = merge(state, _whole_at(100, truth))
     assert totals(merged.state) == dict(sorted(truth.items()))
 
@@ -234,12 +253,12 @@ def test_however_frames_come_one_late_snapshot_leaves_the_truth(
 @given(moves=_moves, order=_orders)
 def test_frames_in_any_order_end_at_the_newest_of_each_asset(moves: list[tuple[str, int]], order: Random) -> None:
     frames = [
-        Updated("spot", {asset: amounts(str(value), "0", str(value))}, "wallet", 0, TIME, TIME + timedelta(seconds=n))
+        Updated("spot", {asset: amounts(str(value), "0", str(value))}, "wallet", 0, TIME, at(2 + n))
         for n, (asset, value) in enumerate(moves)
     ]
     truth = {"BTC": "1", "ETH": "1"} | {asset: str(value) for asset, value in moves}
     order.shuffle(frames)
     state = after(whole(1, BTC="1", ETH="1")).state
     for n, one in enumerate(frames):
-        state = merge(state, Updated(one.wallet, one.amounts, "wallet", 2 + n, TIME, one.venue_time)).state
+        state = merge(state, Updated(one.wallet, one.amounts, "wallet", 20 + n, at(20 + n), one.venue_time)).state
     assert totals(state) == dict(sorted(truth.items()))

@@ -72,7 +72,7 @@ def _played(exchange: str, story: Coroutine[Any, Any, T]) -> T:
 
 async def _calm(exchange: str, seconds: float, seed: int) -> Day:
     clock, dice, steps = asyncio.get_running_loop().time, Random(f"calm {exchange} {seed}"), 0  # noqa: S311 - a story
-    async with _stage(exchange, seed) as (venue, account, truth, life, disk):
+    async with stage(exchange, seed) as (venue, account, truth, life, disk):
         desk = Desk(venue, account, seed)
         desk.begin()
         pace = PACES[0]
@@ -99,7 +99,7 @@ async def _drift(exchange: str, count: int, seed: int) -> Found:
     """One after the other, each at a moment of its own; the desk does nothing meanwhile."""
     clock, dice = asyncio.get_running_loop().time, Random(f"drift {exchange} {seed}")  # noqa: S311 - a story
     seconds, missed = list[float](), list[str]()
-    async with _stage(exchange, seed) as (venue, account, truth, life, disk):
+    async with stage(exchange, seed) as (venue, account, truth, life, disk):
         Desk(venue, account, seed).begin()
         await asyncio.sleep(dice.uniform(30, 60))
         for _ in range(count):
@@ -121,7 +121,8 @@ async def _drift(exchange: str, count: int, seed: int) -> Found:
 
 
 @asynccontextmanager
-async def _stage(exchange: str, seed: int) -> AsyncIterator[tuple[Venue, Account, Truth, Life, Disk]]:
+async def stage(exchange: str, seed: int) -> AsyncIterator[tuple[Venue, Account, Truth, Life, Disk]]:
+    """One account at an honest venue, from its first second on."""
     random.seed(seed)
     dice = Random(seed)  # noqa: S311 - a story
     with wall.virtual_time():

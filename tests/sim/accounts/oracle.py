@@ -23,6 +23,7 @@ def violations(log: Sequence[Commit], truth: Truth) -> Iterator[str]:
         yield from _follows(fact, before)
         yield from _true(fact, truth)
         told[fact.slot] = fact.held
+    yield from _ordered(log, truth)
 
 
 def _gaps(log: Sequence[Commit]) -> Iterator[str]:
@@ -49,6 +50,23 @@ def _true(fact: AssetUpdated, truth: Truth) -> Iterator[str]:
         yield f"zero: {fact.slot} was told as nothing at {received:.2f}"
     if not truth.was_so(fact.held, received + 0.001):
         yield f"never: {fact.slot} was told as {_said(fact)} at {received:.2f} and never was"
+
+
+def _ordered(log: Sequence[Commit], truth: Truth) -> Iterator[str]:
+    """What is told is never older than what was told last; an amount that there was more than once is any of them.
+
+    A frame without the venue's time is believed to come in its order: nobody could know otherwise.
+    """
+    reached: dict[Slot, int] = {}
+    for fact in _updates(log):
+        is_guessed = fact.held.source == "stream" and fact.held.venue_time is None
+        until = wall.moment(fact.held.received) + 0.001
+        found = truth.version(fact.held, 0 if is_guessed else reached.get(fact.slot, 0), until)
+        if found is None:
+            if truth.was_so(fact.held, until):
+                yield f"older: {fact.slot} was told as {_said(fact)} at {until:.2f} after something newer"
+        else:
+            reached[fact.slot] = found
 
 
 def _said(fact: AssetUpdated) -> str:

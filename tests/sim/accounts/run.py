@@ -32,6 +32,9 @@ from tests.sim.store import Disk
 
 STORE_TROUBLE: Final = replace(stores.NONE, store_down=0.05, store_lost_answer=0.05)
 
+LATE_SECONDS: Final = (0.2, 0.2, 2.5)
+"""How long the late frames of a story are on their way; longer than that, ours takes one without a time for new."""
+
 _LONGEST: Final = 300
 
 
@@ -77,10 +80,16 @@ class Story:
         self._seed = seed
         self._exchange = exchange or exchange_of(seed)
         self._random = Random(f"account {seed}")  # noqa: S311 - a story, not a secret: its seed must repeat it
-        self._faults = faults or harsher(drawn(self._random), self._random.choice((1, 1, 3)))
+        self._faults = faults or self._drawn()
         self._store_now = self._random.choice((stores.NONE, stores.NONE, STORE_TROUBLE))
         self.disk = Disk(self._random, lambda: self._store_now)
         self.kills = 0
+
+    def _drawn(self) -> Faults:
+        usual = harsher(drawn(self._random), self._random.choice((1, 1, 3)))
+        # By dice of its own: what else happens in a story stays as it was before there was this.
+        late = Random(f"late {self._seed}").choice(LATE_SECONDS)  # noqa: S311 - the same
+        return replace(usual, late_seconds=late)
 
     async def tell(self) -> Outcome:
         random.seed(self._seed)  # what the product and its libraries draw by themselves

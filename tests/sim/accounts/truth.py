@@ -55,6 +55,11 @@ class Truth:
         newest = bisect_right(self.past, until, key=_time)
         return any(self._fits(one, self.past[index][1], parts=True) for index in reversed(range(newest)))
 
+    def version(self, one: AssetBalance, since: int, until: float) -> int | None:
+        """The first of its states from this one on, and before that moment, in which it was so."""
+        newest = bisect_right(self.past, until, key=_time)
+        return next((at for at in range(since, newest) if self._fits(one, self.past[at][1], parts=True)), None)
+
     def was_nothing(self, slot: Slot, since: float, until: float) -> bool:
         """At some moment of this window."""
         oldest = max(bisect_right(self.past, since, key=_time) - 1, 0)

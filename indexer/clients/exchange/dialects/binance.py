@@ -21,6 +21,7 @@ from indexer.clients.exchange.dialects.dialect import (
     required,
     rows_of,
     summed,
+    times_of,
 )
 from indexer.clients.exchange.throttle import Limit
 from indexer.domain.accounts.amounts import Amounts, Slot, Wallet, plus
@@ -155,11 +156,11 @@ def _borrowable(exchange: Exchange, row: Mapping[str, Any]) -> tuple[str, Amount
 
 def _futures(exchange: Exchange, answer: Any) -> Found:
     """The wallet's balance, as its frames tell; available funds count other collateral and unrealised profit."""
-    amounts = {}
-    for row in rows_of(answer, "assets"):
+    amounts, rows = {}, rows_of(answer, "assets")
+    for row in rows:
         free, used = number(row.get("availableBalance")), number(row.get("initialMargin"))
         amounts[code_of(exchange, row, "asset")] = Amounts(free, used, required(row, "walletBalance"))
-    return Found(amounts)
+    return Found(amounts, times=times_of(exchange, rows, "asset", "updateTime"))
 
 
 def _funding(exchange: Exchange, answer: Any) -> Found:

@@ -22,11 +22,16 @@ Exchange = Any
 
 
 class Found(NamedTuple):
-    """A whole wallet as one answer says it. `complete`: what it leaves out is not there."""
+    """A whole wallet as one answer says it. `complete`: what it leaves out is not there.
+
+    Its times are of the balances: an answer's own is none, unless the venue says that the balances are as of then.
+    """
 
     amounts: Mapping[str, Amounts]
     venue_time: datetime | None = None
     complete: bool = True
+    times: Mapping[str, datetime] = {}
+    """Of single assets, where the venue says when each changed."""
 
 
 class Told(NamedTuple):
@@ -41,6 +46,8 @@ class Told(NamedTuple):
     is_first: bool = False
     """What a subscription begins with: all amounts, and the number from which on frames are counted."""
     positions: tuple[Position, ...] = ()
+    times: Mapping[str, datetime] = {}
+    """Of single assets, where the venue says when each changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +164,12 @@ def milliseconds(text: Any) -> datetime | None:
     """A venue's time, where it says one."""
     found = number(text)
     return None if not found else datetime.fromtimestamp(int(found) / 1000, UTC)
+
+
+def times_of(exchange: Exchange, rows: Iterable[Mapping[str, Any]], name: str, time: str) -> dict[str, datetime]:
+    """When each asset changed, where its row says so."""
+    told = ((code_of(exchange, row, name), milliseconds(row.get(time))) for row in rows)
+    return {asset: changed for asset, changed in told if changed is not None}
 
 
 def summed(amounts: Iterable[tuple[str, Amounts]]) -> dict[str, Amounts]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
@@ -15,11 +16,11 @@ from indexer.clients.exchange.dialects.dialect import (
     Told,
     WalletKind,
     code_of,
-    milliseconds,
     number,
     required,
     rows_of,
     summed,
+    times_of,
 )
 from indexer.clients.exchange.throttle import Limit
 from indexer.domain.accounts.amounts import Amounts, Wallet
@@ -34,7 +35,8 @@ class Okx(Dialect):
     async def read(self, exchange: Exchange, wallet: Wallet) -> Found:
         match wallet:
             case "unified":
-                return Found(*_trading(exchange, rows_of(await exchange.privateGetAccountBalance(), "data")))
+                amounts, times = _trading(exchange, rows_of(await exchange.privateGetAccountBalance(), "data"))
+                return Found(amounts, times=times)
             case "funding":
                 return _funding(exchange, await exchange.privateGetAssetBalances())
             case _:
@@ -56,9 +58,9 @@ class Okx(Dialect):
         rows = rows_of(message, "data")
         if not rows:
             return None
-        amounts, time = _trading(exchange, rows)
+        amounts, times = _trading(exchange, rows)
         is_whole = message.get("eventType") == "snapshot" and message.get("lastPage", True) is True
-        return Told(amounts, venue_time=time, whole=is_whole and message.get("curPage", 1) == 1)
+        return Told(amounts, whole=is_whole and message.get("curPage", 1) == 1, times=times)
 
     async def permissions(self, exchange: Exchange) -> Permissions:
         [config] = rows_of(await exchange.privateGetAccountConfig(), "data") or [{}]
@@ -79,16 +81,18 @@ OKX: Final = Okx(
 )
 
 
-def _trading(exchange: Exchange, rows: list[Mapping[str, Any]]) -> tuple[dict[str, Amounts], Any]:
+def _trading(exchange: Exchange, rows: list[Mapping[str, Any]]) -> tuple[dict[str, Amounts], Mapping[str, datetime]]:
+    """When each asset changed is told by both sources; the account's own time is only when that was looked up."""
     if len(rows) != 1:
         raise BadAnswer("an answer about another number of accounts than one")
+    details = rows_of(rows[0], "details")
     amounts = {
         code_of(exchange, row, "ccy"): Amounts(
             number(row.get("availBal")), number(row.get("frozenBal")), required(row, "cashBal"), number(row.get("liab"))
         )
-        for row in rows_of(rows[0], "details")
+        for row in details
     }
-    return amounts, milliseconds(rows[0].get("uTime"))
+    return amounts, times_of(exchange, details, "ccy", "uTime")
 
 
 def _funding(exchange: Exchange, answer: Any) -> Found:

@@ -1,0 +1,112 @@
+"""Which of two words on an asset is the newer one: by the venue's own times where both have one, else by ours.
+
+A venue's time is of the balance (when it changed, or as of when the venue says it), never only of the answer. It is
+remembered apart from the amounts: a read without one does not take it away. Where a frame has a time and the read that
+it contradicts has none, the frame is placed on our clock by how long frames take: one that came later than the others
+happened earlier. Where nothing tells, the answer is neither the one nor the other, and the wallet is asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, NamedTuple
+
+from indexer.domain.accounts.amounts import Amounts, AssetBalance, Source
+
+LATE_SECONDS: Final = 3.0
+"""So long a frame may be on its way: one without a time, which contradicts an answer not older than this, is unsure."""
+
+SOON_SECONDS: Final = 0.6
+"""An answer may come from a part of the venue that is behind by so much: asked sooner than that after a newer word,
+and without a time, it is unsure."""
+
+OLD_ANSWER_SECONDS: Final = 10.0
+"""No part of a venue is behind by more: then a time that went backwards is the venue's mistake, and the amounts are
+right."""
+
+WINDOW_SECONDS: Final = 600.0
+"""How long frames take is known from this one and the one before: clocks drift."""
+
+Order = Literal["newer", "older", "unsure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The newest word on one asset. `as_of`: what was asked before that moment is older than this."""
+
+    held: AssetBalance
+    as_of: float
+    seen: float = float("-inf")
+    """When it reached us; for an answer that is later than `as_of`, and it may be from any moment in between."""
+    newest: datetime | None = None
+    """The newest of the venue's times that was ever said of this asset; `held` may be a later word without one."""
+
+
+class Word(NamedTuple):
+    """When something was said of one asset; `happened` is not later than that, on our clock."""
+
+    source: Source
+    asked: float
+    happened: float
+    venue_time: datetime | None
+
+
+def compared(word: Word, known: Known) -> Order:
+    """Whether this word is newer than what is known; only of interest where it says otherwise."""
+    theirs, ours = word.venue_time, known.held.venue_time
+    if theirs is not None and known.newest is not None and theirs < known.newest:
+        is_behind = word.source == "stream" or word.asked - known.seen < OLD_ANSWER_SECONDS
+        return "older" if is_behind else "newer"
+    if theirs is not None and ours is not None and theirs > ours:
+        return "newer"
+    if word.asked < known.as_of:
+        return "older"
+    return _by_our_clock(word, known)
+
+
+def _by_our_clock(word: Word, known: Known) -> Order:
+    """It reached us after what is known, which says little: an answer and a frame come by different ways."""
+    theirs = word.venue_time
+    if word.source == "rest":
+        return "unsure" if word.asked - known.seen < SOON_SECONDS else "newer"
+    if known.held.source == "stream":
+        return "newer"  # frames come in their order
+    if theirs is None:
+        return "unsure" if word.asked - known.seen < LATE_SECONDS else "newer"
+    return "older" if theirs == known.held.venue_time or word.happened < known.seen else "newer"
+
+
+def newest(word: datetime | None, known: Known | None) -> datetime | None:
+    before = None if known is None else known.newest
+    if word is None or before is None:
+        return before if word is None else word
+    return max(word, before)
+
+
+def contradicts(one: Amounts, other: Amounts) -> bool:
+    """Whether any part that both say is different."""
+    return any(
+        mine is not None and theirs is not None and mine != theirs for mine, theirs in zip(one, other, strict=True)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """The least time between a venue's word and its arrival, by two clocks that may be apart."""
+
+    least: float = float("inf")
+    before: float = float("inf")
+    """In the window before."""
+    since: float = float("-inf")
+
+    def with_one(self, seconds: float, now: float) -> Lag:
+        if now - self.since < WINDOW_SECONDS:
+            return Lag(min(self.least, seconds), self.before, self.since)
+        before = self.least if now - self.since < 2 * WINDOW_SECONDS else float("inf")
+        return Lag(seconds, before, now)
+
+    def beyond(self, seconds: float) -> float:
+        """So much longer than the fastest did this one take; until one was heard, both clocks are taken for right."""
+        least = min(self.least, self.before)
+        return max(0.0, seconds - (0.0 if least == float("inf") else least))

@@ -1,0 +1,97 @@
+"""Which of two words is the newer one, by the venue's time, by ours, or by neither."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from indexer.domain.accounts.order import LATE_SECONDS, OLD_ANSWER_SECONDS, SOON_SECONDS, WINDOW_SECONDS, Lag
+from indexer.domain.accounts.state import restored
+from tests.domain.accounts.builders import amounts, held
+from tests.domain.accounts.test_state import after, at, frame, totals, whole
+
+
+def test_a_late_frame_does_not_overwrite_an_answer_that_has_a_newer_time() -> None:
+    merged = after(whole(1, venue=0, BTC="1"), whole(4, venue=3, BTC="3"), frame(5, venue=2, BTC="2"))
+    assert (totals(merged.state), merged.changed) == ({"BTC": "3"}, ())
+    assert merged.ask == "BTC was told late"
+
+
+def test_an_answer_without_a_time_does_not_take_away_the_time_that_is_known() -> None:
+    merged = after(whole(1, BTC="1"), frame(10, BTC="3"), whole(11, BTC="3"), frame(11.5, venue=9, BTC="2"))
+    assert (totals(merged.state), merged.changed) == ({"BTC": "3"}, ())
+
+
+def test_an_answer_with_an_older_time_does_not_take_away_the_newer_one() -> None:
+    merged = after(whole(1, BTC="1"), frame(10, BTC="3"), whole(25, venue=8, BTC="3"), frame(26, venue=9, BTC="2"))
+    assert merged.changed == ()
+
+
+def test_an_answer_whose_time_is_older_than_what_a_frame_told_is_asked_again() -> None:
+    merged = after(whole(1, venue=0, BTC="1"), frame(10, BTC="3"), whole(12, venue=0, BTC="1"))
+    assert (totals(merged.state), merged.changed) == ({"BTC": "3"}, ())
+    assert merged.ask is not None
+
+
+def test_a_time_that_goes_backwards_for_long_is_not_believed_against_what_is_answered() -> None:
+    merged = after(whole(1, venue=0, BTC="1"), frame(10, BTC="3"), whole(10.1 + OLD_ANSWER_SECONDS, venue=0, BTC="1"))
+    assert totals(merged.state) == {"BTC": "1"}
+
+
+def test_an_answer_with_the_time_of_a_frame_says_what_that_frame_said() -> None:
+    merged = after(whole(1, venue=0, BTC="1"), whole(4, venue=3, BTC="3"), frame(5, venue=3, BTC="2"))
+    assert (merged.changed, merged.ask) == ((), "BTC was told late")
+
+
+def test_each_asset_has_a_time_of_its_own() -> None:
+    snapshot = replace(whole(4, venue=9, BTC="3", ETH="3"), times={"ETH": at(2.0)})
+    merged = after(whole(1, venue=0, BTC="1", ETH="1"), snapshot, frame(5, BTC="2", ETH="2"))
+    assert totals(merged.state) == {"BTC": "3", "ETH": "2"}
+    assert merged.state.known["ETH"].newest == at(5)
+
+
+def test_a_frame_that_took_longer_than_others_happened_before_the_answer_that_it_contradicts() -> None:
+    merged = after(whole(1, BTC="1"), frame(2, BTC="2"), whole(11, BTC="3"), frame(11.5, venue=10, BTC="4"))
+    assert (merged.changed, merged.ask) == ((), "BTC was told late")
+
+
+def test_a_venue_whose_clock_is_apart_is_not_late() -> None:
+    apart = [frame(2 + n, venue=n - 40, BTC=str(n)) for n in range(3)]
+    merged = after(whole(0.5, BTC="9"), *apart, whole(10, BTC="3"), frame(10.5, venue=-31.5, BTC="4"))
+    assert totals(merged.state) == {"BTC": "4"}
+
+
+def test_a_frame_without_a_time_is_not_told_against_an_answer_from_just_before() -> None:
+    merged = after(whole(1, BTC="1"), frame(1 + LATE_SECONDS, timed=False, BTC="2"))
+    assert (merged.changed, merged.ask) == ((), "BTC may have been told late")
+    later = after(whole(1, BTC="1"), frame(1.2 + LATE_SECONDS, timed=False, BTC="2"))
+    assert totals(later.state) == {"BTC": "2"}
+
+
+def test_a_frame_without_a_time_follows_the_frame_before_it() -> None:
+    merged = after(whole(1, BTC="1"), frame(5, timed=False, BTC="2"), frame(5.1, timed=False, BTC="3"))
+    assert totals(merged.state) == {"BTC": "3"}
+
+
+def test_an_answer_without_a_time_asked_right_after_a_newer_word_is_asked_again() -> None:
+    soon = after(whole(1, BTC="1"), frame(10, BTC="3"), whole(9.9 + SOON_SECONDS, BTC="1"))
+    assert (soon.changed, soon.ask) == ((), "BTC may have been told otherwise before")
+    assert totals(after(whole(10.1 + SOON_SECONDS, BTC="4"), state=soon.state).state) == {"BTC": "4"}
+
+
+def test_an_answer_that_only_says_more_than_a_frame_is_believed_at_once() -> None:
+    total = replace(frame(10), amounts={"BTC": amounts(total="3")})
+    assert after(whole(1, BTC="1"), total, whole(10.1, BTC="3")).changed[0].amounts == amounts("3", "0", "3")
+
+
+def test_what_an_earlier_life_heard_is_not_overwritten_by_something_older() -> None:
+    stored = {"USDT": replace(held("3"), venue_time=at(10))}
+    merged = after(whole(10.2, venue=9, USDT="2"), state=restored(stored, {"USDT": 10.0}))
+    assert (merged.changed, merged.ask) == ((), "USDT was told otherwise while we asked")
+
+
+def test_how_long_frames_take_is_forgotten_with_time() -> None:
+    lag = Lag().with_one(-5, 0).with_one(2, 1)
+    assert lag.beyond(3) == 8
+    assert lag.with_one(2, WINDOW_SECONDS).beyond(3) == 8
+    assert lag.with_one(2, WINDOW_SECONDS).with_one(2, 2 * WINDOW_SECONDS).beyond(3) == 1
+    assert lag.with_one(2, 3 * WINDOW_SECONDS).beyond(3) == 1

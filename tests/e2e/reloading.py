@@ -66,6 +66,7 @@ class Storm:
         self._places: tuple[Place, ...] = ()
         self._traffic: list[asyncio.Task[None]] = []
         self._ears: Proxy
+        self._asked: Proxy
         self._service: Running
         self._subscriber: Subscriber
         self._before: Json = {}
@@ -76,6 +77,7 @@ class Storm:
             [Place(name, each, await _more_tokens(each)) for name, each in zip(names, self._worlds, strict=True)]
         )
         self._ears = await self._stack.enter_async_context(Proxy(self._worlds[0].anvil.port))
+        self._asked = await self._stack.enter_async_context(Proxy(self._worlds[0].anvil.calm_port))
         config = Config(self._folder, {STEADY: self._table(self._places[0])}, self._worlds[0].solvers, keys=KEYS)
         self._service = await self._stack.enter_async_context(running(config, key=str(KEYS[0]["key"])))
         await until(lambda: self._service.said("socket_open"))
@@ -162,7 +164,8 @@ class Storm:
         )
 
     def _table(self, place: Place, **more: Any) -> Json:
-        urls = {"ws_urls": [self._ears.ws_url]} if place.name == STEADY else {}
+        steady = {"ws_urls": [self._ears.ws_url], "rpc_urls": [self._asked.http_url]}
+        urls = steady if place.name == STEADY else {}
         return place.world.table(place.tokens[0], **urls, **more)
 
     # --- each change
@@ -276,6 +279,7 @@ class Storm:
         status = await self._service.stream(self._places[0].world.anvil.chain_id)
         return {
             "connections": self._ears.connections,
+            "ended": (self._ears.ended, self._asked.ended),
             "gaps": await self._service.metric(f'indexer_gaps_total{{chain="{STEADY}"}}'),
             "caught up": len(self._service.said("chain_caught_up", chain=STEADY)),
             "restarts": status["restarts"],

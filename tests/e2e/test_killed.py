@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 
 import pytest
@@ -19,5 +20,5 @@ READY_SECONDS = 2.0
 @pytest.mark.timeout(300)
 async def test_ten_kills_under_traffic_lose_and_repeat_nothing(home: World, tmp_path: Path) -> None:
     figures = await slaughter(home, tmp_path, kills=KILLS, seed=SEED)
-    # Judged by the best here, where other work may be going on beside us; `make kills` says the median and the worst.
-    assert min(figures.beyond) < READY_SECONDS, str(figures)
+    # The worst may be somebody else's work beside us; `make kills` says it as well.
+    assert statistics.median(figures.beyond) < READY_SECONDS, str(figures)

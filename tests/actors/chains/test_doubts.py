@@ -145,6 +145,32 @@ async def test_a_far_lower_head_is_never_a_reorg_and_is_said() -> None:
 
 
 @in_virtual_time
+async def test_a_chain_that_was_set_back_far_stays_stale_until_it_is_near_our_height() -> None:
+    """Also in the next life: a node that syncs looks the same."""
+    async with staged(window=256) as stage:
+        world = stage.world
+        await stage.hear(world.pay(USD, OUTSIDE, BOB, 5))
+        paid = world.tip.number
+        await stage.hear([world.mine(busy=0) for _ in range(FAR_BELOW + 10)][-1])
+        top = world.tip.number
+        del world.canonical[paid:]
+        await stage.hear(world.pay(USD, OUTSIDE, CAROL, 6))
+        await stage.settle(60)
+        assert (stage.state(), taken_back(stage)) == ("stale", False)
+        await stage.stop()
+        stage.start()
+        stage.say_tip()
+        await stage.settle(600)
+        assert (stage.state(), stage.status.ready, taken_back(stage)) == ("stale", False, False)
+        assert "far below" in str(stage.status.last_error)
+        while world.tip.number < top - FAR_BELOW:
+            world.mine(busy=0)
+        stage.say_tip()
+        await stage.settle(60)
+        assert (stage.state(), stage.status.block, taken_back(stage)) == ("live", world.tip.number, True)
+
+
+@in_virtual_time
 async def test_while_another_endpoint_still_has_our_tip_nothing_is_rolled_back() -> None:
     async with staged() as stage:
         world, disputed = stage.world, True

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from indexer.domain.accounts.amounts import AccountKey, Slot
 from indexer.domain.accounts.arrivals import Funding
+from indexer.domain.accounts.fundings import LATE, Funded
 from indexer.domain.accounts.records import AccountBook, AccountProjection, AccountRecord, PositionRecord
 from indexer.domain.accounts.stats import AssetStats, AssetTally
 from indexer.domain.course import Curve
@@ -81,11 +82,12 @@ class AccountBooks:
         if newest is None:
             return AccountBook(held, positions)
         with translating:
-            same = [
-                str(row["id"])
-                async for row in self._fundings.find({**account_query(account), "timestamp": newest["timestamp"]})
-            ]
-        return AccountBook(held, positions, newest["timestamp"], frozenset(same))
+            recent = {"timestamp": {"$gte": newest["timestamp"] - LATE}}
+            ids = {
+                str(row["id"]): row["timestamp"]
+                async for row in self._fundings.find({**account_query(account), **recent})
+            }
+        return AccountBook(held, positions, Funded(newest["timestamp"], ids))
 
     async def current(
         self,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
+from actors.accounts.extras import Extras
 from actors.accounts.ledger import AccountLedger
 from actors.accounts.listener import Listener
 from actors.accounts.lookout import Lookout
@@ -45,11 +45,11 @@ log = structlog.get_logger(__name__)
 OPENING_SECONDS = 5.0
 """How long the first read waits for the stream: one that was asked before it opened would be needed twice."""
 
+OPENED_SECONDS = 2.0
+"""After the stream opened, positions are read: by then it tells them as well, where it does."""
+
 STALE_SECONDS = 15.0
 """Neither a stream nor an answer for so long: three fast reads missed."""
-
-EXTRAS_SECONDS = 60.0
-"""How often positions (where the stream does not tell them) and funding payments are read."""
 
 MOST_QUEUED = 10_000
 """Frames beyond that many waiting messages are dropped; the stream is begun anew and every wallet is read."""
@@ -90,7 +90,7 @@ class AccountActor(AsyncActor):
         """Only then one answer is not enough when it opens: a start of 200 accounts asks no more than it has to."""
         self._orders: list[Order] = []
         self._listener = Listener(venue, self.spawn, self._post_arrival, ledger.stream)
-        self._extras_due = 0.0
+        self._extras = Extras(venue, spawn=self.spawn, post=self._post, stream=ledger.stream, log=self._log)
         self._answered_at = self._clock()
         self._is_stale = False
         self._stopped: str | None = None
@@ -114,7 +114,8 @@ class AccountActor(AsyncActor):
             # Another process writes this stream: it goes on, we don't, and nobody restarts us.
             self._stopped = str(error)
             self._log.error("account_stepped_down", reason=str(error))
-        self._lookout.by(min(self._readings.next_due(), self._hearing.next_doubt(), self._extras_due))
+        extras_due = self._extras.next_due if self._readings.breaker.state == "closed" else math.inf
+        self._lookout.by(min(self._readings.next_due(), self._hearing.next_doubt(), extras_due))
         if not self._is_as_before(message):
             self._show_status()
 
@@ -128,9 +129,10 @@ class AccountActor(AsyncActor):
             case WalletRead():
                 self._take(message)
             case PositionsRead(outcome):
-                self._teller.see_positions(outcome)
+                self._extras.positions_read(None if outcome is None else self._teller.see_positions(outcome))
             case FundingsRead(outcome):
-                self._teller.see_fundings(outcome)
+                self._extras.fundings_read(message)
+                self._teller.see_fundings(() if outcome is None else outcome.fundings)
             case RefreshWallets():
                 self._take_order(message)
             case LookAround():
@@ -168,7 +170,8 @@ class AccountActor(AsyncActor):
                 self._hearing = self._hearing.alive(now)
             case PositionsSeen():
                 self._hearing = self._hearing.alive(now)
-                self._teller.see_positions(arrival)
+                if self._teller.see_positions(arrival) is not None:
+                    self._extras.positions_soon(CONFIRM_SECONDS)
             case Moved(slot):
                 self._hearing = self._hearing.told((slot,), now)
                 self._merge(arrival, slot.wallet)
@@ -189,6 +192,8 @@ class AccountActor(AsyncActor):
             self._readings.soon(wallet)
             if self._was_lost:
                 self._readings.doubt_next(wallet)
+        if fresh:
+            self._extras.positions_soon(OPENED_SECONDS)
 
     def _lose_stream(self, reason: str) -> None:
         if self._hearing.open:
@@ -280,7 +285,7 @@ class AccountActor(AsyncActor):
         wallets = set(order.wallets or self._venue.wallets)
         self._orders.append(Order(wallets, self._clock(), order.done))
         self._readings.resume()
-        self._extras_due = 0.0
+        self._extras.soon()
         for wallet in wallets:
             self._readings.soon(wallet)
         self._readings.begin_due()
@@ -304,27 +309,10 @@ class AccountActor(AsyncActor):
                 self._teller.not_told(slot)
             self._distrust(f"the stream did not tell that {forgotten[0].asset} changed")
         self._readings.begin_due()
-        if now >= self._extras_due and self._readings.breaker.state == "closed":
-            self._extras_due = now + EXTRAS_SECONDS
-            self.spawn(self._read_extras(), f"extras {self._ledger.stream}")
+        if self._readings.breaker.state == "closed":
+            self._extras.ask_due(self._ledger.funded.until)
         self._teller.look_for_stale()
         self._tell_stale(now)
-
-    async def _read_extras(self) -> None:
-        """Neither is a balance: once a minute, one after the other, and what fails is asked again then."""
-        with self._noting_failure():
-            if self._venue.has_positions:
-                self._post(PositionsRead(await self._venue.positions()))
-        with self._noting_failure():
-            if self._venue.has_fundings:
-                self._post(FundingsRead(await self._venue.fundings(self._ledger.funded_until)))
-
-    @contextmanager
-    def _noting_failure(self) -> Iterator[None]:
-        try:
-            yield
-        except (Transient, Permanent) as error:
-            self._log.debug("account_extras_failed", error=repr(error))
 
     def _tell_stale(self, now: float) -> None:
         silent = not self._hearing.talks(now) and now - self._answered_at > STALE_SECONDS

@@ -12,7 +12,7 @@ from typing import Protocol
 from actors.patience import patiently
 from indexer.domain.accounts import alerts
 from indexer.domain.accounts.amounts import AccountKey, AssetBalance, Slot
-from indexer.domain.accounts.arrivals import Funding, Position
+from indexer.domain.accounts.arrivals import Position
 from indexer.domain.accounts.facts import (
     AccountAlert,
     AccountFact,
@@ -22,6 +22,7 @@ from indexer.domain.accounts.facts import (
     FundingPaid,
     PositionUpdated,
 )
+from indexer.domain.accounts.fundings import Funded
 from indexer.domain.accounts.records import AccountBook
 from indexer.domain.commits import Commit
 from indexer.domain.streams import exchange_stream
@@ -87,8 +88,7 @@ class AccountLedger:
         self.seq = 0
         self.held: dict[Slot, AssetBalance] = {}
         self.positions: dict[str, Position] = {}
-        self.funded_until: datetime | None = None
-        self.funding_ids: frozenset[str] = frozenset()
+        self.funded = Funded()
         self.alerts: alerts.On = {}
         self.is_stale = False
 
@@ -99,7 +99,7 @@ class AccountLedger:
         after = 0 if stored is None else min(stored.projected, max(0, self.seq - RECALLED))
         book = await patiently(self.stream, lambda: self._books.of_account(self.account))
         self.held, self.positions = dict(book.held), dict(book.positions)
-        self.funded_until, self.funding_ids = book.funded_until, book.funding_ids
+        self.funded = book.funded
         while page := await self._page(after):
             after = page[-1].last_seq
             for commit in page:
@@ -129,19 +129,13 @@ class AccountLedger:
                 case PositionUpdated():
                     self.positions[fact.symbol] = fact.position
                 case FundingPaid(funding=funding):
-                    self._note(funding)
+                    self.funded = self.funded.noting(funding)
                 case AccountAlert():
                     self.alerts = alerts.noted(self.alerts, fact)
                 case AccountStale() | AccountLive():
                     self.is_stale = isinstance(fact, AccountStale)
                 case _:
                     pass
-
-    def _note(self, funding: Funding) -> None:
-        if self.funded_until is None or funding.time > self.funded_until:
-            self.funded_until, self.funding_ids = funding.time, frozenset({funding.id})
-        elif funding.time == self.funded_until:
-            self.funding_ids |= {funding.id}
 
 
 def _now() -> datetime:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from indexer.domain.accounts.amounts import Wallet
-from indexer.domain.accounts.arrivals import Arrival, Funding, PositionsSeen, Snapshot
+from indexer.domain.accounts.arrivals import Arrival, FundingsSeen, PositionsSeen, Snapshot
 from indexer.errors import IndexerError
 
 
@@ -28,16 +28,16 @@ class WalletRead:
 
 @dataclass(frozen=True, slots=True)
 class PositionsRead:
-    """A read of the positions ended."""
+    """A read of the positions ended; without an outcome it failed."""
 
-    outcome: PositionsSeen
+    outcome: PositionsSeen | None
 
 
 @dataclass(frozen=True, slots=True)
 class FundingsRead:
-    """A read of the funding payments since the newest known one ended."""
+    """A read of the funding payments since the newest known one ended; without an outcome it failed."""
 
-    outcome: tuple[Funding, ...]
+    outcome: FundingsSeen | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from actors.accounts.ledger import AccountLedger
 from indexer.domain.accounts import alerts
 from indexer.domain.accounts.alerts import AlertKey, Raised
 from indexer.domain.accounts.amounts import Slot, Wallet
-from indexer.domain.accounts.arrivals import Funding, Moved, Position, PositionsSeen, Snapshot, Updated
+from indexer.domain.accounts.arrivals import Funding, Moved, PositionsSeen, Snapshot, Updated
 from indexer.domain.accounts.facts import (
     AccountCause,
     AccountFact,
@@ -21,9 +21,11 @@ from indexer.domain.accounts.facts import (
     AssetChanged,
     AssetUpdated,
     FundingPaid,
+    PositionUpdated,
     Severity,
 )
-from indexer.domain.accounts.judging import Rules, judge, position_changes
+from indexer.domain.accounts.judging import Rules, judge
+from indexer.domain.accounts.positions import PositionsState, merge_positions, restored_positions
 from indexer.domain.accounts.state import WalletState, merge, restored
 from indexer.domain.accounts.validation import inconsistency
 
@@ -55,8 +57,7 @@ class Teller:
         self._rules = rules
         self._counts = counts
         self._states: dict[Wallet, WalletState] = {wallet: WalletState() for wallet in wallets}
-        self._positions: dict[str, Position] = {}
-        self._fundings: dict[str, datetime] = {}
+        self._positions = PositionsState()
         self._baselines: dict[Slot, Decimal] = {}
         self._alerts: alerts.On = {}
         self._pending: list[AccountFact] = []
@@ -72,7 +73,7 @@ class Teller:
             held = {slot.asset: one for slot, one in self._ledger.held.items() if slot.wallet == wallet}
             ages = {asset: max(0.0, (now - one.received).total_seconds()) for asset, one in held.items()}
             self._states[wallet] = restored(held, {asset: moment - age for asset, age in ages.items()})
-        self._positions = dict(self._ledger.positions)
+        self._positions = restored_positions(self._ledger.positions)
         self._alerts = self._ledger.alerts
         self.over(*(key for key in self._alerts if key.wallet is not None and key.wallet not in self._states))
         balances = {slot: one.amounts.balance for slot, one in self._ledger.held.items()}
@@ -145,18 +146,19 @@ class Teller:
 
     # --- the rest ----------------------------------------------------------------------------------------------------
 
-    def see_positions(self, seen: PositionsSeen) -> None:
-        changes = position_changes(self._ledger.account, self._positions, seen)
-        self._positions.update({change.symbol: change.position for change in changes})
-        self._pending += changes
+    def see_positions(self, seen: PositionsSeen) -> str | None:
+        """Take them over as far as they are believed; why they should be asked for (again), if so."""
+        merged = merge_positions(self._positions, seen)
+        self._positions = merged.state
+        self._pending += [PositionUpdated(self._ledger.account, each, seen.time) for each in merged.changed]
+        return merged.ask
 
     def see_fundings(self, fundings: tuple[Funding, ...]) -> None:
-        """Oldest first, each once: the venue answers with those at the newest known time again."""
-        known_until, known = self._ledger.funded_until, self._ledger.funding_ids
+        """Oldest first, each once: the venue answers with the newest known ones again."""
         waiting = {fact.funding.id for fact in self._pending if isinstance(fact, FundingPaid)}
         for one in sorted(fundings, key=lambda each: (each.time, each.id)):
-            is_known = one.id in known or one.id in waiting
-            if not is_known and (known_until is None or one.time >= known_until):
+            if one.id not in waiting and self._ledger.funded.is_new(one):
+                waiting.add(one.id)
                 self._pending.append(FundingPaid(self._ledger.account, one))
 
     def not_told(self, slot: Slot) -> None:

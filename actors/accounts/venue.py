@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from indexer.domain.accounts.amounts import Wallet
-from indexer.domain.accounts.arrivals import Arrival, Funding, PositionsSeen, Snapshot
+from indexer.domain.accounts.arrivals import Arrival, FundingsSeen, PositionsSeen, Snapshot
 
 
 class Venue(Protocol):
@@ -34,7 +34,7 @@ class Venue(Protocol):
 
     async def positions(self) -> PositionsSeen: ...
 
-    async def fundings(self, since: datetime | None) -> tuple[Funding, ...]: ...
+    async def fundings(self, since: datetime | None) -> FundingsSeen: ...
 
     async def listen(self, on_arrival: Callable[[Arrival], None]) -> None: ...
 

@@ -12,6 +12,7 @@ from bson import Decimal128
 from indexer.domain.accounts.amounts import AccountKey, Amounts, AssetBalance, Slot
 from indexer.domain.accounts.arrivals import Funding, Position
 from indexer.domain.accounts.facts import AccountFact, AssetUpdated, FundingPaid, PositionUpdated
+from indexer.domain.accounts.fundings import Funded
 from indexer.domain.accounts.records import AccountProjection
 from indexer.domain.commits import Commit
 from indexer.domain.records import fold
@@ -115,7 +116,7 @@ async def test_an_account_goes_on_with_what_is_held_open_and_paid(store: Store) 
     book = await store.accounts.of_account(ACCOUNT)
     assert list(book.held) == [USDT]
     assert book.positions == {position.symbol: position}
-    assert (book.funded_until, book.funding_ids) == (at(2), frozenset({"b", "c"}))
+    assert book.funded == Funded(at(2), {"a": at(1), "b": at(2), "c": at(2)})
     assert [one.id for one in await store.accounts.fundings(ACCOUNT, limit=9)] == ["b", "c", "a"]
     assert [one.id for one in await store.accounts.fundings(ACCOUNT, limit=9, before=at(2))] == ["a"]
     following = await store.accounts.fundings(ACCOUNT, limit=9, before=at(2), after_id="b")

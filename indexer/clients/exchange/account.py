@@ -18,7 +18,7 @@ from indexer.clients.exchange.pool import Venues
 from indexer.domain.accounts.amounts import Wallet
 from indexer.domain.accounts.arrivals import (
     Arrival,
-    Funding,
+    FundingsSeen,
     Moved,
     Permissions,
     PositionsSeen,
@@ -113,7 +113,7 @@ class ExchangeAccount:
         found = await self._ask(self._dialect.positions, markets=True)
         return PositionsSeen("futures", found, asked, _clock(), self._now())
 
-    async def fundings(self, since: datetime | None) -> tuple[Funding, ...]:
+    async def fundings(self, since: datetime | None) -> FundingsSeen:
         return await self._ask(lambda exchange: self._dialect.fundings(exchange, since), markets=True)
 
     async def permissions(self) -> Permissions:

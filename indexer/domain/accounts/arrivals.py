@@ -108,7 +108,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class PositionsSeen:
-    """Positions of a wallet; `complete`: what is not among them is flat."""
+    """Positions of a wallet; `complete`: what is not among them is flat.
+
+    `asked` is when the question went out (for a frame, when it came): what is older than it is in it.
+    """
 
     wallet: Wallet
     positions: tuple[Position, ...]
@@ -116,6 +119,8 @@ class PositionsSeen:
     received: float
     time: datetime
     complete: bool = True
+    source: Source = "rest"
+    venue_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,15 @@ class Funding:
     asset: str
     amount: Decimal
     time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FundingsSeen:
+    """All payments from when they were asked for `until` then; `is_all`: there are no newer ones yet."""
+
+    fundings: tuple[Funding, ...]
+    until: datetime
+    is_all: bool = True
 
 
 @dataclass(frozen=True, slots=True)

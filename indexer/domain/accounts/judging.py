@@ -9,9 +9,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from indexer.domain.accounts.amounts import AccountKey, AssetBalance, Slot
-from indexer.domain.accounts.arrivals import Position, PositionsSeen
 from indexer.domain.accounts.changes import ChangeThreshold
-from indexer.domain.accounts.facts import AccountCause, AssetChanged, AssetUpdated, PositionUpdated
+from indexer.domain.accounts.facts import AccountCause, AssetChanged, AssetUpdated
 from indexer.domain.accounts.state import Merged, WalletState
 from indexer.domain.accounts.validation import Exceptions, Finding, Thresholds, findings, is_refused
 
@@ -68,21 +67,6 @@ def judge(
     return Verdict(replace(merged.state, known=known), tuple(facts), tuple(broken), judged)
 
 
-def position_changes(
-    account: AccountKey, known: Mapping[str, Position], seen: PositionsSeen
-) -> tuple[PositionUpdated, ...]:
-    """Those that were opened, changed or closed; prices move all the time and are no change of a position."""
-    now = {position.symbol: position for position in seen.positions}
-    if seen.complete:
-        gone = [symbol for symbol, position in known.items() if symbol not in now and position.side != "flat"]
-        now |= {symbol: Position(symbol, "flat", Decimal(0)) for symbol in gone}
-    return tuple(
-        PositionUpdated(account, position, seen.time)
-        for symbol, position in sorted(now.items())
-        if _essence(position) != _essence(known.get(symbol, Position(symbol, "flat", Decimal(0))))
-    )
-
-
 def _told(
     account: AccountKey,
     held: AssetBalance,
@@ -98,7 +82,3 @@ def _told(
     if previous is None or baseline is None or balance is None or not rules.change.is_passed(baseline, balance):
         return [updated]
     return [updated, AssetChanged(account, held.slot, baseline, balance)]
-
-
-def _essence(position: Position) -> tuple[object, ...]:
-    return position.side, position.contracts, position.entry_price, position.leverage, position.margin_mode

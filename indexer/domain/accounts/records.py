@@ -10,6 +10,7 @@ from decimal import Decimal
 from indexer.domain.accounts.amounts import AccountKey, AssetBalance, AssetKey, Slot
 from indexer.domain.accounts.arrivals import Position
 from indexer.domain.accounts.facts import AccountCause, AccountFact, AssetUpdated, FundingPaid, PositionUpdated
+from indexer.domain.accounts.fundings import Funded
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,5 @@ class AccountBook:
 
     held: Mapping[Slot, AssetBalance] = field(default_factory=dict)
     positions: Mapping[str, Position] = field(default_factory=dict)
-    funded_until: datetime | None = None
-    """The time of the newest funding payment that is known."""
-    funding_ids: frozenset[str] = frozenset()
-    """The venue's ids of those at that time: the next question will be answered with them again."""
+    funded: Funded = field(default_factory=Funded)
+    """The newest funding payments: the next question will be answered with them again."""

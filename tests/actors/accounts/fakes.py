@@ -20,6 +20,7 @@ from indexer.domain.accounts.amounts import AccountKey, Amounts, Measure, Wallet
 from indexer.domain.accounts.arrivals import (
     Arrival,
     Funding,
+    FundingsSeen,
     Position,
     PositionsSeen,
     Snapshot,
@@ -29,6 +30,7 @@ from indexer.domain.accounts.arrivals import (
     Updated,
 )
 from indexer.domain.accounts.facts import AccountAlert, AccountFact, AssetUpdated
+from indexer.domain.accounts.fundings import LATE, Funded
 from indexer.domain.accounts.judging import Rules
 from indexer.domain.accounts.records import AccountBook
 from indexer.domain.checkpoints import StoredCheckpoint
@@ -69,6 +71,11 @@ class FakeVenue:
         self.logins = 0
         self.open_positions: tuple[Position, ...] = ()
         self.positions_error: Exception | None = None
+        self.position_answers: list[tuple[Position, ...]] = []
+        """Answered instead of the truth, one after the other."""
+        self.positions_asked: list[float] = []
+        self.fundings_since: list[datetime | None] = []
+        self.funding_page = 100
         self.paid: tuple[Funding, ...] = ()
         self.heartbeat = True
         self.opening = 0.0
@@ -91,10 +98,18 @@ class FakeVenue:
         if self.positions_error is not None:
             raise self.positions_error
         now = asyncio.get_running_loop().time()
-        return PositionsSeen("futures", self.open_positions, now, now, _now())
+        self.positions_asked.append(now)
+        found = self.position_answers.pop(0) if self.position_answers else self.open_positions
+        await asyncio.sleep(self.delay)
+        return PositionsSeen("futures", found, now, now + self.delay, _now())
 
-    async def fundings(self, since: datetime | None) -> tuple[Funding, ...]:
-        return tuple(one for one in self.paid if since is None or one.time >= since)
+    async def fundings(self, since: datetime | None) -> FundingsSeen:
+        """Oldest first, a page at a time."""
+        self.fundings_since.append(since)
+        due = sorted((one for one in self.paid if since is None or one.time >= since), key=lambda one: one.time)
+        page = tuple(due[: self.funding_page])
+        is_all = len(page) == len(due)
+        return FundingsSeen(page, _now() if is_all else page[-1].time, is_all)
 
     async def listen(self, on_arrival: Callable[[Arrival], None]) -> None:
         self._listener = on_arrival
@@ -121,6 +136,10 @@ class FakeVenue:
         if not silent:
             now = _now()
             self.say(Updated("spot", changed, measure, asyncio.get_running_loop().time(), now, now))
+
+    def tell_positions(self, *positions: Position) -> None:
+        now = asyncio.get_running_loop().time()
+        self.say(PositionsSeen("futures", positions, now, now, _now(), complete=False, source="stream"))
 
     def lose_stream(self) -> None:
         self.say(StreamLost("the socket closed"))
@@ -165,8 +184,7 @@ class FakeBooks:
         return AccountBook(
             {key.slot: record.held for key, record in folded.current().items()},
             {symbol: row.position for (_, symbol), row in folded.positions.items()},
-            until,
-            frozenset(one.id for one in times if one.time == until),
+            Funded(until, {one.id: one.time for one in times if until is not None and one.time >= until - LATE}),
         )
 
     async def load(self, stream: str) -> StoredCheckpoint | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -480,6 +481,69 @@ def test_positions_and_funding_are_told_once_also_over_a_restart() -> None:
             await asyncio.sleep(1)
             kinds = [type(fact) for fact in second.facts]
             assert (kinds.count(PositionUpdated), kinds.count(FundingPaid)) == (1, 1)
+
+    played(story())
+
+
+def test_answers_without_positions_close_them_only_when_they_keep_coming() -> None:
+    async def story() -> None:
+        venue = FakeVenue(BTC="1")
+        venue.has_positions = True
+        venue.open_positions = (Position("BTC/USDT:USDT", "long", Decimal(1)),)
+        async with Stage(venue) as stage:
+            await asyncio.sleep(10)
+            venue.position_answers = [()] * 4
+            await asyncio.sleep(180)
+            sides = [fact.position.side for fact in stage.facts if isinstance(fact, PositionUpdated)]
+            assert sides == ["long"]
+            asked = len(venue.positions_asked)
+            venue.open_positions = ()
+            await asyncio.sleep(100)
+            sides = [fact.position.side for fact in stage.facts if isinstance(fact, PositionUpdated)]
+            assert sides == ["long", "flat"]
+            assert len(venue.positions_asked) - asked < 20
+
+    played(story())
+
+
+def test_a_position_that_the_stream_told_stays_though_a_slow_answer_is_older() -> None:
+    async def story() -> None:
+        venue = FakeVenue(BTC="1")
+        venue.has_positions = True
+        one, two = (Position("BTC/USDT:USDT", "long", Decimal(size)) for size in (1, 2))
+        venue.open_positions = (one,)
+        async with Stage(venue) as stage:
+            await asyncio.sleep(10)
+            venue.delay, venue.position_answers = 3.0, [(one,)]
+            refreshed = asyncio.create_task(stage.refresh())
+            await asyncio.sleep(1)
+            venue.open_positions = (two,)
+            venue.tell_positions(two)
+            await refreshed
+            await asyncio.sleep(30)
+            sizes = [fact.position.contracts for fact in stage.facts if isinstance(fact, PositionUpdated)]
+            assert sizes == [1, 2]
+
+    played(story())
+
+
+def test_funding_payments_of_a_long_absence_are_read_in_parts_without_a_pause() -> None:
+    async def story() -> None:
+        venue = FakeVenue(BTC="1")
+        venue.has_fundings = True
+        venue.funding_page, newest = 10, datetime.now(UTC)
+        venue.paid = tuple(
+            Funding(f"f{n}", "BTC/USDT:USDT", "USDT", Decimal(1), newest - timedelta(hours=34 - n)) for n in range(35)
+        )
+        async with Stage(venue) as first:
+            await asyncio.sleep(20)
+            venue.paid += (Funding("late", "ETH/USDT:USDT", "USDT", Decimal(1), newest - timedelta(minutes=30)),)
+            await asyncio.sleep(120)
+            names = [fact.funding.id for fact in first.facts if isinstance(fact, FundingPaid)]
+            assert names == [*(f"f{n}" for n in range(35)), "late"]
+        async with Stage(venue, first.log) as second:
+            await asyncio.sleep(120)
+            assert [fact.funding.id for fact in second.facts if isinstance(fact, FundingPaid)] == names
 
     played(story())
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 from indexer.domain.accounts import alerts
 from indexer.domain.accounts.alerts import AlertKey, Raised
 from indexer.domain.accounts.amounts import Slot
-from indexer.domain.accounts.arrivals import Position, PositionsSeen, Snapshot
+from indexer.domain.accounts.arrivals import Snapshot
 from indexer.domain.accounts.changes import ChangeThreshold
 from indexer.domain.accounts.facts import AssetChanged, AssetUpdated
 from indexer.domain.accounts.hearing import DEAD_SECONDS, LATE_SECONDS, Hearing
-from indexer.domain.accounts.judging import Rules, Verdict, judge, position_changes
+from indexer.domain.accounts.judging import Rules, Verdict, judge
 from indexer.domain.accounts.state import WalletState, merge
 from indexer.domain.accounts.validation import Finding
 from tests.domain.accounts.builders import ACCOUNT, TIME, USDT, amounts
@@ -73,19 +72,6 @@ def test_what_was_not_looked_at_stays_as_it_is() -> None:
     assert alerts.judged(on, [], [BTC]) == on
     both = alerts.raised(on, AlertKey("authentication"), Raised("error", "invalid key"))
     assert alerts.cleared(both, [AlertKey("authentication")]) == on
-
-
-def test_positions_are_told_when_they_open_change_and_close_and_not_when_prices_move() -> None:
-    long = Position("BTC/USDT:USDT", "long", Decimal(1), mark_price=Decimal(100))
-    seen = PositionsSeen("futures", (long,), 1, 1, TIME)
-    (opened,) = position_changes(ACCOUNT, {}, seen)
-    assert opened.position == long
-    known = {long.symbol: long}
-    dearer = replace(seen, positions=(replace(long, mark_price=Decimal(200)),))
-    assert position_changes(ACCOUNT, known, dearer) == ()
-    (closed,) = position_changes(ACCOUNT, known, replace(seen, positions=()))
-    assert closed.position == Position("BTC/USDT:USDT", "flat", Decimal(0))
-    assert position_changes(ACCOUNT, known, replace(seen, positions=(), complete=False)) == ()
 
 
 def test_a_stream_without_a_sign_of_life_is_dead() -> None:

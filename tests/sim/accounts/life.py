@@ -189,4 +189,4 @@ class _NothingProjected:
     """A restart reads the whole log: what is projected is another part's work."""
 
     async def of_account(self, account: AccountKey) -> AccountBook:  # noqa: ARG002 - the port's
-        return AccountBook({}, {}, None, frozenset())
+        return AccountBook()

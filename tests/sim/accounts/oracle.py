@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from indexer.domain.accounts.amounts import Amounts, AssetBalance, Slot
-from indexer.domain.accounts.facts import AssetUpdated
+from indexer.domain.accounts.facts import AssetUpdated, FundingPaid, PositionUpdated
 from indexer.domain.commits import Commit
 from tests.sim.accounts import wall
 from tests.sim.accounts.truth import Truth, is_nothing
+
+Fact = TypeVar("Fact")
 
 WINDOW_SECONDS: Final = 2.0
 """An answer is from before it was received: as old as the venue shows it (0.5 s), as slow as it comes (0.3 s)."""
@@ -24,6 +26,27 @@ def violations(log: Sequence[Commit], truth: Truth) -> Iterator[str]:
         yield from _true(fact, truth)
         told[fact.slot] = fact.held
     yield from _ordered(log, truth)
+    yield from _positions(log, truth)
+    yield from _fundings(log, truth)
+
+
+def _positions(log: Sequence[Commit], truth: Truth) -> Iterator[str]:
+    for fact in _facts(log, PositionUpdated):
+        # One that is open may be told late by a stream; that one is closed is never guessed.
+        seen, position = wall.moment(fact.time), fact.position
+        since = seen - WINDOW_SECONDS if position.side == "flat" else 0.0
+        if not truth.was_position(position, since, seen + 0.001):
+            yield f"position: {position.symbol} was told as {position.side} {position.contracts} at {seen:.2f}"
+
+
+def _fundings(log: Sequence[Commit], truth: Truth) -> Iterator[str]:
+    names = [fact.funding.id for fact in _facts(log, FundingPaid)]
+    if len(set(names)) != len(names):
+        yield "funding: a payment was told twice"
+    paid = {fee.amount for fee in truth.state.fees}
+    for fact in _facts(log, FundingPaid):
+        if fact.funding.amount not in paid:
+            yield f"funding: {fact.funding.amount} was told and never paid"
 
 
 def _gaps(log: Sequence[Commit]) -> Iterator[str]:
@@ -74,7 +97,11 @@ def _said(fact: AssetUpdated) -> str:
 
 
 def _updates(log: Sequence[Commit]) -> Iterator[AssetUpdated]:
+    return _facts(log, AssetUpdated)
+
+
+def _facts(log: Sequence[Commit], kind: type[Fact]) -> Iterator[Fact]:
     for commit in log:
         for fact in commit.facts:
-            if isinstance(fact, AssetUpdated):
+            if isinstance(fact, kind):
                 yield fact

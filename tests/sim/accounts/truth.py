@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Final
 
 from indexer.demo.venue import Account, Change, Venue
+from indexer.demo.venue.dialects.okx.shapes import CONTRACT
 from indexer.demo.venue.state import EXACT, AccountState, Holding
 from indexer.domain.accounts.amounts import Amounts, AssetBalance, Slot, Wallet
+from indexer.domain.accounts.arrivals import Position
 
 _DERIVED: Final = {("binance", "futures"), ("deribit", "futures")}
 """What is free there counts unrealised profit and other collateral: a number of the venue's, not of the truth."""
+
+_WRITTEN: Final = re.compile("[^A-Z]|SWAP|PERPETUAL")
 
 Past = list[tuple[float, AccountState]]
 
@@ -66,6 +71,21 @@ class Truth:
         newest = bisect_right(self.past, until, key=_time)
         return any(not self._balance(slot, state) for _, state in self.past[oldest:newest])
 
+    def was_position(self, position: Position, since: float, until: float) -> bool:
+        """Whether it was so at some moment of this window."""
+        oldest = max(bisect_right(self.past, since, key=_time) - 1, 0)
+        newest = bisect_right(self.past, until, key=_time)
+        return any(self._holds(position, state) for _, state in self.past[oldest:newest])
+
+    def _holds(self, position: Position, state: AccountState) -> bool:
+        named = {_plain(symbol): each for symbol, each in state.positions.items()}
+        held = named.get(_plain(position.symbol))
+        if held is None or position.side == "flat":
+            return held is None and position.side == "flat"
+        size = EXACT.divide(held.size, CONTRACT) if self._account.exchange == "okx" else held.size
+        side = "long" if size > 0 else "short"
+        return (position.side, position.contracts, position.entry_price) == (side, abs(size), held.entry_price)
+
     def _note(self, change: Change) -> None:
         now = self._clock()
         self.past.append((now, change.state))
@@ -94,6 +114,11 @@ class Truth:
         holding = state.holdings(slot.wallet).get(slot.asset, Holding())
         is_equity = self._account.exchange == "hyperliquid" and slot.wallet == self._margin
         return EXACT.add(holding.total, state.unrealised(slot.asset)) if is_equity else holding.total
+
+
+def _plain(symbol: str) -> str:
+    """Without what venues write differently: a story's lists of markets leave some out, which then keep their names."""
+    return _WRITTEN.sub("", symbol.partition(":")[0])
 
 
 def _time(one: tuple[float, AccountState]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from functools import reduce
 from typing import Any, Final
@@ -16,16 +17,19 @@ from indexer.clients.exchange.dialects.dialect import (
     Told,
     WalletKind,
     code_of,
+    funding_of,
     milliseconds,
     number,
+    position_of,
     required,
     rows_of,
     summed,
     times_of,
 )
+from indexer.clients.exchange.dialects.payments import begin, oldest_first
 from indexer.clients.exchange.throttle import Limit
 from indexer.domain.accounts.amounts import Amounts, Slot, Wallet, plus
-from indexer.domain.accounts.arrivals import Permissions
+from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions, Position
 from indexer.domain.accounts.validation import Exceptions
 from indexer.errors import BadAnswer
 
@@ -41,6 +45,7 @@ _WEIGHT_OF_UNIT: Final = 5
 
 _PAGE: Final = 100
 _MOST_PAGES: Final = 20
+_FUNDINGS: Final = 1000
 
 
 class Binance(Dialect):
@@ -86,6 +91,19 @@ class Binance(Dialect):
                 return Told(totals, venue_time=milliseconds(event.get("T")))
             case _:
                 return None
+
+    async def positions(self, exchange: Exchange) -> tuple[Position, ...]:
+        rows = rows_of(await exchange.fapiPrivateV3GetPositionRisk())
+        return tuple(position_of(exchange.parse_position_risk(row)) for row in rows)
+
+    async def fundings(self, exchange: Exchange, since: datetime | None) -> FundingsSeen:
+        async def page(start: int) -> tuple[Funding, ...]:
+            asked = {"incomeType": "FUNDING_FEE", "startTime": start, "limit": _FUNDINGS}
+            rows = rows_of(await exchange.fapiPrivateGetIncome(asked))
+            return tuple(funding_of(exchange.parse_income(row)) for row in rows)
+
+        now = exchange.milliseconds()
+        return await oldest_first(page, begin(since, now), now, page=_FUNDINGS)
 
     def used(self, url: str, headers: Mapping[str, str]) -> float | None:
         """Only the spot host is as tight as what is counted here; it counts its sockets, too."""

@@ -16,7 +16,7 @@ from indexer.clients.exchange.dialects.dialect import (
     Told,
     WalletKind,
     code_of,
-    listed,
+    funding_of,
     milliseconds,
     number,
     position_of,
@@ -24,13 +24,17 @@ from indexer.clients.exchange.dialects.dialect import (
     rows_of,
     summed,
 )
+from indexer.clients.exchange.dialects.payments import Page, begin, newest_first
 from indexer.clients.exchange.throttle import Limit
 from indexer.domain.accounts.amounts import Amounts, Wallet, less, plus
-from indexer.domain.accounts.arrivals import Funding, Permissions, Position
+from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions, Position
 from indexer.domain.accounts.validation import Exceptions
 from indexer.errors import BadAnswer
 
 _SETTLES: Final = ("USDT", "USDC")
+_POSITIONS: Final = 200
+_FUNDINGS: Final = 100
+_MOST_PAGES: Final = 20
 _HELD: Final = ("locked", "totalOrderIM", "totalPositionIM")
 
 
@@ -76,13 +80,24 @@ class Bybit(Dialect):
         )
 
     async def positions(self, exchange: Exchange) -> tuple[Position, ...]:
-        found = [await exchange.fetch_positions(None, {"type": "swap", "settleCoin": settle}) for settle in _SETTLES]
-        return tuple(position_of(one) for each in found for one in listed(each))
+        found = [row for settle in _SETTLES for row in await _open_positions(exchange, settle)]
+        return tuple(position_of(exchange.parse_position(row)) for row in found)
 
-    async def fundings(self, exchange: Exchange, since: datetime | None) -> tuple[Funding, ...]:
-        """Bybit counts what was paid, everyone else what was received."""
-        found = await super().fundings(exchange, since)
-        return tuple(Funding(one.id, one.symbol, one.asset, less(Decimal(0), one.amount), one.time) for one in found)
+    async def fundings(self, exchange: Exchange, since: datetime | None) -> FundingsSeen:
+        async def page(start: int, end: int, cursor: str | None) -> Page:
+            asked = {
+                "category": "linear",
+                "execType": "Funding",
+                "startTime": start,
+                "endTime": end,
+                "limit": _FUNDINGS,
+            }
+            answer = await exchange.privateGetV5ExecutionList({**asked, **({"cursor": cursor} if cursor else {})})
+            rows = rows_of(answer, "result", "list")
+            return Page(tuple(_funded(exchange, row) for row in rows), answer["result"].get("nextPageCursor"))
+
+        now = exchange.milliseconds()
+        return await newest_first(page, begin(since, now), now)
 
 
 BYBIT: Final = Bybit(
@@ -129,3 +144,24 @@ def _earn(exchange: Exchange, flexible: Any, staked: Any) -> Found:
         amount = required(row, "amount")
         lines.append((code_of(exchange, row, "coin"), Amounts(nothing, amount, amount)))
     return Found(summed(lines))
+
+
+async def _open_positions(exchange: Exchange, settle: str) -> list[Mapping[str, Any]]:
+    rows, cursor = list[Mapping[str, Any]](), ""
+    for _ in range(_MOST_PAGES):
+        asked = {"category": "linear", "settleCoin": settle, "limit": _POSITIONS}
+        answer = await exchange.privateGetV5PositionList({**asked, **({"cursor": cursor} if cursor else {})})
+        more = rows_of(answer, "result", "list")
+        rows += more
+        cursor = answer["result"].get("nextPageCursor") or ""
+        if not cursor or len(more) < _POSITIONS:
+            return rows
+    raise BadAnswer("more positions than there can be")
+
+
+def _funded(exchange: Exchange, row: Mapping[str, Any]) -> Funding:
+    """Bybit counts what was paid, everyone else what was received; ccxt takes all of it for USDT."""
+    found = exchange.parse_income(row)
+    market = exchange.safe_market(row.get("symbol"), None, None, "contract")
+    amount = less(Decimal(0), required(row, "execFee"))
+    return funding_of({**found, "code": market.get("settle") or found["code"], "amount": amount})

@@ -15,11 +15,13 @@ from indexer.clients.exchange.dialects.dialect import (
     WalletKind,
     code_of,
     number,
+    position_of,
     required,
     rows_of,
 )
 from indexer.clients.exchange.throttle import Limit
 from indexer.domain.accounts.amounts import Amounts, Wallet
+from indexer.domain.accounts.arrivals import Position
 from indexer.domain.accounts.validation import Exceptions
 
 _PORTFOLIO: Final = "user.portfolio."
@@ -48,6 +50,10 @@ class Deribit(Dialect):
             return None
         [row] = rows_of([params.get("data")])
         return Told({code_of(exchange, row, "currency"): _amounts(row)})
+
+    async def positions(self, exchange: Exchange) -> tuple[Position, ...]:
+        rows = rows_of(await exchange.privateGetGetPositions(), "result")
+        return tuple(position_of(exchange.parse_position(row)) for row in rows)
 
 
 DERIBIT: Final = Deribit(

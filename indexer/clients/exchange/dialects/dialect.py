@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from indexer.clients.exchange.throttle import Limit
 from indexer.domain.accounts.amounts import Amounts, Measure, Slot, Wallet, plus
-from indexer.domain.accounts.arrivals import Funding, Permissions, Position
+from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions, Position
 from indexer.domain.accounts.validation import Exceptions
 from indexer.errors import BadAnswer
 
@@ -121,12 +121,12 @@ class Dialect:
         return None
 
     async def positions(self, exchange: Exchange) -> tuple[Position, ...]:
-        return tuple(position_of(one) for one in listed(await exchange.fetch_positions()))
+        """All of them. What has not the venue's shape is an error: ccxt would make an empty list of it."""
+        raise NotImplementedError
 
-    async def fundings(self, exchange: Exchange, since: datetime | None) -> tuple[Funding, ...]:
-        start = None if since is None else int(since.timestamp() * 1000)
-        found = listed(await exchange.fetch_funding_history(None, start))
-        return tuple(funding_of(one) for one in found)
+    async def fundings(self, exchange: Exchange, since: datetime | None) -> FundingsSeen:
+        """All payments since then, as far as one question goes; nothing is left out between two of them."""
+        raise NotImplementedError
 
 
 def number(text: Any) -> Decimal | None:
@@ -183,11 +183,12 @@ def summed(amounts: Iterable[tuple[str, Amounts]]) -> dict[str, Amounts]:
 
 def position_of(found: Mapping[str, Any]) -> Position:
     """Ccxt's unified position."""
-    contracts = number(found.get("contracts")) or Decimal(0)
-    side = found.get("side")
+    contracts, side = required(found, "contracts"), found.get("side")
+    if not contracts:
+        return Position(str(found["symbol"]), "flat", contracts)
     return Position(
         symbol=str(found["symbol"]),
-        side="flat" if not contracts else "short" if side == "short" else "long",
+        side="short" if side == "short" else "long",
         contracts=abs(contracts),
         entry_price=number(found.get("entryPrice")),
         mark_price=number(found.get("markPrice")),
@@ -204,8 +205,10 @@ def funding_of(found: Mapping[str, Any]) -> Funding:
     if time is None:
         raise BadAnswer("a funding payment without its time")
     symbol, asset = str(found.get("symbol")), str(found.get("code"))
-    # Not every venue numbers them; of one symbol there is one at a time.
-    name = str(found.get("id") or f"{symbol}:{asset}:{int(time.timestamp())}")
+    # Not every venue numbers them, and hyperliquid's number may be all zeros; of one symbol there is one at a time.
+    name = str(found.get("id") or "")
+    if not name.removeprefix("0x").strip("0"):
+        name = f"{symbol}:{asset}:{int(time.timestamp())}"
     return Funding(name, symbol, asset, required(found, "amount"), time)
 
 
@@ -215,12 +218,6 @@ def code_of(exchange: Exchange, row: Mapping[str, Any], name: str) -> str:
     if not isinstance(found, str) or not found:
         raise BadAnswer(f"an amount without its {name}")
     return str(exchange.safe_currency_code(found))
-
-
-def listed(found: Any) -> list[Mapping[str, Any]]:
-    if not isinstance(found, list):
-        raise BadAnswer("an answer that is no list")
-    return found
 
 
 def _both(one: Decimal | None, other: Decimal | None) -> Decimal | None:

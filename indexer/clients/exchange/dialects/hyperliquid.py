@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from indexer.clients.exchange.dialects.dialect import (
@@ -15,13 +15,16 @@ from indexer.clients.exchange.dialects.dialect import (
     Told,
     WalletKind,
     code_of,
+    funding_of,
     milliseconds,
+    position_of,
     required,
     rows_of,
 )
+from indexer.clients.exchange.dialects.payments import begin, oldest_first
 from indexer.clients.exchange.throttle import Limit
 from indexer.domain.accounts.amounts import Amounts, Wallet, less
-from indexer.domain.accounts.arrivals import Funding, Permissions
+from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions, Position
 from indexer.domain.accounts.validation import Exceptions
 from indexer.errors import BadAnswer, BadCredentials
 
@@ -29,7 +32,7 @@ _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 _ASKED: Final[Mapping[Wallet, str]] = {"spot": "spotClearinghouseState", "futures": "clearinghouseState"}
 _TOLD: Final[Mapping[Wallet, str]] = {"spot": "spotState", "futures": "clearinghouseState"}
 _TYPES: Final[Mapping[Wallet, str]] = {"spot": "spot", "futures": "swap"}
-_OLDEST: Final = timedelta(days=30)
+_FUNDINGS: Final = 500
 
 
 class Hyperliquid(Dialect):
@@ -58,9 +61,18 @@ class Hyperliquid(Dialect):
         await self.read(exchange, "futures")
         return Permissions(can_trade=False, can_withdraw=False)
 
-    async def fundings(self, exchange: Exchange, since: datetime | None) -> tuple[Funding, ...]:
-        """The venue wants to know from when."""
-        return await super().fundings(exchange, since or datetime.now(UTC) - _OLDEST)
+    async def positions(self, exchange: Exchange) -> tuple[Position, ...]:
+        answer = await exchange.publicPostInfo({"type": _ASKED["futures"], "user": exchange.walletAddress})
+        return tuple(position_of(exchange.parse_position(row)) for row in rows_of(answer, "assetPositions"))
+
+    async def fundings(self, exchange: Exchange, since: datetime | None) -> FundingsSeen:
+        async def page(start: int) -> tuple[Funding, ...]:
+            asked = {"type": "userFunding", "user": exchange.walletAddress, "startTime": start}
+            rows = rows_of(await exchange.publicPostInfo(asked))
+            return tuple(funding_of(exchange.parse_income(row)) for row in rows)
+
+        now = exchange.milliseconds()
+        return await oldest_first(page, begin(since, now), now, page=_FUNDINGS)
 
 
 HYPERLIQUID: Final = Hyperliquid(

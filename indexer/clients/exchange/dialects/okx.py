@@ -16,17 +16,22 @@ from indexer.clients.exchange.dialects.dialect import (
     Told,
     WalletKind,
     code_of,
+    funding_of,
     number,
+    position_of,
     required,
     rows_of,
     summed,
     times_of,
 )
+from indexer.clients.exchange.dialects.payments import Page, begin, newest_first
 from indexer.clients.exchange.throttle import Limit
 from indexer.domain.accounts.amounts import Amounts, Wallet
-from indexer.domain.accounts.arrivals import Permissions
+from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions, Position
 from indexer.domain.accounts.validation import Exceptions
 from indexer.errors import BadAnswer
+
+_BILLS: Final = 100
 
 
 class Okx(Dialect):
@@ -68,6 +73,21 @@ class Okx(Dialect):
             raise BadAnswer("an answer without perm")
         granted = config["perm"].split(",")
         return Permissions("read_only" in granted, "trade" in granted, "withdraw" in granted)
+
+    async def positions(self, exchange: Exchange) -> tuple[Position, ...]:
+        rows = rows_of(await exchange.privateGetAccountPositions(), "data")
+        return tuple(position_of(exchange.parse_position(row)) for row in rows)
+
+    async def fundings(self, exchange: Exchange, since: datetime | None) -> FundingsSeen:
+        async def page(start: int, end: int, after: str | None) -> Page:
+            asked = {"type": "8", "begin": str(start), "end": str(end), "limit": str(_BILLS)}
+            answer = await exchange.privateGetAccountBillsArchive({**asked, **({"after": after} if after else {})})
+            rows = rows_of(answer, "data")
+            last = str(rows[-1].get("billId")) if len(rows) == _BILLS else None
+            return Page(tuple(_funded(exchange, row) for row in rows), last)
+
+        now = exchange.milliseconds()
+        return await newest_first(page, begin(since, now), now)
 
 
 OKX: Final = Okx(
@@ -114,3 +134,16 @@ def _earn(exchange: Exchange, savings: Any, staked: Any) -> Found:
             amount = required(row, "amt")
             lines.append((code_of(exchange, row, "ccy"), Amounts(Decimal(0), amount, amount)))
     return Found(summed(lines))
+
+
+def _funded(exchange: Exchange, row: Mapping[str, Any]) -> Funding:
+    """To or from the cash, or the margin of an isolated position."""
+    cash = required(row, "balChg")
+    found = {
+        "id": row.get("billId"),
+        "symbol": exchange.safe_symbol(row.get("instId")),
+        "code": code_of(exchange, row, "ccy"),
+        "timestamp": row.get("ts"),
+        "amount": cash or required(row, "posBalChg"),
+    }
+    return funding_of(found)

@@ -189,7 +189,9 @@ def _position_risk(ask: Ask) -> Any:
 
 def _income(ask: Ask) -> Any:
     params = ask.params
-    start, end = int(params.get("startTime", "0")), int(params.get("endTime", str(_FOREVER)))
+    # Without a time it is the last week.
+    end = int(params.get("endTime", str(_FOREVER)))
+    start = int(params.get("startTime", str(ask.shown.time_ms - 7 * 86_400_000 if end == _FOREVER else 0)))
     wanted = params.get("symbol")
     fees = [
         {

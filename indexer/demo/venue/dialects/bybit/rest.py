@@ -8,11 +8,12 @@ from typing import Any
 
 import orjson
 
-from indexer.demo.venue.dialects.base import Ask, Desk, Route
+from indexer.demo.venue.dialects.base import Ask, Desk, Refused, Route
 from indexer.demo.venue.dialects.bybit.shapes import funding_execution, market_id, position_data, wallet_data
 from indexer.demo.venue.markets import Pair
 from indexer.demo.venue.weights import Budget, Cost
 
+_SPAN_MS = 7 * 86_400_000
 _PER_IP = Cost(Budget("requests per ip", 600, 5), 1)
 
 
@@ -155,7 +156,7 @@ def _executions(ask: Ask) -> Any:
     """Newest first, page by page; only funding is kept."""
     params = ask.params
     size, start = min(int(params.get("limit", "50")), 100), int(params.get("cursor", "0") or "0")
-    since, until = int(params.get("startTime", "0")), int(params.get("endTime", str(1 << 62)))
+    since, until = _span(params, ask.shown.time_ms)
     fees = [
         fee
         for fee in reversed(ask.shown.fees)
@@ -167,6 +168,20 @@ def _executions(ask: Ask) -> Any:
     page = [funding_execution(fee) for fee in fees[start : start + size]]
     following = str(start + size) if len(fees) > start + size else ""
     return {"category": "linear", "list": page, "nextPageCursor": following}
+
+
+def _span(params: Mapping[str, str], now: int) -> tuple[int, int]:
+    """Seven days: those that end now, or from or up to the one time that is given; two further apart are refused."""
+    start, end = params.get("startTime"), params.get("endTime")
+    if start is not None and end is not None:
+        if int(end) - int(start) > _SPAN_MS:
+            told = {"retCode": 10001, "retMsg": "The time range between startTime and endTime is up to 7 days."}
+            raise Refused({**told, "result": {}, "retExtInfo": {}, "time": now}, 200)
+        return int(start), int(end)
+    if start is not None:
+        return int(start), int(start) + _SPAN_MS
+    until = now if end is None else int(end)
+    return until - _SPAN_MS, until
 
 
 def _spot(pair: Pair) -> dict[str, Any]:

@@ -159,6 +159,7 @@ def _bills(ask: Ask) -> Any:
     if params.get("type", "8") != "8":
         return _enveloped([])
     after, before = int(params.get("after", "0")) or None, int(params.get("before", "0"))
+    begin, end = int(params.get("begin", "0")), int(params.get("end", str(1 << 62)))
     bills = [
         {
             "bal": "",
@@ -183,7 +184,7 @@ def _bills(ask: Ask) -> Any:
             "type": "8",
         }
         for fee in reversed(ask.shown.fees)
-        if fee.number > before and (after is None or fee.number < after)
+        if fee.number > before and (after is None or fee.number < after) and begin <= fee.time_ms <= end
     ]
     return _enveloped(bills[: min(int(params.get("limit", "100")), 100)])
 

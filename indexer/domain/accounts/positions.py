@@ -1,0 +1,187 @@
+"""Which positions are open, as far as anybody told us: answers and frames merged without a clock or a guess.
+
+The rules are those of balances: what was asked for before a newer word came never overwrites that word, an empty
+answer is no proof that everything is closed, and where two words contradict each other, the answer is to ask again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from indexer.domain.accounts.arrivals import Position, PositionsSeen
+from indexer.domain.accounts.state import APART_SECONDS, VANISHED_ALL, VANISHED_ONCE
+
+LAG_SECONDS: Final = 5.0
+"""So soon after a frame an answer that says otherwise may be from before it: some venues answer from a copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPosition:
+    """The newest word on one. `as_of`: what was asked before that moment is older than this."""
+
+    position: Position
+    as_of: float = float("-inf")
+    heard: float = float("-inf")
+    """When the stream told it last."""
+    venue_time: datetime | None = None
+    """Of the newest frame: an older one that comes late is not believed, whatever was read meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class PositionsState:
+    """All that were ever told; closed ones are flat."""
+
+    known: Mapping[str, KnownPosition] = field(default_factory=dict)
+    asked: float = float("-inf")
+    """When the newest answer was asked for."""
+    missing: Mapping[str, int] = field(default_factory=dict)
+    """How many answers in a row left an open one out."""
+    empty: int = 0
+    """How many answers in a row had none while some should be open."""
+    empty_asked: float = float("-inf")
+
+
+class MergedPositions(NamedTuple):
+    """What an answer or a frame led to: positions that are not as they were told, or a reason to ask (again)."""
+
+    state: PositionsState
+    changed: tuple[Position, ...] = ()
+    ask: str | None = None
+
+
+def restored_positions(positions: Mapping[str, Position]) -> PositionsState:
+    """What an earlier life committed: older than anything that will come."""
+    return PositionsState({symbol: KnownPosition(position) for symbol, position in positions.items()})
+
+
+def merge_positions(state: PositionsState, seen: PositionsSeen) -> MergedPositions:
+    return _hear(state, seen) if seen.source == "stream" else _take(state, seen)
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+
+def _take(state: PositionsState, seen: PositionsSeen) -> MergedPositions:
+    if seen.asked <= state.asked:
+        return MergedPositions(state)
+    left_out = _left_out(state, seen)
+    is_empty = all(position.side == "flat" for position in seen.positions)
+    if is_empty and any(_is_open(one) for one in state.known.values()):
+        state = _once_more_empty(state, seen.asked)
+        if state.empty < VANISHED_ALL:
+            return MergedPositions(state, ask="an answer without positions")
+    known, missing, ask = dict(state.known), dict[str, int](), None
+    changed: list[Position] = []
+    for position in (*seen.positions, *left_out):
+        before = known.get(position.symbol)
+        if before is not None and _is_newer(before, position, seen.asked):
+            if _core(position) != _core(before.position):
+                ask = f"{position.symbol} was told otherwise while we asked"
+            continue
+        if position in left_out and not is_empty:
+            missing[position.symbol] = state.missing.get(position.symbol, 0) + 1
+            if missing[position.symbol] < VANISHED_ONCE:
+                ask = f"{position.symbol} is missing"
+                continue
+            del missing[position.symbol]
+        known[position.symbol] = replace(before or KnownPosition(position), position=position, as_of=seen.asked)
+        if _differs(position, before):
+            changed.append(position)
+    return MergedPositions(PositionsState(known, seen.asked, missing), tuple(changed), ask)
+
+
+def _once_more_empty(state: PositionsState, asked: float) -> PositionsState:
+    """What is asked again too soon may be the same moment's lie."""
+    if asked - state.empty_asked < APART_SECONDS[min(state.empty, len(APART_SECONDS) - 1)]:
+        return replace(state, asked=asked)
+    return replace(state, asked=asked, empty=state.empty + 1, empty_asked=asked)
+
+
+def _is_newer(known: KnownPosition, position: Position, asked: float) -> bool:
+    """Whether the known word is to be kept against this answer."""
+    return known.as_of > asked or (asked - known.heard < LAG_SECONDS and _core(position) != _core(known.position))
+
+
+# --- frames ----------------------------------------------------------------------------------------------------------
+
+
+def _hear(state: PositionsState, seen: PositionsSeen) -> MergedPositions:
+    known, missing, ask = dict(state.known), dict(state.missing), None
+    changed: list[Position] = []
+    for told in (*seen.positions, *_left_out(state, seen)):
+        before = known.get(told.symbol)
+        if before is not None and _is_older(seen, before):
+            if _core(told) != _core(before.position):
+                ask = f"{told.symbol} was told late"
+            continue
+        position = _filled(told, before)
+        if position.side != "flat" and not (before is not None and _is_open(before)):
+            ask = f"{told.symbol} was opened"  # not every stream says all of it
+        missing.pop(told.symbol, None)
+        known[told.symbol] = KnownPosition(position, seen.received, seen.received, seen.venue_time)
+        if _differs(position, before):
+            changed.append(position)
+    has_open = any(position.side != "flat" for position in seen.positions)
+    return MergedPositions(
+        replace(state, known=known, missing=missing, empty=0 if has_open else state.empty), tuple(changed), ask
+    )
+
+
+def _is_older(seen: PositionsSeen, known: KnownPosition) -> bool:
+    if seen.venue_time is not None and known.venue_time is not None:
+        return seen.venue_time < known.venue_time
+    return seen.received < known.as_of
+
+
+def _filled(position: Position, before: KnownPosition | None) -> Position:
+    """What a frame leaves out is as it was, while the position is open."""
+    if position.side == "flat" or before is None or not _is_open(before):
+        return position
+    kept = before.position
+    return replace(
+        position,
+        leverage=kept.leverage if position.leverage is None else position.leverage,
+        margin_mode=kept.margin_mode if position.margin_mode is None else position.margin_mode,
+        liquidation_price=(
+            kept.liquidation_price if position.liquidation_price is None else position.liquidation_price
+        ),
+        mark_price=kept.mark_price if position.mark_price is None else position.mark_price,
+    )
+
+
+# --- both ------------------------------------------------------------------------------------------------------------
+
+
+def flat(symbol: str) -> Position:
+    return Position(symbol, "flat", Decimal(0))
+
+
+def _left_out(state: PositionsState, seen: PositionsSeen) -> tuple[Position, ...]:
+    """Those that would be closed, if this is all there is."""
+    if not seen.complete:
+        return ()
+    named = {position.symbol for position in seen.positions}
+    return tuple(flat(symbol) for symbol, one in state.known.items() if symbol not in named and _is_open(one))
+
+
+def _is_open(known: KnownPosition) -> bool:
+    return known.position.side != "flat"
+
+
+def _differs(position: Position, before: KnownPosition | None) -> bool:
+    """Prices move all the time and are no change of a position."""
+    return _essence(position) != _essence(flat(position.symbol) if before is None else before.position)
+
+
+def _essence(position: Position) -> tuple[object, ...]:
+    if position.side == "flat":
+        return ("flat",)
+    return *_core(position), position.leverage, position.margin_mode
+
+
+def _core(position: Position) -> tuple[object, ...]:
+    return ("flat",) if position.side == "flat" else (position.side, position.contracts, position.entry_price)

@@ -1,0 +1,136 @@
+"""Positions and funding payments of every dialect that has them are all that the venue holds, or one of our errors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from indexer.clients.exchange.account import ExchangeAccount
+from indexer.clients.exchange.dialects import payments
+from indexer.clients.exchange.dialects.dialect import funding_of
+from indexer.clients.exchange.dialects.table import DIALECTS
+from indexer.demo.venue import Account, Venue
+from indexer.demo.venue.faults import NONE
+from indexer.domain.accounts.arrivals import FundingsSeen
+from indexer.errors import BadAnswer, IndexerError, Throttled, VenueUnreachable
+from tests.exchange.conftest import Connect
+
+POSITIONED = tuple(name for name, dialect in DIALECTS.items() if dialect.has_positions)
+FUNDED = tuple(name for name, dialect in DIALECTS.items() if dialect.has_fundings)
+SYMBOLS = {"deribit": "BTC/USDC:USDC", "hyperliquid": "BTC/USDC:USDC"}
+HOUR_MS = 3_600_000
+
+
+def symbol_at(exchange: str) -> str:
+    return SYMBOLS.get(exchange, "BTC/USDT:USDT")
+
+
+def opened(venue: Venue, exchange: str, size: str = "0.5") -> Account:
+    account, symbol = venue.account(exchange), symbol_at(exchange)
+    venue.truth.deposit(account, DIALECTS_MARGIN[exchange], symbol.partition(":")[2], "1000000")
+    venue.truth.open_position(account, symbol, size, "60000")
+    return account
+
+
+DIALECTS_MARGIN = {name: "unified" if name in ("okx", "bybit") else "futures" for name in POSITIONED}
+
+
+def paid(venue: Venue, account: Account, count: int, *, hours: int) -> list[Decimal]:
+    """So many payments, one every few hours until now; what was paid, oldest first."""
+    amounts = [Decimal(f"-0.{number:04}1") for number in range(count)]
+    for number, amount in enumerate(amounts):
+        venue.shift_clock(-(count - number) * hours * HOUR_MS)
+        venue.truth.pay_funding(account, symbol_at(account.exchange), amount)
+    venue.shift_clock(0)
+    return amounts
+
+
+async def all_fundings(account: ExchangeAccount, since: datetime | None) -> tuple[list[Decimal], list[FundingsSeen]]:
+    """Asked again from where the last answer ended, as the account's actor does."""
+    seen: list[FundingsSeen] = []
+    while not seen or not seen[-1].is_all:
+        seen.append(await account.fundings(since if not seen else seen[-1].until))
+    found = {one.id: one for each in seen for one in each.fundings}
+    return [one.amount for one in sorted(found.values(), key=lambda one: one.time)], seen
+
+
+@pytest.mark.parametrize("size", ["0.5", "-0.5"])
+@pytest.mark.parametrize("exchange", POSITIONED)
+async def test_a_position_is_read_as_the_venue_holds_it(
+    venue: Venue, connect: Connect, exchange: str, size: str
+) -> None:
+    account = opened(venue, exchange, size)
+    connection = connect(account)
+    [position] = (await connection.positions()).positions
+    assert (position.side, position.entry_price) == ("short" if size[0] == "-" else "long", Decimal(60000))
+    assert position.contracts == Decimal(50 if exchange == "okx" else "0.5")
+    venue.truth.open_position(account, symbol_at(exchange), "0", "60000")
+    assert (await connection.positions()).positions == ()
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("empty_answer", BadAnswer),
+        ("empty_body", BadAnswer),
+        ("not_json", BadAnswer),
+        ("html", (BadAnswer, VenueUnreachable)),
+        ("unavailable", (BadAnswer, VenueUnreachable)),
+        ("throttled", Throttled),
+    ],
+)
+@pytest.mark.parametrize("exchange", POSITIONED)
+async def test_whatever_is_no_answer_is_an_error_and_never_that_nothing_is_open(
+    venue: Venue, connect: Connect, exchange: str, fault: str, error: type[IndexerError]
+) -> None:
+    connection = connect(opened(venue, exchange))
+    before = await connection.positions()
+    venue.faults = replace(NONE, **{fault: 1.0})
+    with pytest.raises(error):
+        await connection.positions()
+    if DIALECTS[exchange].has_fundings:
+        with pytest.raises(error):
+            await connection.fundings(None)
+    venue.calm()
+    assert (await connection.positions()).positions == before.positions
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("exchange", FUNDED)
+async def test_every_payment_of_a_long_absence_is_read(
+    venue: Venue, connect: Connect, exchange: str, is_first: bool
+) -> None:
+    account = opened(venue, exchange)
+    amounts = paid(venue, account, 130, hours=5)
+    found, [seen] = await all_fundings(connect(account), None if is_first else datetime.now(UTC) - timedelta(days=40))
+    assert found == amounts
+    assert seen.until > datetime.now(UTC) - timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("exchange", FUNDED)
+async def test_a_burst_at_one_time_is_read_whole(venue: Venue, connect: Connect, exchange: str) -> None:
+    account = opened(venue, exchange)
+    amounts = paid(venue, account, 130, hours=0)
+    found, _ = await all_fundings(connect(account), datetime.now(UTC) - timedelta(days=1))
+    assert sorted(found) == sorted(amounts)
+
+
+@pytest.mark.parametrize("exchange", FUNDED)
+async def test_what_is_too_much_for_one_question_goes_on_with_the_next(
+    venue: Venue, connect: Connect, exchange: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(payments, "MOST_PAGES", 3)
+    account = opened(venue, exchange)
+    amounts = paid(venue, account, 990, hours=2)
+    found, seen = await all_fundings(connect(account), datetime.now(UTC) - timedelta(days=85))
+    assert found == amounts
+    assert len(seen) > 1 or exchange in ("binance", "hyperliquid")  # whose pages are as long as the venue's memory
+
+
+def test_a_number_that_is_all_zeros_is_none() -> None:
+    row = {"symbol": "BTC/USDC:USDC", "code": "USDC", "timestamp": 1764115200000, "amount": "1", "id": f"0x{0:064x}"}
+    assert funding_of(row).id == "BTC/USDC:USDC:USDC:1764115200"
+    assert funding_of({**row, "id": "0x10"}).id == "0x10"

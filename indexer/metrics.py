@@ -40,6 +40,9 @@ class Metrics:
         )
         self._switches = self._counter("endpoint_switches", "Changes to another endpoint of a chain.", "chain")
         self._hedges = self._counter("endpoint_hedges", "Questions that a second endpoint was asked, too.", "chain")
+        self._others = self._counter(
+            "endpoint_other_blocks", "Reads answered for another block than asked.", "chain", "endpoint"
+        )
         self._health = self._gauge("endpoint_health", "1 well, 0.5 set aside, 0 lost.", "chain", "endpoint")
         self._set_aside = self._counter("endpoint_quarantines", "Times set aside.", "chain", "endpoint")
         self._pace = self._gauge("endpoint_calls_per_second", "Calls that we allow ourselves.", "chain", "endpoint")
@@ -82,6 +85,9 @@ class Metrics:
 
     def endpoint_hedged(self, chain: str) -> None:
         self._hedges.labels(chain).inc()
+
+    def endpoint_other_block(self, chain: str, endpoint: str) -> None:
+        self._others.labels(chain, endpoint).inc()
 
     def endpoint_health(self, chain: str, endpoint: str, health: Literal["well", "aside", "lost"]) -> None:
         self._health.labels(chain, endpoint).set({"well": 1.0, "aside": 0.5, "lost": 0.0}[health])

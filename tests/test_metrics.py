@@ -24,6 +24,7 @@ def used() -> Metrics:
     chain.watch_lag(blocks=lambda: 4, seconds=lambda: 1.5)
     metrics.rpc_request("ethereum", "node-1", "batch", "ok", 0.01)
     metrics.endpoint_switched("ethereum")
+    metrics.endpoint_other_block("ethereum", "node-1")
     metrics.websocket_reconnected("ethereum")
     metrics.actor_restarted("chain:1")
     metrics.watch_inbox("chain:1", lambda: 5)
@@ -57,6 +58,7 @@ def test_everything_that_the_contract_names_is_counted() -> None:
         assert found[f"indexer_{name}", chain] == value, name
     for stage in STAGES:
         assert found["indexer_head_to_event_seconds_count", chain | {("stage", stage)}] == 1
+    assert found["indexer_endpoint_other_blocks_total", chain | {("endpoint", "node-1")}] == 1
     assert found["indexer_subscribers", frozenset()] == 6
     assert found["indexer_conflations_total", frozenset()] == 1
     assert found["indexer_conflated_events_total", frozenset()] == 10_000

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from actors.chains.nodes import Node
 from indexer.domain.balances import Watch
-from indexer.domain.chain import BlockHash, ChainIdentity, Head, Holding
+from indexer.domain.chain import BlockHash, ChainIdentity, Head, Holding, KnownBlock
 from indexer.domain.finality import Tags
 from indexer.domain.views import BlockView, Readings, Replacement
 
@@ -61,7 +61,7 @@ class Asking:
     ) -> Replacement:
         return await self.answer(self._node.replacement(ancestor, head, watch, moved, natives=natives))
 
-    async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]:
+    async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]:
         return await self.answer(self._node.read(wanted))
 
     async def tags(self, beside: Head | None = None) -> Tags:

@@ -27,7 +27,7 @@ from actors.chains.repair import (
 )
 from actors.chains.swapping import Place, swap
 from indexer.domain.balances import Watch, touched
-from indexer.domain.chain import NATIVE, BlockHash, BlockRef, ChainIdentity, Head, Holding
+from indexer.domain.chain import NATIVE, BlockHash, BlockRef, ChainIdentity, Head, Holding, KnownBlock
 from indexer.domain.facts import BalanceReverted, Confirmed, StreamResync
 from indexer.domain.headchain import Extended, HeadChain, Known, Missed, Reorged, advance
 from indexer.domain.reorgs import replaced
@@ -260,7 +260,7 @@ class Follower:
         `orphaned`, a block number from which on records are of another branch: history is cut where it is still
         canonical, and what did not change is confirmed at the newest block.
         """
-        readings = (await self._node.read({newest.hash: self.watch.holdings()})).get(newest.hash, Readings())
+        readings = (await self._node.read({newest: self.watch.holdings()})).get(newest.hash, Readings())
         self._book.note_unreadable(readings.unreadable)
         above = None
         if orphaned is not None:
@@ -317,8 +317,8 @@ class Follower:
 
     async def _read_surprises(self, views: Sequence[BlockView]) -> dict[BlockHash, Readings]:
         """The holdings that the logs name and nobody hinted at."""
-        wanted = {
-            view.head.hash: surprising
+        wanted: dict[KnownBlock, frozenset[Holding]] = {
+            view.head: surprising
             for view in views
             if (surprising := unread(touched(view.transfers, self.watch), view.readings))
         }
@@ -343,7 +343,7 @@ class Follower:
         if tip is None or not self.unread:
             return
         wanted = self.unread
-        readings = (await self._node.read({tip.hash: wanted})).get(tip.hash, Readings())
+        readings = (await self._node.read({tip: wanted})).get(tip.hash, Readings())
         self._book.note_unreadable(readings.unreadable)
         returned = self._ledger.returned
         facts = await self._book.facts(readings.values, tip, (), "sync")
@@ -360,7 +360,7 @@ class Follower:
         tip = self.tip
         if tip is None:
             raise BadAnswer("no block is known yet")
-        readings = (await self._node.read({tip.hash: (holding,)})).get(tip.hash, Readings())
+        readings = (await self._node.read({tip: (holding,)})).get(tip.hash, Readings())
         if holding not in readings.values:
             raise Impossible(readings.unreadable.get(holding, "the node gave no balance"), field="token")
         facts = await self._book.facts(readings.values, tip, (), "refresh")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from indexer.domain.chain import BlockHash, Head, Holding
+from indexer.domain.chain import BlockHash, Head, Holding, KnownBlock
 from indexer.domain.headchain import is_linked
 from indexer.domain.views import Readings
 from indexer.errors import BadAnswer
@@ -19,7 +19,7 @@ class Node(Protocol):
 
     async def headers(self, first: int, last: int) -> tuple[Head, ...]: ...
 
-    async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
+    async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
 
 
 class Span(NamedTuple):
@@ -78,9 +78,9 @@ async def search(node: Node, blocks: Sequence[Head], spans: Iterable[Span]) -> l
 
 
 async def _halved(node: Node, by_number: Mapping[int, Head], spans: Sequence[Span]) -> list[Span]:
-    wanted: dict[BlockHash, set[Holding]] = {}
+    wanted: dict[KnownBlock, set[Holding]] = {}
     for span in spans:
-        wanted.setdefault(by_number[(span.low + span.high) // 2].hash, set()).add(span.holding)
+        wanted.setdefault(by_number[(span.low + span.high) // 2], set()).add(span.holding)
     answers = await node.read(wanted) if wanted else {}
     halves = []
     for span in spans:

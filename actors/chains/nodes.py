@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from indexer.domain.balances import Watch
-from indexer.domain.chain import Address, BlockHash, ChainIdentity, Head, Holding, TokenInfo
+from indexer.domain.chain import Address, BlockHash, ChainIdentity, Head, Holding, KnownBlock, TokenInfo
 from indexer.domain.feed import FeedEvent
 from indexer.domain.finality import Tags
 from indexer.domain.views import BlockView, Readings, Replacement
@@ -30,7 +30,7 @@ class Node(Protocol):
         self, ancestor: Head, head: Head, watch: Watch, moved: Collection[Holding], *, natives: bool = True
     ) -> Replacement: ...
 
-    async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
+    async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
 
     async def tags(self, beside: Head | None = None) -> Tags: ...
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
 
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.chain import BlockHash, BlockRef, Head, Holding
+from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, KnownBlock
 from indexer.domain.facts import BalanceReverted
 from indexer.domain.headchain import HeadChain, is_linked
 from indexer.domain.reorgs import affected, common_ancestor, reverts
@@ -30,7 +30,7 @@ class Node(Protocol):
 
     async def headers(self, first: int, last: int) -> tuple[Head, ...]: ...
 
-    async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
+    async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ async def retractions(
     if not orphaned:
         return ()
     holdings = affected(orphaned)
-    readings = (await node.read({ancestor.hash: holdings})).get(ancestor.hash, Readings())
+    readings = (await node.read({ancestor: holdings})).get(ancestor.hash, Readings())
     missing = holdings - readings.values.keys()
     if missing:
         raise StateMissing(f"{len(missing)} balances cannot be read at block {ancestor.number}")

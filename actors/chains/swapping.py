@@ -9,7 +9,7 @@ from typing import Protocol
 from actors.chains.doubts import Doubts
 from actors.chains.repair import together
 from indexer.domain.balances import BalanceUpdated, Watch, touched
-from indexer.domain.chain import BlockHash, Head, Holding
+from indexer.domain.chain import BlockHash, Head, Holding, KnownBlock
 from indexer.domain.facts import BalanceReverted
 from indexer.domain.reorgs import affected, reverts
 from indexer.domain.views import BlockView, Readings, Replacement, unread
@@ -23,7 +23,7 @@ class Node(Protocol):
         self, ancestor: Head, head: Head, watch: Watch, moved: Collection[Holding], *, natives: bool = True
     ) -> Replacement: ...
 
-    async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
+    async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,10 @@ async def swap(
         )
         if not is_replaced or found.canonical != (place.ancestor, place.head) or moved - found.before.values.keys():
             return None
-        block = place.head.hash
         surprising = unread(touched(found.view.transfers, watch), found.view.readings)
-        more = (await node.read({block: surprising})).get(block, Readings()) if surprising else Readings()
+        more = (
+            (await node.read({place.head: surprising})).get(place.head.hash, Readings()) if surprising else Readings()
+        )
     except (BadAnswer, BlockUnknown, StateMissing):
         return None
     return Swap(reverts(place.orphaned, balances, found.before.values, place.ancestor.ref), found.view, more)

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import structlog
 
 from indexer.domain.balances import Watch
-from indexer.domain.chain import BlockHash, Head, Holding
+from indexer.domain.chain import BlockHash, Head, Holding, KnownBlock
 from indexer.domain.headchain import HeadChain
 from indexer.domain.views import Readings
 from indexer.errors import BlockUnknown, Permanent, StateMissing, Transient
@@ -34,7 +34,7 @@ LOOK_SECONDS: Final = 0.25
 class Node(Protocol):
     """Reads balances at exactly the block asked for."""
 
-    async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
+    async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
 
 
 class Followed(Protocol):
@@ -133,7 +133,7 @@ class Syncer:
     async def _read(self, block: Head, found: Callable[[frozenset[Holding]], None]) -> None:
         for part in _parts(sorted(self._followed.watch.holdings())):
             await self._breathe()
-            readings = (await self._node.read({block.hash: part})).get(block.hash, Readings())
+            readings = (await self._node.read({block: part})).get(block.hash, Readings())
             # Between here and the end nobody else runs: our records are those of a chain that has this block.
             if self._followed.known.find(block.hash) is None:
                 raise BlockUnknown(f"block {block.number} was taken back, or is too old by now")

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from indexer.domain.backfill import Chunk, Moved, Native, Stride
 from indexer.domain.balances import Watch
-from indexer.domain.chain import BlockHash, Head, Holding
+from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, KnownBlock
 from indexer.domain.finality import Tags
 from indexer.domain.jobs import Job
 from indexer.domain.views import Readings
@@ -32,7 +32,7 @@ class Node(Protocol):
 
     async def moved(self, first: int, last: int, watch: Watch) -> tuple[Moved, ...]: ...
 
-    async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
+    async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
 
     async def tags(self, beside: Head | None = None) -> Tags: ...
 
@@ -54,7 +54,7 @@ class Collector:
         if number < 0 or not holdings or (job.unread is not None and number <= job.unread):
             return {}
         (head,) = await self._node.headers(number, number)
-        readings = await self._read(head.number, {head.hash: holdings})
+        readings = await self._read(head.number, {head: holdings})
         return {} if readings is None else readings.get(head.hash, Readings()).values
 
     # --- tokens ------------------------------------------------------------------------------------------------------
@@ -88,12 +88,12 @@ class Collector:
     async def _reads(self, job: Job, moved: Sequence[Moved]) -> tuple[dict[int, Mapping[Holding, int]], int | None]:
         """Balances at every changed block, from the newest down until the node has no state."""
         unread = job.unread
-        holdings, wanted = frozenset(job.holdings), dict[int, tuple[BlockHash, set[Holding]]]()
+        holdings, wanted = frozenset(job.holdings), dict[int, tuple[BlockRef, set[Holding]]]()
         for block, transfer in moved:
             if unread is not None and block.number <= unread:
                 continue
             ours = {Holding(transfer.token, wallet) for wallet in (transfer.sender, transfer.recipient)} & holdings
-            wanted.setdefault(block.number, (block.hash, set()))[1].update(ours)
+            wanted.setdefault(block.number, (block, set()))[1].update(ours)
         numbers = sorted(wanted, reverse=True)
         found: dict[int, Mapping[Holding, int]] = {}
         at, size = 0, READ_BLOCKS
@@ -101,7 +101,7 @@ class Collector:
             part = numbers[at : at + size]
             readings = await self._read(part[-1], {wanted[number][0]: wanted[number][1] for number in part})
             if readings is not None:
-                found.update((number, readings[wanted[number][0]].values) for number in part)
+                found.update((number, readings[wanted[number][0].hash].values) for number in part)
                 at, size = at + len(part), READ_BLOCKS
             elif len(part) == 1:
                 unread = part[0]
@@ -111,7 +111,7 @@ class Collector:
         return found, unread
 
     async def _read(
-        self, lowest: int, wanted: Mapping[BlockHash, Collection[Holding]]
+        self, lowest: int, wanted: Mapping[KnownBlock, Collection[Holding]]
     ) -> Mapping[BlockHash, Readings] | None:
         """Nothing where state is missing; some nodes then say that they do not know the block, which they do."""
         try:
@@ -120,7 +120,7 @@ class Collector:
             return None
         except BlockUnknown:
             (head,) = await self._node.headers(lowest, lowest)
-            if head.hash not in wanted:
+            if all(head.hash != block.hash for block in wanted):
                 raise
             return None
 
@@ -138,7 +138,7 @@ class Collector:
         size = len(heads)
         while True:
             part = heads[-size:]
-            readings = await self._read(part[0].number, {head.hash: job.holdings for head in part})
+            readings = await self._read(part[0].number, dict.fromkeys(part, job.holdings))
             if readings is not None:
                 break
             if size == 1:

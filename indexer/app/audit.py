@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import structlog
 
 from indexer.domain.audits import Audit, Difference
-from indexer.domain.chain import BlockHash, BlockRef, Head, Holding
+from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, KnownBlock
 from indexer.domain.records import BalanceRecord
 from indexer.domain.views import Readings
 from indexer.errors import BlockUnknown, Busy, StateMissing, Transient
@@ -25,7 +25,7 @@ class Node(Protocol):
 
     async def headers(self, first: int, last: int) -> tuple[Head, ...]: ...
 
-    async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
+    async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
 
 
 class Balances(Protocol):
@@ -101,7 +101,7 @@ class Auditor:
         """Nothing where another block has this number now: then the records should have gone with theirs."""
         node = self._node(chain_id)
         try:
-            return (await node.read({block.hash: holdings})).get(block.hash, Readings()).values
+            return (await node.read({block: holdings})).get(block.hash, Readings()).values
         except BlockUnknown:
             (canonical,) = await node.headers(block.number, block.number)
             if canonical.hash == block.hash:

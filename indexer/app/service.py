@@ -207,6 +207,7 @@ class Service:
             on_hedge=partial(metrics.endpoint_hedged, chain.name),
             on_health=partial(metrics.endpoint_health, chain.name),
             on_pace=partial(metrics.endpoint_pace, chain.name),
+            on_other_block=partial(metrics.endpoint_other_block, chain.name),
         )
 
     def _build_hub(self) -> Hub:

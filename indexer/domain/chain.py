@@ -51,6 +51,10 @@ class Head:
         return BlockRef(self.number, self.hash, self.timestamp)
 
 
+KnownBlock = BlockRef | Head
+"""A block and what is known of it, against which an answer about it is held."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transfer:
     """One ERC-20 Transfer log."""

@@ -12,7 +12,7 @@ import pytest
 from indexer.app.audit import Auditor
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed
-from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, TokenInfo
+from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, KnownBlock, TokenInfo
 from indexer.domain.records import BalanceRecord, Projection, RecordKey
 from indexer.domain.views import Readings
 from indexer.errors import BlockUnknown, Busy, NodeUnreachable, StateMissing
@@ -86,7 +86,7 @@ class Node:
     async def headers(self, first: int, last: int) -> tuple[Head, ...]:
         return tuple(Head(number, HASH, HASH, 0) for number in range(first, last + 1))
 
-    async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]:
+    async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]:
         assert wanted
         await self.gate.wait()
         raise self.error

@@ -14,7 +14,8 @@ import pytest_asyncio
 from websockets.asyncio.client import ClientConnection, connect
 
 from indexer.clients.evm.logs import TRANSFER, topic_of
-from indexer.demo.anvil import Anvil
+from indexer.clients.evm.multiread import PLACE
+from indexer.demo.anvil import Anvil, AnvilFailed
 from indexer.demo.contracts import Deployed
 from indexer.domain.chain import Address
 from tests.fixtures.chain import wallets
@@ -61,6 +62,22 @@ async def test_a_state_override_puts_code_where_there_is_none(anvil: Anvil) -> N
     answer = await anvil.rpc("eth_call", {"to": place}, {"blockHash": head}, {place: {"code": returns_seven}})
     assert int(answer, 16) == 7
     assert await anvil.rpc("eth_call", {"to": place}, {"blockHash": head}) == "0x"
+
+
+async def test_a_state_override_leaves_what_is_stored_there(anvil: Anvil) -> None:
+    """EIP-2935: the state of a block has the hash of the one below it, by number modulo 8191, and not yet its own."""
+    await anvil.mine(3)
+    block = await anvil.block(2)
+    read = [f"0x60{slot:02x}5460005260206000f3" for slot in (1, 2)]
+    pinned = {"blockHash": block["hash"]}
+    found = [await anvil.rpc("eth_call", {"to": PLACE}, pinned, {PLACE: {"code": code}}) for code in read]
+    assert found == [block["parentHash"], "0x" + "0" * 64]
+
+
+async def test_who_ignores_overrides_asks_a_contract_that_refuses_what_we_ask(anvil: Anvil) -> None:
+    asked = {"to": PLACE, "data": "0x" + "11" * 52}
+    with pytest.raises(AnvilFailed, match="revert"):
+        await anvil.rpc("eth_call", asked, "latest")
 
 
 async def test_an_orphaned_hash_is_refused_in_four_ways(anvil: Anvil, wallet: Address) -> None:

@@ -75,6 +75,7 @@ async def moved(anvil: Anvil, token: Deployed) -> tuple[Head, Watch]:
         lambda call, _: refused(call, -32602, "too many arguments, want at most 2"),
         lambda call, _: refused(call, -32000, "state override is not supported"),
         lambda call, _: refused(call, -32603, "internal error"),
+        lambda call, _: refused(call, 3, "execution reverted"),
         lambda call, _: {"jsonrpc": "2.0", "id": call["id"], "result": "0x"},
         lambda call, _: {"jsonrpc": "2.0", "id": call["id"], "result": "0x" + "00" * 33},
         lambda call, _: {"jsonrpc": "2.0", "id": call["id"], "result": None},
@@ -86,11 +87,11 @@ async def test_an_endpoint_without_state_overrides_is_read_one_by_one_and_that_i
     head, watch = moved
     set_alter(liar, lambda call, answer: refusal(call, answer) if with_overrides(call) else answer)
     async with node_at(liar.url) as node:
-        found = (await node.read({head.hash: watch.holdings()}))[head.hash]
+        found = (await node.read({head: watch.holdings()}))[head.hash]
         assert len(found.values) == 40
         assert found.values[Holding(NATIVE, wallets(1)[0])] == 5
         trips = node.counts.trips
-        await node.read({head.hash: watch.holdings()})
+        await node.read({head: watch.holdings()})
         assert node.counts.trips == trips + 1
         assert node._endpoints._endpoints[0].is_well
 
@@ -230,7 +231,7 @@ async def test_a_null_balance_is_no_zero(liar: FakeNode, moved: tuple[Head, Watc
     set_alter(liar, lambda call, _: {"jsonrpc": "2.0", "id": call["id"], "result": None})
     async with node_at(liar.url) as node:
         with pytest.raises(BadAnswer):
-            await node.read({moved[0].hash: moved[1].natives()})
+            await node.read({moved[0]: moved[1].natives()})
 
 
 async def test_a_header_of_another_block_is_refused(liar: FakeNode, moved: tuple[Head, Watch]) -> None:

@@ -7,7 +7,7 @@ from indexer.clients.evm.multiread import assemble, pairs_found
 from indexer.clients.evm.readings import Natives, readings
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed, deploy
-from indexer.domain.chain import NATIVE, Address, BlockHash, Holding
+from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding, KnownBlock
 from tests.clients.builders import mined_head, node_at
 from tests.fixtures.chain import wallets
 
@@ -38,9 +38,9 @@ async def test_many_at_once_and_one_by_one_agree(anvil: Anvil, token: Deployed) 
     async with node_at(anvil.http_url) as node:
         head = await mined_head(anvil, node)
         wanted = [Holding(part, wallet) for wallet in many for part in (NATIVE, token.address, largest.address)]
-        at_once = (await node.read({head.hash: wanted}))[head.hash]
+        at_once = (await node.read({head: wanted}))[head.hash]
         node._endpoints._endpoints[0].limits.overrides = 1_000
-        singly = (await node.read({head.hash: wanted}))[head.hash]
+        singly = (await node.read({head: wanted}))[head.hash]
     assert at_once.values == singly.values
     assert at_once.values[Holding(largest.address, many[0])] == 2**256 - 1
     assert at_once.values[Holding(NATIVE, many[5])] == 2**255
@@ -54,7 +54,7 @@ async def test_what_one_call_has_no_gas_for_is_asked_in_smaller_parts_and_that_i
         many = wallets(400)
         await hungry.send("set", many[3], 9, 150_000)
         head = await mined_head(anvil, node)
-        wanted = {head.hash: [Holding(hungry.address, wallet) for wallet in many]}
+        wanted: dict[KnownBlock, list[Holding]] = {head: [Holding(hungry.address, wallet) for wallet in many]}
         first = await node.read(wanted)
         limits = node._endpoints._endpoints[0].limits
         assert limits.pairs < 200
@@ -73,18 +73,18 @@ async def test_a_token_that_burns_its_gas_does_not_starve_the_others(anvil: Anvi
     async with node_at(anvil.http_url) as node:
         head = await mined_head(anvil, node)
         wanted = [Holding(part, wallet) for wallet in many for part in (burning.address, token.address)]
-        found = (await node.read({head.hash: wanted}))[head.hash]
+        found = (await node.read({head: wanted}))[head.hash]
     assert found.values == {Holding(token.address, wallet): 5 for wallet in many}
     assert set(found.unreadable) == {Holding(burning.address, wallet) for wallet in many}
 
 
 def test_a_thousand_wallets_are_one_call() -> None:
-    block = BlockHash("0x" + "11" * 32)
+    block = BlockRef(1, BlockHash("0x" + "11" * 32), 1)
     natives = Natives(Holding(NATIVE, wallet) for wallet in wallets(1_000))
     assert len(joined([readings(block, natives, [], Limits())]).calls) == 1
 
 
 def test_pairs_are_chunked_by_the_endpoint_s_limit() -> None:
-    block = BlockHash("0x" + "11" * 32)
+    block = BlockRef(1, BlockHash("0x" + "11" * 32), 1)
     pairs = [Holding(Address("0x" + "22" * 20), wallet) for wallet in wallets(25)]
     assert len(readings(block, Natives([]), pairs, Limits(pairs=10)).calls) == 3

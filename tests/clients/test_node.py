@@ -119,10 +119,10 @@ async def test_reads_of_several_blocks_are_pinned_to_each(anvil: Anvil, token: D
             await token.send("mint", wallet, 10)
             heads.append(await mined_head(anvil, node))
         holding = Holding(token.address, wallet)
-        found = await node.read({head.hash: [holding] for head in heads})
+        found = await node.read({head: [holding] for head in heads})
         assert [found[head.hash].values[holding] for head in heads] == [10, 20, 30]
         assert await node.read({}) == {}
-        assert (await node.read({heads[0].hash: []}))[heads[0].hash].values == {}
+        assert (await node.read({heads[0]: []}))[heads[0].hash].values == {}
 
 
 async def test_a_block_in_the_place_of_another_is_one_round_trip(anvil: Anvil, token: Deployed) -> None:
@@ -159,7 +159,7 @@ async def test_an_orphaned_block_is_unknown_and_never_zero(anvil: Anvil, token: 
             with pytest.raises(BlockUnknown):
                 await node.look([head], watch, natives=natives)
         with pytest.raises(BlockUnknown):
-            await node.read({head.hash: [Holding(token.address, wallet)]})
+            await node.read({head: [Holding(token.address, wallet)]})
 
 
 async def test_a_block_that_nobody_has_is_unknown_even_without_anything_to_read(anvil: Anvil) -> None:
@@ -184,7 +184,7 @@ async def test_odd_tokens_are_unreadable_with_the_reason(anvil: Anvil, wallet: A
     async with node_at(anvil.http_url) as node:
         head = await mined_head(anvil, node)
         before = node.counts.trips
-        found = (await node.read({head.hash: [Holding(token, wallet) for token in odd]}))[head.hash]
+        found = (await node.read({head: [Holding(token, wallet) for token in odd]}))[head.hash]
         assert node.counts.trips == before + 2
     assert found.values == {}
     for token, reason in odd.items():
@@ -206,7 +206,7 @@ async def test_balances_that_move_without_a_transfer_are_read_all_the_same(anvil
     async with node_at(anvil.http_url) as node:
         head = await mined_head(anvil, node)
         (view,) = await node.look([head], watch)
-        found = await node.read({head.hash: watch.holdings()})
+        found = await node.read({head: watch.holdings()})
     assert [one.amount for one in view.transfers] == [1_000]
     values = found[head.hash].values
     assert values[Holding(rebasing.address, wallet)] == 2_000
@@ -222,9 +222,7 @@ async def test_five_thousand_transfers_in_a_block_are_all_there(anvil: Anvil, to
         (view,) = await node.look([head], Watch(frozenset([token.address]), frozenset(many)))
         assert len(view.transfers) == 5_000
         assert len(view.readings.values) == 5_000
-        found = await node.read(
-            {head.hash: touched(view.transfers, Watch(frozenset([token.address]), frozenset(many)))}
-        )
+        found = await node.read({head: touched(view.transfers, Watch(frozenset([token.address]), frozenset(many)))})
         assert set(found[head.hash].values.values()) == {3}
 
 
@@ -243,5 +241,5 @@ async def test_one_endpoint_is_asked_for_what_another_does_not_have(anvil: Anvil
         block = BlockHash((await anvil.block())["hash"])
         head = await node.header(block)
         assert head is not None
-        found = await node.read({block: [Holding(NATIVE, checksum(anvil.accounts[1]))]})
+        found = await node.read({head: [Holding(NATIVE, checksum(anvil.accounts[1]))]})
         assert found[block].values[Holding(NATIVE, checksum(anvil.accounts[1]))] == 10_000 * 10**18

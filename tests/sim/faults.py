@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from random import Random
 from typing import Final
@@ -61,6 +62,10 @@ class Faults:
     left_out: float = 0.03
     """There are none, as where a block is announced before its logs are indexed."""
 
+    # per read of many balances
+    other_block: float = 0.01
+    """It is answered for the block above or below."""
+
     # per endpoint, for the whole story
     slow_node: float = 0.3
     """It has blocks some time after the others."""
@@ -89,17 +94,17 @@ NONE = Faults(**{field.name: 0.0 for field in fields(Faults)})
 
 
 _SCALES: Final = (0, 0, 0.3, 1, 3)
-_LATER: Final = ("left_out",)
-"""Drawn apart, so that seeds which were told before these faults were known tell the same stories."""
+LATER: Final = ("left_out", "other_block")
+"""Each drawn apart, so that seeds which were told before these faults were known tell the same stories."""
 
 
-def drawn(random: Random, apart: Random) -> Faults:
+def drawn(random: Random, apart: Mapping[str, Random]) -> Faults:
     """Some runs are calm in most respects, some are bad in all: each rate is scaled by its own draw."""
     scaled = {
         field.name: min(1.0, getattr(Faults(), field.name) * random.choice(_SCALES))
         for field in fields(Faults)
-        if field.name not in _LATER
+        if field.name not in LATER
     }
     deep = random.choice((0.0, 0.0, 0.0, 0.01))
-    later = {name: min(1.0, getattr(Faults(), name) * apart.choice(_SCALES)) for name in _LATER}
+    later = {name: min(1.0, getattr(Faults(), name) * apart[name].choice(_SCALES)) for name in LATER}
     return Faults(**{**scaled, "deep_reorg": deep, **later})

@@ -8,7 +8,7 @@ from random import Random
 
 from indexer.domain.backfill import Moved
 from indexer.domain.balances import Watch, touched
-from indexer.domain.chain import NATIVE, Address, BlockHash, ChainIdentity, Head, Holding, TokenInfo
+from indexer.domain.chain import NATIVE, Address, BlockHash, ChainIdentity, Head, Holding, KnownBlock, TokenInfo
 from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
 from indexer.domain.finality import Tags
 from indexer.domain.views import BlockView, Readings, Replacement
@@ -110,7 +110,7 @@ class SimNode:
     ) -> Replacement:
         """As three questions in one."""
         ours = {holding for holding in moved if holding.token != NATIVE and watch.covers(holding)}
-        found = await self.read({ancestor.hash: moved, head.hash: ours})
+        found = await self.read({ancestor: moved, head: ours})
         (view,) = await self.look((head,), watch, natives=natives)
         here = found[head.hash]
         both = Readings({**view.readings.values, **here.values}, {**view.readings.unreadable, **here.unreadable})
@@ -120,9 +120,9 @@ class SimNode:
             await self.headers(ancestor.number, head.number),
         )
 
-    async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]:
+    async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]:
         await self._wire()
-        return {block: self._read(self._block(block), holdings) for block, holdings in wanted.items()}
+        return {block.hash: self._read(self._block(block.hash), holdings) for block, holdings in wanted.items()}
 
     def _read(self, block: Block, holdings: Collection[Holding]) -> Readings:
         kept = 0 if self.state_of is None else len(self._world.canonical) - self.state_of

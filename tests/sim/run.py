@@ -84,7 +84,10 @@ class Story:
         self._blocks = blocks
         self._pause_seconds = pause_seconds
         self._random = Random(seed)  # noqa: S311 - a story, not a secret: its seed must repeat it
-        apart = Random(f"apart {seed}")  # noqa: S311 - as above
+        apart = {
+            "left_out": Random(f"apart {seed}"),  # noqa: S311 - as above
+            "other_block": Random(f"other_block {seed}"),  # noqa: S311 - as above
+        }
         self._now = faults or drawn(self._random, apart)
         self._window = self._random.choice((8, 16, 256))
         self.world = World(self._random)

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from indexer.clients.evm import connect
+from indexer.clients.evm.answers import head_of
 from indexer.clients.evm.calls import Call, Reply
 from indexer.clients.evm.courier import Answer, HttpCourier
-from indexer.clients.evm.multiread import natives_found, natives_params, natives_target
+from indexer.clients.evm.facts import proven
+from indexer.clients.evm.multiread import FACTS_BYTES, natives_found, natives_params, natives_target
 from indexer.clients.evm.transport import Transport
 from indexer.clients.evm.wording import Unsupported, kind_of
 from indexer.demo.anvil import Anvil
@@ -34,7 +36,7 @@ async def node_like(transport: Transport, wallets: tuple[Address, ...]) -> list[
     (newest,) = await transport.exchange([Call("eth_getBlockByNumber", ["latest", False])], 5)
     head: Any = newest.get()
     assert {"number", "hash", "parentHash", "timestamp"} <= head.keys()
-    pinned = {"blockHash": head["hash"]}
+    pinned, block = {"blockHash": head["hash"]}, head_of(head)
     replies = await transport.exchange(
         [
             Call("eth_getBlockByHash", [head["hash"], False]),
@@ -45,7 +47,7 @@ async def node_like(transport: Transport, wallets: tuple[Address, ...]) -> list[
             Call("eth_getLogs", [NOWHERE]),
             Call("eth_getBalance", [wallets[0], NOWHERE]),
             Call("eth_getNothing"),
-            Call("eth_call", natives_params(natives_target(wallets), head["hash"])),
+            Call("eth_call", natives_params(natives_target(wallets), block)),
             *(Call("eth_getBalance", [wallet, pinned]) for wallet in wallets),
         ],
         5,
@@ -57,7 +59,9 @@ async def node_like(transport: Transport, wallets: tuple[Address, ...]) -> list[
     assert logs.get() == []
     assert [type(reply.error) for reply in (no_logs, no_state, unheard)] == [BlockUnknown, BlockUnknown, Unsupported]
     balances = [int(reply.get(), 16) for reply in singly]
-    assert natives_found(_bytes(many)) == balances
+    raw = _bytes(many)
+    assert natives_found(raw[:-FACTS_BYTES]) == balances
+    assert proven(block, raw[-FACTS_BYTES:]) == {"number", "timestamp", "parent", "state"}
     return balances
 
 

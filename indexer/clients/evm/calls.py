@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, TypeVar
 
+from indexer.clients.evm.facts import Fact
 from indexer.errors import IndexerError, ResponseTooLarge, Transient
 
 T = TypeVar("T")
@@ -86,6 +87,8 @@ class Limits:
     bytes: int = 2_000_000
     overrides: int = 0
     """For how many more questions we do without state overrides."""
+    doubted: frozenset[Fact] = frozenset()
+    """What its programs say of the block they run at, and what means something else there."""
 
     def takes_overrides(self) -> bool:
         self.overrides = max(0, self.overrides - 1)

@@ -30,6 +30,8 @@ class Counts:
     """Told an endpoint and how it is, whenever that changes."""
     on_pace: Callable[[str, float], None] = ignored
     """Told an endpoint and how many calls a second we allow ourselves there, whenever that is decided anew."""
+    on_other_block: Callable[[str], None] = ignored
+    """Told an endpoint that answered a read for another block than the one asked for."""
     calls: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """JSON-RPC calls by (endpoint, method, outcome)."""
     round_trips: Counter[str] = field(default_factory=Counter)
@@ -38,6 +40,8 @@ class Counts:
     """How often another endpoint than before answered."""
     hedges: int = 0
     """How often a second endpoint was asked because the first one took long."""
+    other_blocks: int = 0
+    """Reads that were answered for another block."""
     reconnects: int = 0
     """Websockets opened after the first."""
     hints: int = 0
@@ -66,6 +70,10 @@ class Counts:
     def hedged(self) -> None:
         self.hedges += 1
         self.on_hedge()
+
+    def other_block(self, endpoint: str) -> None:
+        self.other_blocks += 1
+        self.on_other_block(endpoint)
 
     def reconnected(self) -> None:
         self.reconnects += 1

@@ -11,9 +11,11 @@ from typing import Final, Protocol, TypeVar
 import structlog
 
 from indexer.clients.evm.answers import quantity
+from indexer.clients.evm.calibration import Calibration
 from indexer.clients.evm.calls import Call, Limits, Plan, Reply, TakenApart, TooMuch, trips
 from indexer.clients.evm.counts import Counts
 from indexer.clients.evm.courier import NoAnswer
+from indexer.clients.evm.facts import Fact, OtherBlock
 from indexer.clients.evm.pace import Pace
 from indexer.clients.evm.wording import CallFailed, Unsupported
 from indexer.errors import BadAnswer, IndexerError, Throttled, WrongChain
@@ -73,8 +75,10 @@ class Endpoint:
     is_told: bool = False
     """Its loss was logged, so its return will be."""
     usual_seconds: float = 0.05
+    calibration: Calibration = field(default_factory=Calibration)
     _grow_seconds: float = _GROW_SECONDS
     _lowered_at: float | None = None
+    _told_foreign: frozenset[Fact] = frozenset()
 
     async def ask(self, make: Callable[[Limits], Plan[T]], terms: Terms) -> T:
         """Put the question that fits the limits, and a smaller one when that shows them to be lower."""
@@ -87,10 +91,9 @@ class Endpoint:
             if plan.together and len(route) > 1 and refused is None:
                 raise TakenApart(f"{self.name} takes one call at a time")
             try:
-                replies: list[Reply] = []
-                for trip in route:
-                    replies += await self._travel(trip, terms)
-                answer = plan.read(replies)
+                answer = plan.read([reply for trip in route for reply in await self._travel(trip, terms)])
+            except OtherBlock as problem:
+                await self._excuse(problem, terms)
             except TooMuch as problem:
                 if plan.together and problem.limit == "batch" and refused is None:
                     refused = problem
@@ -109,6 +112,23 @@ class Endpoint:
                 self._lower(refused)
                 refused = None
         raise BadAnswer("refuses however little is asked at once")
+
+    async def _excuse(self, problem: OtherBlock, terms: Terms) -> None:
+        """It may mean something else by what contradicted, which says nothing then; otherwise the problem stands."""
+
+        async def travel(calls: Sequence[Call]) -> list[Reply]:
+            return [reply for trip in trips(calls, self.limits) for reply in await self._travel(trip, terms)]
+
+        if not await self.calibration.excuses(problem, travel, self.clock()):
+            raise problem
+        self.limits.doubted = foreign = self.calibration.foreign
+        if not foreign <= self._told_foreign:
+            self._told_foreign |= foreign
+            log.info("facts_not_compared", endpoint=self.name, facts=sorted(foreign))
+
+    def _forget_facts(self) -> None:
+        self.calibration.forget()
+        self.limits.doubted = frozenset()
 
     async def probe(self, chain_id: int | None) -> int:
         """Whether it is of use again; its newest block. Singly, since not every endpoint takes batches."""
@@ -149,7 +169,9 @@ class Endpoint:
         found = quantity(reply.get())
         if found != chain_id:
             raise WrongChain(f"follows chain {found}, not {chain_id}; correct chain_id or rpc_urls")
+        # Who comes back may be another node than before.
         self.is_proven = True
+        self._forget_facts()
 
     def _tell_pace(self, has_changed: bool) -> None:
         if has_changed:
@@ -166,6 +188,8 @@ class Endpoint:
 
     def _grow(self) -> None:
         """Once in a while, try more again: a provider that was overburdened is so no longer, a plan was upgraded."""
+        if self.calibration.is_old(self.clock()):
+            self._forget_facts()
         if self._lowered_at is None or self.clock() - self._lowered_at < self._grow_seconds:
             return
         self._grow_seconds = min(2 * self._grow_seconds, _GROW_LONGEST_SECONDS)

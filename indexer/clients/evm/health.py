@@ -15,6 +15,7 @@ import structlog
 
 from indexer.clients.evm.counts import Counts, Health
 from indexer.clients.evm.endpoint import Endpoint
+from indexer.clients.evm.facts import OtherBlock
 from indexer.domain.chain import BlockHash
 from indexer.errors import BadAnswer, BlockUnknown, IndexerError, Throttled
 
@@ -28,6 +29,7 @@ _CALM_SECONDS: Final = 30.0
 """Lost again sooner than this, it is the same outage: it goes on backing off, and says nothing new."""
 _BAD_ANSWERS: Final = 3
 _STRIKES: Final = 3
+_SAY_AGAIN_SECONDS: Final = 3_600.0
 _NEAR: Final = 2
 """An endpoint that is so many blocks behind what we followed is as good as up to date."""
 
@@ -55,9 +57,13 @@ class Wellness:
         self._sleep = sleep
         self._chance = chance
         self._dispute: tuple[BlockHash, float] | None = None
+        self._say_other_block_at: dict[str, float] = {}
 
     def judge(self, endpoint: Endpoint, error: IndexerError) -> None:
         """What a failed question says of the endpoint."""
+        if isinstance(error, OtherBlock):
+            self._counts.other_block(endpoint.name)
+            self._tell_other_block(endpoint, error)
         if isinstance(error, BadAnswer):
             # One may be an accident of one question; several in a row are an illness.
             endpoint.bad_answers += 1
@@ -105,6 +111,18 @@ class Wellness:
         for task in revivals:
             task.cancel()
         await asyncio.gather(*revivals, return_exceptions=True)
+
+    def _tell_other_block(self, endpoint: Endpoint, error: OtherBlock) -> None:
+        """The first, and then one an hour at most: the metric counts them all."""
+        now = self._clock()
+        if now >= self._say_other_block_at.get(endpoint.name, now):
+            self._say_other_block_at[endpoint.name] = now + _SAY_AGAIN_SECONDS
+            self._log.warning(
+                "endpoint_answered_for_another_block",
+                endpoint=endpoint.name,
+                block=error.block.number,
+                facts=sorted(error.facts),
+            )
 
     def _fell_ill(self, endpoint: Endpoint, health: Health) -> bool:
         """Probe it from now on; whether that is news."""

@@ -1,20 +1,28 @@
-"""Many balances in one `eth_call`: two tiny programs that a state override puts at a made-up address.
+"""Many balances in one `eth_call`: two tiny programs that a state override puts at an address.
 
 A program reads packed addresses from its calldata and returns one or two words for each. When its gas runs low it
 returns the words it has: a short answer is no error, and tells how many a call may ask for on this endpoint.
+
+Behind them it says which block it ran at (`facts.py` holds that against the block asked for). The last word of its
+calldata is that block's number, and where it stands is the place where EIP-2935 keeps hashes of blocks in the state:
+so it tells whose state it was given, and not only what the node took for the block.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import orjson
 
+from indexer.domain.chain import KnownBlock
+
 BALANCE_OF: Final = "70a08231"
 
-_PLACE: Final = "0x5b1a2ce5000000000000000000000000ba1a9ce5"
-"""Where the program stands for the length of one call; nobody has a contract there."""
+PLACE: Final = "0x0000f90827f1c53a10cb7a02335b175320002935"
+"""Where the program stands for the length of one call: an override leaves what is stored there as it is."""
+
+FACTS_BYTES: Final = 5 * 32
 
 _CALL_GAS: Final = 200_000
 """What one `balanceOf` may use. Real ones take 3,000 to 60,000; one that burns all it gets must not starve the rest."""
@@ -26,7 +34,9 @@ _OPCODES: Final = {
     name: code
     for code, name in (
         (0x01, "ADD"),
+        (0x03, "SUB"),
         (0x04, "DIV"),
+        (0x06, "MOD"),
         (0x10, "LT"),
         (0x11, "GT"),
         (0x15, "ISZERO"),
@@ -37,7 +47,11 @@ _OPCODES: Final = {
         (0x35, "CALLDATALOAD"),
         (0x36, "CALLDATASIZE"),
         (0x3D, "RETURNDATASIZE"),
+        (0x40, "BLOCKHASH"),
+        (0x42, "TIMESTAMP"),
+        (0x43, "NUMBER"),
         (0x52, "MSTORE"),
+        (0x54, "SLOAD"),
         (0x56, "JUMP"),
         (0x57, "JUMPI"),
         (0x5A, "GAS"),
@@ -77,22 +91,35 @@ def assemble(source: str) -> bytes:
     return bytes(code)
 
 
-_NATIVES: Final = assemble("""
-    0x00                                    ; i, how far we read
+_FACTS: Final = """
+    NUMBER DUP2 MSTORE                      ; last out          memory[out] = what the node takes for the number
+    TIMESTAMP DUP2 0x20 ADD MSTORE          ; last out
+    0x01 NUMBER SUB BLOCKHASH
+    DUP2 0x40 ADD MSTORE                    ; last out          the hash below it
+    SWAP1 CALLDATALOAD                      ; out number        the one we asked for
+    0x1fff DUP1 0x01 DUP4 SUB MOD SLOAD     ; out number 8191 below
+    DUP4 0x60 ADD MSTORE                    ; out number 8191   in this state, the hash of the block below
+    SWAP1 MOD SLOAD DUP2 0x80 ADD MSTORE    ; out               and its own, which only a later state has
+    0xa0 ADD 0x00 RETURN                    ; memory[0 : out + 160]
+"""
+
+_NATIVES: Final = assemble(f"""
+    0x20 CALLDATASIZE SUB 0x00              ; last i, how far we read
 loop:
-    CALLDATASIZE DUP2 LT ISZERO @end JUMPI  ; until i reaches the end of the calldata
-    GAS 0x2710 GT @end JUMPI                ; or less than 10,000 gas is left: a cold BALANCE takes 2,600
+    DUP2 DUP2 LT ISZERO @end JUMPI          ; until i reaches the last word of the calldata
+    GAS 0x3a98 GT @end JUMPI                ; or less than 15,000 gas is left: facts take 5,000, a cold BALANCE 2,600
     DUP1 CALLDATALOAD 0x60 SHR BALANCE      ; i balance
     DUP2 0x14 SWAP1 DIV 0x05 SHL MSTORE     ; memory[i / 20 * 32] = balance
     0x14 ADD @loop JUMP
 end:
-    0x14 SWAP1 DIV 0x05 SHL 0x00 RETURN     ; memory[0 : i / 20 * 32]
+    0x14 SWAP1 DIV 0x05 SHL                 ; last out          out = i / 20 * 32
+    {_FACTS}
 """)
 
 _PAIRS: Final = assemble(f"""
-    0x00                                    ; i, how far we read
+    0x20 CALLDATASIZE SUB 0x00              ; last i, how far we read
 loop:
-    CALLDATASIZE DUP2 LT ISZERO @end JUMPI
+    DUP2 DUP2 LT ISZERO @end JUMPI
     GAS 0x{_ENOUGH_GAS:06x} GT @end JUMPI
     DUP1 0x28 SWAP1 DIV 0x06 SHL            ; i out            out = i / 40 * 64
     0x{BALANCE_OF} 0xe0 SHL DUP2 MSTORE     ; memory[out] = selector
@@ -106,31 +133,32 @@ loop:
     RETURNDATASIZE 0x01 SHL OR SWAP1 MSTORE ; memory[out] = size << 1 | success
     0x28 ADD @loop JUMP
 end:
-    0x28 SWAP1 DIV 0x06 SHL 0x00 RETURN     ; memory[0 : i / 40 * 64]
+    0x28 SWAP1 DIV 0x06 SHL                 ; last out          out = i / 40 * 64
+    {_FACTS}
 """)
 
-_NATIVES_PLACED: Final = orjson.Fragment(orjson.dumps({_PLACE: {"code": "0x" + _NATIVES.hex()}}))
-_PAIRS_PLACED: Final = orjson.Fragment(orjson.dumps({_PLACE: {"code": "0x" + _PAIRS.hex()}}))
+_NATIVES_PLACED: Final = orjson.Fragment(orjson.dumps({PLACE: {"code": "0x" + _NATIVES.hex()}}))
+_PAIRS_PLACED: Final = orjson.Fragment(orjson.dumps({PLACE: {"code": "0x" + _PAIRS.hex()}}))
 
 _GOOD: Final = 32 << 1 | 1
 
 
-def natives_target(wallets: Sequence[str]) -> orjson.Fragment:
-    """The first parameter of the call; the same for every block, so it is encoded once."""
+def natives_target(wallets: Sequence[str]) -> bytes:
+    """The first parameter of the call, but for its end; the same for every block, so it is encoded once."""
     return _target(wallet[2:] for wallet in wallets)
 
 
-def pairs_target(pairs: Sequence[tuple[str, str]]) -> orjson.Fragment:
-    """The first parameter for (token, wallet) pairs."""
+def pairs_target(pairs: Sequence[tuple[str, str]]) -> bytes:
+    """The first parameter for (token, wallet) pairs, but for its end."""
     return _target(token[2:] + wallet[2:] for token, wallet in pairs)
 
 
-def natives_params(target: orjson.Fragment, block: str) -> list[Any]:
-    return [target, {"blockHash": block}, _NATIVES_PLACED]
+def natives_params(target: bytes, block: KnownBlock) -> list[Any]:
+    return [_at(target, block.number), {"blockHash": block.hash}, _NATIVES_PLACED]
 
 
-def pairs_params(target: orjson.Fragment, block: str) -> list[Any]:
-    return [target, {"blockHash": block}, _PAIRS_PLACED]
+def pairs_params(target: bytes, block: KnownBlock) -> list[Any]:
+    return [_at(target, block.number), {"blockHash": block.hash}, _PAIRS_PLACED]
 
 
 def natives_found(raw: bytes) -> list[int]:
@@ -145,5 +173,9 @@ def pairs_found(raw: bytes) -> list[int | None]:
     ]
 
 
-def _target(parts: Any) -> orjson.Fragment:
-    return orjson.Fragment(orjson.dumps({"to": _PLACE, "data": "0x" + "".join(parts)}))
+def _target(parts: Iterable[str]) -> bytes:
+    return f'{{"to":"{PLACE}","data":"0x{"".join(parts)}'.encode()
+
+
+def _at(target: bytes, number: int) -> orjson.Fragment:
+    return orjson.Fragment(target + f'{number:064x}"}}'.encode())

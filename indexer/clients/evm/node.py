@@ -21,7 +21,18 @@ from indexer.clients.evm.readings import Found, Natives, readings, singly
 from indexer.clients.evm.tokens import description, inspection
 from indexer.domain.backfill import Moved
 from indexer.domain.balances import Watch
-from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, ChainIdentity, Head, Holding, TokenInfo, Transfer
+from indexer.domain.chain import (
+    NATIVE,
+    Address,
+    BlockHash,
+    BlockRef,
+    ChainIdentity,
+    Head,
+    Holding,
+    KnownBlock,
+    TokenInfo,
+    Transfer,
+)
 from indexer.domain.finality import Tags
 from indexer.domain.views import BlockView, Readings, Replacement
 from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge
@@ -111,8 +122,8 @@ class EvmNode:
         health.followed = max(health.followed, heads[-1].number)
         told = [transfers for transfers, _ in found]
         logs = await completed(self._endpoints, heads, told, ready.filters, ready.sought)
-        settled = await self._settled({head.hash: part for head, (_, part) in zip(heads, found, strict=True)})
-        return tuple(BlockView(head, moves, settled[head.hash]) for head, moves in zip(heads, logs, strict=True))
+        settled = await self._settled({head: part for head, (_, part) in zip(heads, found, strict=True)})
+        return tuple(BlockView(head, moves, settled[head]) for head, moves in zip(heads, logs, strict=True))
 
     async def replacement(
         self, ancestor: Head, head: Head, watch: Watch, moved: Collection[Holding], *, natives: bool = True
@@ -125,16 +136,16 @@ class EvmNode:
             headers = [header_of("eth_getBlockByNumber", hex(block.number)) for block in (ancestor, head)]
             parts: list[Plan[Any]] = [
                 self._block(head, ready, natives, limits, tokens),
-                readings(ancestor.hash, coins, tokens, limits),
+                readings(ancestor, coins, tokens, limits),
                 joined(headers),
             ]
             return joined(parts)
 
         (transfers, here), before, canonical = await self._endpoints.ask(question)
         (moves,) = await completed(self._endpoints, (head,), (transfers,), ready.filters, ready.sought)
-        settled = await self._settled({head.hash: here, ancestor.hash: before})
-        view = BlockView(head, moves, settled[head.hash])
-        return Replacement(view, settled[ancestor.hash], tuple(canonical))
+        settled = await self._settled({head: here, ancestor: before})
+        view = BlockView(head, moves, settled[head])
+        return Replacement(view, settled[ancestor], tuple(canonical))
 
     async def moved(self, first: int, last: int, watch: Watch) -> tuple[Moved, ...]:
         """The watched transfers of these blocks, in order; `ResponseTooLarge` asks for fewer blocks."""
@@ -155,7 +166,7 @@ class EvmNode:
             raise BadAnswer(_TWO_BRANCHES)
         return tuple(found[place] for place in sorted(found))
 
-    async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]:
+    async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]:
         """Balances at exactly these blocks; what a contract refuses to tell is named, never zero."""
         split = {block: _told_apart(holdings) for block, holdings in wanted.items() if holdings}
         is_small = sum(map(len, wanted.values())) <= _FEW_HOLDINGS
@@ -164,7 +175,7 @@ class EvmNode:
             hedge_seconds=None if is_small else _LARGE_HEDGE_SECONDS,
         )
         settled = await self._settled(dict(zip(split, found, strict=True)))
-        return {block: settled.get(block, Readings()) for block in wanted}
+        return {block.hash: settled.get(block, Readings()) for block in wanted}
 
     async def _logs_between(self, first: int, last: int, filters: Filters) -> list[Any]:
         """Each filter travels alone: a refusal of many at once would be taken for a limit of batches."""
@@ -222,7 +233,7 @@ class EvmNode:
             for holding in (*self._hints.of(block), *more)
             if holding.token != NATIVE and ready.watch.covers(holding)
         }
-        balances = readings(block, ready.natives if natives else _NOBODY, hinted, limits)
+        balances = readings(head, ready.natives if natives else _NOBODY, hinted, limits)
         logs = transfers_at(block, ready.filters, limits, beside_reads=bool(balances.calls))
         at = len(balances.calls)
 
@@ -232,7 +243,7 @@ class EvmNode:
 
         return Plan([*balances.calls, *logs.calls], read)
 
-    async def _settled(self, found: Mapping[BlockHash, Found]) -> dict[BlockHash, Readings]:
+    async def _settled(self, found: Mapping[KnownBlock, Found]) -> dict[KnownBlock, Readings]:
         """With what failed among many asked once more, alone: one more round trip, and only when something failed."""
         doubtful = {block: part.doubtful for block, part in found.items() if part.doubtful}
         if doubtful:

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import orjson
-
 from indexer.clients.evm import multiread
 from indexer.clients.evm.answers import quantity, raw_bytes
 from indexer.clients.evm.calls import Call, Limit, Limits, Plan, Reply, TooMuch
+from indexer.clients.evm.facts import OtherBlock, contradictions
 from indexer.clients.evm.wording import CallFailed, GasExhausted, Unsupported
-from indexer.domain.chain import NATIVE, BlockHash, Holding
+from indexer.domain.chain import NATIVE, BlockHash, Holding, KnownBlock
 from indexer.errors import BadAnswer, ResponseTooLarge
 
 _PLAIN_BYTES: Final = 260
@@ -34,11 +33,11 @@ class Natives:
 
     def __init__(self, holdings: Iterable[Holding]) -> None:
         self.holdings = sorted(holdings)
-        self._encoded: dict[int, list[tuple[Sequence[Holding], orjson.Fragment]]] = {}
+        self._encoded: dict[int, list[tuple[Sequence[Holding], bytes]]] = {}
         self._latest: dict[Holding, tuple[bytes, dict[Holding, int]]] = {}
         """By the first of a part: what came last, and what that means."""
 
-    def encoded(self, most: int) -> list[tuple[Sequence[Holding], orjson.Fragment]]:
+    def encoded(self, most: int) -> list[tuple[Sequence[Holding], bytes]]:
         if most not in self._encoded:
             self._encoded[most] = [
                 (part, multiread.natives_target([holding.solver for holding in part]))
@@ -54,7 +53,7 @@ class Natives:
         return latest[1]
 
 
-def readings(block: BlockHash, natives: Natives, pairs: Iterable[Holding], limits: Limits) -> Plan[Found]:
+def readings(block: KnownBlock, natives: Natives, pairs: Iterable[Holding], limits: Limits) -> Plan[Found]:
     """Everything named, read at exactly this block."""
     ordered = sorted(pairs)
     if not limits.takes_overrides():
@@ -63,24 +62,31 @@ def readings(block: BlockHash, natives: Natives, pairs: Iterable[Holding], limit
     pair_parts = [(part, multiread.pairs_target(part)) for part in _parts(ordered, limits.pairs)]
     calls = [
         *(
-            Call("eth_call", multiread.natives_params(target, block), 300 + 40 * len(part))
+            Call("eth_call", multiread.natives_params(target, block), 600 + 40 * len(part))
             for part, target in native_parts
         ),
-        *(Call("eth_call", multiread.pairs_params(target, block), 400 + 80 * len(part)) for part, target in pair_parts),
+        *(Call("eth_call", multiread.pairs_params(target, block), 700 + 80 * len(part)) for part, target in pair_parts),
     ]
+
+    def about(answer: tuple[bytes, bytes]) -> bytes:
+        """The balances, if they are those of the block asked for."""
+        balances, facts = answer
+        if contradicted := contradictions(block, facts, limits.doubted):
+            raise OtherBlock(block, contradicted)
+        return balances
 
     def read(replies: Sequence[Reply]) -> Found:
         found = Found()
         for (part, _), reply in zip(native_parts, replies, strict=False):
-            found.values.update(natives.values(part, _words(reply, part, 32, "natives")))
+            found.values.update(natives.values(part, about(_words(reply, part, 32, "natives"))))
         for (part, _), reply in zip(pair_parts, replies[len(native_parts) :], strict=True):
-            _sort_pairs(found, part, multiread.pairs_found(_words(reply, part, 64, "pairs")))
+            _sort_pairs(found, part, multiread.pairs_found(about(_words(reply, part, 64, "pairs"))))
         return found
 
     return Plan(calls, read)
 
 
-def singly(block: BlockHash, holdings: Sequence[Holding]) -> Plan[Found]:
+def singly(block: KnownBlock, holdings: Sequence[Holding]) -> Plan[Found]:
     """One call for each."""
 
     def read(replies: Sequence[Reply]) -> Found:
@@ -96,7 +102,7 @@ def singly(block: BlockHash, holdings: Sequence[Holding]) -> Plan[Found]:
                 found.unreadable[holding] = balance
         return found
 
-    return Plan([_single(block, holding) for holding in holdings], read)
+    return Plan([_single(block.hash, holding) for holding in holdings], read)
 
 
 def one_word(reply: Reply) -> int | str:
@@ -132,22 +138,24 @@ def _sort_pairs(found: Found, part: Sequence[Holding], balances: Sequence[int | 
             found.values[holding] = balance
 
 
-def _words(reply: Reply, part: Sequence[Holding], width: int, limit: Limit) -> bytes:
-    """The program's answer for the whole part; anything else says what the endpoint cannot do."""
+def _words(reply: Reply, part: Sequence[Holding], width: int, limit: Limit) -> tuple[bytes, bytes]:
+    """The program's answer for the whole part, and its facts; anything else says what the endpoint cannot do."""
     asked = len(part)
     try:
         raw = raw_bytes(reply.get())
-    except (CallFailed, ResponseTooLarge) as error:
+    except ResponseTooLarge as error:
         raise TooMuch(str(error), limit if asked > 1 else "overrides", asked) from error
-    except (Unsupported, BadAnswer) as error:
+    except (CallFailed, Unsupported, BadAnswer) as error:
+        # Our programs never fail: it is the contract behind the override that does, where that is ignored.
         raise TooMuch(str(error), "overrides", asked) from error
-    answered, rest = divmod(len(raw), width)
-    if rest or not answered or answered > asked:
+    end = len(raw) - multiread.FACTS_BYTES
+    answered, rest = divmod(end, width)
+    if rest or not 0 < answered <= asked:
         # An endpoint that ignores overrides calls an empty account, and answers nothing.
         raise TooMuch(f"{len(raw)} bytes for {asked} balances", "overrides", asked)
     if answered < asked:
         raise TooMuch(f"gas for {answered} of {asked} balances", limit, asked, fits=answered)
-    return raw
+    return raw[:end], raw[end:]
 
 
 def _parts(holdings: Sequence[Holding], most: int) -> list[Sequence[Holding]]:

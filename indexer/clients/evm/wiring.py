@@ -38,6 +38,7 @@ def connect(
     on_hedge: Callable[[], None] = ignored,
     on_health: Callable[[str, Health], None] = ignored,
     on_pace: Callable[[str, float], None] = ignored,
+    on_other_block: Callable[[str], None] = ignored,
     courier: Callable[[str], Courier] = HttpCourier,
     opened: OpenLine = open_line,
     clock: Callable[[], float] = time.monotonic,
@@ -50,7 +51,8 @@ def connect(
     endpoint with what changed (docs/operations.md says what they mean). `courier` and `opened` lead to
     the network; the simulator has others, and its own time and chance.
     """
-    counts, hints = Counts(on_request, on_switch, on_reconnect, on_hedge, on_health, on_pace), Hints()
+    counts = Counts(on_request, on_switch, on_reconnect, on_hedge, on_health, on_pace, on_other_block)
+    hints = Hints()
     names = zip(rpc_urls, endpoint_names(rpc_urls), strict=True)
     endpoints = Endpoints(
         [

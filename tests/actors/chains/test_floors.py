@@ -9,7 +9,7 @@ from itertools import chain, repeat
 import pytest
 
 from actors.chains.repair import canonical_floor
-from indexer.domain.chain import BlockHash, BlockRef, Head, Holding
+from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, KnownBlock
 from indexer.domain.views import Readings
 from indexer.errors import BadAnswer
 
@@ -32,7 +32,7 @@ class TwoNodes:
     async def headers(self, first: int, last: int) -> tuple[Head, ...]:
         return tuple(next(self._answers)[first : last + 1])
 
-    async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]:
+    async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]:
         raise NotImplementedError
 
 

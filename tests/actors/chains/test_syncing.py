@@ -11,7 +11,7 @@ import structlog.testing
 
 from actors.chains import syncing as module
 from actors.chains.syncing import DISTANCE_BLOCKS
-from indexer.domain.chain import NATIVE, BlockHash, Holding
+from indexer.domain.chain import NATIVE, BlockHash, Holding, KnownBlock
 from indexer.domain.views import Readings
 from indexer.errors import NodeUnreachable
 from tests.actors.chains.stage import Stage, staged
@@ -33,9 +33,9 @@ class Reads:
         self.stage = stage
         stage.node.read = self.read  # type: ignore[method-assign] # listens in
 
-    async def read(self, wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]:
+    async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]:
         for block, holdings in wanted.items():
-            self.asked.append((self.stage.world.blocks[block].head.number, len(holdings)))
+            self.asked.append((block.number, len(holdings)))
         return await self._read(wanted)
 
 
@@ -129,9 +129,9 @@ async def test_a_reorg_of_the_block_that_is_read_starts_the_round_anew() -> None
         await stage.hear(stage.world.mine(busy=0), stage.world.put(MINT, 1_000))
         read, orphaned = stage.node.read, stage.world.tip
 
-        async def reorganised(wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]:
+        async def reorganised(wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]:
             answer = await read(wanted)
-            if orphaned.hash in wanted and stage.world.is_canonical(orphaned.hash):
+            if orphaned in wanted and stage.world.is_canonical(orphaned.hash):
                 stage.world.reorg(1, longer=2)
                 stage.say_tip()
                 await asyncio.sleep(1)
@@ -149,7 +149,7 @@ async def test_heads_never_wait_for_it() -> None:
     async with staged() as stage, in_parts_of(2):
         read = stage.node.read
 
-        async def slow(wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]:
+        async def slow(wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]:
             await asyncio.sleep(30)
             return await read(wanted)
 
@@ -166,7 +166,7 @@ async def test_a_round_that_fails_is_said_once_and_so_is_the_next_that_works() -
     async with staged() as stage:
         read = stage.node.read
 
-        async def down(wanted: Mapping[BlockHash, Collection[Holding]]) -> dict[BlockHash, Readings]:
+        async def down(wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]:
             raise NodeUnreachable(f"gone, with {len(wanted)} questions")
 
         stage.node.read = down  # type: ignore[method-assign] # no balances, though heads come

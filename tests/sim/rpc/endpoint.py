@@ -1,8 +1,8 @@
 """One URL of the simulated world: bytes in, bytes out, and everything that goes wrong in between.
 
-What no client can find out is not simulated, since no test could ever pass it: a wrong balance that looks like any
-other, logs that are left out of an answer while others of the same wallet are in it, an empty list for a block that it
-has not together with a load balancer that takes a batch apart.
+What no client can find out is not simulated, since no test could ever pass it: a balance that was asked for alone and
+is another block's, logs that are left out of an answer while others of the same wallet are in it, an empty list for a
+block that it has not together with a load balancer that takes a batch apart.
 """
 
 from __future__ import annotations

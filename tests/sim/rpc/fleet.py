@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Final
 
 from indexer.clients.evm import EvmNode, HeadFeed, connect
 from indexer.errors import NodeUnreachable
-from tests.sim.faults import Faults
+from tests.sim.faults import LATER, Faults
 from tests.sim.rpc.dialects import DIALECTS
 from tests.sim.rpc.encoded import Encoded
 from tests.sim.rpc.endpoint import SimEndpoint
@@ -17,9 +17,11 @@ from tests.sim.rpc.gaps import Gaps
 from tests.sim.rpc.line import SimLine
 from tests.sim.rpc.machine import Machine
 from tests.sim.rpc.methods import Manners, Methods
+from tests.sim.rpc.strays import Strays
 from tests.sim.world import CHAIN_ID, World
 
 _OPEN_SECONDS: Final = 5.0
+_FACTS: Final = ("unkept", "foreign", "next")
 _NAMES: Final = ("one", "two", "three")
 _OUTAGE_SECONDS: Final = (0.5, 3.0, 10.0, 40.0)
 
@@ -27,12 +29,17 @@ _OUTAGE_SECONDS: Final = (0.5, 3.0, 10.0, 40.0)
 class Fleet:
     """One to three endpoints, one or two machines behind each, and the websockets to them."""
 
-    def __init__(self, world: World, random: Random, faults: Callable[[], Faults], apart: Random | None = None) -> None:
+    def __init__(
+        self, world: World, random: Random, faults: Callable[[], Faults], apart: Mapping[str, Random] | None = None
+    ) -> None:
         self._world = world
         self._random = random
         self._faults = faults
         self._encoded = Encoded()
-        self._gaps = Gaps(faults, apart or random)
+        apart = apart or dict.fromkeys(LATER, random)
+        self._gaps = Gaps(faults, apart["left_out"])
+        self._strange = apart["other_block"]
+        self._strays = Strays(faults, self._strange)
         self._twins: dict[Machine, str] = {}
         self._manners: dict[str, Manners] = {}
         self._endpoints: dict[str, SimEndpoint] = {}
@@ -151,7 +158,9 @@ class Fleet:
             ]
             machines.append(self._twin(random.choice(fates) if fates else "", tag_lags))
         self._manners[name] = manners = self._drawn_manners()
-        return SimEndpoint(machines, manners, Methods(manners, self._encoded), random, self._faults, self._gaps)
+        return SimEndpoint(
+            machines, manners, Methods(manners, self._encoded, self._strays), random, self._faults, self._gaps
+        )
 
     def _machine(self, tag_lags: tuple[int, int] | None) -> Machine:
         random, faults = self._random, self._faults()
@@ -191,6 +200,7 @@ class Fleet:
             batch_most=limit(1, 3, 10, 50),
             overrides=random.choice(("refused", "ignored")) if random.random() < faults.limited else "taken",
             gas_for=limit(1, 2, 5),
+            facts=self._strange.choice(_FACTS) if self._strange.random() < faults.limited else "own",
             tells_logs=random.random() >= faults.limited,
         )
 

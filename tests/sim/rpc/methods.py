@@ -9,10 +9,11 @@ from typing import Any, Final
 import orjson
 
 from indexer.clients.evm import multiread
-from indexer.domain.chain import NATIVE, Address, BlockHash, Holding
+from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding
 from tests.sim.rpc.dialects import NO_OVERRIDES, RANGE_TOO_LONG, RESULT_TOO_LONG, Dialect, Words
 from tests.sim.rpc.encoded import Encoded, Log
 from tests.sim.rpc.machine import Machine
+from tests.sim.rpc.strays import Run, Strays, facts_of
 from tests.sim.world import CHAIN_ID, EVERYTHING, OUTSIDE, Block
 
 _GOOD: Final = 32 << 1 | 1
@@ -41,9 +42,12 @@ class Manners:
     """Which of the wordings for a refused range, result or batch it uses."""
     batch_most: int | None = None
     overrides: str = "taken"
-    """`taken`, `refused`, or `ignored`: then a call to the made-up address answers nothing."""
+    """`taken`, `refused`, or `ignored`: then whatever contract is there is called, if any."""
     gas_for: int | None = None
     """For how many balances its gas suffices in one call."""
+    facts: str = "own"
+    """What its programs see: `own`, `unkept` (no hashes in the state), `foreign` (the number and the hash of another
+    chain's block), or `next` (as in the block above)."""
     tells_logs: bool = True
     """It takes subscriptions to logs."""
 
@@ -51,8 +55,9 @@ class Manners:
 class Methods:
     """Answers calls for one endpoint, out of whichever machine it is given."""
 
-    def __init__(self, manners: Manners, encoded: Encoded) -> None:
+    def __init__(self, manners: Manners, encoded: Encoded, strays: Strays | None = None) -> None:
         self._manners = manners
+        self._strays = strays
         self._encoded = encoded
         self._known: dict[str, Callable[[Machine, Sequence[Any]], Any]] = {
             "eth_chainId": lambda _machine, _params: hex(CHAIN_ID),
@@ -119,7 +124,9 @@ class Methods:
         block = self._state(machine, params[1])
         data, place = bytes.fromhex(call["data"][2:]), call["to"].lower()
         if overrides is not None and self._manners.overrides == "taken" and place in overrides:
-            return self._program(overrides[place]["code"], block, data)
+            return self._program(overrides[place]["code"], machine, block, data)
+        if place == multiread.PLACE and self._manners.facts != "unkept":
+            raise Refused((3, "execution reverted"))
         if place not in _TOKENS:
             return "0x"
         selector = data[:4].hex()
@@ -127,19 +134,26 @@ class Methods:
             return f"0x{_held(block, _TOKENS[place], '0x' + data[16:36].hex()):064x}"
         return _DESCRIBED.get(selector, "0x")
 
-    def _program(self, code: str, block: Block, data: bytes) -> str:
+    def _program(self, code: str, machine: Machine, block: Block, data: bytes) -> str:
         """The two programs of the multi-read, known by their code; any other would be a change that we must learn."""
-        width = _PROGRAMS[code]
+        width, kind = _PROGRAMS[code], self._manners.facts
+        run = Run(block, block)
+        if self._strays is not None:
+            run = self._strays.run(machine, block, keeps_hashes=kind != "unkept")
+        facts = facts_of(run, int.from_bytes(data[-32:]), kind, machine)
+        return "0x" + self._balances(width, run.state, data[:-32]) + facts
+
+    def _balances(self, width: int, block: Block, data: bytes) -> str:
         asked = [data[at : at + width] for at in range(0, len(data), width)][: self._manners.gas_for]
         if width == 20:
-            return "0x" + "".join(f"{block.balances.get(Holding(NATIVE, _plain(one)), 0):064x}" for one in asked)
+            return "".join(f"{block.balances.get(Holding(NATIVE, _plain(one)), 0):064x}" for one in asked)
         words = []
         for one in asked:
             token = _plain(one[:20])
             is_token = token in EVERYTHING.tokens
             words.append(f"{_GOOD if is_token else 1:064x}")
             words.append(f"{block.balances.get(Holding(token, _plain(one[20:])), 0):064x}")
-        return "0x" + "".join(words)
+        return "".join(words)
 
     def _state(self, machine: Machine, place: Any) -> Block:
         """The block to read at, by EIP-1898 hash, by number or by tag."""
@@ -188,9 +202,10 @@ def _code(params: Sequence[Any]) -> str:
     return str(placed["code"])
 
 
+_ANY: Final = BlockRef(0, BlockHash(""), 0)
 _PROGRAMS: Final = {
-    _code(multiread.natives_params(multiread.natives_target([]), "")): 20,
-    _code(multiread.pairs_params(multiread.pairs_target([]), "")): 40,
+    _code(multiread.natives_params(multiread.natives_target([]), _ANY)): 20,
+    _code(multiread.pairs_params(multiread.pairs_target([]), _ANY)): 40,
 }
 _TOKENS: Final = {token.lower(): token for token in EVERYTHING.tokens}
 _TEXT: Final = f"{32:064x}{3:064x}{b'SIM'.hex():0<64}"

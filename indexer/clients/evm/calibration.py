@@ -1,0 +1,93 @@
+"""What the facts of one endpoint are worth: asked at settled blocks, once one of them has contradicted.
+
+On some roll-ups NUMBER is the block of another chain, and some nodes let programs run as in the next block. There a
+fact never fits, and says nothing. Where it fits at a settled block it means what it should, and a contradiction is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from indexer.clients.evm.answers import head_of, raw_bytes
+from indexer.clients.evm.calls import Call, Reply
+from indexer.clients.evm.facts import Fact, OtherBlock, contradictions, proven
+from indexer.clients.evm.multiread import FACTS_BYTES, natives_params, natives_target
+from indexer.domain.chain import Head
+from indexer.errors import IndexerError
+
+_BELOW: Final = (4, 6, 8)
+"""So many blocks below the one in question: deep enough to be settled, and not so deep that the state is gone."""
+_ENOUGH: Final = 2
+"""So many blocks have to say that a fact is foreign: one alone may be an accident."""
+_FOR_SECONDS: Final = 3_600.0
+"""Then it is found out anew: a chain learns what it did not know, a node is replaced."""
+
+T = TypeVar("T")
+Travel = Callable[[Sequence[Call]], Awaitable[Sequence[Reply]]]
+
+
+@dataclass(slots=True)
+class Calibration:
+    """Of one endpoint: the facts that fitted a settled block, and those that fitted none."""
+
+    fitting: frozenset[Fact] = frozenset()
+    foreign: frozenset[Fact] = frozenset()
+    _since: float | None = None
+
+    def is_old(self, now: float) -> bool:
+        return self._since is not None and now - self._since > _FOR_SECONDS
+
+    def forget(self) -> None:
+        self.fitting = self.foreign = frozenset()
+        self._since = None
+
+    async def excuses(self, problem: OtherBlock, travel: Travel, now: float) -> bool:
+        """Whether something new is known to be foreign, so that the question is worth putting again."""
+        if problem.facts & self.foreign:
+            # Another question found that out while this one was on its way.
+            return True
+        if problem.facts <= self.fitting:
+            return False
+        fitting, never = await _compared(problem.block.number, travel)
+        self.fitting |= fitting
+        foreign = self.foreign | (never - self.fitting)
+        has_learned = foreign != self.foreign or bool(problem.facts & foreign)
+        self.foreign = foreign
+        if self._since is None and (fitting or never):
+            self._since = now
+        return has_learned
+
+
+async def _compared(number: int, travel: Travel) -> tuple[frozenset[Fact], frozenset[Fact]]:
+    """Which facts fit at a settled block, and which at none."""
+    settled = [number - below for below in _BELOW if number >= below]
+    numbers = settled if len(settled) >= _ENOUGH else range(max(0, number - len(_BELOW)), number)
+    heads = _read(await travel([Call("eth_getBlockByNumber", [hex(each), False]) for each in numbers]), head_of)
+    fitting: set[Fact] = set()
+    contradicted: list[frozenset[Fact]] = []
+    asked = [head for head in heads if head is not None]
+    answers = _read(await travel([_facts_at(head) for head in asked]), raw_bytes)
+    for head, raw in zip(asked, answers, strict=True):
+        if raw is not None and len(raw) == FACTS_BYTES:
+            fitting |= proven(head, raw)
+            contradicted.append(contradictions(head, raw))
+    never = frozenset.intersection(*contradicted) if len(contradicted) >= _ENOUGH else frozenset[Fact]()
+    return frozenset(fitting), never
+
+
+def _facts_at(head: Head) -> Call:
+    """A read of nobody's balance."""
+    return Call("eth_call", natives_params(natives_target(()), head), 700)
+
+
+def _read(replies: Sequence[Reply], meaning: Callable[[Any], T]) -> list[T | None]:
+    """Nothing where there is no answer: then that block says nothing of anybody."""
+    found: list[T | None] = []
+    for reply in replies:
+        try:
+            found.append(meaning(reply.get()))
+        except IndexerError:
+            found.append(None)
+    return found

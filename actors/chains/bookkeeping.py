@@ -36,6 +36,8 @@ class Bookkeeper:
     ) -> None:
         self.infos: Mapping[str, TokenInfo] = {}
         self.unreadable: Mapping[Holding, str] = {}
+        self.late: frozenset[Holding] = frozenset()
+        """Natives that were found changed by the last reading, and that nobody had looked at for some blocks."""
         self._name = name
         self._chain_id = chain_id
         self._node = node
@@ -72,11 +74,12 @@ class Bookkeeper:
         self, values: Mapping[Holding, int], head: Head, transfers: Sequence[Transfer], cause: Cause | None = None
     ) -> tuple[BalanceUpdated, ...]:
         """Every change at `head`; before them, in their own blocks, those of natives that were not read since."""
+        self.late = frozenset()
         if self._ledger.natives_at >= head.number - 1 and not self._read_at:
             return self.changed(values, head.ref, transfers, cause)
         late = self._late_natives(values, head)
-        sought = {span.holding: span.after for span in late}
-        others = {holding: value for holding, value in values.items() if holding not in sought}
+        self.late = frozenset(span.holding for span in late)
+        others = {holding: value for holding, value in values.items() if holding not in self.late}
         native = await self._placed(late, head, cause) if late else ()
         # Not before: what fails on the way is tried again, and searched again.
         self._read_at |= {holding: head.number for holding in values if holding.token == NATIVE}

@@ -347,10 +347,11 @@ class Follower:
         self._book.note_unreadable(readings.unreadable)
         returned = self._ledger.returned
         facts = await self._book.facts(readings.values, tip, (), "sync")
+        expected = returned | self._book.late
         facts = (*facts, *self._book.confirmed(readings.values, tip.ref))
         if facts:
             await self._ledger.commit(facts, tip)
-        self._metrics.drifted(sum(fact.cause == "sync" and fact.holding not in returned for fact in facts))
+        self._metrics.drifted(sum(fact.cause == "sync" and fact.holding not in expected for fact in facts))
         self._ledger.returned -= wanted
         self.unread = self.unread - wanted
         self._was_read(wanted)

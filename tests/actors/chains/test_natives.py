@@ -6,7 +6,7 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
-from actors.messages import WatchChanged
+from actors.messages import Differed, WatchChanged
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Head, Holding
 from indexer.domain.facts import StreamResync
@@ -108,6 +108,20 @@ async def test_where_the_state_between_is_gone_it_is_said_by_cause_log_metric_an
             assert [(balance, cause) for _, balance, cause in recorded(stage)] == [(5, "sync"), (6, "sync")]
             assert 'indexer_native_search_failures_total{chain="sim"} 2.0' in rendered(stage)
         assert [line["event"] for line in lines].count("native_search_failed") == 1
+
+
+@in_virtual_time
+async def test_what_a_full_read_sees_before_it_is_due_is_no_drift() -> None:
+    """Also where its block cannot be searched."""
+    async with staged(native_interval=1_000) as stage:
+        await quiet(stage, 5)
+        await stage.hear(stage.world.put(COIN, 5))
+        await quiet(stage, 5)
+        stage.node.read = _forgetful(stage)  # type: ignore[method-assign]
+        stage.ref.tell(Differed(frozenset({COIN})))
+        await stage.settle()
+        assert recorded(stage) == [(stage.world.tip.number, 5, "sync")]
+        assert 'indexer_drift_balances_total{chain="sim"} 0.0' in rendered(stage)
 
 
 @in_virtual_time

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection, Mapping
 
 from structlog.testing import capture_logs
 
 from actors.messages import Differed, WatchChanged
 from indexer.domain.balances import Watch
-from indexer.domain.chain import NATIVE, Head, Holding
+from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, KnownBlock
 from indexer.domain.facts import StreamResync
+from indexer.domain.views import Readings
 from indexer.errors import StateMissing
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.chains.test_chain import in_virtual_time
@@ -92,8 +93,7 @@ async def test_where_the_state_between_is_gone_it_is_said_by_cause_log_metric_an
         with capture_logs() as lines:
             paid = stage.world.put(COIN, 5)
             await stage.hear(paid)
-            stage.node.pruned_below = paid.number + 12
-            stage.node.read = _forgetful(stage)  # type: ignore[method-assign]
+            _forget(stage)
             await quiet(stage, 12)
             assert [(balance, cause) for _, balance, cause in recorded(stage)] == [(5, "sync")]
             at = recorded(stage)[0][0]
@@ -117,7 +117,7 @@ async def test_what_a_full_read_sees_before_it_is_due_is_no_drift() -> None:
         await quiet(stage, 5)
         await stage.hear(stage.world.put(COIN, 5))
         await quiet(stage, 5)
-        stage.node.read = _forgetful(stage)  # type: ignore[method-assign]
+        _forget(stage)
         stage.ref.tell(Differed(frozenset({COIN})))
         await stage.settle()
         assert recorded(stage) == [(stage.world.tip.number, 5, "sync")]
@@ -140,7 +140,7 @@ async def test_what_changed_while_nobody_watched_is_not_put_into_the_interval() 
 async def test_what_could_not_be_searched_is_remembered_by_the_next_life() -> None:
     async with staged(native_interval=10) as stage:
         await stage.hear(stage.world.put(COIN, 5))
-        stage.node.read = _forgetful(stage)  # type: ignore[method-assign]
+        _forget(stage)
         await quiet(stage, 12)
         failure = stage.status.incidents.search
         assert failure is not None
@@ -172,13 +172,13 @@ async def test_a_deep_reorg_stays_in_the_status_and_in_that_of_the_next_life() -
         assert stage.status.incidents.resync == told
 
 
-def _forgetful(stage: Stage) -> Any:
-    """Of its newest block alone the node still has the state."""
+def _forget(stage: Stage) -> None:
+    """Of its newest block alone the node has the state from now on."""
     read = stage.node.read
 
-    async def reading(wanted: Any) -> Any:
-        if any(block != stage.world.tip.hash for block in wanted):
+    async def reading(wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]:
+        if any(block.hash != stage.world.tip.hash for block in wanted):
             raise StateMissing("the state of that block is pruned")
         return await read(wanted)
 
-    return reading
+    stage.node.read = reading  # type: ignore[method-assign] # a node that prunes at once

@@ -258,7 +258,7 @@ class Follower:
 
         After a reorg that is the block which showed it: asked again, another node might be far behind. With
         `orphaned`, a block number from which on records are of another branch: history is cut where it is still
-        canonical, and what did not change is confirmed at the newest block.
+        canonical. What did not change is confirmed at the newest block: it may have moved and come back meanwhile.
         """
         readings = (await self._node.read({newest: self.watch.holdings()})).get(newest.hash, Readings())
         self._book.note_unreadable(readings.unreadable)
@@ -276,7 +276,7 @@ class Follower:
         confirmed = tuple(
             Confirmed(holding, value, self._book.info(holding))
             for holding, value in sorted(readings.values.items())
-            if above is not None and holding not in differing
+            if holding not in differing
         )
         if above is not None:
             self._ledger.settling.roll_back(above)

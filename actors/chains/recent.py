@@ -23,7 +23,7 @@ class Recent:
         return [update for update in self.updates if update.block.number > number]
 
     def remember(self, commit: Commit) -> None:
-        """What a reorg may take back from now on, the rows that a deep one confirmed included."""
+        """What a reorg may take back from now on, the rows that a resync confirmed included."""
         taken_back: dict[Holding, BalanceReverted] = {}
         for fact in commit.facts:
             match fact:
@@ -32,8 +32,9 @@ class Recent:
                 case BalanceUpdated():
                     self._take_back(taken_back)
                     self.updates.append(fact)
-                case StreamResync(above=int(above)):
-                    self.updates = [update for update in self.updates if update.block.number <= above]
+                case StreamResync(above=above):
+                    if above is not None:
+                        self.updates = [update for update in self.updates if update.block.number <= above]
                     self.updates += [_confirmed(fact, row) for row in fact.confirmed]
                 case _:
                     pass
@@ -91,4 +92,6 @@ def _as_update(fact: BalanceReverted) -> BalanceUpdated:
 
 
 def _confirmed(fact: StreamResync, row: Confirmed) -> BalanceUpdated:
-    return BalanceUpdated(fact.chain_id, row.holding, None, row.balance, fact.block, "resync", row.info)
+    """Where nothing was cut, the record before says the same: a reorg that takes this one back leaves that."""
+    previous = row.balance if fact.above is None else None
+    return BalanceUpdated(fact.chain_id, row.holding, previous, row.balance, fact.block, "resync", row.info)

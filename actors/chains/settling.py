@@ -54,6 +54,8 @@ class Settling:
                 case StreamResync(above=int(above)):
                     self._cut(above)
                     self._wait(fact.block)
+                case StreamResync() if fact.confirmed:
+                    self._wait(fact.block)
                 case _:
                     pass
 

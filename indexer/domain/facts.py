@@ -65,7 +65,7 @@ class StreamLive:
 
 
 class Confirmed(NamedTuple):
-    """A balance that a deep reorg did not change, though it may have orphaned the record of it."""
+    """A balance that is what it was, though blocks were passed over, and the record of it perhaps orphaned."""
 
     holding: Holding
     balance: int
@@ -76,7 +76,7 @@ class Confirmed(NamedTuple):
 class StreamResync:
     """Everything is read again at `block`, because the blocks up to it cannot be followed one by one.
 
-    After a reorg deeper than the window, every record `above` that number is orphaned; balances that are the same
+    After a reorg deeper than the window, every record `above` that number is orphaned. Balances that are the same
     at the new `block` are `confirmed` there, those that differ follow as updates.
     """
 

@@ -110,8 +110,9 @@ def fold(commits: Iterable[Commit]) -> Projection:
                     _add(projection, record_of(fact, seq))
                 case BalanceReverted():
                     _take_back(projection, fact, seq)
-                case StreamResync(above=int(above)):
-                    _cut(projection, fact, above, seq)
+                case StreamResync():
+                    _cut(projection, fact, seq)
+                    _confirm(projection, fact, seq)
                 case HistoryFilled():
                     _fill(projection, fact)
                 case AssetUpdated() | PositionUpdated() | FundingPaid():
@@ -211,11 +212,17 @@ def _take_back(projection: Projection, fact: BalanceReverted, seq: int) -> None:
         projection.restored.add(HoldingKey(fact.chain_id, fact.holding))
 
 
-def _cut(projection: Projection, fact: StreamResync, above: int, seq: int) -> None:
+def _cut(projection: Projection, fact: StreamResync, seq: int) -> None:
+    above = fact.above
+    if above is None:
+        return
     earlier = projection.cuts.get(fact.chain_id, Cut(above, seq))
     projection.cuts[fact.chain_id] = Cut(min(above, earlier.above), seq)
     for key in [key for key in projection.records if key.chain_id == fact.chain_id and key.number > above]:
         del projection.records[key]
+
+
+def _confirm(projection: Projection, fact: StreamResync, seq: int) -> None:
     for confirmed in fact.confirmed:
         _add(
             projection,

@@ -58,3 +58,13 @@ async def test_the_highest_stored_block_below_a_number_is_found(store: Store) ->
     assert found == head_at(5).ref
     assert await store.balances.block_at_or_below(1, 4) is None
     assert await store.balances.block_at_or_below(2, 99) is None
+
+
+async def test_where_blocks_were_passed_over_nothing_goes_and_what_did_not_change_is_confirmed(store: Store) -> None:
+    block = head_at(12).ref
+    resync = StreamResync(1, "pruned", block, confirmed=(Confirmed(SAME, 9, INFO),))
+    await store.balances.project(fold([_before(), Commit("resync", "chain:1", 7, TIME, (resync,))]))
+    rows = await store.balances.history(1, SAME, limit=9)
+    assert [(row.block.number, row.change, row.cause) for row in rows][:2] == [(12, 0, "resync"), (9, None, "first")]
+    assert [row.block.number for row in await store.balances.history(1, OTHER, limit=9)] == [9, 5]
+    assert (await store.balances.balances_of(1))[SAME].block == block

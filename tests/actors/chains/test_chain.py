@@ -16,6 +16,7 @@ from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, ChainFinalized, StreamLive, StreamResync, StreamStale
 from indexer.domain.feed import HeadsBack, HeadsLost
 from indexer.domain.finality import FINALIZED_DEPTH, SAFE_DEPTH, Settled, Tags
+from indexer.domain.records import HoldingKey
 from indexer.domain.views import BlockView
 from indexer.errors import BlockUnknown, Fenced, Impossible, NodeUnreachable, StateMissing, StoreUnavailable
 from tests.actors.chains.stage import Stage, staged
@@ -488,6 +489,22 @@ async def test_a_gap_whose_state_is_pruned_is_said_not_papered_over() -> None:
         assert len(resyncs) == 1
         assert "pruned" in resyncs[0].reason
         assert [(fact.change, fact.cause) for fact in stage.updates()] == [(40, "resync")]
+
+
+@in_virtual_time
+async def test_what_moved_in_a_pruned_gap_and_came_back_is_not_said_to_have_held_there() -> None:
+    async with staged() as stage:
+        held = Holding(USD, BOB)
+        before = stage.disk.kept.current[HoldingKey(CHAIN_ID, held)]
+        for sender, recipient in ((OUTSIDE, BOB), (BOB, OUTSIDE)) * 20:
+            stage.world.pay(USD, sender, recipient, 1)
+        stage.node.pruned_below = stage.world.tip.number - 2
+        await stage.hear(stage.world.tip)
+        confirmed = stage.disk.kept.current[HoldingKey(CHAIN_ID, held)]
+        assert (confirmed.balance, confirmed.change, confirmed.cause) == (before.balance, 0, "resync")
+        assert confirmed.block == stage.world.tip.ref
+        assert before.holds_until(confirmed) == before.block.number
+        assert not [fact for fact in stage.updates() if fact.cause == "resync"]
 
 
 @in_virtual_time

@@ -6,11 +6,11 @@ import pytest
 
 from actors.chains import settling as module
 from actors.chains.settling import Settling
-from indexer.domain.chain import BlockRef
+from indexer.domain.chain import BlockRef, TokenInfo
 from indexer.domain.commits import Commit
-from indexer.domain.facts import ChainFinalized, Fact, StreamResync
+from indexer.domain.facts import ChainFinalized, Confirmed, Fact, StreamResync
 from indexer.domain.finality import Settled
-from tests.actors.fakes import commit_of, head_at, updated
+from tests.actors.fakes import commit_of, head_at, holding, updated
 
 
 class History:
@@ -64,3 +64,10 @@ async def test_memory_is_bounded_and_history_knows_what_it_forgot(monkeypatch: p
         settling.remember(commit(updated(number, number)))
     assert await told(settling, 14) == [head_at(14).ref]
     assert await told(settling, 18) == [head_at(18).ref]
+
+
+async def test_the_block_at_which_balances_were_confirmed_after_a_gap_is_told() -> None:
+    settling = Settling(1, History().at_or_below)
+    settling.remember(commit(updated(6, 1)))
+    settling.remember(commit(StreamResync(1, "pruned", head_at(9).ref, None, (Confirmed(holding(), 1, TokenInfo()),))))
+    assert await told(settling, 9) == [head_at(9).ref]

@@ -229,6 +229,8 @@ class Filler:
         if head.hash == job.highest.hash and job.told is not None:
             return (job if job.highest.number > depths.settled else replace(job, state="done")), None
         first = max(job.first, job.settled + 1) if await self._stands(job) else job.first
+        if job.last is not None and job.last < first:
+            return replace(job, state="done"), None
         facts = [self._void(job, holding, first) for holding in job.holdings if job.end_of(holding) >= first]
         if facts:
             await self._ledger.commit(facts, head)

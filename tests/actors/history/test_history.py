@@ -162,6 +162,11 @@ def test_what_a_reorg_took_back_goes_on_from_what_it_left() -> None:
     assert Job("job", CHAIN_ID, 3, None, (HOLDING,), unread=9).again_from(15).filled_from == 10
 
 
+def test_what_a_reorg_took_back_and_cannot_be_read_any_more_is_not_bridged_by_what_it_left() -> None:
+    """The job before filled up to block 14; up to block 17 nobody can say what the new branch did."""
+    assert _begun_after_a_gap(7, filled_from=3, unread=17) == (None, [(20, 0, None), (25, 4, 4)])
+
+
 def test_history_goes_on_from_the_record_below_it_whatever_moved_without_a_log_since() -> None:
     """It must follow on that record, and tell what an order from further below has told of the same blocks."""
 
@@ -252,6 +257,21 @@ def test_a_reorg_takes_back_the_part_of_history_that_it_may_reach() -> None:
 
 def test_a_reorg_deeper_than_the_window_takes_back_all_that_the_job_filled() -> None:
     assert _redone_from(18) == 2
+
+
+def test_an_order_that_ended_far_below_what_a_reorg_reached_is_over() -> None:
+    """Else one in its place would go on from it, as if it had filled everything up to there."""
+
+    async def story() -> None:
+        scene = _Scene()
+        await scene.fill(4)
+        job = Job("job", CHAIN_ID, 2, 5, (HOLDING,), anchors={HOLDING: Anchor(20, 7, True)}, state="settling")
+        settling = replace(job, settled=15, highest=scene.block(20), told=20)
+        scene.world.reorg(13)
+        assert await scene.filler().settle(settling) == (replace(settling, state="done"), None)
+        assert not scene.committed
+
+    play(story())
 
 
 def _ordered_above_the_newest_record(due: frozenset[Holding]) -> tuple[Job, float, dict[Holding, int]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Holding
 from indexer.domain.facts import HistoryFilled
 from indexer.domain.jobs import Job
+from tests.sim.passed import Stretch
 from tests.sim.store import Kept
 from tests.sim.world import CHAIN_ID, SILENT, World, changes_in
 
@@ -23,18 +24,16 @@ def job_is_over(job: Job, world: World, known: Container[str]) -> bool:
 
 
 def past_is_true(
-    world: World, kept: Kept, known: Container[str], watch: Watch, start_block: int | None, *, exact: bool
+    world: World, kept: Kept, known: Container[str], watch: Watch, start_block: int | None, passed: Sequence[Stretch]
 ) -> Iterator[str]:
     """That each row is true is looked at with all others; here: nothing is left out, and nothing left undone."""
     for job in kept.jobs.values():
         if job.state == "failed" or not job_is_over(job, world, known):
             yield f"history is not filled: {job}"
-    if not exact:
-        return
     for job in kept.jobs.values():
         if job.state in ("done", "settling"):
             for holding in job.anchors:
-                yield from _is_complete(world, kept, job, holding)
+                yield from _is_complete(world, kept, job, holding, passed)
     for holding in sorted(uncovered(kept, watch, start_block)):
         yield f"{holding} is not covered from {start_block} on, and nothing says why"
 
@@ -48,21 +47,31 @@ def uncovered(kept: Kept, watch: Watch, start_block: int | None) -> set[Holding]
     return {key for key in watch.holdings() - explained if covered.get(key, start_block + 1) > start_block}
 
 
-def _is_complete(world: World, kept: Kept, job: Job, holding: Holding) -> Iterator[str]:
+def _is_complete(world: World, kept: Kept, job: Job, holding: Holding, passed: Sequence[Stretch]) -> Iterator[str]:
     """Every change from its first block on, unless the job says why not; a silent one is found when it is read."""
     if holding in job.reasons or holding.token == SILENT or (holding.token == NATIVE and job.unread is not None):
         return
     there = {row.block.hash for row in kept.records.values() if row.holding == holding}
     blocks = world.canonical[job.first : min(job.end_of(holding) + 1, _taken_back(kept, job, holding))]
+    told = max((place for place, fact in _filled(kept, holding) if fact.job == job.id), default=0)
     for block in changes_in(blocks, holding).keys() - there:
         number = world.blocks[block].head.number
+        if any(each.took_back(number, told) for each in passed):
+            continue  # a reorg went deeper than where the job was over
         yield f"history of {holding} from {job.first} on leaves out what changed at block {number} ({job.id})"
 
 
 def _taken_back(kept: Kept, job: Job, holding: Holding) -> int:
     """From this block on a reorg took back what it filled, and the job in its place says why it cannot fill that."""
-    said = (fact for commit in kept.commits for fact in commit.facts if isinstance(fact, HistoryFilled))
-    voids = [fact.first for fact in said if fact.void and (fact.job, fact.holding) == (job.id, holding)]
+    voids = [fact.first for _, fact in _filled(kept, holding) if fact.void and fact.job == job.id]
     first = min(voids, default=None)
     again = [(each.first, each.last) for each in kept.jobs.values() if holding in each.reasons]
     return job.top + 1 if first is None or (first, job.last) not in again else first
+
+
+def _filled(kept: Kept, holding: Holding) -> Iterator[tuple[int, HistoryFilled]]:
+    """What was told of its history, and by which commit."""
+    for place, commit in enumerate(kept.commits):
+        for fact in commit.facts:
+            if isinstance(fact, HistoryFilled) and fact.holding == holding:
+                yield place, fact

@@ -102,7 +102,6 @@ class Story:
         self._present: Life | None = None
         self._start_block = self._random.choice((None, None, 0, 5))
         self._kills = self._reorgs = 0
-        self._deep = False
         self._part = Random(f"part {seed}").choice((2, 5, ahead.CATCH_UP_BLOCKS))  # noqa: S311 - as above
 
     async def tell(self) -> Outcome:
@@ -130,7 +129,7 @@ class Story:
         await self.crowd.stop()
         await life.stop()
         self.life = life
-        found = [*violations(self.evidence(), exact=not self._deep)]
+        found = [*violations(self.evidence())]
         if not self._reorgs:
             found += told_needlessly(self.disk.kept)
         return Outcome(
@@ -172,7 +171,6 @@ class Story:
 
     def _reorg(self, depth: int, longer: int) -> None:
         self._reorgs += 1
-        self._deep = self._deep or self.world.deepest(depth) > self._window
         self.fleet.before_reorg()
         self.world.reorg(depth, longer)
         self.fleet.hear()

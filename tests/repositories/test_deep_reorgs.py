@@ -68,3 +68,6 @@ async def test_where_blocks_were_passed_over_nothing_goes_and_what_did_not_chang
     assert [(row.block.number, row.change, row.cause) for row in rows][:2] == [(12, 0, "resync"), (9, None, "first")]
     assert [row.block.number for row in await store.balances.history(1, OTHER, limit=9)] == [9, 5]
     assert (await store.balances.balances_of(1))[SAME].block == block
+    loose = await store.balances.newest_loose(1, SAME, above=5)
+    assert loose is not None, "whatever its change is said to be, it does not know what was before it"
+    assert loose.block == block

@@ -153,7 +153,10 @@ class SimBooks:
         return await self.oldest(chain_id, holding, number)
 
     async def newest_loose(self, chain_id: int, holding: Holding, above: int) -> BalanceRecord | None:
-        rows = await self._rows(chain_id, holding, lambda row: row.block.number > above and row.change is None)
+        def is_loose(row: BalanceRecord) -> bool:
+            return row.block.number > above and (row.change is None or row.cause == "resync")
+
+        rows = await self._rows(chain_id, holding, is_loose)
         return rows[0] if rows else None
 
     async def oldest(self, chain_id: int, holding: Holding, above: int = -1) -> BalanceRecord | None:

@@ -45,8 +45,9 @@ async def test_what_is_told_of_an_account_is_on_its_subjects_once_and_in_order(
         for amount in ("0.01", "500", "0.000000000000000001"):
             venue.truth.deposit(main, "spot", "USDT", amount)
         venue.truth.open_position(main, "BTC/USDT:USDT", "0.1", "60000")
+        venue.truth.pay_funding(main, "BTC/USDT:USDT", "-1.25")
         await desk.refresh()
-        await until(lambda: "position.updated" in heard)
+        await until(lambda: {"position.updated", "funding_fee"} <= set(heard))
         await nats_server.start()
         await until(_is_done(indexer))
         venue.expire_key(main)
@@ -61,6 +62,7 @@ async def test_what_is_told_of_an_account_is_on_its_subjects_once_and_in_order(
     assert {
         "balance.binance.desk",
         "positions.binance.desk",
+        "funding_fees.binance.desk",
         "alerts.authentication",
         f"streams.{STREAM}",
     } <= subjects

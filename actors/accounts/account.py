@@ -48,6 +48,9 @@ OPENING_SECONDS = 5.0
 OPENED_SECONDS = 2.0
 """After the stream opened, positions are read: by then it tells them as well, where it does."""
 
+HEARD_SECONDS = 10.0
+"""After a frame told positions they are read as well: the next one may be lost."""
+
 STALE_SECONDS = 15.0
 """Neither a stream nor an answer for so long: three fast reads missed."""
 
@@ -129,7 +132,7 @@ class AccountActor(AsyncActor):
             case WalletRead():
                 self._take(message)
             case PositionsRead(outcome):
-                self._extras.positions_read(None if outcome is None else self._teller.see_positions(outcome))
+                self._extras.positions_read(None if outcome is None else self._teller.see_positions(outcome).ask)
             case FundingsRead(outcome):
                 self._extras.fundings_read(message)
                 self._teller.see_fundings(() if outcome is None else outcome.fundings)
@@ -170,8 +173,9 @@ class AccountActor(AsyncActor):
                 self._hearing = self._hearing.alive(now)
             case PositionsSeen():
                 self._hearing = self._hearing.alive(now)
-                if self._teller.see_positions(arrival) is not None:
-                    self._extras.positions_soon(CONFIRM_SECONDS)
+                merged = self._teller.see_positions(arrival)
+                if merged.ask or merged.changed:
+                    self._extras.positions_soon(CONFIRM_SECONDS if merged.ask else HEARD_SECONDS)
             case Moved(slot):
                 self._hearing = self._hearing.told((slot,), now)
                 self._merge(arrival, slot.wallet)

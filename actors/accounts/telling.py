@@ -25,7 +25,7 @@ from indexer.domain.accounts.facts import (
     Severity,
 )
 from indexer.domain.accounts.judging import Rules, judge
-from indexer.domain.accounts.positions import PositionsState, merge_positions, restored_positions
+from indexer.domain.accounts.positions import MergedPositions, PositionsState, merge_positions, restored_positions
 from indexer.domain.accounts.state import WalletState, merge, restored
 from indexer.domain.accounts.validation import inconsistency
 
@@ -146,12 +146,12 @@ class Teller:
 
     # --- the rest ----------------------------------------------------------------------------------------------------
 
-    def see_positions(self, seen: PositionsSeen) -> str | None:
-        """Take them over as far as they are believed; why they should be asked for (again), if so."""
+    def see_positions(self, seen: PositionsSeen) -> MergedPositions:
+        """Take them over as far as they are believed."""
         merged = merge_positions(self._positions, seen)
         self._positions = merged.state
         self._pending += [PositionUpdated(self._ledger.account, each, seen.time) for each in merged.changed]
-        return merged.ask
+        return merged
 
     def see_fundings(self, fundings: tuple[Funding, ...]) -> None:
         """Oldest first, each once: the venue answers with the newest known ones again."""

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
 from indexer.clients.exchange.account import ExchangeAccount
 from indexer.clients.exchange.dialects import payments
-from indexer.clients.exchange.dialects.dialect import funding_of
+from indexer.clients.exchange.dialects.dialect import KNOCK, funding_of
 from indexer.clients.exchange.dialects.table import DIALECTS
 from indexer.demo.venue import Account, Venue
 from indexer.demo.venue.faults import NONE
-from indexer.domain.accounts.arrivals import FundingsSeen
+from indexer.domain.accounts.amounts import Wallet
+from indexer.domain.accounts.arrivals import Arrival, FundingsSeen, PositionsSeen, Snapshot, StreamLost, Updated
 from indexer.errors import BadAnswer, IndexerError, Throttled, VenueUnreachable
 from tests.exchange.conftest import Connect
+from tests.exchange.test_listening import listening, until
 
 POSITIONED = tuple(name for name, dialect in DIALECTS.items() if dialect.has_positions)
 FUNDED = tuple(name for name, dialect in DIALECTS.items() if dialect.has_fundings)
 SYMBOLS = {"deribit": "BTC/USDC:USDC", "hyperliquid": "BTC/USDC:USDC"}
+MARGIN: dict[str, Wallet] = {name: "unified" if name in ("okx", "bybit") else "futures" for name in POSITIONED}
 HOUR_MS = 3_600_000
 
 
@@ -30,12 +36,9 @@ def symbol_at(exchange: str) -> str:
 
 def opened(venue: Venue, exchange: str, size: str = "0.5") -> Account:
     account, symbol = venue.account(exchange), symbol_at(exchange)
-    venue.truth.deposit(account, DIALECTS_MARGIN[exchange], symbol.partition(":")[2], "1000000")
+    venue.truth.deposit(account, MARGIN[exchange], symbol.partition(":")[2], "1000000")
     venue.truth.open_position(account, symbol, size, "60000")
     return account
-
-
-DIALECTS_MARGIN = {name: "unified" if name in ("okx", "bybit") else "futures" for name in POSITIONED}
 
 
 def paid(venue: Venue, account: Account, count: int, *, hours: int) -> list[Decimal]:
@@ -128,6 +131,66 @@ async def test_what_is_too_much_for_one_question_goes_on_with_the_next(
     found, seen = await all_fundings(connect(account), datetime.now(UTC) - timedelta(days=85))
     assert found == amounts
     assert len(seen) > 1 or exchange in ("binance", "hyperliquid")  # whose pages are as long as the venue's memory
+
+
+@pytest.mark.parametrize("exchange", POSITIONED)
+async def test_a_stream_tells_positions_as_they_are_opened_turned_and_closed(
+    venue: Venue, connect: Connect, exchange: str
+) -> None:
+    account, symbol = opened(venue, exchange), symbol_at(exchange)
+    connection = connect(account, MARGIN[exchange])
+    [read] = (await connection.positions()).positions
+    async with listening(connection) as heard:
+        sizes = itertools.count(1)
+
+        def is_subscribed() -> bool:
+            venue.truth.open_position(account, symbol, f"0.{next(sizes)}", "60000")
+            return any(isinstance(one, PositionsSeen) for one in heard)
+
+        await until(is_subscribed)
+        for size, side in (("0.7", "long"), ("-0.2", "short"), ("0", "flat")):
+            venue.truth.open_position(account, symbol, size, "60000")
+            contracts = abs(Decimal(size)) * (100 if exchange == "okx" else 1)
+            await until(partial(is_told, heard, read.symbol, (side, contracts)))
+    assert not [one for one in heard if isinstance(one, StreamLost)]
+    assert [one for one in heard if isinstance(one, Snapshot | Updated)]
+
+
+def is_told(heard: list[Arrival], symbol: str, wanted: tuple[str, Decimal]) -> bool:
+    """Whether the last frame says so; a whole one without positions says that they are closed."""
+    seen = [one for one in heard if isinstance(one, PositionsSeen) and one.source == "stream"][-1]
+    found = [(one.side, one.contracts) for one in seen.positions if one.symbol == symbol]
+    return found == [wanted] or (not found and seen.complete and wanted[0] == "flat")
+
+
+@pytest.mark.parametrize("exchange", POSITIONED)
+async def test_nothing_is_told_before_a_read_brought_the_names(venue: Venue, connect: Connect, exchange: str) -> None:
+    account, symbol = opened(venue, exchange), symbol_at(exchange)
+    async with listening(connect(account, MARGIN[exchange])) as heard:
+        before = len(heard)
+        venue.truth.open_position(account, symbol, "0.7", "60000")
+        await until(lambda: len(heard) > before)
+    assert not [one for one in heard if isinstance(one, PositionsSeen | StreamLost)]
+
+
+@pytest.mark.parametrize(
+    ("exchange", "refusal"),
+    [
+        (
+            "okx",
+            {"event": "error", "code": "60018", "msg": "Wrong URL or channel:positions,instType:ANY doesn't exist."},
+        ),
+        ("okx", {"id": str(KNOCK), "event": "error", "code": "60011", "msg": "Please log in"}),
+        ("bybit", {"success": False, "ret_msg": "no permission", "op": "subscribe", "req_id": str(KNOCK)}),
+        ("deribit", {"jsonrpc": "2.0", "id": KNOCK, "error": {"code": 13021, "message": "forbidden"}}),
+    ],
+)
+def test_a_venue_that_refuses_to_tell_positions_is_not_heard_as_one_that_refuses_balances(
+    exchange: str, refusal: Mapping[str, object]
+) -> None:
+    dialect = DIALECTS[exchange]
+    assert dialect.is_answer(refusal)
+    assert not dialect.is_answer({"event": "error", "code": "60011", "msg": "Please log in", "success": False})
 
 
 def test_a_number_that_is_all_zeros_is_none() -> None:

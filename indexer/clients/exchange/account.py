@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Told
+from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Placed, Told
 from indexer.clients.exchange.failures import translating
 from indexer.clients.exchange.leaving import watched
 from indexer.clients.exchange.listening import Ear
@@ -28,9 +29,12 @@ from indexer.domain.accounts.arrivals import (
     StreamOpened,
     Updated,
 )
-from indexer.errors import BadCredentials, ClockApart, IndexerError, VenueUnreachable
+from indexer.errors import BadAnswer, BadCredentials, ClockApart, IndexerError, VenueUnreachable
 
 FIRST_PAUSE_SECONDS: Final = 0.5
+POSITIONED: Final[frozenset[Wallet]] = frozenset({"futures", "unified", "options", "portfolio"})
+"""Wallets in which positions are held."""
+
 LONGEST_PAUSE_SECONDS: Final = 15.0
 REFUSED_PAUSE_SECONDS: Final = 60.0
 """After a login that the venue refuses: where REST refuses the key as well, the account is suspended long before."""
@@ -66,7 +70,7 @@ class ExchangeAccount:
         self.wallets = wallets
         self.streamed = frozenset(wallet for wallet in wallets if dialect.wallets[wallet].is_streamed)
         # Not those of Binance's coin-margined wallet, of which ccxt asks apart.
-        derivatives = {"futures", "unified", "options", "portfolio"} & set(wallets)
+        derivatives = POSITIONED & set(wallets)
         self.has_positions = dialect.has_positions and bool(derivatives)
         self.has_fundings = dialect.has_fundings and bool(derivatives)
 
@@ -111,7 +115,7 @@ class ExchangeAccount:
     async def positions(self) -> PositionsSeen:
         asked = _clock()
         found = await self._ask(self._dialect.positions, markets=True)
-        return PositionsSeen("futures", found, asked, _clock(), self._now())
+        return _seen(found, PositionsSeen("futures", (), asked, _clock(), self._now()))
 
     async def fundings(self, since: datetime | None) -> FundingsSeen:
         return await self._ask(lambda exchange: self._dialect.fundings(exchange, since), markets=True)
@@ -184,6 +188,7 @@ class ExchangeAccount:
                 lambda: on_arrival(StreamAlive()),
                 ping_seconds=self._venues.ping_seconds,
                 knock_seconds=partial(self._venues.knock_seconds, self._dialect, self._base_url, wallet),
+                positions=self.has_positions and wallet in POSITIONED,
             )
             self._ears[wallet] = ear
             try:
@@ -229,9 +234,25 @@ class ExchangeAccount:
             )
         elif told.amounts:
             found.append(Updated(wallet, told.amounts, kind.measure, now, time, told.venue_time, told.times))
-        if told.positions:
-            found.append(PositionsSeen(wallet, told.positions, now, now, time, complete=False))
+        if told.positions is not None:
+            seen = PositionsSeen(
+                wallet, (), now, now, time, complete=told.whole, source="stream", venue_time=told.venue_time
+            )
+            found += self._positions_told(told.positions, seen)
         return found
+
+    def _positions_told(self, rows: tuple[Mapping[str, Any], ...], seen: PositionsSeen) -> list[Arrival]:
+        """Their names are those of the lists that come with the first read; until then there is nothing to change."""
+        if not self.has_positions or self._rest is None or not self._rest.markets:
+            return []
+        try:
+            with translating():
+                found = [self._dialect.position(self._rest, row) for row in rows]
+        except BadAnswer:  # the next read tells; what the same stream says of balances is worth more
+            return []
+        if seen.complete or any(found):
+            return [_seen((each for each in found if each is not None), seen)]
+        return []
 
 
 def _host(url: str) -> str:
@@ -241,3 +262,10 @@ def _host(url: str) -> str:
 
 def _clock() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _seen(found: Iterable[Placed], bare: PositionsSeen) -> PositionsSeen:
+    """With when the venue changed each of them."""
+    listed = tuple(found)
+    times = {each.position.symbol: each.time for each in listed if each.time is not None}
+    return replace(bare, positions=tuple(each.position for each in listed), times=times)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
-from indexer.clients.exchange.dialects.dialect import KNOCK, Dialect, Exchange, Told
+from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Told
 from indexer.clients.exchange.failures import translating
 from indexer.clients.exchange.numbering import Numbering
 from indexer.domain.accounts.amounts import Wallet
@@ -39,6 +39,7 @@ class Ear:
         *,
         ping_seconds: float,
         knock_seconds: Callable[[], float],
+        positions: bool = False,
     ) -> None:
         self._dialect = dialect
         self._wallet = wallet
@@ -47,6 +48,7 @@ class Ear:
         self._heard = heard
         self._alive = alive
         self._ping_seconds = ping_seconds
+        self._positions = positions
         self._knock_seconds = knock_seconds
         self._silent_seconds = ping_seconds * SILENT_PINGS
         self._clock = asyncio.get_running_loop().time
@@ -121,15 +123,18 @@ class Ear:
             raise VenueUnreachable("the stream answers pings and no question")
         if self._knocked_at is None and now - self._heard_at >= pause:
             self._knocked_at = now
-            for client in self._exchange.clients.values():
-                if client.isConnected and not client.closed():
-                    self._send(client.send(self._dialect.knock(self._wallet)))
+            self._ask(self._dialect.knock(self._wallet))
 
     def _renew(self, now: float) -> None:
         """What a lost frame said is what the next subscription begins with."""
         if self._numbering.must_renew(now):
             self._numbering = self._numbering.renewing(now)
             self._send(self._dialect.renew(self._exchange, self._wallet))
+
+    def _ask(self, question: Mapping[str, Any]) -> None:
+        for client in self._exchange.clients.values():
+            if client.isConnected and not client.closed():
+                self._send(client.send(question))
 
     def _send(self, work: Coroutine[Any, Any, None]) -> None:
         """Beside the frames; what cannot be sent is the end of the connection."""
@@ -156,15 +161,17 @@ class Ear:
         if not self._is_open:
             self._is_open = True
             self._opened()
+            if self._positions and (question := self._dialect.ask_for_positions()) is not None:
+                self._ask(question)
 
     def _tap(self, message: Any) -> bool:
         """Whether it was for us alone: ccxt breaks on answers to what it did not ask."""
         self._heard_at = self._clock()
-        if isinstance(message, Mapping) and message.get("id") == KNOCK:
+        if self._dialect.is_answer(message):
             return True
         if not self._over.done():
             self._hear(message)
-        return False
+        return self._dialect.is_ours(message)
 
     def _hear(self, message: Any) -> None:
         if self._dialect.is_acknowledged(message):

@@ -121,6 +121,11 @@ class PositionsSeen:
     complete: bool = True
     source: Source = "rest"
     venue_time: datetime | None = None
+    times: Mapping[str, datetime] = field(default_factory=dict)
+    """Of single positions, where the venue says when each changed."""
+
+    def changed(self, symbol: str) -> datetime | None:
+        return self.times.get(symbol, self.venue_time)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class KnownPosition:
     heard: float = float("-inf")
     """When the stream told it last."""
     venue_time: datetime | None = None
-    """Of the newest frame: an older one that comes late is not believed, whatever was read meanwhile."""
+    """When the venue changed it: a frame from before that comes late is not believed, whatever was read meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _take(state: PositionsState, seen: PositionsSeen) -> MergedPositions:
     changed: list[Position] = []
     for position in (*seen.positions, *left_out):
         before = known.get(position.symbol)
-        if before is not None and _is_newer(before, position, seen.asked):
+        if before is not None and _is_newer(before, position, seen):
             if _core(position) != _core(before.position):
                 ask = f"{position.symbol} was told otherwise while we asked"
             continue
@@ -88,10 +88,15 @@ def _take(state: PositionsState, seen: PositionsSeen) -> MergedPositions:
                 ask = f"{position.symbol} is missing"
                 continue
             del missing[position.symbol]
-        known[position.symbol] = replace(before or KnownPosition(position), position=position, as_of=seen.asked)
+        known[position.symbol] = _answered(before or KnownPosition(position), position, seen)
         if _differs(position, before):
             changed.append(position)
     return MergedPositions(PositionsState(known, seen.asked, missing), tuple(changed), ask)
+
+
+def _answered(before: KnownPosition, position: Position, seen: PositionsSeen) -> KnownPosition:
+    times = [time for time in (before.venue_time, seen.changed(position.symbol)) if time is not None]
+    return KnownPosition(position, seen.asked, before.heard, max(times, default=None))
 
 
 def _once_more_empty(state: PositionsState, asked: float) -> PositionsState:
@@ -101,9 +106,14 @@ def _once_more_empty(state: PositionsState, asked: float) -> PositionsState:
     return replace(state, asked=asked, empty=state.empty + 1, empty_asked=asked)
 
 
-def _is_newer(known: KnownPosition, position: Position, asked: float) -> bool:
+def _is_newer(known: KnownPosition, position: Position, seen: PositionsSeen) -> bool:
     """Whether the known word is to be kept against this answer."""
-    return known.as_of > asked or (asked - known.heard < LAG_SECONDS and _core(position) != _core(known.position))
+    if known.as_of > seen.asked:
+        return True
+    ours, theirs = known.venue_time, seen.changed(position.symbol)
+    if ours is not None and theirs is not None:
+        return theirs < ours
+    return seen.asked - known.heard < LAG_SECONDS and _core(position) != _core(known.position)
 
 
 # --- frames ----------------------------------------------------------------------------------------------------------
@@ -122,7 +132,7 @@ def _hear(state: PositionsState, seen: PositionsSeen) -> MergedPositions:
         if position.side != "flat" and not (before is not None and _is_open(before)):
             ask = f"{told.symbol} was opened"  # not every stream says all of it
         missing.pop(told.symbol, None)
-        known[told.symbol] = KnownPosition(position, seen.received, seen.received, seen.venue_time)
+        known[told.symbol] = KnownPosition(position, seen.received, seen.received, seen.changed(told.symbol))
         if _differs(position, before):
             changed.append(position)
     has_open = any(position.side != "flat" for position in seen.positions)
@@ -132,8 +142,9 @@ def _hear(state: PositionsState, seen: PositionsSeen) -> MergedPositions:
 
 
 def _is_older(seen: PositionsSeen, known: KnownPosition) -> bool:
-    if seen.venue_time is not None and known.venue_time is not None:
-        return seen.venue_time < known.venue_time
+    theirs = seen.changed(known.position.symbol)
+    if theirs is not None and known.venue_time is not None:
+        return theirs < known.venue_time
     return seen.received < known.as_of
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from indexer.domain.accounts.arrivals import Position, PositionsSeen
@@ -111,6 +111,20 @@ def test_a_frame_that_comes_late_is_not_believed_even_after_a_read() -> None:
     merged, told = played(holding(BTC), [frame(10, more, venue_time=10), answer(20, more)])
     late = merge_positions(merged.state, frame(21, BTC, venue_time=9))
     assert (told, late.changed, late.ask) == ([more], (), "BTC/USDT:USDT was told late")
+
+
+def test_the_venues_own_times_decide_between_an_answer_and_a_frame() -> None:
+    more = replace(BTC, contracts=Decimal(3))
+
+    def changed(at: float) -> dict[str, datetime]:
+        return {BTC.symbol: TIME + timedelta(seconds=at)}
+
+    merged = merge_positions(holding(BTC), frame(10, more, venue_time=10))
+    older = merge_positions(merged.state, replace(answer(60, BTC), times=changed(9)))
+    assert (older.changed, older.ask) == ((), "BTC/USDT:USDT was told otherwise while we asked")
+    newer = merge_positions(merged.state, replace(answer(10.1, BTC), times=changed(10.05)))
+    assert newer.changed == (BTC,)
+    assert merge_positions(newer.state, frame(61, more, venue_time=10)).changed == ()
 
 
 def test_what_a_frame_leaves_out_is_as_it_was() -> None:

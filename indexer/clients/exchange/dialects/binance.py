@@ -14,13 +14,14 @@ from indexer.clients.exchange.dialects.dialect import (
     Exchange,
     Found,
     Limits,
+    Placed,
     Told,
     WalletKind,
     code_of,
     funding_of,
     milliseconds,
     number,
-    position_of,
+    placed,
     required,
     rows_of,
     summed,
@@ -29,7 +30,7 @@ from indexer.clients.exchange.dialects.dialect import (
 from indexer.clients.exchange.dialects.payments import begin, oldest_first
 from indexer.clients.exchange.throttle import Limit
 from indexer.domain.accounts.amounts import Amounts, Slot, Wallet, plus
-from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions, Position
+from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions
 from indexer.domain.accounts.validation import Exceptions
 from indexer.errors import BadAnswer
 
@@ -88,13 +89,21 @@ class Binance(Dialect):
                 update = event.get("a")
                 rows = rows_of(update, "B") if isinstance(update, Mapping) else []
                 totals = {code_of(exchange, row, "a"): Amounts(total=required(row, "wb")) for row in rows}
-                return Told(totals, venue_time=milliseconds(event.get("T")))
+                positions = None
+                if wallet == "futures" and isinstance(update, Mapping) and "P" in update:
+                    positions = tuple(rows_of(update, "P"))
+                return Told(totals, venue_time=milliseconds(event.get("T")), positions=positions)
             case _:
                 return None
 
-    async def positions(self, exchange: Exchange) -> tuple[Position, ...]:
+    def position(self, exchange: Exchange, row: Mapping[str, Any]) -> Placed | None:
+        return placed(exchange.parse_ws_position(row)) if row.get("ps") == "BOTH" else None
+
+    async def positions(self, exchange: Exchange) -> tuple[Placed, ...]:
         rows = rows_of(await exchange.fapiPrivateV3GetPositionRisk())
-        return tuple(position_of(exchange.parse_position_risk(row)) for row in rows)
+        return tuple(
+            placed(exchange.parse_position_risk(row))._replace(time=milliseconds(row.get("updateTime"))) for row in rows
+        )
 
     async def fundings(self, exchange: Exchange, since: datetime | None) -> FundingsSeen:
         async def page(start: int) -> tuple[Funding, ...]:

@@ -9,17 +9,19 @@ from functools import reduce
 from typing import Any, Final
 
 from indexer.clients.exchange.dialects.dialect import (
+    KNOCK,
     Dialect,
     Exchange,
     Found,
     Limits,
+    Placed,
     Told,
     WalletKind,
     code_of,
     funding_of,
     milliseconds,
     number,
-    position_of,
+    placed,
     required,
     rows_of,
     summed,
@@ -27,7 +29,7 @@ from indexer.clients.exchange.dialects.dialect import (
 from indexer.clients.exchange.dialects.payments import Page, begin, newest_first
 from indexer.clients.exchange.throttle import Limit
 from indexer.domain.accounts.amounts import Amounts, Wallet, less, plus
-from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions, Position
+from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions
 from indexer.domain.accounts.validation import Exceptions
 from indexer.errors import BadAnswer
 
@@ -62,7 +64,21 @@ class Bybit(Dialect):
             return False
         return message.get("op") == "subscribe" and message.get("success") is True
 
+    def is_answer(self, message: Any) -> bool:
+        return isinstance(message, Mapping) and str(message.get("req_id")) == str(KNOCK)
+
+    def is_ours(self, message: Any) -> bool:
+        return isinstance(message, Mapping) and message.get("topic") == "position"
+
+    def ask_for_positions(self) -> Mapping[str, Any] | None:
+        return {"req_id": str(KNOCK), "op": "subscribe", "args": ["position"]}
+
+    def position(self, exchange: Exchange, row: Mapping[str, Any]) -> Placed | None:
+        return placed(exchange.parse_position(row)) if str(row.get("positionIdx")) == "0" else None
+
     def told(self, exchange: Exchange, wallet: Wallet, message: Any) -> Told | None:  # noqa: ARG002
+        if self.is_ours(message):
+            return Told(positions=tuple(rows_of(message, "data")))
         if not isinstance(message, Mapping) or message.get("topic") != "wallet":
             return None
         return Told(_unified(exchange, rows_of(message, "data")), venue_time=milliseconds(message.get("creationTime")))
@@ -79,9 +95,9 @@ class Bybit(Dialect):
             can_withdraw="Withdraw" in (granted.get("Wallet") or ()),
         )
 
-    async def positions(self, exchange: Exchange) -> tuple[Position, ...]:
+    async def positions(self, exchange: Exchange) -> tuple[Placed, ...]:
         found = [row for settle in _SETTLES for row in await _open_positions(exchange, settle)]
-        return tuple(position_of(exchange.parse_position(row)) for row in found)
+        return tuple(placed(exchange.parse_position(row)) for row in found)
 
     async def fundings(self, exchange: Exchange, since: datetime | None) -> FundingsSeen:
         async def page(start: int, end: int, cursor: str | None) -> Page:

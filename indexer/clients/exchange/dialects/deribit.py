@@ -11,20 +11,21 @@ from indexer.clients.exchange.dialects.dialect import (
     Exchange,
     Found,
     Limits,
+    Placed,
     Told,
     WalletKind,
     code_of,
     number,
-    position_of,
+    placed,
     required,
     rows_of,
 )
 from indexer.clients.exchange.throttle import Limit
 from indexer.domain.accounts.amounts import Amounts, Wallet
-from indexer.domain.accounts.arrivals import Position
 from indexer.domain.accounts.validation import Exceptions
 
 _PORTFOLIO: Final = "user.portfolio."
+_CHANGES: Final = "user.changes."
 
 
 class Deribit(Dialect):
@@ -44,16 +45,26 @@ class Deribit(Dialect):
         result = message.get("result") if isinstance(message, Mapping) else None
         return isinstance(result, list) and any(str(each).startswith(_PORTFOLIO) for each in result)
 
+    def is_ours(self, message: Any) -> bool:
+        params = message.get("params") if isinstance(message, Mapping) else None
+        return isinstance(params, Mapping) and str(params.get("channel", "")).startswith(_CHANGES)
+
+    def ask_for_positions(self) -> Mapping[str, Any] | None:
+        asked = {"channels": [f"{_CHANGES}any.any.raw"]}
+        return {"jsonrpc": "2.0", "id": KNOCK, "method": "private/subscribe", "params": asked}
+
     def told(self, exchange: Exchange, wallet: Wallet, message: Any) -> Told | None:  # noqa: ARG002
         params = message.get("params") if isinstance(message, Mapping) else None
+        if self.is_ours(message):
+            return Told(positions=tuple(rows_of(params, "data", "positions")))
         if not isinstance(params, Mapping) or not str(params.get("channel", "")).startswith(_PORTFOLIO):
             return None
         [row] = rows_of([params.get("data")])
         return Told({code_of(exchange, row, "currency"): _amounts(row)})
 
-    async def positions(self, exchange: Exchange) -> tuple[Position, ...]:
+    async def positions(self, exchange: Exchange) -> tuple[Placed, ...]:
         rows = rows_of(await exchange.privateGetGetPositions(), "result")
-        return tuple(position_of(exchange.parse_position(row)) for row in rows)
+        return tuple(placed(exchange.parse_position(row)) for row in rows)
 
 
 DERIBIT: Final = Deribit(

@@ -45,9 +45,18 @@ class Told(NamedTuple):
     """Of this frame among those of its subscription, where the venue counts them."""
     is_first: bool = False
     """What a subscription begins with: all amounts, and the number from which on frames are counted."""
-    positions: tuple[Position, ...] = ()
+    positions: tuple[Mapping[str, Any], ...] | None = None
+    """As the venue writes them: their names are made with its lists, which a stream has no need of. In a `whole` frame
+    they are all that are open."""
     times: Mapping[str, datetime] = {}
     """Of single assets, where the venue says when each changed."""
+
+
+class Placed(NamedTuple):
+    """A position, and when the venue changed it, where it says so."""
+
+    position: Position
+    time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +129,23 @@ class Dialect:
         """How much of the address's limit is used by now, in ccxt's units, where an answer tells."""
         return None
 
-    async def positions(self, exchange: Exchange) -> tuple[Position, ...]:
+    def is_answer(self, message: Any) -> bool:
+        """Whether it answers what we sent beside ccxt, which would not know what to do with it."""
+        return isinstance(message, Mapping) and str(message.get("id")) == str(KNOCK)
+
+    def is_ours(self, message: Any) -> bool:  # noqa: ARG002 - for those that are asked to tell positions
+        """Whether it tells positions: ccxt would look for lists of markets that a stream does not have."""
+        return False
+
+    def ask_for_positions(self) -> Mapping[str, Any] | None:
+        """What is sent once the stream is open, so that it tells positions as well; nothing where it does anyway."""
+        return None
+
+    def position(self, exchange: Exchange, row: Mapping[str, Any]) -> Placed | None:
+        """One that a frame told; nothing for one of two sides, of which a read knows both."""
+        return placed(exchange.parse_position(row))
+
+    async def positions(self, exchange: Exchange) -> tuple[Placed, ...]:
         """All of them. What has not the venue's shape is an error: ccxt would make an empty list of it."""
         raise NotImplementedError
 
@@ -181,8 +206,12 @@ def summed(amounts: Iterable[tuple[str, Amounts]]) -> dict[str, Amounts]:
     return found
 
 
-def position_of(found: Mapping[str, Any]) -> Position:
+def placed(found: Mapping[str, Any]) -> Placed:
     """Ccxt's unified position."""
+    return Placed(_position(found), milliseconds(found.get("lastUpdateTimestamp")))
+
+
+def _position(found: Mapping[str, Any]) -> Position:
     contracts, side = required(found, "contracts"), found.get("side")
     if not contracts:
         return Position(str(found["symbol"]), "flat", contracts)

@@ -12,19 +12,20 @@ from indexer.clients.exchange.dialects.dialect import (
     Exchange,
     Found,
     Limits,
+    Placed,
     Told,
     WalletKind,
     code_of,
     funding_of,
     milliseconds,
-    position_of,
+    placed,
     required,
     rows_of,
 )
 from indexer.clients.exchange.dialects.payments import begin, oldest_first
 from indexer.clients.exchange.throttle import Limit
 from indexer.domain.accounts.amounts import Amounts, Wallet, less
-from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions, Position
+from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions
 from indexer.domain.accounts.validation import Exceptions
 from indexer.errors import BadAnswer, BadCredentials
 
@@ -52,8 +53,10 @@ class Hyperliquid(Dialect):
         if not isinstance(message, Mapping) or message.get("channel") != _TOLD[wallet]:
             return None
         data = message.get("data")
-        amounts, time = _state(exchange, wallet, data.get(_TOLD[wallet]) if isinstance(data, Mapping) else None)
-        return Told(amounts, venue_time=time, whole=True)
+        state = data.get(_TOLD[wallet]) if isinstance(data, Mapping) else None
+        amounts, time = _state(exchange, wallet, state)
+        positions = tuple(rows_of(state, "assetPositions")) if wallet == "futures" else None
+        return Told(amounts, venue_time=time, whole=True, positions=positions)
 
     async def permissions(self, exchange: Exchange) -> Permissions:
         if not _ADDRESS.fullmatch(str(exchange.walletAddress)):
@@ -61,9 +64,10 @@ class Hyperliquid(Dialect):
         await self.read(exchange, "futures")
         return Permissions(can_trade=False, can_withdraw=False)
 
-    async def positions(self, exchange: Exchange) -> tuple[Position, ...]:
+    async def positions(self, exchange: Exchange) -> tuple[Placed, ...]:
         answer = await exchange.publicPostInfo({"type": _ASKED["futures"], "user": exchange.walletAddress})
-        return tuple(position_of(exchange.parse_position(row)) for row in rows_of(answer, "assetPositions"))
+        rows, time = rows_of(answer, "assetPositions"), milliseconds(answer.get("time"))
+        return tuple(placed(exchange.parse_position(row))._replace(time=time) for row in rows)
 
     async def fundings(self, exchange: Exchange, since: datetime | None) -> FundingsSeen:
         async def page(start: int) -> tuple[Funding, ...]:

@@ -9,16 +9,18 @@ from functools import partial
 from typing import Any, Final
 
 from indexer.clients.exchange.dialects.dialect import (
+    KNOCK,
     Dialect,
     Exchange,
     Found,
     Limits,
+    Placed,
     Told,
     WalletKind,
     code_of,
     funding_of,
     number,
-    position_of,
+    placed,
     required,
     rows_of,
     summed,
@@ -27,7 +29,7 @@ from indexer.clients.exchange.dialects.dialect import (
 from indexer.clients.exchange.dialects.payments import Page, begin, newest_first
 from indexer.clients.exchange.throttle import Limit
 from indexer.domain.accounts.amounts import Amounts, Wallet
-from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions, Position
+from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions
 from indexer.domain.accounts.validation import Exceptions
 from indexer.errors import BadAnswer
 
@@ -53,11 +55,29 @@ class Okx(Dialect):
         await exchange.watch_balance()
 
     def is_acknowledged(self, message: Any) -> bool:
-        return isinstance(message, Mapping) and message.get("event") == "subscribe"
+        return isinstance(message, Mapping) and message.get("event") == "subscribe" and not self.is_ours(message)
+
+    def is_answer(self, message: Any) -> bool:
+        """A refusal may come without the number."""
+        if not isinstance(message, Mapping):
+            return False
+        is_refused = message.get("event") == "error" and "channel:positions" in str(message.get("msg"))
+        return is_refused or super().is_answer(message)
+
+    def is_ours(self, message: Any) -> bool:
+        return isinstance(message, Mapping) and (message.get("arg") or {}).get("channel") == "positions"
+
+    def ask_for_positions(self) -> Mapping[str, Any] | None:
+        return {"id": str(KNOCK), "op": "subscribe", "args": [{"channel": "positions", "instType": "ANY"}]}
+
+    def position(self, exchange: Exchange, row: Mapping[str, Any]) -> Placed | None:
+        return placed(exchange.parse_position(row)) if row.get("posSide") == "net" else None
 
     def told(self, exchange: Exchange, wallet: Wallet, message: Any) -> Told | None:  # noqa: ARG002
         if not isinstance(message, Mapping) or "data" not in message:
             return None
+        if self.is_ours(message):
+            return Told(positions=tuple(rows_of(message, "data")))
         if (message.get("arg") or {}).get("channel") != "account":
             return None
         rows = rows_of(message, "data")
@@ -74,9 +94,9 @@ class Okx(Dialect):
         granted = config["perm"].split(",")
         return Permissions("read_only" in granted, "trade" in granted, "withdraw" in granted)
 
-    async def positions(self, exchange: Exchange) -> tuple[Position, ...]:
+    async def positions(self, exchange: Exchange) -> tuple[Placed, ...]:
         rows = rows_of(await exchange.privateGetAccountPositions(), "data")
-        return tuple(position_of(exchange.parse_position(row)) for row in rows)
+        return tuple(placed(exchange.parse_position(row)) for row in rows)
 
     async def fundings(self, exchange: Exchange, since: datetime | None) -> FundingsSeen:
         async def page(start: int, end: int, after: str | None) -> Page:

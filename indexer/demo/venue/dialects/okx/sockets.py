@@ -43,7 +43,8 @@ class OkxSession(Session):
             case "login":
                 return [self._login(args[0])]
             case "subscribe":
-                return [frame for arg in args for frame in self._subscribe(arg)]
+                named = {"id": ask["id"]} if "id" in ask else {}
+                return [frame for arg in args for frame in self._subscribe(arg, named)]
             case "unsubscribe":
                 return [self._unsubscribe(arg) for arg in args]
             case _:
@@ -87,7 +88,7 @@ class OkxSession(Session):
         self._account = account
         return Frame({"event": "login", "code": "0", "msg": "", "connId": _CONNECTION})
 
-    def _subscribe(self, arg: dict[str, Any]) -> Iterable[Frame]:
+    def _subscribe(self, arg: dict[str, Any], named: dict[str, Any]) -> Iterable[Frame]:
         channel = str(arg.get("channel", ""))
         if channel not in _CHANNELS:
             yield _error("60018", f"Wrong URL or channel:{channel} doesn't exist.")
@@ -98,7 +99,7 @@ class OkxSession(Session):
         state = self._desk.truth.state(self._account)
         told = {**arg, "uid": str(self._account.number)}
         self._subscribed = {**self._subscribed, channel: told}
-        yield Frame({"event": "subscribe", "arg": arg, "connId": _CONNECTION})
+        yield Frame({**named, "event": "subscribe", "arg": arg, "connId": _CONNECTION})
         held = _held(state)
         match channel:
             case "account":

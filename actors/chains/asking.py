@@ -70,6 +70,9 @@ class Asking:
     async def is_disputed(self, tip: Head) -> bool:
         return await self.answer(self._node.is_disputed(tip))
 
+    def distrust(self, reason: str) -> None:
+        self._node.distrust(reason)
+
     async def answer(self, question: Awaitable[T]) -> T:
         if self._patience is None:
             return await question

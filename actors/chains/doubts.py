@@ -23,7 +23,10 @@ SET_BACK_SECONDS: Final = 10.0
 
 
 class Node(Protocol):
-    """Tells which blocks are canonical; `is_disputed` when another endpoint that is not behind still has our tip."""
+    """Tells which blocks are canonical; `is_disputed` when another endpoint that is not behind still has our tip.
+
+    After `distrust`, another endpoint than the one that answered last is asked for a while, if another is well.
+    """
 
     @property
     def endpoint(self) -> str: ...
@@ -31,6 +34,8 @@ class Node(Protocol):
     async def headers(self, first: int, last: int) -> tuple[Head, ...]: ...
 
     async def is_disputed(self, tip: Head) -> bool: ...
+
+    def distrust(self, reason: str) -> None: ...
 
 
 class Doubts:
@@ -61,7 +66,10 @@ class Doubts:
         theirs = again if ancestor is None else again[1:]
         parted = bool(again) and again[0].number == first.number and (ancestor is None or again[0].hash == first.hash)
         if not parted or not is_linked(None, again) or any(known.find(head.hash) for head in theirs):
-            raise self._reason(f"asked twice, the node contradicts itself about blocks {first.number} to {top}")
+            reason = f"asked twice, the node contradicts itself about blocks {first.number} to {top}"
+            doubtful = self._reason(reason)
+            self._node.distrust(reason)
+            raise doubtful
         if again[-1].number < tip:
             self._bide(again[-1], tip)
 

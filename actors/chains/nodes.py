@@ -36,6 +36,8 @@ class Node(Protocol):
 
     async def is_disputed(self, tip: Head) -> bool: ...
 
+    def distrust(self, reason: str) -> None: ...
+
 
 class Tokens(Protocol):
     """What tokens say of themselves, asked once."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from indexer.clients.evm.census import Finding
 from indexer.clients.evm.counts import Counts
 from indexer.domain.chain import BlockHash, Head
 from indexer.errors import IndexerError, NodeUnreachable
@@ -116,7 +117,11 @@ class Second:
         self.height = height
         self.chain_id: int | None = 1
         self.counts = Counts()
+        self.others: int | None = None
+        """How high others are, where there are any."""
         self.asked = 0
+        self.surveys: list[bool] = []
+        """Each question to all, and whether nothing had come for long."""
         self.answers = asyncio.Event()
         self.answers.set()
         self.error: IndexerError | None = None
@@ -127,3 +132,13 @@ class Second:
         if self.error is not None:
             raise self.error
         return head(self.height)
+
+    @property
+    def has_others(self) -> bool:
+        return self.others is not None
+
+    async def highest(self, _known: Head | None, _behind: float, *, is_still: bool) -> Finding:
+        """`newest` is what the preferred one of several says."""
+        self.surveys.append(is_still)
+        found = await self.newest()
+        return Finding(found if self.others is None else max(found, head(self.others), key=lambda one: one.number))

@@ -37,7 +37,7 @@ async def test_one_that_was_only_slow_is_preferred_again_at_once_and_nothing_is_
         first.gate.clear()
         assert await endpoints.ask(lambda _: QUESTION) == 2
         first.gate.set()
-        await eventually(lambda: not endpoints._late)
+        await eventually(lambda: not endpoints.late)
         assert await endpoints.ask(lambda _: QUESTION) == 1
     assert lines == []
     await endpoints.close()
@@ -115,7 +115,7 @@ async def test_where_everything_is_slow_hedging_ends() -> None:
         await asyncio.sleep(0.7)
         first.gate.set()
         await asking
-        await eventually(lambda: not endpoints._late)
+        await eventually(lambda: not endpoints.late)
     assert endpoints._counts.hedges == 1
     await endpoints.close()
 

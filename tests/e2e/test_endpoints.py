@@ -51,6 +51,15 @@ class Stage:
         """What was logged about the first endpoint so far."""
         return sum(line.get("endpoint") == self.first.name for line in self.service.log)
 
+    async def metrics(self) -> str:
+        async with self.service._http.get(f"{self.service.url}/metrics") as answer:
+            return await answer.text()
+
+    async def health(self) -> float:
+        """Of the first endpoint, as it is measured."""
+        line = f'indexer_endpoint_health{{chain="first",endpoint="{self.first.name}"}} '
+        return float((await self.metrics()).split(line)[1].split("\n")[0])
+
     async def recovers(self) -> float:
         began = time.perf_counter()
         await until(self.is_preferred, BACK_SECONDS, every=0.2)
@@ -95,6 +104,33 @@ async def test_a_provider_that_is_gone_with_its_websocket_is_left_as_fast(stage:
     assert stage.lines() - before <= MOST_LINES
 
 
+async def test_a_provider_that_hangs_with_its_websocket_is_left_as_fast(stage: Stage) -> None:
+    await until(stage.is_preferred, BACK_SECONDS, every=0.2)
+    before = stage.lines()
+    stage.first.mood, stage.first.is_silent = "hangs", True
+    for _ in range(4):
+        assert await stage.told_after() < HANDLED_SECONDS
+    assert (await stage.service.stream(stage.world.anvil.chain_id))["state"] == "live"
+    stage.first.mood, stage.first.is_silent = "well", False
+    assert await stage.recovers() < BACK_SECONDS
+    assert stage.lines() - before <= MOST_LINES
+
+
+async def test_a_preferred_provider_that_stands_still_is_left_and_taken_back_when_it_goes_on(stage: Stage) -> None:
+    await until(stage.is_preferred, BACK_SECONDS, every=0.2)
+    before = stage.lines()
+    await stage.first.freeze()
+    for _ in range(8):
+        assert await stage.told_after() < HANDLED_SECONDS
+    found = await stage.service.stream(stage.world.anvil.chain_id)
+    assert (found["state"], found["endpoint"], found["lagBlocks"]) == ("live", stage.second.name, 0)
+    assert await stage.health() == 0.5
+    stage.first.frozen_at = None
+    assert await stage.recovers() < BACK_SECONDS
+    assert await stage.health() == 1.0
+    assert stage.lines() - before <= MOST_LINES
+
+
 async def test_an_endpoint_that_comes_and_goes_does_not_fill_the_log(stage: Stage) -> None:
     await until(stage.is_preferred, BACK_SECONDS, every=0.2)
     before = stage.lines()
@@ -111,9 +147,8 @@ async def test_nothing_was_lost_and_the_metrics_say_what_happened(stage: Stage) 
     home = stage.world
     await truth.check_history(stage.service, home.anvil, [(home.token.address, home.cold)])
     truth.check_dense(await stage.service.events(home.stream))
-    async with stage.service._http.get(f"{stage.service.url}/metrics") as answer:
-        text = await answer.text()
-    assert f'indexer_endpoint_health{{chain="first",endpoint="{stage.first.name}"}} 1.0' in text
+    text = await stage.metrics()
+    assert await stage.health() == 1.0
     assert 'indexer_endpoint_hedges_total{chain="first"}' in text
     slowed = f'indexer_endpoint_calls_per_second{{chain="first",endpoint="{stage.first.name}"}} '
     assert float(text.split(slowed)[1].split("\n")[0]) < 10_000

@@ -31,6 +31,7 @@ class SimNode:
         self.tag_lags: tuple[int, int] | None = (6, 12)
         self.chain_id = CHAIN_ID
         self.error: Exception | None = None
+        self.distrusted: list[str] = []
         self.unreadable: dict[str, str] = {}
         self.pruned_below = 0
         self.state_of: int | None = None
@@ -94,6 +95,9 @@ class SimNode:
     async def is_disputed(self, _tip: Head) -> bool:
         """There is one endpoint."""
         return False
+
+    def distrust(self, reason: str) -> None:
+        self.distrusted.append(reason)
 
     async def look(self, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]:
         await self._wire()

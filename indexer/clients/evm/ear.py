@@ -66,6 +66,9 @@ class WebsocketEar:
         self.on_trial: str | None = None
         """An open socket that has yet to do so."""
         self.changed = asyncio.Event()
+        self.at: str | None = None
+        """The socket that is being opened, or is open; `moved` when it is another one than before."""
+        self.moved = asyncio.Event()
         self.hinting: Watch | None = None
         """The watch that the node was last asked to send logs for."""
         self._log = log.bind(chain=chain)
@@ -86,6 +89,16 @@ class WebsocketEar:
         self._ill = asyncio.Event()
         self._illness = ""
         self._distrusted = False
+
+    @property
+    def chain_id(self) -> int | None:
+        """Which chain every socket has to follow, once that is known."""
+        return self._chain_id()
+
+    @property
+    def newest(self) -> Head | None:
+        """The newest head that was heard of, from whomever."""
+        return self._newest()
 
     def watch(self, watch: Watch) -> None:
         """From now on, log hints are for these wallets and tokens; heads go on meanwhile."""
@@ -126,13 +139,16 @@ class WebsocketEar:
     async def _converse(self, url: str, name: str, index: int) -> None:
         """Until it fails; it also ends when one that is preferred to it is of use again."""
         self._ill.clear()
+        if self.at != name:
+            self.at = name
+            self.moved.set()
         async with NodeSocket(url, on_head=self._on_head, on_log=self._on_log, opened=self._opened) as socket:
             parts = [socket.read(), self._conduct(socket, name), self._falls_ill()]
             await until_one_ends(*parts, *([self._better_is_back(index)] if index else []))
 
     async def _conduct(self, socket: NodeSocket, name: str) -> NoReturn:
         """Subscribe, say where the chain stands now, and follow changes of the watch."""
-        expected = self._chain_id()
+        expected = self.chain_id
         if expected is not None and (found := await socket.chain_id()) != expected:
             raise NodeUnreachable(f"the websocket follows chain {found}, not {expected}")
         await socket.subscribe_heads()
@@ -140,7 +156,7 @@ class WebsocketEar:
         if self._distrusted:
             self.on_trial = name
         else:
-            newest = self._newest()
+            newest = self.newest
             if newest is None or head.number >= newest.number:
                 self._hear(head)
             self._went_live(name)
@@ -167,7 +183,7 @@ class WebsocketEar:
             for url, _ in self.sockets[:index]:
                 with contextlib.suppress(IndexerError, TimeoutError):
                     async with asyncio.timeout(_BETTER_SECONDS):
-                        await tells_heads(url, self._opened, self._chain_id(), self._is_near)
+                        await tells_heads(url, self._opened, self.chain_id, self._is_near)
                     return
 
     def _went_live(self, name: str) -> None:
@@ -182,11 +198,13 @@ class WebsocketEar:
 
     def _on_head(self, header: Any) -> None:
         head = head_of(header)
-        newest = self._newest()
+        newest = self.newest
         if newest is not None and head.number < newest.number - FAR_BELOW:
             self.call_ill(f"its newest block is {head.number}, far below {newest.number}: the node syncs")
             return
-        if self.on_trial is not None and self._is_near(head.number):
+        if self.on_trial is not None:
+            if not self._is_near(head.number):
+                return
             self._went_live(self.on_trial)
         elif self.live is not None:
             self._outages[self.live].told_head(self._clock())
@@ -204,5 +222,5 @@ class WebsocketEar:
             self._hints.note(BlockHash(str(found.get("blockHash"))), Holding(token, wallet))
 
     def _is_near(self, number: int) -> bool:
-        newest = self._newest()
+        newest = self.newest
         return newest is None or number >= newest.number - 1

@@ -70,6 +70,8 @@ class Endpoint:
     bad_answers: int = 0
     strikes: int = 0
     """How often it did not know a block that another one knew."""
+    behind_since: float | None = None
+    """Since when all surveys found it too far behind another one."""
     well_since: float = 0.0
     aside_until: float = 0.0
     is_told: bool = False

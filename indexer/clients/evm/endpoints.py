@@ -76,11 +76,11 @@ class Endpoints:
         self._counts = counts
         self._timeout_seconds = timeout_seconds
         self._patience_seconds = patience_seconds
-        self._clock = clock
+        self.clock = clock
         self._sleep = sleep
         self._last = self._endpoints[0]
         self._hedges = _MOST_HEDGES
-        self._late = Latecomers(self.health)
+        self.late = Latecomers(self.health)
         for endpoint in self._endpoints:
             counts.on_health(endpoint.name, "well")
             counts.on_pace(endpoint.name, endpoint.pace.calls_per_second)
@@ -102,6 +102,11 @@ class Endpoints:
     def chain_id(self, chain_id: int) -> None:
         self.health.chain_id = chain_id
 
+    @property
+    def able(self) -> tuple[Endpoint, ...]:
+        """Those that are well, in order of preference."""
+        return tuple(endpoint for endpoint in self._endpoints if endpoint.is_well and not endpoint.is_aside)
+
     async def ask(
         self,
         make: Callable[[Limits], Plan[T]],
@@ -121,14 +126,14 @@ class Endpoints:
         first.
         """
         patience = self._patience_seconds if patience_seconds is None else patience_seconds
-        attempts = Attempts(self._clock() + patience, rest_seconds, rather_not)
+        attempts = Attempts(self.clock() + patience, rest_seconds, rather_not)
         self._hedges = min(_MOST_HEDGES, self._hedges + _HEDGES_PER_QUESTION)
         while True:
             endpoint = self._best(attempts)
             if endpoint is None:
                 await self._wait(attempts)
                 continue
-            left = max(0.1, attempts.deadline - self._clock())
+            left = max(0.1, attempts.deadline - self.clock())
             timeout = min(timeout_seconds or self._timeout_seconds, left)
             terms = Terms(timeout, self.chain_id, urgent=hedge_seconds != NEVER)
             if hedge_seconds == NEVER or self._next(attempts, (endpoint,)) is None:
@@ -144,7 +149,7 @@ class Endpoints:
 
     async def survey(self, make: Callable[[Limits], Plan[T]], timeout_seconds: float) -> list[tuple[Endpoint, T]]:
         """The same question to every endpoint that is well, at once; those that fail are left out."""
-        able = [endpoint for endpoint in self._endpoints if endpoint.is_well and not endpoint.is_aside]
+        able = self.able
         terms = Terms(timeout_seconds, self.chain_id)
         found = await asyncio.gather(*(endpoint.ask(make, terms) for endpoint in able), return_exceptions=True)
         answers: list[tuple[Endpoint, T]] = []
@@ -156,13 +161,14 @@ class Endpoints:
         return answers
 
     def set_aside(self, name: str, error: IndexerError, seconds: float) -> None:
-        """It contradicted another one, which is believed."""
-        for endpoint in self._endpoints:
+        """It contradicted another one, or itself; nothing is done where there is nobody else to ask."""
+        able = self.able
+        for endpoint in able if len(able) > 1 else ():
             if endpoint.name == name:
                 self.health.set_aside(endpoint, error, seconds)
 
     async def close(self) -> None:
-        await self._late.close()
+        await self.late.close()
         await self.health.close()
         for endpoint in self._endpoints:
             await endpoint.wire.disconnect()
@@ -198,7 +204,7 @@ class Endpoints:
                         self._failed(endpoint, error, attempts)
                     else:
                         self._answered(endpoint, attempts)
-                        self._late.leave(running)
+                        self.late.leave(running)
                         running.clear()
                         return (answer,)
         finally:
@@ -218,15 +224,14 @@ class Endpoints:
         last = attempts.rather_not
         return min(
             able,
-            key=lambda each: (attempts.faults[each.name], each.is_aside, each.name in self._late, each.name == last),
+            key=lambda each: (attempts.faults[each.name], each.is_aside, each.name in self.late, each.name == last),
             default=None,
         )
 
     def _next(self, attempts: Attempts, asked: Sequence[Endpoint]) -> Endpoint | None:
         """Who may be asked beside those; nobody whose answer would be worth less."""
-        burdened = {*attempts.faults, *attempts.denials, *self._late, *(endpoint.name for endpoint in asked)}
-        able = (each for each in self._endpoints if each.is_well and not each.is_aside)
-        return next((endpoint for endpoint in able if endpoint.name not in burdened), None)
+        burdened = {*attempts.faults, *attempts.denials, *self.late, *(endpoint.name for endpoint in asked)}
+        return next((endpoint for endpoint in self.able if endpoint.name not in burdened), None)
 
     # --- how it went ----------------------------------------------------------------------------------------------
 
@@ -239,7 +244,7 @@ class Endpoints:
 
     def _failed(self, endpoint: Endpoint, error: IndexerError, attempts: Attempts) -> None:
         """Go on with another endpoint, or later, unless the bounds are reached."""
-        is_late = self._clock() >= attempts.deadline
+        is_late = self.clock() >= attempts.deadline
         if isinstance(error, _DENIALS):
             attempts.denials[endpoint.name] = error
             if isinstance(error, Behind):
@@ -258,9 +263,9 @@ class Endpoints:
         if attempts.denials:
             raise attempts.last_word()
         if attempts.rest_seconds is not None:
-            attempts.deadline = min(attempts.deadline, self._clock() + attempts.rest_seconds)
+            attempts.deadline = min(attempts.deadline, self.clock() + attempts.rest_seconds)
             attempts.rest_seconds = None
-        left = attempts.deadline - self._clock()
+        left = attempts.deadline - self.clock()
         nobody = self._nobody()
         if left <= 0 or isinstance(nobody, WrongChain):
             # A wrong chain is a wrong setting, which waiting does not mend.

@@ -12,11 +12,13 @@ from typing import Final, NoReturn, Protocol
 
 import structlog
 
+from indexer.clients.evm.census import Finding
 from indexer.clients.evm.counts import Counts
 from indexer.clients.evm.ear import FAR_BELOW, WebsocketEar
 from indexer.clients.evm.hints import Hints
 from indexer.clients.evm.line import OpenLine, open_line
 from indexer.clients.evm.rhythm import Rhythm
+from indexer.clients.evm.spare import SpareEar
 from indexer.clients.evm.together import until_one_ends
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Head
@@ -33,7 +35,13 @@ _POLL_INSTEAD_SECONDS: Final = 0.5
 """While a websocket should tell heads and does not, the next one is heard within that time."""
 _CHECK_SECONDS: Final = 30.0
 """A websocket that talks may still be behind everybody else: now and then, another source is asked all the same."""
-_BEHIND_BLOCKS: Final = 3
+_RUMOUR_SECONDS: Final = 0.4
+"""What the spare websocket tells may just be on its way to us; then everybody is asked."""
+_RUMOURS: Final = 4
+"""So often: who announces a block may have it a moment later only."""
+_SPLIT_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 1.0
+"""What is usual, and whom there is to ask, changes meanwhile."""
 
 
 class Asked(Protocol):
@@ -45,7 +53,12 @@ class Asked(Protocol):
     @property
     def counts(self) -> Counts: ...
 
+    @property
+    def has_others(self) -> bool: ...
+
     async def newest(self) -> Head: ...
+
+    async def highest(self, known: Head | None, behind: float, *, is_still: bool) -> Finding: ...
 
 
 class HeadFeed:
@@ -76,6 +89,7 @@ class HeadFeed:
             clock=clock,
             chance=chance,
         )
+        self.spare = SpareEar(self.ear, rumour=self._rumoured, opened=opened, chance=chance)
         self._node = node
         self._log = log.bind(chain=chain)
         self._poll_seconds = poll_seconds
@@ -86,8 +100,12 @@ class HeadFeed:
         self._lost: str | None = None
         self._passed_over: tuple[str, float] | None = None
         """A socket on trial, and since when there is a head that it should have told."""
-        self._sign_of_life = clock()
-        self._asked_at = clock()
+        self._told: Head | None = None
+        """The newest one that the websocket told by itself."""
+        self._sign_of_life = self._asked_at = self._heard_at = self._compared_at = clock()
+        self._is_split = False
+        self._rumour: tuple[Head, float, int] | None = None
+        """A head that only the spare websocket told, when to ask about it, and how often that was done."""
 
     def watch(self, watch: Watch) -> None:
         """From now on, log hints are for these wallets and tokens; heads go on meanwhile."""
@@ -96,25 +114,40 @@ class HeadFeed:
     async def run(self, on_event: Callable[[FeedEvent], None]) -> None:
         """Until cancelled; a node's failure never ends it."""
         self._on_event = on_event
-        await until_one_ends(self._oversee(), *([self.ear.listen()] if self.ear.sockets else []))
+        ears = [self.ear.listen()] if self.ear.sockets else []
+        spare = [self.spare.listen()] if len(self.ear.sockets) > 1 else []
+        await until_one_ends(self._oversee(), *ears, *spare)
 
     # --- asking ---------------------------------------------------------------------------------------------------
 
     async def _oversee(self) -> NoReturn:
         """Ask when the websocket is silent for too long, and all the time when there is none."""
         while True:
-            if self.ear.live:
-                wait = min(
-                    max(self._sign_of_life, self._asked_at) + self._rhythm.doubt_seconds,
-                    self._asked_at + max(_CHECK_SECONDS, self._rhythm.silence_seconds),
-                )
-                if wait > self._clock():
-                    await self._pause(wait - self._clock())
-                    continue
+            if self.ear.live and (wait := self._due() - self._clock()) > 0:
+                await self._pause(min(wait, _LOOK_SECONDS))
+                continue
             await self._ask()
             self._asked_at = self._clock()
             if not self.ear.live:
                 await self._pause(self._poll_seconds or self._patience())
+
+    def _due(self) -> float:
+        """When to ask, though a websocket is live."""
+        return min(
+            max(self._sign_of_life, self._asked_at) + self._rhythm.doubt_seconds,
+            self._asked_at + max(_CHECK_SECONDS, self._rhythm.silence_seconds),
+            self._asked_at + _SPLIT_SECONDS if self._is_split else math.inf,
+            self._overdue_at(),
+            self._rumour[1] if self._rumour is not None else math.inf,
+        )
+
+    def _overdue_at(self) -> float:
+        """Once for each head, and only where there is somebody else who may know it."""
+        usual = self._rhythm.overdue_seconds
+        if usual is None or not self._node.has_others:
+            return math.inf
+        at = self._heard_at + usual
+        return at if self._asked_at < at else math.inf
 
     def _patience(self) -> float:
         return min(self._rhythm.poll_seconds, _POLL_INSTEAD_SECONDS if self.ear.sockets else math.inf)
@@ -122,28 +155,48 @@ class HeadFeed:
     async def _ask(self) -> None:
         """Ask another source; that nobody answers is told before the question has ended."""
         began = self._clock()
-        question = asyncio.ensure_future(self._node.newest())
+        question = asyncio.ensure_future(self._found(began))
         try:
             overdue = self._sign_of_life + self._rhythm.silence_seconds - began
             done, _ = await asyncio.wait((question,), timeout=max(_ANSWER_SECONDS, overdue))
             if not done:
                 self._unanswered(began, "nobody answers")
-            head = await question
+            finding = await question
         except IndexerError as error:
             self._unanswered(began, str(error))
         else:
-            await self._asked(head)
+            self._is_split = finding.is_split
+            await self._asked(finding.head, is_awaited=self._is_awaited(began))
         finally:
             question.cancel()
+        self._note_rumour(began)
+
+    async def _found(self, now: float) -> Finding:
+        """The preferred one alone while heads are polled and come; everybody when in doubt, and now and then."""
+        quiet = now - max(self._heard_at, self._compared_at)
+        is_due = now - self._compared_at >= max(_CHECK_SECONDS, self._rhythm.silence_seconds)
+        is_quiet = quiet >= self._rhythm.doubt_seconds or self._overdue_at() <= now
+        if not (self.ear.live or is_due or is_quiet or self._is_split or self._is_rumour_due(now)):
+            return Finding(await self._node.newest())
+        self._compared_at = now
+        is_still = now - self._heard_at >= self._rhythm.doubt_seconds
+        return await self._node.highest(self._newest, self._rhythm.behind_blocks, is_still=is_still)
+
+    def _is_awaited(self, began: float) -> bool:
+        """Whether a head is to be told at once, and not left to a websocket that is well."""
+        return self._is_rumour_due(began) or self._is_split or self._overdue_at() <= began
+
+    def _is_rumour_due(self, now: float) -> bool:
+        return self._rumour is not None and self._rumour[1] <= now
 
     def _unanswered(self, began: float, reason: str) -> None:
         """What the websocket tells meanwhile is as good an answer."""
         if self._sign_of_life <= began:
             self._lose(reason)
 
-    async def _asked(self, head: Head) -> None:
+    async def _asked(self, head: Head, *, is_awaited: bool) -> None:
         if self.ear.live:
-            await self._compare(head)
+            await self._compare(head, is_awaited=is_awaited)
         elif self.ear.on_trial is not None and self._is_news(head):
             self._pass_over(self.ear.on_trial)
         if self.ear.live:
@@ -155,18 +208,20 @@ class HeadFeed:
         self._sign_of_life = self._clock()
         self._hear(head, "poll")
 
-    async def _compare(self, head: Head) -> None:
+    async def _compare(self, head: Head, *, is_awaited: bool) -> None:
         """The websocket is ill when it said nothing for long and others know more, or is that far behind them."""
         is_silent = self._clock() - self._sign_of_life >= self._rhythm.doubt_seconds
-        if is_silent and self._is_news(head):
+        if is_silent and not is_awaited and self._is_news(head):
             await asyncio.sleep(_GRACE_SECONDS)
         if not self.ear.live:
             return
-        behind = head.number - self._newest.number if self._newest is not None else 0
-        if is_silent and self._is_news(head):
+        behind = head.number - self._told.number if self._told is not None else 0
+        if is_silent and (behind > 0 or self._is_news(head)):
             self.ear.call_ill("silent, while others know newer blocks")
-        elif behind >= _BEHIND_BLOCKS and behind * self._rhythm.block_seconds > self._rhythm.silence_seconds:
+        elif behind >= self._rhythm.behind_blocks:
             self.ear.call_ill(f"{behind} blocks behind what others know")
+        elif is_awaited and self._is_news(head):
+            self._hear(head, "poll")
         else:
             self._back("ws")
 
@@ -198,13 +253,32 @@ class HeadFeed:
     def _hear(self, head: Head, source: HeadSource) -> None:
         now = self._clock()
         if source == "ws":
-            self._sign_of_life = now
+            self._sign_of_life, self._told = now, head
         self._back(source)
         if self._newest is not None and head.hash == self._newest.hash:
             return
         self._rhythm.heard(head.number, now)
+        if self._newest is None or head.number > self._newest.number:
+            self._heard_at = now
         self._newest = head
+        if self._rumour is not None and self._rumour[0].number <= head.number:
+            self._rumour = None
         self._on_event(HeadHeard(head, source))
+
+    def _rumoured(self, head: Head) -> None:
+        """The spare websocket told it: everybody is asked unless it is heard of in a moment."""
+        if self._rumour is None and (self._newest is None or head.number > self._newest.number):
+            self._rumour = (head, self._clock() + _RUMOUR_SECONDS, 0)
+            self.ear.changed.set()
+
+    def _note_rumour(self, began: float) -> None:
+        """It was asked about; soon once more, where nobody has it yet."""
+        if self._rumour is None or not self._is_rumour_due(began):
+            return
+        head, _, asked = self._rumour
+        is_known = self._newest is not None and self._newest.number >= head.number
+        again = (head, self._clock() + _RUMOUR_SECONDS, asked + 1)
+        self._rumour = None if is_known or asked + 1 >= _RUMOURS else again
 
     def _lose(self, reason: str) -> None:
         if self._lost is None:

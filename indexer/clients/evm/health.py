@@ -30,8 +30,11 @@ _CALM_SECONDS: Final = 30.0
 _BAD_ANSWERS: Final = 3
 _STRIKES: Final = 3
 _SAY_AGAIN_SECONDS: Final = 3_600.0
-_NEAR: Final = 2
-"""An endpoint that is so many blocks behind what we followed is as good as up to date."""
+_NEAR: Final = 1
+"""An endpoint that is so many blocks behind what we followed is as good as up to date.
+
+Not more: between two heads, one that is three behind for good seems to be two behind.
+"""
 
 
 class Wellness:

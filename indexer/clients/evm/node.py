@@ -10,6 +10,7 @@ from typing import Any, Final
 from indexer.clients.evm.answers import head_of, quantity
 from indexer.clients.evm.blooms import Sought
 from indexer.clients.evm.calls import Call, Limits, Plan, Reply, TakenApart, joined
+from indexer.clients.evm.census import Finding, highest
 from indexer.clients.evm.counts import Counts
 from indexer.clients.evm.endpoints import NEVER, Endpoints
 from indexer.clients.evm.hints import Hints
@@ -43,6 +44,7 @@ _FEW_HEADS: Final = 4
 _FEW_HOLDINGS: Final = 2_000
 _LARGE_HEDGE_SECONDS: Final = 3.0
 """What asks for much may take its time; it is asked of somebody else only when that is long over."""
+_DISTRUST_SECONDS: Final = 10.0
 _TWO_BRANCHES: Final = "the chain was reorganised while its logs were read"
 _NOBODY: Final = Natives(())
 
@@ -77,6 +79,15 @@ class EvmNode:
         """The newest block; one far below what we followed only when every endpoint says so."""
         return await newest(self._endpoints)
 
+    @property
+    def has_others(self) -> bool:
+        """Whether somebody else than one provider may be asked."""
+        return len(self._endpoints) > 1 and bool(self._endpoints.able)
+
+    async def highest(self, known: Head | None, behind: float, *, is_still: bool) -> Finding:
+        """The newest block of all endpoints that go on from `known`; those far behind it are set aside."""
+        return await highest(self._endpoints, known, behind, is_still=is_still)
+
     async def header(self, block: BlockHash) -> Head | None:
         """Nothing when no endpoint has it: they lag, or it was orphaned and forgotten."""
 
@@ -99,6 +110,10 @@ class EvmNode:
     async def is_disputed(self, tip: Head) -> bool:
         """Whether another endpoint still has a block of ours that one of them has just denied."""
         return await is_disputed(self._endpoints, tip)
+
+    def distrust(self, reason: str) -> None:
+        """Whoever answered last contradicts itself: another one is asked for a while, where another is well."""
+        self._endpoints.set_aside(self._endpoints.name, BadAnswer(reason), _DISTRUST_SECONDS)
 
     async def tags(self, beside: Head | None = None) -> Tags:
         """Its safe and finalized blocks, in one request; nothing where it has no such tag, or has not got there yet.

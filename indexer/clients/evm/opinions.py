@@ -18,7 +18,7 @@ _NEWEST_PATIENCE_SECONDS: Final = 6.0
 """Enough for a second and a third endpoint after one that hangs."""
 _NEWEST_REST_SECONDS: Final = 1.0
 """Long enough that one lost connection is no outage."""
-_FAR_BEHIND: Final = 16
+FAR_BEHIND: Final = 16
 """An endpoint whose newest block is that much below what we followed syncs, or lags: no reorg makes a chain shorter."""
 _LITTLE_BEHIND: Final = 2
 _OPINION_SECONDS: Final = 1.0
@@ -34,7 +34,7 @@ async def newest(endpoints: Endpoints) -> Head:
 
     def read(replies: Sequence[Reply]) -> Head:
         head = head_of(replies[0].get())
-        if head.number < health.followed - _FAR_BEHIND:
+        if head.number < health.followed - FAR_BEHIND:
             behind.append(head)
             raise Behind(f"its newest block is {head.number}, we followed {health.followed}")
         return head

@@ -14,6 +14,11 @@ _LATE: Final = 1.5
 """Block times after which a head is overdue, though not yet missed: a second source costs one request."""
 _TO_FIND_OUT: Final = 0.75
 """Seconds that asking takes, a moment's grace for the websocket included."""
+_ENOUGH: Final = 8
+_MORE: Final = 0.3
+"""Seconds beyond the longest of them: a late head is not yet a missing one."""
+_BEHIND_BLOCKS: Final = 3
+_SHORTEST_BLOCK: Final = 0.001
 _SHORTEST_POLL: Final = 0.25
 _LONGEST_POLL: Final = 4.0
 
@@ -47,6 +52,19 @@ class Rhythm:
         """Quiet for so long, somebody else is asked: early enough to know by `silence_seconds`."""
         overdue = _LATE * self.block_seconds + self._shortest_silence_seconds
         return min(self.silence_seconds - min(_TO_FIND_OUT, self.silence_seconds / 4), overdue)
+
+    @property
+    def overdue_seconds(self) -> float | None:
+        """Quiet for longer than between any of the last blocks: one question is worth it, before there is doubt.
+
+        However irregular a chain is, that is so at one block in sixteen.
+        """
+        return max(self._seconds) + _MORE if len(self._seconds) >= _ENOUGH else None
+
+    @property
+    def behind_blocks(self) -> float:
+        """So far below another one, a source is as good as silent."""
+        return max(_BEHIND_BLOCKS, self.silence_seconds / max(self.block_seconds, _SHORTEST_BLOCK))
 
     @property
     def poll_seconds(self) -> float:

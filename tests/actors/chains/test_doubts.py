@@ -71,6 +71,8 @@ async def test_a_fork_that_answers_once_takes_nothing_back() -> None:
         assert not taken_back(stage)
         assert stage.state() == "live"
         assert [entry["event"] for entry in logs] == ["reorg_doubted"]
+        (distrusted,) = stage.node.distrusted
+        assert "contradicts itself" in distrusted
         assert counted(stage, "reorgs_doubted") == 1
         assert counted(stage, "reorgs") == 0
         await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 1))

@@ -193,6 +193,12 @@ def test_a_venue_that_refuses_to_tell_positions_is_not_heard_as_one_that_refuses
     assert not dialect.is_answer({"event": "error", "code": "60011", "msg": "Please log in", "success": False})
 
 
+def test_a_frame_about_what_no_read_tells_says_nothing() -> None:
+    bybit = DIALECTS["bybit"]
+    assert bybit.position(None, {"symbol": "BTCUSD", "category": "inverse", "positionIdx": 0, "size": "1"}) is None
+    assert bybit.position(None, {"symbol": "BTCUSDT", "category": "linear", "positionIdx": 1, "size": "1"}) is None
+
+
 def test_a_number_that_is_all_zeros_is_none() -> None:
     row = {"symbol": "BTC/USDC:USDC", "code": "USDC", "timestamp": 1764115200000, "amount": "1", "id": f"0x{0:064x}"}
     assert funding_of(row).id == "BTC/USDC:USDC:USDC:1764115200"

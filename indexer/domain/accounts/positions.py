@@ -68,6 +68,7 @@ def merge_positions(state: PositionsState, seen: PositionsSeen) -> MergedPositio
 def _take(state: PositionsState, seen: PositionsSeen) -> MergedPositions:
     if seen.asked <= state.asked:
         return MergedPositions(state)
+    seen = replace(seen, positions=_one_each(seen.positions))
     left_out = _left_out(state, seen)
     is_empty = all(position.side == "flat" for position in seen.positions)
     if is_empty and any(_is_open(one) for one in state.known.values()):
@@ -169,6 +170,16 @@ def _filled(position: Position, before: KnownPosition | None) -> Position:
 
 def flat(symbol: str) -> Position:
     return Position(symbol, "flat", Decimal(0))
+
+
+def _one_each(positions: tuple[Position, ...]) -> tuple[Position, ...]:
+    """Of two sides in one contract the larger, however they are ordered: a contract has one position here."""
+    larger: dict[str, Position] = {}
+    for position in positions:
+        other = larger.setdefault(position.symbol, position)
+        if (position.contracts, position.side) > (other.contracts, other.side):
+            larger[position.symbol] = position
+    return tuple(larger.values())
 
 
 def _left_out(state: PositionsState, seen: PositionsSeen) -> tuple[Position, ...]:

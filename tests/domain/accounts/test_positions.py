@@ -113,6 +113,12 @@ def test_a_frame_that_comes_late_is_not_believed_even_after_a_read() -> None:
     assert (told, late.changed, late.ask) == ([more], (), "BTC/USDT:USDT was told late")
 
 
+def test_of_two_sides_in_one_contract_the_larger_is_told_once() -> None:
+    short = replace(BTC, side="short", contracts=Decimal(2))
+    _, told = played(PositionsState(), [answer(1, BTC, short), answer(60, short, BTC), answer(120, BTC, short)])
+    assert told == [short]
+
+
 def test_the_venues_own_times_decide_between_an_answer_and_a_frame() -> None:
     more = replace(BTC, contracts=Decimal(3))
 

@@ -74,7 +74,9 @@ class Bybit(Dialect):
         return {"req_id": str(KNOCK), "op": "subscribe", "args": ["position"]}
 
     def position(self, exchange: Exchange, row: Mapping[str, Any]) -> Placed | None:
-        return placed(exchange.parse_position(row)) if str(row.get("positionIdx")) == "0" else None
+        """Of those that are read as well."""
+        is_read = row.get("category") == "linear" and str(row.get("positionIdx")) == "0"
+        return placed(exchange.parse_position(row)) if is_read else None
 
     def told(self, exchange: Exchange, wallet: Wallet, message: Any) -> Told | None:  # noqa: ARG002
         if self.is_ours(message):

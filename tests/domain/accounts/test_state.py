@@ -155,6 +155,19 @@ def test_an_asset_left_out_once_is_asked_for_again_before_it_counts_as_gone() ->
     assert [one.slot.asset for one in twice.changed] == ["ETH"]
 
 
+def test_a_zero_that_is_left_out_of_a_whole_list_is_confirmed_by_it() -> None:
+    merged = after(whole(1, BTC="1", ETH="2"), frame(2, ETH="0"), whole(400, BTC="1"))
+    assert (merged.changed, merged.doubt) == ((), None)
+    assert merged.state.known["ETH"].held.received == at(400.1)
+    stored = after(whole(400, BTC="1"), state=restored({"ETH": held("0", Slot("spot", "ETH"))}))
+    assert stored.state.known["ETH"].held.received == at(400.1)
+
+
+def test_a_zero_that_is_left_out_of_a_part_of_a_list_is_not() -> None:
+    merged = after(whole(1, BTC="1", ETH="2"), frame(2, ETH="0"), whole(400, complete=False, BTC="1"))
+    assert merged.state.known["ETH"].held.received == at(2)
+
+
 def test_an_incomplete_snapshot_says_nothing_of_what_it_leaves_out() -> None:
     merged = after(whole(1, BTC="1", ETH="2"), *(whole(2 + n, complete=False, BTC="1") for n in range(9)))
     assert totals(merged.state) == {"BTC": "1", "ETH": "2"}

@@ -34,6 +34,8 @@ TWO_POLLS: Final = 2 * (Rhythm().slowest + 1.0)
 TWO_FAST_POLLS: Final = 2 * (Rhythm().fast * 1.1 + 1.0)
 """Of a wallet of which no stream tells; each with a second for the look at the clock and the answer."""
 
+COIN: Final = "LTC"
+
 T = TypeVar("T")
 
 
@@ -75,6 +77,7 @@ async def _calm(exchange: str, seconds: float, seed: int) -> Day:
     async with stage(exchange, seed) as (venue, account, truth, life, disk):
         desk = Desk(venue, account, seed)
         desk.begin()
+        await _emptied(venue, account, life)
         pace = PACES[0]
         while clock() < seconds:
             if dice.random() < 0.02:
@@ -93,6 +96,18 @@ async def _calm(exchange: str, seconds: float, seed: int) -> Day:
             tuple(violations(log, truth)),
             tuple(truth.differing(held_of(log), parts=True)),
         )
+
+
+async def _emptied(venue: Venue, account: Account, life: Life) -> None:
+    """A coin that goes again at once and is never bought: from then on most lists leave it out."""
+    await asyncio.sleep(10)
+    for wallet in sorted(life.heard.opened):
+        if (account.exchange, wallet) != ("hyperliquid", "futures"):  # cash alone
+            venue.truth.deposit(account, wallet, COIN, 5)
+    await asyncio.sleep(20)
+    for wallet in sorted(life.heard.opened):
+        if (account.exchange, wallet) != ("hyperliquid", "futures"):
+            venue.truth.withdraw(account, wallet, COIN, 5)
 
 
 async def _drift(exchange: str, count: int, seed: int) -> Found:

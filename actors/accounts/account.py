@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
 from actors.accounts.extras import Extras
+from actors.accounts.freshness import Freshness
 from actors.accounts.ledger import AccountLedger
 from actors.accounts.listener import Listener
 from actors.accounts.lookout import Lookout
@@ -51,8 +52,6 @@ OPENED_SECONDS = 2.0
 HEARD_SECONDS = 10.0
 """After a frame told positions they are read as well: the next one may be lost."""
 
-STALE_SECONDS = 15.0
-"""Neither a stream nor an answer for so long: three fast reads missed."""
 
 MOST_QUEUED = 10_000
 """Frames beyond that many waiting messages are dropped; the stream is begun anew and every wallet is read."""
@@ -94,7 +93,8 @@ class AccountActor(AsyncActor):
         self._orders: list[Order] = []
         self._listener = Listener(venue, self.spawn, self._post_arrival, ledger.stream)
         self._extras = Extras(venue, spawn=self.spawn, post=self._post, stream=ledger.stream, log=self._log)
-        self._answered_at = self._clock()
+        poll = (rhythm or Rhythm()).fast
+        self._freshness = Freshness(venue.wallets, poll_seconds=poll, now=self._clock())
         self._is_stale = False
         self._stopped: str | None = None
         self._error: str | None = None
@@ -117,8 +117,11 @@ class AccountActor(AsyncActor):
             # Another process writes this stream: it goes on, we don't, and nobody restarts us.
             self._stopped = str(error)
             self._log.error("account_stepped_down", reason=str(error))
+        now = self._clock()
+        self._freshness.good(self._spoken_for(now), now)
         extras_due = self._extras.next_due if self._readings.breaker.state == "closed" else math.inf
-        self._lookout.by(min(self._readings.next_due(), self._hearing.next_doubt(), extras_due))
+        due = (self._readings.next_due(), self._hearing.next_doubt(), extras_due)
+        self._lookout.by(min(*due, self._freshness.next_stale(now)))
         if not self._is_as_before(message):
             self._show_status()
 
@@ -146,7 +149,8 @@ class AccountActor(AsyncActor):
         self._resumed(Resumed(self._ledger.stream, self._ledger.seq))
         self._teller.begin()
         if self._ledger.is_stale:  # until a first answer comes
-            self._is_stale, self._answered_at = True, -math.inf
+            self._is_stale = True
+            self._freshness.unknown()
         for wallet in self._venue.streamed:
             self._readings.later(wallet, OPENING_SECONDS)
         self._listener.begin()
@@ -246,10 +250,11 @@ class AccountActor(AsyncActor):
     def _believe(self, wallet: Wallet, snapshot: Snapshot) -> None:
         now = self._clock()
         talks = self._hearing.talks(now, wallet)
-        self._answered_at = now
+        self._freshness.good((wallet,), now)
         self._listener.begin()
         self._readings.answered(wallet, stream_talks=talks)
-        self._teller.over(AlertKey("authentication"), AlertKey("breaker_open"), AlertKey("permissions", wallet))
+        self._teller.over(AlertKey("authentication"), AlertKey("breaker_open"))
+        self._teller.over(AlertKey("permissions", wallet), AlertKey("breaker_open", wallet))
         self._merge(snapshot, wallet)
         if talks and self._teller.drifted:
             self._hearing = self._hearing.found(self._teller.drifted, now)
@@ -273,6 +278,8 @@ class AccountActor(AsyncActor):
             self._teller.alert(AlertKey("authentication"), "error", str(error))
         elif breaker.pauses:
             self._teller.alert(AlertKey("breaker_open"), "warning", str(error))
+        elif self._readings.is_paused(wallet):
+            self._teller.alert(AlertKey("breaker_open", wallet), "warning", str(error))
 
     def _merge(self, arrival: Snapshot | Updated | Moved, wallet: Wallet) -> None:
         """Whatever contradicts something, or says only half of it, is a reason to ask."""
@@ -319,7 +326,8 @@ class AccountActor(AsyncActor):
         self._tell_stale(now)
 
     def _tell_stale(self, now: float) -> None:
-        silent = not self._hearing.talks(now) and now - self._answered_at > STALE_SECONDS
+        wallets = self._venue.wallets
+        silent = not self._hearing.talks(now) and len(self._freshness.stale(now, ())) == len(wallets)
         is_stale = silent or self._readings.breaker.state == "suspended"
         if is_stale == self._is_stale:
             return
@@ -334,6 +342,9 @@ class AccountActor(AsyncActor):
     def _post(self, message: object) -> None:
         if self.actor_ref.is_alive():
             self.actor_ref.tell(message)
+
+    def _spoken_for(self, now: float) -> Iterator[Wallet]:
+        return (wallet for wallet in self._venue.streamed if self._hearing.talks(now, wallet))
 
     # --- showing -----------------------------------------------------------------------------------------------------
 
@@ -370,6 +381,7 @@ class AccountActor(AsyncActor):
                 breaker=self._readings.breaker,
                 streamed=tuple(sorted(self._hearing.open)) if talks else (),
                 unsupported=self._readings.unsupported,
+                stale=self._freshness.stale(self._clock(), self._readings.unsupported),
                 answered=self._readings.answers,
                 failed=self._readings.failures,
             ),

@@ -35,6 +35,8 @@ class _Wallet:
     """One good answer is not enough: it may be older than what made us ask."""
     suspected_until: float = 0.0
     failures: int = 0
+    own: Breaker = field(default_factory=Breaker)
+    """For this wallet alone, while the venue answers for another one."""
     doubts: int = 0
     was_read: bool = False
     is_refused: bool = False
@@ -69,7 +71,8 @@ class Readings:
     def begin_due(self) -> None:
         """Start every read whose time has come; an open breaker lets exactly one probe through."""
         now = self._clock()
-        for wallet, one in self._wallets.items():
+        # The probe of a breaker is not the wallet that is ill by itself, as long as there is another.
+        for wallet, one in sorted(self._wallets.items(), key=lambda each: each[1].failures):
             if one.is_read or min(one.due, one.confirm) > now or not self.breaker.allows(now):
                 continue
             self.breaker = self.breaker.asked(now)
@@ -127,7 +130,7 @@ class Readings:
 
     def answered(self, wallet: Wallet, *, stream_talks: bool) -> None:
         one = self._wallets[wallet]
-        one.is_read, one.unsupported, one.failures = False, None, 0
+        one.is_read, one.unsupported, one.failures, one.own = False, None, 0, Breaker()
         one.was_read, one.is_refused = True, False
         self.answers += 1
         now = self._clock()
@@ -162,7 +165,24 @@ class Readings:
         if isinstance(error, BadCredentials) and self._may_be_alone(wallet):
             one.is_refused, one.due = True, now + SUSPENDED_WALLET_SECONDS  # or once another wallet is read
             return
-        self.breaker = after(self.breaker, error, now, self._jitter())
+        well = [] if isinstance(error, BadCredentials | Throttled) else self._well_but(wallet)
+        if well:
+            witness = max(well, key=lambda each: each.begun)
+            witness.due = min(witness.due, max(now, witness.begun + self._rhythm.fast))
+        if well and self.breaker.state == "closed":
+            one.own = one.own.failed(now, str(error), self._jitter())
+            one.due = max(one.due, one.own.until)
+        else:
+            self.breaker = after(self.breaker, error, now, self._jitter())
+
+    def is_paused(self, wallet: Wallet) -> bool:
+        """Whether it alone is left alone for a while: the venue answers for others."""
+        return self._wallets[wallet].own.pauses > 0
+
+    def _well_but(self, wallet: Wallet) -> list[_Wallet]:
+        """Those whose last read was answered; one of them is read now to tell an ill wallet from an ill venue."""
+        others = (one for name, one in self._wallets.items() if name != wallet)
+        return [one for one in others if one.was_read and not one.failures and one.unsupported is None]
 
     def is_refused_alone(self, wallet: Wallet) -> bool:
         """Whether a refusal concerns only this wallet: it was never read, and another one was, with the same key.

@@ -197,6 +197,7 @@ SCHEMAS: Final[Schema] = {
                 "additionalProperties": _TEXT,
                 "description": "Wallets that cannot be read, and why.",
             },
+            "stale": {"type": "array", "items": _TEXT, "description": "Wallets of which only the last known is shown."},
             "reads": _object({"answered": _WHOLE, "failed": _WHOLE}),
         }
     ),

@@ -173,5 +173,6 @@ def account_status_json(status: AccountStatus) -> dict[str, Any]:
         "breaker": {"state": breaker.state, "failures": breaker.failures, "reason": breaker.reason},
         "streamed": list(status.streamed),
         "unsupported": dict(status.unsupported),
+        "stale": list(status.stale),
         "reads": {"answered": status.answered, "failed": status.failed},
     }

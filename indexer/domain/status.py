@@ -23,6 +23,8 @@ class AccountStatus:
     """Wallets whose changes are heard just now; all others are read again and again."""
     unsupported: Mapping[Wallet, str] = field(default_factory=dict)
     """Wallets that cannot be read, and why."""
+    stale: tuple[Wallet, ...] = ()
+    """Those of which no stream tells and no read was answered for three polls, or which cannot be read any more."""
     answered: int = 0
     """Reads of wallets since the account's actor began; `failed` likewise."""
     failed: int = 0

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from indexer.domain.accounts.amounts import AccountKey, Slot
+from indexer.domain.accounts.amounts import AccountKey, Slot, Wallet
 from indexer.domain.accounts.arrivals import Funding, Position
 from indexer.domain.accounts.facts import FundingPaid, PositionUpdated
-from indexer.domain.status import StreamState, StreamStatus
+from indexer.domain.status import AccountStatus, StreamState, StreamStatus
 from indexer.errors import BadCredentials, Impossible, NameTaken, Throttled, VenueUnreachable, WalletUnsupported
 from tests.api.conftest import HttpClient, World, problem_of
 from tests.api.fakes import START
@@ -170,6 +170,12 @@ async def test_what_nobody_tells_of_is_marked_as_the_last_known(client: HttpClie
     await world.account_books.project(folded(updates("1")))
     for state, stale in (("live", False), ("catching_up", False), ("stale", True), ("suspended", True)):
         world.status.more = [StreamStatus("exchange:binance:main", "binance/main", cast(StreamState, state))]
+        one = await (await client.get(USDT)).json()
+        (listed,) = (await (await client.get(f"{MAIN}/balances?asset=USDT")).json())["items"]
+        assert (one["stale"], listed["stale"]) == (stale, stale)
+    for wallet, stale in (("spot", True), ("funding", False)):
+        account = AccountStatus(stale=(cast(Wallet, wallet),))
+        world.status.more = [StreamStatus("exchange:binance:main", "binance/main", "live", account=account)]
         one = await (await client.get(USDT)).json()
         (listed,) = (await (await client.get(f"{MAIN}/balances?asset=USDT")).json())["items"]
         assert (one["stale"], listed["stale"]) == (stale, stale)

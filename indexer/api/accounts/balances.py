@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Final, cast, get_args
 
@@ -114,10 +114,13 @@ class AccountBalancesResource:
             after=None if after is None else (after[0], after[1], str(after[2]), str(after[3])),
             limit=limit + 1,
         )
-        stale = {"stale": self._is_stale(key)}
+        stale = self._stale(key)
         return json_answer(
             page_of(
-                rows, limit, lambda row: account_balance_json(row) | stale, lambda row: cursor(_BALANCES, *row.slot)
+                rows,
+                limit,
+                lambda row: account_balance_json(row) | {"stale": row.slot.wallet in stale},
+                lambda row: cursor(_BALANCES, *row.slot),
             )
         )
 
@@ -129,7 +132,7 @@ class AccountBalancesResource:
         record = await (self._books.one(key, slot) if time is None else self._books.at_time(key, slot, time))
         if record is None:
             raise NotFound(f"nothing is known about {slot.asset} in the {slot.wallet} wallet of {key}")
-        stale = time is None and self._is_stale(key)  # what held then is what held then
+        stale = time is None and slot.wallet in self._stale(key)  # what held then is what held then
         return json_answer(account_balance_json(record) | {"stale": stale})
 
     async def history(self, request: web.Request) -> web.Response:
@@ -199,10 +202,15 @@ class AccountBalancesResource:
             )
         )
 
-    def _is_stale(self, key: AccountKey) -> bool:
-        """Whether what is known last may not be so any more: neither stream nor reads tell."""
+    def _stale(self, key: AccountKey) -> Collection[Wallet]:
+        """Wallets that may not be any more as they are known last: neither stream nor reads tell."""
         name = exchange_stream(*key)
-        return any(one.stream == name and one.state in _NOT_FOLLOWED for one in self._status.streams())
+        status = next((one for one in self._status.streams() if one.stream == name), None)
+        if status is None:
+            return ()
+        if status.state in _NOT_FOLLOWED:
+            return get_args(Wallet)
+        return () if status.account is None else status.account.stale
 
     async def _refuse_unknown(self, key: AccountKey, slot: Slot) -> None:
         """Nothing in a time range is an answer; nothing known at all is not."""

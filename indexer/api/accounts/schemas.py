@@ -113,7 +113,7 @@ ACCOUNT_SCHEMAS: Final[Schema] = {
             **_BALANCE,
             "stale": {
                 "type": "boolean",
-                "description": "Nobody tells of the account just now: the last known.",
+                "description": "Nobody tells of its wallet just now: the last known.",
             },
         }
     ),

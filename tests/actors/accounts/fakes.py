@@ -38,7 +38,7 @@ from indexer.domain.commits import Commit
 from indexer.domain.records import fold
 from indexer.domain.status import StreamStatus
 from indexer.domain.streams import exchange_stream
-from indexer.errors import BadCredentials
+from indexer.errors import BadCredentials, IndexerError
 from tests.actors.fakes import FakeLog
 
 ACCOUNT = AccountKey("binance", "main")
@@ -63,6 +63,8 @@ class FakeVenue:
         self.errors: list[Exception] = []
         self.refuses: frozenset[Wallet] = frozenset()
         """Wallets for which the key is none."""
+        self.ill: dict[Wallet, IndexerError] = {}
+        """What is said of these wallets, every time."""
         self.answers: list[dict[str, Amounts]] = []
         """Answered instead of the truth, one after the other."""
         self.delay = 0.01
@@ -90,6 +92,8 @@ class FakeVenue:
         await asyncio.sleep(self.delay)
         if wallet in self.refuses:
             raise BadCredentials("invalid api key, or no permission for this")
+        if wallet in self.ill:
+            raise self.ill[wallet]
         if self.errors:
             raise self.errors.pop(0)
         return Snapshot(wallet, found, "wallet", "rest", asked, loop.time(), _now())

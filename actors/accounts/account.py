@@ -52,7 +52,6 @@ OPENED_SECONDS = 2.0
 HEARD_SECONDS = 10.0
 """After a frame told positions they are read as well: the next one may be lost."""
 
-
 MOST_QUEUED = 10_000
 """Frames beyond that many waiting messages are dropped; the stream is begun anew and every wallet is read."""
 

@@ -20,6 +20,7 @@ from repositories.documents.account_rows import (
     account_query,
     account_record_of,
     account_row_of,
+    baseline_row_of,
     funding_of,
     funding_row_of,
     position_record_of,
@@ -36,7 +37,7 @@ FUNDING_KEY: Final = ("exchange", "account", "id")
 
 
 class AccountBooks:
-    """Writes and reads `account_records`, `current_accounts`, `account_positions` and `account_fundings`."""
+    """Writes and reads `account_records`, `current_accounts` and `account_` `positions`, `fundings`, `baselines`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -44,6 +45,7 @@ class AccountBooks:
         self._current = database["current_accounts"]
         self._positions = database["account_positions"]
         self._fundings = database["account_fundings"]
+        self._baselines = database["account_baselines"]
 
     # --- writing ---
 
@@ -55,6 +57,8 @@ class AccountBooks:
         await self._database.replace_older(self._current, _named(current, ACCOUNT_KEY), ("_id",))
         positions = [position_row_of(record) for record in projection.positions.values()]
         await self._database.replace_older(self._positions, _named(positions, POSITION_KEY), ("_id",))
+        baselines = [baseline_row_of(record) for record in projection.baselines.values()]
+        await self._database.replace_older(self._baselines, _named(baselines, ACCOUNT_KEY), ("_id",))
         fundings = [funding_row_of(record) for record in projection.fundings]
         await self._database.insert_new(self._fundings, _named(fundings, FUNDING_KEY))
 
@@ -77,17 +81,23 @@ class AccountBooks:
         """The newest of everything, for the account's actor to go on with."""
         held = {record.slot: record.held for record in await self.current(account)}
         positions = {record.position.symbol: record.position for record in await self.positions(account)}
+        baselines = await self._measured_from(account)
         with translating:
             newest = await self._fundings.find_one(account_query(account), sort=[("timestamp", -1)])
         if newest is None:
-            return AccountBook(held, positions)
+            return AccountBook(held, positions, baselines=baselines)
         with translating:
             recent = {"timestamp": {"$gte": newest["timestamp"] - LATE}}
             ids = {
                 str(row["id"]): row["timestamp"]
                 async for row in self._fundings.find({**account_query(account), **recent})
             }
-        return AccountBook(held, positions, Funded(newest["timestamp"], ids))
+        return AccountBook(held, positions, Funded(newest["timestamp"], ids), baselines)
+
+    async def _measured_from(self, account: AccountKey) -> dict[Slot, Decimal]:
+        with translating:
+            rows = self._baselines.find(account_query(account))
+            return {Slot(row["wallet"], row["asset"]): Decimal(row["balance"]) async for row in rows}
 
     async def current(
         self,

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from typing import Protocol
 
@@ -13,11 +14,13 @@ from actors.patience import patiently
 from indexer.domain.accounts import alerts
 from indexer.domain.accounts.amounts import AccountKey, AssetBalance, Slot
 from indexer.domain.accounts.arrivals import Position
+from indexer.domain.accounts.changes import measured_from
 from indexer.domain.accounts.facts import (
     AccountAlert,
     AccountFact,
     AccountLive,
     AccountStale,
+    AssetChanged,
     AssetUpdated,
     FundingPaid,
     PositionUpdated,
@@ -91,6 +94,8 @@ class AccountLedger:
         self.funded = Funded()
         self.alerts: alerts.On = {}
         self.is_stale = False
+        self.baselines: dict[Slot, Decimal] = {}
+        """From what the next `balance.changed` of each slot is measured, as far as it was told."""
 
     async def load(self) -> None:
         """Go on where the log ends: what is projected, and over it what is not."""
@@ -99,7 +104,7 @@ class AccountLedger:
         after = 0 if stored is None else min(stored.projected, max(0, self.seq - RECALLED))
         book = await patiently(self.stream, lambda: self._books.of_account(self.account))
         self.held, self.positions = dict(book.held), dict(book.positions)
-        self.funded = book.funded
+        self.funded, self.baselines = book.funded, dict(book.baselines)
         while page := await self._page(after):
             after = page[-1].last_seq
             for commit in page:
@@ -123,6 +128,8 @@ class AccountLedger:
 
     def _apply(self, facts: Sequence[object]) -> None:
         for fact in facts:
+            if isinstance(fact, AssetUpdated | AssetChanged) and (balance := measured_from(fact)) is not None:
+                self.baselines[fact.slot] = balance
             match fact:
                 case AssetUpdated():
                     self.held[fact.slot] = fact.held

@@ -13,6 +13,7 @@ from indexer.domain.accounts import alerts
 from indexer.domain.accounts.alerts import AlertKey, Raised
 from indexer.domain.accounts.amounts import Slot, Wallet
 from indexer.domain.accounts.arrivals import Funding, Moved, PositionsSeen, Snapshot, Updated
+from indexer.domain.accounts.changes import measured_from
 from indexer.domain.accounts.facts import (
     AccountCause,
     AccountFact,
@@ -77,7 +78,8 @@ class Teller:
         self._alerts = self._ledger.alerts
         self.over(*(key for key in self._alerts if key.wallet is not None and key.wallet not in self._states))
         balances = {slot: one.amounts.balance for slot, one in self._ledger.held.items()}
-        self._baselines = {slot: balance for slot, balance in balances.items() if balance is not None}
+        known = {slot: balance for slot, balance in balances.items() if balance is not None}
+        self._baselines = {**known, **self._ledger.baselines}
 
     @property
     def is_full(self) -> bool:
@@ -188,8 +190,9 @@ def _baselines(facts: tuple[AssetUpdated | AssetChanged, ...], known: Mapping[Sl
     """From what the next changes are measured: what was told as changed, and at the beginning what there was."""
     baselines = {}
     for fact in facts:
-        if isinstance(fact, AssetChanged):
-            baselines[fact.slot] = fact.balance
-        elif fact.slot not in known and (balance := fact.held.amounts.balance) is not None:
+        balance = measured_from(fact)
+        if balance is None and isinstance(fact, AssetUpdated) and fact.slot not in known:
+            balance = fact.held.amounts.balance
+        if balance is not None:
             baselines[fact.slot] = balance
     return baselines

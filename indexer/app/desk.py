@@ -39,11 +39,9 @@ class AssetHeld:
 
     @property
     def amounts(self) -> Amounts:
-        """Over all wallets; a part is known only where every wallet says it, a total only of one measure."""
-        free, used, total, debt = self._sums()
-        return Amounts(free, used, total if self.measure else None, debt)
-
-    def _sums(self) -> Amounts:
+        """Over all wallets; a part is known only where every wallet says it, and none where they count differently."""
+        if self.measure is None:
+            return Amounts()
         first, *others = (record.held.amounts for record in self.wallets.values())
         for one in others:
             first = Amounts(*(None if a is None or b is None else plus(a, b) for a, b in zip(first, one, strict=True)))

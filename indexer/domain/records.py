@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from indexer.domain.accounts.facts import AssetUpdated, FundingPaid, PositionUpdated
+from indexer.domain.accounts.facts import AssetChanged, AssetUpdated, FundingPaid, PositionUpdated
 from indexer.domain.accounts.records import AccountProjection
 from indexer.domain.balances import BalanceUpdated, Cause, Finality
 from indexer.domain.chain import NATIVE, BlockHash, BlockRef, Holding, TokenInfo, Transfer, TxHash
@@ -115,7 +115,7 @@ def fold(commits: Iterable[Commit]) -> Projection:
                     _confirm(projection, fact, seq)
                 case HistoryFilled():
                     _fill(projection, fact)
-                case AssetUpdated() | PositionUpdated() | FundingPaid():
+                case AssetUpdated() | AssetChanged() | PositionUpdated() | FundingPaid():
                     projection.accounts.add(fact, seq, commit.time)
                 case _:
                     pass

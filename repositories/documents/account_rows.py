@@ -10,7 +10,7 @@ from bson import Decimal128, Int64
 
 from indexer.domain.accounts.amounts import AccountKey, Amounts, AssetBalance, Slot
 from indexer.domain.accounts.arrivals import Funding, Position
-from indexer.domain.accounts.records import AccountRecord, FundingRecord, PositionRecord
+from indexer.domain.accounts.records import AccountRecord, BaselineRecord, FundingRecord, PositionRecord
 from indexer.domain.amounts import plain
 
 Document = dict[str, Any]
@@ -111,6 +111,14 @@ def funding_row_of(record: FundingRecord) -> Document:
         "asset": funding.asset,
         "amount": _text(funding.amount),
         "timestamp": funding.time,
+        "seq": Int64(record.seq),
+    }
+
+
+def baseline_row_of(record: BaselineRecord) -> Document:
+    return {
+        **slot_query(record.account, record.slot),
+        "balance": str(record.balance),
         "seq": Int64(record.seq),
     }
 

@@ -177,13 +177,13 @@ async def test_what_keeps_the_service_from_starting_is_told_to_the_thread_that_w
         await asyncio.to_thread(program)
 
 
-def test_amounts_of_wallets_that_count_differently_have_no_total() -> None:
+def test_amounts_of_wallets_that_count_differently_have_no_sum() -> None:
     def record(amounts: Amounts, measure: str) -> AccountRecord:
         balance = replace(held("1"), amounts=amounts, measure=measure)  # type: ignore[arg-type]  # a test's text
         return AccountRecord(AccountKey("a", "b"), balance, None, "first", 1, TIME)
 
     one = Amounts(Decimal(1), Decimal(2), Decimal(3))
     mixed = AssetHeld("X", {"spot": record(one, "wallet"), "margin": record(one, "equity")})
-    assert (mixed.measure, mixed.amounts) == (None, Amounts(Decimal(2), Decimal(4), None))
+    assert (mixed.measure, mixed.amounts) == (None, Amounts())
     half = AssetHeld("X", {"spot": record(one, "wallet"), "margin": record(Amounts(total=Decimal(3)), "wallet")})
     assert half.amounts == Amounts(None, None, Decimal(6))

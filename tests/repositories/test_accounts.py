@@ -11,7 +11,7 @@ from bson import Decimal128
 
 from indexer.domain.accounts.amounts import AccountKey, Amounts, AssetBalance, Slot
 from indexer.domain.accounts.arrivals import Funding, Position
-from indexer.domain.accounts.facts import AccountFact, AssetUpdated, FundingPaid, PositionUpdated
+from indexer.domain.accounts.facts import AccountFact, AssetChanged, AssetUpdated, FundingPaid, PositionUpdated
 from indexer.domain.accounts.fundings import Funded
 from indexer.domain.accounts.records import AccountProjection
 from indexer.domain.commits import Commit
@@ -121,6 +121,16 @@ async def test_an_account_goes_on_with_what_is_held_open_and_paid(store: Store) 
     assert [one.id for one in await store.accounts.fundings(ACCOUNT, limit=9, before=at(2))] == ["a"]
     following = await store.accounts.fundings(ACCOUNT, limit=9, before=at(2), after_id="b")
     assert [one.id for one in following] == ["c", "a"]
+
+
+async def test_an_account_goes_on_measuring_from_what_was_told_as_changed(store: Store) -> None:
+    assert (await store.accounts.of_account(ACCOUNT)).baselines == {}
+    changed = AssetChanged(ACCOUNT, USDT, Decimal(1), Decimal("2.50"))
+    facts = [*updates("1", "2.50"), changed, *updates("7", "8", slot=BTC)]
+    whole, half = folded(facts), folded(facts[:1])
+    for projection in (half, whole, half):
+        await store.accounts.project(projection)
+    assert (await store.accounts.of_account(ACCOUNT)).baselines == {USDT: Decimal("2.50"), BTC: Decimal(7)}
 
 
 async def test_known_balances_are_told_oldest_first(store: Store) -> None:

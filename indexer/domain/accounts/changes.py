@@ -7,6 +7,7 @@ from decimal import Context, Decimal
 from typing import Final
 
 from indexer.domain.accounts.amounts import less
+from indexer.domain.accounts.facts import AssetChanged, AssetUpdated
 
 _EXACT: Final = Context(prec=400)
 
@@ -23,3 +24,13 @@ class ChangeThreshold:
         if not moved or moved < self.absolute:
             return False
         return _EXACT.multiply(moved, Decimal(100)) >= _EXACT.multiply(abs(before), self.percent)
+
+
+def measured_from(fact: AssetUpdated | AssetChanged) -> Decimal | None:
+    """Where this fact begins anew: it was told as changed, is the first one, or the first of another measure.
+
+    All others go on from what was.
+    """
+    if isinstance(fact, AssetChanged):
+        return fact.balance
+    return fact.held.amounts.balance if fact.previous is None else None

@@ -9,7 +9,15 @@ from decimal import Decimal
 
 from indexer.domain.accounts.amounts import AccountKey, AssetBalance, AssetKey, Slot
 from indexer.domain.accounts.arrivals import Position
-from indexer.domain.accounts.facts import AccountCause, AccountFact, AssetUpdated, FundingPaid, PositionUpdated
+from indexer.domain.accounts.changes import measured_from
+from indexer.domain.accounts.facts import (
+    AccountCause,
+    AccountFact,
+    AssetChanged,
+    AssetUpdated,
+    FundingPaid,
+    PositionUpdated,
+)
 from indexer.domain.accounts.fundings import Funded
 
 
@@ -51,6 +59,16 @@ class FundingRecord:
     seq: int
 
 
+@dataclass(frozen=True, slots=True)
+class BaselineRecord:
+    """From what the next `balance.changed` of a slot is measured."""
+
+    account: AccountKey
+    slot: Slot
+    balance: Decimal
+    seq: int
+
+
 @dataclass(slots=True)
 class AccountProjection:
     """What to write about accounts: all of `records` are history, the last one of each slot is current."""
@@ -58,11 +76,14 @@ class AccountProjection:
     records: list[AccountRecord] = field(default_factory=list)
     positions: dict[tuple[AccountKey, str], PositionRecord] = field(default_factory=dict)
     fundings: list[FundingRecord] = field(default_factory=list)
+    baselines: dict[AssetKey, BaselineRecord] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.records or self.positions or self.fundings)
+        return bool(self.records or self.positions or self.fundings or self.baselines)
 
     def add(self, fact: AccountFact, seq: int, time: datetime) -> None:
+        if isinstance(fact, AssetUpdated | AssetChanged) and (balance := measured_from(fact)) is not None:
+            self.baselines[AssetKey(fact.account, fact.slot)] = BaselineRecord(fact.account, fact.slot, balance, seq)
         match fact:
             case AssetUpdated():
                 self.records.append(AccountRecord(fact.account, fact.held, fact.change, fact.cause, seq, time))
@@ -85,3 +106,5 @@ class AccountBook:
     positions: Mapping[str, Position] = field(default_factory=dict)
     funded: Funded = field(default_factory=Funded)
     """The newest funding payments: the next question will be answered with them again."""
+    baselines: Mapping[Slot, Decimal] = field(default_factory=dict)
+    """From what changes are measured; a store of an earlier release has none."""

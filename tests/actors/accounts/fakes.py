@@ -189,6 +189,7 @@ class FakeBooks:
             {key.slot: record.held for key, record in folded.current().items()},
             {symbol: row.position for (_, symbol), row in folded.positions.items()},
             Funded(until, {one.id: one.time for one in times if until is not None and one.time >= until - LATE}),
+            {key.slot: row.balance for key, row in folded.baselines.items()},
         )
 
     async def load(self, stream: str) -> StoredCheckpoint | None:

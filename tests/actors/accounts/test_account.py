@@ -12,7 +12,14 @@ import pytest
 
 from indexer.domain.accounts.amounts import Slot, Wallet
 from indexer.domain.accounts.arrivals import Funding, Moved, Position, StreamOpened
-from indexer.domain.accounts.facts import AccountAlert, AccountLive, AccountStale, FundingPaid, PositionUpdated
+from indexer.domain.accounts.facts import (
+    AccountAlert,
+    AccountLive,
+    AccountStale,
+    AssetChanged,
+    FundingPaid,
+    PositionUpdated,
+)
 from indexer.domain.accounts.judging import Rules
 from indexer.domain.accounts.polling import CONFIRMATIONS
 from indexer.domain.accounts.validation import Thresholds
@@ -595,5 +602,28 @@ def test_what_the_stream_did_not_tell_is_an_alert_as_severe_as_configured() -> N
             assert [(one.kind, one.severity) for one in alerts if not one.cleared] == [
                 ("source_inconsistency", "error")
             ]
+
+    played(story())
+
+
+@pytest.mark.parametrize("source", ["projected", "log"])
+def test_a_change_is_measured_from_what_was_told_so_also_over_a_restart(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.accounts.ledger.RECALLED", 0)
+
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1000")) as first:
+            first.venue.frame(BTC="1009")
+            await asyncio.sleep(0.1)
+            log = first.log
+        second = Stage(FakeVenue(BTC="1009"), log)
+        second.books.projected = log.commits[-1].last_seq if source == "projected" else 0
+        async with second:
+            await asyncio.sleep(10)
+            second.venue.frame(BTC="1018")
+            await asyncio.sleep(0.1)
+            changed = [fact for fact in second.facts if isinstance(fact, AssetChanged)]
+            assert [(str(one.previous), str(one.balance)) for one in changed] == [("1000", "1018")]
 
     played(story())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 
+from indexer.clients.exchange.dialects.dialect import Dialect
 from indexer.domain.accounts.amounts import Amounts, AssetBalance, Slot
 from indexer.domain.accounts.facts import AssetUpdated, FundingPaid, PositionUpdated
 from indexer.domain.commits import Commit
@@ -28,6 +29,20 @@ def violations(log: Sequence[Commit], truth: Truth) -> Iterator[str]:
     yield from _ordered(log, truth)
     yield from _positions(log, truth)
     yield from _fundings(log, truth)
+
+
+def missing(log: Sequence[Commit], truth: Truth, dialect: Dialect) -> Iterator[str]:
+    """What of positions and funding payments is not told though the venue was honest and read since."""
+    if dialect.has_positions:
+        told = {fact.symbol: fact.position for fact in _facts(log, PositionUpdated)}
+        yield from (f"position: {one.symbol} is not {one.side} any more" for one in truth.outdated(told.values()))
+        open_now = sum(position.side != "flat" for position in told.values())
+        if open_now != len(truth.state.positions):
+            yield f"position: {open_now} are told and {len(truth.state.positions)} are open"
+    if dialect.has_fundings:
+        told_fees, fees = len(list(_facts(log, FundingPaid))), len(truth.state.fees)
+        if told_fees != fees:
+            yield f"funding: {told_fees} payments are told and {fees} were made"
 
 
 def _positions(log: Sequence[Commit], truth: Truth) -> Iterator[str]:

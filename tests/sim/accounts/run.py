@@ -23,7 +23,7 @@ from tests.sim import faults as stores
 from tests.sim.accounts import wall
 from tests.sim.accounts.life import NAME, Life
 from tests.sim.accounts.lines import MARKETS, markets_of
-from tests.sim.accounts.oracle import violations
+from tests.sim.accounts.oracle import missing, violations
 from tests.sim.accounts.settling import Settling
 from tests.sim.accounts.troubles import Clock, Lock, Troubles
 from tests.sim.accounts.truth import Truth
@@ -110,10 +110,12 @@ class Story:
         await self._calm()
         settling = Settling(self.truth, lambda: self.life, lambda: held_of(self.disk.kept.commits))
         await settling.settle()
+        unread: tuple[str, ...] = ()
         if self._random.random() < 0.1 and not settling.late:
             await settling.rest()
+            unread = tuple(missing(self.disk.kept.commits, self.truth, DIALECTS[self._exchange]))
         await self.life.stop()
-        found = (*violations(self.disk.kept.commits, self.truth), *settling.late, *self._broken())
+        found = (*violations(self.disk.kept.commits, self.truth), *settling.late, *unread, *self._broken())
         return Outcome(
             self._seed,
             self._exchange,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -76,6 +76,10 @@ class Truth:
         oldest = max(bisect_right(self.past, since, key=_time) - 1, 0)
         newest = bisect_right(self.past, until, key=_time)
         return any(self._holds(position, state) for _, state in self.past[oldest:newest])
+
+    def outdated(self, told: Iterable[Position]) -> Iterator[Position]:
+        """Those that are not so now."""
+        return (position for position in told if not self._holds(position, self.state))
 
     def _holds(self, position: Position, state: AccountState) -> bool:
         named = {_plain(symbol): each for symbol, each in state.positions.items()}

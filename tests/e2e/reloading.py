@@ -77,7 +77,7 @@ class Storm:
             [Place(name, each, await _more_tokens(each)) for name, each in zip(names, self._worlds, strict=True)]
         )
         self._ears = await self._stack.enter_async_context(Proxy(self._worlds[0].anvil.port))
-        self._asked = await self._stack.enter_async_context(Proxy(self._worlds[0].anvil.calm_port))
+        self._asked = await self._stack.enter_async_context(Proxy(self._worlds[0].anvil.port))
         config = Config(self._folder, {STEADY: self._table(self._places[0])}, self._worlds[0].solvers, keys=KEYS)
         self._service = await self._stack.enter_async_context(running(config, key=str(KEYS[0]["key"])))
         await until(lambda: self._service.said("socket_open"))
@@ -190,7 +190,7 @@ class Storm:
 
     def endpoints(self, config: Config) -> Config:
         place = self._rng.choice(self._places[1:])
-        url, anvil = place.world.anvil.calm_url, place.world.anvil
+        url, anvil = place.world.anvil.http_url, place.world.anvil
         rpc = self._rng.choice(([url], [url, NOBODY], [NOBODY, url]))
         return self._changed(config, place, rpc_urls=rpc, ws_urls=self._rng.choice(([anvil.ws_url], [])))
 

@@ -71,7 +71,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
     async with AsyncExitStack() as stack:
         home = await stack.enter_async_context(world())
         first, second = [
-            await stack.enter_async_context(Moody(home.anvil.calm_url, home.anvil.ws_url)) for _ in range(2)
+            await stack.enter_async_context(Moody(home.anvil.http_url, home.anvil.ws_url)) for _ in range(2)
         ]
         table = home.table(rpc_urls=[first.http_url, second.http_url], ws_urls=[first.ws_url, second.ws_url])
         config = home.config(tmp_path_factory.mktemp("endpoints"), chains={"first": table}, store={"url": "memory"})

@@ -166,7 +166,7 @@ async def test_an_old_store_is_not_used_for_another_chain_of_the_same_id(tmp_pat
 
 async def test_connections_that_are_cut_and_fall_silent_lose_nothing(tmp_path: Path) -> None:
     rng = random.Random(3)  # noqa: S311 - a script, not a secret
-    async with world() as home, Proxy(home.anvil.calm_port) as http, Proxy(home.anvil.port) as ws:
+    async with world() as home, Proxy(home.anvil.port) as http, Proxy(home.anvil.port) as ws:
         table = home.table(rpc_urls=[http.http_url], ws_urls=[ws.ws_url])
         config = home.config(tmp_path, chains={"first": table}, store={"url": "memory"})
         async with running(config) as service:

@@ -47,7 +47,7 @@ async def heads(service: Running, home: World) -> str | None:
 
 
 async def test_a_silent_socket_is_found_in_time_polled_meanwhile_and_returned_to(home: World, tmp_path: Path) -> None:
-    async with Moody(home.anvil.calm_url, home.anvil.ws_url) as way:
+    async with Moody(home.anvil.http_url, home.anvil.ws_url) as way:
         table = home.table(rpc_urls=[way.http_url], ws_urls=[way.ws_url])
         config = home.config(tmp_path, chains={"first": table}, store={"url": "memory"})
         async with running(config) as service:
@@ -77,7 +77,7 @@ async def test_a_silent_socket_is_found_in_time_polled_meanwhile_and_returned_to
 
 
 async def test_what_a_pruned_node_can_no_longer_tell_is_said_and_not_made_up(home: World, tmp_path: Path) -> None:
-    async with Moody(home.anvil.calm_url, home.anvil.ws_url) as way:
+    async with Moody(home.anvil.http_url, home.anvil.ws_url) as way:
         table = home.table(rpc_urls=[way.http_url], ws_urls=[way.ws_url])
         config = home.config(tmp_path, chains={"first": table}, store={"url": "memory"})
         async with running(config) as service, service.subscribed() as subscriber:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from indexer.addresses import checksum
+from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed, deploy
 from indexer.domain.chain import Address
 from tests.e2e.service import Config, Json, chain_table
-from tests.e2e.turnstile import CalmAnvil
 from tests.fixtures.chain import wallets
 
 ETHER = 10**18
@@ -24,7 +24,7 @@ MINTED = 10**12
 class World:
     """`acme` and `bolt` can send (and pay gas); `cold` has no key."""
 
-    anvil: CalmAnvil
+    anvil: Anvil
     token: Deployed
     payer: Deployed
     acme: Address
@@ -48,7 +48,7 @@ class World:
 
     def table(self, *tokens: str, **more: Any) -> Json:
         tokens = tokens or (self.token.address,)
-        return chain_table(self.anvil, **{"tokens": [*tokens], "rpc_urls": [self.anvil.calm_url], **more})
+        return chain_table(self.anvil, **{"tokens": [*tokens], **more})
 
     def config(self, folder: Path, **parts: Any) -> Config:
         """This chain alone, as `first`."""
@@ -77,11 +77,11 @@ class World:
 
 @asynccontextmanager
 async def world(chain_id: int = 31337, *, args: Sequence[str] = ()) -> AsyncIterator[World]:
-    async with CalmAnvil(chain_id=chain_id, args=args) as anvil, anvil.serving():
+    async with Anvil(chain_id=chain_id, args=args) as anvil:
         yield await _furnished(anvil)
 
 
-async def _furnished(anvil: CalmAnvil) -> World:
+async def _furnished(anvil: Anvil) -> World:
     token = await deploy(anvil, "PlainToken", "Demo Dollar", "DUSD", 6)
     payer = await deploy(anvil, "Payer")
     acme, bolt = (checksum(each) for each in anvil.accounts[1:3])

@@ -27,6 +27,7 @@ HANDLED: Final = 1.0
 FOUND: Final = 3.0
 BACK: Final = 60.0
 BLOCK_SECONDS: Final = 0.4
+_REOPENED_SECONDS: Final = 2.5
 CHAIN_ID: Final = 31337
 
 
@@ -63,10 +64,12 @@ async def run(*, quick: bool = False) -> list[Row]:
     rounds = 1 if quick else 5
     rows = []
     async with _scene() as scene:
-        for mood in ("hangs", "503", "html", "429", "refuses"):
+        for mood in ("hangs", "503", "html", "429", "refuses", "hangs wholly", "stands still"):
             handled, back = [], []
             for _ in range(rounds):
                 await scene.taken_back()
+                if mood in _WITH_WEBSOCKET:
+                    await _listen_at_first(scene)
                 await _fall(scene.first, mood)
                 handled.append(await scene.told_after())
                 await _rise(scene.first, mood)
@@ -83,21 +86,39 @@ _NAMES: Final = {
     "html": "answers pages",
     "429": "answers 429",
     "refuses": "refuses, websocket cut",
+    "hangs wholly": "hangs, websocket too",
+    "stands still": "stands still, websocket too",
 }
 
 
+_WITH_WEBSOCKET: Final = ("hangs wholly", "stands still")
+
+
+async def _listen_at_first(scene: Scene) -> None:
+    """The second websocket is cut, so that the first one is listened to again, and the second beside it."""
+    await scene.second.stop()
+    await scene.second.start()
+    await asyncio.sleep(_REOPENED_SECONDS)
+    for _ in range(3):
+        await scene.told_after()
+
+
 async def _fall(way: Moody, mood: Any) -> None:
-    if mood == "refuses":
-        await way.stop()
-    else:
-        way.mood = mood
+    match mood:
+        case "refuses":
+            await way.stop()
+        case "hangs wholly":
+            way.mood, way.is_silent = "hangs", True
+        case "stands still":
+            await way.freeze()
+        case _:
+            way.mood = mood
 
 
 async def _rise(way: Moody, mood: str) -> None:
     if mood == "refuses":
         await way.start()
-    else:
-        way.mood = "well"
+    way.mood, way.is_silent, way.frozen_at = "well", False, None
 
 
 async def _silence(scene: Scene) -> float:

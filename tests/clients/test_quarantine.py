@@ -7,14 +7,15 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from indexer.clients.evm.node import EvmNode
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockHash, Head
-from indexer.errors import BlockUnknown
+from indexer.errors import BlockUnknown, StateMissing
 from tests.clients.builders import eventually, node_at
-from tests.clients.wires import QUESTION, Time, Wire, pool
+from tests.clients.wires import DOWN, QUESTION, Time, Wire, pool
 from tests.fixtures.fakenode import FakeNode, header
 
 
@@ -181,4 +182,34 @@ async def test_an_endpoint_that_knows_less_often_than_it_should_is_forgiven_in_t
     endpoints = pool(Time(), first, second)
     assert [await endpoints.ask(lambda _: QUESTION) for _ in range(6)] == [2, 1, 2, 1, 1, 1]
     assert endpoints._endpoints[0].strikes == 0
+    await endpoints.close()
+
+
+async def test_what_one_that_was_set_aside_does_not_know_is_not_waited_for() -> None:
+    """It may never have it, where another one had it once and has pruned it."""
+    pruned, lagging = Wire(1, [StateMissing("pruned")]), Wire(2, [BlockUnknown("lags")], head=900)
+    endpoints = pool(Time(), pruned, lagging)
+    endpoints.health.followed = 1_000
+    with pytest.raises(BlockUnknown):
+        await endpoints.ask(lambda _: QUESTION)
+    endpoints.health.set_aside(endpoints._endpoints[1], BlockUnknown("stands still"))
+    with pytest.raises(StateMissing):
+        await endpoints.ask(lambda _: QUESTION)
+    await endpoints.close()
+
+
+async def test_one_that_is_set_aside_soon_after_it_was_back_is_told_when_it_stays_so() -> None:
+    time, first = Time(), Wire(1, [DOWN, None])
+    endpoints = pool(time, first, Wire(2))
+    endpoints.health.followed = 1_000
+    with capture_logs() as lines:
+        await endpoints.ask(lambda _: QUESTION)
+        await eventually(lambda: endpoints._endpoints[0].is_well)
+        first.head = 900
+        endpoints.health.set_aside(endpoints._endpoints[0], BlockUnknown("stands still"))
+        assert [line["event"] for line in lines] == ["endpoint_lost", "endpoint_back"]
+        await eventually(lambda: len(lines) > 2)
+        first.head = 1_000
+        await eventually(lambda: len(lines) > 3)
+    assert [line["event"] for line in lines[2:]] == ["endpoint_set_aside", "endpoint_back"]
     await endpoints.close()

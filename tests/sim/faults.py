@@ -78,6 +78,15 @@ class Faults:
     twin_forks: float = 0.3
     twin_syncs: float = 0.3
 
+    stands_still: float = 0.15
+    """One of several endpoints, from some block on, and for good: it answers everything."""
+    lags_for_good: float = 0.1
+    """One of several endpoints is some blocks behind, and stays so."""
+
+    # per block, of the second node behind one URL
+    begins_anew: float = 0.01
+    """It was well, and syncs from zero."""
+
     # per call to the store
     store_down: float = 0.02
     store_lost_answer: float = 0.02
@@ -94,7 +103,7 @@ NONE = Faults(**{field.name: 0.0 for field in fields(Faults)})
 
 
 _SCALES: Final = (0, 0, 0.3, 1, 3)
-LATER: Final = ("left_out", "other_block")
+LATER: Final = ("left_out", "other_block", "stands_still", "lags_for_good", "begins_anew")
 """Each drawn apart, so that seeds which were told before these faults were known tell the same stories."""
 
 

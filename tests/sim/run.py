@@ -34,6 +34,7 @@ LONGEST_STORY_SECONDS: Final = 3_600.0
 LONGEST_ANSWER_SECONDS: Final = 11.0
 """So long a question that was put before may still hang, and its end is one more fault."""
 
+_BLOCKS_BEYOND: Final = 20
 _LONGEST: Final = 300
 _PAUSES: Final = (0.01, 0.3, 1.0, 4.0)
 _USUAL_PAUSE_SECONDS: Final = sum(_PAUSES) / len(_PAUSES)
@@ -87,6 +88,9 @@ class Story:
         apart = {
             "left_out": Random(f"apart {seed}"),  # noqa: S311 - as above
             "other_block": Random(f"other_block {seed}"),  # noqa: S311 - as above
+            "stands_still": Random(f"stands_still {seed}"),  # noqa: S311 - as above
+            "lags_for_good": Random(f"lags_for_good {seed}"),  # noqa: S311 - as above
+            "begins_anew": Random(f"begins_anew {seed}"),  # noqa: S311 - as above
         }
         self._now = faults or drawn(self._random, apart)
         self._window = self._random.choice((8, 16, 256))
@@ -208,11 +212,18 @@ class Story:
         return life
 
     async def _rest(self, life: Life) -> None:
-        """The faults are over: one last block, and time to get well."""
+        """The faults are over: one last block, and time to get well.
+
+        Whoever stands still does so; that it stands on an orphaned block shows by how far the others get.
+        """
         loop = asyncio.get_running_loop()
         over = loop.time() + REST_SECONDS
         await asyncio.sleep(3)
         self.fleet.heal()
+        for _ in range(_BLOCKS_BEYOND if self.fleet.laggards.has_one else 0):
+            self.world.mine()
+            self.fleet.hear()
+            await asyncio.sleep(1)
         self.world.mine()
         self.fleet.hear()
         await asyncio.sleep(LONGEST_ANSWER_SECONDS)

@@ -17,14 +17,18 @@ class Attempts:
     rest_seconds: float | None
     rather_not: str | None = None
     denials: dict[str, IndexerError] = field(default_factory=dict)
+    aside: set[str] = field(default_factory=set)
+    """Who of them had been set aside when it denied."""
     faults: Counter[str] = field(default_factory=Counter)
 
     def last_word(self) -> IndexerError:
         """What to say when all that are well said no: first what can be asked in another way.
 
-        One that lags may have it in a moment: that it was pruned elsewhere is not the last word.
+        One that lags may have it in a moment: that it was pruned elsewhere is not the last word. One that was set
+        aside may never have it: then it is.
         """
-        return min(self.denials.values(), key=_weight)
+        well = [denial for name, denial in self.denials.items() if name not in self.aside]
+        return min(well or self.denials.values(), key=_weight)
 
 
 def _weight(denial: IndexerError) -> int:

@@ -247,6 +247,8 @@ class Endpoints:
         is_late = self.clock() >= attempts.deadline
         if isinstance(error, _DENIALS):
             attempts.denials[endpoint.name] = error
+            if endpoint.is_aside:
+                attempts.aside.add(endpoint.name)
             if isinstance(error, Behind):
                 self.health.set_aside(endpoint, error)
             return

@@ -90,7 +90,7 @@ class Wellness:
             return
         endpoint.is_well = endpoint.is_proven = False
         if self._fell_ill(endpoint, "lost"):
-            self._log.warning("endpoint_lost", endpoint=endpoint.name, reason=str(error))
+            self._say(endpoint)
 
     def set_aside(self, endpoint: Endpoint, error: IndexerError, seconds: float = 0.0) -> None:
         """For so long at least, and until it knows the newest block that we followed."""
@@ -99,7 +99,7 @@ class Wellness:
             return
         endpoint.reason, endpoint.is_aside = error, True
         if self._fell_ill(endpoint, "aside"):
-            self._log.warning("endpoint_set_aside", endpoint=endpoint.name, reason=str(error))
+            self._say(endpoint)
 
     def disputed_for(self, block: BlockHash) -> float:
         """Seconds since endpoints were first found to disagree about this block."""
@@ -138,12 +138,23 @@ class Wellness:
             self.revivals[endpoint.name] = asyncio.create_task(self._revive(endpoint))
         return is_news
 
+    def _say(self, endpoint: Endpoint) -> None:
+        if endpoint.is_well:
+            self._log.warning("endpoint_set_aside", endpoint=endpoint.name, reason=str(endpoint.reason))
+        else:
+            self._log.warning("endpoint_lost", endpoint=endpoint.name, reason=str(endpoint.reason))
+
     def _is_same_outage(self, endpoint: Endpoint) -> bool:
         return endpoint.failures > 0 and self._clock() - endpoint.well_since < _CALM_SECONDS
 
     async def _revive(self, endpoint: Endpoint) -> None:
         """Probe until it is well: pauses grow, and stay short enough to be back soon."""
+        began = self._clock()
         while not endpoint.is_well or endpoint.is_aside:
+            if not endpoint.is_told and self._clock() - began >= _CALM_SECONDS:
+                # It only seemed to come and go.
+                endpoint.is_told = True
+                self._say(endpoint)
             await self._sleep(self._pause(endpoint))
             endpoint.failures += 1
             try:

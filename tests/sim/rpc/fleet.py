@@ -14,6 +14,7 @@ from tests.sim.rpc.dialects import DIALECTS
 from tests.sim.rpc.encoded import Encoded
 from tests.sim.rpc.endpoint import SimEndpoint
 from tests.sim.rpc.gaps import Gaps
+from tests.sim.rpc.laggards import Laggards
 from tests.sim.rpc.line import SimLine
 from tests.sim.rpc.machine import Machine
 from tests.sim.rpc.methods import Manners, Methods
@@ -49,6 +50,8 @@ class Fleet:
         names = _NAMES[: 1 if is_calm else random.choice((1, 2, 2, 3))]
         for name in names:
             self._endpoints[name] = self._endpoint(name, tag_lags)
+        self.laggards = Laggards(self._endpoints, faults, apart["stands_still"])
+        self._anew = apart["begins_anew"]
         self.rpc_urls = [f"http://{name}.sim/" for name in names]
         self.ws_urls = [f"ws://{name}.sim/" for name in names[: random.choice((0, 1, 1, 2)) if not is_calm else 1]]
 
@@ -62,6 +65,8 @@ class Fleet:
             for machine in endpoint.machines:
                 yield f"    {machine} {self._twins.get(machine, '')}"
         yield f"websockets: {self.ws_urls}"
+        if self.laggards.has_one:
+            yield f"{self.laggards.name} {self.laggards.fate}"
 
     def client(self) -> tuple[EvmNode, HeadFeed]:
         """The real one, as a newly started process makes it."""
@@ -94,7 +99,9 @@ class Fleet:
         for name, endpoint in self._endpoints.items():
             if self._random.random() < self._faults().outage:
                 self._fail(name, endpoint)
+        self.laggards.live()
         for twin, fate in self._twins.items():
+            self._begin_anew(twin)
             if fate == "lags" and self._random.random() < 0.1:
                 twin.lag_blocks = self._random.choice((0, 1, 2, 5, 50))
             elif fate == "forks" and twin.is_stuck:
@@ -120,6 +127,18 @@ class Fleet:
         for host, line in self._lines:
             if host == name:
                 self._random.choice((line.break_off, line.fall_silent))()
+
+    def _begin_anew(self, twin: Machine) -> None:
+        """Its disk was lost: it knows nothing but the first block, and syncs."""
+        rate = self._faults().begins_anew
+        if not rate or twin.is_stuck or twin.is_frozen or self._anew.random() >= rate:
+            return
+        self._twins[twin] = "syncs"
+        for _, line in self._lines:
+            if line.machine is twin:
+                line.break_off()
+        twin.is_stuck = True
+        twin.adopt(self._world.canonical[0])
 
     def _on_fork(self, twin: Machine) -> None:
         draw = self._random.random()

@@ -34,7 +34,7 @@ class SimLine:
         random: Random,
         faults: Callable[[], Faults],
     ) -> None:
-        self._machine = machine
+        self.machine = machine
         self._manners = manners
         self._methods = methods
         self._encoded = encoded
@@ -67,7 +67,7 @@ class SimLine:
 
     def break_off(self) -> None:
         self._is_open = self._speaks = False
-        self._machine.listeners.pop(id(self), None)
+        self.machine.listeners.pop(id(self), None)
         self._frames.put_nowait(None)
 
     def fall_silent(self) -> None:
@@ -96,7 +96,7 @@ class SimLine:
             return name
         if method == "eth_unsubscribe":
             return self._subscriptions.pop(params[0], None) is not None
-        return self._methods.answer(self._machine, method, params)
+        return self._methods.answer(self.machine, method, params)
 
     # --- announcing --------------------------------------------------------------------------------------------------
 
@@ -156,4 +156,4 @@ class SimLine:
         """Subscriptions that nobody made, and the newest head over and over."""
         for _ in range(_FLOOD):
             self._frames.put_nowait(_GARBAGE)
-            self._tell_head(self._machine.tip)
+            self._tell_head(self.machine.tip)

@@ -34,6 +34,9 @@ class Machine:
         self.tag_lags = tag_lags
         self.is_stuck = False
         """On a fork, or syncing: it does not follow the others for now."""
+        self.is_frozen = False
+        """It stands still for good, and answers everything."""
+        self._kept_behind = 0
         self.listeners: dict[int, Listener] = {}
         self._had: set[BlockHash] = set()
 
@@ -81,13 +84,20 @@ class Machine:
         if self.is_stuck:
             return
         canonical = self._world.canonical
-        block = canonical[max(0, len(canonical) - 1 - self.lag_blocks)]
+        block = canonical[max(0, len(canonical) - 1 - max(self.lag_blocks, self._kept_behind))]
         if self.lag_seconds:
             asyncio.get_running_loop().call_later(self.lag_seconds, self._follow, block)
         else:
             self.adopt(block)
 
+    def keep_behind(self, blocks: int) -> None:
+        """From now on, and nothing mends it."""
+        self._kept_behind = blocks
+        self.catch_up()
+
     def adopt(self, block: Block) -> None:
+        if self.is_frozen:
+            return
         dropped, added = self._between(self.tip, block)
         self.tip = block
         self._had.update(one.head.hash for one in (*dropped, *added))
@@ -98,7 +108,8 @@ class Machine:
     def catch_up(self) -> None:
         """All is well: like the others."""
         self.is_stuck, self.lag_blocks = False, 0
-        self.adopt(self._world.canonical[-1])
+        canonical = self._world.canonical
+        self.adopt(canonical[max(0, len(canonical) - 1 - self._kept_behind)])
 
     def _follow(self, block: Block) -> None:
         if not self.is_stuck:

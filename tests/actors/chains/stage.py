@@ -26,7 +26,7 @@ from indexer.metrics import Metrics
 from tests.sim.faults import NONE
 from tests.sim.node import SimFeed, SimNode
 from tests.sim.service import STREAM, Infos
-from tests.sim.store import Disk, SimStore
+from tests.sim.store import Disk, Records, SimStore
 from tests.sim.world import CHAIN_ID, OUTSIDE, TOKENS, WALLETS, WATCH, World
 
 
@@ -139,13 +139,14 @@ class Stage:
         projection, kept = fold([commit]), self.disk.kept
         for key in [k for k, row in kept.records.items() if (row.chain_id, row.block.hash) in projection.orphaned]:
             del kept.records[key]
-        kept.records.update(projection.records)
+        for key, row in projection.records.items():
+            kept.records[key] = row
         kept.current.update(projection.current)
 
     def unproject(self, head: Head) -> None:
         """As if the projector had not come that far."""
         kept = self.disk.kept
-        kept.records = {key: row for key, row in kept.records.items() if row.block.hash != head.hash}
+        kept.records = Records((key, row) for key, row in kept.records.items() if row.block.hash != head.hash)
 
 
 @asynccontextmanager

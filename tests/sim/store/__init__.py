@@ -2,5 +2,6 @@
 
 from tests.sim.store.disk import Disk, Kept
 from tests.sim.store.opened import SimStore
+from tests.sim.store.records import Records
 
-__all__ = ["Disk", "Kept", "SimStore"]
+__all__ = ["Disk", "Kept", "Records", "SimStore"]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice, takewhile
 
 from indexer.domain.chain import Address, BlockRef, Holding, Token
 from indexer.domain.facts import Joint
@@ -14,6 +15,7 @@ from indexer.domain.records import HISTORY_SEQ, JOINED, BalanceRecord, HoldingKe
 from indexer.domain.stats import Statistics, Stats, Tally
 from tests.sim.store.disk import Kept
 from tests.sim.store.ports import Wire
+from tests.sim.store.records import Records
 
 
 class SimBooks:
@@ -73,7 +75,7 @@ class SimBooks:
 
     async def _delete(self, gone: Callable[[BalanceRecord], bool]) -> None:
         def delete(kept: Kept) -> None:
-            kept.records = {key: row for key, row in kept.records.items() if not gone(row)}
+            kept.records = Records((key, row) for key, row in kept.records.items() if not gone(row))
 
         await self._wire.write(delete)
 
@@ -85,11 +87,11 @@ class SimBooks:
             for key, row in kept.records.items():
                 if row.block.timestamp < before.timestamp():
                     last[HoldingKey(*key[:2])] = max(key.number, last.get(HoldingKey(*key[:2]), -1))
-            left = {
-                key: row
+            left = Records(
+                (key, row)
                 for key, row in kept.records.items()
                 if (held := HoldingKey(*key[:2])) not in kept.current or key.number >= last.get(held, -1)
-            }
+            )
             gone = len(kept.records) - len(left)
             kept.records = left
             return gone
@@ -154,13 +156,13 @@ class SimBooks:
 
     async def newest_loose(self, chain_id: int, holding: Holding, above: int) -> BalanceRecord | None:
         def is_loose(row: BalanceRecord) -> bool:
-            return row.block.number > above and (row.change is None or row.cause == "resync")
+            return row.change is None or row.cause == "resync"
 
-        rows = await self._rows(chain_id, holding, is_loose)
+        rows = await self._rows(chain_id, holding, is_loose, above=above, limit=1)
         return rows[0] if rows else None
 
     async def oldest(self, chain_id: int, holding: Holding, above: int = -1) -> BalanceRecord | None:
-        rows = await self._rows(chain_id, holding, lambda row: row.block.number > above)
+        rows = await self._rows(chain_id, holding, above=above)
         return rows[-1] if rows else None
 
     async def history(
@@ -180,7 +182,7 @@ class SimBooks:
                 and (end is None or row.block.timestamp <= end.timestamp())
             )
 
-        return await self._as_settled((await self._rows(chain_id, holding, fits))[:limit])
+        return await self._as_settled(await self._rows(chain_id, holding, fits, limit=limit))
 
     async def stats(
         self,
@@ -199,19 +201,25 @@ class SimBooks:
     async def _newest(
         self, chain_id: int, holding: Holding, fits: Callable[[BalanceRecord], bool]
     ) -> BalanceRecord | None:
-        rows = await self._as_settled((await self._rows(chain_id, holding, fits))[:1])
+        rows = await self._as_settled(await self._rows(chain_id, holding, fits, limit=1))
         return rows[0] if rows else None
 
     async def _rows(
-        self, chain_id: int, holding: Holding, fits: Callable[[BalanceRecord], bool]
+        self,
+        chain_id: int,
+        holding: Holding,
+        fits: Callable[[BalanceRecord], bool] = lambda _row: True,
+        *,
+        above: int = -1,
+        limit: int | None = None,
     ) -> list[BalanceRecord]:
         """Newest first."""
-        return await self._wire.read(
-            lambda kept: sorted(
-                (row for key, row in kept.records.items() if key[:2] == (chain_id, holding) and fits(row)),
-                key=lambda row: -row.block.number,
-            )
-        )
+
+        def look(kept: Kept) -> list[BalanceRecord]:
+            rows = takewhile(lambda row: row.block.number > above, kept.records.newest_first(chain_id, holding))
+            return list(islice(filter(fits, rows), limit))
+
+        return await self._wire.read(look)
 
     async def _as_settled(self, rows: list[BalanceRecord]) -> list[BalanceRecord]:
         settled = {chain_id: await self.settled(chain_id) for chain_id in {row.chain_id for row in rows}}

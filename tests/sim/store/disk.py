@@ -13,10 +13,11 @@ from indexer.domain.chain import Address, BlockHash, Holding, TokenInfo
 from indexer.domain.checkpoints import StoredCheckpoint
 from indexer.domain.commits import Commit
 from indexer.domain.jobs import Job
-from indexer.domain.records import BalanceRecord, HoldingKey, RecordKey, Settling
+from indexer.domain.records import BalanceRecord, HoldingKey, Settling
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import StoreUnavailable
 from tests.sim.faults import Faults
+from tests.sim.store.records import Records
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ class Kept:
 
     commits: list[Commit] = field(default_factory=list)
     checkpoints: dict[str, StoredCheckpoint] = field(default_factory=dict)
-    records: dict[RecordKey, BalanceRecord] = field(default_factory=dict)
+    records: Records = field(default_factory=Records)
     current: dict[HoldingKey, BalanceRecord] = field(default_factory=dict)
     settlings: dict[int, Settling] = field(default_factory=dict)
     geneses: dict[int, BlockHash] = field(default_factory=dict)

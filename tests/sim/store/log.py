@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -19,7 +20,7 @@ class SimLog:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._ends = _Ends()
+        self._streams = _Streams()
 
     async def append(self, commit: Commit) -> None:
         def insert(kept: Kept) -> None:
@@ -42,13 +43,18 @@ class SimLog:
             await self.append(commit)
 
     async def since(self, stream: str, after: int, limit: int) -> list[Commit]:
-        return await self._wire.read(lambda kept: _since(kept, stream, after)[:limit])
+        def look(kept: Kept) -> list[Commit]:
+            commits = self._streams.of(kept.commits).get(stream, [])
+            first = bisect_right(commits, after, key=lambda commit: commit.last_seq)
+            return commits[first : first + limit]
+
+        return await self._wire.read(look)
 
     async def above_block(self, stream: str, number: int) -> list[Commit]:
         return await self._wire.read(
             lambda kept: [
                 commit
-                for commit in _of(kept, stream)
+                for commit in self._streams.of(kept.commits).get(stream, ())
                 if commit.checkpoint is not None and commit.checkpoint.head.number > number
             ]
         )
@@ -69,9 +75,8 @@ class SimLog:
 
     async def first_seq(self, stream: str) -> int | None:
         def look(kept: Kept) -> int | None:
-            if stream not in self._ends.of(kept.commits):
-                return None
-            return next(commit.first_seq for commit in kept.commits if commit.stream == stream)
+            commits = self._streams.of(kept.commits).get(stream)
+            return None if commits is None else commits[0].first_seq
 
         return await self._wire.read(look)
 
@@ -80,7 +85,9 @@ class SimLog:
 
     async def positions(self) -> dict[str, int]:
         """Linearizable, as the real one asks: a primary that is cut off cannot answer, as it could not write."""
-        return await self._wire.write(lambda kept: self._ends.of(kept.commits))
+        return await self._wire.write(
+            lambda kept: {stream: commits[-1].last_seq for stream, commits in self._streams.of(kept.commits).items()}
+        )
 
 
 class SimCheckpoints:
@@ -117,36 +124,23 @@ class SimCheckpoints:
         )
 
 
-class _Ends:
-    """Where each stream ends. Everybody asks, so only those commits are looked at that came since the last time."""
+class _Streams:
+    """The commits of each stream, in their order: no number is written before the one below it.
+
+    Everybody asks all the time, so only those commits are looked at that came since the last time.
+    """
 
     def __init__(self) -> None:
         self._commits: list[Commit] = []
         self._seen = 0
         self._newest: Commit | None = None
-        self._found: dict[str, int] = {}
+        self._found: dict[str, list[Commit]] = {}
 
-    def of(self, commits: list[Commit]) -> dict[str, int]:
+    def of(self, commits: list[Commit]) -> Mapping[str, list[Commit]]:
         before = commits[self._seen - 1] if 0 < self._seen <= len(commits) else None
         if commits is not self._commits or self._newest is not before:
             self._commits, self._seen, self._found = commits, 0, {}
         for commit in commits[self._seen :]:
-            self._found[commit.stream] = commit.last_seq
+            self._found.setdefault(commit.stream, []).append(commit)
         self._seen, self._newest = len(commits), commits[-1] if commits else None
-        return dict(self._found)
-
-
-def _of(kept: Kept, stream: str) -> list[Commit]:
-    """In their order: no number of a stream is written before the one below it."""
-    return [commit for commit in kept.commits if commit.stream == stream]
-
-
-def _since(kept: Kept, stream: str, after: int) -> list[Commit]:
-    """From the newest down, since most ask for what is new."""
-    found = []
-    for commit in reversed(kept.commits):
-        if commit.stream == stream:
-            if commit.last_seq <= after:
-                break
-            found.append(commit)
-    return found[::-1]
+        return self._found

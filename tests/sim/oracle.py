@@ -16,7 +16,7 @@ from tests.sim.past import job_is_over, past_is_true, uncovered
 from tests.sim.service import STREAM, Life
 from tests.sim.settled import finality_is_true
 from tests.sim.store import Kept
-from tests.sim.witness import Witness, told_truly
+from tests.sim.witness import Witness, as_told, told_truly
 from tests.sim.world import CHAIN_ID, NEWCOMER, SILENT, World, changes_in
 
 
@@ -68,8 +68,9 @@ def violations(evidence: Evidence) -> Iterator[str]:
     passed = passed_over(kept.commits)
     yield from _log_is_dense(kept)
     yield from _events_lead_to_the_truth(evidence)
+    told = as_told(evidence.log)
     for witness in evidence.witnesses:
-        yield from told_truly(witness, evidence.log)
+        yield from told_truly(witness, evidence.log, told)
         yield from _ends_in_the_truth(evidence, witness)
     yield from finality_is_true(world, kept)
     for row in kept.records.values():

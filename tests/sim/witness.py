@@ -94,12 +94,16 @@ class Witness:
         self.delivered = dict.fromkeys(self.balances, snapshot.positions.get(STREAM, 0))
 
 
-def told_truly(witness: Witness, commits: Sequence[Commit]) -> Iterator[str]:
-    """I4 and I5: all that it saw is in the log, word for word, and all that is in the log it saw."""
-    name = witness.name
-    log = {
+def as_told(commits: Sequence[Commit]) -> dict[str, Any]:
+    """Every event of the log by its id, word for word."""
+    return {
         event.id: orjson.loads(orjson.dumps(event_json(event))) for commit in commits for event in commit.events(EPOCH)
     }
+
+
+def told_truly(witness: Witness, commits: Sequence[Commit], log: Mapping[str, Any]) -> Iterator[str]:
+    """I4 and I5: all that it saw is in the log, word for word, and all that is in the log it saw."""
+    name = witness.name
     for identifier, event in witness.events.items():
         if log.get(identifier) != event:
             yield f"I4: {name} saw {event}, the log has {log.get(identifier)}"

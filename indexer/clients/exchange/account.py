@@ -233,7 +233,9 @@ class ExchangeAccount:
                 )
             )
         elif told.amounts:
-            found.append(Updated(wallet, told.amounts, kind.measure, now, time, told.venue_time, told.times))
+            found.append(
+                Updated(wallet, told.amounts, kind.measure, now, time, told.venue_time, told.times, told.asked)
+            )
         if told.positions is not None:
             seen = PositionsSeen(
                 wallet, (), now, now, time, complete=told.whole, source="stream", venue_time=told.venue_time

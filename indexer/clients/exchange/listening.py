@@ -60,6 +60,8 @@ class Ear:
         self._heard_at = self._clock()
         """When a frame came last: unlike the answer to a ping, whoever tells balances must have said it."""
         self._knocked_at: float | None = None
+        self._began = self._heard_at
+        self._renewed_at: float | None = None
         self._over.add_done_callback(lambda over: over.cancelled() or over.exception())  # it may end twice
         exchange.tap = self._tap
         exchange.failed = self._fail
@@ -129,6 +131,7 @@ class Ear:
         """What a lost frame said is what the next subscription begins with."""
         if self._numbering.must_renew(now):
             self._numbering = self._numbering.renewing(now)
+            self._renewed_at = now
             self._send(self._dialect.renew(self._exchange, self._wallet))
 
     def _ask(self, question: Mapping[str, Any]) -> None:
@@ -153,6 +156,16 @@ class Ear:
     def _signs(self) -> dict[str, object]:
         """Whatever shows that the other side is there: answers to pings, and frames."""
         return {url: (client.lastPong, client.last_message_at) for url, client in self._exchange.clients.items()}
+
+    def _asked_at(self) -> float | None:
+        """Nothing is subscribed on a connection before there is one; ccxt notes when, by the calendar."""
+        if self._renewed_at is not None:
+            return self._renewed_at
+        opened = [at for client in self._exchange.clients.values() if (at := client.connectionEstablished) is not None]
+        if not opened:
+            return None
+        age = float(self._exchange.milliseconds() - min(opened)) / 1_000
+        return max(self._began, self._clock() - max(0.0, age))
 
     def _is_connected(self) -> bool:
         return any(client.isConnected and not client.closed() for client in self._exchange.clients.values())
@@ -184,7 +197,7 @@ class Ear:
         is_old = self._numbering.is_old(told)
         self._numbering = self._numbering.heard(told)
         if not is_old:
-            self._heard(told)
+            self._heard(told._replace(asked=self._asked_at()) if told.is_first else told)
         self._renew(self._heard_at)
 
     def _fail(self, error: Exception) -> None:

@@ -53,6 +53,8 @@ class Updated:
     time: datetime
     venue_time: datetime | None = None
     times: Mapping[str, datetime] = field(default_factory=dict)
+    asked: float | None = None
+    """Where it is what a subscription begins with: that was not before this moment, and neither is what it says."""
 
     @property
     def slots(self) -> tuple[Slot, ...]:

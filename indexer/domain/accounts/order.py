@@ -44,12 +44,13 @@ class Known:
 
 
 class Word(NamedTuple):
-    """When something was said of one asset; `happened` is not later than that, on our clock."""
+    """When something was said of one asset; `happened` is not later than that, on our clock, nor before `since`."""
 
     source: Source
     asked: float
     happened: float
     venue_time: datetime | None
+    since: float = float("-inf")
 
 
 def compared(word: Word, known: Known) -> Order:
@@ -70,8 +71,8 @@ def _by_our_clock(word: Word, known: Known) -> Order:
     theirs = word.venue_time
     if word.source == "rest":
         return "unsure" if word.asked - known.seen < SOON_SECONDS else "newer"
-    if known.held.source == "stream":
-        return "newer"  # frames come in their order
+    if known.held.source == "stream" or word.since >= known.seen:
+        return "newer"  # frames come in their order, and the first of a subscription was made for it
     if theirs is None:
         return "unsure" if word.asked - known.seen < LATE_SECONDS else "newer"
     return "older" if theirs == known.held.venue_time or word.happened < known.seen else "newer"

@@ -204,7 +204,8 @@ def _update(state: WalletState, frame: Updated) -> Merged:
         before, time = known.get(asset), frame.time_of(asset)
         if before is not None:
             happened = frame.received - _beyond(state.lag, frame, time)
-            order = compared(Word("stream", frame.received, happened, time), before)
+            since = float("-inf") if frame.asked is None else frame.asked
+            order = compared(Word("stream", frame.received, happened, time, since), before)
             if order != "newer" and contradicts(amounts, before.held.amounts):
                 ask = f"{asset} was told late" if order == "older" else f"{asset} may have been told late"
                 continue

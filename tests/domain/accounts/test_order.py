@@ -72,6 +72,13 @@ def test_a_frame_without_a_time_follows_the_frame_before_it() -> None:
     assert totals(merged.state) == {"BTC": "3"}
 
 
+def test_what_a_subscription_begins_with_is_newer_than_an_answer_from_before_it() -> None:
+    first = replace(frame(2, timed=False, BTC="2"), asked=1.5)
+    assert totals(after(whole(1, BTC="1"), first).state) == {"BTC": "2"}
+    beside = replace(first, asked=0.9)
+    assert after(whole(1, BTC="1"), beside).ask == "BTC may have been told late"
+
+
 def test_an_answer_without_a_time_asked_right_after_a_newer_word_is_asked_again() -> None:
     soon = after(whole(1, BTC="1"), frame(10, BTC="3"), whole(9.9 + SOON_SECONDS, BTC="1"))
     assert (soon.changed, soon.ask) == ((), "BTC may have been told otherwise before")

@@ -45,6 +45,8 @@ class Told(NamedTuple):
     """Of this frame among those of its subscription, where the venue counts them."""
     is_first: bool = False
     """What a subscription begins with: all amounts, and the number from which on frames are counted."""
+    asked: float | None = None
+    """Not before that, by our clock, the subscription began of which it is the first."""
     positions: tuple[Mapping[str, Any], ...] | None = None
     """As the venue writes them: their names are made with its lists, which a stream has no need of. In a `whole` frame
     they are all that are open."""

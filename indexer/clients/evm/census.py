@@ -96,7 +96,7 @@ async def _opinions(endpoints: Endpoints, known: Head | None) -> list[tuple[Endp
             if left is not None and left <= 0:
                 break
             done, _ = await asyncio.wait(running, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
+            for task in [task for task in running if task in done]:  # in the order they were asked
                 endpoint = running.pop(task)
                 try:
                     head = task.result()

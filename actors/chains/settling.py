@@ -27,6 +27,8 @@ class Settling:
         self._chain_id = chain_id
         self._stored_block = stored_block
         self._waiting: dict[int, BlockRef] = {}
+        self._top = 0
+        """The block of the newest commit."""
         self._complete_above: int | None = None
         """Every record above this block is among those waiting; below it, history is asked."""
 
@@ -42,6 +44,8 @@ class Settling:
                 self.now = commit.checkpoint.settled
 
     def remember(self, commit: Commit) -> None:
+        if commit.checkpoint is not None:
+            self._top = commit.checkpoint.head.number
         for fact in commit.facts:
             match fact:
                 case BalanceReverted(anchor=False):
@@ -80,18 +84,22 @@ class Settling:
     async def _newest(self, told: int, number: int) -> BlockRef | None:
         """Memory holds what this life committed or read from the log; what is older has been projected long ago."""
         here = max((waiting for waiting in self._waiting if waiting <= number), default=None)
-        if here is not None:
-            return self._waiting[here]
-        if self._complete_above is None:
+        complete_above = self._complete_above
+        if complete_above is None:
             return await self._stored_block(number)
-        if told >= self._complete_above:
+        if here is not None and here > complete_above:
+            return self._waiting[here]
+        if told >= complete_above:
             return None
         # Above that, history may still show rows of a branch that was just taken back.
-        return await self._stored_block(min(number, self._complete_above))
+        stored = await self._stored_block(min(number, complete_above))
+        late = None if here is None else self._waiting[here]
+        return max((block for block in (late, stored) if block is not None), key=_number, default=None)
 
     def _wait(self, block: BlockRef) -> None:
         if self._complete_above is None:
-            self._complete_above = block.number - 1
+            # A native balance that was searched is of an older block than what was told before.
+            self._complete_above = max(block.number, self._top) - 1
         if block.number not in self._waiting:
             if len(self._waiting) >= MOST_BLOCKS:
                 oldest = min(self._waiting)
@@ -105,3 +113,7 @@ class Settling:
             self._complete_above = number
         if any(waiting > number for waiting in self._waiting):
             self._waiting = {waiting: block for waiting, block in self._waiting.items() if waiting <= number}
+
+
+def _number(block: BlockRef) -> int:
+    return block.number

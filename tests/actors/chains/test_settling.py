@@ -71,3 +71,17 @@ async def test_the_block_at_which_balances_were_confirmed_after_a_gap_is_told() 
     settling.remember(commit(updated(6, 1)))
     settling.remember(commit(StreamResync(1, "pruned", head_at(9).ref, None, (Confirmed(holding(), 1, TokenInfo()),))))
     assert await told(settling, 9) == [head_at(9).ref]
+
+
+async def test_a_native_balance_that_was_searched_late_hides_no_record_above_it() -> None:
+    """Block 10 had its records in an earlier life; this one begins with what block 18 showed of block 9."""
+    settling = Settling(1, History(head_at(10).ref).at_or_below)
+    settling.remember(commit_of(20, updated(9, 1), updated(18, 2), head=head_at(18)))
+    assert await told(settling, 11) == [head_at(10).ref]
+    assert await told(settling, 18) == [head_at(18).ref]
+
+
+async def test_a_native_balance_that_was_searched_late_is_told_where_nothing_lies_above_it() -> None:
+    settling = Settling(1, History().at_or_below)
+    settling.remember(commit_of(20, updated(9, 1), head=head_at(18)))
+    assert await told(settling, 11) == [head_at(9).ref]

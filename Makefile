@@ -15,7 +15,7 @@ help:  ## what there is
 	@echo 'make test    install, then lint, types and every test'
 	@echo 'make check   install, then lint, types and the fast tests'
 	@echo 'make bench   install, then the benchmarks, as a table with ratios'
-	@echo 'make sim     install, then seeded stories of faults: SEED=0 RUNS=200, TELL=1 for one aloud, DAY=1 for a day'
+	@echo 'make sim     install, then seeded stories of faults: SEED=0 RUNS=200, TELL=1 for one aloud, DAY=1 for a day, calm or with FAULTS=1'
 	@echo 'make sim-accounts  install, then the same of exchange accounts at a venue that lies'
 	@echo 'make kills   install, then kill -9 in a loop on real parts: N=200'
 	@echo 'make soak    install, then an hour of blocks, ten a second, as fast as they go: BLOCKS=36000'
@@ -61,7 +61,7 @@ SEED ?= 0
 RUNS ?= 200
 sim:
 	@deploy/setup.sh python
-	@$(bin)/python -m tests.sim --seed $(SEED) --runs $(RUNS) $(if $(TELL),--tell) $(if $(DAY),--day)
+	@$(bin)/python -m tests.sim --seed $(SEED) --runs $(RUNS) $(if $(TELL),--tell) $(if $(DAY),--day) $(if $(FAULTS),--faults)
 
 sim-accounts:
 	@deploy/setup.sh python

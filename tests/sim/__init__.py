@@ -14,7 +14,8 @@ else, and iterate over no set: the same seed must tell the same story. A lie tha
 nothing (`rpc/endpoint.py` names them).
 
 To repeat a story: the line that a failing run prints, `make sim SEED=917 RUNS=1`; with `TELL=1` every log line, commit
-and reorg comes with its virtual time. Once mended, keep the seed in `test_sim.py`.
+and reorg comes with its virtual time. `DAY=1` tells a calm day, with `FAULTS=1` one in which something goes wrong now
+and then. Once mended, keep the seed in `test_sim.py`.
 
 `node.py` plays a whole node instead: it is for tests of single actors, which say what it answers at each step.
 """

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import gc
+import logging
 import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
+import structlog
+
 from tests.sim.clock import play
-from tests.sim.faults import NONE
+from tests.sim.faults import NONE, RARELY, Faults
 from tests.sim.run import Outcome, Story, run
 from tests.sim.telling import tell
 
@@ -27,12 +30,13 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=200, help="how many seeds, one after another")
     parser.add_argument("--tell", action="store_true", help="only the first seed, with all that happens in it")
     parser.add_argument("--day", action="store_true", help="only the first seed, as a calm day of 7,200 blocks")
+    parser.add_argument("--faults", action="store_true", help="with --day: now and then something goes wrong")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="how many processes")
     args = parser.parse_args()
     if args.tell:
         return _told(tell(args.seed))
     if args.day:
-        return _day(args.seed)
+        return _day(args.seed, RARELY if args.faults else NONE)
     started = reported = time.monotonic()
     bad, totals = 0, [0, 0, 0, 0]
     with ProcessPoolExecutor(args.workers, initializer=_collect_seldom) as pool:
@@ -52,13 +56,14 @@ def main() -> int:
     return 1 if bad else 0
 
 
-def _day(seed: int) -> int:
+def _day(seed: int, faults: Faults) -> int:
     _collect_seldom()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     started = time.monotonic()
-    outcome = play(Story(seed, _DAY_BLOCKS, NONE, _DAY_PAUSE_SECONDS).tell())
+    outcome = play(Story(seed, _DAY_BLOCKS, faults, _DAY_PAUSE_SECONDS).tell())
     print(  # noqa: T201 - a command's answer
         f"a day of {outcome.blocks} blocks in {time.monotonic() - started:.0f} s: {outcome.events} events,"
-        f" {outcome.asked} requests"
+        f" {outcome.reorgs} reorgs, {outcome.kills} kills, {outcome.asked} requests"
     )
     return _told(outcome)
 

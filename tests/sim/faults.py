@@ -15,6 +15,8 @@ class Faults:
     # per block of the world
     reorg: float = 0.05
     deep_reorg: float = 0.0
+    set_back: float = 0.006
+    """The new branch ends below the old one, and grows from there."""
     reorg_again: float = 0.2
     """After a reorg another one, while the first is still being repaired."""
     reorg_at_start: float = 0.3
@@ -102,8 +104,24 @@ class Faults:
 NONE = Faults(**{field.name: 0.0 for field in fields(Faults)})
 
 
+RARELY: Final = Faults(
+    **{
+        **{field.name: 0.0 for field in fields(Faults)},
+        **{
+            name: getattr(Faults(), name) / 10 for name in ("reorg", "set_back", "kill", "outage", "order", "step_down")
+        },
+        **{name: getattr(Faults(), name) / 10 for name in ("skipped_head", "late_head", "silent_socket", "lost_feed")},
+        **{
+            name: getattr(Faults(), name) / 10 for name in ("unreachable", "throttled", "bad_answer", "lost_connection")
+        },
+        **{name: getattr(Faults(), name) / 10 for name in ("store_down", "store_lost_answer", "left_out")},
+    }
+)
+"""For a whole day: now and then something that every service meets."""
+
+
 _SCALES: Final = (0, 0, 0.3, 1, 3)
-LATER: Final = ("left_out", "other_block", "stands_still", "lags_for_good", "begins_anew")
+LATER: Final = ("left_out", "other_block", "stands_still", "lags_for_good", "begins_anew", "set_back")
 """Each drawn apart, so that seeds which were told before these faults were known tell the same stories."""
 
 

@@ -31,6 +31,7 @@ class Evidence:
     life: Life
     since: Mapping[Holding, int]
     start_block: int | None = None
+    native_interval: int = 1
 
     @property
     def watch(self) -> Watch:
@@ -72,7 +73,7 @@ def violations(evidence: Evidence) -> Iterator[str]:
     for witness in evidence.witnesses:
         yield from told_truly(witness, evidence.log, told)
         yield from _ends_in_the_truth(evidence, witness)
-    yield from finality_is_true(world, kept)
+    yield from finality_is_true(world, kept, natives_are_late=evidence.native_interval > 1)
     for row in kept.records.values():
         yield from _row_is_true(world, row)
     for holding in sorted(evidence.watch.holdings()):
@@ -142,10 +143,10 @@ def _history_is_true(evidence: Evidence, holding: Holding, passed: Sequence[Stre
         yield f"{holding} has no history"
         return
     yield from _holds_until_the_next(world, rows)
-    # A record that ended a time in which nobody watched refers to the one before it, whatever is filled in later.
+    # A record that ended a time in which nobody watched, or could search, refers to the one that was before it then.
     was_away = holding.solver == NEWCOMER or holding.token == SILENT
     for older, newer in pairwise(rows):
-        if was_away and older.seq == HISTORY_SEQ != newer.seq:
+        if (was_away or _was_found_late(evidence, newer)) and older.seq == HISTORY_SEQ != newer.seq:
             continue
         if any(each.refers_elsewhere(older, newer) for each in passed):
             continue
@@ -158,8 +159,21 @@ def _history_is_true(evidence: Evidence, holding: Holding, passed: Sequence[Stre
     there = {row.block.hash for row in rows}
     for block in changes_in(world.canonical[max(since, live[0]) :], holding).keys() - there:
         number = world.blocks[block].head.number
-        if not any(each.has(number) for each in passed):
+        if not any(each.has(number) for each in passed) and not _is_found_late(evidence, rows, number):
             yield f"I3: {holding} changed at block {number}, and no record says so"
+
+
+def _is_found_late(evidence: Evidence, rows: Sequence[BalanceRecord], number: int) -> bool:
+    """Natives that are read now and then are searched; without state the record says that it was found by reading.
+
+    They only grow in this world: so no change is hidden from a search by one that takes it back.
+    """
+    following = next((row for row in rows if row.block.number > number and row.seq != HISTORY_SEQ), None)
+    return following is not None and _was_found_late(evidence, following)
+
+
+def _was_found_late(evidence: Evidence, row: BalanceRecord) -> bool:
+    return evidence.native_interval > 1 and row.holding.token == NATIVE and row.cause in ("sync", "refresh", "resync")
 
 
 def _holds_until_the_next(world: World, rows: Sequence[BalanceRecord]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 from unittest import mock
@@ -14,6 +14,8 @@ import structlog
 from aiohttp import web_app
 
 from actors.chains import ahead
+from actors.chains.doubts import FAR_BELOW, SET_BACK_SECONDS
+from indexer.config import Settings
 from tests.sim.clock import play
 from tests.sim.crowd import Crowd
 from tests.sim.faults import NONE, Faults, drawn
@@ -21,7 +23,7 @@ from tests.sim.needless import told_needlessly
 from tests.sim.operating import Operator
 from tests.sim.oracle import Evidence, at_rest, violations
 from tests.sim.rpc.fleet import Fleet
-from tests.sim.service import Life, settings_of
+from tests.sim.service import STREAM, Life, settings_of
 from tests.sim.store import Disk
 from tests.sim.world import World
 
@@ -35,6 +37,13 @@ LONGEST_ANSWER_SECONDS: Final = 11.0
 """So long a question that was put before may still hang, and its end is one more fault."""
 
 _BLOCKS_BEYOND: Final = 20
+_NATIVE_INTERVALS: Final = (1, 1, 1, 1, 3, 7)
+
+_BELIEVED_SECONDS: Final = SET_BACK_SECONDS + 20.0
+"""So long a branch that ends below ours has to stay, with the pauses between two questions."""
+
+_GROWING_SECONDS: Final = 2.0
+
 _LONGEST: Final = 300
 _PAUSES: Final = (0.01, 0.3, 1.0, 4.0)
 _USUAL_PAUSE_SECONDS: Final = sum(_PAUSES) / len(_PAUSES)
@@ -57,11 +66,12 @@ class Outcome:
         return f"make sim SEED={self.seed} RUNS=1   # {said if len(said) <= _LONGEST else said[:_LONGEST] + '…'}"
 
 
-def run(seed: int) -> Outcome:
+def run(seed: int, *, as_kept: bool = False) -> Outcome:
+    """`as_kept`: as it was told before chains were set back, and natives read now and then only."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
-        return play(_bounded(Story(seed)))
+        return play(bounded(Story(seed, native_interval=1, sets_back=False) if as_kept else Story(seed)))
     except Exception as error:  # noqa: BLE001 - whatever ends a story early is told like a violation, with its seed
         return Outcome(seed, (f"the story broke off: {error!r}",))
     finally:
@@ -70,7 +80,7 @@ def run(seed: int) -> Outcome:
         web_app._cached_build_middleware.cache_clear()
 
 
-async def _bounded(story: Story) -> Outcome:
+async def bounded(story: Story) -> Outcome:
     async with asyncio.timeout(LONGEST_STORY_SECONDS):
         return await story.tell()
 
@@ -79,7 +89,14 @@ class Story:
     """A world, its endpoints, a store, clients that stay, and one life of the service after the other."""
 
     def __init__(
-        self, seed: int, blocks: int = 60, faults: Faults | None = None, pause_seconds: float | None = None
+        self,
+        seed: int,
+        blocks: int = 60,
+        faults: Faults | None = None,
+        pause_seconds: float | None = None,
+        native_interval: int | None = None,
+        *,
+        sets_back: bool = True,
     ) -> None:
         self._seed = seed
         self._blocks = blocks
@@ -91,8 +108,12 @@ class Story:
             "stands_still": Random(f"stands_still {seed}"),  # noqa: S311 - as above
             "lags_for_good": Random(f"lags_for_good {seed}"),  # noqa: S311 - as above
             "begins_anew": Random(f"begins_anew {seed}"),  # noqa: S311 - as above
+            "set_back": Random(f"set_back {seed}"),  # noqa: S311 - as above
         }
+        self._back = apart["set_back"]
         self._now = faults or drawn(self._random, apart)
+        if not sets_back:
+            self._now = replace(self._now, set_back=0.0)
         self._window = self._random.choice((8, 16, 256))
         self.world = World(self._random)
         self.world.silent_mints = self._now.silent_mint
@@ -106,6 +127,11 @@ class Story:
         self._present: Life | None = None
         self._start_block = self._random.choice((None, None, 0, 5))
         self._kills = self._reorgs = 0
+        intervals = (native_interval,) if native_interval else _NATIVE_INTERVALS if faults is None else (1,)
+        self._native_interval = Random(f"interval {seed}").choice(intervals)  # noqa: S311 - as above
+        self._found: list[str] = []
+        self._highest = 0
+        """Where the chain ended before it was set back."""
         self._part = Random(f"part {seed}").choice((2, 5, ahead.CATCH_UP_BLOCKS))  # noqa: S311 - as above
 
     async def tell(self) -> Outcome:
@@ -133,7 +159,7 @@ class Story:
         await self.crowd.stop()
         await life.stop()
         self.life = life
-        found = [*violations(self.evidence())]
+        found = [*self._found, *violations(self.evidence())]
         if not self._reorgs:
             found += told_needlessly(self.disk.kept)
         return Outcome(
@@ -155,12 +181,17 @@ class Story:
             life=self.life,
             since=self.operator.since,
             start_block=self._start_block,
+            native_interval=self._native_interval,
         )
 
     # --- the world ---------------------------------------------------------------------------------------------------
 
     def _happen(self) -> None:
         self.fleet.live()
+        if self._back.random() < self._now.set_back:
+            far = self._back.random() < 0.1
+            self._set_back(FAR_BELOW + self._back.randint(1, 40) if far else self._back.randint(1, 20))
+            return
         draw, faults = self._random.random(), self._now
         if draw < faults.deep_reorg:
             self._reorg(self._window + self._random.randint(1, 20), 1)
@@ -179,6 +210,11 @@ class Story:
         self.world.reorg(depth, longer)
         self.fleet.hear()
 
+    def _set_back(self, lower: int) -> None:
+        """The chain ends so many blocks below; the branch may have blocks of its own."""
+        self._highest = max(self._highest, self.world.tip.number)
+        self._reorg(lower + self._back.choice((0, 0, 1, 5)), -lower)
+
     def _trouble_store(self) -> None:
         if self._chance(self._now.step_down):
             cut_off, election = self._random.choice((0.01, 1.0, 8.0)), self._random.choice((0.1, 5.0))
@@ -188,10 +224,13 @@ class Story:
     # --- lives of the service ----------------------------------------------------------------------------------------
 
     async def _live(self) -> Life:
-        life = Life(self.disk, lambda _settings: self.fleet.client(), settings_of(self._window, self._start_block))
+        life = Life(self.disk, lambda _settings: self.fleet.client(), self._settings())
         self._present = life
         await life.start()
         return life
+
+    def _settings(self) -> Settings:
+        return settings_of(self._window, self._start_block, self._native_interval)
 
     async def _kill(self, life: Life) -> Life:
         """Between any two awaits: after so many turns of the loop, in most of which somebody goes on."""
@@ -217,7 +256,6 @@ class Story:
         Whoever stands still does so; that it stands on an orphaned block shows by how far the others get.
         """
         loop = asyncio.get_running_loop()
-        over = loop.time() + REST_SECONDS
         await asyncio.sleep(3)
         self.fleet.heal()
         for _ in range(_BLOCKS_BEYOND if self.fleet.laggards.has_one else 0):
@@ -227,11 +265,38 @@ class Story:
         self.world.mine()
         self.fleet.hear()
         await asyncio.sleep(LONGEST_ANSWER_SECONDS)
+        await self._grow_back(life)
+        over = loop.time() + REST_SECONDS
         while loop.time() < over:
             await asyncio.sleep(1)
             self.operator.notice()
             if at_rest(self.world, self.disk.kept, life, self._start_block):
                 return
+
+    async def _grow_back(self, life: Life) -> None:
+        """A chain that ends far below our newest block, or below all that we remember, is not followed: it has to grow.
+
+        One that ends a little below is, once it has stayed so for a while.
+        """
+        ahead_by = self._ahead(life)
+        if ahead_by > FAR_BELOW + 1:
+            self.world.mine()  # where nothing is mined, nobody has to say anything
+            self.fleet.hear()
+            await asyncio.sleep(_BELIEVED_SECONDS)
+            state = life.board.one(STREAM)
+            if state is not None and state.ready:
+                self._found.append(f"the chain ends {ahead_by} blocks below ours, and nobody says so: {state}")
+        elif ahead_by > 0:
+            await asyncio.sleep(_BELIEVED_SECONDS)
+        # History of a branch that ended higher is looked at again when there are such blocks again.
+        while self._ahead(life) > 0 or self.world.tip.number <= self._highest:
+            self.world.mine()
+            self.fleet.hear()
+            await asyncio.sleep(_GROWING_SECONDS)
+
+    def _ahead(self, life: Life) -> int:
+        state = life.board.one(STREAM)
+        return 0 if state is None or state.block is None else state.block - self.world.tip.number
 
     def _chance(self, rate: float) -> bool:
         return self._random.random() < rate

@@ -58,7 +58,7 @@ class Infos:
         return dict.fromkeys(tokens, TokenInfo(6, "SIM", "Simulated"))
 
 
-def settings_of(window: int, start_block: int | None = None) -> Settings:
+def settings_of(window: int, start_block: int | None = None, native_interval: int = 1) -> Settings:
     chain = ChainSettings(
         name="sim",
         chain_id=CHAIN_ID,
@@ -67,6 +67,7 @@ def settings_of(window: int, start_block: int | None = None) -> Settings:
         start_block="latest" if start_block is None else start_block,
         sync_interval_seconds=60,
         reorg_window_blocks=window,
+        native_interval_blocks=native_interval,
     )
     solvers = {f"s{place}": SolverSettings(f"s{place}", wallet) for place, wallet in enumerate(WALLETS)}
     return Settings(chains={chain.name: chain}, solvers=solvers)

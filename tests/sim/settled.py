@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.chain import BlockRef
+from indexer.domain.chain import NATIVE, BlockRef
 from indexer.domain.facts import BalanceReverted, ChainFinalized, Fact, StreamResync
 from indexer.domain.finality import Settled
 from indexer.domain.records import HISTORY_SEQ
@@ -52,8 +52,11 @@ def _was_never(world: World, block: BlockRef) -> bool:
     return block.number <= world.final and not world.is_canonical(block.hash)
 
 
-def finality_is_true(world: World, kept: Kept) -> Iterator[str]:
-    """What is told as settled has records and is told once, unless a reorg took it back; nothing is left out."""
+def finality_is_true(world: World, kept: Kept, *, natives_are_late: bool) -> Iterator[str]:
+    """What is told as settled has records and is told once, unless a reorg took it back; nothing is left out.
+
+    With `natives_are_late`, a change of a native balance may be searched and found in a block that is settled already.
+    """
     told = Told()
     for commit in kept.commits:
         for fact in commit.facts:
@@ -73,7 +76,11 @@ def finality_is_true(world: World, kept: Kept) -> Iterator[str]:
         for seq, fact in enumerate(commit.facts, commit.first_seq)
         if isinstance(fact, BalanceReverted)
     }
-    recorded = {row.block.number for row in kept.records.values() if row.seq != HISTORY_SEQ and row.seq not in left}
+    recorded = {
+        row.block.number
+        for row in kept.records.values()
+        if row.seq != HISTORY_SEQ and row.seq not in left and not (natives_are_late and row.holding.token == NATIVE)
+    }
     for level, number in (("safe", settled.safe), ("finalized", settled.finalized)):
         newest = max((block for block in recorded if block <= number), default=-1)
         if newest > told.covered[level]:

@@ -10,7 +10,7 @@ import structlog
 
 from indexer.domain.commits import Commit
 from tests.sim.clock import play
-from tests.sim.run import Outcome, Story
+from tests.sim.run import Outcome, Story, bounded
 
 
 def tell(seed: int) -> Outcome:
@@ -19,7 +19,7 @@ def tell(seed: int) -> Outcome:
     structlog.configure(processors=[_logged], wrapper_class=structlog.make_filtering_bound_logger(0))
     try:
         story = Aloud(seed)
-        return play(story.tell())
+        return play(bounded(story))
     finally:
         structlog.configure(**before)
 

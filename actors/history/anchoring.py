@@ -49,7 +49,9 @@ class Anchorage:
     async def of(self, job: Job) -> dict[Holding, BalanceRecord]:
         """A balance that is new is read at once by the chain's live actor: its first record is on its way."""
         deadline = self._clock() + ANCHOR_SECONDS
+        floor = job.first - 1 if job.last is None else job.last
         found: dict[Holding, BalanceRecord] = {}
+        below: dict[Holding, BalanceRecord] = {}
         while True:
             due = self._due()
             await self._caught_up()  # not before: what is not due any more has its record by then
@@ -57,10 +59,17 @@ class Anchorage:
             for start in range(0, len(missing), TOGETHER):
                 part = missing[start : start + TOGETHER]
                 records = await asyncio.gather(*(self._one(job, holding, holding in due) for holding in part))
-                found.update((key, record) for key, record in zip(part, records, strict=True) if record is not None)
+                for holding, record in zip(part, records, strict=True):
+                    # Nothing above may mean that a reorg's projection has got no further: it is looked at once more.
+                    if record is not None and (record.block.number > floor or below.get(holding) == record):
+                        found[holding] = record
+                    elif record is not None:
+                        below[holding] = record
             watch = self._watched()
-            if all(key in found or not watch.covers(key) for key in job.holdings) or self._clock() > deadline:
+            if all(key in found or not (key in below or watch.covers(key)) for key in job.holdings):
                 return found
+            if self._clock() > deadline:
+                return {**below, **found}
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _one(self, job: Job, holding: Holding, is_due: bool) -> BalanceRecord | None:

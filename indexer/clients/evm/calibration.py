@@ -62,8 +62,8 @@ class Calibration:
 
 async def _compared(number: int, travel: Travel) -> tuple[frozenset[Fact], frozenset[Fact]]:
     """Which facts fit at a settled block, and which at none."""
-    settled = [number - below for below in _BELOW if number >= below]
-    numbers = settled if len(settled) >= _ENOUGH else range(max(0, number - len(_BELOW)), number)
+    settled = [number - below for below in _BELOW if number - below > 0]
+    numbers = settled if len(settled) >= _ENOUGH else _of_young_chain(number)
     heads = _read(await travel([Call("eth_getBlockByNumber", [hex(each), False]) for each in numbers]), head_of)
     fitting: set[Fact] = set()
     contradicted: list[frozenset[Fact]] = []
@@ -75,6 +75,12 @@ async def _compared(number: int, travel: Travel) -> tuple[frozenset[Fact], froze
             contradicted.append(contradictions(head, raw))
     never = frozenset.intersection(*contradicted) if len(contradicted) >= _ENOUGH else frozenset[Fact]()
     return frozenset(fitting), never
+
+
+def _of_young_chain(number: int) -> list[int]:
+    """The nearest blocks there are, above as well; not the first one, where what is foreign may be zero like our own."""
+    near = (number - 1, number - 2, number + 1, number + 2, number + 3)
+    return [each for each in near if each > 0]
 
 
 def _facts_at(head: Head) -> Call:

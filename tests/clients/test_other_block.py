@@ -189,9 +189,7 @@ async def test_what_means_something_else_there_is_not_compared_and_that_is_said_
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 @pytest.mark.usefixtures("blocks")
-async def test_a_number_that_fits_the_very_first_block_may_still_mean_something_else(
-    stray: Stray, number: int
-) -> None:
+async def test_a_number_that_fits_the_very_first_block_may_still_mean_something_else(stray: Stray, number: int) -> None:
     """On a young chain: there the first is among the few to compare with, and zero is zero everywhere."""
     stray.tell = in_words((0, 0))
     async with node_at(stray.url) as node:

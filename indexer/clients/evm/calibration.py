@@ -78,7 +78,7 @@ async def _compared(number: int, travel: Travel) -> tuple[frozenset[Fact], froze
 
 
 def _of_young_chain(number: int) -> list[int]:
-    """The nearest blocks there are, above as well; not the first one, where what is foreign may be zero like our own."""
+    """The nearest there are, above as well; not the very first, where what is foreign may be zero like our own."""
     near = (number - 1, number - 2, number + 1, number + 2, number + 3)
     return [each for each in near if each > 0]
 

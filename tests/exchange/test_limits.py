@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import pytest
 
 from indexer.clients.exchange.dialects.table import DIALECTS
 from indexer.clients.exchange.pool import Venues
+from indexer.clients.exchange.throttle import Cost as Asked
 from indexer.demo.venue import Venue
-from indexer.demo.venue.dialects.binance.limits import FUTURES, SAPI_IP, SPOT
-from indexer.demo.venue.weights import Budget, Cost, Weights
+from indexer.demo.venue.dialects.binance.limits import COIN_FUTURES, FUTURES, SAPI_IP, SAPI_KEY, SPOT
+from indexer.demo.venue.weights import Budget, Cost, Overdrawn, Weights
 from tests.exchange.conftest import Connect
 from tests.sim.clock import play
 
@@ -24,10 +27,12 @@ ACCOUNTS = 50
 
 
 class Question(NamedTuple):
-    """What ccxt counts for it, and what the venue does."""
+    """What ccxt counts for it, what the venue does, and where it is asked."""
 
     cost: float
     booked: tuple[Cost, ...]
+    api: str = "private"
+    path: str = ""
 
 
 def _per_key(name: str, limit: float, seconds: float) -> tuple[Cost, ...]:
@@ -36,9 +41,13 @@ def _per_key(name: str, limit: float, seconds: float) -> tuple[Cost, ...]:
 
 QUESTIONS = {
     "binance": (
-        Question(4, (Cost(SPOT, 20),)),
-        Question(5, (Cost(FUTURES, 5),)),
-        Question(1, (Cost(SAPI_IP, 10),)),
+        Question(4, (Cost(SPOT, 20),), "private", "account"),
+        Question(1, (Cost(FUTURES, 5),), "fapiPrivateV3", "account"),
+        Question(1, (Cost(FUTURES, 5),), "fapiPrivateV3", "positionRisk"),
+        Question(30, (Cost(FUTURES, 30),), "fapiPrivate", "income"),
+        Question(5, (Cost(COIN_FUTURES, 5),), "dapiPrivate", "account"),
+        Question(1, (Cost(SAPI_IP, 10),), "sapi", "margin/account"),
+        Question(15, (Cost(SAPI_KEY, 150),), "sapi", "simple-earn/flexible/position"),
     ),
     "okx": (
         Question(2, _per_key("balance", 10, 2)),
@@ -67,6 +76,15 @@ def test_fifty_accounts_never_ask_more_than_the_venue_allows(exchange: str) -> N
     assert asked > MINUTES * ACCOUNTS / 4
 
 
+def test_each_api_of_binance_is_used_by_itself() -> None:
+    """Otherwise a limiter that is too tight would pass for an honest one."""
+    weights = Weights()
+    play(_ask("binance", weights))
+    most = weights.most("binance")
+    assert len(most) == 5
+    assert all(used >= limit / 2 for used, limit in most.values())
+
+
 async def _ask(exchange: str, weights: Weights) -> int:
     venues, dialect, loop = Venues(), DIALECTS[exchange], asyncio.get_running_loop()
     asked = 0
@@ -74,11 +92,12 @@ async def _ask(exchange: str, weights: Weights) -> int:
     async def one(number: int) -> None:
         nonlocal asked
         name = "walletAddress" if dialect.credentials == ("walletAddress",) else "apiKey"
-        throttler = venues.exchange(dialect, {name: str(number)}).throttler
-        questions = QUESTIONS[exchange]
+        made = venues.exchange(dialect, {name: str(number)})
+        questions = _of_one_family(exchange, number)
         while True:
             question = questions[asked % len(questions)]
-            await throttler(question.cost)
+            config = {"cost": question.cost}
+            await made.throttle(made.calculate_rate_limiter_cost([question.api], "GET", question.path, {}, config))
             weights.charge(exchange, question.booked, ip="here", key=str(number), now=loop.time())
             asked += 1
 
@@ -93,6 +112,14 @@ async def _ask(exchange: str, weights: Weights) -> int:
     return asked
 
 
+def _of_one_family(exchange: str, number: int) -> list[Question]:
+    """Who waits for one API asks no other."""
+    questions, dialect = QUESTIONS[exchange], DIALECTS[exchange]
+    families = [dialect.weighed(Asked(one.cost, one.api, one.path)).family for one in questions]
+    own = families[number % len(families)]
+    return [question for question, family in zip(questions, families, strict=True) if family == own]
+
+
 async def test_real_requests_cost_what_they_are_counted_for(venue: Venue, connect: Connect) -> None:
     accounts = [connect(venue.account(exchange, f"desk {number}")) for exchange in DIALECTS for number in range(3)]
     for account in accounts:
@@ -101,3 +128,35 @@ async def test_real_requests_cost_what_they_are_counted_for(venue: Venue, connec
     assert not venue.weights.refused
     for exchange in DIALECTS:
         assert all(most <= limit for most, limit in venue.weights.most(exchange).values())
+
+
+async def test_no_request_to_binance_costs_more_than_it_is_counted_for(
+    venue: Venue, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each API by itself: whatever is asked of an account, ccxt's own costs being too low for some of it."""
+    account, dialect = connect(venue.account("binance")), DIALECTS["binance"]
+    exchange = await account._connected(markets=True)
+    counted: dict[str, float] = defaultdict(float)
+    spent: dict[str, float] = defaultdict(float)
+    throttler, charge = exchange.throttler, venue.weights.charge
+
+    def charging(dialect: str, costs: Sequence[Cost], **caller: Any) -> Overdrawn | None:
+        for cost in costs:
+            spent[cost.budget.name] += cost.weight
+        return charge(dialect, costs, **caller)
+
+    async def counting(cost: Any) -> None:
+        family, weight = dialect.weighed(cost)
+        counted[family] += weight
+        await throttler(cost)
+
+    exchange.throttler = counting
+    monkeypatch.setattr(venue.weights, "charge", charging)
+    for wallet in account.wallets:
+        await account.read(wallet)
+    await account.positions()
+    await account.fundings(None)
+    await account.permissions()
+    allowed = {SPOT: ("", 5), SAPI_IP: ("sapi", 10), SAPI_KEY: ("sapi uid", 10)}
+    for budget, (family, unit) in {**allowed, FUTURES: ("fapi", 1), COIN_FUTURES: ("dapi", 1)}.items():
+        assert 0 < spent[budget.name] <= round(counted[family] * unit, 6)

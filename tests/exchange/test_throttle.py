@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 
+import pytest
+
+from indexer.clients.exchange.dialects.dialect import Exchange
 from indexer.clients.exchange.dialects.table import DIALECTS
+from indexer.clients.exchange.pool import Venues
 from indexer.clients.exchange.throttle import Bucket, Limit
 from indexer.demo.venue import Venue
 from indexer.demo.venue.dialects.binance.limits import SPOT
@@ -87,3 +91,50 @@ def test_who_asks_without_end_is_not_left_alone_for_long() -> None:
         return max(after - before for before, after in itertools.pairwise(late))
 
     assert play(longest()) < 10
+
+
+SPOT_READ = ("private", "account", 4)
+EARN_READ = ("sapi", "simple-earn/flexible/position", 15)
+FAMILIES = (SPOT_READ, ("sapi", "margin/account", 1), ("fapiPrivateV3", "account", 1), ("dapiPrivate", "account", 5))
+
+AT_ONCE = 0.001
+"""Virtual time moves by a millionth with each turn of the loop."""
+
+
+async def _ask(exchange: Exchange, question: tuple[str, str, float]) -> None:
+    """As ccxt does it before each request."""
+    api, path, cost = question
+    await exchange.throttle(exchange.calculate_rate_limiter_cost([api], "GET", path, {}, {"cost": cost}))
+
+
+async def _seconds(exchange: Exchange, question: tuple[str, str, float]) -> float:
+    began = asyncio.get_running_loop().time()
+    await _ask(exchange, question)
+    return asyncio.get_running_loop().time() - began
+
+
+@pytest.mark.parametrize("spent", FAMILIES, ids=lambda question: question[0])
+def test_what_one_api_of_binance_has_used_up_keeps_no_other_waiting(spent: tuple[str, str, float]) -> None:
+    async def waited() -> dict[str, float]:
+        venues = Venues()
+        exchange = venues.exchange(DIALECTS["binance"], {"apiKey": "a", "secret": "b"})
+        asking = [asyncio.create_task(_ask(exchange, spent)) for _ in range(1000)]
+        await asyncio.sleep(1)
+        found = {question[0]: await _seconds(exchange, question) for question in FAMILIES if question != spent}
+        for one in asking:
+            one.cancel()
+        await venues.close()
+        return found
+
+    assert max(play(waited()).values()) < AT_ONCE
+
+
+def test_many_accounts_read_their_savings_at_once_since_each_has_a_budget_of_its_own() -> None:
+    async def seconds() -> float:
+        venues, dialect = Venues(), DIALECTS["binance"]
+        desks = [venues.exchange(dialect, {"apiKey": f"desk {number}"}) for number in range(50)]
+        found = await asyncio.gather(*(_seconds(desk, EARN_READ) for desk in desks))
+        await venues.close()
+        return max(found)
+
+    assert play(seconds()) < AT_ONCE

@@ -12,6 +12,8 @@ from functools import partial
 from types import MethodType
 from typing import Any, Final
 
+from indexer.clients.exchange.throttle import Cost
+
 Tap = Callable[[Any], bool]
 """Hears a frame first; true when it was for nobody else."""
 
@@ -76,10 +78,25 @@ def exact_class(base: Any) -> Any:
         "client": client,
         "handle_message": handle_message,
     }
-    seen = {"on_rest_response": on_rest_response, "milliseconds": milliseconds, "seconds": seconds}
+    seen: dict[str, Callable[..., Any]] = {
+        "on_rest_response": on_rest_response,
+        "calculate_rate_limiter_cost": _costing(base),
+        "milliseconds": milliseconds,
+        "seconds": seconds,
+    }
     quiet = {"tap": staticmethod(lambda _message: False), "failed": staticmethod(lambda _error: None)}
     alone = {"skew": staticmethod(lambda: 0), "answered": staticmethod(lambda _url, _headers: None), "sockets": None}
     return type(f"Exact{base.__name__}", (base,), {**replaced, **seen, **quiet, **alone})
+
+
+def _costing(base: Any) -> Callable[..., Cost]:
+    """Ccxt hands the throttler what a request costs, and nothing of what is asked."""
+
+    def cost(self: Any, api: Any, method: Any, path: str, *asked: Any) -> Cost:
+        weight = base.calculate_rate_limiter_cost(self, api, method, path, *asked)
+        return Cost(weight, api if isinstance(api, str) else api[0], path)
+
+    return cost
 
 
 def _directory() -> Callable[[Any], list[str]]:

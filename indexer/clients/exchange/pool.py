@@ -1,4 +1,4 @@
-"""What all accounts of a venue share: one session, one limiter for the address, one copy of the markets."""
+"""What all accounts of a venue share: one session, the limiters of the address, one copy of the markets."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Venues:
         self._tls = tls or ssl.create_default_context()
         self._session: aiohttp.ClientSession | None = None
         self._sockets: aiohttp.ClientSession | None = None
-        self._buckets: dict[tuple[str, str, str], Bucket] = {}
+        self._buckets: dict[tuple[str, str, str, str], Bucket] = {}
         self._markets: dict[tuple[str, str], asyncio.Task[Exchange]] = {}
         self._classes: dict[str, Any] = {}
         self._shared: dict[tuple[str, str], Any] = {}
@@ -74,7 +74,7 @@ class Venues:
         made.throttler = self._throttler(made, dialect, base_url, credentials)
         made.skew = lambda: self._skews.get((dialect.exchange, base_url), 0)
         made.sockets = self._socket_session()
-        made.answered = partial(self._answered, dialect, base_url)
+        made.answered = partial(self._answered, _limits(made, dialect), dialect, base_url)
         return made
 
     @contextmanager
@@ -161,26 +161,31 @@ class Venues:
     def _throttler(
         self, exchange: Exchange, dialect: Dialect, base_url: str, credentials: Mapping[str, str]
     ) -> Throttler:
-        """Ccxt counts in units of `rateLimit` milliseconds each, its reading of the venue's own rules."""
-        usual = Limit(1000 / float(exchange.rateLimit), 1.0)
-        limits = dialect.limits or Limits(key=usual, address=usual)
+        limits, usual = _limits(exchange, dialect), _usual(exchange)
         key = credentials.get("apiKey") or credentials.get("walletAddress") or ""
-        buckets = []
-        if limits.address or not key:
+
+        def buckets(family: str) -> Iterator[Bucket]:
+            own = limits.families.get(family, limits)
             # What needs no key is counted for the address everywhere.
-            kind = "address" if limits.address else "public"
-            buckets.append(self._bucket((dialect.exchange, base_url, kind), limits.address or usual))
-        if limits.key and key:
-            buckets.append(self._bucket((dialect.exchange, base_url, f"key {key}"), limits.key))
-        return Throttler(*buckets)
+            if own.address:
+                yield self._bucket((dialect.exchange, base_url, family, "address"), own.address)
+            elif not key:
+                yield self._bucket((dialect.exchange, base_url, family, "public"), usual)
+            if own.key and key:
+                yield self._bucket((dialect.exchange, base_url, family, f"key {key}"), own.key)
 
-    def _answered(self, dialect: Dialect, base_url: str, url: str, headers: Mapping[str, str]) -> None:
-        used, address = dialect.used(url, headers), self._buckets.get((dialect.exchange, base_url, "address"))
+        return Throttler(dialect.weighed, buckets)
+
+    def _answered(self, limits: Limits, dialect: Dialect, base_url: str, url: str, headers: Mapping[str, str]) -> None:
+        family, used = dialect.family(url), dialect.used(url, headers)
+        address = limits.families.get(family, limits).address
         if used is not None and address is not None:
-            address.told(used)
+            self._bucket((dialect.exchange, base_url, family, "address"), address).told(used)
 
-    def _bucket(self, name: tuple[str, str, str], limit: Limit) -> Bucket:
-        return self._buckets.setdefault(name, Bucket(limit))
+    def _bucket(self, name: tuple[str, str, str, str], limit: Limit) -> Bucket:
+        if name not in self._buckets:
+            self._buckets[name] = Bucket(limit)
+        return self._buckets[name]
 
     def _class(self, name: str) -> Any:
         if name not in self._classes:
@@ -203,6 +208,16 @@ class Venues:
         if self._sockets is None or self._sockets.closed:
             self._sockets = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, ssl=self._tls))
         return self._sockets
+
+
+def _limits(exchange: Exchange, dialect: Dialect) -> Limits:
+    usual = _usual(exchange)
+    return dialect.limits or Limits(key=usual, address=usual)
+
+
+def _usual(exchange: Exchange) -> Limit:
+    """Ccxt counts in units of `rateLimit` milliseconds each, its reading of the venue's own rules."""
+    return Limit(1000 / float(exchange.rateLimit), 1.0)
 
 
 def _redirected(urls: Any, base: str) -> Any:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 from aiolimiter import AsyncLimiter
 
@@ -31,6 +32,27 @@ class Limit:
     seconds: float
     burst: float = 0.0
     """So much more at once, where the venue lets a counter fill up instead of counting by the minute."""
+
+
+class Cost(float):
+    """What ccxt counts for a request, and where it is asked: `sapi`, `margin/account`."""
+
+    __slots__ = ("api", "path")
+
+    api: str
+    path: str
+
+    def __new__(cls, weight: float, api: str = "", path: str = "") -> Self:
+        made = super().__new__(cls, weight)
+        made.api, made.path = api, path
+        return made
+
+
+class Weighed(NamedTuple):
+    """What a request takes, and of which of the venue's budgets; "" is the usual one, of most venues the only one."""
+
+    family: str
+    weight: float
 
 
 _ROUNDING: Final = 1e-6
@@ -115,16 +137,20 @@ class Window:
 
 
 class Throttler:
-    """In the place of ccxt's own: one account's requests, counted for its address and for its key."""
+    """In the place of ccxt's own: one account's requests, counted for its address and for its key.
 
-    def __init__(self, *buckets: Bucket, unit: float = 1.0) -> None:
+    `buckets`: those of a family.
+    """
+
+    def __init__(self, weighed: Callable[[Cost], Weighed], buckets: Callable[[str], Iterable[Bucket]]) -> None:
+        self._weighed = weighed
         self._buckets = buckets
-        self._unit = unit
         self.loop: object = None  # ccxt sets it
 
     async def __call__(self, cost: float | None = None) -> None:
-        weight = (1.0 if cost is None else float(cost)) * self._unit
-        for bucket in self._buckets:
+        asked = cost if isinstance(cost, Cost) else Cost(1.0 if cost is None else cost)
+        family, weight = self._weighed(asked)
+        for bucket in self._buckets(family):
             await bucket.take(weight)
         left()
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NamedTuple
 
-from indexer.clients.exchange.throttle import Limit
+from indexer.clients.exchange.throttle import Cost, Limit, Weighed
 from indexer.domain.accounts.amounts import Amounts, Measure, Slot, Wallet, plus
 from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions, Position
 from indexer.domain.accounts.validation import Exceptions
@@ -79,6 +79,8 @@ class Limits:
 
     key: Limit | None = None
     address: Limit | None = None
+    families: Mapping[str, Limits] = field(default_factory=dict)
+    """Of those parts of the API that have budgets of their own; what is not in one of them has those above."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,16 @@ class Dialect:
         await self.read(exchange, next(iter(self.wallets)))
         return Permissions()
 
+    def weighed(self, cost: Cost) -> Weighed:
+        """What a request takes, in the units of the limits, and of which family's."""
+        return Weighed("", cost)
+
+    def family(self, url: str) -> str:  # noqa: ARG002 - for those that have any
+        """Which family answered."""
+        return ""
+
     def used(self, url: str, headers: Mapping[str, str]) -> float | None:  # noqa: ARG002 - for those that say it
-        """How much of the address's limit is used by now, in ccxt's units, where an answer tells."""
+        """How much of the address's limit of that family is used by now, in its units, where an answer tells."""
         return None
 
     def is_answer(self, message: Any) -> bool:

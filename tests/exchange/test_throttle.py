@@ -52,7 +52,7 @@ async def test_binance_is_believed_when_it_says_how_much_is_used(venue: Venue, c
     dialect = DIALECTS["binance"]
     connection = connect(account, "spot")
     exchange = await connection._connected(markets=False)
-    exchange.answered = lambda url, headers: heard.append(dialect.used(url, headers))
+    exchange.answered = lambda url, _status, headers: heard.append(dialect.used(url, headers))
     await connection.read("spot")
     venue.weights.charge("binance", (Cost(SPOT, 100),), ip="127.0.0.1", key="", now=venue.now_ms() / 1000)
     await connection.read("spot")
@@ -138,3 +138,21 @@ def test_many_accounts_read_their_savings_at_once_since_each_has_a_budget_of_its
         return max(found)
 
     assert play(seconds()) < AT_ONCE
+
+
+@pytest.mark.parametrize(("status", "spot"), [(429, 0), (418, 30), (200, 0)])
+def test_one_api_is_left_alone_for_as_long_as_it_says_and_all_of_them_when_the_address_is_banned(
+    status: int, spot: float
+) -> None:
+    """Whichever account was told."""
+
+    async def waited() -> tuple[float, float]:
+        venues, dialect = Venues(), DIALECTS["binance"]
+        one, other = (venues.exchange(dialect, {"apiKey": key}) for key in "ab")
+        await _ask(one, FAMILIES[2])
+        one.answered("https://fapi.binance.com/fapi/v3/account?x=1", status, {"Retry-After": "30"})
+        found = await asyncio.gather(_seconds(other, FAMILIES[2]), _seconds(other, SPOT_READ))
+        await venues.close()
+        return found
+
+    assert play(waited()) == pytest.approx((30 if status != 200 else 0, spot), abs=AT_ONCE)

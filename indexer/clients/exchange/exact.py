@@ -62,8 +62,8 @@ def exact_class(base: Any) -> Any:
             self.failed(error)
 
     def on_rest_response(self: Any, *answer: Any) -> Any:
-        _, _, url, _, headers = answer[:5]
-        self.answered(url, headers)
+        status, _, url, _, headers = answer[:5]
+        self.answered(url, status, headers)
         return base.on_rest_response(self, *answer)
 
     def milliseconds(self: Any) -> int:
@@ -85,7 +85,7 @@ def exact_class(base: Any) -> Any:
         "seconds": seconds,
     }
     quiet = {"tap": staticmethod(lambda _message: False), "failed": staticmethod(lambda _error: None)}
-    alone = {"skew": staticmethod(lambda: 0), "answered": staticmethod(lambda _url, _headers: None), "sockets": None}
+    alone = {"skew": staticmethod(lambda: 0), "answered": staticmethod(lambda *_answer: None), "sockets": None}
     return type(f"Exact{base.__name__}", (base,), {**replaced, **seen, **quiet, **alone})
 
 

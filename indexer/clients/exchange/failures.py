@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -87,7 +87,11 @@ _TABLE: Final[tuple[tuple[tuple[type[ccxt.BaseError], ...], type[IndexerError]],
 
 def _retry_after(exchange: Any) -> float | None:
     """What the venue's newest answer asks for, where it does; ccxt reads it and keeps it to itself."""
-    headers = getattr(exchange, "last_response_headers", None) or {}
+    return retry_after(getattr(exchange, "last_response_headers", None) or {})
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that an answer asks for, within reason."""
     text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
     return min(float(text), _LONGEST_PAUSE) if text.replace(".", "", 1).isdecimal() else None
 

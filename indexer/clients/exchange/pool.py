@@ -16,7 +16,7 @@ import aiohttp
 from indexer.clients.exchange.cache import SnapshotCache
 from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Limits
 from indexer.clients.exchange.exact import ccxt_class, exact_class
-from indexer.clients.exchange.failures import translating
+from indexer.clients.exchange.failures import retry_after, translating
 from indexer.clients.exchange.markets import load_beside
 from indexer.clients.exchange.throttle import Bucket, Limit, Throttler
 from indexer.domain.accounts.amounts import Wallet
@@ -25,6 +25,11 @@ from indexer.errors import Impossible
 REQUEST_SECONDS: Final = 10.0
 REQUESTS_AT_ONCE: Final = 50
 """To one host; those that wait are answered sooner than they would be by a host that is flooded."""
+
+_TOO_MANY: Final = 429
+
+_BANNED: Final = 418
+"""Binance's word for an address that went on asking after it was told not to."""
 
 PING_SECONDS: Final = 3.0
 """How often a socket is pinged; two missed answers are the end of it."""
@@ -176,11 +181,21 @@ class Venues:
 
         return Throttler(dialect.weighed, buckets)
 
-    def _answered(self, limits: Limits, dialect: Dialect, base_url: str, url: str, headers: Mapping[str, str]) -> None:
-        family, used = dialect.family(url), dialect.used(url, headers)
-        address = limits.families.get(family, limits).address
-        if used is not None and address is not None:
-            self._bucket((dialect.exchange, base_url, family, "address"), address).told(used)
+    def _answered(
+        self, limits: Limits, dialect: Dialect, base_url: str, url: str, status: int, headers: Mapping[str, str]
+    ) -> None:
+        """What one account is told goes for all of them: how much is used, and that the venue wants a pause."""
+        own = dialect.family(url)
+        used = dialect.used(url, headers)
+        pause = retry_after(headers) if status in (_TOO_MANY, _BANNED) else None
+        for family, one in {**limits.families, "": limits}.items():
+            if one.address is None:
+                continue
+            address = self._bucket((dialect.exchange, base_url, family, "address"), one.address)
+            if used is not None and family == own:
+                address.told(used)
+            if pause and (status == _BANNED or family == own):
+                address.close(pause)
 
     def _bucket(self, name: tuple[str, str, str, str], limit: Limit) -> Bucket:
         if name not in self._buckets:

@@ -70,6 +70,7 @@ class Bucket:
         self._saved = AsyncLimiter(max(1.0, share), SAVED_SECONDS)
         self._window = Window(share + burst if limit.burst else max(share, burst), limit.seconds)
         self._turn = asyncio.Lock()
+        self._closed_until = float("-inf")
 
     async def take(self, weight: float) -> None:
         async with self._turn:
@@ -82,6 +83,10 @@ class Bucket:
         """The venue says how much of the limit is used by now, by whomever."""
         self._window.told(used, _now())
 
+    def close(self, seconds: float) -> None:
+        """The venue wants to be left alone for so long, by everybody who shares this."""
+        self._closed_until = max(self._closed_until, _now() + seconds)
+
     async def _take(self, weight: float) -> None:
         # Without the venue's word the last life of this service may have spent what this one believes to have.
         if self._window.is_told(_now()) and self._saved.has_capacity(weight):
@@ -89,6 +94,8 @@ class Bucket:
         else:
             await self._paced.acquire(weight)
         await asyncio.sleep(self._window.pause(weight, _now()))
+        while self._closed_until > _now():  # noqa: ASYNC110 - closed for longer, perhaps, while this one slept
+            await asyncio.sleep(self._closed_until - _now())
         self._window.add(weight, _now())
 
 

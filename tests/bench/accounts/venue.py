@@ -28,7 +28,7 @@ class Books:
     """What the venue counted."""
 
     most_weight: float
-    """The most of a minute's budget that anybody used."""
+    """The most of any budget of a minute that anybody used, in percent."""
     refused: int
     sockets: int
 
@@ -93,7 +93,8 @@ async def _serve(pipe: Connection, accounts: int, markets: int) -> None:
                 case ("torrent", number, rate, seconds):
                     pipe.send(await _torrent(venue, opened[number], rate, seconds))
                 case _:
-                    most = max((used for used, _ in venue.weights.most(EXCHANGE).values()), default=0.0)
+                    budgets = venue.weights.most(EXCHANGE).values()
+                    most = max((used / limit * 100 for used, limit in budgets), default=0.0)
                     pipe.send((most, venue.weights.refused[EXCHANGE], venue.sockets.count(owned=True)))
 
 

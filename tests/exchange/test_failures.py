@@ -7,7 +7,7 @@ import pytest
 from ccxt.async_support import binance
 
 from indexer.clients.exchange.failures import translating
-from indexer.errors import BadCredentials
+from indexer.errors import BadCredentials, Throttled, VenueUnreachable
 
 KEY, SECRET = "Ab3dEf6hIj9lMn2pQr5t", "zY8xWv7uTs6rQp5oNm4l"
 
@@ -34,4 +34,23 @@ async def test_what_else_the_venue_says_is_kept() -> None:
     exchange = binance({"apiKey": KEY, "secret": "abc"})
     with pytest.raises(BadCredentials, match="the abc of it: \\*\\*\\* has expired"), translating(exchange):
         raise ccxt.AuthenticationError(f"the abc of it: {KEY} has expired")
+    await exchange.close()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "timestamp=1795239620150&recvWindow=10000&signature=5f2e50113c",
+        "timestamp=1795210003015&signature=33004f",
+        "nonce=1-2015&timestamp=60006",
+    ],
+)
+async def test_digits_of_a_url_are_no_refusal(query: str) -> None:
+    """A signature and a time have any digits in the long run, and a key that is refused is not tried again."""
+    exchange = binance({"apiKey": KEY, "secret": SECRET})
+    for said in (f"binance GET https://api.example/account?{query}", f"GET https://api.example/?{query} 502 Bad"):
+        with pytest.raises(VenueUnreachable), translating(exchange):
+            raise ccxt.ExchangeNotAvailable(said)
+    with pytest.raises(Throttled), translating(exchange):
+        raise ccxt.ExchangeNotAvailable(f"binance GET https://api.example/account?{query} 429 Too Many")
     await exchange.close()

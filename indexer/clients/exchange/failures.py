@@ -64,13 +64,15 @@ def translating(exchange: Any = None) -> Iterator[None]:
 
 def translated(error: ccxt.BaseError, credentials: Sequence[str] = ()) -> IndexerError:
     text = told(error, credentials)
+    # The digits of a signed URL are any: 1 in 400 holds the code of some refusal.
+    said = _without_urls(str(error))
     if isinstance(error, ccxt.InvalidNonce):
         return ClockApart(text)
-    if isinstance(error, ccxt.AuthenticationError) and _CLOCK.search(str(error)):
+    if isinstance(error, ccxt.AuthenticationError) and _CLOCK.search(said):
         return ClockApart(text)
-    if _KEY_REFUSED.search(str(error)) and not isinstance(error, ccxt.PermissionDenied):
+    if _KEY_REFUSED.search(said) and not isinstance(error, ccxt.PermissionDenied):
         return BadCredentials(text)
-    if _THROTTLED.search(str(error)):
+    if _THROTTLED.search(said):
         return Throttled(text)
     return next((ours(text) for theirs, ours in _TABLE if isinstance(error, theirs)), BadAnswer(text))
 
@@ -111,5 +113,8 @@ def told(error: BaseException, credentials: Sequence[str] = ()) -> str:
     text = " ".join(str(error).split())
     for value in credentials:
         text = text.replace(value, "***")
-    text = re.sub(r"https?://\S+", "<url>", text)
-    return _SECRETS.sub(r"\1=***", text)[:_MOST] or type(error).__name__
+    return _SECRETS.sub(r"\1=***", _without_urls(text))[:_MOST] or type(error).__name__
+
+
+def _without_urls(text: str) -> str:
+    return re.sub(r"https?://\S+", "<url>", text)

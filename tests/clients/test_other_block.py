@@ -217,6 +217,25 @@ async def test_what_is_compared_still_finds_another_block(stray: Stray, blocks: 
             await node.read({below.ref: NATIVES})
 
 
+async def test_an_older_state_is_found_where_programs_run_as_in_the_next_block(
+    stray: Stray, blocks: list[BlockHash], anvil: Anvil
+) -> None:
+    """There the parent's hash alone tells, which who asks may not know."""
+    header = await anvil.block(9)
+    as_in_the_next = ((0, 11), (1, 2**40), (2, int(header["hash"], 16)))
+    stray.tell = in_words(*as_in_the_next)
+    async with node_at(stray.url) as node:
+        head, ours = await node.headers(9, 10)
+        assert await balance_at(node, ours) == 8  # by now it is known what means something else
+        trips = node.counts.trips
+        assert await balance_at(node, head.ref) == 7
+        assert node.counts.trips == trips + 1
+        stray.ask = instead(blocks[9], blocks[8])
+        stray.tell = in_words(*as_in_the_next, (3, 5))  # what a chain of more than 8,191 blocks has there by then
+        with pytest.raises(BadAnswer, match="by its state"):
+            await node.read({head.ref: NATIVES})
+
+
 async def test_an_honest_endpoint_is_asked_nothing_more(anvil: Anvil, blocks: list[BlockHash]) -> None:
     async with node_at(anvil.http_url) as node:
         (head,) = await node.headers(len(blocks) - 1, len(blocks) - 1)

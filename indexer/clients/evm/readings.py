@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from indexer.clients.evm import multiread
-from indexer.clients.evm.answers import quantity, raw_bytes
+from indexer.clients.evm.answers import head_of, quantity, raw_bytes
 from indexer.clients.evm.calls import Call, Limit, Limits, Plan, Reply, TooMuch
 from indexer.clients.evm.facts import OtherBlock, contradictions
 from indexer.clients.evm.wording import CallFailed, GasExhausted, Unsupported
-from indexer.domain.chain import NATIVE, BlockHash, Holding, KnownBlock
+from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, KnownBlock
 from indexer.errors import BadAnswer, ResponseTooLarge
 
 _PLAIN_BYTES: Final = 260
@@ -67,23 +67,37 @@ def readings(block: KnownBlock, natives: Natives, pairs: Iterable[Holding], limi
         ),
         *(Call("eth_call", multiread.pairs_params(target, block), 700 + 80 * len(part)) for part, target in pair_parts),
     ]
-
-    def about(answer: tuple[bytes, bytes]) -> bytes:
-        """The balances, if they are those of the block asked for."""
-        balances, facts = answer
-        if contradicted := contradictions(block, facts, limits.doubted):
-            raise OtherBlock(block, contradicted)
-        return balances
+    # Whose state it is tells its parent's hash alone there, so that the header travels along.
+    needs_parent = bool(calls) and not isinstance(block, Head) and "parent" in limits.doubted
+    if needs_parent:
+        calls.append(Call("eth_getBlockByHash", [block.hash, False]))
 
     def read(replies: Sequence[Reply]) -> Found:
+        known = _named(block, replies[-1]) if needs_parent else block
+
+        def about(answer: tuple[bytes, bytes]) -> bytes:
+            """The balances, if they are those of the block asked for."""
+            balances, facts = answer
+            if contradicted := contradictions(known, facts, limits.doubted):
+                raise OtherBlock(block, contradicted)
+            return balances
+
         found = Found()
         for (part, _), reply in zip(native_parts, replies, strict=False):
             found.values.update(natives.values(part, about(_words(reply, part, 32, "natives"))))
-        for (part, _), reply in zip(pair_parts, replies[len(native_parts) :], strict=True):
+        for (part, _), reply in zip(pair_parts, replies[len(native_parts) :], strict=False):
             _sort_pairs(found, part, multiread.pairs_found(about(_words(reply, part, 64, "pairs"))))
         return found
 
     return Plan(calls, read)
+
+
+def _named(block: KnownBlock, reply: Reply) -> Head:
+    """The header of this block, which knows its parent."""
+    head = head_of(reply.get())
+    if head.hash != block.hash:
+        raise BadAnswer(f"the header of {head.hash} for block {block.hash}")
+    return head
 
 
 def singly(block: KnownBlock, holdings: Sequence[Holding]) -> Plan[Found]:

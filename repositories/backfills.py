@@ -126,6 +126,7 @@ def _job_document(job: Job) -> Document:
         "derived": Int64(job.derived),
         "error": job.error,
         "settled": Int64(job.settled),
+        "base": None if job.base is None else block_document(job.base),
         "highest": None if job.highest is None else block_document(job.highest),
         "created": Int64(job.created),
         "ended": _int64(job.ended),
@@ -153,6 +154,7 @@ def _job_of(found: Mapping[str, Any]) -> Job:
         derived=int(found["derived"]),
         error=found["error"],
         settled=int(found["settled"]),
+        base=_block(found.get("base")),  # stores of before have none
         highest=_block(found["highest"]),
         created=int(found["created"]),
         ended=_whole(found["ended"]),

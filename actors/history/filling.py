@@ -128,7 +128,10 @@ class Filler:
         if any(record.block.number == top and record.block.hash != head.hash for record in found.values()):
             # Since its records were compared: they say nothing of `head`.
             raise BadAnswer(f"block {top} is being replaced")
-        return replace(job, top=top, cursor=top, highest=head.ref, settled=depths.settled)
+        base = await self._node.headers(depths.settled, depths.settled) if job.first <= depths.settled < top else ()
+        return replace(
+            job, top=top, cursor=top, highest=head.ref, settled=depths.settled, base=base[0].ref if base else None
+        )
 
     async def _check(self, records: Sequence[BalanceRecord]) -> None:
         """A reorg may have orphaned a record that the live actor has not taken back yet."""
@@ -239,7 +242,12 @@ class Filler:
         return replace(job, state="done"), job.again_from(first)
 
     async def _stands(self, job: Job) -> bool:
-        """Whether what was filled up to the settled block is canonical: a reorg may be deeper than the window."""
+        """Whether what was filled up to the settled block is canonical: a reorg may be deeper than the window.
+
+        A block without rows tells as well: an endpoint on a fork may have left out what is in the one in its place.
+        """
+        if job.base is not None and not await self._is_canonical(job.base):
+            return False
         rows = [await self._records.at_block(job.chain_id, holding, job.settled) for holding in job.holdings]
         for block in dict.fromkeys(row.block for row in rows if row is not None and row.block.number >= job.first):
             if not await self._is_canonical(block):

@@ -229,7 +229,7 @@ def test_history_does_not_go_on_from_a_record_of_an_orphaned_block() -> None:
     play(story())
 
 
-def _redone_from(depth: int) -> int:
+def _redone_from(depth: int, *, knows_base: bool = False) -> int:
     """Filled from block 2 on up to 20, of which 15 was taken for settled; then a reorg."""
 
     async def story() -> int:
@@ -237,8 +237,9 @@ def _redone_from(depth: int) -> int:
         await scene.fill(14)
         job = Job("job", CHAIN_ID, 2, None, (HOLDING,), anchors={HOLDING: Anchor(20, 7, True)}, state="settling")
         settling = Job(
-            **{name: getattr(job, name) for name in Job.__slots__ if name not in ("settled", "highest")},
+            **{name: getattr(job, name) for name in Job.__slots__ if name not in ("settled", "base", "highest")},
             settled=15,
+            base=scene.block(15) if knows_base else None,
             highest=scene.block(20),
         )
         scene.world.reorg(depth)
@@ -257,6 +258,11 @@ def test_a_reorg_takes_back_the_part_of_history_that_it_may_reach() -> None:
 
 def test_a_reorg_deeper_than_the_window_takes_back_all_that_the_job_filled() -> None:
     assert _redone_from(18) == 2
+
+
+def test_a_settled_block_without_records_tells_of_a_deeper_reorg_as_well() -> None:
+    assert _redone_from(16, knows_base=False) == 16
+    assert _redone_from(16, knows_base=True) == 2
 
 
 def test_an_order_that_ended_far_below_what_a_reorg_reached_is_over() -> None:

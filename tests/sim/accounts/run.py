@@ -102,6 +102,7 @@ class Story:
     async def _tell(self, venue: Venue) -> Outcome:
         account = venue.account(self._exchange, NAME)
         self.venue, self.desk = venue, Desk(venue, account, self._seed)
+        self._clock = Clock(venue, self._seed)  # before there is anything that has a time
         wallets = wallets_of(self._exchange)
         self.truth = Truth(venue, account, wallets)
         self.desk.begin()
@@ -137,12 +138,11 @@ class Story:
         self.venue.faults = self._faults
         account = self.venue.account(self._exchange, NAME)
         lock = Lock(self.venue, account, self._seed, lambda: self.life)
-        clock = Clock(self.venue, self._seed)
         for _ in range(self._random.choice((10, 20, 40))):
             await asyncio.sleep(self._random.expovariate(1 / pace))
             self._trade()
             troubles.happen()
-            clock.happen()
+            self._clock.happen()
             await lock.happen()
             if self._random.random() < 0.02:
                 await self.life.refresh()

@@ -80,13 +80,17 @@ class Lock:
 
 
 class Clock:
-    """The venue's clock jumps, in some stories."""
+    """The venue's clock is apart from ours, in some stories, and put forward now and then; none goes backwards."""
 
     def __init__(self, venue: Venue, seed: int) -> None:
         self._venue = venue
         self._random = Random(f"clock {seed}")  # noqa: S311 - a story, not a secret: its seed must repeat it
         self._is_ill = self._random.random() < 0.1
+        self._apart = self._random.choice((-120_000, -4_000, 0, 4_000))
+        if self._is_ill:
+            venue.shift_clock(self._apart)
 
     def happen(self) -> None:
         if self._is_ill and self._random.random() < 0.05:
-            self._venue.shift_clock(self._random.choice((-120_000, -4_000, 0, 4_000, 120_000)))
+            self._apart += self._random.choice((4_000, 120_000))
+            self._venue.shift_clock(self._apart)

@@ -28,9 +28,9 @@ class Node(Protocol):
 
     async def newest(self) -> Head: ...
 
-    async def headers(self, first: int, last: int) -> tuple[Head, ...]: ...
+    async def headers(self, first: int, last: int, beside: BlockRef | None = None) -> tuple[Head, ...]: ...
 
-    async def moved(self, first: int, last: int, watch: Watch) -> tuple[Moved, ...]: ...
+    async def moved(self, first: int, last: int, watch: Watch, beside: BlockRef | None = None) -> tuple[Moved, ...]: ...
 
     async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
 
@@ -38,7 +38,11 @@ class Node(Protocol):
 
 
 class Collector:
-    """Remembers across steps how many blocks pass at once."""
+    """Remembers across steps how many blocks pass at once.
+
+    Whoever answers has to have the job's highest block: a node that stands still far below has no other sign of the
+    fork on which it does.
+    """
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -49,11 +53,13 @@ class Collector:
         """The next blocks below `job.cursor`, oldest first; nothing where a native has no state any more."""
         return await self._natives(job) if job.is_native else await self._tokens(job)
 
-    async def known_before(self, job: Job, holdings: Collection[Holding], number: int) -> Mapping[Holding, int]:
-        """What these balances were at that block, as far as the node can tell."""
+    async def known_before(
+        self, job: Job, holdings: Collection[Holding], number: int, beside: BlockRef | None
+    ) -> Mapping[Holding, int]:
+        """What these balances were at that block, as far as a node can tell that has the block `beside` as well."""
         if number < 0 or not holdings or (job.unread is not None and number <= job.unread):
             return {}
-        (head,) = await self._node.headers(number, number)
+        (head,) = await self._node.headers(number, number, beside)
         readings = await self._read(head.number, {head: holdings})
         return {} if readings is None else readings.get(head.hash, Readings()).values
 
@@ -65,7 +71,7 @@ class Collector:
             first = max(job.first, last - self._stride.blocks + 1)
             started = self._clock()
             try:
-                moved = await self._node.moved(first, last, job.watch)
+                moved = await self._node.moved(first, last, job.watch, job.highest)
             except ResponseTooLarge:
                 if first == last:
                     raise
@@ -130,7 +136,7 @@ class Collector:
         """Read at every block: nothing tells beforehand where a native balance changed."""
         last = job.cursor
         first = max(job.first, last - NATIVE_BLOCKS + 1)
-        heads = await self._node.headers(first, last)
+        heads = await self._node.headers(first, last, job.highest)
         if len(heads) != last - first + 1:
             raise BadAnswer(f"there are no blocks {first} to {last}")
         if job.highest is not None and last == job.highest.number and heads[-1].hash != job.highest.hash:

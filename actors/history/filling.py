@@ -173,6 +173,8 @@ class Filler:
 
     async def _tell(self, job: Job) -> Job:
         depths = await self._depths()
+        # Where that one is gone by now, what is told is looked at again.
+        beside = None if await self._is_gone(job) else job.highest
         walked_id, walks = self._walked
         if walked_id != job.id:
             walks = await self._narrator.walk(job)
@@ -180,16 +182,16 @@ class Filler:
         older = {holding: await older_than(self._records, job, holding, job.first) for holding in walks}
         builds_on = [before.record for before in older.values() if before is not None and before.holds]
         await self._check([record for record in builds_on if record.block.number > depths.settled])
-        known = await self._known(job, walks, older)
+        known = await self._known(job, walks, older, beside)
         for holding, walk in walks.items():
             walk.finish(job.first, known.get(holding))
         if job.is_native and job.unread is not None:
             for walk in walks.values():
                 walk.reason = f"native balances up to block {job.unread} cannot be read: the node has no state there"
-        (head,) = await self._node.headers(job.first, job.first)
+        (head,) = await self._node.headers(job.first, job.first, beside)
         gaps = {holding for holding, before in older.items() if before is not None and not before.holds}
         open_ones = {key for key, walk in walks.items() if walk.opening or (key in gaps and walk.opening is not None)}
-        opened = await self._collector.known_before(job, open_ones, job.first)
+        opened = await self._collector.known_before(job, open_ones, job.first, beside)
         infos = await self._tokens.describe(job.chain_id, job.watch.tokens)
         job = await self._narrator.tell(job, walks, opened, head.ref, depths, infos)
         reasons = {**job.reasons, **{holding: walk.reason for holding, walk in walks.items() if walk.reason}}
@@ -198,7 +200,11 @@ class Filler:
         return await self._over(replace(job, reasons=reasons))
 
     async def _known(
-        self, job: Job, walks: Mapping[Holding, Walk], older: Mapping[Holding, Older | None]
+        self,
+        job: Job,
+        walks: Mapping[Holding, Walk],
+        older: Mapping[Holding, Older | None],
+        beside: BlockRef | None,
     ) -> dict[Holding, int]:
         """What balances were before the first block: by a record that history goes on from, or by a read.
 
@@ -208,7 +214,7 @@ class Filler:
         there = {holding: before for holding, before in older.items() if before is not None}
         held = {holding: before.record.balance for holding, before in there.items() if before.holds}
         known = {holding: before.record.balance for holding, before in there.items() if walks[holding].derived}
-        read = await self._collector.known_before(job, [key for key in walks if key not in held], job.first - 1)
+        read = await self._collector.known_before(job, [key for key in walks if key not in held], job.first - 1, beside)
         return known | dict(read) | held
 
     async def _over(self, job: Job) -> Job:

@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 
 from indexer.clients.evm.node import EvmNode
 from indexer.domain.balances import Watch
-from indexer.domain.chain import BlockHash, Head
-from indexer.errors import BlockUnknown, StateMissing
+from indexer.domain.chain import Address, BlockHash, Head
+from indexer.errors import BadAnswer, BlockUnknown, StateMissing
 from tests.clients.builders import eventually, node_at
 from tests.clients.wires import DOWN, QUESTION, Time, Wire, pool
 from tests.fixtures.fakenode import FakeNode, header
@@ -213,3 +213,37 @@ async def test_one_that_is_set_aside_soon_after_it_was_back_is_told_when_it_stay
         await eventually(lambda: len(lines) > 3)
     assert [line["event"] for line in lines[2:]] == ["endpoint_set_aside", "endpoint_back"]
     await endpoints.close()
+
+
+SOMEBODY = Watch(frozenset([Address("0x" + "a0" * 20)]), frozenset([Address("0x" + "51" * 20)]))
+
+
+async def test_history_is_asked_of_who_has_the_block_that_it_is_walked_back_from() -> None:
+    """The preferred endpoint stands still on a fork that is settled for everybody else."""
+    frozen, second = Teller(40, fork=35), Teller(60)
+    asked: list[tuple[str, int]] = []
+
+    def logs_of(name: str) -> Any:
+        def logs(wanted: Any) -> list[Any]:
+            asked.append((name, int(wanted.get("toBlock", wanted.get("blockHash", "0x0"))[-8:], 16)))
+            return []
+
+        return logs
+
+    for name, teller in (("frozen", frozen), ("second", second)):
+        teller.methods["eth_getLogs"] = logs_of(name)
+    async with telling(frozen, second) as node:
+        beside = second.head(55).ref
+        assert (await node.headers(36, 40))[0].hash == frozen.head(36).hash
+        assert (await node.headers(36, 40, beside))[0].hash == second.head(36).hash
+        await node.moved(36, 40, SOMEBODY, beside)
+        assert asked[-1] == ("second", 40)
+
+
+async def test_who_is_on_a_fork_as_high_as_ours_tells_no_history() -> None:
+    fork, second = Teller(60, fork=35), Teller(60)
+    async with telling(fork, second) as node:
+        assert (await node.headers(20, 40, second.head(55).ref))[20].hash == second.head(40).hash
+    async with telling(fork) as node:
+        with pytest.raises(BadAnswer, match="another block 55"):
+            await node.headers(20, 40, second.head(55).ref)

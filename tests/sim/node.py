@@ -8,7 +8,17 @@ from random import Random
 
 from indexer.domain.backfill import Moved
 from indexer.domain.balances import Watch, touched
-from indexer.domain.chain import NATIVE, Address, BlockHash, ChainIdentity, Head, Holding, KnownBlock, TokenInfo
+from indexer.domain.chain import (
+    NATIVE,
+    Address,
+    BlockHash,
+    BlockRef,
+    ChainIdentity,
+    Head,
+    Holding,
+    KnownBlock,
+    TokenInfo,
+)
 from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
 from indexer.domain.finality import Tags
 from indexer.domain.views import BlockView, Readings, Replacement
@@ -47,17 +57,19 @@ class SimNode:
         await self._wire()
         return self._chain()[-1].head
 
-    async def headers(self, first: int, last: int) -> tuple[Head, ...]:
+    async def headers(self, first: int, last: int, beside: BlockRef | None = None) -> tuple[Head, ...]:
         await self._wire()
         chain = self._chain()
+        _require(beside, chain)
         if last >= len(chain):
             raise BlockUnknown(f"there is no block {last}")
         return tuple(block.head for block in chain[first : last + 1])
 
-    async def moved(self, first: int, last: int, watch: Watch) -> tuple[Moved, ...]:
+    async def moved(self, first: int, last: int, watch: Watch, beside: BlockRef | None = None) -> tuple[Moved, ...]:
         """A range of blocks, as long as it is not too wide for this provider."""
         await self._wire()
         chain = self._chain()
+        _require(beside, chain)
         if last - first >= self.range_limit:
             raise ResponseTooLarge("query exceeds the range")
         if last >= len(chain):
@@ -204,3 +216,8 @@ class SimFeed:
     def _tell(self, event: FeedEvent) -> None:
         for listener in tuple(self.listeners):
             listener(event)
+
+
+def _require(beside: BlockRef | None, chain: Sequence[Block]) -> None:
+    if beside is not None and (beside.number >= len(chain) or chain[beside.number].head.hash != beside.hash):
+        raise BadAnswer(f"has another block {beside.number}")

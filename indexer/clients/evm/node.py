@@ -102,10 +102,13 @@ class EvmNode:
         except BlockUnknown:
             return None
 
-    async def headers(self, first: int, last: int) -> tuple[Head, ...]:
-        """The canonical headers `first` to `last`, both included, as one endpoint sees them: each on top of another."""
+    async def headers(self, first: int, last: int, beside: BlockRef | None = None) -> tuple[Head, ...]:
+        """The canonical headers `first` to `last`, both included, as one endpoint sees them: each on top of another.
+
+        With `beside`, an endpoint that has this block as well.
+        """
         hedge_seconds = None if last - first < _FEW_HOLDINGS else _LARGE_HEDGE_SECONDS
-        return await canonical(self._endpoints, first, last, hedge_seconds)
+        return await canonical(self._endpoints, first, last, hedge_seconds, beside)
 
     async def is_disputed(self, tip: Head) -> bool:
         """Whether another endpoint still has a block of ours that one of them has just denied."""
@@ -162,13 +165,16 @@ class EvmNode:
         view = BlockView(head, moves, settled[head])
         return Replacement(view, settled[ancestor], tuple(canonical))
 
-    async def moved(self, first: int, last: int, watch: Watch) -> tuple[Moved, ...]:
-        """The watched transfers of these blocks, in order; `ResponseTooLarge` asks for fewer blocks."""
+    async def moved(self, first: int, last: int, watch: Watch, beside: BlockRef | None = None) -> tuple[Moved, ...]:
+        """The watched transfers of these blocks, in order; `ResponseTooLarge` asks for fewer blocks.
+
+        With `beside`, as an endpoint tells them that has this block as well.
+        """
         filters = Filters(watch)
         try:
-            logs = await self._logs_between(first, last, filters)
+            logs = await self._logs_between(first, last, filters, beside)
         except TakenApart:
-            heads = await canonical(self._endpoints, first, last, NEVER)
+            heads = await canonical(self._endpoints, first, last, NEVER, beside)
             return await moved_in(self._endpoints, heads, filters, Sought(watch))
         headers = await self._headers_at(numbers_without_time(logs))
         found: dict[tuple[int, int], Moved] = {}
@@ -192,7 +198,7 @@ class EvmNode:
         settled = await self._settled(dict(zip(split, found, strict=True)))
         return {block.hash: settled.get(block, Readings()) for block in wanted}
 
-    async def _logs_between(self, first: int, last: int, filters: Filters) -> list[Any]:
+    async def _logs_between(self, first: int, last: int, filters: Filters, beside: BlockRef | None) -> list[Any]:
         """Each filter travels alone: a refusal of many at once would be taken for a limit of batches."""
         most = await self._endpoints.ask(lambda limits: Plan((), lambda _: limits.filter), hedge_seconds=NEVER)
         while True:
@@ -200,7 +206,7 @@ class EvmNode:
             ends: set[BlockHash] = set()
             try:
                 for inside in filters.encoded(most):
-                    question = partial(logs_between, first, last, inside)
+                    question = partial(logs_between, first, last, inside, beside)
                     found, end = await self._endpoints.ask(question, hedge_seconds=NEVER)
                     logs += found
                     ends.add(end)

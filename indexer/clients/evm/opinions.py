@@ -9,7 +9,7 @@ from indexer.clients.evm.answers import head_of
 from indexer.clients.evm.calls import Call, Plan, Reply, joined
 from indexer.clients.evm.endpoints import Behind, Endpoints
 from indexer.clients.evm.wording import Unsupported
-from indexer.domain.chain import Head
+from indexer.domain.chain import BlockRef, Head
 from indexer.domain.headchain import is_linked
 from indexer.errors import BadAnswer, BlockUnknown
 
@@ -53,12 +53,21 @@ async def newest(endpoints: Endpoints) -> Head:
         return highest
 
 
-async def canonical(endpoints: Endpoints, first: int, last: int, hedge_seconds: float | None) -> tuple[Head, ...]:
-    """The headers `first` to `last`, both included, as one endpoint sees them: each on top of another."""
-    plans = joined([header_of("eth_getBlockByNumber", hex(number)) for number in range(first, last + 1)])
+async def canonical(
+    endpoints: Endpoints, first: int, last: int, hedge_seconds: float | None, beside: BlockRef | None = None
+) -> tuple[Head, ...]:
+    """The headers `first` to `last`, both included, as one endpoint sees them: each on top of another.
+
+    With `beside`, one that has this block as well: others are on a fork, or stand still far below.
+    """
+    numbers = [*range(first, last + 1), *([] if beside is None else [beside.number])]
+    plans = joined([header_of("eth_getBlockByNumber", hex(number)) for number in numbers])
 
     def read(replies: Sequence[Reply]) -> tuple[Head, ...]:
-        heads = tuple(plans.read(replies))
+        found = plans.read(replies)
+        if beside is not None:
+            require(beside, found.pop())
+        heads = tuple(found)
         if any(head.number != first + index for index, head in enumerate(heads)):
             raise BadAnswer("another block than the one asked for")
         if not is_linked(None, heads):
@@ -67,6 +76,12 @@ async def canonical(endpoints: Endpoints, first: int, last: int, hedge_seconds: 
         return heads
 
     return await endpoints.ask(lambda _: Plan(plans.calls, read), hedge_seconds=hedge_seconds)
+
+
+def require(beside: BlockRef, head: Head) -> None:
+    """Whoever has another block there speaks of another branch."""
+    if head.hash != beside.hash:
+        raise BadAnswer(f"has another block {beside.number} than {beside.hash}")
 
 
 async def is_disputed(endpoints: Endpoints, tip: Head) -> bool:

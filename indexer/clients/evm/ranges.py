@@ -13,6 +13,7 @@ from indexer.clients.evm.calls import Call, Limits, Plan, Reply, joined
 from indexer.clients.evm.endpoints import NEVER, Endpoints
 from indexer.clients.evm.leftout import completed
 from indexer.clients.evm.logs import Filters, transfer_of, transfers_at
+from indexer.clients.evm.opinions import require
 from indexer.domain.backfill import Moved
 from indexer.domain.chain import BlockHash, BlockRef, Head
 from indexer.errors import BadAnswer
@@ -21,8 +22,10 @@ PIECE: Final = 200
 """Logs read before the loop has its turn: about three milliseconds."""
 
 
-def logs_between(first: int, last: int, inside: bytes, _limits: Limits) -> Plan[tuple[list[Any], BlockHash]]:
-    """What one filter finds in these blocks, and the hash of the last one.
+def logs_between(
+    first: int, last: int, inside: bytes, beside: BlockRef | None, _limits: Limits
+) -> Plan[tuple[list[Any], BlockHash]]:
+    """What one filter finds in these blocks, and the hash of the last one; from who has the block `beside` as well.
 
     A node that lags leaves out what it has not, and calls that a success: so the same request asks for the last block,
     which only the node that answered for the logs can speak of. Where requests take one call, see `moved_in`.
@@ -35,11 +38,15 @@ def logs_between(first: int, last: int, inside: bytes, _limits: Limits) -> Plan[
         end = head_of(replies[1].get())
         if end.number != last:
             raise BadAnswer("another block than the one asked for")
+        if beside is not None:
+            require(beside, head_of(replies[2].get()))
         return result, end.hash
 
     place = f'{{"fromBlock":"{hex(first)}","toBlock":"{hex(last)}",'.encode()
     logs = Call("eth_getLogs", [orjson.Fragment(place + inside + b"}")], 150 + len(inside))
-    return Plan([logs, Call("eth_getBlockByNumber", [hex(last), False])], read, together=True)
+    numbers = [last] if beside is None else [last, beside.number]
+    headers = [Call("eth_getBlockByNumber", [hex(number), False]) for number in numbers]
+    return Plan([logs, *headers], read, together=True)
 
 
 async def moved_in(endpoints: Endpoints, heads: Sequence[Head], filters: Filters, sought: Sought) -> tuple[Moved, ...]:

@@ -9,6 +9,7 @@ import pytest
 
 from actors.chains import ahead
 from actors.chains.ahead import spans_of
+from indexer.domain.chain import BlockRef
 from indexer.errors import NodeUnreachable
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.chains.test_chain import BOB, USD, in_virtual_time
@@ -25,9 +26,9 @@ def noted(stage: Stage) -> list[str]:
     story: list[str] = []
     headers, append_all = stage.node.headers, stage.store.commits.append_all
 
-    async def asking(first: int, last: int) -> Any:
+    async def asking(first: int, last: int, beside: BlockRef | None = None) -> Any:
         story.append(f"ask {last - first + 1}")
-        return await headers(first, last)
+        return await headers(first, last, beside)
 
     async def writing(commits: Any) -> None:
         story.append("write")
@@ -59,11 +60,11 @@ async def test_a_part_that_cannot_be_had_takes_nothing_from_the_one_before() -> 
         headers = stage.node.headers
         troubles = [None, NodeUnreachable("reset"), None, None]
 
-        async def failing(first: int, last: int) -> Any:
+        async def failing(first: int, last: int, beside: BlockRef | None = None) -> Any:
             trouble = troubles.pop(0) if troubles else None
             if trouble is not None:
                 raise trouble
-            return await headers(first, last)
+            return await headers(first, last, beside)
 
         stage.node.headers = failing  # type: ignore[method-assign] # fails once
         heads = [stage.world.pay(USD, OUTSIDE, BOB, 1) for _ in range(10)]
@@ -80,13 +81,13 @@ async def test_a_branch_that_is_replaced_between_two_parts_is_repaired() -> None
         heads = [stage.world.pay(USD, OUTSIDE, BOB, 1) for _ in range(10)]
         asked = 0
 
-        async def replacing(first: int, last: int) -> Any:
+        async def replacing(first: int, last: int, beside: BlockRef | None = None) -> Any:
             nonlocal asked
             asked += 1
             if asked == 2:
                 del stage.world.canonical[-8:]
                 heads[2:] = [stage.world.pay(USD, OUTSIDE, BOB, 3) for _ in range(9)]
-            return await headers(first, last)
+            return await headers(first, last, beside)
 
         stage.node.headers = replacing  # type: ignore[method-assign] # the chain moves on meanwhile
         await stage.hear(heads[-1])

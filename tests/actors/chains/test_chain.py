@@ -515,7 +515,7 @@ async def test_a_gap_that_was_orphaned_while_it_was_read_is_a_reorg_and_no_gap()
         gap = tuple(stage.world.mine(busy=0) for _ in range(2))
         headers, look = stage.node.headers, stage.node.look
 
-        async def before_the_reorg(*_numbers: int, **_more: int) -> tuple[Head, ...]:
+        async def before_the_reorg(*_args: Any) -> Any:
             stage.node.headers = headers  # type: ignore[method-assign] # only once
             return gap
 
@@ -524,7 +524,8 @@ async def test_a_gap_that_was_orphaned_while_it_was_read_is_a_reorg_and_no_gap()
             stage.world.reorg(3)
             raise StateMissing("the state of an orphan is gone")
 
-        stage.node.headers, stage.node.look = before_the_reorg, pruned_by_then  # type: ignore[method-assign] # a script
+        script: Any = (before_the_reorg, pruned_by_then)
+        stage.node.headers, stage.node.look = script  # type: ignore[method-assign] # a script
         await stage.hear(gap[-1])
         await stage.settle(6)
         assert stage.status.block == stage.world.tip.number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog.testing
 
 from actors.chains.doubts import FAR_BELOW, SET_BACK_SECONDS
-from indexer.domain.chain import Head
+from indexer.domain.chain import BlockRef, Head
 from indexer.domain.facts import BalanceReverted, StreamResync
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.chains.test_chain import BOB, CAROL, USD, in_virtual_time
@@ -34,11 +34,11 @@ class Fork:
         stage.node.headers = self.headers  # type: ignore[method-assign] # a load balancer
         stage.node.newest = self.newest  # type: ignore[method-assign] # a load balancer
 
-    async def headers(self, first: int, last: int) -> tuple[Head, ...]:
+    async def headers(self, first: int, last: int, beside: BlockRef | None = None) -> tuple[Head, ...]:
         if self._is_forks_turn():
-            low = [head for head in await self._headers(first, last) if head.number < self._theirs[0].number]
+            low = [head for head in await self._headers(first, last, beside) if head.number < self._theirs[0].number]
             return (*low, *(head for head in self._theirs if first <= head.number <= last))
-        return await self._headers(first, last)
+        return await self._headers(first, last, beside)
 
     async def newest(self) -> Head:
         return self._theirs[-1] if self._is_forks_turn() else await self._newest()

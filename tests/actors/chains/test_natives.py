@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from actors.messages import Differed, WatchChanged
 from indexer.domain.balances import Watch
-from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, KnownBlock
+from indexer.domain.chain import NATIVE, BlockHash, BlockRef, Head, Holding, KnownBlock
 from indexer.domain.facts import StreamResync
 from indexer.domain.views import Readings
 from indexer.errors import StateMissing
@@ -53,9 +53,9 @@ async def test_headers_of_a_long_interval_are_asked_for_in_pieces() -> None:
         asked: list[int] = []
         headers = stage.node.headers
 
-        async def counted(first: int, last: int) -> tuple[Head, ...]:
+        async def counted(first: int, last: int, beside: BlockRef | None = None) -> tuple[Head, ...]:
             asked.append(last - first + 1)
-            return await headers(first, last)
+            return await headers(first, last, beside)
 
         stage.node.headers = counted  # type: ignore[method-assign] # to see how much is asked at once
         paid = stage.world.put(COIN, 5)
@@ -76,8 +76,8 @@ async def test_headers_that_are_not_of_our_chain_are_asked_for_again() -> None:
         await stage.hear(paid)
         headers, lies = stage.node.headers, [1, 2]
 
-        async def torn(first: int, last: int) -> tuple[Head, ...]:
-            found = await headers(first, last)
+        async def torn(first: int, last: int, beside: BlockRef | None = None) -> tuple[Head, ...]:
+            found = await headers(first, last, beside)
             return found[:-1] if lies and lies.pop() else found
 
         stage.node.headers = torn  # type: ignore[method-assign] # an endpoint that is reorganised meanwhile

@@ -170,7 +170,9 @@ def test_what_a_reorg_took_back_and_cannot_be_read_any_more_is_not_bridged_by_wh
 def test_history_goes_on_from_the_record_below_it_whatever_moved_without_a_log_since() -> None:
     """It must follow on that record, and tell what an order from further below has told of the same blocks."""
 
-    async def known_before(_job: Job, holdings: Collection[Holding], _number: int) -> dict[Holding, int]:
+    async def known_before(
+        _job: Job, holdings: Collection[Holding], _number: int, _beside: object
+    ) -> dict[Holding, int]:
         return dict.fromkeys(holdings, 5)
 
     async def story() -> dict[Holding, int]:
@@ -182,7 +184,7 @@ def test_history_goes_on_from_the_record_below_it_whatever_moved_without_a_log_s
         filler._collector = collector
         job = Job("job", CHAIN_ID, 15, 28, (HOLDING,), anchors={HOLDING: Anchor(29, 30, False)})
         older = await older_than(scene.store.balances, job, HOLDING, job.first)
-        return await filler._known(job, {HOLDING: Walk(29, 30, is_native=True)}, {HOLDING: older})
+        return await filler._known(job, {HOLDING: Walk(29, 30, is_native=True)}, {HOLDING: older}, None)
 
     assert play(story()) == {HOLDING: 7}
 
@@ -196,8 +198,8 @@ def test_history_is_not_walked_back_from_a_record_whose_block_was_just_replaced(
         filler = scene.filler()
         headers = filler._node.headers
 
-        async def reorganised(first: int, last: int) -> tuple[Head, ...]:
-            found = await headers(first, last)
+        async def reorganised(first: int, last: int, beside: BlockRef | None = None) -> tuple[Head, ...]:
+            found = await headers(first, last, beside)
             scene.world.reorg(4)
             return found
 

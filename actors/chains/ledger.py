@@ -121,7 +121,7 @@ class Ledger:
         if mark.watch is None:  # killed before it was kept: nobody watched anything else meanwhile
             self.returned = frozenset()
         known = _continued(heads, [commit for commit in commits if commit.first_seq >= max(first, mark.seq + 1)])
-        self.natives_at = _natives_at(mark, heads, known)
+        self.natives_at = _natives_at(mark, heads, known, [one for one in commits if one.first_seq > mark.seq])
         told = ((fact.holding, fact.block) for commit in commits for fact in commit.facts if isinstance(fact, _Said))
         recorded = {holding: record.block for holding, record in records.items()} | dict(told)
         self.native_since = {
@@ -358,10 +358,13 @@ def _ends_stale(commits: Sequence[Commit]) -> bool:
     return isinstance(next((fact for fact in words if isinstance(fact, StreamStale | StreamLive)), None), StreamStale)
 
 
-def _natives_at(mark: Mark, saved: Sequence[Head], known: Sequence[Head]) -> int:
+def _natives_at(mark: Mark, saved: Sequence[Head], known: Sequence[Head], later: Sequence[Commit]) -> int:
+    """What was read above the ancestor of a reorg that was told since (`later`) was read on another branch."""
     if not saved:
         return 0  # killed before anything was saved
-    return known[-1].number if mark.natives is None else min(mark.natives, known[-1].number)
+    ancestors = [commit.ancestor for commit in later if commit.ancestor is not None]
+    read_at = [] if mark.natives is None else [mark.natives]
+    return min((*read_at, *ancestors, known[-1].number))
 
 
 def _continued(heads: tuple[Head, ...], later: Sequence[Commit]) -> tuple[Head, ...]:

@@ -336,6 +336,22 @@ async def test_a_new_life_knows_what_was_committed_and_not_yet_projected(desk: D
     assert second.balances == {holding(0): 9, holding(1): 1}
 
 
+async def test_natives_that_were_read_on_an_orphaned_branch_are_not_taken_for_read_by_the_next_life(
+    desk: Desk,
+) -> None:
+    """They are read every few blocks only, and what changed in between is searched for from there on."""
+    first = desk.open()
+    await first.commit((updated(5, 7),), head_at(5))
+    first.natives_at = 5
+    await first.save(HeadChain(8, tuple(head_at(number) for number in range(1, 6))))
+    async with first.together():
+        await first.roll_back(HeadChain(8, (head_at(3),)), roll_back(first, 3, {holding(): 0}))
+        await first.commit((replace(updated(4, 8, fork="b"), holding=Holding(USDC, wallet(0))),), head_at(4, "b", "a"))
+    again = desk.open()
+    await again.load()
+    assert again.natives_at == 3
+
+
 async def test_a_new_life_goes_on_at_the_block_that_was_reached_not_at_the_last_change(desk: Desk) -> None:
     first = desk.open()
     for number in (3, 5):

@@ -100,9 +100,9 @@ class Story:
                 return await self._tell(venue)
 
     async def _tell(self, venue: Venue) -> Outcome:
+        self._clock = Clock(venue, self._seed)  # before there is anything that has a time
         account = venue.account(self._exchange, NAME)
         self.venue, self.desk = venue, Desk(venue, account, self._seed)
-        self._clock = Clock(venue, self._seed)  # before there is anything that has a time
         wallets = wallets_of(self._exchange)
         self.truth = Truth(venue, account, wallets)
         self.desk.begin()

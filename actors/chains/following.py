@@ -260,6 +260,9 @@ class Follower:
         `orphaned`, a block number from which on records are of another branch: history is cut where it is still
         canonical. What did not change is confirmed at the newest block: it may have moved and come back meanwhile.
         """
+        if orphaned is None and self.tip is not None and newest.number <= self.tip.number:
+            # Whoever answered is behind, and what is recorded there says more than a read.
+            raise BadAnswer(f"the newest block is {newest.number}, and {reason}")
         readings = (await self._node.read({newest: self.watch.holdings()})).get(newest.hash, Readings())
         self._book.note_unreadable(readings.unreadable)
         above = None

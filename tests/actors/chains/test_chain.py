@@ -533,6 +533,32 @@ async def test_a_gap_that_was_orphaned_while_it_was_read_is_a_reorg_and_no_gap()
 
 
 @in_virtual_time
+async def test_a_gap_without_state_is_not_bridged_at_our_own_tip() -> None:
+    """The node that was asked for the newest block is behind: what our tip changed would be told as nothing."""
+    async with staged() as stage:
+        changed = stage.world.pay(USD, OUTSIDE, BOB, 1)
+        await stage.hear(changed)
+        gap = [stage.world.mine(busy=0) for _ in range(3)]
+        look = stage.node.look
+
+        async def pruned(*_args: Any, **_more: Any) -> tuple[BlockView, ...]:
+            stage.node.look = look  # type: ignore[method-assign] # only once
+            raise StateMissing("no state")
+
+        async def newest() -> Head:
+            stage.node.newest = well  # type: ignore[method-assign] # only once
+            return changed
+
+        well = stage.node.newest
+        stage.node.look, stage.node.newest = pruned, newest  # type: ignore[method-assign] # a script
+        await stage.hear(gap[-1])
+        await stage.settle(6)
+        assert stage.status.block == stage.world.tip.number
+        (row,) = (row for row in stage.disk.kept.records.values() if row.block == changed.ref)
+        assert (row.change, row.cause) == (1, "transfer")
+
+
+@in_virtual_time
 async def test_a_deep_reorg_takes_back_what_was_not_projected_yet() -> None:
     async with staged(window=4) as stage:
         kept = stage.world.tip

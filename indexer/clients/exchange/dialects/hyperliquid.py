@@ -55,7 +55,8 @@ class Hyperliquid(Dialect):
         data = message.get("data")
         state = data.get(_TOLD[wallet]) if isinstance(data, Mapping) else None
         amounts, time = _state(exchange, wallet, state)
-        positions = tuple(rows_of(state, "assetPositions")) if wallet == "futures" else None
+        has_positions = wallet == "futures" and isinstance(state, Mapping) and "assetPositions" in state
+        positions = tuple(rows_of(state, "assetPositions")) if has_positions else None
         return Told(amounts, venue_time=time, whole=True, positions=positions)
 
     async def permissions(self, exchange: Exchange) -> Permissions:

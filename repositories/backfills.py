@@ -112,7 +112,14 @@ def _job_document(job: Job) -> Document:
         "holdings": [[token, solver] for token, solver in job.holdings],
         "wanted": [[token, solver] for token, solver in job.wanted],
         "anchors": [
-            {"t": token, "s": solver, "n": Int64(anchor.number), "b": str(anchor.balance), "o": anchor.is_open}
+            {
+                "t": token,
+                "s": solver,
+                "n": Int64(anchor.number),
+                "b": str(anchor.balance),
+                "o": anchor.is_open,
+                "h": anchor.hash,
+            }
             for (token, solver), anchor in job.anchors.items()
         ],
         "reasons": [{"t": token, "s": solver, "r": reason} for (token, solver), reason in job.reasons.items()],
@@ -142,7 +149,9 @@ def _job_of(found: Mapping[str, Any]) -> Job:
         last=_whole(found["last"]),
         holdings=tuple(Holding(token, solver) for token, solver in found["holdings"]),
         wanted=tuple(Holding(token, solver) for token, solver in found["wanted"]),
-        anchors={Holding(a["t"], a["s"]): Anchor(int(a["n"]), int(a["b"]), a["o"]) for a in found["anchors"]},
+        anchors={
+            Holding(a["t"], a["s"]): Anchor(int(a["n"]), int(a["b"]), a["o"], a.get("h")) for a in found["anchors"]
+        },
         reasons={Holding(row["t"], row["s"]): row["r"] for row in found["reasons"]},
         state=found["state"],
         top=int(found["top"]),

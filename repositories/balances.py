@@ -121,6 +121,7 @@ class BalanceBook(BalanceQueries):
                 {
                     **of_holding(chain_id, holding),
                     "blockNumber": joint.number,
+                    **({} if joint.block_hash is None else {"blockHash": joint.block_hash}),
                     "$or": [{"changeAmount": None}, {"cause": {"$in": list(JOINED)}}],
                 },
                 {"$set": joint_row_of(joint)},

@@ -238,6 +238,8 @@ class Filler:
         if head.hash == job.highest.hash and job.told is not None:
             return (job if job.highest.number > depths.settled else replace(job, state="done")), None
         first = max(job.first, job.settled + 1) if await self._stands(job) else job.first
+        if first > job.first and any(anchor.number == first for anchor in job.anchors.values()):
+            first -= 1  # that record is replaced: what is in its place has to be joined to the one below
         if job.last is not None and job.last < first:
             return replace(job, state="done"), None
         facts = [self._void(job, holding, first) for holding in job.holdings if job.end_of(holding) >= first]
@@ -301,4 +303,5 @@ class Filler:
 
 
 def _anchor(record: BalanceRecord) -> Anchor:
-    return Anchor(record.block.number, record.balance, record.change is None or record.cause in JOINED)
+    is_open = record.change is None or record.cause in JOINED
+    return Anchor(record.block.number, record.balance, is_open, record.block.hash)

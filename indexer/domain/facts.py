@@ -115,6 +115,8 @@ class Joint(NamedTuple):
     transactions: tuple[TxHash, ...]
     transfers: tuple[Transfer, ...] = ()
     unexplained: int | None = None
+    block_hash: BlockHash | None = None
+    """Of that record: another one may be in its place by now. Joints of before do not say."""
 
 
 @dataclass(frozen=True, slots=True)

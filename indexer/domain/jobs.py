@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from indexer.domain.balances import Watch
-from indexer.domain.chain import NATIVE, Address, BlockRef, Holding
+from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding
 
 JobState = Literal["queued", "collecting", "telling", "settling", "done", "failed"]
 
@@ -20,6 +20,8 @@ class Anchor:
     balance: int
     is_open: bool
     """It was the first of all, or the first after a resync: its change refers to nothing that still is."""
+    hash: BlockHash | None = None
+    """Of its block."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,8 @@ class Teller:
             return None
         step = anchor.balance - self.held
         logs, unexplained = self._explained(holding, step, change)
-        return Joint(anchor.number, step, () if change is None else change.transactions, logs, unexplained)
+        transactions = () if change is None else change.transactions
+        return Joint(anchor.number, step, transactions, logs, unexplained, anchor.hash)
 
     def _after(self, change: Change) -> int | None:
         if change.read is not None:

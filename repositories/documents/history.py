@@ -97,6 +97,7 @@ def _encode_joint(joint: Joint) -> Document:
         "x": list(joint.transactions),
         "l": packed(joint.transfers),
         "u": _text(joint.unexplained),
+        "h": joint.block_hash,
     }
 
 
@@ -107,6 +108,7 @@ def _decode_joint(document: Document) -> Joint:
         tuple(document["x"]),
         unpacked(document.get("l", ())),
         _whole(document.get("u")),
+        document.get("h"),
     )
 
 

@@ -167,7 +167,8 @@ def test_every_commit_comes_back_exactly(commit: Commit) -> None:
 
 def test_history_of_before_logs_were_kept_says_that_nothing_is_known_of_them() -> None:
     row = HistoryRow(head_at(3).ref, 5, 2, (TxHash("0xa"),), "safe", derived=True, unexplained=0)
-    fact = HistoryFilled(1, Holding(USDC, solver_at(0)), 1, 9, (row,), TokenInfo(), "job", joint=Joint(9, 1, ()))
+    joint = Joint(9, 1, (), block_hash=row.block.hash)
+    fact = HistoryFilled(1, Holding(USDC, solver_at(0)), 1, 9, (row,), TokenInfo(), "job", joint=joint)
     document = commit_document(Commit("c", "history:1", 1, TIME, (fact,)))
     for each in (document["facts"][0], document["facts"][0]["joint"]):
         del each["l"], each["u"]

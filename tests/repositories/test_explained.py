@@ -56,6 +56,18 @@ async def test_history_that_is_filled_again_explains_the_record_above_it_anew(st
     assert (record.change, record.transfers, record.unexplained) == (0, (), None)
 
 
+async def test_what_was_found_of_a_record_is_not_said_of_the_one_in_its_place(store: Store) -> None:
+    """A reorg came between: the logs of an orphaned block explain nothing."""
+    live = replace(updated(5, balance=9), previous=None, cause="first")
+    joint = Joint(5, 2, (), (log_at(4, 2),), 0, block_hash=block_hash(77))
+    await store.balances.project(fold([Commit("c", "chain:1", 1, TIME, (live,))]))
+    for each in (joint, joint._replace(block_hash=live.block.hash, change=3)):
+        fact = HistoryFilled(1, OURS, 0, 4, (), TokenInfo(), "job", joint=each)
+        await store.balances.project(fold([Commit(f"h{each.change}", "history:1", 1, TIME, (fact,))]))
+        (record,) = await store.balances.history(1, OURS, limit=9)
+        assert record.change == (None if each is joint else 3)
+
+
 async def test_logs_without_a_record_are_kept_with_the_heads(store: Store) -> None:
     heads, lost = (head_at(4), head_at(5)), Holding(USDC, solver_at(1))
     trail = {OURS: (log_at(4), log_at(5)), lost: None}

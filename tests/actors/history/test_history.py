@@ -231,13 +231,13 @@ def test_history_does_not_go_on_from_a_record_of_an_orphaned_block() -> None:
     play(story())
 
 
-def _redone_from(depth: int, *, knows_base: bool = False) -> int:
+def _redone_from(depth: int, *, knows_base: bool = False, anchor: int = 20) -> int:
     """Filled from block 2 on up to 20, of which 15 was taken for settled; then a reorg."""
 
     async def story() -> int:
         scene = _Scene()
         await scene.fill(14)
-        job = Job("job", CHAIN_ID, 2, None, (HOLDING,), anchors={HOLDING: Anchor(20, 7, True)}, state="settling")
+        job = Job("job", CHAIN_ID, 2, None, (HOLDING,), anchors={HOLDING: Anchor(anchor, 7, True)}, state="settling")
         settling = Job(
             **{name: getattr(job, name) for name in Job.__slots__ if name not in ("settled", "base", "highest")},
             settled=15,
@@ -260,6 +260,11 @@ def test_a_reorg_takes_back_the_part_of_history_that_it_may_reach() -> None:
 
 def test_a_reorg_deeper_than_the_window_takes_back_all_that_the_job_filled() -> None:
     assert _redone_from(18) == 2
+
+
+def test_what_is_in_the_place_of_the_record_above_the_settled_block_is_joined_again() -> None:
+    assert _redone_from(13, anchor=17) == 16
+    assert _redone_from(13, anchor=16) == 15
 
 
 def test_a_settled_block_without_records_tells_of_a_deeper_reorg_as_well() -> None:

@@ -259,6 +259,8 @@ def _joining(key: HoldingKey, joint: Joint) -> Callable[[Kept], None]:
         row = kept.records.get(place)
         if row is None or not (row.change is None or row.cause in JOINED):
             return
+        if joint.block_hash not in (None, row.block.hash):
+            return
         row = replace(row, change=joint.change, transfers=joint.transfers, unexplained=joint.unexplained)
         if joint.transactions:
             row = replace(row, cause="transfer", transactions=joint.transactions)

@@ -164,6 +164,7 @@ class Readings:
         self.suspect(wallet)
         if isinstance(error, BadCredentials) and self._may_be_alone(wallet):
             one.is_refused, one.due = True, now + SUSPENDED_WALLET_SECONDS  # or once another wallet is read
+            self.breaker = self.breaker.succeeded()  # the venue answers: the others are asked what they think
             return
         well = [] if isinstance(error, BadCredentials | Throttled) else self._well_but(wallet)
         if well:

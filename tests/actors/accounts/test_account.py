@@ -344,6 +344,22 @@ def test_a_key_that_is_refused_for_one_wallet_alone_lacks_a_permission(refused: 
     played(story())
 
 
+def test_a_probe_that_is_refused_lets_the_other_wallets_say_what_they_think_of_the_key() -> None:
+    """Else nobody is asked any more: the one that was told to wait waits for the probe, which is over."""
+
+    async def story() -> None:
+        venue = FakeVenue(wallets=("funding", "earn", "spot"), streams=False, BTC="1")
+        venue.streamed, venue.opening = frozenset({"spot"}), 1_000.0
+        venue.refuses = frozenset({"earn", "spot"})
+        venue.errors = [Throttled("slow down", 6.0)]
+        async with Stage(venue) as stage:
+            await asyncio.sleep(60)
+            assert stage.state == "live"
+            assert set(stage.alerts) == {("permissions", False)}
+
+    played(story())
+
+
 def test_a_key_that_every_wallet_refuses_suspends_the_account_after_each_was_asked_once() -> None:
     async def story() -> None:
         venue = FakeVenue(wallets=("spot", "futures", "funding"), streams=False, BTC="1")

@@ -17,6 +17,7 @@ from indexer.clients.exchange.cache import SnapshotCache
 from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Limits
 from indexer.clients.exchange.exact import ccxt_class, exact_class
 from indexer.clients.exchange.failures import retry_after, translating
+from indexer.clients.exchange.leaving import watched
 from indexer.clients.exchange.markets import load_beside
 from indexer.clients.exchange.throttle import Bucket, Limit, Throttler
 from indexer.domain.accounts.amounts import Wallet
@@ -103,10 +104,14 @@ class Venues:
 
     async def synchronise(self, exchange: Exchange, dialect: Dialect, base_url: str) -> None:
         """How far the venue's clock is ahead of ours, for all its accounts."""
-        before = exchange.milliseconds()
-        told = await exchange.fetch_time()
-        known = self._skews.get((dialect.exchange, base_url), 0)
-        self._skews[dialect.exchange, base_url] = known + int(told) - (before + exchange.milliseconds()) // 2
+        key, clock = (dialect.exchange, base_url), asyncio.get_running_loop().time
+        with watched() as moments:
+            began = clock()
+            told = await exchange.fetch_time()
+            under_way = clock() - (moments[-1] if moments else began)
+        # By our own clock: another account may have set the venue's meanwhile.
+        ours = exchange.milliseconds() - self._skews.get(key, 0)
+        self._skews[key] = int(told) - int(ours - under_way * 500)
 
     async def with_markets(self, exchange: Exchange, dialect: Dialect, base_url: str) -> None:
         """The venue's lists, loaded once for all accounts."""

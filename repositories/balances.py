@@ -42,11 +42,11 @@ class BalanceBook(BalanceQueries):
         for chain_id, cut in projection.cuts.items():
             with translating:
                 await self._records.delete_many(_cut_off(chain_id, cut))
-        for (chain_id, holding), first in projection.voided.items():
+        for chain_id, holding, first, last in projection.voided:
             with translating:
-                await self._records.delete_many(
-                    {**of_holding(chain_id, holding), "blockNumber": {"$gte": first}, "seq": HISTORY_SEQ}
-                )
+                # What lies above was told by another order, whose records stand or are taken back by themselves.
+                blocks = {"blockNumber": {"$gte": first, "$lte": last}}
+                await self._records.delete_many({**of_holding(chain_id, holding), **blocks, "seq": HISTORY_SEQ})
         if projection.restored:
             await self._add(list(projection.records.values()))
             await self._replace_current(await self._holding_again(projection))

@@ -49,7 +49,6 @@ class Anchorage:
     async def of(self, job: Job) -> dict[Holding, BalanceRecord]:
         """A balance that is new is read at once by the chain's live actor: its first record is on its way."""
         deadline = self._clock() + ANCHOR_SECONDS
-        floor = job.first - 1 if job.last is None else job.last
         found: dict[Holding, BalanceRecord] = {}
         below: dict[Holding, BalanceRecord] = {}
         while True:
@@ -61,7 +60,9 @@ class Anchorage:
                 records = await asyncio.gather(*(self._one(job, holding, holding in due) for holding in part))
                 for holding, record in zip(part, records, strict=True):
                     # Nothing above may mean that a reorg's projection has got no further: it is looked at once more.
-                    if record is not None and (record.block.number > floor or below.get(holding) == record):
+                    if record is not None and (
+                        record.block.number > job.floor_of(holding) or below.get(holding) == record
+                    ):
                         found[holding] = record
                     elif record is not None:
                         below[holding] = record
@@ -76,10 +77,11 @@ class Anchorage:
         if job.last is not None:
             above = await self._records.oldest(job.chain_id, holding, above=job.last)
             return above or await self._records.at_block(job.chain_id, holding, job.last)
+        floor = job.floor_of(holding)
         # An order up to some block may have left a hole below a record that is not the oldest any more.
-        loose = await self._records.newest_loose(job.chain_id, holding, above=job.first - 1)
-        found = loose or await self._records.oldest(job.chain_id, holding, above=job.first - 1)
+        loose = await self._records.newest_loose(job.chain_id, holding, above=floor)
+        found = loose or await self._records.oldest(job.chain_id, holding, above=floor)
         if found is not None or is_due:
             return found
-        # What was heard last was before our first block: nothing has happened since, and nothing is to be filled.
-        return await self._records.at_block(job.chain_id, holding, job.first - 1)
+        # Nothing has happened since what was heard last; was that before our first block, nothing is to be filled.
+        return await self._records.at_block(job.chain_id, holding, floor)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import structlog
@@ -20,7 +21,7 @@ from actors.patience import patiently
 from actors.statusboard import Line
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Holding
-from indexer.domain.jobs import Job
+from indexer.domain.jobs import Anchor, Job
 from indexer.domain.status import StreamState
 from indexer.errors import Fenced, Permanent, StoreUnavailable, Transient
 
@@ -136,6 +137,7 @@ class BackfillActor(AsyncActor):
         last: int | None,
         save: Callable[[Job], Awaitable[None]],
         filled_from: int | None = None,
+        anchors: Mapping[Holding, Anchor] = MappingProxyType({}),
     ) -> Sequence[Job]:
         """Native balances are a job of their own: tokens, of which logs tell, are not to wait for them."""
         parts = (
@@ -143,6 +145,8 @@ class BackfillActor(AsyncActor):
             tuple(sorted(holding for holding in holdings if holding.token == NATIVE)),
         )
         same = [job for job in self._unfinished() if (job.first, job.last) == (first, last) and job.wanted in parts]
+        if anchors:  # one that began before all that was taken back may stop below it
+            same = [job for job in same if job.anchors == anchors]
         if len(same) == sum(bool(part) for part in parts):
             return same
         now = int(self._clock() * 1000)
@@ -156,6 +160,7 @@ class BackfillActor(AsyncActor):
                 part,
                 created=now + place,
                 filled_from=filled_from,
+                anchors=anchors,
             )
             for place, part in enumerate(parts)
             if part
@@ -275,7 +280,7 @@ class BackfillActor(AsyncActor):
         for settling in [job for job in self._jobs.values() if job.state == "settling"]:
             settled, again = await self._filler.settle(settling)
             if again is not None:  # before the old job is over: a crash in between must not forget it
-                await self._take(again.holdings, again.first, None, self._save, again.filled_from)
+                await self._take(again.holdings, again.first, None, self._save, again.filled_from, again.anchors)
             if settled != settling:
                 await self._keep(settled)
             if again is not None:

@@ -243,11 +243,14 @@ class Filler:
         if job.last is not None and job.last < first:
             return replace(job, state="done"), None
         facts = [self._void(job, holding, first) for holding in job.holdings if job.end_of(holding) >= first]
-        if facts:
+        again = job.again_from(first)
+        if facts and job.told is not None:
             await self._ledger.commit(facts, head)
             await self._projected(self._stream, self._ledger.seq)
+        else:  # whatever is there was told by others
+            again = replace(again, anchors={})
         log.info("history_taken_back", chain=self._name, job=job.id, first=first)
-        return replace(job, state="done"), job.again_from(first)
+        return replace(job, state="done"), again
 
     async def _stands(self, job: Job) -> bool:
         """Whether what was filled up to the settled block is canonical: a reorg may be deeper than the window.

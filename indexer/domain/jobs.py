@@ -41,6 +41,7 @@ class Job:
     """Those that were ordered."""
     state: JobState = "queued"
     anchors: Mapping[Holding, Anchor] = field(default_factory=dict)
+    """While it is queued: those of the job in whose place it came, below which that has taken everything back."""
     top: int = 0
     cursor: int = 0
     unread: int | None = None
@@ -94,6 +95,16 @@ class Job:
             tokens=frozenset(Address(holding.token) for holding in self.holdings if holding.token != NATIVE),
             solvers=frozenset(holding.solver for holding in self.holdings),
         )
+
+    def floor_of(self, holding: Holding) -> int:
+        """The block above which the record is looked for that this balance's history is walked back from.
+
+        Records below that other orders led to may say what they changed, while the ones before them are gone.
+        """
+        if self.last is not None:
+            return self.last
+        below = self.first - 1
+        return max(below, self.end_of(holding)) if holding in self.anchors else below
 
     def end_of(self, holding: Holding) -> int:
         """The highest block of which this balance gets a record."""

@@ -72,6 +72,19 @@ class Cut(NamedTuple):
     seq: int
 
 
+class Void(NamedTuple):
+    """Records of history (their `seq` is 0) of these blocks, which a reorg took back before new ones came."""
+
+    chain_id: int
+    holding: Holding
+    first: int
+    last: int
+
+    def has(self, record: BalanceRecord) -> bool:
+        is_its = (record.chain_id, record.holding, record.seq) == (self.chain_id, self.holding, HISTORY_SEQ)
+        return is_its and self.first <= record.block.number <= self.last
+
+
 class Settling(NamedTuple):
     """How far a chain was settled when its event number `seq` was told."""
 
@@ -93,8 +106,7 @@ class Projection:
     """Current balances for which an older record of history holds again: that record is the current one."""
     settled: dict[int, Settling] = field(default_factory=dict)
     """By chain id; the newest counts, also where a reorg made it lower."""
-    voided: dict[HoldingKey, int] = field(default_factory=dict)
-    """Records of history (their `seq` is 0) from this block on, which a reorg took back before new ones came."""
+    voided: set[Void] = field(default_factory=set)
     joints: dict[HoldingKey, Joint] = field(default_factory=dict)
     """Last of all: records that were the oldest and are not any more."""
     accounts: AccountProjection = field(default_factory=AccountProjection)
@@ -180,10 +192,10 @@ def history_of(fact: HistoryFilled) -> Iterator[BalanceRecord]:
 def _fill(projection: Projection, fact: HistoryFilled) -> None:
     holding = HoldingKey(fact.chain_id, fact.holding)
     if fact.void:
-        projection.voided[holding] = min(fact.first, projection.voided.get(holding, fact.first))
-        for key, record in tuple(projection.records.items()):
-            if key[:2] == holding and key.number >= fact.first and record.seq == HISTORY_SEQ:
-                del projection.records[key]
+        void = Void(*holding, fact.first, fact.last)
+        projection.voided.add(void)
+        for key in [key for key, record in projection.records.items() if void.has(record)]:
+            del projection.records[key]
     for record in history_of(fact):
         # What was heard live stays, where both are about to be written.
         projection.records.setdefault(RecordKey(*holding, record.block.number), record)

@@ -8,7 +8,7 @@ from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, Holding, TokenInfo, Transfer, TxHash
 from indexer.domain.checkpoints import Mark, StoredCheckpoint
 from indexer.domain.commits import Commit
-from indexer.domain.facts import Checkpoint, HistoryFilled, Joint
+from indexer.domain.facts import Checkpoint, HistoryFilled, HistoryRow, Joint
 from indexer.domain.finality import Settled
 from indexer.domain.records import fold
 from indexer.domain.status import Incident, Incidents
@@ -54,6 +54,17 @@ async def test_history_that_is_filled_again_explains_the_record_above_it_anew(st
         await store.balances.project(fold([commit]))
     (record,) = await store.balances.history(1, OURS, limit=9)
     assert (record.change, record.transfers, record.unexplained) == (0, (), None)
+
+
+async def test_what_a_reorg_takes_back_of_one_order_leaves_what_another_one_told_above_it(store: Store) -> None:
+    rows = tuple(HistoryRow(head_at(number).ref, number, None, (), "latest", derived=True) for number in (2, 3, 6))
+    told = HistoryFilled(1, OURS, 0, 7, rows, TokenInfo(), "other")
+    void = HistoryFilled(1, OURS, 3, 4, (), TokenInfo(), "job", void=True)
+    commits = [Commit("h1", "history:1", 1, TIME, (told,)), Commit("h2", "history:1", 2, TIME, (void,))]
+    for split in ((commits,), (commits[:1], commits[1:])):
+        for part in split:
+            await store.balances.project(fold(part))
+        assert [row.block.number for row in await store.balances.history(1, OURS, limit=9)] == [6, 2]
 
 
 async def test_what_was_found_of_a_record_is_not_said_of_the_one_in_its_place(store: Store) -> None:

@@ -239,7 +239,10 @@ def _redone_from(depth: int, *, knows_base: bool = False, anchor: int = 20) -> i
         await scene.fill(14)
         job = Job("job", CHAIN_ID, 2, None, (HOLDING,), anchors={HOLDING: Anchor(anchor, 7, True)}, state="settling")
         settling = Job(
-            **{name: getattr(job, name) for name in Job.__slots__ if name not in ("settled", "base", "highest")},
+            **{
+                name: getattr(job, name) for name in Job.__slots__ if name not in ("settled", "base", "highest", "told")
+            },
+            told=20,
             settled=15,
             base=scene.block(15) if knows_base else None,
             highest=scene.block(20),
@@ -463,6 +466,35 @@ def test_a_job_that_waits_for_a_reorg_to_be_taken_back_holds_it_up_no_longer() -
     play(story())
 
 
+def test_what_a_reorg_took_back_is_filled_anew_whatever_else_was_ordered_before() -> None:
+    """The other order may have found a record in the midst of what was taken back, and end there."""
+
+    class TakingBack(_Filler):
+        async def fill(self, job: Job, keep: object) -> Job:
+            if not self.settled:
+                raise BadAnswer("block 41 is being replaced")
+            return await super().fill(job, keep)
+
+        async def settle(self, job: Job) -> tuple[Job, Job | None]:
+            self.settled.append(job.id)
+            return replace(job, state="done"), job
+
+    async def story() -> None:
+        book = _Book()
+        filler = TakingBack(book)
+        anchors = {HOLDING: Anchor(20, 7, True)}
+        other = Job("other", CHAIN_ID, 3, None, (HOLDING,), (HOLDING,))
+        old = replace(other, id="old", state="settling", anchors=anchors)
+        book.saved = {"old": old, "other": other}
+        async with _actor(book, filler):
+            await asyncio.sleep(40)
+        (again,) = set(book.saved) - {"old", "other"}
+        assert book.saved[again].anchors == anchors
+        assert filler.filled == ["other", again]
+
+    play(story())
+
+
 def test_what_was_collected_of_two_branches_is_not_told() -> None:
     """One endpoint had the new highest block, another one answered for the blocks below as before."""
 
@@ -497,9 +529,9 @@ def test_what_was_collected_of_a_branch_that_is_gone_is_not_told() -> None:
         scene.world.reorg(18)
         filled = await scene.filler().fill(collected, scene.keep)
         assert (filled.state, filled.settled) == ("settling", 1)
-        assert scene.committed == []
         _, again = await scene.filler().settle(filled)
         assert again is not None
-        assert again.first == 2
+        assert (again.first, again.anchors) == (2, {})
+        assert scene.committed == []  # nor taken back: what is there by now was filled by another order
 
     play(story())

@@ -32,8 +32,8 @@ class SimBooks:
             await self._delete(lambda row: (row.chain_id, row.block.hash) in projection.orphaned)
         for chain_id, cut in projection.cuts.items():
             await self._delete(_above(chain_id, cut.above, cut.seq))
-        for key, first in projection.voided.items():
-            await self._delete(_void(key, first))
+        for void in projection.voided:
+            await self._delete(void.has)
         if projection.restored:
             await self._add(projection.records)
             rows = [await self._holding_again(projection, key, row) for key, row in projection.current.items()]
@@ -228,10 +228,6 @@ class SimBooks:
 
 def _above(chain_id: int, number: int, seq: int) -> Callable[[BalanceRecord], bool]:
     return lambda row: row.chain_id == chain_id and row.block.number > number and row.seq < seq
-
-
-def _void(key: HoldingKey, first: int) -> Callable[[BalanceRecord], bool]:
-    return lambda row: (row.chain_id, row.holding) == key and row.block.number >= first and row.seq == HISTORY_SEQ
 
 
 def _add(kept: Kept, records: Mapping[RecordKey, BalanceRecord]) -> None:

@@ -71,8 +71,12 @@ def _by_our_clock(word: Word, known: Known) -> Order:
     theirs = word.venue_time
     if word.source == "rest":
         return "unsure" if word.asked - known.seen < SOON_SECONDS else "newer"
-    if known.held.source == "stream" or word.since >= known.seen:
-        return "newer"  # frames come in their order, and the first of a subscription was made for it
+    if word.since >= known.seen:
+        return "newer"  # the first of a subscription was made for it
+    if known.held.source == "stream":
+        # Frames come in their order, but for those of the subscription before: what one begins with has no time.
+        is_left_over = theirs is not None and known.held.venue_time is None and word.happened < known.as_of
+        return "older" if is_left_over else "newer"
     if theirs is None:
         return "unsure" if word.asked - known.seen < LATE_SECONDS else "newer"
     return "older" if theirs == known.held.venue_time or word.happened < known.seen else "newer"

@@ -218,7 +218,7 @@ def _update(state: WalletState, frame: Updated) -> Merged:
         held = _held(asset, filled, frame)
         if before is not None and before.held.received > held.received:
             held = replace(held, received=before.held.received)  # a part of it is known since then only
-        known[asset] = _known(held, frame.received, frame.received, before)
+        known[asset] = _known(held, frame.received if frame.asked is None else frame.asked, frame.received, before)
         if before is None or _differs(before.held, held):
             changed.append(held)
     # Whoever tells an amount has a wallet that is not empty.

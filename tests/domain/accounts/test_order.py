@@ -79,6 +79,16 @@ def test_what_a_subscription_begins_with_is_newer_than_an_answer_from_before_it(
     assert after(whole(1, BTC="1"), beside).ask == "BTC may have been told late"
 
 
+def test_a_late_frame_of_the_subscription_before_does_not_overwrite_what_the_next_one_begins_with() -> None:
+    """The one has a time, the other has none."""
+    apart = [frame(2 + n, venue=n - 38.1, BTC=str(n)) for n in range(3)]  # the venue's clock is 40 s behind
+    first = replace(frame(10, timed=False, BTC="5"), asked=9.9)
+    begun = after(whole(0.5, BTC="9"), *apart, first).state
+    merged = after(frame(10.1, venue=-31.0, BTC="4"), state=begun)
+    assert (totals(merged.state), merged.ask) == ({"BTC": "5"}, "BTC was told late")
+    assert totals(after(frame(10.1, venue=-30.0, BTC="4"), state=begun).state) == {"BTC": "4"}
+
+
 def test_an_answer_without_a_time_asked_right_after_a_newer_word_is_asked_again() -> None:
     soon = after(whole(1, BTC="1"), frame(10, BTC="3"), whole(9.9 + SOON_SECONDS, BTC="1"))
     assert (soon.changed, soon.ask) == ((), "BTC may have been told otherwise before")

@@ -56,7 +56,7 @@ class BalanceBook(BalanceQueries):
                 self._replace_current(list(projection.current.values())),
             )
         await self._settle(projection.settled)
-        for (chain_id, holding), joint in projection.joints.items():
+        for (chain_id, holding, _), joint in projection.joints.items():
             await self._join(chain_id, holding, joint)
         for chain_id, cut in projection.cuts.items():
             with translating:

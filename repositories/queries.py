@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 from indexer.domain.chain import Address, BlockRef, Holding, Token
 from indexer.domain.course import Curve
 from indexer.domain.finality import Settled
-from indexer.domain.records import HISTORY_SEQ, BalanceRecord
+from indexer.domain.records import FOUND_LATE, HISTORY_SEQ, BalanceRecord
 from indexer.domain.stats import Statistics, Stats, Tally
 from repositories.database import Database
 from repositories.documents.rows import record_of
@@ -18,6 +18,9 @@ from repositories.failures import translating
 from repositories.schema import HOLDING_KEY, RECORD_KEY
 
 Query = dict[str, Any]
+
+MOST_FOUND_LATE: Final = 10_000
+"""They are in memory at once while the blocks around them are told."""
 
 
 class BalanceQueries:
@@ -126,6 +129,20 @@ class BalanceQueries:
         with translating:
             row = await self._records.find_one(query, sort=[("blockNumber", -1)])
         return None if row is None else record_of(row)
+
+    async def found_late(self, chain_id: int, holding: Holding, first: int, last: int) -> list[BalanceRecord]:
+        """From block `first` to `last`, oldest first: records that no log of their own block need have led to.
+
+        Without their logs. Of a balance with more than `MOST_FOUND_LATE`, the newest.
+        """
+        query: Query = {
+            **of_holding(chain_id, holding),
+            "blockNumber": {"$gte": first, "$lte": last},
+            "cause": {"$in": list(FOUND_LATE)},
+        }
+        with translating:
+            cursor = self._records.find(query, {"logs": 0}).sort("blockNumber", -1).limit(MOST_FOUND_LATE)
+            return [record_of(row) async for row in cursor][::-1]
 
     async def history(
         self,

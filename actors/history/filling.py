@@ -10,16 +10,19 @@ from typing import Protocol
 import structlog
 
 from actors.chains.ledger import Ledger
-from actors.history.anchoring import Anchorage, Records
+from actors.history import anchoring, crossing
+from actors.history.anchoring import Anchorage
 from actors.history.collecting import Collector, Node
+from actors.history.crossing import crossed_by
 from actors.history.older import Older, older_than
 from actors.history.telling import Narrator
 from indexer.domain.backfill import Chunk, changes_of
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, BlockRef, Holding, TokenInfo
+from indexer.domain.crossings import Crossed, through
 from indexer.domain.facts import HistoryFilled
-from indexer.domain.jobs import Anchor, Job
-from indexer.domain.records import JOINED, BalanceRecord
+from indexer.domain.jobs import Job, anchor_at
+from indexer.domain.records import BalanceRecord
 from indexer.domain.stories import Depths
 from indexer.domain.walks import Walk, walked
 from indexer.errors import BadAnswer, BlockUnknown
@@ -41,6 +44,10 @@ class Book(Protocol):
     async def lowest(self, job_id: str) -> Chunk | None: ...
 
     async def cover(self, chain_id: int, first: int, holdings: Sequence[Holding]) -> None: ...
+
+
+class Records(anchoring.Records, crossing.Records, Protocol):
+    """Records that there are already."""
 
 
 class Tokens(Protocol):
@@ -117,7 +124,7 @@ class Filler:
         never = {holding: "it was never read" for holding in job.holdings if holding not in found}
         nothing = [holding for holding, record in found.items() if record.block.number <= job.first]
         await self._book.cover(job.chain_id, job.first, nothing)
-        anchors = {holding: _anchor(record) for holding, record in found.items() if record.block.number > job.first}
+        anchors = {holding: anchor_at(record) for holding, record in found.items() if record.block.number > job.first}
         top = max((anchor.number for anchor in anchors.values()), default=job.first)
         job = replace(
             job, anchors=anchors, holdings=tuple(sorted(anchors)) or job.holdings, reasons=never, state="collecting"
@@ -139,6 +146,11 @@ class Filler:
             if not await self._is_canonical(block):
                 raise BadAnswer(f"block {block.number} is being replaced")
 
+    async def _crossed(self, job: Job, settled: int) -> Crossed:
+        crossed = await crossed_by(self._records, job)
+        await self._check([row for rows in crossed.values() for row in rows if row.block.number > settled])
+        return crossed
+
     async def _depths(self) -> Depths:
         newest = await self._node.newest()
         safe, finalized, _ = await self._node.tags()
@@ -149,9 +161,11 @@ class Filler:
 
     async def _collect(self, job: Job, keep: Keep) -> Job:
         """What is stored already tells how far an earlier life came."""
+        crossed = await self._crossed(job, job.settled)
         lowest, walks = await self._book.lowest(job.id), walked(job.anchors, ())
         if lowest is not None:
-            job, walks = replace(job, cursor=lowest.first - 1, unread=lowest.unread), await self._narrator.walk(job)
+            job = replace(job, cursor=lowest.first - 1, unread=lowest.unread)
+            walks = await self._narrator.walk(job, crossed)
         self._walked = ("", {})
         saved, holdings = self._clock(), frozenset(job.holdings)
         while job.cursor >= job.first:
@@ -159,7 +173,7 @@ class Filler:
             chunks = await self._collector.step(job)
             for chunk in reversed(chunks):  # downwards, so that there is no hole above the lowest
                 await self._book.put(job.id, chunk)
-                for change in reversed(changes_of(chunk, holdings)):
+                for change in reversed(through(chunk, changes_of(chunk, holdings), crossed)):
                     walks[change.holding].step(change)
             job = replace(job, cursor=chunks[0].first - 1, unread=chunks[0].unread, error=None)
             self._saw(job)
@@ -175,9 +189,10 @@ class Filler:
         depths = await self._depths()
         # Where that one is gone by now, what is told is looked at again.
         beside = None if await self._is_gone(job) else job.highest
+        crossed = await self._crossed(job, depths.settled)
         walked_id, walks = self._walked
         if walked_id != job.id:
-            walks = await self._narrator.walk(job)
+            walks = await self._narrator.walk(job, crossed)
         self._walked = ("", {})
         older = {holding: await older_than(self._records, job, holding, job.first) for holding in walks}
         builds_on = [before.record for before in older.values() if before is not None and before.holds]
@@ -193,7 +208,7 @@ class Filler:
         open_ones = {key for key, walk in walks.items() if walk.opening or (key in gaps and walk.opening is not None)}
         opened = await self._collector.known_before(job, open_ones, job.first, beside)
         infos = await self._tokens.describe(job.chain_id, job.watch.tokens)
-        job = await self._narrator.tell(job, walks, opened, head.ref, depths, infos)
+        job = await self._narrator.tell(job, walks, crossed, opened, head.ref, depths, infos)
         reasons = {**job.reasons, **{holding: walk.reason for holding, walk in walks.items() if walk.reason}}
         for holding, reason in reasons.items():
             log.warning("history_unproven", chain=self._name, token=holding.token, solver=holding.solver, reason=reason)
@@ -303,8 +318,3 @@ class Filler:
             reason="a reorg took it back; it is filled again",
             void=True,
         )
-
-
-def _anchor(record: BalanceRecord) -> Anchor:
-    is_open = record.change is None or record.cause in JOINED
-    return Anchor(record.block.number, record.balance, is_open, record.block.hash)

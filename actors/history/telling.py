@@ -11,6 +11,7 @@ from actors.history.older import Records, older_than
 from indexer.domain.backfill import Chunk, changes_of
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, TokenInfo
 from indexer.domain.commits import Commit
+from indexer.domain.crossings import Crossed, through
 from indexer.domain.facts import HistoryFilled
 from indexer.domain.jobs import Job
 from indexer.domain.stories import Depths, Stories, Story, parts
@@ -57,12 +58,12 @@ class Narrator:
         self._breathe = breathe
         self._saw = saw
 
-    async def walk(self, job: Job) -> dict[Holding, Walk]:
+    async def walk(self, job: Job, crossed: Crossed) -> dict[Holding, Walk]:
         """Every balance walked back to below the first block."""
         holdings = frozenset(job.holdings)
         walks = walked(job.anchors, ())
         async for chunk in self._chunks.chunks(job.id, newest_first=True):
-            for change in reversed(changes_of(chunk, holdings)):
+            for change in reversed(through(chunk, changes_of(chunk, holdings), crossed)):
                 walks[change.holding].step(change)
             await self._breathe()
         return walks
@@ -71,6 +72,7 @@ class Narrator:
         self,
         job: Job,
         walks: Mapping[Holding, Walk],
+        crossed: Crossed,
         opened: Mapping[Holding, int],
         opening: BlockRef,
         depths: Depths,
@@ -78,12 +80,13 @@ class Narrator:
     ) -> Job:
         """Commit all that is not told yet; `opened` are balances that were read at the `opening` block itself."""
         stories = await self._stories(job, walks, depths, infos)
+        crossed = stories.cross(crossed)
         job, done = await self._resumed(job, stories)
         for holding in stories.each:
             stories.open(holding, opening, opened.get(holding))
         holdings = frozenset(job.holdings)
         async for chunk in self._chunks.chunks(job.id, newest_first=False):
-            for change in changes_of(chunk, holdings):
+            for change in through(chunk, changes_of(chunk, holdings), crossed):
                 stories.take(change)
             if stories.is_full:
                 job = await self._commit(job, stories.due(chunk.last), chunk.last)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding
+from indexer.domain.records import JOINED, BalanceRecord
 
 JobState = Literal["queued", "collecting", "telling", "settling", "done", "failed"]
 
@@ -22,6 +23,11 @@ class Anchor:
     """It was the first of all, or the first after a resync: its change refers to nothing that still is."""
     hash: BlockHash | None = None
     """Of its block."""
+
+
+def anchor_at(record: BalanceRecord) -> Anchor:
+    is_open = record.change is None or record.cause in JOINED
+    return Anchor(record.block.number, record.balance, is_open, record.block.hash)
 
 
 @dataclass(frozen=True, slots=True)

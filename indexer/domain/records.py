@@ -41,13 +41,14 @@ class BalanceRecord:
         """
         if following.cause == "first" and following.change is not None:
             return following.block.number - 1
-        return self.block.number if following.cause in _FOUND_LATE else following.block.number - 1
+        return self.block.number if following.cause in FOUND_LATE else following.block.number - 1
 
 
 JOINED: Final = ("first", "resync")
 """Causes of records that know the one before them from filled history alone, if at all: it may be filled again."""
 
-_FOUND_LATE: Final = ("first", "sync", "refresh", "resync")
+FOUND_LATE: Final = ("first", "sync", "refresh", "resync")
+"""Causes of records that no log of their own block need have led to."""
 
 
 class RecordKey(NamedTuple):
@@ -107,7 +108,7 @@ class Projection:
     settled: dict[int, Settling] = field(default_factory=dict)
     """By chain id; the newest counts, also where a reorg made it lower."""
     voided: set[Void] = field(default_factory=set)
-    joints: dict[HoldingKey, Joint] = field(default_factory=dict)
+    joints: dict[RecordKey, Joint] = field(default_factory=dict)
     """Last of all: records that were the oldest and are not any more."""
     accounts: AccountProjection = field(default_factory=AccountProjection)
 
@@ -200,7 +201,7 @@ def _fill(projection: Projection, fact: HistoryFilled) -> None:
         # What was heard live stays, where both are about to be written.
         projection.records.setdefault(RecordKey(*holding, record.block.number), record)
     if fact.joint is not None:
-        projection.joints[holding] = fact.joint
+        projection.joints[RecordKey(*holding, fact.joint.number)] = fact.joint
 
 
 def _add(projection: Projection, record: BalanceRecord) -> None:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from indexer.domain.backfill import Change
 from indexer.domain.balances import Finality
 from indexer.domain.chain import BlockRef, Holding, TokenInfo
+from indexer.domain.crossings import Crossed
 from indexer.domain.facts import HistoryFilled, HistoryRow
 from indexer.domain.jobs import Job
+from indexer.domain.records import BalanceRecord
 from indexer.domain.trails import MOST_LOGS_IN_ALL
 from indexer.domain.walks import Teller
 
@@ -41,6 +43,8 @@ class Story:
     rows: list[HistoryRow] = field(default_factory=list)
     change: Change | None = None
     """What the anchor's own block did."""
+    crossed: dict[int, BalanceRecord] = field(default_factory=dict)
+    """By block: records that there are already, in the midst of what is told."""
 
 
 @dataclass(slots=True)
@@ -52,6 +56,8 @@ class Stories:
     infos: Mapping[str, TokenInfo]
     each: dict[Holding, Story] = field(default_factory=dict)
     _waiting: dict[Holding, None] = field(default_factory=dict)
+    _joined: list[HistoryFilled] = field(default_factory=list)
+    """What is told up to below a record that was crossed, and what that one changed."""
     _rows: int = 0
     _logs: int = 0
     _carried: int = 0
@@ -59,6 +65,13 @@ class Stories:
     @property
     def is_full(self) -> bool:
         return self._rows >= COMMIT_ROWS or self._logs >= COMMIT_LOGS
+
+    def cross(self, crossed: Crossed) -> Crossed:
+        """Those records that history is told through: all above where it goes on from what is recorded already."""
+        for holding, story in self.each.items():
+            unread = -1 if self.job.unread is None or story.teller.is_proven else self.job.unread
+            story.crossed = {row.block.number: row for row in crossed.get(holding, ()) if row.block.number > unread}
+        return {holding: tuple(story.crossed.values()) for holding, story in self.each.items() if story.crossed}
 
     def open(self, holding: Holding, block: BlockRef, read: int | None) -> None:
         """Where something was there before the first block: the record of it, as `read` at that block."""
@@ -77,6 +90,10 @@ class Stories:
         teller = story.teller
         if number == teller.anchor:
             story.change = change
+        record = story.crossed.get(number)
+        if record is not None and number != teller.opened:
+            self._cross(story, record, change)
+            return
         carried = len(teller.trail or ())
         row = teller.row(change, self.depths.of(number))
         self._carried += len(teller.trail or ()) - carried
@@ -89,12 +106,13 @@ class Stories:
     def due(self, last: int) -> list[HistoryFilled]:
         """All records so far, as told up to the end of block `last`."""
         facts = [self._fact(holding, min(last, self.job.end_of(holding))) for holding in self._waiting]
+        facts, self._joined = [*self._joined, *facts], []
         self._waiting, self._rows, self._logs = {}, 0, 0
         return facts
 
     def endings(self, holdings: Iterable[Holding], reasons: Mapping[Holding, str | None]) -> list[HistoryFilled]:
         """Each told to its end: without records where there were none, with the reason where the walk broke."""
-        facts = []
+        facts, self._joined = self._joined, []
         for holding in holdings:
             fact = self._fact(holding, self.job.end_of(holding))
             story, anchor = self.each[holding], self.job.anchors[holding]
@@ -102,6 +120,18 @@ class Stories:
             joint = story.teller.joint(anchor, story.change, holding) if joins else None
             facts.append(replace(fact, reason=reasons[holding], joint=joint, final=True))
         return facts
+
+    def _cross(self, story: Story, record: BalanceRecord, change: Change) -> None:
+        """It stays as it is, but for its change where that refers to nothing; history goes on from it."""
+        self._carried -= len(story.teller.trail or ())
+        joint = story.teller.cross(record, change)
+        if joint is None or record.block.number <= story.told:
+            return
+        fact = self._fact(change.holding, record.block.number - 1)
+        self._joined.append(replace(fact, joint=joint))
+        self._waiting.pop(change.holding, None)
+        self._rows += 1
+        self._logs += len(joint.transfers)
 
     def _add(self, story: Story, row: HistoryRow | None, change: Change) -> None:
         """A change in the very block that history begins with belongs to the record that is there already."""

@@ -9,7 +9,8 @@ from indexer.domain.backfill import Change
 from indexer.domain.balances import Finality, net
 from indexer.domain.chain import NATIVE, BlockRef, Holding, Transfer
 from indexer.domain.facts import HistoryRow, Joint
-from indexer.domain.jobs import Anchor
+from indexer.domain.jobs import Anchor, anchor_at
+from indexer.domain.records import BalanceRecord
 from indexer.domain.trails import MOST_LOGS
 
 
@@ -140,6 +141,13 @@ class Teller:
         logs, unexplained = self._explained(holding, step, change)
         transactions = () if change is None else change.transactions
         return Joint(anchor.number, step, transactions, logs, unexplained, anchor.hash)
+
+    def cross(self, record: BalanceRecord, change: Change) -> Joint | None:
+        """A record that is there already: what it changed, where it does not know; what comes next follows on it."""
+        anchor = anchor_at(record)
+        joint = self.joint(anchor, change, change.holding) if anchor.is_open else None
+        self.held, self.is_first, self.trail = record.balance, False, ()
+        return joint
 
     def _after(self, change: Change) -> int | None:
         if change.read is not None:

@@ -71,3 +71,17 @@ async def test_where_blocks_were_passed_over_nothing_goes_and_what_did_not_chang
     loose = await store.balances.newest_loose(1, SAME, above=5)
     assert loose is not None, "whatever its change is said to be, it does not know what was before it"
     assert loose.block == block
+
+
+async def test_records_that_no_log_need_have_led_to_are_found_from_one_block_to_another(store: Store) -> None:
+    block = head_at(12).ref
+    resync = StreamResync(1, "pruned", block, confirmed=(Confirmed(SAME, 9, INFO),))
+    moved = updated(7, solver=0, balance=3, previous=9)
+    await store.balances.project(fold([_before(), Commit("moved", "chain:1", 7, TIME, (moved, resync))]))
+    found = await store.balances.found_late(1, SAME, 5, 12)
+    assert [(row.block.number, row.balance, row.cause) for row in found] == [
+        (5, 5, "first"),
+        (9, 9, "first"),
+        (12, 9, "resync"),
+    ]
+    assert [row.block.number for row in await store.balances.found_late(1, SAME, 6, 11)] == [9]

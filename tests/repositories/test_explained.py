@@ -79,6 +79,17 @@ async def test_what_was_found_of_a_record_is_not_said_of_the_one_in_its_place(st
         assert record.change == (None if each is joint else 3)
 
 
+async def test_several_records_of_one_balance_are_joined_at_once(store: Store) -> None:
+    live = [replace(updated(number, balance=number), previous=None, cause="first") for number in (5, 9)]
+    joints = [
+        HistoryFilled(1, OURS, 0, number - 1, (), TokenInfo(), "job", joint=Joint(number, number - 2, ()))
+        for number in (5, 9)
+    ]
+    await store.balances.project(fold([Commit("c", "chain:1", 1, TIME, tuple(live))]))
+    await store.balances.project(fold([Commit("h", "history:1", 1, TIME, tuple(joints))]))
+    assert [row.change for row in await store.balances.history(1, OURS, limit=9)] == [7, 3]
+
+
 async def test_logs_without_a_record_are_kept_with_the_heads(store: Store) -> None:
     heads, lost = (head_at(4), head_at(5)), Holding(USDC, solver_at(1))
     trail = {OURS: (log_at(4), log_at(5)), lost: None}

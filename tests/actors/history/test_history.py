@@ -24,6 +24,7 @@ from indexer.domain.backfill import Change, Chunk, Native
 from indexer.domain.balances import BalanceUpdated, Cause, Watch
 from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, TokenInfo
 from indexer.domain.commits import Commit
+from indexer.domain.crossings import Crossed
 from indexer.domain.facts import HistoryFilled, HistoryRow
 from indexer.domain.jobs import Anchor, Job
 from indexer.domain.records import fold
@@ -213,7 +214,7 @@ def test_history_is_not_walked_back_from_a_record_whose_block_was_just_replaced(
 def test_history_does_not_go_on_from_a_record_of_an_orphaned_block() -> None:
     """Another job has filled it in and will take it back: it has to do that first."""
 
-    async def walked_down(_job: Job) -> dict[Holding, Walk]:
+    async def walked_down(_job: Job, _crossed: Crossed) -> dict[Holding, Walk]:
         return {HOLDING: Walk(29, 30, is_native=True)}
 
     async def story() -> None:
@@ -517,7 +518,7 @@ def test_what_was_collected_of_two_branches_is_not_told() -> None:
     assert play(story()) == ("settling", [], 2)
 
 
-async def _walked(_job: Job) -> dict[Holding, Walk]:
+async def _walked(_job: Job, _crossed: Crossed) -> dict[Holding, Walk]:
     return {}
 
 

@@ -11,7 +11,16 @@ from itertools import islice, takewhile
 from indexer.domain.chain import Address, BlockRef, Holding, Token
 from indexer.domain.facts import Joint
 from indexer.domain.finality import Settled
-from indexer.domain.records import HISTORY_SEQ, JOINED, BalanceRecord, HoldingKey, Projection, RecordKey, Settling
+from indexer.domain.records import (
+    FOUND_LATE,
+    HISTORY_SEQ,
+    JOINED,
+    BalanceRecord,
+    HoldingKey,
+    Projection,
+    RecordKey,
+    Settling,
+)
 from indexer.domain.stats import Statistics, Stats, Tally
 from tests.sim.store.disk import Kept
 from tests.sim.store.ports import Wire
@@ -44,8 +53,8 @@ class SimBooks:
                 if isinstance(outcome, BaseException):
                     raise outcome
         await self._settle(projection.settled)
-        for key, joint in projection.joints.items():
-            await self._wire.write(_joining(key, joint))
+        for place, joint in projection.joints.items():
+            await self._wire.write(_joining(HoldingKey(place.chain_id, place.holding), joint))
         for chain_id, cut in projection.cuts.items():
             await self._wire.write(_deleting_current(_above(chain_id, cut.above, cut.seq)))
 
@@ -160,6 +169,12 @@ class SimBooks:
 
         rows = await self._rows(chain_id, holding, is_loose, above=above, limit=1)
         return rows[0] if rows else None
+
+    async def found_late(self, chain_id: int, holding: Holding, first: int, last: int) -> list[BalanceRecord]:
+        def fits(row: BalanceRecord) -> bool:
+            return row.block.number <= last and row.cause in FOUND_LATE
+
+        return (await self._rows(chain_id, holding, fits, above=first - 1))[::-1]
 
     async def oldest(self, chain_id: int, holding: Holding, above: int = -1) -> BalanceRecord | None:
         rows = await self._rows(chain_id, holding, above=above)

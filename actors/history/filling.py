@@ -92,6 +92,7 @@ class Filler:
         self._projected = projected
         self._breathe = breathe
         self._saw = saw
+        self._watched = watched
         self._anchorage = Anchorage(records=records, caught_up=caught_up, due=due, watched=watched)
         self._clock = asyncio.get_running_loop().time
         self._walked: tuple[str, dict[Holding, Walk]] = ("", {})
@@ -118,16 +119,23 @@ class Filler:
     # --- anchors -----------------------------------------------------------------------------------------------------
 
     async def _prepare(self, job: Job) -> Job:
-        depths = await self._depths()
+        depths, watch = await self._depths(), self._watched()
         found = await self._anchorage.of(job)
+        watched = {holding for holding in found if watch.covers(holding) and self._watched().covers(holding)}
         await self._check([record for record in found.values() if record.block.number > depths.settled])
         never = {holding: "it was never read" for holding in job.holdings if holding not in found}
-        nothing = [holding for holding, record in found.items() if record.block.number <= job.first]
-        await self._book.cover(job.chain_id, job.first, nothing)
+        nothing = {holding: record for holding, record in found.items() if record.block.number <= job.first}
+        await self._book.cover(job.chain_id, job.first, [holding for holding in nothing if holding in watched])
+        # That nothing has happened since is only known of those that are followed.
+        left = {holding: _left(record) for holding, record in nothing.items() if holding not in watched}
         anchors = {holding: anchor_at(record) for holding, record in found.items() if record.block.number > job.first}
         top = max((anchor.number for anchor in anchors.values()), default=job.first)
         job = replace(
-            job, anchors=anchors, holdings=tuple(sorted(anchors)) or job.holdings, reasons=never, state="collecting"
+            job,
+            anchors=anchors,
+            holdings=tuple(sorted(anchors)) or job.holdings,
+            reasons=never | left,
+            state="collecting",
         )
         if not anchors:
             return job
@@ -318,3 +326,7 @@ class Filler:
             reason="a reorg took it back; it is filled again",
             void=True,
         )
+
+
+def _left(record: BalanceRecord) -> str:
+    return f"nobody watches it any more, and there is nothing to fill below its record of block {record.block.number}"

@@ -10,7 +10,7 @@ from indexer.domain.facts import HistoryFilled
 from indexer.domain.jobs import Job
 from tests.sim.passed import Stretch
 from tests.sim.store import Kept
-from tests.sim.world import CHAIN_ID, SILENT, World, changes_in
+from tests.sim.world import CHAIN_ID, NEWCOMER, SILENT, World, changes_in
 
 
 def job_is_over(job: Job, world: World, known: Container[str]) -> bool:
@@ -62,11 +62,19 @@ def _is_complete(world: World, kept: Kept, job: Job, holding: Holding, passed: S
 
 
 def _taken_back(kept: Kept, job: Job, holding: Holding) -> int:
-    """From this block on a reorg took back what it filled, and the job in its place says why it cannot fill that."""
+    """From this block on a reorg took back what it filled, and the job in its place says why it cannot fill that.
+
+    Of a wallet that was away by then it fills what is below the block that the reorg left.
+    """
     voids = [fact.first for _, fact in _filled(kept, holding) if fact.void and fact.job == job.id]
-    first = min(voids, default=None)
-    again = [(each.first, each.last) for each in kept.jobs.values() if holding in each.reasons]
-    return job.top + 1 if first is None or (first, job.last) not in again else first
+    # One of which nothing was told takes nothing back; the one in its place begins where it began.
+    first = min(voids, default=job.first if job.told is None else None)
+    later = [each for each in kept.jobs.values() if each.created > job.created]
+    again = [each for each in later if (each.first, each.last) == (first, job.last)]
+    if first is not None and any(holding in each.reasons for each in again):
+        return first
+    ends = [each.end_of(holding) for each in again if holding in each.anchors and holding.solver == NEWCOMER]
+    return min(ends, default=job.top) + 1
 
 
 def _filled(kept: Kept, holding: Holding) -> Iterator[tuple[int, HistoryFilled]]:

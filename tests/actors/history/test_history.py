@@ -328,6 +328,21 @@ def test_a_balance_that_nobody_watches_any_more_is_not_waited_for() -> None:
     assert seconds < 1
 
 
+def test_what_nobody_watches_any_more_is_not_taken_to_have_stayed_as_it_was() -> None:
+    """A reorg took back all that was heard of it, and left what it was at the common ancestor."""
+
+    async def story() -> tuple[Job, dict[Holding, int]]:
+        scene = _Scene()
+        await scene.record(0, 0, "resync")
+        scene.watch = Watch()
+        done = await scene.filler().fill(Job("job", CHAIN_ID, 0, None, (HOLDING,)), scene.keep)
+        return done, dict(await scene.store.backfills.covered(CHAIN_ID))
+
+    done, covered = play(story())
+    assert (done.state, list(done.reasons), covered) == ("done", [HOLDING], {})
+    assert "nobody watches it" in done.reasons[HOLDING]
+
+
 class _Book:
     """Jobs; refuses as many saves as it is told."""
 

@@ -1,0 +1,37 @@
+"""What the oracle asks of history that a reorg took back, and that was filled again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from indexer.domain.chain import Address, Holding, TokenInfo
+from indexer.domain.commits import Commit
+from indexer.domain.facts import HistoryFilled
+from indexer.domain.jobs import Anchor, Job
+from tests.actors.fakes import TIME
+from tests.sim.past import _taken_back
+from tests.sim.store.disk import Kept
+from tests.sim.world import CHAIN_ID, NEWCOMER, TOKENS, WALLETS
+
+
+def asked_for(wallet: Address, told: int | None = 30) -> int:
+    """Walked back from block 30 by a job that a reorg took back; the one in its place found a record of block 5."""
+    holding = Holding(TOKENS[0], wallet)
+    anchors = {holding: Anchor(30, 7, False)}
+    job = Job("old", CHAIN_ID, 0, None, (holding,), state="done", anchors=anchors, top=30, told=told)
+    again = replace(job, id="new", anchors={holding: Anchor(5, 0, True)}, top=5, created=1)
+    void = HistoryFilled(CHAIN_ID, holding, 0, 29, (), TokenInfo(), "old", void=True)
+    commits = [] if told is None else [Commit("void", f"history:{CHAIN_ID}", 1, TIME, (void,))]
+    return _taken_back(Kept(commits=commits, jobs={"old": job, "new": again}), job, holding)
+
+
+def test_of_a_wallet_that_went_away_no_more_is_asked_than_is_below_its_records() -> None:
+    assert asked_for(NEWCOMER) == 5
+
+
+def test_nor_where_nothing_was_told_that_could_be_taken_back() -> None:
+    assert asked_for(NEWCOMER, told=None) == 5
+
+
+def test_of_a_wallet_that_never_went_away_all_is_asked() -> None:
+    assert asked_for(WALLETS[0]) == 31

@@ -159,9 +159,9 @@ def test_natives_that_are_read_now_and_then_are_complete_all_the_same(interval: 
 
 
 def test_hours_in_which_something_goes_wrong_now_and_then_end_right() -> None:
-    outcome = play(Story(2, blocks=300, faults=RARELY, pause_seconds=12.0).tell())
-    assert outcome.reorgs
-    assert not outcome.violations
+    outcomes = [play(Story(seed, blocks=300, faults=RARELY, pause_seconds=12.0).tell()) for seed in (2, 3, 7)]
+    assert sum(outcome.reorgs for outcome in outcomes)  # one alone may draw none
+    assert [outcome.violations for outcome in outcomes] == [()] * 3
 
 
 def test_kills_alone_lose_nothing() -> None:

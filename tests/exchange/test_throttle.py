@@ -10,7 +10,7 @@ import pytest
 from indexer.clients.exchange.dialects.dialect import Exchange
 from indexer.clients.exchange.dialects.table import DIALECTS
 from indexer.clients.exchange.pool import Venues
-from indexer.clients.exchange.throttle import Bucket, Limit
+from indexer.clients.exchange.throttle import Bucket, Limit, patient
 from indexer.demo.venue import Venue
 from indexer.demo.venue.dialects.binance.limits import SPOT
 from indexer.demo.venue.weights import Cost
@@ -43,6 +43,39 @@ async def _granted(bucket: Bucket, seconds: float, told: float | None = None) ->
 
 def test_two_hundred_first_reads_fit_into_a_few_seconds_where_the_venue_tells() -> None:
     assert play(_granted(Bucket(LIMIT), 5, told=0)) >= 200
+
+
+def test_pages_of_payments_give_way_to_balances_and_have_their_turn_all_the_same() -> None:
+    async def story() -> tuple[float, float]:
+        bucket, clock = Bucket(Limit(18, 2)), asyncio.get_running_loop().time
+        pages = 0
+
+        async def payments() -> None:
+            nonlocal pages
+            with patient():
+                while True:
+                    await bucket.take(4)
+                    pages += 1
+
+        async def balances() -> float:
+            longest = 0.0
+            for _ in range(20):
+                began = clock()
+                await asyncio.gather(*(bucket.take(2) for _ in range(3)))
+                longest = max(longest, clock() - began)
+                await asyncio.sleep(2)
+            return longest
+
+        reading = [asyncio.create_task(payments()) for _ in range(10)]
+        longest = await balances()
+        for one in reading:
+            one.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+        return longest, pages
+
+    longest, pages = play(story())
+    assert longest < 3
+    assert pages > 20
 
 
 async def test_binance_is_believed_when_it_says_how_much_is_used(venue: Venue, connect: Connect) -> None:

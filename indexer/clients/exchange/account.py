@@ -16,6 +16,7 @@ from indexer.clients.exchange.failures import translating
 from indexer.clients.exchange.leaving import watched
 from indexer.clients.exchange.listening import Ear
 from indexer.clients.exchange.pool import Venues
+from indexer.clients.exchange.throttle import patient
 from indexer.domain.accounts.amounts import Wallet
 from indexer.domain.accounts.arrivals import (
     Arrival,
@@ -114,11 +115,13 @@ class ExchangeAccount:
 
     async def positions(self) -> PositionsSeen:
         asked = _clock()
-        found = await self._ask(self._dialect.positions, markets=True)
+        with patient():
+            found = await self._ask(self._dialect.positions, markets=True)
         return _seen(found, PositionsSeen("futures", (), asked, _clock(), self._now()))
 
     async def fundings(self, since: datetime | None) -> FundingsSeen:
-        return await self._ask(lambda exchange: self._dialect.fundings(exchange, since), markets=True)
+        with patient():
+            return await self._ask(lambda exchange: self._dialect.fundings(exchange, since), markets=True)
 
     async def permissions(self) -> Permissions:
         """Try the key: `BadCredentials` when it is none."""

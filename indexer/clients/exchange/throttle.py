@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
@@ -57,6 +59,23 @@ class Weighed(NamedTuple):
 
 _ROUNDING: Final = 1e-6
 
+PATIENT_SECONDS: Final = 30.0
+"""So long what can wait gives way to what cannot; then it has its turn like any other."""
+
+_LOOK_SECONDS: Final = 0.05
+
+_CAN_WAIT: Final[ContextVar[bool]] = ContextVar("can_wait", default=False)
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """What this task asks meanwhile can wait for what others ask: pages of payments for balances."""
+    token = _CAN_WAIT.set(True)
+    try:
+        yield
+    finally:
+        _CAN_WAIT.reset(token)
+
 
 class Bucket:
     """One limit that is shared; a single request that weighs more than the burst waits for a full one."""
@@ -70,9 +89,29 @@ class Bucket:
         self._saved = AsyncLimiter(max(1.0, share), SAVED_SECONDS)
         self._window = Window(share + burst if limit.burst else max(share, burst), limit.seconds)
         self._turn = asyncio.Lock()
+        self._patience = asyncio.Lock()
+        self._pressing = 0
+        """Requests under way or in the queue that cannot wait."""
         self._closed_until = float("-inf")
 
     async def take(self, weight: float) -> None:
+        if _CAN_WAIT.get():
+            async with self._patience:  # one at a time: who comes now waits for that one alone
+                await self._give_way()
+                await self._take_all(weight)
+            return
+        self._pressing += 1
+        try:
+            await self._take_all(weight)
+        finally:
+            self._pressing -= 1
+
+    async def _give_way(self) -> None:
+        until = _now() + PATIENT_SECONDS
+        while self._pressing and _now() < until:  # noqa: ASYNC110 - what presses next may come right after
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _take_all(self, weight: float) -> None:
         async with self._turn:
             while weight > 0:
                 part = min(weight, self._paced.max_rate)

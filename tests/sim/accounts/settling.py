@@ -43,6 +43,7 @@ class Settling:
         self._clock = asyncio.get_running_loop().time
         self._began = self._clock()
         self._waiting: dict[Wallet, tuple[str, float]] = {}
+        self._broken_until = 0.0
         self._delayed: dict[Wallet, float] = {}
         self.late: list[str] = []
         self.slowest: dict[str, float] = {}
@@ -77,8 +78,10 @@ class Settling:
         life, began = self._life(), self._began
         opened = life.heard.opened.get(wallet)
         breaker = None if life.status is None or life.status.account is None else life.status.account.breaker
-        if breaker is not None and breaker.until > began:
-            return "breaker", max(breaker.until + 1.0, began + POLL_SECONDS)
+        if breaker is not None:
+            self._broken_until = max(self._broken_until, breaker.until)
+        if self._broken_until > began:  # also once it is closed: by then nothing else was read for a while
+            return "breaker", max(self._broken_until + 1.0, began + POLL_SECONDS)
         if not any(one.total or one.debt for one in self._truth.state.holdings(wallet).values()):
             return "emptied", began + SLOW_POLL_SECONDS + EMPTIED_SECONDS
         again = GONE_SECONDS if all(self._is_gone(slot) for slot in slots) else 0.0

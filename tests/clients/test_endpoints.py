@@ -127,6 +127,21 @@ async def test_that_state_is_pruned_is_not_the_last_word_while_another_endpoint_
     await endpoints.close()
 
 
+async def test_what_an_endpoint_lacks_for_long_is_not_waited_for_where_another_has_pruned_it() -> None:
+    """It may lag for good, and be so slow to be compared that nobody sets it aside."""
+    time = Time()
+    endpoints = pool(time, Wire(1, [StateMissing("pruned")]), Wire(2, [BlockUnknown("lags")]))
+    said = []
+    for pause in (0, 15, 12, 10, 21, 1):
+        time.now += pause
+        try:
+            await endpoints.ask(lambda _: QUESTION)
+        except (StateMissing, BlockUnknown) as error:
+            said.append(type(error))
+    assert said == [BlockUnknown, BlockUnknown, BlockUnknown, StateMissing, BlockUnknown, BlockUnknown]
+    await endpoints.close()
+
+
 async def test_state_that_is_pruned_everywhere_is_missing() -> None:
     endpoints = pool(Time(), Wire(1, [StateMissing("pruned")]), Wire(2, [StateMissing("pruned")]))
     with pytest.raises(StateMissing):

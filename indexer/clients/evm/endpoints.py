@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
-from indexer.clients.evm.attempts import Attempts
+from indexer.clients.evm.attempts import Attempts, Standoff
 from indexer.clients.evm.calls import Limits, Plan, TakenApart
 from indexer.clients.evm.counts import Counts
 from indexer.clients.evm.endpoint import Endpoint, Terms
@@ -80,6 +80,7 @@ class Endpoints:
         self._sleep = sleep
         self._last = self._endpoints[0]
         self._hedges = _MOST_HEDGES
+        self._standoff = Standoff()
         self.late = Latecomers(self.health)
         for endpoint in self._endpoints:
             counts.on_health(endpoint.name, "well")
@@ -263,7 +264,7 @@ class Endpoints:
     async def _wait(self, attempts: Attempts) -> None:
         """Until an endpoint is back, or patience ends; not at all when those that are well said no."""
         if attempts.denials:
-            raise attempts.last_word()
+            raise attempts.last_word(self._standoff, self.clock())
         if attempts.rest_seconds is not None:
             attempts.deadline = min(attempts.deadline, self.clock() + attempts.rest_seconds)
             attempts.rest_seconds = None

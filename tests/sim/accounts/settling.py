@@ -76,12 +76,17 @@ class Settling:
     def _why(self, wallet: Wallet, slots: list[Slot]) -> tuple[str, float]:
         """On what it depends that this wallet is right again, and until when."""
         life, began = self._life(), self._began
-        opened = life.heard.opened.get(wallet)
         breaker = None if life.status is None or life.status.account is None else life.status.account.breaker
         if breaker is not None:
             self._broken_until = max(self._broken_until, breaker.until)
+        why, until = self._usually(life, wallet, slots)
         if self._broken_until > began:  # also once it is closed: by then nothing else was read for a while
-            return "breaker", max(self._broken_until + 1.0, began + POLL_SECONDS)
+            return "breaker", max(self._broken_until + 1.0, began + POLL_SECONDS, until)
+        return why, until
+
+    def _usually(self, life: Life, wallet: Wallet, slots: list[Slot]) -> tuple[str, float]:
+        began = self._began
+        opened = life.heard.opened.get(wallet)
         if not any(one.total or one.debt for one in self._truth.state.holdings(wallet).values()):
             return "emptied", began + SLOW_POLL_SECONDS + EMPTIED_SECONDS
         again = GONE_SECONDS if all(self._is_gone(slot) for slot in slots) else 0.0

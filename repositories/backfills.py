@@ -122,6 +122,7 @@ def _job_document(job: Job) -> Document:
             }
             for (token, solver), anchor in job.anchors.items()
         ],
+        "rests": [{"t": token, "s": solver, "n": Int64(number)} for (token, solver), number in job.rests.items()],
         "reasons": [{"t": token, "s": solver, "r": reason} for (token, solver), reason in job.reasons.items()],
         "state": job.state,
         "top": Int64(job.top),
@@ -152,6 +153,7 @@ def _job_of(found: Mapping[str, Any]) -> Job:
         anchors={
             Holding(a["t"], a["s"]): Anchor(int(a["n"]), int(a["b"]), a["o"], a.get("h")) for a in found["anchors"]
         },
+        rests={Holding(row["t"], row["s"]): int(row["n"]) for row in found.get("rests", ())},
         reasons={Holding(row["t"], row["s"]): row["r"] for row in found["reasons"]},
         state=found["state"],
         top=int(found["top"]),

@@ -279,11 +279,15 @@ class Filler:
         """Whether what was filled up to the settled block is canonical: a reorg may be deeper than the window.
 
         A block without rows tells as well: an endpoint on a fork may have left out what is in the one in its place.
+        So does a row that is gone: the cut may have been lower than where the branches part.
         """
         if job.base is not None and not await self._is_canonical(job.base):
             return False
-        rows = [await self._records.at_block(job.chain_id, holding, job.settled) for holding in job.holdings]
-        for block in dict.fromkeys(row.block for row in rows if row is not None and row.block.number >= job.first):
+        rows = {each: await self._records.at_block(job.chain_id, each, job.settled) for each in job.holdings}
+        there = {each: row.block for each, row in rows.items() if row is not None and row.block.number >= job.first}
+        if any(holding not in there or there[holding].number < number for holding, number in job.rests.items()):
+            return False
+        for block in dict.fromkeys(there.values()):
             if not await self._is_canonical(block):
                 return False
         return True

@@ -118,7 +118,7 @@ class Narrator:
     async def _resumed(self, job: Job, stories: Stories) -> tuple[Job, set[Holding]]:
         """How far an earlier life told this job, by what it committed."""
         after, done = job.seq, set[Holding]()
-        job = replace(job, told=None, records=0, derived=0)
+        job = replace(job, told=None, records=0, derived=0, rests={})
         while page := await self._log.since(self._stream, after, PAGE):
             for commit in page:
                 facts = _told_by(job, commit)
@@ -156,4 +156,10 @@ def _told_by(job: Job, commit: Commit) -> list[HistoryFilled]:
 
 def _with(job: Job, facts: Sequence[HistoryFilled]) -> Job:
     rows = [row for fact in facts for row in fact.rows]
-    return replace(job, records=job.records + len(rows), derived=job.derived + sum(row.derived for row in rows))
+    rests = {fact.holding: row.block.number for fact in facts for row in fact.rows if row.block.number <= job.settled}
+    return replace(
+        job,
+        records=job.records + len(rows),
+        derived=job.derived + sum(row.derived for row in rows),
+        rests={**job.rests, **rests},
+    )

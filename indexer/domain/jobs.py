@@ -68,6 +68,8 @@ class Job:
     ended: int | None = None
     filled_from: int | None = None
     """The job in whose place this one came has filled everything from here up to below the first block."""
+    rests: Mapping[Holding, int] = field(default_factory=dict)
+    """By balance the newest block up to `settled` of which it told a record: a deeper reorg cuts that off, too."""
 
     @property
     def is_over(self) -> bool:

@@ -17,7 +17,7 @@ from actors.base import end
 from actors.history.backfill import BackfillActor, Fill
 from actors.history.filling import Filler
 from actors.history.older import older_than
-from actors.history.telling import Narrator
+from actors.history.telling import Narrator, _with
 from actors.messages import Begin
 from actors.statusboard import Line
 from indexer.domain.backfill import Change, Chunk, Native
@@ -232,7 +232,7 @@ def test_history_does_not_go_on_from_a_record_of_an_orphaned_block() -> None:
     play(story())
 
 
-def _redone_from(depth: int, *, knows_base: bool = False, anchor: int = 20) -> int:
+def _redone_from(depth: int, *, knows_base: bool = False, anchor: int = 20, rests: int = 14) -> int:
     """Filled from block 2 on up to 20, of which 15 was taken for settled; then a reorg."""
 
     async def story() -> int:
@@ -241,8 +241,11 @@ def _redone_from(depth: int, *, knows_base: bool = False, anchor: int = 20) -> i
         job = Job("job", CHAIN_ID, 2, None, (HOLDING,), anchors={HOLDING: Anchor(anchor, 7, True)}, state="settling")
         settling = Job(
             **{
-                name: getattr(job, name) for name in Job.__slots__ if name not in ("settled", "base", "highest", "told")
+                name: getattr(job, name)
+                for name in Job.__slots__
+                if name not in ("settled", "base", "highest", "told", "rests")
             },
+            rests={HOLDING: rests},
             told=20,
             settled=15,
             base=scene.block(15) if knows_base else None,
@@ -264,6 +267,21 @@ def test_a_reorg_takes_back_the_part_of_history_that_it_may_reach() -> None:
 
 def test_a_reorg_deeper_than_the_window_takes_back_all_that_the_job_filled() -> None:
     assert _redone_from(18) == 2
+
+
+def test_what_a_deeper_cut_removed_below_the_settled_block_is_filled_again() -> None:
+    """Of blocks that are canonical still: the cut is at the newest record that could be compared."""
+    assert _redone_from(13, knows_base=True, rests=15) == 2
+
+
+def test_a_job_remembers_the_newest_of_its_records_that_no_reorg_should_reach() -> None:
+    scene = _Scene()
+    rows = [HistoryRow(scene.block(number), 7, None, (), "latest", derived=False) for number in (9, 14, 16)]
+    facts = [
+        HistoryFilled(CHAIN_ID, HOLDING, row.block.number, row.block.number, (row,), TokenInfo(), "job") for row in rows
+    ]
+    job = _with(Job("job", CHAIN_ID, 2, None, (HOLDING,), settled=15), facts[:1])
+    assert _with(job, facts[1:]).rests == {HOLDING: 14}
 
 
 def test_what_is_in_the_place_of_the_record_above_the_settled_block_is_joined_again() -> None:

@@ -129,7 +129,7 @@ class Ledger:
             for holding, block in recorded.items()
             if holding.token == NATIVE and block.number > self.natives_at
         }
-        return HeadChain(self._window, known)
+        return HeadChain(self._window, known).within()
 
     async def _first_above(self, number: int) -> int:
         """The number from which on commits are above this block; parts of split ones, without checkpoint, follow it."""

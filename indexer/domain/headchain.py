@@ -54,7 +54,13 @@ class HeadChain:
 
     def extend(self, head: Head) -> HeadChain:
         """With `head` as the new tip; blocks past `depth` are forgotten."""
-        return HeadChain(self.depth, (*self.heads, head)[-self.depth :])
+        return HeadChain(self.depth, (*self.heads, head)).within()
+
+    def within(self) -> HeadChain:
+        """Without blocks that no reorg of `depth` reaches, by their numbers: after a restart there are holes."""
+        low = self.heads[-1].number - self.depth if self.heads else 0
+        start = next((index for index, head in enumerate(self.heads) if head.number > low), len(self.heads))
+        return HeadChain(self.depth, self.heads[start:]) if start else self
 
     def cut(self, ancestor: BlockHash) -> HeadChain:
         """Without everything above `ancestor`, which must be one of ours."""

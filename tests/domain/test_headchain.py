@@ -130,6 +130,13 @@ def test_an_ancestor_that_is_not_ours_cannot_be_cut_to() -> None:
         HeadChain(4, (head_at(1),)).cut(block_hash(9))
 
 
+def test_holes_do_not_reach_further_back_than_the_window() -> None:
+    known = HeadChain(4)
+    for number in (1, 2, 5, 8, 9):
+        known = known.extend(head_at(number))
+    assert [head.number for head in known.heads] == [8, 9]
+
+
 def test_the_time_between_blocks_is_that_of_most_of_the_newest() -> None:
     """Twelve seconds in the samples; a pause, and blocks that we do not know, make no difference."""
     assert block_seconds(HeadChain(16)) == block_seconds(HeadChain(16, (head_at(1),))) == 0

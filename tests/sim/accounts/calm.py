@@ -100,14 +100,14 @@ async def _calm(exchange: str, seconds: float, seed: int) -> Day:
 
 async def _emptied(venue: Venue, account: Account, life: Life) -> None:
     """A coin that goes again at once and is never bought: from then on most lists leave it out."""
-    await asyncio.sleep(10)
-    for wallet in sorted(life.heard.opened):
-        if (account.exchange, wallet) != ("hyperliquid", "futures"):  # cash alone
-            venue.truth.deposit(account, wallet, COIN, 5)
+    while not life.heard.opened:  # noqa: ASYNC110 - a machine that is slow takes longer to connect, even here
+        await asyncio.sleep(10)
+    holders = [one for one in sorted(life.heard.opened) if (account.exchange, one) != ("hyperliquid", "futures")]
+    for wallet in holders:  # there, it is cash alone
+        venue.truth.deposit(account, wallet, COIN, 5)
     await asyncio.sleep(20)
-    for wallet in sorted(life.heard.opened):
-        if (account.exchange, wallet) != ("hyperliquid", "futures"):
-            venue.truth.withdraw(account, wallet, COIN, 5)
+    for wallet in holders:
+        venue.truth.withdraw(account, wallet, COIN, 5)
 
 
 async def _drift(exchange: str, count: int, seed: int) -> Found:

@@ -280,6 +280,7 @@ class BackfillActor(AsyncActor):
         for settling in [job for job in self._jobs.values() if job.state == "settling"]:
             settled, again = await self._filler.settle(settling)
             if again is not None:  # before the old job is over: a crash in between must not forget it
+                # Without an upper end: the records above it that it was joined to may be gone as well.
                 await self._take(again.holdings, again.first, None, self._save, again.filled_from, again.anchors)
             if settled != settling:
                 await self._keep(settled)

@@ -70,7 +70,8 @@ def _taken_back(kept: Kept, job: Job, holding: Holding) -> int:
     # One of which nothing was told takes nothing back; the one in its place begins where it began.
     first = min(voids, default=job.first if job.told is None else None)
     later = [each for each in kept.jobs.values() if each.created > job.created]
-    again = [each for each in later if (each.first, each.last) == (first, job.last)]
+    # It has no upper end, whatever the first one had; that one may also have been ordered once more.
+    again = [each for each in later if each.first == first and each.last in (None, job.last)]
     if first is not None and any(holding in each.reasons for each in again):
         return first
     ends = [each.end_of(holding) for each in again if holding in each.anchors and holding.solver == NEWCOMER]

@@ -35,3 +35,14 @@ def test_nor_where_nothing_was_told_that_could_be_taken_back() -> None:
 
 def test_of_a_wallet_that_never_went_away_all_is_asked() -> None:
     assert asked_for(WALLETS[0]) == 31
+
+
+def test_of_an_order_up_to_some_block_none_is_asked_where_the_one_in_its_place_says_why() -> None:
+    """That one has no upper end, and tells why it proves nothing of all that it was to fill."""
+    holding = Holding(TOKENS[0], WALLETS[0])
+    anchors = {holding: Anchor(30, 7, True)}
+    job = Job("old", CHAIN_ID, 4, 20, (holding,), state="done", anchors=anchors, top=30, told=30)
+    again = replace(job, id="new", last=None, reasons={holding: "its transfers leave 3 before block 4"}, created=1)
+    void = HistoryFilled(CHAIN_ID, holding, 4, 20, (), TokenInfo(), "old", void=True)
+    kept = Kept(commits=[Commit("void", f"history:{CHAIN_ID}", 1, TIME, (void,))], jobs={"old": job, "new": again})
+    assert _taken_back(kept, job, holding) == 4

@@ -529,6 +529,25 @@ def test_what_a_reorg_took_back_is_filled_anew_whatever_else_was_ordered_before(
     play(story())
 
 
+def test_what_a_reorg_took_back_is_filled_anew_up_to_the_records_whatever_its_end_was() -> None:
+    """Those that it reached up to may be gone as well."""
+
+    class TakingBack(_Filler):
+        async def settle(self, job: Job) -> tuple[Job, Job | None]:
+            return replace(job, state="done"), job
+
+    async def story() -> None:
+        book = _Book()
+        old = Job("old", CHAIN_ID, 3, 15, (HOLDING,), (HOLDING,), state="settling")
+        book.saved = {"old": old}
+        async with _actor(book, TakingBack(book)):
+            await asyncio.sleep(40)
+        (again,) = set(book.saved) - {"old"}
+        assert (book.saved[again].first, book.saved[again].last) == (3, None)
+
+    play(story())
+
+
 def test_what_was_collected_of_two_branches_is_not_told() -> None:
     """One endpoint had the new highest block, another one answered for the blocks below as before."""
 

@@ -274,6 +274,8 @@ class Ledger:
         """What `known` does not hold any more is orphaned, and these facts tell of it."""
         ancestor = known.heads[-1]
         lowered = self.settling.roll_back(ancestor.number)
+        were_natives_read = self.natives_at > ancestor.number
+        self.natives_at = min(self.natives_at, ancestor.number)
         self._noted = {log: None for log in self._noted if log.block_number <= ancestor.number}
         had_logs = self.trails.cut(ancestor.number)
         # Those that ended a time in which nobody watched: the record before holds again, and must not be taken to.
@@ -281,7 +283,7 @@ class Ledger:
         if facts:
             await self.commit(facts, ancestor)
             self.returned |= returned
-        elif had_logs or lowered:
+        elif had_logs or lowered or were_natives_read:
             # No commit says so, and earlier ones say otherwise: nothing may be built on this before it is kept.
             await self._until_taken(lambda: self._keep(known))
 

@@ -352,6 +352,19 @@ async def test_natives_that_were_read_on_an_orphaned_branch_are_not_taken_for_re
     assert again.natives_at == 3
 
 
+async def test_a_reorg_that_takes_nothing_back_is_known_to_the_next_life_where_natives_were_read(desk: Desk) -> None:
+    """No commit tells of it, and those that follow sit on a branch on which nobody has read them."""
+    first = desk.open()
+    await first.commit((updated(2, 7),), head_at(2))
+    first.natives_at = 5
+    await first.save(HeadChain(8, tuple(head_at(number) for number in range(1, 6))))
+    await first.roll_back(HeadChain(8, tuple(head_at(number) for number in range(1, 5))), ())
+    await first.commit((replace(updated(6, 8, fork="b"), holding=Holding(USDC, wallet(0))),), head_at(6, "b"))
+    again = desk.open()
+    known = await again.load()
+    assert (again.natives_at, [head.number for head in known.heads]) == (4, [1, 2, 3, 4, 6])
+
+
 async def test_a_new_life_goes_on_at_the_block_that_was_reached_not_at_the_last_change(desk: Desk) -> None:
     first = desk.open()
     for number in (3, 5):

@@ -138,6 +138,7 @@ class BackfillActor(AsyncActor):
         save: Callable[[Job], Awaitable[None]],
         filled_from: int | None = None,
         anchors: Mapping[Holding, Anchor] = MappingProxyType({}),
+        rests: Mapping[Holding, int] = MappingProxyType({}),
     ) -> Sequence[Job]:
         """Native balances are a job of their own: tokens, of which logs tell, are not to wait for them."""
         parts = (
@@ -161,6 +162,7 @@ class BackfillActor(AsyncActor):
                 created=now + place,
                 filled_from=filled_from,
                 anchors=anchors,
+                rests=rests,
             )
             for place, part in enumerate(parts)
             if part
@@ -281,7 +283,9 @@ class BackfillActor(AsyncActor):
             settled, again = await self._filler.settle(settling)
             if again is not None:  # before the old job is over: a crash in between must not forget it
                 # Without an upper end: the records above it that it was joined to may be gone as well.
-                await self._take(again.holdings, again.first, None, self._save, again.filled_from, again.anchors)
+                await self._take(
+                    again.holdings, again.first, None, self._save, again.filled_from, again.anchors, again.rests
+                )
             if settled != settling:
                 await self._keep(settled)
             if again is not None:

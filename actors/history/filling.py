@@ -106,10 +106,13 @@ class Filler:
         if not job.anchors:
             return await self._over(job)
         if job.state == "collecting":
-            # Before as well: nothing can be collected below a highest block that is gone.
-            if not await self._is_gone(job):
+            # Before as well: nothing can be collected below a highest block that is gone. What is asked once more may
+            # be answered otherwise, by another node: without having collected, nothing is told.
+            is_gone = await self._is_gone(job)
+            if not is_gone:
                 job = await self._collect(job, keep)
-            if await self._is_gone(job) or not await self._is_of_one_branch(job):
+                is_gone = await self._is_gone(job)
+            if is_gone or not await self._is_of_one_branch(job):
                 # Of a branch that is gone: nothing of it is told, and all of it is filled anew.
                 return replace(job, state="settling", settled=job.first - 1)
             job = replace(job, state="telling", seq=self._ledger.seq)
@@ -118,7 +121,18 @@ class Filler:
 
     # --- anchors -----------------------------------------------------------------------------------------------------
 
+    async def _grounded(self, job: Job) -> Job:
+        """From where the order began in whose place this one came, if a cut took what that had told below."""
+        if job.filled_from is None:
+            return job
+        for holding, number in job.rests.items():
+            row = await self._records.at_block(job.chain_id, holding, job.first - 1)
+            if row is None or row.block.number < number:
+                return replace(job, first=job.filled_from, filled_from=None, rests={})
+        return job
+
     async def _prepare(self, job: Job) -> Job:
+        job = await self._grounded(job)
         depths, watch = await self._depths(), self._watched()
         found = await self._anchorage.of(job)
         watched = {holding for holding in found if watch.covers(holding) and self._watched().covers(holding)}

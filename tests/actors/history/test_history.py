@@ -588,3 +588,37 @@ def test_what_was_collected_of_a_branch_that_is_gone_is_not_told() -> None:
         assert scene.committed == []  # nor taken back: what is there by now was filled by another order
 
     play(story())
+
+
+def test_nothing_is_told_that_was_not_collected_because_two_nodes_disagree_about_the_branch() -> None:
+    """The one says that the highest block is gone, so that nothing is collected; the next one still has it."""
+
+    async def story() -> str:
+        scene = _Scene()
+        job = Job("job", CHAIN_ID, 2, None, (HOLDING,), anchors={HOLDING: Anchor(20, 7, True)}, state="collecting")
+        ordered = replace(job, cursor=20, highest=scene.block(20), settled=15)
+        filler = scene.filler()
+        answers = [True, False, False]
+
+        async def is_gone(job: Job) -> bool:  # noqa: ARG001 - the script alone decides
+            return answers.pop(0)
+
+        filler._is_gone = is_gone  # type: ignore[method-assign] # two nodes
+        return (await filler.fill(ordered, scene.keep)).state
+
+    assert play(story()) == "settling"
+
+
+@pytest.mark.parametrize(("told_up_to", "first"), [(9, 15), (12, 2)])
+def test_an_order_in_the_place_of_another_begins_where_that_did_if_a_cut_took_what_it_had_told(
+    told_up_to: int, first: int
+) -> None:
+    async def story() -> tuple[int, int | None]:
+        scene = _Scene()
+        await scene.fill(9)
+        await scene.record(29, 30)
+        job = Job("job", CHAIN_ID, 15, None, (HOLDING,), filled_from=2, rests={HOLDING: told_up_to})
+        grounded = await scene.filler()._grounded(job)
+        return grounded.first, grounded.filled_from
+
+    assert play(story()) == (first, 2 if first == 15 else None)

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from typing import Final
 from unittest.mock import patch
 
+from ccxt.async_support.base import throttler
+
 EPOCH: Final = 1_795_240_020
 """The second at which every story begins."""
 
@@ -29,6 +31,14 @@ def moment(told: datetime) -> float:
 
 @contextmanager
 def virtual_time() -> Iterator[None]:
-    """What ccxt signs and orders by is the story's time; nothing else asks these two."""
-    with patch.object(time, "time", seconds), patch.object(time, "time_ns", lambda: int(seconds() * 1e9)):
+    """What ccxt signs, orders and paces its sockets by is the story's time; nothing else asks for it here.
+
+    Its throttler holds the function itself: by the real clock, a story would wait for real milliseconds in steps of
+    virtual ones, as many as the machine is fast.
+    """
+    with (
+        patch.object(time, "time", seconds),
+        patch.object(time, "time_ns", lambda: int(seconds() * 1e9)),
+        patch.object(throttler, "time", seconds),
+    ):
         yield

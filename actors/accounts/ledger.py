@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Protocol
 
+from actors.clock import now
 from actors.patience import patiently
 from indexer.domain.accounts import alerts
 from indexer.domain.accounts.amounts import AccountKey, AssetBalance, Slot
@@ -114,7 +114,7 @@ class AccountLedger:
         """Write all of them, then tell them."""
         for start in range(0, len(facts), COMMIT_FACTS):
             part = tuple(facts[start : start + COMMIT_FACTS])
-            commit = Commit(uuid.uuid4().hex, self.stream, self.seq + 1, _now(), part)
+            commit = Commit(uuid.uuid4().hex, self.stream, self.seq + 1, now(), part)
             started = time.perf_counter()
             # The same commit until the store takes it: only so is an unanswered write not written twice.
             await patiently(self.stream, partial(self._commits.append, commit))
@@ -143,8 +143,3 @@ class AccountLedger:
                     self.is_stale = isinstance(fact, AccountStale)
                 case _:
                     pass
-
-
-def _now() -> datetime:
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)

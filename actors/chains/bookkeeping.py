@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import structlog
 
 from actors.chains.ledger import Ledger
 from actors.chains.natives import Span, between, search
 from actors.chains.nodes import Node
+from actors.clock import now
 from indexer.domain.balances import BalanceUpdated, Cause, Watch, changes
 from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, TokenInfo, Transfer
 from indexer.domain.headchain import HeadChain
@@ -110,9 +110,7 @@ class Bookkeeper:
     def _search_failed(self, head: Head, reason: str, balances: int) -> None:
         """Logged once until it works again; counted and shown each time."""
         self._unplaced(balances)
-        now = datetime.now(UTC)
-        at = now.replace(microsecond=now.microsecond // 1000 * 1000)
-        self._ledger.incidents = self._ledger.incidents._replace(search=Incident(head.number, reason, at))
+        self._ledger.incidents = self._ledger.incidents._replace(search=Incident(head.number, reason, now()))
         if not self._fails_to_search:
             self._fails_to_search = True
             log.warning("native_search_failed", chain=self._name, block=head.number, reason=reason)

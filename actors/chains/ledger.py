@@ -7,13 +7,13 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 import structlog
 
 from actors.chains.memory import Books, Checkpoints, CommitLog
 from actors.chains.recent import Recent, Recorded
 from actors.chains.settling import Settling
+from actors.clock import now
 from indexer.domain.balances import BalanceUpdated, Watch, differing
 from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, Transfer
 from indexer.domain.checkpoints import Mark
@@ -170,7 +170,7 @@ class Ledger:
                 id=uuid.uuid4().hex,
                 stream=self._stream,
                 first_seq=self.seq + 1,
-                time=_now(),
+                time=now(),
                 facts=part,
                 checkpoint=Checkpoint(head, self.settling.known) if last else None,
                 noted=tuple(self._noted) if start == 0 else (),
@@ -390,8 +390,3 @@ def _continued(heads: tuple[Head, ...], later: Sequence[Commit]) -> tuple[Head, 
             chain.pop()
         chain.append(head)
     return tuple(chain)
-
-
-def _now() -> datetime:
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from actors.history.anchoring import TOGETHER
 from indexer.domain.chain import Holding
 from indexer.domain.crossings import Crossed
 from indexer.domain.jobs import Job
 from indexer.domain.records import BalanceRecord
-
-TOGETHER = 32
-"""Questions to the store at once."""
 
 
 class Records(Protocol):

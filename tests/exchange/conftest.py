@@ -12,6 +12,17 @@ from indexer.clients.exchange.dialects.table import DIALECTS
 from indexer.clients.exchange.pool import Venues
 from indexer.demo.venue import Account, Venue
 from indexer.domain.accounts.amounts import Wallet
+from indexer.errors import BadAnswer, Throttled, VenueUnreachable
+
+NO_ANSWERS = (
+    ("empty_answer", BadAnswer),
+    ("empty_body", BadAnswer),
+    ("not_json", BadAnswer),
+    ("html", (BadAnswer, VenueUnreachable)),
+    ("unavailable", (BadAnswer, VenueUnreachable)),
+    ("throttled", Throttled),
+)
+"""What a venue may say instead of an answer, and what that is to us."""
 
 PING_SECONDS = 0.6
 """A fifth of what is used in earnest; tests of silence wait for two and a half of them."""

@@ -19,8 +19,8 @@ from indexer.demo.venue import Account, Venue
 from indexer.demo.venue.faults import NONE
 from indexer.domain.accounts.amounts import Wallet
 from indexer.domain.accounts.arrivals import Arrival, FundingsSeen, PositionsSeen, Snapshot, StreamLost, Updated
-from indexer.errors import BadAnswer, IndexerError, Throttled, VenueUnreachable
-from tests.exchange.conftest import Connect
+from indexer.errors import IndexerError
+from tests.exchange.conftest import NO_ANSWERS, Connect
 from tests.exchange.test_listening import listening, until
 
 POSITIONED = tuple(name for name, dialect in DIALECTS.items() if dialect.has_positions)
@@ -74,17 +74,7 @@ async def test_a_position_is_read_as_the_venue_holds_it(
     assert (await connection.positions()).positions == ()
 
 
-@pytest.mark.parametrize(
-    ("fault", "error"),
-    [
-        ("empty_answer", BadAnswer),
-        ("empty_body", BadAnswer),
-        ("not_json", BadAnswer),
-        ("html", (BadAnswer, VenueUnreachable)),
-        ("unavailable", (BadAnswer, VenueUnreachable)),
-        ("throttled", Throttled),
-    ],
-)
+@pytest.mark.parametrize(("fault", "error"), NO_ANSWERS)
 @pytest.mark.parametrize("exchange", POSITIONED)
 async def test_whatever_is_no_answer_is_an_error_and_never_that_nothing_is_open(
     venue: Venue, connect: Connect, exchange: str, fault: str, error: type[IndexerError]

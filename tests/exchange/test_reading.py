@@ -14,8 +14,8 @@ from indexer.clients.exchange.dialects.table import DIALECTS
 from indexer.clients.exchange.pool import Venues
 from indexer.demo.venue import Account, Faults, Venue
 from indexer.domain.accounts.amounts import Wallet
-from indexer.errors import BadAnswer, BadCredentials, IndexerError, Throttled, VenueUnreachable
-from tests.exchange.conftest import Connect
+from indexer.errors import BadCredentials, IndexerError, Throttled
+from tests.exchange.conftest import NO_ANSWERS, Connect
 
 EACH_WALLET = [(exchange, wallet) for exchange, dialect in DIALECTS.items() for wallet in dialect.wallets]
 EXCHANGES = tuple(DIALECTS)
@@ -123,17 +123,7 @@ async def test_a_key_that_is_none_is_told_from_a_venue_that_is_ill(
     assert not [secret for secret in account.credentials.values() if secret in shown and len(secret) > 8]
 
 
-@pytest.mark.parametrize(
-    ("fault", "error"),
-    [
-        ("empty_answer", BadAnswer),
-        ("empty_body", BadAnswer),
-        ("not_json", BadAnswer),
-        ("html", (BadAnswer, VenueUnreachable)),
-        ("unavailable", (BadAnswer, VenueUnreachable)),
-        ("throttled", Throttled),
-    ],
-)
+@pytest.mark.parametrize(("fault", "error"), NO_ANSWERS)
 @pytest.mark.parametrize("exchange", EXCHANGES)
 async def test_whatever_is_no_answer_is_an_error_and_never_an_empty_wallet(
     venue: Venue, connect: Connect, exchange: str, fault: str, error: type[IndexerError]

@@ -17,7 +17,8 @@ from tests.fixtures.fakenode import header
 
 
 def head(number: int) -> Head:
-    return Head(number, BlockHash(f"0x{number:064x}"), BlockHash(f"0x{max(0, number - 1):064x}"), number)
+    """All of one second, as what is `told`."""
+    return Head(number, BlockHash(f"0x{number:064x}"), BlockHash(f"0x{max(0, number - 1):064x}"), 1)
 
 
 def told(number: int) -> dict[str, Any]:

@@ -285,19 +285,3 @@ async def test_a_burst_of_five_thousand_logs_drops_no_head(anvil: Anvil, token: 
         await eventually(lambda: 6 in ears.heads())
         await eventually(lambda: ears.node.counts.hints == 5_000)
     assert ears.heads() == [1, 2, 3, 4, 5, 6]
-
-
-def test_the_rhythm_is_the_median_of_what_was_heard() -> None:
-    rhythm = Rhythm()
-    assert rhythm.silence_seconds == 3.0
-    for index, number in enumerate([1, 2, 3, 4, 6, 7]):
-        rhythm.heard(number, 12.0 * index)
-    assert rhythm.block_seconds == 12.0
-    assert rhythm.silence_seconds == 36.0
-    assert rhythm.doubt_seconds == 21.0
-    assert rhythm.poll_seconds == 3.0
-    for number in range(8, 40):
-        rhythm.heard(number, 100 + number * 0.2)
-    assert rhythm.silence_seconds == 3.0
-    assert rhythm.doubt_seconds == 2.25
-    assert rhythm.poll_seconds == 0.25

@@ -257,7 +257,7 @@ class HeadFeed:
         self._back(source)
         if self._newest is not None and head.hash == self._newest.hash:
             return
-        self._rhythm.heard(head.number, now)
+        self._rhythm.heard(head, now)
         if self._newest is None or head.number > self._newest.number:
             self._heard_at = now
         self._newest = head

@@ -6,6 +6,8 @@ import statistics
 from collections import deque
 from typing import Final
 
+from indexer.domain.chain import Head
+
 _KEPT: Final = 15
 _UNKNOWN_SECONDS: Final = 4.0
 _LONGEST_SILENCE: Final = 60.0
@@ -18,24 +20,27 @@ _ENOUGH: Final = 8
 _MORE: Final = 0.3
 """Seconds beyond the longest of them: a late head is not yet a missing one."""
 _BEHIND_BLOCKS: Final = 3
+_STAMP_SECONDS: Final = 1.0
+"""Headers name whole seconds."""
 _SHORTEST_BLOCK: Final = 0.001
 _SHORTEST_POLL: Final = 0.25
 _LONGEST_POLL: Final = 4.0
 
 
 class Rhythm:
-    """The median time between a chain's blocks, as they reached us."""
+    """The median time between a chain's blocks, as they reached us one by one."""
 
     def __init__(self, shortest_silence_seconds: float = 3.0) -> None:
         self._shortest_silence_seconds = shortest_silence_seconds
         self._seconds: deque[float] = deque(maxlen=_KEPT)
-        self._last: tuple[int, float] | None = None
+        self._last: tuple[Head, float] | None = None
 
-    def heard(self, number: int, now: float) -> None:
-        if self._last is not None and number > self._last[0]:
-            self._seconds.append((now - self._last[1]) / (number - self._last[0]))
-        if self._last is None or number > self._last[0]:
-            self._last = (number, now)
+    def heard(self, head: Head, now: float) -> None:
+        if self._last is None:
+            self._last = (head, now)
+        elif head.number > self._last[0].number:
+            self._seconds.append(_seconds_a_block(*self._last, head, now))
+            self._last = (head, now)
 
     @property
     def block_seconds(self) -> float:
@@ -70,3 +75,10 @@ class Rhythm:
     def poll_seconds(self) -> float:
         """Four times as often as there are blocks, within reason."""
         return min(max(self.block_seconds / 4, _SHORTEST_POLL), _LONGEST_POLL)
+
+
+def _seconds_a_block(last: Head, then: float, head: Head, now: float) -> float:
+    """Many at once came late, not fast: they took as long as their headers say."""
+    blocks = head.number - last.number
+    told = head.timestamp - last.timestamp - _STAMP_SECONDS if blocks > 1 else 0.0
+    return max(now - then, told) / blocks

@@ -157,9 +157,11 @@ class Filler:
         if any(record.block.number == top and record.block.hash != head.hash for record in found.values()):
             # Since its records were compared: they say nothing of `head`.
             raise BadAnswer(f"block {top} is being replaced")
-        base = await self._node.headers(depths.settled, depths.settled) if job.first <= depths.settled < top else ()
+        low, base = min(depths.settled, top), None
+        if job.first <= low:
+            (base,) = (head,) if low == top else await self._node.headers(low, low)
         return replace(
-            job, top=top, cursor=top, highest=head.ref, settled=depths.settled, base=base[0].ref if base else None
+            job, top=top, cursor=top, highest=head.ref, settled=depths.settled, base=None if base is None else base.ref
         )
 
     async def _check(self, records: Sequence[BalanceRecord]) -> None:

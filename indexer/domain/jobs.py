@@ -62,7 +62,10 @@ class Job:
     settled: int = 0
     """Above this block a reorg may take back what was filled: it is looked at again until it cannot."""
     base: BlockRef | None = None
-    """The block at `settled`: where another one is in its place, an endpoint on a fork had filled what is below."""
+    """The block at `settled`, or the highest one if that is below.
+
+    Where another one is in its place, an endpoint on a fork had filled what is below.
+    """
     highest: BlockRef | None = None
     created: int = 0
     ended: int | None = None

@@ -294,6 +294,23 @@ def test_a_settled_block_without_records_tells_of_a_deeper_reorg_as_well() -> No
     assert _redone_from(16, knows_base=True) == 2
 
 
+def test_what_was_settled_when_it_was_ordered_and_was_of_another_branch_is_filled_again_from_its_beginning() -> None:
+    """Whoever told its highest block stood still on a branch that was left long before."""
+
+    async def story() -> int | None:
+        scene = _Scene()
+        scene.watch = Watch(solvers=frozenset(WALLETS))
+        await scene.record(9, 12)
+        job = await scene.filler()._prepare(Job("job", CHAIN_ID, 2, None, (HOLDING,)))
+        assert job.settled > 9
+        scene.world.reorg(25)
+        await scene.fill(10)  # by another job, of the branch that stays
+        _, again = await scene.filler().settle(replace(job, state="settling", told=9))
+        return None if again is None else again.first
+
+    assert play(story()) == 2
+
+
 def test_an_order_that_ended_far_below_what_a_reorg_reached_is_over() -> None:
     """Else one in its place would go on from it, as if it had filled everything up to there."""
 

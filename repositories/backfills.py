@@ -139,6 +139,7 @@ def _job_document(job: Job) -> Document:
         "created": Int64(job.created),
         "ended": _int64(job.ended),
         "filledFrom": _int64(job.filled_from),
+        "inPlaceOf": job.in_place_of,
     }
 
 
@@ -170,6 +171,7 @@ def _job_of(found: Mapping[str, Any]) -> Job:
         created=int(found["created"]),
         ended=_whole(found["ended"]),
         filled_from=_whole(found.get("filledFrom")),  # stores of before have none
+        in_place_of=found.get("inPlaceOf"),  # stores of before have none
     )
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from types import MappingProxyType
 from typing import Any, Protocol
 
 import structlog
@@ -21,7 +20,7 @@ from actors.patience import patiently
 from actors.statusboard import Line
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Holding
-from indexer.domain.jobs import Anchor, Job
+from indexer.domain.jobs import Job
 from indexer.domain.status import StreamState
 from indexer.errors import Fenced, Permanent, StoreUnavailable, Transient
 
@@ -127,43 +126,27 @@ class BackfillActor(AsyncActor):
                 self._planned = set()
                 self._wake.set()
             case Fill(holdings, first, last):
-                return await self._take(holdings, first, last, self._book.save)
+                return await self._take(self._order(holdings, first, last), self._book.save)
         return None
 
-    async def _take(
-        self,
-        holdings: Collection[Holding],
-        first: int,
-        last: int | None,
-        save: Callable[[Job], Awaitable[None]],
-        filled_from: int | None = None,
-        anchors: Mapping[Holding, Anchor] = MappingProxyType({}),
-        rests: Mapping[Holding, int] = MappingProxyType({}),
-    ) -> Sequence[Job]:
+    def _order(self, holdings: Collection[Holding], first: int, last: int | None = None) -> Job:
+        return Job("", self._chain_id, first, last, tuple(holdings))
+
+    async def _take(self, order: Job, save: Callable[[Job], Awaitable[None]]) -> Sequence[Job]:
         """Native balances are a job of their own: tokens, of which logs tell, are not to wait for them."""
         parts = (
-            tuple(sorted(holding for holding in holdings if holding.token != NATIVE)),
-            tuple(sorted(holding for holding in holdings if holding.token == NATIVE)),
+            tuple(sorted(holding for holding in order.holdings if holding.token != NATIVE)),
+            tuple(sorted(holding for holding in order.holdings if holding.token == NATIVE)),
         )
-        same = [job for job in self._unfinished() if (job.first, job.last) == (first, last) and job.wanted in parts]
-        if anchors:  # one that began before all that was taken back may stop below it
-            same = [job for job in same if job.anchors == anchors]
+        bounds = (order.first, order.last)
+        same = [job for job in self._unfinished() if (job.first, job.last) == bounds and job.wanted in parts]
+        if order.anchors:  # one that began before all that was taken back may stop below it
+            same = [job for job in same if job.anchors == order.anchors]
         if len(same) == sum(bool(part) for part in parts):
             return same
         now = int(self._clock() * 1000)
         jobs = [
-            Job(
-                uuid.uuid4().hex[:12],
-                self._chain_id,
-                first,
-                last,
-                part,
-                part,
-                created=now + place,
-                filled_from=filled_from,
-                anchors=anchors,
-                rests=rests,
-            )
+            replace(order, id=uuid.uuid4().hex[:12], holdings=part, wanted=part, created=now + place)
             for place, part in enumerate(parts)
             if part
         ]
@@ -175,7 +158,7 @@ class BackfillActor(AsyncActor):
                 failure = error  # it is saved again while it is worked off; who orders once more gets the same
         for job in jobs:  # not before: a late save must not take back what was done since
             self._know(job)
-            log.info("backfill_ordered", chain=self._name, job=job.id, first=first, balances=len(job.holdings))
+            log.info("backfill_ordered", chain=self._name, job=job.id, first=job.first, balances=len(job.holdings))
         self._wake.set()
         if failure is not None:
             raise failure
@@ -243,20 +226,19 @@ class BackfillActor(AsyncActor):
         }
         if missing:
             self._planned |= missing
-            await self._take(missing, first, None, self._save)
+            await self._take(self._order(missing, first), self._save)
 
     async def _work(self) -> bool:
-        """Do the next job, or look at settled ones again; whether there was anything to do."""
+        """Look at settled jobs again, then do the next one; whether there was anything to do."""
+        # First: a job must not stand on, nor go on from, what one of those has to take back.
+        if await self._settle():
+            return True
         job = next(self._unfinished(), None)
         if job is None:
-            return await self._settle()
+            return False
         try:
             done = await self._filler.fill(job, self._keep)
-        except Transient:
-            # It may stand on a record that a settled one has to take back first.
-            await self._settle()
-            raise
-        except (Fenced, asyncio.CancelledError):
+        except (Transient, Fenced, asyncio.CancelledError):
             raise
         except Permanent as error:
             await self._fail(job, error)
@@ -283,8 +265,16 @@ class BackfillActor(AsyncActor):
             settled, again = await self._filler.settle(settling)
             if again is not None:  # before the old job is over: a crash in between must not forget it
                 # Without an upper end: the records above it that it was joined to may be gone as well.
+                order = self._order(again.holdings, again.first)
                 await self._take(
-                    again.holdings, again.first, None, self._save, again.filled_from, again.anchors, again.rests
+                    replace(
+                        order,
+                        anchors=again.anchors,
+                        filled_from=again.filled_from,
+                        rests=again.rests,
+                        in_place_of=settling.id,
+                    ),
+                    self._save,
                 )
             if settled != settling:
                 await self._keep(settled)
@@ -293,7 +283,7 @@ class BackfillActor(AsyncActor):
         return False
 
     def _unfinished(self) -> Iterator[Job]:
-        ordered = sorted(self._jobs.values(), key=lambda job: (job.created, job.id))
+        ordered = sorted(self._jobs.values(), key=lambda job: job.turn)
         return (job for job in ordered if job.is_filling)
 
     def _state(self) -> StreamState:

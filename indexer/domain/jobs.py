@@ -73,6 +73,14 @@ class Job:
     """The job in whose place this one came has filled everything from here up to below the first block."""
     rests: Mapping[Holding, int] = field(default_factory=dict)
     """By balance the newest block up to `settled` of which it told a record: a deeper reorg cuts that off, too."""
+    in_place_of: str | None = None
+    """The job that a reorg took back. Others wait for this one: they would go on from what is missing until then."""
+
+    @property
+    def turn(self) -> tuple[bool, int, int, str]:
+        """Sorts jobs as they are worked off: first what fills again what was taken back, from the lowest up."""
+        is_ordered = self.in_place_of is None
+        return is_ordered, 0 if is_ordered else self.first, self.created, self.id
 
     @property
     def is_over(self) -> bool:

@@ -541,9 +541,44 @@ def test_what_a_reorg_took_back_is_filled_anew_whatever_else_was_ordered_before(
             await asyncio.sleep(40)
         (again,) = set(book.saved) - {"old", "other"}
         assert book.saved[again].anchors == anchors
-        assert filler.filled == ["other", again]
+        assert filler.filled == [again, "other"]
 
     play(story())
+
+
+def test_what_was_taken_back_is_filled_before_what_would_go_on_from_it_the_lowest_part_first() -> None:
+    async def story() -> list[str]:
+        book = _Book()
+        order = Job("order", CHAIN_ID, 20, None, (HOLDING,))
+        high = replace(order, id="high", first=9, created=2, in_place_of="one")
+        low = replace(order, id="low", first=3, created=3, in_place_of="two")
+        book.saved = {job.id: job for job in (order, high, low)}
+        filler = _Filler(book)
+        async with _actor(book, filler):
+            await asyncio.sleep(20)
+        return filler.filled
+
+    assert play(story()) == ["low", "high", "order"]
+
+
+def test_nothing_is_filled_before_all_is_taken_back_that_a_reorg_left() -> None:
+    """An earlier life may have been killed when it had just taken it back, and ordered nothing in its place."""
+
+    class TakingBack(_Filler):
+        async def settle(self, job: Job) -> tuple[Job, Job | None]:
+            return replace(job, state="done"), job
+
+    async def story() -> list[str]:
+        book = _Book()
+        order = Job("order", CHAIN_ID, 20, None, (HOLDING,))
+        book.saved = {"order": order, "old": replace(order, id="old", first=3, state="settling", created=1)}
+        filler = TakingBack(book)
+        async with _actor(book, filler):
+            await asyncio.sleep(20)
+        (again,) = [job.id for job in book.saved.values() if job.in_place_of == "old"]
+        return ["again" if each == again else each for each in filler.filled]
+
+    assert play(story()) == ["again", "order"]
 
 
 def test_what_a_reorg_took_back_is_filled_anew_up_to_the_records_whatever_its_end_was() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from indexer.domain.balances import BalanceUpdated
+from indexer.domain.chain import Holding
 from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, HistoryFilled, StreamResync
 from indexer.domain.records import BalanceRecord
@@ -41,10 +43,11 @@ def passed_over(commits: Iterable[Commit]) -> Sequence[Stretch]:
     """What a reorg took back is followed anew.
 
     The last known block is not told. It is no lower than the newest that has a record; where a reorg was so deep that
-    single blocks are not known any more, no lower than the newest with a record that is not taken back.
+    single blocks are not known any more, no lower than the newest with a record that is not taken back, nor was before.
     """
     stretches: list[Stretch] = []
-    heard, filled = [0], [0]
+    heard = [0]
+    filled: dict[Holding, list[int]] = {}
     for place, commit in enumerate(commits):
         for fact in commit.facts:
             match fact:
@@ -54,13 +57,17 @@ def passed_over(commits: Iterable[Commit]) -> Sequence[Stretch]:
                     heard = _to(fact.block.number, heard)
                     stretches = _up_to(fact.block.number, stretches)
                 case HistoryFilled():
-                    filled += [row.block.number for row in fact.rows]
+                    there = filled.get(fact.holding, [])
+                    if fact.void:
+                        there = [number for number in there if not fact.first <= number <= fact.last]
+                    filled[fact.holding] = [*there, *(row.block.number for row in fact.rows)]
                 case StreamResync(above=None):
                     stretches.append(Stretch(max(heard), fact.block.number, is_cut=False, place=place))
                     heard.append(fact.block.number)
                 case StreamResync(above=int(above)):
-                    heard, filled = _to(above, heard), _to(above, filled)
-                    known = max(*heard, *filled)
+                    heard = _to(above, heard)
+                    filled = {holding: _to(above, there) for holding, there in filled.items()}
+                    known = max((*heard, *chain.from_iterable(filled.values())))
                     stretches = [*_up_to(known, stretches), Stretch(known, fact.block.number, is_cut=True, place=place)]
                     heard.append(fact.block.number)
                 case _:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from indexer.domain.chain import Address, Holding, TokenInfo
+from indexer.domain.chain import Address, BlockHash, BlockRef, Holding, TokenInfo
 from indexer.domain.commits import Commit
-from indexer.domain.facts import HistoryFilled
+from indexer.domain.facts import Fact, HistoryFilled, HistoryRow, StreamResync
 from indexer.domain.jobs import Anchor, Job
 from tests.actors.fakes import TIME
+from tests.sim.passed import passed_over
 from tests.sim.past import _taken_back
 from tests.sim.store.disk import Kept
 from tests.sim.world import CHAIN_ID, NEWCOMER, TOKENS, WALLETS
@@ -46,3 +47,32 @@ def test_of_an_order_up_to_some_block_none_is_asked_where_the_one_in_its_place_s
     void = HistoryFilled(CHAIN_ID, holding, 4, 20, (), TokenInfo(), "old", void=True)
     kept = Kept(commits=[Commit("void", f"history:{CHAIN_ID}", 1, TIME, (void,))], jobs={"old": job, "new": again})
     assert _taken_back(kept, job, holding) == 4
+
+
+def passed_above(*facts: Fact) -> int:
+    """The last block that the service knows, where after these it reads everything anew at block 20."""
+    resync = StreamResync(CHAIN_ID, "a reorg deeper than the window", at(20), above=9)
+    (stretch,) = passed_over(
+        Commit(str(place), "told", place, TIME, (fact,)) for place, fact in enumerate((*facts, resync), 1)
+    )
+    return stretch.known
+
+
+def at(number: int) -> BlockRef:
+    return BlockRef(number, BlockHash(f"0x{number:064x}"), number)
+
+
+def filled(wallet: Address, number: int) -> HistoryFilled:
+    row = HistoryRow(at(number), 7, None, (), "latest", derived=False)
+    return HistoryFilled(CHAIN_ID, Holding(TOKENS[0], wallet), 0, 9, (row,), TokenInfo(), "job")
+
+
+def test_a_deep_reorg_passes_over_what_lies_above_the_newest_record_that_it_leaves() -> None:
+    assert passed_above(filled(WALLETS[0], 5), filled(WALLETS[1], 12)) == 5
+    assert passed_above(filled(WALLETS[1], 12)) == 0
+
+
+def test_a_record_that_was_taken_back_before_it_says_nothing() -> None:
+    void = replace(filled(WALLETS[0], 5), rows=(), void=True)
+    assert passed_above(filled(WALLETS[0], 5), filled(WALLETS[1], 3), void) == 3
+    assert passed_above(filled(WALLETS[0], 5), replace(void, last=4)) == 5

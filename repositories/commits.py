@@ -23,7 +23,6 @@ class CommitLog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._commits = database["commits"]
-        self._lasting = database.lasting("commits")
 
     async def append(self, commit: Commit) -> None:
         """Durable on return. Repeating the same commit is harmless; `Fenced` when another has its number."""
@@ -57,11 +56,13 @@ class CommitLog:
                 return
 
     async def _refuse_other_writers(self, commit: Commit) -> None:
-        """Ours, from an unanswered attempt, counts only once a majority has it: a new primary may not know it."""
+        """Ours, from an unanswered attempt, counts only once it is sure to stay: a new primary may not know it."""
         in_the_way = {"$or": [{"_id": commit.id}, {"stream": commit.stream, "firstSeq": commit.first_seq}]}
-        with translating:
-            cursor = self._lasting.find(in_the_way, {"stream": 1, "firstSeq": 1}).max_time_ms(_LASTING_MS)
-            found = [(each["_id"], each["stream"], each["firstSeq"]) async for each in cursor]
+        async with self._database.proven() as session:
+            with translating:
+                fields = {"stream": 1, "firstSeq": 1}
+                cursor = self._commits.find(in_the_way, fields, session=session).max_time_ms(_LASTING_MS)
+                found = [(each["_id"], each["stream"], each["firstSeq"]) async for each in cursor]
         if not found:
             raise StoreUnavailable(f"number {commit.first_seq} of {commit.stream} went with the primary that had it")
         if found != [(commit.id, commit.stream, commit.first_seq)]:

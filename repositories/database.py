@@ -18,7 +18,6 @@ from motor.motor_asyncio import (
 )
 from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError, InvalidURI, PyMongoError
-from pymongo.read_concern import ReadConcern
 
 from indexer.errors import StoreUnusable
 from repositories.failures import duplicates, masked, translating
@@ -59,23 +58,25 @@ class Database:
             hello = await self.motor.command("hello")
         return replace(self, in_set="setName" in hello or hello.get("msg") == "isdbgrid")
 
-    def lasting(self, name: str) -> Collection:
-        """Read nothing that could be gone with a primary: it waits until a majority has what is read."""
-        return self[name].with_options(read_concern=ReadConcern("linearizable")) if self.in_set else self[name]
-
     @asynccontextmanager
     async def proven(self) -> AsyncIterator[AsyncIOMotorClientSession | None]:
-        """Reads in this session see all that was acknowledged until now, and nothing that could be gone with a primary.
+        """Reads within see all that was acknowledged until now, and nothing that could yet be lost.
 
-        The proof is a write that a majority has. It is there in 5 ms; what a linearizable read writes by itself waits
-        for the next flush of the journal, 50 to 100 ms later, and a start has five of them.
+        The proof is a journaled write of our own. Of a set a majority has it, and with it, for this session, all
+        before it: what a linearizable read writes by itself waits for the next flush of the journal, 50 to 100 ms
+        later, and a start has five of them. A lone server's journal has what was read once it has what came after.
         """
-        if not self.in_set:
+        if self.in_memory:
             yield None
             return
+        proof = {"$set": {"askedAt": ObjectId()}}
         with translating:
+            if not self.in_set:
+                yield None
+                await self["meta"].update_one({"_id": "store"}, proof)
+                return
             async with await self.motor.client.start_session(causal_consistency=True) as session:
-                await self["meta"].update_one({"_id": "store"}, {"$set": {"askedAt": ObjectId()}}, session=session)
+                await self["meta"].update_one({"_id": "store"}, proof, session=session)
                 yield session
 
     async def insert_new(self, collection: Collection, documents: Sequence[Document]) -> list[Document]:

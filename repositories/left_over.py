@@ -20,6 +20,11 @@ def is_ours(pid: int, data: Path) -> bool:
     return "--dbpath" in arguments and str(data) in arguments
 
 
+def is_in_set(pid: int) -> bool:
+    """Whether an older release started it, which ran it as a replica set of one."""
+    return "--replSet" in _arguments(pid)
+
+
 def port_of(pid: int) -> int:
     arguments = _arguments(pid)
     return int(arguments[arguments.index("--port") + 1])

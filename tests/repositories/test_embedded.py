@@ -6,17 +6,24 @@ import asyncio
 import importlib.util
 import os
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import pymongo
 import pytest
 
 from indexer.errors import StoreUnavailable, StoreUnusable
 from repositories import mongod
+from repositories.documents.codec import commit_document
 from repositories.left_over import is_ours, left_over
 from repositories.mongod import find_mongod
 from repositories.store import Store, open_store
+from tests.fixtures.mongo import free_port, launch_mongod, wait_until_writable
 from tests.repositories.samples import commit_at
 
 pytestmark = pytest.mark.mongo
@@ -121,6 +128,46 @@ async def test_a_left_over_mongod_that_does_not_answer_is_ended(
         assert store.epoch == epoch
         assert pid_of(tmp_path) != pid
     assert not is_ours(pid, tmp_path / "mongo")
+
+
+async def test_what_an_older_release_kept_in_a_replica_set_of_one_is_all_there(tmp_path: Path) -> None:
+    """Killed, its newest writes are in the set's own log only: a lone mongod would start without them."""
+    with older_release(tmp_path):
+        pass
+    async with open_store("embedded", "indexer", tmp_path) as store:
+        assert [commit.first_seq for commit in await store.commits.since("chain:1", 0, 100)] == [*range(1, 51)]
+        await store.commits.append(commit_at(51, seq=51))
+    async with open_store("embedded", "indexer", tmp_path) as store:
+        assert await store.commits.last_seq("chain:1") == 51
+
+
+async def test_a_mongod_left_over_by_an_older_release_is_ended_and_its_data_kept(tmp_path: Path) -> None:
+    with older_release(tmp_path, kill=False) as process:
+        async with open_store("embedded", "indexer", tmp_path) as store:
+            assert pid_of(tmp_path) != process.pid
+            assert await store.commits.last_seq("chain:1") == 50
+        process.wait(10)
+
+
+@contextmanager
+def older_release(data_dir: Path, *, kill: bool = True) -> Iterator[subprocess.Popen[bytes]]:
+    """A `mongod` that is a replica set of one, with fifty commits that are in no checkpoint yet."""
+    (data_dir / "mongo").mkdir()
+    port = free_port()
+    process = launch_mongod(port, data_dir / "mongo", replica_set="indexer")
+    try:
+        url = f"mongodb://127.0.0.1:{port}/?directConnection=true"
+        wait_until_writable(process, url, "indexer")
+        with pymongo.MongoClient[dict[str, Any]](url, w="majority", journal=True) as client:
+            for seq in range(1, 51):
+                client["indexer"]["commits"].insert_one(commit_document(commit_at(seq, seq=seq)))
+        if kill:
+            process.kill()
+            process.wait()
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 async def killed_service(data_dir: Path) -> str:

@@ -63,7 +63,7 @@ class EventsResource:
 
     async def _refuse_gap(self, stream: str, after: int) -> None:
         """Events that are not kept any more, or a number that was never told: never an empty success."""
-        newest = (await self._log.positions()).get(stream, 0)
+        newest = self._freshness.told().get(stream, 0)
         if not newest and all(status.stream != stream for status in self._status.streams()):
             raise NotFound(f"there is no stream {stream[:64]!r}", "stream")
         oldest = await self._log.first_seq(stream) or 1

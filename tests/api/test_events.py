@@ -49,6 +49,7 @@ async def test_a_poller_gets_nothing_before_it_is_told_since_queries_wait_for_no
     body = await (await client.get(f"{EVENTS}?stream=chain:1")).json()
     assert [item["seq"] for item in body["items"]] == [1, 2, 3]
     assert await (await client.get(f"{EVENTS}?stream=chain:1&after=3")).json() == {"items": [], "next": None}
+    await problem_of(await client.get(f"{EVENTS}?stream=chain:1&after=4"), 410, "after")
 
 
 async def test_a_stream_that_has_told_nothing_yet_is_empty_and_one_that_is_not_is_not_found(client: HttpClient) -> None:
@@ -58,7 +59,7 @@ async def test_a_stream_that_has_told_nothing_yet_is_empty_and_one_that_is_not_i
 
 
 async def test_events_that_are_not_kept_and_numbers_never_told_are_gone(client: HttpClient, world: World) -> None:
-    world.log.commits, world.log.kept_from = commits(3, 3), 4
+    world.log.commits, world.log.kept_from, world.freshness.last = commits(3, 3), 4, 6
     assert len((await (await client.get(f"{EVENTS}?stream=chain:1")).json())["items"]) == 3
     assert len((await (await client.get(f"{EVENTS}?stream=chain:1&after=3")).json())["items"]) == 3
     body = await problem_of(await client.get(f"{EVENTS}?stream=chain:1&after=2"), 410, "after")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -26,9 +26,12 @@ class CommitLog:
 
     async def append(self, commit: Commit) -> None:
         """Durable on return. Repeating the same commit is harmless; `Fenced` when another has its number."""
+        document = commit_document(commit)
+        if await self._inserted((document,)):
+            return
         try:
             with translating:
-                await self._commits.insert_one(commit_document(commit))
+                await self._commits.insert_one(document)
         except DuplicateKeyError:
             await self._refuse_other_writers(commit)
         except DocumentTooLarge:
@@ -39,14 +42,17 @@ class CommitLog:
     async def append_all(self, commits: Sequence[Commit]) -> None:
         """The same for many of one stream with one wait for the journal; whatever happens, a prefix is written."""
         left = list(commits)
+        documents = [commit_document(commit) for commit in left]
+        if await self._inserted(documents):
+            return
         while left:
             try:
                 with translating:
-                    await self._commits.insert_many([commit_document(commit) for commit in left], ordered=True)
+                    await self._commits.insert_many(documents, ordered=True)
             except BulkWriteError as error:
                 place = duplicates(error)[0]
                 await self._refuse_other_writers(left[place])
-                left = left[place + 1 :]
+                left, documents = left[place + 1 :], documents[place + 1 :]
             except DocumentTooLarge:
                 # Which one it was the driver does not say: one by one the others get through.
                 for commit in left:
@@ -54,6 +60,10 @@ class CommitLog:
                 return
             else:
                 return
+
+    async def _inserted(self, documents: Sequence[Mapping[str, Any]]) -> bool:
+        direct = self._database.direct
+        return direct is not None and await direct.insert("commits", documents)
 
     async def _refuse_other_writers(self, commit: Commit) -> None:
         """Ours, from an unanswered attempt, counts only once it is sure to stay: a new primary may not know it."""

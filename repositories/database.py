@@ -20,6 +20,7 @@ from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError, InvalidURI, PyMongoError
 
 from indexer.errors import StoreUnusable
+from repositories.direct import DirectInserts
 from repositories.failures import duplicates, masked, translating
 
 Document = dict[str, Any]
@@ -44,6 +45,8 @@ class Database:
     in_memory: bool = False
     in_set: bool = False
     """A replica set, whose primary may yet lose what a majority does not have."""
+    direct: DirectInserts | None = None
+    """A shorter way than the driver's for small inserts, where there is one."""
 
     def __getitem__(self, name: str) -> Collection:
         return self.motor[name]

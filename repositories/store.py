@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from indexer.errors import StoreUnavailable, StoreUnusable
@@ -17,6 +18,7 @@ from repositories.checkpoints import Checkpoints
 from repositories.commits import CommitLog
 from repositories.data_folder import locked
 from repositories.database import Database, StoreKind, connect, connect_memory, disconnect
+from repositories.direct import direct_inserts
 from repositories.failures import masked
 from repositories.mongod import Mongod, find_mongod
 from repositories.published import Published
@@ -90,9 +92,12 @@ async def _connected(
     kind: StoreKind, url: str, name: str, timeout_seconds: float, gone: Callable[[], bool] = lambda: False
 ) -> AsyncIterator[Store]:
     client, database = connect(url, name, timeout_seconds=timeout_seconds)
+    direct = direct_inserts(url, name)
     try:
         try:
             database = await database.recognized()
+            if not database.in_set:
+                database = replace(database, direct=direct)
             epoch = await prepare(database)
         except StoreUnavailable as error:
             raise StoreUnavailable(f"store.url {masked(url)}: {error}") from error
@@ -100,4 +105,6 @@ async def _connected(
             raise StoreUnusable(f"store.url {masked(url)}: {error}") from error
         yield Store(kind, epoch, database, gone)
     finally:
+        if direct is not None:
+            direct.close()
         await disconnect(client)

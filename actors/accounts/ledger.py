@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -122,6 +123,7 @@ class AccountLedger:
             self.seq = commit.last_seq
             self._apply(part)
             self._publish(commit)
+            await asyncio.sleep(0)  # whoever tells it has its turn before we do more
 
     async def _page(self, after: int) -> list[Commit]:
         return await patiently(self.stream, lambda: self._commits.since(self.stream, after, PAGE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -207,14 +208,18 @@ async def test_blocks_that_change_nothing_move_the_checkpoint_now_and_then(desk:
     assert desk.checkpoints.heads[STREAM] == (head_at(21),)
 
 
-async def test_who_tells_goes_first_when_a_checkpoint_is_due(desk: Desk) -> None:
+@pytest.mark.parametrize("together", [False, True])
+async def test_who_tells_goes_first_when_something_was_written(desk: Desk, together: bool) -> None:
+    """What the chain does next (status, metrics, a line of the log, a checkpoint) has time until clients know."""
     order: list[str] = []
     ledger = desk.open()
     await ledger.load()
-    asyncio.get_running_loop().call_soon(order.append, "told")
-    await ledger.follow(HeadChain(8, (head_at(1),)))
-    order.append("kept" if desk.checkpoints.heads else "not kept")
-    assert order == ["told", "kept"]
+    told = ledger._publish
+    ledger._publish = lambda commit: (told(commit), asyncio.get_running_loop().call_soon(order.append, "told"))[0]
+    async with ledger.together() if together else nullcontext():
+        await ledger.commit((updated(1, 5),), head_at(1))
+    order.append("goes on")
+    assert order == ["told", "goes on"]
 
 
 async def test_a_checkpoint_that_cannot_be_saved_is_no_reason_to_wait(desk: Desk) -> None:

@@ -284,10 +284,12 @@ class AccountActor(AsyncActor):
         """Whatever contradicts something, or says only half of it, is a reason to ask."""
         is_refresh = any(wallet in order.wallets for order in self._orders)
         ask = self._teller.merge(arrival, wallet, "refresh" if is_refresh else None)
-        if isinstance(arrival, Snapshot):
+        if isinstance(arrival, Snapshot) and arrival.source == "rest":
             self._readings.settled(wallet, in_doubt=ask is not None)
         elif ask is not None:
             self._readings.at_once(wallet)
+            if self._teller.is_unsure:
+                self._venue.tell_again(wallet)
 
     # --- orders ------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from indexer.domain.accounts.amounts import Wallet
 from indexer.domain.accounts.breaker import Breaker
-from indexer.domain.accounts.polling import CONFIRM_SECONDS, SUSPICIOUS_SECONDS, Allowance, Rhythm, ask_again
+from indexer.domain.accounts.polling import CONFIRM_SECONDS, SUSPICIOUS_SECONDS, Allowance, Rhythm, ask_again, try_again
 from indexer.errors import BadCredentials, IndexerError, Throttled
 
 THROTTLED_SECONDS = 5.0
@@ -160,7 +160,7 @@ class Readings:
         one.is_read = False
         one.failures += 1
         self.failures += 1
-        one.due = now + min(ask_again(one.failures), self._rhythm.next_after(stream_talks=False, jitter=self._jitter()))
+        one.due = now + min(try_again(one.failures), self._rhythm.next_after(stream_talks=False, jitter=self._jitter()))
         self.suspect(wallet)
         if isinstance(error, BadCredentials) and self._may_be_alone(wallet):
             one.is_refused, one.due = True, now + SUSPENDED_WALLET_SECONDS  # or once another wallet is read

@@ -42,6 +42,10 @@ class Venue(Protocol):
         """What the stream said, or did not say, is not to be believed: begin it anew."""
         ...
 
+    def tell_again(self, wallet: Wallet) -> None:
+        """Have the stream say all that is in this wallet, where the venue does so: a read may have to wait."""
+        ...
+
 
 class Counts(Protocol):
     """What is counted of accounts, by exchange."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
 from indexer.clients.exchange.dialects.dialect import Told
+from indexer.clients.exchange.dialects.table import DIALECTS
 from indexer.clients.exchange.numbering import RENEW_SECONDS, Numbering
 from indexer.demo.venue import Venue
 from indexer.demo.venue.faults import NONE
 from indexer.domain.accounts.amounts import Slot
+from indexer.domain.accounts.arrivals import StreamAlive, StreamLost, Updated
 from tests.domain.accounts.builders import amounts
 from tests.exchange.conftest import Connect
 from tests.exchange.test_listening import listening, told, until
@@ -52,6 +57,14 @@ def test_two_frames_with_one_number_are_both_heard_and_tear_it() -> None:
     assert numbering.heard(frame(2)).is_torn
 
 
+def test_a_second_beginning_of_one_subscription_is_not_believed_and_tears_it() -> None:
+    """One of both is of the subscription before, and nothing says which."""
+    numbering = heard(Told({"BTC": amounts("2", "0", "2")}, number=1, is_first=True))
+    second = Told({"BTC": amounts("1", "0", "1")}, number=1, is_first=True)
+    assert numbering.is_old(second)
+    assert numbering.heard(second).is_torn
+
+
 def test_a_beginning_that_is_overtaken_is_not_believed() -> None:
     numbering = heard(frame(2))
     assert numbering.is_torn
@@ -77,3 +90,43 @@ async def test_a_lost_frame_of_kraken_is_made_good_by_the_next_one(venue: Venue,
         await until(lambda: told(arrivals, Slot("spot", "BTC"))[-1:] == [Decimal("1.25")])
         venue.truth.deposit(account, "spot", "USDT", "1")
         await until(lambda: told(arrivals, Slot("spot", "USDT"))[-1:] == [Decimal(3)])
+
+
+async def test_kraken_tells_all_of_it_again_when_it_is_asked_to(venue: Venue, connect: Connect) -> None:
+    account = venue.account("kraken")
+    venue.truth.deposit(account, "spot", "BTC", "1")
+    connection = connect(account)
+    async with listening(connection) as arrivals:
+        await until(lambda: bool(told(arrivals, Slot("spot", "BTC"))))
+        before, began = len(arrivals), asyncio.get_running_loop().time()
+        connection.tell_again("spot")
+        await until(lambda: told(arrivals[before:], Slot("spot", "BTC")) == [Decimal(1)])
+        [first] = [one for one in arrivals[before:] if isinstance(one, Updated)]
+        assert first.asked is not None
+        assert first.asked >= began
+
+
+async def test_who_asks_often_is_told_once_more_a_second_later(venue: Venue, connect: Connect) -> None:
+    account = venue.account("kraken")
+    venue.truth.deposit(account, "spot", "BTC", "1")
+    connection = connect(account)
+    async with listening(connection) as arrivals:
+        await until(lambda: bool(told(arrivals, Slot("spot", "BTC"))))
+        before, began = len(arrivals), asyncio.get_running_loop().time()
+        connection.tell_again("spot")
+        await until(lambda: told(arrivals[before:], Slot("spot", "BTC")) == [Decimal(1)])
+        for _ in range(5):
+            connection.tell_again("spot")
+        await until(lambda: told(arrivals[before:], Slot("spot", "BTC")) == [Decimal(1)] * 2)
+        assert RENEW_SECONDS <= asyncio.get_running_loop().time() - began < 2 * RENEW_SECONDS
+
+
+@pytest.mark.parametrize("exchange", [name for name, dialect in DIALECTS.items() if not dialect.tells_again])
+async def test_who_does_not_tell_it_again_is_not_asked(venue: Venue, connect: Connect, exchange: str) -> None:
+    connection = connect(venue.account(exchange))
+    async with listening(connection) as arrivals:
+        for wallet in connection.streamed:
+            connection.tell_again(wallet)
+        before = arrivals.count(StreamAlive())
+        await until(lambda: arrivals.count(StreamAlive()) > before)
+        assert not [one for one in arrivals if isinstance(one, StreamLost)]

@@ -166,6 +166,10 @@ class ExchangeAccount:
         for ear in self._ears.values():
             ear.give_up(reason)
 
+    def tell_again(self, wallet: Wallet) -> None:
+        if wallet in self._ears:
+            self._ears[wallet].tell_again()
+
     async def _follow(self, wallet: Wallet, open_now: set[Wallet], on_arrival: Callable[[Arrival], None]) -> None:
         """A connection after the other, each with a fresh ccxt instance: its state is thrown away with it."""
         failures, is_apart = 0, False

@@ -62,6 +62,7 @@ class Ear:
         self._knocked_at: float | None = None
         self._began = self._heard_at
         self._renewed_at: float | None = None
+        self._renewal: asyncio.TimerHandle | None = None
         self._over.add_done_callback(lambda over: over.cancelled() or over.exception())  # it may end twice
         exchange.tap = self._tap
         exchange.failed = self._fail
@@ -69,6 +70,12 @@ class Ear:
     def give_up(self, reason: str) -> None:
         """End this connection; the next one begins with reading everything."""
         self._fail(VenueUnreachable(reason))
+
+    def tell_again(self) -> None:
+        """Have the venue say on this connection what there is, where it does so: a read may have to wait."""
+        if self._dialect.tells_again and self._is_open and not self._over.done():
+            self._numbering = self._numbering.torn()
+            self._renew(self._clock())
 
     async def listen(self) -> None:
         """Until something is wrong; then raise it as one of our errors."""
@@ -81,6 +88,8 @@ class Ear:
                     if part.done():
                         part.result()
         finally:
+            if self._renewal is not None:
+                self._renewal.cancel()
             ours = (watching, looking, *self._sending)
             for task in ours:
                 task.cancel()
@@ -133,6 +142,13 @@ class Ear:
             self._numbering = self._numbering.renewing(now)
             self._renewed_at = now
             self._send(self._dialect.renew(self._exchange, self._wallet))
+        elif self._numbering.is_torn and self._renewal is None:
+            self._renewal = asyncio.get_running_loop().call_at(self._numbering.next_renewal, self._renew_now)
+
+    def _renew_now(self) -> None:
+        self._renewal = None
+        if not self._over.done():
+            self._renew(self._clock())
 
     def _ask(self, question: Mapping[str, Any]) -> None:
         for client in self._exchange.clients.values():

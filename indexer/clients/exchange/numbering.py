@@ -20,14 +20,17 @@ class Numbering:
     has_first: bool = False
     is_torn: bool = False
     renewed: float = float("-inf")
+    """When a new subscription was asked for last."""
 
     def begun(self) -> Numbering:
         """The venue acknowledged a subscription: it counts anew."""
         return replace(self, newest=0, last=None, has_first=False)
 
     def is_old(self, told: Told) -> bool:
-        """It came twice, or late: what came since is newer."""
-        return told.number is not None and told.number <= self.newest and not self._contradicts(told)
+        """It came twice, or late: what came since is newer. Of two beginnings one is of an earlier subscription."""
+        if told.number is None or told.number > self.newest:
+            return False
+        return (told.is_first and self.has_first) or not self._contradicts(told)
 
     def heard(self, told: Told) -> Numbering:
         if told.number is None:
@@ -43,8 +46,17 @@ class Numbering:
         """Two frames with one number: one of them is of an earlier subscription."""
         return told.number == self.newest and self.last is not None and told != self.last
 
+    def torn(self) -> Numbering:
+        """Something else than the numbers says that what was told is not to be relied on."""
+        return replace(self, is_torn=True)
+
     def must_renew(self, now: float) -> bool:
-        return self.is_torn and now - self.renewed >= RENEW_SECONDS
+        return self.is_torn and now >= self.next_renewal
+
+    @property
+    def next_renewal(self) -> float:
+        """Not before that."""
+        return self.renewed + RENEW_SECONDS
 
     def renewing(self, now: float) -> Numbering:
         return replace(self, renewed=now)

@@ -3,7 +3,8 @@
 A venue's time is of the balance (when it changed, or as of when the venue says it), never only of the answer. It is
 remembered apart from the amounts: a read without one does not take it away. Where a frame has a time and the read that
 it contradicts has none, the frame is placed on our clock by how long frames take: one that came later than the others
-happened earlier. Where nothing tells, the answer is neither the one nor the other, and the wallet is asked.
+happened earlier. Where nothing tells, the answer is neither the one nor the other, and the wallet is asked. That a
+frame without a time says of something that it is gone is never enough.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ LATE_SECONDS: Final = 3.0
 SOON_SECONDS: Final = 0.6
 """An answer may come from a part of the venue that is behind by so much: asked sooner than that after a newer word,
 and without a time, it is unsure."""
+
+TOGETHER_SECONDS: Final = 0.05
+"""Frames of one moment (venues count milliseconds) come one after the other; what comes later than that was held up."""
 
 OLD_ANSWER_SECONDS: Final = 10.0
 """No part of a venue is behind by more: then a time that went backwards is the venue's mistake, and the amounts are
@@ -41,6 +45,8 @@ class Known:
     """When it reached us; for an answer that is later than `as_of`, and it may be from any moment in between."""
     newest: datetime | None = None
     """The newest of the venue's times that was ever said of this asset; `held` may be a later word without one."""
+    answered: float = float("-inf")
+    """When an answer said so last; a frame that repeats it takes nothing away from that."""
 
 
 class Word(NamedTuple):
@@ -51,6 +57,8 @@ class Word(NamedTuple):
     happened: float
     venue_time: datetime | None
     since: float = float("-inf")
+    is_nothing: bool = False
+    """It says that the asset is gone."""
 
 
 def compared(word: Word, known: Known) -> Order:
@@ -68,18 +76,28 @@ def compared(word: Word, known: Known) -> Order:
 
 def _by_our_clock(word: Word, known: Known) -> Order:
     """It reached us after what is known, which says little: an answer and a frame come by different ways."""
-    theirs = word.venue_time
     if word.source == "rest":
         return "unsure" if word.asked - known.seen < SOON_SECONDS else "newer"
     if word.since >= known.seen:
         return "newer"  # the first of a subscription was made for it
-    if known.held.source == "stream":
-        # Frames come in their order, but for those of the subscription before: what one begins with has no time.
-        is_left_over = theirs is not None and known.held.venue_time is None and word.happened < known.as_of
-        return "older" if is_left_over else "newer"
-    if theirs is None:
-        return "unsure" if word.asked - known.seen < LATE_SECONDS else "newer"
-    return "older" if theirs == known.held.venue_time or word.happened < known.seen else "newer"
+    if word.venue_time is None:
+        return "unsure" if word.is_nothing or word.asked - known.answered < LATE_SECONDS else "newer"
+    return _after_a_frame(word, known) if known.held.source == "stream" else _after_an_answer(word, known)
+
+
+def _after_a_frame(word: Word, known: Known) -> Order:
+    """Frames come in their order, but for those of the subscription before: what one begins with has no time."""
+    if known.held.venue_time is None:
+        return "older" if word.happened < known.as_of else "newer"
+    is_held_up = TOGETHER_SECONDS < word.asked - known.seen < LATE_SECONDS
+    return "unsure" if word.venue_time == known.held.venue_time and is_held_up else "newer"
+
+
+def _after_an_answer(word: Word, known: Known) -> Order:
+    """An answer may be from any moment between the question and its arrival."""
+    if word.venue_time == known.held.venue_time or word.happened < known.as_of:
+        return "older"
+    return "unsure" if word.happened < known.seen else "newer"
 
 
 def newest(word: datetime | None, known: Known | None) -> datetime | None:

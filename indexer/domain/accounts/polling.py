@@ -17,6 +17,9 @@ SUSPICIOUS_SECONDS: Final = 30.0
 ASK_AGAIN_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """While answers contradict each other or are doubted."""
 
+TRY_AGAIN_SECONDS: Final = (0.5, 1.0, 1.5)
+"""After questions that failed, until the breaker opens: what the stream told may wait for the answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
@@ -52,5 +55,10 @@ class Allowance:
 
 
 def ask_again(doubts: int) -> float:
-    """The pause before the next read when the last `doubts` reads left something open, or failed."""
+    """The pause before the next read when the last `doubts` reads left something open."""
     return ASK_AGAIN_SECONDS[min(max(doubts, 1), len(ASK_AGAIN_SECONDS)) - 1]
+
+
+def try_again(failures: int) -> float:
+    """The pause before the next read when the last `failures` of them failed."""
+    return TRY_AGAIN_SECONDS[min(max(failures, 1), len(TRY_AGAIN_SECONDS)) - 1]

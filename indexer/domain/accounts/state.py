@@ -49,6 +49,8 @@ class WalletState:
     is_based: bool = False
     lag: Lag = field(default_factory=Lag)
     """How long frames take."""
+    gone: frozenset[str] = frozenset()
+    """What a frame said to be gone, which was not believed of it alone; nobody has said otherwise since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Merged:
     drifted: tuple[Slot, ...] = ()
     """What a snapshot found to differ though nothing had told so."""
     unsure: bool = False
-    """Whether a snapshot may be older than what is known: the next one tells."""
+    """Whether something in it may be older than what is known: the next answer tells."""
 
 
 def restored(balances: Mapping[str, AssetBalance], seen: Mapping[str, float] | None = None) -> WalletState:
@@ -72,7 +74,7 @@ def restored(balances: Mapping[str, AssetBalance], seen: Mapping[str, float] | N
     measures, moments = {held.measure for held in balances.values()}, seen or {}
     return WalletState(
         known={
-            asset: Known(held, (moment := moments.get(asset, float("-inf"))), moment, held.venue_time)
+            asset: Known(held, (moment := moments.get(asset, float("-inf"))), moment, held.venue_time, moment)
             for asset, held in balances.items()
         },
         measure=measures.pop() if len(measures) == 1 else None,
@@ -113,7 +115,7 @@ def _take(state: WalletState, snapshot: Snapshot) -> Merged:
             amounts = before.held.amounts  # it is not on the list, as it should be
         if amounts is None:
             missing[asset] = state.missing.get(asset, 0) + 1
-            if not is_empty and missing[asset] < VANISHED_ONCE:
+            if not is_empty and missing[asset] < (1 if asset in state.gone else VANISHED_ONCE):
                 doubt = f"{asset} is missing from the {snapshot.wallet} wallet"
                 continue
             del missing[asset]
@@ -125,7 +127,8 @@ def _take(state: WalletState, snapshot: Snapshot) -> Merged:
         if before is None or _differs(before.held, held):
             changed.append(held)
     drifted = tuple(held.slot for held in changed if state.is_based and held.slot.asset in state.known)
-    based = WalletState(known, snapshot.measure, snapshot.asked, missing=missing, is_based=True, lag=lag)
+    gone = _said_gone(state, snapshot)
+    based = WalletState(known, snapshot.measure, snapshot.asked, missing=missing, is_based=True, lag=lag, gone=gone)
     merged = Merged(based, tuple(changed), ask or doubt, doubt, drifted, is_unsure)
     return _then_waiting(merged, state.waiting, snapshot)
 
@@ -137,7 +140,8 @@ def _not_believed(asset: str, amounts: Amounts | None, snapshot: Snapshot, befor
         return None
     time = snapshot.time_of(asset)
     happened = snapshot.received - _beyond(lag, snapshot, time)
-    match compared(Word(snapshot.source, snapshot.asked, happened, time), before):
+    is_gone = said.is_nothing and not held.is_nothing
+    match compared(Word(snapshot.source, snapshot.asked, happened, time, is_nothing=is_gone), before):
         case "older":
             return f"{asset} was told otherwise while we asked"
         case "unsure" if contradicts(said, held):
@@ -156,7 +160,8 @@ def _once_more_empty(state: WalletState, snapshot: Snapshot) -> WalletState:
 def _needed(state: WalletState, snapshot: Snapshot) -> int:
     """How many empty answers in a row are believed: an empty success is not a success."""
     if _holds_something(state):
-        return VANISHED_ALL
+        held = {asset for asset, one in state.known.items() if not one.held.amounts.is_nothing}
+        return VANISHED_ONCE if held <= state.gone else VANISHED_ALL
     return 0 if state.is_based or snapshot.amounts else EMPTY_FROM_THE_START
 
 
@@ -199,15 +204,17 @@ def _update(state: WalletState, frame: Updated) -> Merged:
     known = dict(state.known)
     missing = dict(state.missing)
     changed: list[AssetBalance] = []
-    ask = None
+    ask, is_unsure = None, False
     for asset, amounts in frame.amounts.items():
         before, time = known.get(asset), frame.time_of(asset)
         if before is not None:
             happened = frame.received - _beyond(state.lag, frame, time)
             since = float("-inf") if frame.asked is None else frame.asked
-            order = compared(Word("stream", frame.received, happened, time, since), before)
+            is_gone = amounts.is_nothing and not before.held.amounts.is_nothing
+            order = compared(Word("stream", frame.received, happened, time, since, is_gone), before)
             if order != "newer" and contradicts(amounts, before.held.amounts):
                 ask = f"{asset} was told late" if order == "older" else f"{asset} may have been told late"
+                is_unsure = True
                 continue
             if order == "older":
                 continue
@@ -223,8 +230,19 @@ def _update(state: WalletState, frame: Updated) -> Merged:
             changed.append(held)
     # Whoever tells an amount has a wallet that is not empty.
     empty = state.empty if all(one.is_nothing for one in frame.amounts.values()) else 0
-    told = replace(state, known=known, missing=missing, empty=empty, lag=_with_frame(state.lag, frame))
-    return Merged(told, tuple(changed), ask)
+    lag, gone = _with_frame(state.lag, frame), _said_gone(state, frame)
+    told = replace(state, known=known, missing=missing, empty=empty, lag=lag, gone=gone)
+    return Merged(told, tuple(changed), ask, unsure=is_unsure)
+
+
+def _said_gone(state: WalletState, arrival: Snapshot | Updated) -> frozenset[str]:
+    """Whoever names an amount takes it back."""
+    said = frozenset(asset for asset, amounts in arrival.amounts.items() if amounts.is_nothing)
+    return state.gone - arrival.amounts.keys() | (said if _is_frame(arrival) else frozenset())
+
+
+def _is_frame(arrival: Snapshot | Updated) -> bool:
+    return isinstance(arrival, Updated) or arrival.source == "stream"
 
 
 def _with_frame(lag: Lag, frame: Snapshot | Updated) -> Lag:
@@ -271,9 +289,10 @@ def _held(asset: str, amounts: Amounts, arrival: Snapshot | Updated) -> AssetBal
 
 
 def _known(held: AssetBalance, as_of: float, seen: float, before: Known | None) -> Known:
+    answered = seen if held.source == "rest" else float("-inf")
     if before is not None:
-        as_of, seen = max(as_of, before.as_of), max(seen, before.seen)
-    return Known(held, as_of, seen, newest(held.venue_time, before))
+        as_of, seen, answered = max(as_of, before.as_of), max(seen, before.seen), max(answered, before.answered)
+    return Known(held, as_of, seen, newest(held.venue_time, before), answered)
 
 
 def _differs(before: AssetBalance, after: AssetBalance) -> bool:

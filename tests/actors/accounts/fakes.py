@@ -70,6 +70,7 @@ class FakeVenue:
         self.delay = 0.01
         self.reads: list[float] = []
         self.reopened: list[str] = []
+        self.told_again: list[Wallet] = []
         self.logins = 0
         self.open_positions: tuple[Position, ...] = ()
         self.positions_error: Exception | None = None
@@ -129,17 +130,32 @@ class FakeVenue:
         self.reopened.append(reason)
         self.say(StreamOpened(self.streamed))
 
+    def tell_again(self, wallet: Wallet) -> None:
+        self.told_again.append(wallet)
+
     def say(self, arrival: Arrival) -> None:
         assert self._listener is not None
         self._listener(arrival)
 
-    def frame(self, measure: Measure = "wallet", *, silent: bool = False, **totals: str) -> None:
+    def frame(
+        self,
+        measure: Measure = "wallet",
+        *,
+        silent: bool = False,
+        timed: bool = True,
+        whole: bool = False,
+        **totals: str,
+    ) -> None:
         """The truth changes, and the stream tells it unless it forgets to."""
         changed = {asset: amount(total) for asset, total in totals.items()}
         self.truth |= changed
-        if not silent:
-            now = _now()
-            self.say(Updated("spot", changed, measure, asyncio.get_running_loop().time(), now, now))
+        if silent:
+            return
+        now, clock = _now(), asyncio.get_running_loop().time()
+        if whole:
+            self.say(Snapshot("spot", dict(self.truth), measure, "stream", clock, clock, now, complete=False))
+        else:
+            self.say(Updated("spot", changed, measure, clock, now, now if timed else None))
 
     def tell_positions(self, *positions: Position) -> None:
         now = asyncio.get_running_loop().time()

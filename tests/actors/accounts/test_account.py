@@ -222,6 +222,56 @@ def test_a_read_that_failed_is_tried_again_before_the_next_is_due() -> None:
     played(story())
 
 
+def test_what_the_stream_told_waits_no_longer_than_two_seconds_for_a_read_though_some_failed() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1", ETH="1")) as stage:
+            await asyncio.sleep(100)
+            stage.venue.errors = [VenueUnreachable("HTTP 503")] * 4
+            stage.venue.frame(timed=False, BTC="0")
+            await asyncio.sleep(5)  # 0.5, 1, 1.5 and 1.5 of them are pauses
+            assert stage.told[-1] == ("BTC", "0")
+
+    played(story())
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_zero_without_a_time_is_read_at_once_and_told_then(*, is_whole: bool) -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1", ETH="1")) as stage:
+            await asyncio.sleep(10)
+            stage.venue.delay = 0.2
+            stage.venue.frame(timed=False, whole=is_whole, BTC="0")
+            await asyncio.sleep(0.1)
+            assert ("BTC", "0") not in stage.told
+            assert stage.venue.told_again == ["spot"]
+            await asyncio.sleep(0.2)
+            assert stage.told[-1] == ("BTC", "0")
+
+    played(story())
+
+
+def test_a_wallet_that_is_empty_as_the_stream_said_without_a_time_is_told_after_two_answers() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            await asyncio.sleep(10)
+            stage.venue.frame(timed=False, BTC="0")
+            await asyncio.sleep(2)
+            assert stage.told[-1] == ("BTC", "0")
+
+    played(story())
+
+
+def test_what_is_only_half_told_is_read_and_not_asked_of_the_stream() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            await asyncio.sleep(20)
+            stage.venue.say(Moved(Slot("spot", "BTC"), Decimal(3), 0.0))
+            await asyncio.sleep(0.2)
+            assert stage.venue.told_again == []
+
+    played(story())
+
+
 def test_after_trouble_a_change_that_nobody_tells_is_found_within_a_fast_read() -> None:
     async def story() -> None:
         async with Stage(FakeVenue(BTC="1")) as stage:
@@ -440,7 +490,7 @@ def test_a_venue_that_is_down_is_probed_seldom_told_as_stale_and_found_again() -
             assert stage.state == "stale"
             assert any(isinstance(fact, AccountStale) for fact in stage.facts)
             assert ("breaker_open", False) in stage.alerts
-            assert len(stage.venue.reads) < 50
+            assert len(stage.venue.reads) < 55
             stage.venue.errors.clear()
             await asyncio.sleep(60)
             assert stage.state == "live"

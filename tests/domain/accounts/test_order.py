@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from indexer.domain.accounts.order import LATE_SECONDS, OLD_ANSWER_SECONDS, SOON_SECONDS, WINDOW_SECONDS, Lag
+from indexer.domain.accounts.order import (
+    LATE_SECONDS,
+    OLD_ANSWER_SECONDS,
+    SOON_SECONDS,
+    TOGETHER_SECONDS,
+    WINDOW_SECONDS,
+    Lag,
+)
 from indexer.domain.accounts.state import restored
 from tests.domain.accounts.builders import amounts, held
 from tests.domain.accounts.test_state import after, at, frame, totals, whole
@@ -70,6 +77,58 @@ def test_a_frame_without_a_time_is_not_told_against_an_answer_from_just_before()
 def test_a_frame_without_a_time_follows_the_frame_before_it() -> None:
     merged = after(whole(1, BTC="1"), frame(5, timed=False, BTC="2"), frame(5.1, timed=False, BTC="3"))
     assert totals(merged.state) == {"BTC": "3"}
+
+
+def test_a_frame_without_a_time_is_unsure_though_another_frame_has_repeated_the_answer() -> None:
+    repeated = after(whole(1, BTC="1"), frame(1.5, timed=False, BTC="1"))
+    assert repeated.ask is None
+    merged = after(frame(2, timed=False, BTC="2"), state=repeated.state)
+    assert (merged.changed, merged.ask) == ((), "BTC may have been told late")
+
+
+def test_a_zero_without_a_time_is_asked_for_before_it_is_told() -> None:
+    merged = after(whole(1, BTC="1"), frame(100, timed=False, BTC="2"), frame(200, timed=False, BTC="0"))
+    assert (totals(merged.state), merged.ask) == ({"BTC": "2"}, "BTC may have been told late")
+    assert totals(after(whole(200.1, BTC="0", ETH="1"), state=merged.state).state) == {"BTC": "0", "ETH": "1"}
+
+
+def test_a_wallet_that_is_empty_as_frames_without_a_time_said_needs_fewer_answers() -> None:
+    gone = (frame(100, timed=False, BTC="0"), frame(100, timed=False, ETH="0"))
+    empty = [whole(asked) for asked in (100.1, 102.0, 104.0)]
+    held = after(whole(1, BTC="1", ETH="1"))
+    assert totals(after(*gone, *empty[:1], state=held.state).state) == {"BTC": "1", "ETH": "1"}
+    assert totals(after(*gone, *empty[:2], state=held.state).state) == {"BTC": "0", "ETH": "0"}
+    assert totals(after(*gone[:1], *empty, state=held.state).state) == {"BTC": "1", "ETH": "1"}
+    returned = frame(100.05, venue=100, ETH="2")
+    assert totals(after(*gone, returned, *empty, state=held.state).state) == {"BTC": "1", "ETH": "2"}
+
+
+def test_what_a_frame_without_a_time_said_to_be_gone_has_to_be_missing_once() -> None:
+    gone = after(whole(1, BTC="1", ETH="1"), frame(100, timed=False, BTC="0"), whole(100.1, ETH="1"))
+    assert totals(gone.state) == {"BTC": "0", "ETH": "1"}
+    there = after(whole(1, BTC="1", ETH="1"), frame(100, timed=False, BTC="0"), whole(101, BTC="1", ETH="1"))
+    assert totals(after(whole(102, ETH="1"), state=there.state).state) == {"BTC": "1", "ETH": "1"}
+
+
+def test_a_zero_with_a_time_or_at_the_beginning_of_a_subscription_is_told_at_once() -> None:
+    assert totals(after(whole(1, BTC="1"), frame(100, BTC="0")).state) == {"BTC": "0"}
+    first = replace(frame(100, timed=False, BTC="0"), asked=99.9)
+    assert totals(after(whole(1, BTC="1"), first).state) == {"BTC": "0"}
+
+
+def test_frames_of_one_moment_follow_each_other_and_one_that_comes_later_is_unsure() -> None:
+    """Venues count milliseconds, in which much may happen; what happened then was told then."""
+    told = after(whole(1, BTC="1"), frame(10, venue=9, BTC="2")).state
+    assert totals(after(frame(10 + TOGETHER_SECONDS / 2, venue=9, BTC="3"), state=told).state) == {"BTC": "3"}
+    late = after(frame(10.2, venue=9, BTC="3"), state=told)
+    assert (totals(late.state), late.ask) == ({"BTC": "2"}, "BTC may have been told late")
+    assert totals(after(frame(10.1 + LATE_SECONDS, venue=9, BTC="3"), state=told).state) == {"BTC": "3"}
+
+
+def test_a_frame_from_while_an_answer_was_under_way_is_neither_older_nor_newer() -> None:
+    answer = replace(whole(10, BTC="3"), received=12.0)
+    merged = after(whole(1, BTC="1"), frame(2, venue=2, BTC="2"), answer, frame(12.1, venue=11, BTC="4"))
+    assert (merged.changed, merged.ask) == ((), "BTC may have been told late")
 
 
 def test_what_a_subscription_begins_with_is_newer_than_an_answer_from_before_it() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.domain.accounts.changes import ChangeThreshold
-from indexer.domain.accounts.polling import ASK_AGAIN_SECONDS, CONFIRMATIONS, Allowance, Rhythm, ask_again
+from indexer.domain.accounts.polling import ASK_AGAIN_SECONDS, CONFIRMATIONS, Allowance, Rhythm, ask_again, try_again
 
 
 @given(st.floats(0, 1))
@@ -21,6 +21,10 @@ def test_reads_are_seldom_while_the_stream_talks_and_soon_while_it_does_not(jitt
 
 def test_contradictions_are_asked_about_with_growing_bounded_pauses() -> None:
     assert [ask_again(doubts) for doubts in (0, 1, 2, 99)] == [0.5, 0.5, 1.0, ASK_AGAIN_SECONDS[-1]]
+
+
+def test_a_read_that_fails_is_tried_again_before_what_the_stream_told_is_late() -> None:
+    assert [try_again(failures) for failures in (0, 1, 2, 3, 99)] == [0.5, 0.5, 1.0, 1.5, 1.5]
 
 
 def test_confirmations_follow_each_other_quickly_until_the_allowance_is_spent_and_then_at_the_usual_pace() -> None:

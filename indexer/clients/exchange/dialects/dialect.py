@@ -80,7 +80,7 @@ class Limits:
     key: Limit | None = None
     address: Limit | None = None
     families: Mapping[str, Limits] = field(default_factory=dict)
-    """Of those parts of the API that have budgets of their own; what is not in one of them has those above."""
+    """Of those parts of the API whose budgets are other ones; a part that is not named has one like those above."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,8 @@ class Dialect:
     """Nothing: ccxt's own rate, for the key and for the address."""
     credentials: tuple[str, ...] = ("apiKey", "secret")
     """What an account has to bring, in ccxt's words."""
+    tells_again: bool = False
+    """It numbers its frames, and begins each new subscription with all that there is (`renew`)."""
     needs_markets: bool = False
     """Its assets have other names in the API, which only its lists tell."""
 
@@ -113,7 +115,7 @@ class Dialect:
         return False
 
     async def renew(self, exchange: Exchange, wallet: Wallet) -> None:
-        """Subscribe once more on the same connection, for those that number their frames: one was missed."""
+        """Subscribe once more on the same connection, for those that begin it with all there is (`tells_again`)."""
         raise NotImplementedError
 
     def knock(self, wallet: Wallet) -> Mapping[str, Any]:

@@ -76,6 +76,7 @@ KRAKEN: Final = Kraken(
     # Each call counts 1, for ccxt 3, on a counter that goes to 15 and loses a third a second.
     limits=Limits(key=Limit(60, 60, burst=45)),
     needs_markets=True,
+    tells_again=True,
 )
 
 

@@ -50,9 +50,11 @@ QUESTIONS = {
         Question(15, (Cost(SAPI_KEY, 150),), "sapi", "simple-earn/flexible/position"),
     ),
     "okx": (
-        Question(2, _per_key("balance", 10, 2)),
-        Question(5 / 3, _per_key("balances", 6, 1)),
-        Question(10 / 3, _per_key("orders", 3, 1)),
+        Question(2, _per_key("balance", 10, 2), path="account/balance"),
+        Question(5 / 3, _per_key("balances", 6, 1), path="asset/balances"),
+        Question(5 / 3, _per_key("savings", 6, 1), path="finance/savings/balance"),
+        Question(10 / 3, _per_key("orders", 3, 1), path="finance/staking-defi/orders-active"),
+        Question(4, _per_key("bills", 5, 2), path="account/bills-archive"),
     ),
     "bybit": (
         Question(1, (Cost(Budget("ip", 600, 5), 1), *_per_key("wallet", 50, 1))),

@@ -173,6 +173,22 @@ def test_many_accounts_read_their_savings_at_once_since_each_has_a_budget_of_its
     assert play(seconds()) < AT_ONCE
 
 
+def test_each_question_of_okx_has_a_budget_of_its_own() -> None:
+    """Savings and staking are one wallet: it takes as long as both of them."""
+
+    async def seconds() -> float:
+        venues = Venues()
+        desk = venues.exchange(DIALECTS["okx"], {"apiKey": "a"})
+        questions = {"account/balance": 2, "asset/balances": 5 / 3, "finance/savings/balance": 5 / 3}
+        for path, cost in {**questions, "finance/staking-defi/orders-active": 10 / 3}.items():
+            await _ask(desk, ("private", path, cost))
+        took = asyncio.get_running_loop().time()
+        await venues.close()
+        return took
+
+    assert play(seconds()) < 0.1
+
+
 @pytest.mark.parametrize(("status", "spot"), [(429, 0), (418, 30), (200, 0)])
 def test_one_api_is_left_alone_for_as_long_as_it_says_and_all_of_them_when_the_address_is_banned(
     status: int, spot: float

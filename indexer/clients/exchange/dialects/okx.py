@@ -27,7 +27,7 @@ from indexer.clients.exchange.dialects.dialect import (
     times_of,
 )
 from indexer.clients.exchange.dialects.payments import Page, begin, newest_first
-from indexer.clients.exchange.throttle import Limit
+from indexer.clients.exchange.throttle import Cost, Limit, Weighed
 from indexer.domain.accounts.amounts import Amounts, Wallet
 from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions
 from indexer.domain.accounts.validation import Exceptions
@@ -38,6 +38,10 @@ _BILLS: Final = 100
 
 class Okx(Dialect):
     """The account channel tells what REST tells, in the same words: cash, not equity, which moves with every price."""
+
+    def weighed(self, cost: Cost) -> Weighed:
+        """Each question has a budget of its own."""
+        return Weighed(cost.path, cost)
 
     async def read(self, exchange: Exchange, wallet: Wallet) -> Found:
         match wallet:
@@ -114,6 +118,7 @@ OKX: Final = Okx(
     exchange="okx",
     wallets={"unified": WalletKind(is_streamed=True), "funding": WalletKind(), "earn": WalletKind()},
     exceptions=Exceptions(may_be_negative=frozenset({"unified"}), free_is_apart=frozenset({"unified"})),
+    # Of each: what ccxt counts is so much of two seconds that it may be asked six, ten or twenty times.
     limits=Limits(key=Limit(18, 2)),
     credentials=("apiKey", "secret", "password"),
     has_positions=True,

@@ -18,6 +18,11 @@ WINDOW_SECONDS: Final = 2.0
 """An answer is from before it was received: as old as the venue shows it (0.5 s), as slow as it comes (0.3 s)."""
 
 
+EMPTIED_SECONDS: Final = 16.0 + 5.5 + 0.75
+"""A whole wallet is told as empty after six answers, and so long are the last two of them apart. The last one may be a
+lie though all others were true: whoever asks, however often, can be lied to once more."""
+
+
 def violations(log: Sequence[Commit], truth: Truth) -> Iterator[str]:
     yield from _gaps(log)
     told: dict[Slot, AssetBalance] = {}
@@ -84,10 +89,16 @@ def _follows(fact: AssetUpdated, before: AssetBalance | None) -> Iterator[str]:
 
 def _true(fact: AssetUpdated, truth: Truth) -> Iterator[str]:
     received = wall.moment(fact.held.received)
-    if is_nothing(fact.held.amounts) and not truth.was_nothing(fact.slot, received - WINDOW_SECONDS, received):
+    if is_nothing(fact.held.amounts) and not _was_nothing(fact, truth, received):
         yield f"zero: {fact.slot} was told as nothing at {received:.2f}"
     if not truth.was_so(fact.held, received + 0.001):
         yield f"never: {fact.slot} was told as {_said(fact)} at {received:.2f} and never was"
+
+
+def _was_nothing(fact: AssetUpdated, truth: Truth, received: float) -> bool:
+    if truth.was_nothing(fact.slot, received - WINDOW_SECONDS, received):
+        return True
+    return fact.held.source == "rest" and truth.was_empty(fact.slot.wallet, received - EMPTIED_SECONDS, received)
 
 
 def _ordered(log: Sequence[Commit], truth: Truth) -> Iterator[str]:

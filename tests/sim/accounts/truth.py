@@ -71,6 +71,15 @@ class Truth:
         newest = bisect_right(self.past, until, key=_time)
         return any(not self._balance(slot, state) for _, state in self.past[oldest:newest])
 
+    def was_empty(self, wallet: Wallet, since: float, until: float) -> bool:
+        """All of it, at some moment of this window."""
+        oldest = max(bisect_right(self.past, since, key=_time) - 1, 0)
+        newest = bisect_right(self.past, until, key=_time)
+        return any(
+            not any(self._balance(Slot(wallet, asset), state) for asset in state.holdings(wallet))
+            for _, state in self.past[oldest:newest]
+        )
+
     def was_position(self, position: Position, since: float, until: float) -> bool:
         """Whether it was so at some moment of this window."""
         oldest = max(bisect_right(self.past, since, key=_time) - 1, 0)

@@ -84,7 +84,13 @@ class AccountActor(AsyncActor):
         self._clock = asyncio.get_running_loop().time
         self._log = log.bind(exchange=ledger.account.exchange, account=ledger.account.name)
         self._teller = Teller(ledger, venue.wallets, rules, counts, now)
-        self._readings = Readings(venue.wallets, start=self._start_reading, rhythm=rhythm or Rhythm(), jitter=jitter)
+        self._readings = Readings(
+            venue.wallets,
+            start=self._start_reading,
+            repeat=venue.tell_again,
+            rhythm=rhythm or Rhythm(),
+            jitter=jitter,
+        )
         self._lookout = Lookout(lambda: self._post(LookAround()))
         self._hearing = Hearing()
         self._was_lost = False
@@ -186,7 +192,8 @@ class AccountActor(AsyncActor):
             case Snapshot(wallet=wallet) | Updated(wallet=wallet):
                 self._hearing = self._hearing.told(arrival.slots, now)
                 self._merge(arrival, wallet)
-                self._readings.confirm(wallet)
+                if isinstance(arrival, Snapshot) or arrival.asked is None:  # what a subscription begins with is whole
+                    self._readings.confirm(wallet)
         self._readings.begin_due()
 
     def _open(self, wallets: frozenset[Wallet], now: float) -> None:

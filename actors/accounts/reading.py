@@ -25,6 +25,8 @@ class _Wallet:
     due: float = 0.0
     confirm: float = NEVER
     """When the newest frames are confirmed by a read."""
+    repeated: float = -NEVER
+    """The last such moment at which no read could begin, and the stream was asked instead."""
     allowance: Allowance = field(default_factory=Allowance)
     is_read: bool = False
     begun: float = -NEVER
@@ -52,11 +54,13 @@ class Readings:
         wallets: Collection[Wallet],
         *,
         start: Callable[[Wallet], None],
+        repeat: Callable[[Wallet], None],
         rhythm: Rhythm,
         jitter: Callable[[], float],
     ) -> None:
         self._wallets = {wallet: _Wallet() for wallet in wallets}
         self._start = start
+        self._repeat = repeat
         self._rhythm = rhythm
         self._jitter = jitter
         self._clock = asyncio.get_running_loop().time
@@ -74,6 +78,7 @@ class Readings:
         # The probe of a breaker is not the wallet that is ill by itself, as long as there is another.
         for wallet, one in sorted(self._wallets.items(), key=lambda each: each[1].failures):
             if one.is_read or min(one.due, one.confirm) > now or not self.breaker.allows(now):
+                self._confirm_otherwise(wallet, one, now)
                 continue
             self.breaker = self.breaker.asked(now)
             if one.confirm <= now:
@@ -81,10 +86,17 @@ class Readings:
             one.is_read, one.begun, one.again = True, now, NEVER
             self._start(wallet)
 
+    def _confirm_otherwise(self, wallet: Wallet, one: _Wallet, now: float) -> None:
+        """A read that is under way may wait for its turn for long: then whoever can tells it over the stream."""
+        if one.repeated < one.confirm <= now:
+            one.repeated = one.confirm
+            self._repeat(wallet)
+
     def next_due(self) -> float:
         """When a read may begin; one that the breaker holds back is looked after at once."""
         waits = (min(one.due, one.confirm) for one in self._wallets.values() if not one.is_read)
-        return min(waits, default=NEVER)
+        others = (one.confirm for one in self._wallets.values() if one.is_read and one.repeated < one.confirm)
+        return min((*waits, *others), default=NEVER)
 
     def soon(self, wallet: Wallet, seconds: float = 0.0) -> None:
         """Not later than so many seconds from now."""

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import fields, replace
 from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from indexer.clients.exchange.dialects.dialect import Told
+from indexer.clients.exchange.account import ExchangeAccount
+from indexer.clients.exchange.dialects.dialect import Exchange, Told
+from indexer.clients.exchange.dialects.kraken import KRAKEN, Kraken
 from indexer.clients.exchange.dialects.table import DIALECTS
+from indexer.clients.exchange.listening import Ear
 from indexer.clients.exchange.numbering import RENEW_SECONDS, Numbering
-from indexer.demo.venue import Venue
+from indexer.demo.venue import Account, Venue
 from indexer.demo.venue.faults import NONE
-from indexer.domain.accounts.amounts import Slot
-from indexer.domain.accounts.arrivals import StreamAlive, StreamLost, Updated
+from indexer.domain.accounts.amounts import Slot, Wallet
+from indexer.domain.accounts.arrivals import Arrival, StreamAlive, StreamLost, Updated
+from indexer.errors import VenueUnreachable
 from tests.domain.accounts.builders import amounts
 from tests.exchange.conftest import Connect
 from tests.exchange.test_listening import listening, told, until
+from tests.sim.accounts import wall
+from tests.sim.accounts.lines import MARKETS, WiredVenues, markets_of, url
+from tests.sim.clock import play
 
 
 def frame(number: int, *, first: bool = False) -> Told:
@@ -92,33 +103,127 @@ async def test_a_lost_frame_of_kraken_is_made_good_by_the_next_one(venue: Venue,
         await until(lambda: told(arrivals, Slot("spot", "USDT"))[-1:] == [Decimal(3)])
 
 
-async def test_kraken_tells_all_of_it_again_when_it_is_asked_to(venue: Venue, connect: Connect) -> None:
-    account = venue.account("kraken")
-    venue.truth.deposit(account, "spot", "BTC", "1")
-    connection = connect(account)
-    async with listening(connection) as arrivals:
-        await until(lambda: bool(told(arrivals, Slot("spot", "BTC"))))
-        before, began = len(arrivals), asyncio.get_running_loop().time()
-        connection.tell_again("spot")
-        await until(lambda: told(arrivals[before:], Slot("spot", "BTC")) == [Decimal(1)])
-        [first] = [one for one in arrivals[before:] if isinstance(one, Updated)]
-        assert first.asked is not None
-        assert first.asked >= began
+SLOT = Slot("spot", "BTC")
 
 
-async def test_who_asks_often_is_told_once_more_a_second_later(venue: Venue, connect: Connect) -> None:
-    account = venue.account("kraken")
-    venue.truth.deposit(account, "spot", "BTC", "1")
-    connection = connect(account)
-    async with listening(connection) as arrivals:
-        await until(lambda: bool(told(arrivals, Slot("spot", "BTC"))))
-        before, began = len(arrivals), asyncio.get_running_loop().time()
-        connection.tell_again("spot")
-        await until(lambda: told(arrivals[before:], Slot("spot", "BTC")) == [Decimal(1)])
-        for _ in range(5):
+@asynccontextmanager
+async def wired() -> AsyncIterator[tuple[Venue, Account, ExchangeAccount, list[Arrival]]]:
+    """Kraken in virtual time, with 1 BTC that its stream has told."""
+    with wall.virtual_time():
+        async with Venue("kraken", seed=1, markets=MARKETS, clock=wall.seconds, on_port=False) as venue:
+            account, venues = venue.account("kraken"), WiredVenues(venue)
+            venue.truth.deposit(account, "spot", "BTC", "1")
+            connection = ExchangeAccount(
+                KRAKEN, venues, account.credentials, ("spot",), base_url=url("kraken"), now=wall.now
+            )
+            async with listening(connection) as arrivals:
+                await until(lambda: bool(told(arrivals, SLOT)))
+                arrivals.clear()
+                yield venue, account, connection, arrivals
+            await connection.close()
+            await venues.close()
+
+
+def played(story: Coroutine[Any, Any, None]) -> None:
+    markets_of("kraken")
+    play(story)
+
+
+def begun(arrivals: list[Arrival]) -> list[float]:
+    """When each of the subscriptions was asked for whose beginning was heard."""
+    return [one.asked for one in arrivals if isinstance(one, Updated) and one.asked is not None]
+
+
+def test_kraken_tells_all_of_it_again_when_it_is_asked_to() -> None:
+    async def story() -> None:
+        async with wired() as (_, _, connection, arrivals):
+            asked = asyncio.get_running_loop().time()
             connection.tell_again("spot")
-        await until(lambda: told(arrivals[before:], Slot("spot", "BTC")) == [Decimal(1)] * 2)
-        assert RENEW_SECONDS <= asyncio.get_running_loop().time() - began < 2 * RENEW_SECONDS
+            await asyncio.sleep(0.1)
+            assert told(arrivals, SLOT) == [Decimal(1)]
+            assert begun(arrivals) == [pytest.approx(asked, abs=0.01)]
+
+    played(story())
+
+
+def test_who_asks_often_is_told_once_more_a_second_later() -> None:
+    async def story() -> None:
+        async with wired() as (_, _, connection, arrivals):
+            asked = asyncio.get_running_loop().time()
+            for _ in range(50):
+                connection.tell_again("spot")
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(5)
+            assert begun(arrivals) == pytest.approx([asked, asked + RENEW_SECONDS], abs=0.01)
+
+    played(story())
+
+
+def test_of_several_subscriptions_the_one_that_begins_may_be_the_oldest() -> None:
+    async def story() -> None:
+        async with wired() as (venue, _, connection, arrivals):
+            asked = asyncio.get_running_loop().time()
+            venue.faults = replace(NONE, early_delta=1.0, late_seconds=RENEW_SECONDS * 1.3)
+            connection.tell_again("spot")  # what it begins with is late
+            await asyncio.sleep(RENEW_SECONDS / 2)
+            venue.faults = NONE
+            connection.tell_again("spot")  # this one comes before it
+            await asyncio.sleep(5)
+            assert begun(arrivals) == pytest.approx([asked, asked + 2 * RENEW_SECONDS], abs=0.01)
+
+    played(story())
+
+
+def test_a_frame_that_may_be_of_the_next_subscription_is_told_whatever_its_number() -> None:
+    async def story() -> None:
+        async with wired() as (venue, account, connection, arrivals):
+            for _ in range(3):
+                venue.truth.deposit(account, "spot", "BTC", "1")
+                await asyncio.sleep(0.1)
+            venue.sockets.mute(pings=True)
+            connection.tell_again("spot")  # that it stands, and what it begins with, are lost
+            await asyncio.sleep(0.1)
+            venue.sockets.unmute()
+            arrivals.clear()
+            venue.truth.deposit(account, "spot", "BTC", "1")
+            await asyncio.sleep(0.1)
+            assert told(arrivals, SLOT) == [Decimal(5)]
+
+    played(story())
+
+
+class _Breaking(Kraken):
+    """Ends by itself once it is open."""
+
+    renewed = 0
+
+    async def subscribe(self, exchange: Exchange, wallet: Wallet) -> None:
+        exchange.tap({"method": "subscribe", "success": True})
+        raise VenueUnreachable(f"{wallet} broke")
+
+    async def renew(self, exchange: Exchange, wallet: Wallet) -> None:  # noqa: ARG002 - it is only counted
+        type(self).renewed += 1
+
+
+async def test_a_stream_that_is_over_is_asked_nothing() -> None:
+    """It would open a connection that nobody hears."""
+    dialect = _Breaking(**{each.name: getattr(KRAKEN, each.name) for each in fields(KRAKEN)})
+    exchange = SimpleNamespace(clients={})
+    ear = Ear(
+        dialect,
+        "spot",
+        exchange,
+        lambda: None,
+        lambda _: None,
+        lambda: None,
+        ping_seconds=1.0,
+        knock_seconds=lambda: 0.0,
+    )
+    with pytest.raises(VenueUnreachable):
+        await ear.listen()
+    ear.tell_again()
+    await asyncio.sleep(0.01)
+    assert dialect.renewed == 0
 
 
 @pytest.mark.parametrize("exchange", [name for name, dialect in DIALECTS.items() if not dialect.tells_again])

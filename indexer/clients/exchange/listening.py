@@ -10,6 +10,7 @@ from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Told
 from indexer.clients.exchange.failures import translating
 from indexer.clients.exchange.numbering import Numbering
 from indexer.domain.accounts.amounts import Wallet
+from indexer.domain.accounts.order import LATE_SECONDS
 from indexer.errors import IndexerError, VenueUnreachable
 
 OPEN_SECONDS: Final = 15.0
@@ -61,7 +62,8 @@ class Ear:
         """When a frame came last: unlike the answer to a ping, whoever tells balances must have said it."""
         self._knocked_at: float | None = None
         self._began = self._heard_at
-        self._renewed_at: float | None = None
+        self._unbegun: tuple[float, ...] = ()
+        """When each subscription was asked for of which the first frame has not come; after so long it is lost."""
         self._renewal: asyncio.TimerHandle | None = None
         self._over.add_done_callback(lambda over: over.cancelled() or over.exception())  # it may end twice
         exchange.tap = self._tap
@@ -88,6 +90,7 @@ class Ear:
                     if part.done():
                         part.result()
         finally:
+            self._over.cancel()  # whoever asks it something now must not open it again
             if self._renewal is not None:
                 self._renewal.cancel()
             ours = (watching, looking, *self._sending)
@@ -140,7 +143,7 @@ class Ear:
         """What a lost frame said is what the next subscription begins with."""
         if self._numbering.must_renew(now):
             self._numbering = self._numbering.renewing(now)
-            self._renewed_at = now
+            self._unbegun = (*self._due(now), now)
             self._send(self._dialect.renew(self._exchange, self._wallet))
         elif self._numbering.is_torn and self._renewal is None:
             self._renewal = asyncio.get_running_loop().call_at(self._numbering.next_renewal, self._renew_now)
@@ -173,10 +176,17 @@ class Ear:
         """Whatever shows that the other side is there: answers to pings, and frames."""
         return {url: (client.lastPong, client.last_message_at) for url, client in self._exchange.clients.items()}
 
-    def _asked_at(self) -> float | None:
+    def _due(self, now: float) -> tuple[float, ...]:
+        return tuple(asked for asked in self._unbegun if now - asked < LATE_SECONDS)
+
+    def _begin_one(self) -> float | None:
+        """A subscription begins: of those that were asked for it may be any, so it may be as old as the oldest."""
+        due = self._due(self._heard_at) or self._unbegun[-1:]
+        self._unbegun = due[1:]
+        return due[0] if due else None
+
+    def _connected_at(self) -> float | None:
         """Nothing is subscribed on a connection before there is one; ccxt notes when, by the calendar."""
-        if self._renewed_at is not None:
-            return self._renewed_at
         opened = [at for client in self._exchange.clients.values() if (at := client.connectionEstablished) is not None]
         if not opened:
             return None
@@ -189,6 +199,8 @@ class Ear:
     def _open(self) -> None:
         if not self._is_open:
             self._is_open = True
+            connected = self._connected_at()
+            self._unbegun = () if connected is None else (connected,)
             self._opened()
             if self._positions and (question := self._dialect.ask_for_positions()) is not None:
                 self._ask(question)
@@ -210,10 +222,14 @@ class Ear:
         if told is None:
             return
         self._open()
-        is_old = self._numbering.is_old(told)
+        if told.is_first:
+            told = told._replace(asked=self._begin_one())
+        # While a subscription is to begin, it may be that one which counts; what has a time is judged by it.
+        is_counted = not self._due(self._heard_at) or told.venue_time is None
+        is_old = is_counted and self._numbering.is_old(told)
         self._numbering = self._numbering.heard(told)
         if not is_old:
-            self._heard(told._replace(asked=self._asked_at()) if told.is_first else told)
+            self._heard(told)
         self._renew(self._heard_at)
 
     def _fail(self, error: Exception) -> None:

@@ -78,8 +78,8 @@ def _by_our_clock(word: Word, known: Known) -> Order:
     """It reached us after what is known, which says little: an answer and a frame come by different ways."""
     if word.source == "rest":
         return "unsure" if word.asked - known.seen < SOON_SECONDS else "newer"
-    if word.since >= known.seen:
-        return "newer"  # the first of a subscription was made for it
+    if word.since != float("-inf"):
+        return "newer" if word.since >= known.seen else "unsure"  # the first of a subscription was made for it
     if word.venue_time is None:
         return "unsure" if word.is_nothing or word.asked - known.answered < LATE_SECONDS else "newer"
     return _after_a_frame(word, known) if known.held.source == "stream" else _after_an_answer(word, known)

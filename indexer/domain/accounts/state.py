@@ -198,7 +198,8 @@ def _newest(changed: tuple[AssetBalance, ...]) -> tuple[AssetBalance, ...]:
 def _update(state: WalletState, frame: Updated) -> Merged:
     if not state.is_based:
         waiting = {**state.waiting, **dict.fromkeys(frame.amounts, frame)}
-        return Merged(replace(state, waiting=waiting), ask=f"the {frame.wallet} wallet was never read")
+        kept = replace(state, waiting=waiting, lag=_with_frame(state.lag, frame))
+        return Merged(kept, ask=f"the {frame.wallet} wallet was never read")
     if frame.measure != state.measure:
         return Merged(state, ask=f"the stream tells {frame.measure}, we keep {state.measure}")
     known = dict(state.known)

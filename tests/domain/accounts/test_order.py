@@ -61,6 +61,12 @@ def test_a_frame_that_took_longer_than_others_happened_before_the_answer_that_it
     assert (merged.changed, merged.ask) == ((), "BTC was told late")
 
 
+def test_how_long_frames_take_is_known_from_those_before_the_first_answer_as_well() -> None:
+    late = (frame(5, venue=2.5, BTC="2"), frame(5.5, venue=3, BTC="2.5"))
+    merged = after(frame(0.5, BTC="1"), whole(4, BTC="3"), *late)
+    assert (merged.changed, merged.ask) == ((), "BTC was told late")
+
+
 def test_a_venue_whose_clock_is_apart_is_not_late() -> None:
     apart = [frame(2 + n, venue=n - 40, BTC=str(n)) for n in range(3)]
     merged = after(whole(0.5, BTC="9"), *apart, whole(10, BTC="3"), frame(10.5, venue=-31.5, BTC="4"))
@@ -136,6 +142,8 @@ def test_what_a_subscription_begins_with_is_newer_than_an_answer_from_before_it(
     assert totals(after(whole(1, BTC="1"), first).state) == {"BTC": "2"}
     beside = replace(first, asked=0.9)
     assert after(whole(1, BTC="1"), beside).ask == "BTC may have been told late"
+    late = replace(frame(100, timed=False, BTC="3"), asked=49.0)
+    assert after(whole(1, BTC="1"), frame(50, BTC="2"), late).ask == "BTC may have been told late"
 
 
 def test_a_late_frame_of_the_subscription_before_does_not_overwrite_what_the_next_one_begins_with() -> None:

@@ -79,6 +79,11 @@ class Socket:
         if isinstance(transport, asyncio.WriteTransport) and transport.can_write_eof():
             transport.write_eof()
 
+    @property
+    def late_until(self) -> float:
+        """When the last of the frames that are held up goes out, by the loop's time; 0 where there are none."""
+        return max((handle.when() for handle in self._later), default=0.0)
+
     async def close(self, code: int) -> None:
         self.say(self.session.closing())
         with contextlib.suppress(TimeoutError):
@@ -218,6 +223,11 @@ class Sockets:
         self._muting = {each: pings for each, pings in self._muting.items() if dialect not in {None, each}}
         for socket in self._of(dialect):
             socket.muted = socket.deaf = False
+
+    @property
+    def late_until(self) -> float:
+        """When the last frame that is held up goes out, by the loop's time: until then what was a fault is not over."""
+        return max((socket.late_until for socket in self._open), default=0.0)
 
     async def end(self, account: Account) -> None:
         """The venue ends the sessions of an account, as it does when a key expires."""

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from indexer.clients.exchange.dialects.dialect import Dialect
 from indexer.domain.accounts.amounts import Amounts, AssetBalance, Slot
 from indexer.domain.accounts.facts import AssetUpdated, FundingPaid, PositionUpdated
+from indexer.domain.accounts.order import TOGETHER_SECONDS
 from indexer.domain.commits import Commit
 from tests.sim.accounts import wall
 from tests.sim.accounts.truth import Truth, is_nothing
@@ -104,11 +105,16 @@ def _was_nothing(fact: AssetUpdated, truth: Truth, received: float) -> bool:
 def _ordered(log: Sequence[Commit], truth: Truth) -> Iterator[str]:
     """What is told is never older than what was told last; an amount that there was more than once is any of them.
 
-    A frame without the venue's time is believed to come in its order: nobody could know otherwise.
+    A frame without the venue's time is believed to come in its order, and so are two of one millisecond that come
+    together: nobody could know otherwise.
     """
     reached: dict[Slot, int] = {}
+    told: dict[Slot, AssetBalance] = {}
     for fact in _updates(log):
-        is_guessed = fact.held.source == "stream" and fact.held.venue_time is None
+        before, told[fact.slot] = told.get(fact.slot), fact.held
+        is_guessed = fact.held.source == "stream" and (
+            fact.held.venue_time is None or (before is not None and _is_beside(fact.held, before))
+        )
         until = wall.moment(fact.held.received) + 0.001
         found = truth.version(fact.held, 0 if is_guessed else reached.get(fact.slot, 0), until)
         if found is None:
@@ -116,6 +122,11 @@ def _ordered(log: Sequence[Commit], truth: Truth) -> Iterator[str]:
                 yield f"older: {fact.slot} was told as {_said(fact)} at {until:.2f} after something newer"
         else:
             reached[fact.slot] = found
+
+
+def _is_beside(held: AssetBalance, before: AssetBalance) -> bool:
+    apart = (held.received - before.received).total_seconds()
+    return before.source == "stream" and held.venue_time == before.venue_time and apart <= TOGETHER_SECONDS
 
 
 def _said(fact: AssetUpdated) -> str:

@@ -109,7 +109,8 @@ class Story:
         self.life = await self._live()
         await self._suffer()
         await self._calm()
-        settling = Settling(self.truth, lambda: self.life, lambda: held_of(self.disk.kept.commits))
+        late_until = self.venue.sockets.late_until
+        settling = Settling(self.truth, lambda: self.life, lambda: held_of(self.disk.kept.commits), late_until)
         await settling.settle()
         unread: tuple[str, ...] = ()
         if self._random.random() < 0.1 and not settling.late:

@@ -36,12 +36,20 @@ _GRACE: Final = 0.05
 class Settling:
     """Watches from the last fault on. `late`: what took too long; `slowest`: by reason, the longest of the rest."""
 
-    def __init__(self, truth: Truth, life: Callable[[], Life], held: Callable[[], Mapping[Slot, AssetBalance]]) -> None:
+    def __init__(
+        self,
+        truth: Truth,
+        life: Callable[[], Life],
+        held: Callable[[], Mapping[Slot, AssetBalance]],
+        late_until: float = 0.0,
+    ) -> None:
         self._truth = truth
         self._life = life
         self._held = held
         self._clock = asyncio.get_running_loop().time
         self._began = self._clock()
+        self._late_until = late_until
+        """Until then frames come that were held up: each of them is a fault that is not over."""
         self._waiting: dict[Wallet, tuple[str, float]] = {}
         self._broken_until = 0.0
         self._delayed: dict[Wallet, float] = {}
@@ -99,7 +107,7 @@ class Settling:
         first = min(signs, default=None)
         if first is not None:
             why = "gone" if again else "stream" if first <= began else "later sign"
-            return why, max(began, first) + STREAM_SECONDS + again
+            return why, max(began, first, self._late_until) + STREAM_SECONDS + again
         return "silence", began + SLOW_POLL_SECONDS + again
 
     def _is_gone(self, slot: Slot) -> bool:

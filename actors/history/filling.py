@@ -113,8 +113,7 @@ class Filler:
                 job = await self._collect(job, keep)
                 is_gone = await self._is_gone(job)
             if is_gone or not await self._is_of_one_branch(job):
-                # Of a branch that is gone: nothing of it is told, and all of it is filled anew.
-                return replace(job, state="settling", settled=job.first - 1)
+                return _left(job)
             job = replace(job, state="telling", seq=self._ledger.seq)
             await keep(job)
         return await self._tell(job)
@@ -141,7 +140,7 @@ class Filler:
         nothing = {holding: record for holding, record in found.items() if record.block.number <= job.first}
         await self._book.cover(job.chain_id, job.first, [holding for holding in nothing if holding in watched])
         # That nothing has happened since is only known of those that are followed.
-        left = {holding: _left(record) for holding, record in nothing.items() if holding not in watched}
+        left = {holding: _why_nothing(record) for holding, record in nothing.items() if holding not in watched}
         anchors = {holding: anchor_at(record) for holding, record in found.items() if record.block.number > job.first}
         top = max((anchor.number for anchor in anchors.values()), default=job.first)
         job = replace(
@@ -210,9 +209,9 @@ class Filler:
     # --- telling -----------------------------------------------------------------------------------------------------
 
     async def _tell(self, job: Job) -> Job:
-        depths = await self._depths()
-        # Where that one is gone by now, what is told is looked at again.
-        beside = None if await self._is_gone(job) else job.highest
+        if await self._is_gone(job):
+            return _left(job, has_told=await self._narrator.has_told(job))
+        depths, beside = await self._depths(), job.highest
         crossed = await self._crossed(job, depths.settled)
         walked_id, walks = self._walked
         if walked_id != job.id:
@@ -274,7 +273,7 @@ class Filler:
             (head,) = await self._node.headers(job.highest.number, job.highest.number)
         except BlockUnknown:
             return job, None
-        if head.hash == job.highest.hash and job.told is not None:
+        if head.hash == job.highest.hash and job.is_told:
             return (job if job.highest.number > depths.settled else replace(job, state="done")), None
         first = max(job.first, job.settled + 1) if await self._stands(job) else job.first
         if first > job.first and any(anchor.number == first for anchor in job.anchors.values()):
@@ -348,5 +347,10 @@ class Filler:
         )
 
 
-def _left(record: BalanceRecord) -> str:
+def _left(job: Job, *, has_told: bool = False) -> Job:
+    """Its branch is gone: no more of it is told, what was told already is taken back, and all of it is filled anew."""
+    return replace(job, state="settling", settled=job.first - 1, told=job.first - 1 if has_told else None)
+
+
+def _why_nothing(record: BalanceRecord) -> str:
     return f"nobody watches it any more, and there is nothing to fill below its record of block {record.block.number}"

@@ -68,6 +68,13 @@ class Narrator:
             await self._breathe()
         return walks
 
+    async def has_told(self, job: Job) -> bool:
+        """Whether an earlier life, or an earlier try, told any of it."""
+        async for commit in self._since(job.seq):
+            if _told_by(job, commit):
+                return True
+        return False
+
     async def tell(
         self,
         job: Job,
@@ -117,19 +124,23 @@ class Narrator:
 
     async def _resumed(self, job: Job, stories: Stories) -> tuple[Job, set[Holding]]:
         """How far an earlier life told this job, by what it committed."""
-        after, done = job.seq, set[Holding]()
+        done = set[Holding]()
         job = replace(job, told=None, records=0, derived=0, rests={})
+        async for commit in self._since(job.seq):
+            facts = _told_by(job, commit)
+            for fact in facts:
+                stories.each[fact.holding].told = fact.last
+                if fact.final:
+                    done.add(fact.holding)
+            if facts and commit.checkpoint is not None:
+                job = _with(replace(job, told=commit.checkpoint.head.number), facts)
+        return job, done
+
+    async def _since(self, after: int) -> AsyncIterator[Commit]:
         while page := await self._log.since(self._stream, after, PAGE):
             for commit in page:
-                facts = _told_by(job, commit)
-                for fact in facts:
-                    stories.each[fact.holding].told = fact.last
-                    if fact.final:
-                        done.add(fact.holding)
-                if facts and commit.checkpoint is not None:
-                    job = _with(replace(job, told=commit.checkpoint.head.number), facts)
+                yield commit
             after = page[-1].last_seq
-        return job, done
 
     async def _commit(self, job: Job, facts: Sequence[HistoryFilled], last: int | None) -> Job:
         """All of them; only the last commit says that everything up to the end of block `last` is told."""

@@ -92,6 +92,11 @@ class Job:
         return not self.is_over and self.state != "settling"
 
     @property
+    def is_told(self) -> bool:
+        """To its end; one whose branch was gone before that is over all the same, and is filled again."""
+        return self.highest is not None and self.told is not None and self.told >= self.highest.number
+
+    @property
     def remaining(self) -> int:
         """Blocks that nobody has looked at yet; not known before the job begins."""
         return max(0, self.cursor - self.first + 1) if self.state == "collecting" else 0

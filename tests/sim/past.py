@@ -18,8 +18,8 @@ def job_is_over(job: Job, world: World, known: Container[str]) -> bool:
     if job.state == "queued" and job.id not in known:
         return True  # ordered right before a kill, without an answer: the next start finds it
     if job.state == "settling":
-        # One of which nothing was told is filled anew, whatever its highest block is by then.
-        return job.told is not None and job.highest is not None and world.is_canonical(job.highest.hash)
+        # One that was not told to its end is filled anew, whatever its highest block is by then.
+        return job.is_told and job.highest is not None and world.is_canonical(job.highest.hash)
     return job.is_over
 
 

@@ -642,6 +642,32 @@ def test_what_was_collected_of_a_branch_that_is_gone_is_not_told() -> None:
     play(story())
 
 
+@pytest.mark.parametrize("has_told", [True, False])
+def test_what_was_told_in_part_when_its_branch_was_left_is_taken_back_and_no_more_is_told(*, has_told: bool) -> None:
+    """Its own records would be in its way for ever: history is not walked through what is orphaned."""
+
+    async def story() -> None:
+        scene = _Scene()
+        job = Job("job", CHAIN_ID, 2, None, (HOLDING,), anchors={HOLDING: Anchor(20, 7, True)}, state="telling")
+        if has_told:
+            row = HistoryRow(scene.block(14), 7, None, (), "latest", derived=False)
+            fact = HistoryFilled(CHAIN_ID, HOLDING, 2, 14, (row,), TokenInfo(), "job")
+            await scene.store.commits.append(Commit("part", f"history:{CHAIN_ID}", 1, TIME, (fact,)))
+        telling = replace(job, highest=scene.block(20), top=20, settled=12)
+        scene.world.reorg(18)
+        filler = scene.filler()
+        filler._narrator = scene.narrator()
+        left = await filler.fill(telling, scene.keep)
+        assert (left.state, left.is_told, scene.committed) == ("settling", False, [])
+        scene.world.reorg(1)
+        _, again = await filler.settle(left)
+        assert again is not None
+        assert (again.first, again.anchors) == (2, job.anchors if has_told else {})
+        assert [(fact.first, fact.last, fact.void) for fact in scene.committed] == ([(2, 19, True)] if has_told else [])
+
+    play(story())
+
+
 def test_nothing_is_told_that_was_not_collected_because_two_nodes_disagree_about_the_branch() -> None:
     """The one says that the highest block is gone, so that nothing is collected; the next one still has it."""
 

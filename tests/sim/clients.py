@@ -13,12 +13,12 @@ from aiohttp.client_proto import ResponseHandler
 
 from indexer.client import IndexerClient
 from indexer.client.problems import Problem, ServiceUnreachable
-from indexer.domain.chain import Holding
+from indexer.domain.chain import BlockHash, Holding
 from tests.sim.owners import Process
 from tests.sim.service import HISTORY, STREAM, Life
 from tests.sim.store import Disk
 from tests.sim.wires import Wire
-from tests.sim.witness import Witness, is_fresh
+from tests.sim.witness import Witness, filled_in, is_fresh
 from tests.sim.world import CHAIN_ID
 
 URL = "http://sim"
@@ -113,16 +113,16 @@ class Client:
         delivered = dict(self.witness.delivered)
         with suppress(Problem, ServiceUnreachable):
             for holding in holdings:
-                path = (CHAIN_ID, holding.token, holding.solver)
+                path, filled = (CHAIN_ID, holding.token, holding.solver), frozenset[BlockHash]()
                 if self._random.random() < 0.5:
                     answer = await client.balance(*path)
                 else:
                     rows = await client.history(*path, limit=1)
                     if not rows:
                         continue  # a reorg takes back its only record just now, before the ancestor's is there
-                    answer = rows[0]
+                    answer, filled = rows[0], filled_in(self._disk.kept.commits, holding)
                 self.witness.answers += 1
-                if not is_fresh(self._disk.kept.commits, holding, answer, delivered.get(holding, 0)):
+                if not is_fresh(self._disk.kept.commits, holding, answer, delivered.get(holding, 0), filled):
                     self.witness.faults.append(f"told {delivered[holding]}, then read {answer}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +10,10 @@ import orjson
 
 from indexer.client.following import Conflated, Event, Gap, Message, Snapshot
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.chain import Address, Holding
+from indexer.domain.chain import Address, BlockHash, Holding
 from indexer.domain.commits import Commit
 from indexer.domain.events import event_json
-from indexer.domain.facts import BalanceReverted, Fact, StreamResync
+from indexer.domain.facts import BalanceReverted, Fact, HistoryFilled, StreamResync
 from indexer.domain.streams import chain_stream
 from tests.sim.store.opened import EPOCH
 from tests.sim.world import CHAIN_ID
@@ -127,15 +127,25 @@ def _snapshot_is_exact(snapshot: Snapshot, commits: Sequence[Commit], name: str)
             yield f"{name}: a snapshot at {end} has {item}, the log says {held.get(holding)}"
 
 
-def is_fresh(commits: Sequence[Commit], holding: Holding, answer: Mapping[str, Any], delivered: int) -> bool:
-    """Whether an answer of the API is what held after some event that is no older than what was told by `delivered`."""
+def is_fresh(
+    commits: Sequence[Commit],
+    holding: Holding,
+    answer: Mapping[str, Any],
+    delivered: int,
+    filled: Collection[BlockHash] = (),
+) -> bool:
+    """Whether an answer of the API is what held after some event that is no older than what was told by `delivered`.
+
+    Of `filled` blocks a record may be left above the ancestor of a reorg: history is looked at after the reorg is told.
+    """
     balance, block = int(answer["balance"]), answer["blockHash"]
     for seq, fact in _newest_first(commits):
         match fact:
             case BalanceUpdated() if fact.holding == holding:
                 fits = fact.balance == balance and fact.block.hash == block
             case BalanceReverted() if fact.holding == holding:
-                fits = fact.balance == balance  # an older record may hold again, with its own block
+                is_left = block in filled and answer["blockNumber"] > fact.block.number
+                fits = is_left or fact.balance == balance  # an older record may hold again, with its own block
             case StreamResync():
                 confirmed = {row.holding: row.balance for row in fact.confirmed}
                 if holding not in confirmed and fact.above is None:
@@ -147,6 +157,13 @@ def is_fresh(commits: Sequence[Commit], holding: Holding, answer: Mapping[str, A
         if fits or seq <= delivered:
             return fits
     return True
+
+
+def filled_in(commits: Sequence[Commit], holding: Holding) -> frozenset[BlockHash]:
+    """The blocks of which history told a record of this balance."""
+    facts = (fact for commit in commits for fact in commit.facts)
+    told = (fact for fact in facts if isinstance(fact, HistoryFilled) and fact.holding == holding)
+    return frozenset(row.block.hash for fact in told for row in fact.rows)
 
 
 def _newest_first(commits: Sequence[Commit]) -> Iterator[tuple[int, Fact]]:

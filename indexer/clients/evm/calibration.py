@@ -61,9 +61,17 @@ class Calibration:
 
 
 async def _compared(number: int, travel: Travel) -> tuple[frozenset[Fact], frozenset[Fact]]:
-    """Which facts fit at a settled block, and which at none."""
-    settled = [number - below for below in _BELOW if number - below > 0]
-    numbers = settled if len(settled) >= _ENOUGH else _of_young_chain(number)
+    """Which facts fit at a settled block, and which at none; at the nearest where too few settled ones can be read."""
+    fitting, contradicted = await _compared_at([number - below for below in _BELOW if number - below > 0], travel)
+    if len(contradicted) < _ENOUGH:
+        also_fitting, also = await _compared_at(_near(number), travel)
+        fitting, contradicted = fitting | also_fitting, contradicted + also
+    never = frozenset.intersection(*contradicted) if len(contradicted) >= _ENOUGH else frozenset[Fact]()
+    return fitting, never
+
+
+async def _compared_at(numbers: Sequence[int], travel: Travel) -> tuple[frozenset[Fact], list[frozenset[Fact]]]:
+    """Which facts fit at any of these blocks, and for each that can be read those that do not."""
     heads = _read(await travel([Call("eth_getBlockByNumber", [hex(each), False]) for each in numbers]), head_of)
     fitting: set[Fact] = set()
     contradicted: list[frozenset[Fact]] = []
@@ -73,12 +81,14 @@ async def _compared(number: int, travel: Travel) -> tuple[frozenset[Fact], froze
         if raw is not None and len(raw) == FACTS_BYTES:
             fitting |= proven(head, raw)
             contradicted.append(contradictions(head, raw))
-    never = frozenset.intersection(*contradicted) if len(contradicted) >= _ENOUGH else frozenset[Fact]()
-    return frozenset(fitting), never
+    return frozenset(fitting), contradicted
 
 
-def _of_young_chain(number: int) -> list[int]:
-    """The nearest there are, above as well; not the very first, where what is foreign may be zero like our own."""
+def _near(number: int) -> list[int]:
+    """Above as well, where a chain is young or one's state begins right here; not the very first block.
+
+    There what is foreign may be zero like our own.
+    """
     near = (number - 1, number - 2, number + 1, number + 2, number + 3)
     return [each for each in near if each > 0]
 

@@ -192,8 +192,7 @@ class AccountActor(AsyncActor):
             case Snapshot(wallet=wallet) | Updated(wallet=wallet):
                 self._hearing = self._hearing.told(arrival.slots, now)
                 self._merge(arrival, wallet)
-                if isinstance(arrival, Snapshot) or arrival.asked is None:  # what a subscription begins with is whole
-                    self._readings.confirm(wallet)
+                self._readings.confirm(wallet)
         self._readings.begin_due()
 
     def _open(self, wallets: frozenset[Wallet], now: float) -> None:

@@ -86,16 +86,23 @@ def _by_our_clock(word: Word, known: Known) -> Order:
 
 
 def _after_a_frame(word: Word, known: Known) -> Order:
-    """Frames come in their order, but for those of the subscription before: what one begins with has no time."""
+    """Frames come in their order, but for those of the subscription before: what one begins with has no time.
+
+    It is of any moment between the question and its arrival, as an answer is.
+    """
     if known.held.venue_time is None:
-        return "older" if word.happened < known.as_of else "newer"
+        return _between(word, known)
     is_held_up = TOGETHER_SECONDS < word.asked - known.seen < LATE_SECONDS
     return "unsure" if word.venue_time == known.held.venue_time and is_held_up else "newer"
 
 
 def _after_an_answer(word: Word, known: Known) -> Order:
     """An answer may be from any moment between the question and its arrival."""
-    if word.venue_time == known.held.venue_time or word.happened < known.as_of:
+    return "older" if word.venue_time == known.held.venue_time else _between(word, known)
+
+
+def _between(word: Word, known: Known) -> Order:
+    if word.happened < known.as_of:
         return "older"
     return "unsure" if word.happened < known.seen else "newer"
 

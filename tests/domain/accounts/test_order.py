@@ -154,6 +154,8 @@ def test_a_late_frame_of_the_subscription_before_does_not_overwrite_what_the_nex
     merged = after(frame(10.1, venue=-31.0, BTC="4"), state=begun)
     assert (totals(merged.state), merged.ask) == ({"BTC": "5"}, "BTC was told late")
     assert totals(after(frame(10.1, venue=-30.0, BTC="4"), state=begun).state) == {"BTC": "4"}
+    between = after(frame(10.1, venue=-30.15, BTC="4"), state=begun)
+    assert (totals(between.state), between.ask) == ({"BTC": "5"}, "BTC may have been told late")
 
 
 def test_an_answer_without_a_time_asked_right_after_a_newer_word_is_asked_again() -> None:

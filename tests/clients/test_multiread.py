@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from indexer.clients.evm.calls import Limits, joined
+from indexer.clients.evm.calls import Call, Limits, Reply, TooMuch, joined
 from indexer.clients.evm.multiread import assemble, pairs_found
 from indexer.clients.evm.readings import Natives, readings
 from indexer.demo.anvil import Anvil
@@ -88,3 +91,60 @@ def test_pairs_are_chunked_by_the_endpoint_s_limit() -> None:
     block = BlockRef(1, BlockHash("0x" + "11" * 32), 1)
     pairs = [Holding(Address("0x" + "22" * 20), wallet) for wallet in wallets(25)]
     assert len(readings(block, Natives([]), pairs, Limits(pairs=10)).calls) == 3
+
+
+def test_wallets_and_tokens_of_a_block_are_one_call() -> None:
+    block = BlockRef(1, BlockHash("0x" + "11" * 32), 1)
+    natives = Natives(Holding(NATIVE, wallet) for wallet in wallets(50))
+    pairs = [Holding(Address("0x" + "22" * 20), wallet) for wallet in wallets(50)]
+    assert len(readings(block, natives, pairs, Limits()).calls) == 1
+    assert len(readings(block, natives, pairs, Limits(natives=20, pairs=20)).calls) == 3
+
+
+@given(coins=st.integers(0, 6), tokens=st.integers(0, 6), gas=st.integers(0, 20))
+def test_what_a_call_had_no_gas_for_is_asked_for_in_smaller_parts_until_all_is_read(
+    coins: int, tokens: int, gas: int
+) -> None:
+    """One wallet costs one, one token three; an endpoint with gas for neither is asked one by one."""
+    block = BlockRef(7, BlockHash("0x" + "11" * 32), 7)
+    natives = Natives(Holding(NATIVE, wallet) for wallet in wallets(coins))
+    pairs = [Holding(Address("0x" + "22" * 20), wallet) for wallet in wallets(tokens)]
+    limits = Limits(natives=4, pairs=4)
+    for _ in range(20):
+        plan = readings(block, natives, pairs, limits)
+        if any(call.method != "eth_call" or len(call.params) < 3 for call in plan.calls):
+            assert gas < 4
+            return
+        try:
+            found = plan.read([Reply(_run(call, gas)) for call in plan.calls])
+        except TooMuch as problem:
+            if not limits.lower(problem):
+                raise
+        else:
+            assert found.values.keys() == {*natives.holdings, *pairs}
+            assert all(value == _balance(holding.solver) for holding, value in found.values.items())
+            return
+    raise AssertionError("it never fitted")
+
+
+def _balance(wallet: str) -> int:
+    return int(wallet, 16) % 1_000
+
+
+def _run(call: Call, gas: int) -> str:
+    """What the program returns with so much gas."""
+    data = bytes.fromhex(orjson.loads(orjson.dumps(call.params[0]))["data"][2:])
+    end, number = int.from_bytes(data[-64:-32]), data[-32:]
+    words = []
+    for at in range(0, end, 20):
+        if gas < 1:
+            break
+        gas -= 1
+        words.append(_balance(data[at : at + 20].hex()).to_bytes(32))
+    else:
+        for at in range(end, len(data) - 64, 40):
+            if gas < 3:
+                break
+            gas -= 3
+            words += [(65).to_bytes(32), _balance(data[at + 20 : at + 40].hex()).to_bytes(32)]
+    return "0x" + b"".join([*words, number, number, bytes(96)]).hex()

@@ -12,7 +12,7 @@ from indexer.clients.evm.answers import head_of
 from indexer.clients.evm.calls import Call, Reply
 from indexer.clients.evm.courier import Answer, HttpCourier
 from indexer.clients.evm.facts import proven
-from indexer.clients.evm.multiread import FACTS_BYTES, natives_found, natives_params, natives_target
+from indexer.clients.evm.multiread import FACTS_BYTES, natives_found, packed_wallets, params
 from indexer.clients.evm.transport import Transport
 from indexer.clients.evm.wording import Unsupported, kind_of
 from indexer.demo.anvil import Anvil
@@ -47,7 +47,7 @@ async def node_like(transport: Transport, wallets: tuple[Address, ...]) -> list[
             Call("eth_getLogs", [NOWHERE]),
             Call("eth_getBalance", [wallets[0], NOWHERE]),
             Call("eth_getNothing"),
-            Call("eth_call", natives_params(natives_target(wallets), block)),
+            Call("eth_call", params(packed_wallets(wallets), b"", block)),
             *(Call("eth_getBalance", [wallet, pinned]) for wallet in wallets),
         ],
         5,

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from indexer.clients.evm.answers import head_of, raw_bytes
 from indexer.clients.evm.calls import Call, Reply
 from indexer.clients.evm.facts import Fact, OtherBlock, contradictions, proven
-from indexer.clients.evm.multiread import FACTS_BYTES, natives_params, natives_target
+from indexer.clients.evm.multiread import FACTS_BYTES, params
 from indexer.domain.chain import Head
 from indexer.errors import IndexerError
 
@@ -95,7 +95,7 @@ def _near(number: int) -> list[int]:
 
 def _facts_at(head: Head) -> Call:
     """A read of nobody's balance."""
-    return Call("eth_call", natives_params(natives_target(()), head), 700)
+    return Call("eth_call", params(b"", b"", head), 700)
 
 
 def _read(replies: Sequence[Reply], meaning: Callable[[Any], T]) -> list[T | None]:

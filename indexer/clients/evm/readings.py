@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, Final
 
 from indexer.clients.evm import multiread
@@ -14,6 +15,7 @@ from indexer.clients.evm.wording import CallFailed, GasExhausted, Unsupported
 from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, KnownBlock
 from indexer.errors import BadAnswer, ResponseTooLarge
 
+_NOTHING: Final[tuple[Sequence[Holding], bytes]] = ((), b"")
 _PLAIN_BYTES: Final = 260
 _ENOUGH_GAS: Final = hex(10_000_000)
 """For one `balanceOf` alone; without a bound, one that loops keeps the node busy for seconds."""
@@ -40,7 +42,7 @@ class Natives:
     def encoded(self, most: int) -> list[tuple[Sequence[Holding], bytes]]:
         if most not in self._encoded:
             self._encoded[most] = [
-                (part, multiread.natives_target([holding.solver for holding in part]))
+                (part, multiread.packed_wallets(holding.solver for holding in part))
                 for part in _parts(self.holdings, most)
             ]
         return self._encoded[most]
@@ -58,14 +60,11 @@ def readings(block: KnownBlock, natives: Natives, pairs: Iterable[Holding], limi
     ordered = sorted(pairs)
     if not limits.takes_overrides():
         return singly(block, [*natives.holdings, *ordered])
-    native_parts = natives.encoded(limits.natives)
-    pair_parts = [(part, multiread.pairs_target(part)) for part in _parts(ordered, limits.pairs)]
+    pair_parts = [(part, multiread.packed_pairs(part)) for part in _parts(ordered, limits.pairs)]
+    asked = list(zip_longest(natives.encoded(limits.natives), pair_parts, fillvalue=_NOTHING))
     calls = [
-        *(
-            Call("eth_call", multiread.natives_params(target, block), 600 + 40 * len(part))
-            for part, target in native_parts
-        ),
-        *(Call("eth_call", multiread.pairs_params(target, block), 700 + 80 * len(part)) for part, target in pair_parts),
+        Call("eth_call", multiread.params(wallets, pairs, block), 800 + 40 * len(coins) + 80 * len(tokens))
+        for (coins, wallets), (tokens, pairs) in asked
     ]
     # Whose state it is tells its parent's hash alone there, so that the header travels along.
     needs_parent = bool(calls) and not isinstance(block, Head) and "parent" in limits.doubted
@@ -83,10 +82,13 @@ def readings(block: KnownBlock, natives: Natives, pairs: Iterable[Holding], limi
             return balances
 
         found = Found()
-        for (part, _), reply in zip(native_parts, replies, strict=False):
-            found.values.update(natives.values(part, about(_words(reply, part, 32, "natives"))))
-        for (part, _), reply in zip(pair_parts, replies[len(native_parts) :], strict=False):
-            _sort_pairs(found, part, multiread.pairs_found(about(_words(reply, part, 64, "pairs"))))
+        for ((coins, _), (tokens, _)), reply in zip(asked, replies, strict=False):
+            balances = about(_words(reply, len(coins), len(tokens)))
+            end = 32 * len(coins)
+            if coins:
+                found.values.update(natives.values(coins, balances[:end]))
+            if tokens:
+                _sort_pairs(found, tokens, multiread.pairs_found(balances[end:]))
         return found
 
     return Plan(calls, read)
@@ -152,23 +154,29 @@ def _sort_pairs(found: Found, part: Sequence[Holding], balances: Sequence[int | 
             found.values[holding] = balance
 
 
-def _words(reply: Reply, part: Sequence[Holding], width: int, limit: Limit) -> tuple[bytes, bytes]:
-    """The program's answer for the whole part, and its facts; anything else says what the endpoint cannot do."""
-    asked = len(part)
+def _words(reply: Reply, coins: int, tokens: int) -> tuple[bytes, bytes]:
+    """The program's answer for so many of both, and its facts; anything else says what the endpoint cannot do."""
+    most = max(coins, tokens)
     try:
         raw = raw_bytes(reply.get())
     except ResponseTooLarge as error:
-        raise TooMuch(str(error), limit if asked > 1 else "overrides", asked) from error
+        larger: Limit = "pairs" if tokens == most else "natives"
+        raise TooMuch(str(error), larger if most > 1 else "overrides", most) from error
     except (CallFailed, Unsupported, BadAnswer) as error:
-        # Our programs never fail: it is the contract behind the override that does, where that is ignored.
-        raise TooMuch(str(error), "overrides", asked) from error
+        # Our program never fails: it is the contract behind the override that does, where that is ignored.
+        raise TooMuch(str(error), "overrides", most) from error
     end = len(raw) - multiread.FACTS_BYTES
-    answered, rest = divmod(end, width)
-    if rest or not 0 < answered <= asked:
+    words, rest = divmod(end, 32)
+    read, odd = divmod(max(0, words - coins), 2)
+    if rest or odd or not 0 < words <= coins + 2 * tokens:
         # An endpoint that ignores overrides calls an empty account, and answers nothing.
-        raise TooMuch(f"{len(raw)} bytes for {asked} balances", "overrides", asked)
-    if answered < asked:
-        raise TooMuch(f"gas for {answered} of {asked} balances", limit, asked, fits=answered)
+        raise TooMuch(f"{len(raw)} bytes for {coins + tokens} balances", "overrides", most)
+    if words < coins:
+        raise TooMuch(f"gas for {words} of {coins} balances", "natives", coins, fits=words)
+    if not read and tokens and coins > 1:
+        raise TooMuch(f"gas for none of {tokens} tokens beside {coins} balances", "natives", coins)
+    if read < tokens:
+        raise TooMuch(f"gas for {read} of {tokens} balances", "pairs" if read else "overrides", tokens, fits=read)
     return raw[:end], raw[end:]
 
 

@@ -44,7 +44,7 @@ class Manners:
     overrides: str = "taken"
     """`taken`, `refused`, or `ignored`: then whatever contract is there is called, if any."""
     gas_for: int | None = None
-    """For how many balances its gas suffices in one call."""
+    """For how many balances of each kind its gas suffices in one call."""
     facts: str = "own"
     """What its programs see: `own`, `unkept` (no hashes in the state), `foreign` (the number and the hash of another
     chain's block), or `next` (as in the block above)."""
@@ -135,23 +135,24 @@ class Methods:
         return _DESCRIBED.get(selector, "0x")
 
     def _program(self, code: str, machine: Machine, block: Block, data: bytes) -> str:
-        """The two programs of the multi-read, known by their code; any other would be a change that we must learn."""
-        width, kind = _PROGRAMS[code], self._manners.facts
+        """The program of the multi-read, known by its code; any other would be a change that we must learn."""
+        if code != _PROGRAM:
+            raise AssertionError(f"an unknown program: {code}")
+        kind = self._manners.facts
         run = Run(block, block)
         if self._strays is not None:
             run = self._strays.run(machine, block, keeps_hashes=kind != "unkept")
         facts = facts_of(run, int.from_bytes(data[-32:]), kind, machine)
-        return "0x" + self._balances(width, run.state, data[:-32]) + facts
+        end = int.from_bytes(data[-64:-32])
+        return "0x" + self._balances(run.state, data[:end], data[end:-64]) + facts
 
-    def _balances(self, width: int, block: Block, data: bytes) -> str:
-        asked = [data[at : at + width] for at in range(0, len(data), width)][: self._manners.gas_for]
-        if width == 20:
-            return "".join(f"{block.balances.get(Holding(NATIVE, _plain(one)), 0):064x}" for one in asked)
-        words = []
-        for one in asked:
+    def _balances(self, block: Block, coins: bytes, tokens: bytes) -> str:
+        wallets = [_plain(coins[at : at + 20]) for at in range(0, len(coins), 20)][: self._manners.gas_for]
+        words = [f"{block.balances.get(Holding(NATIVE, wallet), 0):064x}" for wallet in wallets]
+        pairs = [tokens[at : at + 40] for at in range(0, len(tokens), 40)]
+        for one in pairs[: self._manners.gas_for]:
             token = _plain(one[:20])
-            is_token = token in EVERYTHING.tokens
-            words.append(f"{_GOOD if is_token else 1:064x}")
+            words.append(f"{_GOOD if token in EVERYTHING.tokens else 1:064x}")
             words.append(f"{block.balances.get(Holding(token, _plain(one[20:])), 0):064x}")
         return "".join(words)
 
@@ -203,10 +204,7 @@ def _code(params: Sequence[Any]) -> str:
 
 
 _ANY: Final = BlockRef(0, BlockHash(""), 0)
-_PROGRAMS: Final = {
-    _code(multiread.natives_params(multiread.natives_target([]), _ANY)): 20,
-    _code(multiread.pairs_params(multiread.pairs_target([]), _ANY)): 40,
-}
+_PROGRAM: Final = _code(multiread.params(b"", b"", _ANY))
 _TOKENS: Final = {token.lower(): token for token in EVERYTHING.tokens}
 _TEXT: Final = f"{32:064x}{3:064x}{b'SIM'.hex():0<64}"
 _DESCRIBED: Final = {"313ce567": f"0x{6:064x}", "95d89b41": f"0x{_TEXT}", "06fdde03": f"0x{_TEXT}"}

@@ -53,6 +53,9 @@ class Asking:
     async def headers(self, first: int, last: int) -> tuple[Head, ...]:
         return await self.answer(self._node.headers(first, last))
 
+    async def missed(self, first: int, last: int, watch: Watch) -> tuple[Head, ...]:
+        return await self.answer(self._node.missed(first, last, watch))
+
     async def look(self, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]:
         return await self.answer(self._node.look(heads, watch, natives=natives))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import islice, zip_longest
+from itertools import islice
 
 import structlog
 
@@ -29,7 +30,7 @@ from actors.chains.swapping import Place, swap
 from indexer.domain.balances import Watch, touched
 from indexer.domain.chain import NATIVE, BlockHash, BlockRef, ChainIdentity, Head, Holding, KnownBlock
 from indexer.domain.facts import BalanceReverted, Confirmed, StreamResync
-from indexer.domain.headchain import Extended, HeadChain, Known, Missed, Reorged, advance
+from indexer.domain.headchain import Extended, HeadChain, Known, Missed, Reorged, advance, is_linked
 from indexer.domain.reorgs import replaced
 from indexer.domain.views import BlockView, Readings, unread
 from indexer.errors import BadAnswer, Impossible, StateMissing, WrongChain
@@ -136,20 +137,21 @@ class Follower:
 
     async def _catch_up(self, first: int, last: int, parts: int = PARTS_A_TURN) -> bool | None:
         """Index the first parts of what was missed; nothing when it does not sit on our tip."""
-        tip = self.tip
         spans = tuple(islice(spans_of(first, last), parts))
-        ahead = Ahead(self.asking.node, self._look_at)
+        ahead = Ahead(self.asking.node, self.watch, self._look_at, spans)
         try:
-            ahead.ask(spans[0], tip)
-            for span, after in zip_longest(spans, spans[1:]):
+            for span in spans:
                 try:
+                    ahead.ask()
                     asked_at = self._clock()
                     part = await self.asking.answer(ahead.asked())
-                    if not part.is_linked:
+                    if not is_linked(self.tip, part.heads[:1]):
                         return None if span is spans[0] else True
+                    if part.missing is not None:
+                        raise part.missing
                     self._metrics.stage("logs", self._clock() - asked_at)
-                    if after is not None:
-                        ahead.ask(after, part.heads[-1])
+                    ahead.ask()
+                    await asyncio.sleep(0)  # they are on their way before we are busy with this one
                     self._doubts.none()
                     self._metrics.gap(len(part.heads))
                     await self._index(part.views)

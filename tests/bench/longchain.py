@@ -19,7 +19,8 @@ from indexer.domain.chain import Address
 PER_BLOCK: Final = 5
 """Transfer logs in a block; each of another wallet."""
 
-_GAS: Final = 400_000
+_GAS: Final = 30_000_000
+"""Of a block, as on mainnet, and of each transaction: what a read may use follows from it at anvil."""
 _MUCH_GAS: Final = 3_000_000_000
 _AT_ONCE: Final = 500
 """Blocks for which transactions wait together; the pool is quadratic in them."""

@@ -65,6 +65,9 @@ class SimNode:
             raise BlockUnknown(f"there is no block {last}")
         return tuple(block.head for block in chain[first : last + 1])
 
+    async def missed(self, first: int, last: int, _watch: Watch) -> tuple[Head, ...]:
+        return await self.headers(first, last)
+
     async def moved(self, first: int, last: int, watch: Watch, beside: BlockRef | None = None) -> tuple[Moved, ...]:
         """A range of blocks, as long as it is not too wide for this provider."""
         await self._wire()

@@ -7,7 +7,8 @@ from typing import Final
 
 from indexer.domain.chain import BlockHash, Holding
 
-_BLOCKS: Final = 64
+_BLOCKS: Final = 128
+"""Three spans of what was missed are under way at once, of 32 blocks each."""
 _HOLDINGS: Final = 10_000
 
 

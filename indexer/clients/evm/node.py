@@ -16,6 +16,7 @@ from indexer.clients.evm.endpoints import NEVER, Endpoints
 from indexer.clients.evm.hints import Hints
 from indexer.clients.evm.leftout import completed
 from indexer.clients.evm.logs import Filters, transfers_at
+from indexer.clients.evm.missed import Missed
 from indexer.clients.evm.opinions import canonical, header_of, is_disputed, newest, tagged
 from indexer.clients.evm.ranges import logs_between, moved, moved_in, numbers_without_time, pieces
 from indexer.clients.evm.readings import Found, Natives, readings, singly
@@ -56,6 +57,7 @@ class EvmNode:
         self.counts = counts
         self._endpoints = endpoints
         self._hints = hints
+        self._missed = Missed(endpoints, hints)
         self._ready: _Ready | None = None
 
     @property
@@ -107,8 +109,12 @@ class EvmNode:
 
         With `beside`, an endpoint that has this block as well.
         """
-        hedge_seconds = None if last - first < _FEW_HOLDINGS else _LARGE_HEDGE_SECONDS
-        return await canonical(self._endpoints, first, last, hedge_seconds, beside)
+        return await canonical(self._endpoints, first, last, _hedge_seconds(last - first), beside)
+
+    async def missed(self, first: int, last: int, watch: Watch) -> tuple[Head, ...]:
+        """The same for blocks that are looked at next; what their logs hint at is read together with the rest then."""
+        filters = self._prepared(watch).filters
+        return await self._missed.headers(first, last, filters, _hedge_seconds(last - first))
 
     async def is_disputed(self, tip: Head) -> bool:
         """Whether another endpoint still has a block of ours that one of them has just denied."""
@@ -190,10 +196,10 @@ class EvmNode:
     async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]:
         """Balances at exactly these blocks; what a contract refuses to tell is named, never zero."""
         split = {block: _told_apart(holdings) for block, holdings in wanted.items() if holdings}
-        is_small = sum(map(len, wanted.values())) <= _FEW_HOLDINGS
+        size = sum(map(len, wanted.values()))
         found = await self._endpoints.ask(
             lambda limits: joined([readings(block, *parts, limits) for block, parts in split.items()]),
-            hedge_seconds=None if is_small else _LARGE_HEDGE_SECONDS,
+            hedge_seconds=_hedge_seconds(size),
         )
         settled = await self._settled(dict(zip(split, found, strict=True)))
         return {block.hash: settled.get(block, Readings()) for block in wanted}
@@ -285,6 +291,10 @@ class _Ready:
         self.filters = Filters(watch)
         self.sought = Sought(watch)
         self.natives = Natives(watch.natives())
+
+
+def _hedge_seconds(size: int) -> float | None:
+    return None if size <= _FEW_HOLDINGS else _LARGE_HEDGE_SECONDS
 
 
 def _told_apart(holdings: Collection[Holding]) -> tuple[Natives, set[Holding]]:

@@ -60,14 +60,24 @@ async def canonical(
 
     With `beside`, one that has this block as well: others are on a fork, or stand still far below.
     """
-    numbers = [*range(first, last + 1), *([] if beside is None else [beside.number])]
-    plans = joined([header_of("eth_getBlockByNumber", hex(number)) for number in numbers])
+    headers = linked_headers(first, last)
+    if beside is None:
+        return await endpoints.ask(lambda _: headers, hedge_seconds=hedge_seconds)
+    other = header_of("eth_getBlockByNumber", hex(beside.number))
 
     def read(replies: Sequence[Reply]) -> tuple[Head, ...]:
-        found = plans.read(replies)
-        if beside is not None:
-            require(beside, found.pop())
-        heads = tuple(found)
+        require(beside, other.read(replies[-1:]))
+        return headers.read(replies[:-1])
+
+    return await endpoints.ask(lambda _: Plan([*headers.calls, *other.calls], read), hedge_seconds=hedge_seconds)
+
+
+def linked_headers(first: int, last: int) -> Plan[tuple[Head, ...]]:
+    """The headers of these numbers, if each sits on the one below it."""
+    plans = joined([header_of("eth_getBlockByNumber", hex(number)) for number in range(first, last + 1)])
+
+    def read(replies: Sequence[Reply]) -> tuple[Head, ...]:
+        heads = tuple(plans.read(replies))
         if any(head.number != first + index for index, head in enumerate(heads)):
             raise BadAnswer("another block than the one asked for")
         if not is_linked(None, heads):
@@ -75,7 +85,7 @@ async def canonical(
             raise BadAnswer(f"headers {first} to {last} are not one chain")
         return heads
 
-    return await endpoints.ask(lambda _: Plan(plans.calls, read), hedge_seconds=hedge_seconds)
+    return Plan(plans.calls, read)
 
 
 def require(beside: BlockRef, head: Head) -> None:

@@ -9,8 +9,10 @@ import pytest
 
 from actors.chains import ahead
 from actors.chains.ahead import spans_of
-from indexer.domain.chain import BlockRef
-from indexer.errors import NodeUnreachable
+from indexer.domain.balances import Watch
+from indexer.domain.chain import BlockRef, Holding
+from indexer.domain.facts import StreamResync
+from indexer.errors import NodeUnreachable, StateMissing
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.chains.test_chain import BOB, USD, in_virtual_time
 from tests.sim.world import OUTSIDE
@@ -50,8 +52,21 @@ async def test_the_next_part_is_asked_for_while_this_one_is_written() -> None:
         await asyncio.sleep(10)
         assert [fact.block.hash for fact in stage.updates()] == [head.hash for head in heads]
         assert story.count("written") == 3
-        assert story.index("ask 4", story.index("ask 4") + 1) < story.index("written")
-        assert story.index("ask 2") < len(story) - 1 - story[::-1].index("written")
+        first_written = story.index("written")
+        assert story[:first_written].count("ask 4") == 2
+        assert story.index("ask 2") < first_written
+
+
+@in_virtual_time
+async def test_so_many_parts_are_under_way_at_most() -> None:
+    async with staged() as stage:
+        story = noted(stage)
+        heads = [stage.world.pay(USD, OUTSIDE, BOB, 1) for _ in range(24)]
+        await stage.hear(heads[-1])
+        await asyncio.sleep(20)
+        written = [place for place, what in enumerate(story) if what == "written"]
+        asked = [sum(what.startswith("ask") for what in story[:place]) for place in written]
+        assert asked == [3, 4, 5, 6, 6, 6]
 
 
 @in_virtual_time
@@ -95,6 +110,29 @@ async def test_a_branch_that_is_replaced_between_two_parts_is_repaired() -> None
         rows = sorted(stage.disk.kept.records.values(), key=lambda row: row.block.number)
         ours = [row.block.hash for row in rows if row.holding.solver == BOB and row.holding.token == USD]
         assert ours[-len(heads) :] == [head.hash for head in heads]
+
+
+@in_virtual_time
+async def test_a_branch_whose_state_is_gone_is_followed_once_ours_is_rolled_back() -> None:
+    """That it is another one shows in its headers; only then is it a gap, which is told and read over."""
+    async with staged() as stage:
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 1))
+        await asyncio.sleep(1)
+        look = stage.node.look
+        del stage.world.canonical[-1:]
+        heads = [stage.world.pay(USD, OUTSIDE, BOB, 2) for _ in range(3)]
+
+        async def pruned(seen: Any, watch: Watch, *, natives: bool = True) -> Any:
+            if seen[0].number <= heads[1].number:
+                raise StateMissing("pruned")
+            return await look(seen, watch, natives=natives)
+
+        stage.node.look = pruned  # type: ignore[method-assign,assignment] # for good
+        await stage.hear(heads[-1])
+        await asyncio.sleep(60)
+        facts = [fact for commit in stage.disk.kept.commits for fact in commit.facts]
+        assert any(isinstance(fact, StreamResync) and fact.block.hash == heads[-1].hash for fact in facts)
+        assert stage.updates()[-1].balance == stage.world.canonical[-1].balances[Holding(USD, BOB)]
 
 
 @pytest.mark.parametrize(("first", "last", "lengths"), [(5, 5, [1]), (5, 8, [4]), (5, 13, [4, 4, 1])])

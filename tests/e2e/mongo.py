@@ -3,46 +3,28 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pymongo
 
-from tests.fixtures.mongo import free_port, launch_mongod, wait_until_writable
+from tests.fixtures.mongo import KillableMongod
 
 
-class Mongo:
-    """Standalone, journalled: what it acknowledged survives `kill -9`."""
+class Mongo(KillableMongod):
+    """In a folder of its own, and with ways to hold it at a point of its code."""
 
     def __init__(self) -> None:
-        self._port = free_port()
-        self._folder = Path(tempfile.mkdtemp(prefix="mongod-"))
-        self._process: subprocess.Popen[bytes]
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
+        self._own = Path(tempfile.mkdtemp(prefix="mongod-"))
+        super().__init__(self._own, "enableTestCommands=1")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    @property
-    def url(self) -> str:
-        return f"mongodb://127.0.0.1:{self._port}/?directConnection=true"
-
-    def start(self) -> None:
-        self._process = launch_mongod(self._port, self._folder, parameters=("enableTestCommands=1",))
-        wait_until_writable(self._process, self.url, None)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        super().__exit__(kind, error, trace)
+        shutil.rmtree(self._own, ignore_errors=True)
 
     def documents(self, collection: str, query: dict[str, Any], sort: str) -> list[dict[str, Any]]:
         with pymongo.MongoClient[dict[str, Any]](self.url, tz_aware=True) as client:

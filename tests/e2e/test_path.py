@@ -291,7 +291,15 @@ async def test_commits_are_dense_and_each_holds_an_event(documents: Documents) -
             assert commit["firstSeq"] == following
             assert len(commit["facts"]) == commit["lastSeq"] - commit["firstSeq"] + 1 > 0
             following = commit["lastSeq"] + 1
-    assert {each["_id"] for each in documents["checkpoints"].find()} == {"chain:1001", "chain:1002"}
+
+
+async def test_each_stream_has_a_checkpoint_that_is_written_now_and_then(stage: Stage, documents: Documents) -> None:
+    async def are_there() -> bool:
+        await stage.pushed.anvil.mine()
+        await stage.polled.anvil.mine()
+        return {each["_id"] for each in documents["checkpoints"].find()} == {"chain:1001", "chain:1002"}
+
+    await until(are_there, every=0.5)
 
 
 async def test_a_balance_is_answered_as_it_was_at_a_block_and_at_a_time(stage: Stage) -> None:

@@ -18,7 +18,7 @@ from repositories import direct
 from repositories.direct import MOST_LINES, DirectInserts, direct_inserts
 from repositories.documents.codec import commit_document
 from repositories.store import Store, open_store
-from tests.fixtures.mongo import free_port, launch_mongod, wait_until_writable
+from tests.fixtures.mongo import SELDOM_JOURNALED, KillableMongod, free_port
 from tests.repositories.samples import commit_at
 
 OK = bson.encode({"n": 1, "ok": 1.0})
@@ -52,25 +52,15 @@ async def test_a_commit_is_written_without_the_driver_and_is_the_same_document(
 
 @pytest.mark.mongo
 async def test_what_was_acknowledged_outlives_the_servers_kill(tmp_path: Path) -> None:
-    port = free_port()
-    url = f"mongodb://127.0.0.1:{port}/?directConnection=true"
-    slow = ("journalCommitInterval=500",)
-    process = launch_mongod(port, tmp_path, parameters=slow)
-    try:
-        wait_until_writable(process, url, None)
-        async with open_store(url, "indexer", tmp_path) as store:
+    with KillableMongod(tmp_path, SELDOM_JOURNALED) as mongod:
+        async with open_store(mongod.url, "indexer", tmp_path) as store:
             await store.commits.append(commit_at(1, seq=1))
-            process.kill()
-            process.wait()
+            mongod.kill()
             with pytest.raises(StoreUnavailable):
                 await asyncio.wait_for(store.commits.append(commit_at(2, seq=2)), 20)
-            process = launch_mongod(port, tmp_path, parameters=slow)
-            wait_until_writable(process, url, None)
+            mongod.start()
             await store.commits.append(commit_at(2, seq=2))
             assert await store.commits.last_seq("chain:1") == 2
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.mark.mongo

@@ -10,7 +10,7 @@ import pytest
 
 from repositories.documents.codec import commit_document
 from repositories.store import Store, open_store
-from tests.fixtures.mongo import free_port, launch_mongod, wait_until_writable
+from tests.fixtures.mongo import SELDOM_JOURNALED, KillableMongod
 from tests.repositories.samples import commit_at
 
 
@@ -28,21 +28,11 @@ async def test_reads_ask_for_what_a_majority_has_and_see_what_was_acknowledged(r
 @pytest.mark.mongo
 async def test_the_end_of_the_log_that_a_lone_server_shows_outlives_its_kill(tmp_path: Path) -> None:
     """A service that was killed may leave a commit that waits for the journal: whoever follows tells it."""
-    port = free_port()
-    url = f"mongodb://127.0.0.1:{port}/?directConnection=true"
-    slow = ("journalCommitInterval=500",)
-    process = launch_mongod(port, tmp_path, parameters=slow)
-    try:
-        wait_until_writable(process, url, None)
-        async with open_store(url, "indexer", tmp_path) as store:
-            with pymongo.MongoClient[dict[str, Any]](url, w=1, journal=False) as client:
+    with KillableMongod(tmp_path, SELDOM_JOURNALED) as mongod:
+        async with open_store(mongod.url, "indexer", tmp_path) as store:
+            with pymongo.MongoClient[dict[str, Any]](mongod.url, w=1, journal=False) as client:
                 client["indexer"]["commits"].insert_one(commit_document(commit_at(1, seq=1)))
             assert await store.commits.last_seq("chain:1") == 1
-            process.kill()
-            process.wait()
-            process = launch_mongod(port, tmp_path, parameters=slow)
-            wait_until_writable(process, url, None)
+            mongod.kill()
+            mongod.start()
             assert await store.commits.last_seq("chain:1") == 1
-    finally:
-        process.kill()
-        process.wait()

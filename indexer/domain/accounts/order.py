@@ -3,8 +3,9 @@
 A venue's time is of the balance (when it changed, or as of when the venue says it), never only of the answer. It is
 remembered apart from the amounts: a read without one does not take it away. Where a frame has a time and the read that
 it contradicts has none, the frame is placed on our clock by how long frames take: one that came later than the others
-happened earlier. Where nothing tells, the answer is neither the one nor the other, and the wallet is asked. That a
-frame without a time says of something that it is gone is never enough.
+happened earlier. While few were heard, all of them may have been late. Where nothing tells, the answer is neither the
+one nor the other, and the wallet is asked. That a frame without a time says of something that it is gone is never
+enough.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ right."""
 WINDOW_SECONDS: Final = 600.0
 """How long frames take is known from this one and the one before: clocks drift."""
 
+MANY_FRAMES: Final = 20
+"""So many are not all late. Until they were heard nobody knows whether a venue's clock is behind or its frames are."""
+
 Order = Literal["newer", "older", "unsure"]
 
 
@@ -50,10 +54,11 @@ class Known:
 
 
 class Word(NamedTuple):
-    """When something was said of one asset; `happened` is not later than that, on our clock, nor before `since`."""
+    """When something was said of one asset: it happened by `happened`, our time, not before `earliest` or `since`."""
 
     source: Source
     asked: float
+    earliest: float
     happened: float
     venue_time: datetime | None
     since: float = float("-inf")
@@ -104,7 +109,7 @@ def _after_an_answer(word: Word, known: Known) -> Order:
 def _between(word: Word, known: Known) -> Order:
     if word.happened < known.as_of:
         return "older"
-    return "unsure" if word.happened < known.seen else "newer"
+    return "unsure" if word.earliest < known.seen else "newer"
 
 
 def newest(word: datetime | None, known: Known | None) -> datetime | None:
@@ -129,14 +134,25 @@ class Lag:
     before: float = float("inf")
     """In the window before."""
     since: float = float("-inf")
+    heard: int = 0
+    heard_before: int = 0
 
     def with_one(self, seconds: float, now: float) -> Lag:
         if now - self.since < WINDOW_SECONDS:
-            return Lag(min(self.least, seconds), self.before, self.since)
-        before = self.least if now - self.since < 2 * WINDOW_SECONDS else float("inf")
-        return Lag(seconds, before, now)
+            return Lag(min(self.least, seconds), self.before, self.since, self.heard + 1, self.heard_before)
+        if now - self.since < 2 * WINDOW_SECONDS:
+            return Lag(seconds, self.least, now, 1, self.heard)
+        return Lag(seconds, since=now, heard=1)
 
     def beyond(self, seconds: float) -> float:
         """So much longer than the fastest did this one take; until one was heard, both clocks are taken for right."""
         least = min(self.least, self.before)
         return max(0.0, seconds - (0.0 if least == float("inf") else least))
+
+    def at_most(self, seconds: float) -> float:
+        """So long it was on its way if all were late, as few may be; no longer where the clocks may be right."""
+        beyond = self.beyond(seconds)
+        if self.heard + self.heard_before >= MANY_FRAMES:
+            return beyond
+        is_apart = min(seconds, self.least, self.before) < 0.0 or seconds > LATE_SECONDS
+        return max(beyond, LATE_SECONDS) if is_apart else seconds

@@ -139,9 +139,9 @@ def _not_believed(asset: str, amounts: Amounts | None, snapshot: Snapshot, befor
     if said == held or (amounts is None and held.is_nothing):
         return None
     time = snapshot.time_of(asset)
-    happened = snapshot.received - _beyond(lag, snapshot, time)
     is_gone = said.is_nothing and not held.is_nothing
-    match compared(Word(snapshot.source, snapshot.asked, happened, time, is_nothing=is_gone), before):
+    word = Word(snapshot.source, snapshot.asked, *_placed(lag, snapshot, time), time, is_nothing=is_gone)
+    match compared(word, before):
         case "older":
             return f"{asset} was told otherwise while we asked"
         case "unsure" if contradicts(said, held):
@@ -209,10 +209,10 @@ def _update(state: WalletState, frame: Updated) -> Merged:
     for asset, amounts in frame.amounts.items():
         before, time = known.get(asset), frame.time_of(asset)
         if before is not None:
-            happened = frame.received - _beyond(state.lag, frame, time)
             since = float("-inf") if frame.asked is None else frame.asked
             is_gone = amounts.is_nothing and not before.held.amounts.is_nothing
-            order = compared(Word("stream", frame.received, happened, time, since, is_gone), before)
+            placed = _placed(state.lag, frame, time)
+            order = compared(Word("stream", frame.received, *placed, time, since, is_gone), before)
             if order != "newer" and contradicts(amounts, before.held.amounts):
                 ask = f"{asset} was told late" if order == "older" else f"{asset} may have been told late"
                 is_unsure = True
@@ -251,9 +251,12 @@ def _with_frame(lag: Lag, frame: Snapshot | Updated) -> Lag:
     return lag if time is None else lag.with_one((frame.time - time).total_seconds(), frame.received)
 
 
-def _beyond(lag: Lag, frame: Snapshot | Updated, time: datetime | None) -> float:
-    """How much longer than usual it was on its way."""
-    return 0.0 if time is None else lag.beyond((frame.time - time).total_seconds())
+def _placed(lag: Lag, frame: Snapshot | Updated, time: datetime | None) -> tuple[float, float]:
+    """Not before the one, not after the other it happened, on our clock, as far as its time tells."""
+    if time is None:
+        return frame.received, frame.received
+    seconds = (frame.time - time).total_seconds()
+    return frame.received - lag.at_most(seconds), frame.received - lag.beyond(seconds)
 
 
 def _filled(amounts: Amounts, before: Known | None) -> Amounts:

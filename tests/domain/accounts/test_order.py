@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from indexer.domain.accounts.arrivals import Updated
 from indexer.domain.accounts.order import (
     LATE_SECONDS,
+    MANY_FRAMES,
     OLD_ANSWER_SECONDS,
     SOON_SECONDS,
     TOGETHER_SECONDS,
@@ -67,10 +69,23 @@ def test_how_long_frames_take_is_known_from_those_before_the_first_answer_as_wel
     assert (merged.changed, merged.ask) == ((), "BTC was told late")
 
 
-def test_a_venue_whose_clock_is_apart_is_not_late() -> None:
-    apart = [frame(2 + n, venue=n - 40, BTC=str(n)) for n in range(3)]
-    merged = after(whole(0.5, BTC="9"), *apart, whole(10, BTC="3"), frame(10.5, venue=-31.5, BTC="4"))
-    assert totals(merged.state) == {"BTC": "4"}
+def test_a_few_frames_that_all_came_late_are_not_taken_for_as_fast_as_frames_are() -> None:
+    late = [frame(2 + n, venue=n - 0.5, BTC=str(n)) for n in range(3)]
+    told = after(whole(0.5, BTC="9"), *late, whole(10, BTC="3")).state
+    merged = after(frame(10.5, venue=8, BTC="4"), state=told)
+    assert (merged.changed, merged.ask) == ((), "BTC may have been told late")
+    assert totals(after(frame(12.7, venue=10.2, BTC="4"), state=told).state) == {"BTC": "4"}
+
+
+def test_a_venue_whose_clock_is_apart_is_not_late_once_enough_frames_have_shown_it() -> None:
+    for apart in (42, -42):
+        told = after(whole(0.5, BTC="9"), *_frames_apart(apart, MANY_FRAMES), whole(50, BTC="3")).state
+        assert totals(after(frame(50.5, venue=50.5 - apart, BTC="4"), state=told).state) == {"BTC": "4"}
+        few = after(whole(0.5, BTC="9"), *_frames_apart(apart, MANY_FRAMES - 1), whole(50, BTC="3")).state
+        merged = after(frame(50.5, venue=50.5 - apart, BTC="4"), state=few)
+        assert (merged.changed, merged.ask) == ((), "BTC may have been told late")
+        late = after(frame(50.2 + LATE_SECONDS, venue=50.2 + LATE_SECONDS - apart, BTC="4"), state=few)
+        assert totals(late.state) == {"BTC": "4"}
 
 
 def test_a_frame_without_a_time_is_not_told_against_an_answer_from_just_before() -> None:
@@ -148,13 +163,12 @@ def test_what_a_subscription_begins_with_is_newer_than_an_answer_from_before_it(
 
 def test_a_late_frame_of_the_subscription_before_does_not_overwrite_what_the_next_one_begins_with() -> None:
     """The one has a time, the other has none."""
-    apart = [frame(2 + n, venue=n - 38.1, BTC=str(n)) for n in range(3)]  # the venue's clock is 40 s behind
-    first = replace(frame(10, timed=False, BTC="5"), asked=9.9)
-    begun = after(whole(0.5, BTC="9"), *apart, first).state
-    merged = after(frame(10.1, venue=-31.0, BTC="4"), state=begun)
+    first = replace(frame(50, timed=False, BTC="5"), asked=49.9)
+    begun = after(whole(0.5, BTC="9"), *_frames_apart(40.1, MANY_FRAMES), first).state
+    merged = after(frame(50.1, venue=9.0, BTC="4"), state=begun)
     assert (totals(merged.state), merged.ask) == ({"BTC": "5"}, "BTC was told late")
-    assert totals(after(frame(10.1, venue=-30.0, BTC="4"), state=begun).state) == {"BTC": "4"}
-    between = after(frame(10.1, venue=-30.15, BTC="4"), state=begun)
+    assert totals(after(frame(50.1, venue=10.0, BTC="4"), state=begun).state) == {"BTC": "4"}
+    between = after(frame(50.1, venue=9.85, BTC="4"), state=begun)
     assert (totals(between.state), between.ask) == ({"BTC": "5"}, "BTC may have been told late")
 
 
@@ -181,3 +195,23 @@ def test_how_long_frames_take_is_forgotten_with_time() -> None:
     assert lag.with_one(2, WINDOW_SECONDS).beyond(3) == 8
     assert lag.with_one(2, WINDOW_SECONDS).with_one(2, 2 * WINDOW_SECONDS).beyond(3) == 1
     assert lag.with_one(2, 3 * WINDOW_SECONDS).beyond(3) == 1
+
+
+def test_how_long_a_frame_may_have_taken_is_known_from_many_in_this_window_and_the_one_before() -> None:
+    few = _lags(2.0, MANY_FRAMES - 1)
+    assert (few.beyond(2.5), few.at_most(2.5)) == (0.5, 2.5)
+    many = few.with_one(2.0, WINDOW_SECONDS)
+    assert many.at_most(2.5) == 0.5
+    assert many.with_one(2.0, 3 * WINDOW_SECONDS).at_most(2.5) == 2.5
+
+
+def _lags(seconds: float, many: int) -> Lag:
+    lag = Lag()
+    for _ in range(many):
+        lag = lag.with_one(seconds, 0)
+    return lag
+
+
+def _frames_apart(seconds: float, many: int) -> list[Updated]:
+    """As fast as they can be, from a venue whose clock is so far behind ours."""
+    return [frame(2 + n, venue=2 + n - seconds, BTC=str(n)) for n in range(many)]

@@ -48,8 +48,9 @@ class Told:
 
 
 def _was_never(world: World, block: BlockRef) -> bool:
-    """No reorg takes a finalized block back, not even for a while."""
-    return block.number <= world.final and not world.is_canonical(block.hash)
+    """No reorg takes a finalized block back, not even for a while; before a node called it so, depth alone counts."""
+    is_final = block.number <= world.final and block.hash not in world.deep_orphans
+    return is_final and not world.is_canonical(block.hash)
 
 
 def finality_is_true(world: World, kept: Kept, *, natives_are_late: bool) -> Iterator[str]:

@@ -52,10 +52,12 @@ def test_of_an_order_up_to_some_block_none_is_asked_where_the_one_in_its_place_s
 def passed_above(*facts: Fact) -> int:
     """The last block that the service knows, where after these it reads everything anew at block 20."""
     resync = StreamResync(CHAIN_ID, "a reorg deeper than the window", at(20), above=9)
-    (stretch,) = passed_over(
-        Commit(str(place), "told", place, TIME, (fact,)) for place, fact in enumerate((*facts, resync), 1)
-    )
+    (stretch,) = passed_over(committed(fact, seq) for seq, fact in enumerate((*facts, resync), 1))
     return stretch.known
+
+
+def committed(fact: Fact, seq: int = 1) -> Commit:
+    return Commit(str(seq), f"chain:{CHAIN_ID}", seq, TIME, (fact,))
 
 
 def at(number: int) -> BlockRef:

@@ -10,6 +10,7 @@ from random import Random
 from indexer.addresses import parse_address
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding, Transfer, TxHash
+from indexer.domain.finality import FINALIZED_DEPTH
 
 CHAIN_ID = 7
 _TOKENS = tuple(parse_address(f"0x{'%02x' % (0xA0 + i) * 20}") for i in range(3))
@@ -45,6 +46,10 @@ class World:
         """The chance per busy block; only up, so that what a wallet got so is never hidden by what it lost so."""
         self.final = 0
         """The highest block that any node has called finalized: no reorg takes it back."""
+        self.deep_orphans: set[BlockHash] = set()
+        """Orphaned though they had lain so deep that they count as final where no node calls any block so."""
+        self._deep = -1
+        """The highest block that has lain so deep."""
         genesis = Block(self._header(0, BlockHash("0x" + "00" * 32), 0), (), dict.fromkeys(EVERYTHING.holdings(), 0))
         self.blocks = {genesis.head.hash: genesis}
         self.canonical: list[Block] = [genesis]
@@ -103,8 +108,12 @@ class World:
     def reorg(self, depth: int, longer: int = 1) -> Head:
         """Orphan the newest `depth` blocks (fewer where one is final) and mine others, `longer` more than before."""
         depth = self.deepest(depth)
+        self._deep = max(self._deep, self.tip.number - FINALIZED_DEPTH)
         if depth:
+            orphans = [block.head for block in self.canonical[-depth:]]
+            self.deep_orphans.update(head.hash for head in orphans if head.number <= self._deep)
             del self.canonical[-depth:]
+            self._deep = min(self._deep, self.tip.number)
         for _ in range(depth + longer):
             self.mine()
         return self.tip

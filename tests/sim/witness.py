@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -136,16 +137,18 @@ def is_fresh(
 ) -> bool:
     """Whether an answer of the API is what held after some event that is no older than what was told by `delivered`.
 
-    Of `filled` blocks a record may be left above the ancestor of a reorg: history is looked at after the reorg is told.
+    Of `filled` blocks a record may be left above the ancestor of a reorg: history is looked at after the reorg is told,
+    and not before the chain has grown to where it was filled (ADR 0015).
     """
     balance, block = int(answer["balance"]), answer["blockHash"]
+    if block in filled and answer["blockNumber"] > _lowest_cut(commits, holding):
+        return True
     for seq, fact in _newest_first(commits):
         match fact:
             case BalanceUpdated() if fact.holding == holding:
                 fits = fact.balance == balance and fact.block.hash == block
             case BalanceReverted() if fact.holding == holding:
-                is_left = block in filled and answer["blockNumber"] > fact.block.number
-                fits = is_left or fact.balance == balance  # an older record may hold again, with its own block
+                fits = fact.balance == balance  # an older record may hold again, with its own block
             case StreamResync():
                 confirmed = {row.holding: row.balance for row in fact.confirmed}
                 if holding not in confirmed and fact.above is None:
@@ -157,6 +160,13 @@ def is_fresh(
         if fits or seq <= delivered:
             return fits
     return True
+
+
+def _lowest_cut(commits: Sequence[Commit], holding: Holding) -> float:
+    """The lowest block that a reorg which took records of this balance back went down to."""
+    facts = (fact for commit in commits if commit.stream == STREAM for fact in commit.facts)
+    cuts = (fact.block.number for fact in facts if isinstance(fact, BalanceReverted) and fact.holding == holding)
+    return min(cuts, default=math.inf)
 
 
 def filled_in(commits: Sequence[Commit], holding: Holding) -> frozenset[BlockHash]:

@@ -139,6 +139,7 @@ def _job_document(job: Job) -> Document:
         "created": Int64(job.created),
         "ended": _int64(job.ended),
         "filledFrom": _int64(job.filled_from),
+        "ground": None if job.ground is None else block_document(job.ground),
         "inPlaceOf": job.in_place_of,
     }
 
@@ -171,6 +172,7 @@ def _job_of(found: Mapping[str, Any]) -> Job:
         created=int(found["created"]),
         ended=_whole(found["ended"]),
         filled_from=_whole(found.get("filledFrom")),  # stores of before have none
+        ground=_block(found.get("ground")),  # stores of before have none
         in_place_of=found.get("inPlaceOf"),  # stores of before have none
     )
 

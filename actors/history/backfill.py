@@ -271,6 +271,7 @@ class BackfillActor(AsyncActor):
                         order,
                         anchors=again.anchors,
                         filled_from=again.filled_from,
+                        ground=again.ground,
                         rests=again.rests,
                         in_place_of=settling.id,
                     ),

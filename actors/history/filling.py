@@ -102,6 +102,9 @@ class Filler:
         """From wherever an earlier life left it to its end."""
         if job.state == "queued":
             job = await self._prepare(job)
+            # Not before: the highest block may be of a branch that came while it was looked for.
+            if job.ground is not None and not await self._is_canonical(job.ground, job.highest):
+                raise BadAnswer(f"block {job.ground.number} is being replaced")
             await keep(job)
         if not job.anchors:
             return await self._over(job)
@@ -121,13 +124,19 @@ class Filler:
     # --- anchors -----------------------------------------------------------------------------------------------------
 
     async def _grounded(self, job: Job) -> Job:
-        """From where the order began in whose place this one came, if a cut took what that had told below."""
+        """From where the order began in whose place this one came, if what that had told below is gone.
+
+        A cut took it, or a reorg since then reached below our first block.
+        """
         if job.filled_from is None:
             return job
+        anew = replace(job, first=job.filled_from, filled_from=None, ground=None, rests={})
+        if job.ground is not None and not await self._is_canonical(job.ground):
+            return anew
         for holding, number in job.rests.items():
             row = await self._records.at_block(job.chain_id, holding, job.first - 1)
             if row is None or row.block.number < number:
-                return replace(job, first=job.filled_from, filled_from=None, rests={})
+                return anew
         return job
 
     async def _prepare(self, job: Job) -> Job:
@@ -329,8 +338,8 @@ class Filler:
     async def _is_gone(self, job: Job) -> bool:
         return job.highest is not None and not await self._is_canonical(job.highest)
 
-    async def _is_canonical(self, block: BlockRef) -> bool:
-        (head,) = await self._node.headers(block.number, block.number)
+    async def _is_canonical(self, block: BlockRef, beside: BlockRef | None = None) -> bool:
+        (head,) = await self._node.headers(block.number, block.number, beside)
         return head.hash == block.hash
 
     def _void(self, job: Job, holding: Holding, first: int) -> HistoryFilled:

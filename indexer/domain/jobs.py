@@ -71,6 +71,11 @@ class Job:
     ended: int | None = None
     filled_from: int | None = None
     """The job in whose place this one came has filled everything from here up to below the first block."""
+    ground: BlockRef | None = None
+    """The block below the first one, or above it, that is of the branch of which that one has filled it.
+
+    Where another one is in its place by now, nothing below the first block is filled.
+    """
     rests: Mapping[Holding, int] = field(default_factory=dict)
     """By balance the newest block up to `settled` of which it told a record: a deeper reorg cuts that off, too."""
     in_place_of: str | None = None
@@ -106,7 +111,8 @@ class Job:
         if first == self.first:
             return self
         told = self.first if self.filled_from is None else self.filled_from
-        return replace(self, first=first, filled_from=told if self.unread is None else max(told, self.unread + 1))
+        told = told if self.unread is None else max(told, self.unread + 1)
+        return replace(self, first=first, filled_from=told, ground=self.base)
 
     @property
     def is_native(self) -> bool:

@@ -250,7 +250,7 @@ async def _write_small(store: Any) -> None:
         await store.checkpoints.set_projected("chain:1", 8)
         rests = {HOLDINGS[0]: 4}
         job = Job("j", 1, 0, None, HOLDINGS, HOLDINGS, anchors={HOLDINGS[0]: Anchor(5, 2, True)}, rests=rests)
-        await store.backfills.save(replace(job, filled_from=0, in_place_of="i"))
+        await store.backfills.save(replace(job, filled_from=0, ground=block, in_place_of="i"))
         await store.backfills.put("j", Chunk(3, 5, (moved,), {3: {HOLDINGS[0]: 4}}))
         await store.backfills.put("j", Chunk(1, 2, natives=(Native(block, HOLDINGS[1], 4),), unread=1))
         await store.backfills.put("k", Chunk(1, 2))

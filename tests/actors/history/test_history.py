@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import Random
@@ -17,7 +17,7 @@ from actors.base import end
 from actors.history.backfill import BackfillActor, Fill
 from actors.history.filling import Filler
 from actors.history.older import older_than
-from actors.history.telling import Narrator, _with
+from actors.history.telling import NOBODY, Narrator, _with
 from actors.messages import Begin
 from actors.statusboard import Line
 from indexer.domain.backfill import Change, Chunk, Native
@@ -27,7 +27,7 @@ from indexer.domain.commits import Commit
 from indexer.domain.crossings import Crossed
 from indexer.domain.facts import HistoryFilled, HistoryRow
 from indexer.domain.jobs import Anchor, Job
-from indexer.domain.records import fold
+from indexer.domain.records import BalanceRecord, fold
 from indexer.domain.stories import Depths
 from indexer.domain.walks import Walk
 from indexer.errors import BadAnswer, StoreUnavailable
@@ -586,7 +586,9 @@ def test_what_a_reorg_took_back_is_filled_anew_up_to_the_records_whatever_its_en
 
     class TakingBack(_Filler):
         async def settle(self, job: Job) -> tuple[Job, Job | None]:
-            return replace(job, state="done"), job
+            return replace(job, state="done"), replace(job, ground=ground)
+
+    ground = BlockRef(2, NOBODY, 0)
 
     async def story() -> None:
         book = _Book()
@@ -596,6 +598,7 @@ def test_what_a_reorg_took_back_is_filled_anew_up_to_the_records_whatever_its_en
             await asyncio.sleep(40)
         (again,) = set(book.saved) - {"old"}
         assert (book.saved[again].first, book.saved[again].last) == (3, None)
+        assert book.saved[again].ground == ground
 
     play(story())
 
@@ -700,3 +703,45 @@ def test_an_order_in_the_place_of_another_begins_where_that_did_if_a_cut_took_wh
         return grounded.first, grounded.filled_from
 
     assert play(story()) == (first, 2 if first == 15 else None)
+
+
+@pytest.mark.parametrize(("depth", "first"), [(16, 16), (17, 2)])
+def test_an_order_in_the_place_of_another_begins_where_that_did_if_a_deeper_reorg_reached_below_it_since(
+    depth: int, first: int
+) -> None:
+    """Though no record was taken back there: the new branch may have some where the old one had none."""
+
+    async def story() -> tuple[int, bool]:
+        scene = _Scene()
+        await scene.fill(9)
+        below = scene.block(15)
+        job = Job("job", CHAIN_ID, 2, None, (HOLDING,), anchors={HOLDING: Anchor(20, 7, True)}, state="settling")
+        settling = replace(job, told=20, settled=15, base=below, highest=scene.block(20), rests={HOLDING: 9})
+        scene.world.reorg(12)
+        _, again = await scene.filler().settle(settling)
+        assert again is not None
+        assert again.first == 16
+        scene.world.reorg(depth)
+        grounded = await scene.filler()._grounded(replace(again, state="queued"))
+        return grounded.first, grounded.ground == below
+
+    assert play(story()) == (first, first == 16)
+
+
+def test_an_order_in_the_place_of_another_waits_where_what_it_goes_on_from_is_replaced_while_it_begins() -> None:
+    async def story() -> None:
+        scene = _Scene()
+        filler, found_of = scene.filler(), scene.filler()._anchorage.of
+
+        async def reorganised(job: Job) -> Mapping[Holding, BalanceRecord]:
+            """Before the record is found that is walked back from, and after what is below was compared."""
+            scene.world.reorg(20)
+            await scene.record(25, 30)
+            return await found_of(job)
+
+        filler._anchorage.of = reorganised  # type: ignore[method-assign,assignment] # between two questions
+        job = Job("job", CHAIN_ID, 16, None, (HOLDING,), filled_from=2, ground=scene.block(15))
+        with pytest.raises(BadAnswer, match="block 15 is being replaced"):
+            await filler.fill(job, scene.keep)
+
+    play(story())

@@ -292,10 +292,11 @@ class AccountActor(AsyncActor):
         ask = self._teller.merge(arrival, wallet, "refresh" if is_refresh else None)
         if isinstance(arrival, Snapshot) and arrival.source == "rest":
             self._readings.settled(wallet, in_doubt=ask is not None)
+        elif self._teller.is_unsure:
+            self._readings.decide(wallet)
+            self._venue.tell_again(wallet)
         elif ask is not None:
             self._readings.at_once(wallet)
-            if self._teller.is_unsure:
-                self._venue.tell_again(wallet)
 
     # --- orders ------------------------------------------------------------------------------------------------------
 

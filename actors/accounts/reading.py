@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 
 from indexer.domain.accounts.amounts import Wallet
 from indexer.domain.accounts.breaker import Breaker
-from indexer.domain.accounts.polling import CONFIRM_SECONDS, SUSPICIOUS_SECONDS, Allowance, Rhythm, ask_again, try_again
+from indexer.domain.accounts.polling import (
+    CONFIRM_SECONDS,
+    DECIDE_SECONDS,
+    SUSPICIOUS_SECONDS,
+    Allowance,
+    Rhythm,
+    ask_again,
+    try_again,
+)
 from indexer.errors import BadCredentials, IndexerError, Throttled
 
 THROTTLED_SECONDS = 5.0
@@ -31,6 +39,7 @@ class _Wallet:
     is_read: bool = False
     begun: float = -NEVER
     """When the newest read began."""
+    answered: float = -NEVER
     again: float = NEVER
     """When it has to be read once more, though it is being read: what made it due may not be in that answer."""
     is_unsure: bool = False
@@ -114,6 +123,16 @@ class Readings:
         if one is not None:
             self.soon(wallet, max(0.0, one.begun + CONFIRM_SECONDS - self._clock()))
 
+    def decide(self, wallet: Wallet) -> None:
+        """As soon as an answer would be believed whatever it says: a frame that may be late waits to be told."""
+        one = self._wallets.get(wallet)
+        if one is None:
+            return
+        if one.answered >= one.begun:
+            self.soon(wallet, max(0.0, one.answered + DECIDE_SECONDS - self._clock()))
+        else:
+            self.at_once(wallet)
+
     def confirm(self, wallet: Wallet) -> None:
         """Frames came: a read is to agree with them once it is quiet, as far as the allowance goes."""
         one = self._wallets.get(wallet)
@@ -145,7 +164,7 @@ class Readings:
         one.is_read, one.unsupported, one.failures, one.own = False, None, 0, Breaker()
         one.was_read, one.is_refused = True, False
         self.answers += 1
-        now = self._clock()
+        one.answered = now = self._clock()
         is_trusted = stream_talks and now >= one.suspected_until
         pause = self._rhythm.next_after(stream_talks=is_trusted, jitter=self._jitter())
         if one.is_unsure:

@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from indexer.domain.accounts.order import SOON_SECONDS
+
 CONFIRM_SECONDS: Final = 1.0
 """After frames, once it is quiet: one read tells whether a frame was lost on the way."""
+
+DECIDE_SECONDS: Final = SOON_SECONDS + 0.05
+"""After an answer, until one that says otherwise is believed: so soon a frame that contradicts the first is decided."""
 
 CONFIRMATIONS: Final = 12
 """So many of them may follow each other so soon; then as many as an account without a stream would read anyway."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -246,6 +247,38 @@ def test_a_zero_without_a_time_is_read_at_once_and_told_then(*, is_whole: bool) 
             assert stage.venue.told_again == ["spot"]
             await asyncio.sleep(0.2)
             assert stage.told[-1] == ("BTC", "0")
+
+    played(story())
+
+
+def test_what_contradicts_the_answer_before_is_read_as_soon_as_the_next_one_may_do_so() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            await asyncio.sleep(6)  # the stream is open, and a read was answered
+            await stage.refresh()
+            reads = len(stage.venue.reads) - 1
+            for number in range(100):
+                stage.venue.frame(timed=False, BTC=str(2 + number))
+                await asyncio.sleep(0.05)
+            begun = stage.venue.reads[reads:]
+            assert all(0.6 < after - before < 0.75 for before, after in itertools.pairwise(begun))
+            assert len(begun) > 5
+
+    played(story())
+
+
+def test_what_may_be_late_is_read_no_sooner_after_reads_that_fail() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            await asyncio.sleep(100)
+            stage.venue.frame(timed=False, BTC="2")
+            await asyncio.sleep(1.5)
+            stage.venue.errors = [VenueUnreachable("HTTP 503")] * 2
+            reads = len(stage.venue.reads)
+            for number in range(60):
+                stage.venue.frame(timed=False, BTC=str(10 + number))
+                await asyncio.sleep(0.01)
+            assert len(stage.venue.reads) - reads <= 2
 
     played(story())
 

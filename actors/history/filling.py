@@ -161,13 +161,13 @@ class Filler:
         )
         if not anchors:
             return job
-        (head,) = await self._node.headers(top, top)
+        (head,) = await self._node.headers(top, top, depths.by)
         if any(record.block.number == top and record.block.hash != head.hash for record in found.values()):
             # Since its records were compared: they say nothing of `head`.
             raise BadAnswer(f"block {top} is being replaced")
         low, base = min(depths.settled, top), None
         if job.first <= low:
-            (base,) = (head,) if low == top else await self._node.headers(low, low)
+            (base,) = (head,) if low == top else await self._node.headers(low, low, head.ref)
         return replace(
             job, top=top, cursor=top, highest=head.ref, settled=depths.settled, base=None if base is None else base.ref
         )
@@ -187,7 +187,8 @@ class Filler:
         newest = await self._node.newest()
         safe, finalized, _ = await self._node.tags()
         final = max(newest.number - self._window, -1 if finalized is None else finalized.number)
-        return Depths(safe=max(final, -1 if safe is None else safe.number), finalized=final, settled=final)
+        by = newest if finalized is None or finalized.number < final else finalized
+        return Depths(max(final, -1 if safe is None else safe.number), final, final, by.ref)
 
     # --- collecting --------------------------------------------------------------------------------------------------
 
@@ -267,10 +268,12 @@ class Filler:
     async def _over(self, job: Job) -> Job:
         covered = [holding for holding, anchor in job.anchors.items() if job.end_of(holding) == anchor.number - 1]
         await self._book.cover(job.chain_id, job.first, covered)
-        settling = job.highest is not None and (
-            job.highest.number > job.settled or not await self._is_canonical(job.highest)
-        )
-        return replace(job, state="settling" if settling else "done", error=None)
+        return replace(job, state="settling" if await self._may_go(job) else "done", error=None)
+
+    async def _may_go(self, job: Job) -> bool:
+        if job.highest is None or job.highest.number > job.settled:
+            return job.highest is not None
+        return not await self._is_canonical(job.highest, (await self._depths()).by)
 
     # --- settling ----------------------------------------------------------------------------------------------------
 
@@ -279,12 +282,12 @@ class Filler:
         assert job.highest is not None  # noqa: S101 - what settles has a highest block
         depths = await self._depths()
         try:
-            (head,) = await self._node.headers(job.highest.number, job.highest.number)
+            (head,) = await self._node.headers(job.highest.number, job.highest.number, depths.by)
         except BlockUnknown:
             return job, None
         if head.hash == job.highest.hash and job.is_told:
             return (job if job.highest.number > depths.settled else replace(job, state="done")), None
-        first = max(job.first, job.settled + 1) if await self._stands(job) else job.first
+        first = max(job.first, job.settled + 1) if await self._stands(job, head.ref) else job.first
         if first > job.first and any(anchor.number == first for anchor in job.anchors.values()):
             first -= 1  # that record is replaced: what is in its place has to be joined to the one below
         if job.last is not None and job.last < first:
@@ -299,20 +302,20 @@ class Filler:
         log.info("history_taken_back", chain=self._name, job=job.id, first=first)
         return replace(job, state="done"), again
 
-    async def _stands(self, job: Job) -> bool:
+    async def _stands(self, job: Job, beside: BlockRef) -> bool:
         """Whether what was filled up to the settled block is canonical: a reorg may be deeper than the window.
 
         A block without rows tells as well: an endpoint on a fork may have left out what is in the one in its place.
         So does a row that is gone: the cut may have been lower than where the branches part.
         """
-        if job.base is not None and not await self._is_canonical(job.base):
+        if job.base is not None and not await self._is_canonical(job.base, beside):
             return False
         rows = {each: await self._records.at_block(job.chain_id, each, job.settled) for each in job.holdings}
         there = {each: row.block for each, row in rows.items() if row is not None and row.block.number >= job.first}
         if any(holding not in there or there[holding].number < number for holding, number in job.rests.items()):
             return False
         for block in dict.fromkeys(there.values()):
-            if not await self._is_canonical(block):
+            if not await self._is_canonical(block, beside):
                 return False
         return True
 

@@ -29,6 +29,8 @@ class Depths:
     safe: int
     finalized: int
     settled: int
+    by: BlockRef | None = None
+    """The block that says so. Whoever does not have it may stand still on a branch that was left."""
 
     def of(self, number: int) -> Finality:
         return "finalized" if number <= self.finalized else "safe" if number <= self.safe else "latest"

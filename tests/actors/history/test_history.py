@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import Random
@@ -27,7 +27,7 @@ from indexer.domain.commits import Commit
 from indexer.domain.crossings import Crossed
 from indexer.domain.facts import HistoryFilled, HistoryRow
 from indexer.domain.jobs import Anchor, Job
-from indexer.domain.records import BalanceRecord, fold
+from indexer.domain.records import fold
 from indexer.domain.stories import Depths
 from indexer.domain.walks import Walk
 from indexer.errors import BadAnswer, StoreUnavailable
@@ -197,6 +197,7 @@ def test_history_is_not_walked_back_from_a_record_whose_block_was_just_replaced(
         scene = _Scene()
         await scene.record(29, 30)
         filler = scene.filler()
+        filler._node.tag_lags = (2, 6)  # type: ignore[attr-defined] # a final block, that both branches have
         headers = filler._node.headers
 
         async def reorganised(first: int, last: int, beside: BlockRef | None = None) -> tuple[Head, ...]:
@@ -728,18 +729,61 @@ def test_an_order_in_the_place_of_another_begins_where_that_did_if_a_deeper_reor
     assert play(story()) == (first, first == 16)
 
 
+def _beside_one_that_stands_still(scene: _Scene, depth: int) -> Filler:
+    """After a reorg of which one node does not hear: it answers whatever it is asked for, if it has what is beside."""
+    left = list(scene.world.canonical)
+    scene.world.reorg(depth)
+    filler = scene.filler()
+    follows = filler._node
+
+    class Nodes(SimNode):
+        async def headers(self, first: int, last: int, beside: BlockRef | None = None) -> tuple[Head, ...]:
+            if beside is None or left[min(beside.number, len(left) - 1)].head.ref == beside:
+                return tuple(block.head for block in left[first : last + 1])
+            return await follows.headers(first, last, beside)
+
+    filler._node = Nodes(scene.world, Random(5), lambda: NONE)  # noqa: S311 - as above
+    return filler
+
+
+def test_history_is_not_walked_back_from_a_record_of_a_branch_on_which_one_node_stands_still() -> None:
+    """It lies so deep by now that nothing would be compared any more."""
+
+    async def story() -> None:
+        scene = _Scene()
+        await scene.record(15, 30)
+        filler = _beside_one_that_stands_still(scene, 20)
+        with pytest.raises(BadAnswer, match="block 15 is being replaced"):
+            await filler._prepare(Job("job", CHAIN_ID, 2, None, (HOLDING,)))
+
+    play(story())
+
+
+def test_history_is_compared_with_what_a_node_says_that_does_not_stand_still() -> None:
+    async def story() -> tuple[str, int | None]:
+        scene = _Scene()
+        job = Job("job", CHAIN_ID, 2, None, (HOLDING,), anchors={HOLDING: Anchor(20, 7, True)}, state="settling")
+        settling = replace(job, told=20, settled=15, base=scene.block(15), highest=scene.block(20))
+        filler = _beside_one_that_stands_still(scene, 20)
+        over = await filler._over(replace(settling, settled=20))
+        _, again = await filler.settle(settling)
+        return over.state, None if again is None else again.first
+
+    assert play(story()) == ("settling", 2)
+
+
 def test_an_order_in_the_place_of_another_waits_where_what_it_goes_on_from_is_replaced_while_it_begins() -> None:
     async def story() -> None:
         scene = _Scene()
-        filler, found_of = scene.filler(), scene.filler()._anchorage.of
+        filler, depths = scene.filler(), scene.filler()._depths
 
-        async def reorganised(job: Job) -> Mapping[Holding, BalanceRecord]:
+        async def reorganised() -> Depths:
             """Before the record is found that is walked back from, and after what is below was compared."""
             scene.world.reorg(20)
             await scene.record(25, 30)
-            return await found_of(job)
+            return await depths()
 
-        filler._anchorage.of = reorganised  # type: ignore[method-assign,assignment] # between two questions
+        filler._depths = reorganised  # type: ignore[method-assign] # between two questions
         job = Job("job", CHAIN_ID, 16, None, (HOLDING,), filled_from=2, ground=scene.block(15))
         with pytest.raises(BadAnswer, match="block 15 is being replaced"):
             await filler.fill(job, scene.keep)

@@ -54,11 +54,27 @@ def _is_complete(world: World, kept: Kept, job: Job, holding: Holding, passed: S
     there = {row.block.hash for row in kept.records.values() if row.holding == holding}
     blocks = world.canonical[job.first : min(job.end_of(holding) + 1, _taken_back(kept, job, holding))]
     told = max((place for place, fact in _filled(kept, holding) if fact.job == job.id), default=0)
+    followed = _is_followed_since(kept, job, holding)
     for block in changes_in(blocks, holding).keys() - there:
         number = world.blocks[block].head.number
         if any(each.took_back(number, told) for each in passed):
             continue  # a reorg went deeper than where the job was over
+        if followed and any(each.has(number) for each in passed):
+            continue
         yield f"history of {holding} from {job.first} on leaves out what changed at block {number} ({job.id})"
+
+
+def _is_followed_since(kept: Kept, job: Job, holding: Holding) -> bool:
+    """A reorg took it back as a whole, and the one in its place found nothing to fill below the newest record.
+
+    All that comes after that record is followed live, and may be passed over as for anybody who ordered nothing.
+    """
+    again = [each for each in kept.jobs.values() if each.in_place_of == job.id and each.first == job.first]
+    for each in again:
+        is_nothing = holding in each.wanted and holding not in each.anchors and holding not in each.reasons
+        if (is_nothing and each.state == "done") or _is_followed_since(kept, each, holding):
+            return True
+    return False
 
 
 def _taken_back(kept: Kept, job: Job, holding: Holding) -> int:

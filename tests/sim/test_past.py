@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
+
+import pytest
 
 from indexer.domain.chain import Address, BlockHash, BlockRef, Holding, TokenInfo
 from indexer.domain.commits import Commit
 from indexer.domain.facts import Fact, HistoryFilled, HistoryRow, StreamResync
 from indexer.domain.jobs import Anchor, Job
 from tests.actors.fakes import TIME
-from tests.sim.passed import passed_over
-from tests.sim.past import _taken_back
+from tests.sim.passed import Stretch, passed_over
+from tests.sim.past import _is_complete, _taken_back
 from tests.sim.store.disk import Kept
-from tests.sim.world import CHAIN_ID, NEWCOMER, TOKENS, WALLETS
+from tests.sim.world import CHAIN_ID, NEWCOMER, OUTSIDE, TOKENS, WALLETS, World
 
 
 def asked_for(wallet: Address, told: int | None = 30) -> int:
@@ -47,6 +50,30 @@ def test_of_an_order_up_to_some_block_none_is_asked_where_the_one_in_its_place_s
     void = HistoryFilled(CHAIN_ID, holding, 4, 20, (), TokenInfo(), "old", void=True)
     kept = Kept(commits=[Commit("void", f"history:{CHAIN_ID}", 1, TIME, (void,))], jobs={"old": job, "new": again})
     assert _taken_back(kept, job, holding) == 4
+
+
+def left_out(first: int, *, in_place: bool = True) -> list[str]:
+    """A job from block 5 was taken back, the one from `first` found nothing; blocks 8 and 12 have changes, unfilled."""
+    world = World(Random(7))  # noqa: S311 - a story, not a secret
+    for number in range(20):
+        pays = number in (7, 11)
+        _ = world.pay(TOKENS[0], OUTSIDE, WALLETS[0], 3) if pays else world.mine(busy=0)
+    holding = Holding(TOKENS[0], WALLETS[0])
+    anchors = {holding: Anchor(16, 3, False)}
+    job = Job("old", CHAIN_ID, 5, None, (holding,), (holding,), state="done", anchors=anchors, top=16)
+    again = replace(job, id="new", first=first, anchors={}, created=1, in_place_of="old" if in_place else None)
+    passed = [Stretch(9, 18, is_cut=False, place=1)]
+    return list(_is_complete(world, Kept(jobs={"old": job, "new": again}), job, holding, passed))
+
+
+def test_what_one_in_its_place_left_to_be_followed_may_be_passed_over() -> None:
+    (line,) = left_out(5)
+    assert "block 8" in line
+
+
+@pytest.mark.parametrize(("first", "in_place"), [(6, True), (5, False)])
+def test_what_nobody_left_to_be_followed_may_not(first: int, *, in_place: bool) -> None:
+    assert len(left_out(first, in_place=in_place)) == 2
 
 
 def passed_above(*facts: Fact) -> int:

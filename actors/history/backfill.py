@@ -22,7 +22,7 @@ from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Holding
 from indexer.domain.jobs import Job
 from indexer.domain.status import StreamState
-from indexer.errors import Fenced, Permanent, StoreUnavailable, Transient
+from indexer.errors import BlockUnknown, Fenced, Permanent, StoreUnavailable, Transient
 
 log = structlog.get_logger(__name__)
 
@@ -261,6 +261,8 @@ class BackfillActor(AsyncActor):
 
     async def _settle(self) -> bool:
         """Look at those again that a reorg may still reach; whether one has to be filled anew."""
+        if await self._leave():
+            return True
         for settling in [job for job in self._jobs.values() if job.state == "settling"]:
             settled, again = await self._filler.settle(settling)
             if again is not None:  # before the old job is over: a crash in between must not forget it
@@ -280,6 +282,22 @@ class BackfillActor(AsyncActor):
             if settled != settling:
                 await self._keep(settled)
             if again is not None:
+                return True
+        return False
+
+    async def _leave(self) -> bool:
+        """Nor must what was told in part stay until its turn: it would take with it what another filled again by then.
+
+        A wider order may prove less than a narrower one that it overlaps.
+        """
+        for telling in [job for job in self._jobs.values() if job.state == "telling"]:
+            try:
+                left = await self._filler.left(telling)
+            except BlockUnknown:
+                continue
+            if left is not telling:
+                await self._keep(left)
+                await patiently("backfill", partial(self._book.forget, telling.id))
                 return True
         return False
 

@@ -218,9 +218,15 @@ class Filler:
 
     # --- telling -----------------------------------------------------------------------------------------------------
 
+    async def left(self, job: Job) -> Job:
+        """One that is to tell, or told a part, as what has to be taken back, where its branch is gone; else itself."""
+        if job.highest is None or await self._is_canonical(job.highest, (await self._depths()).by):
+            return job
+        return _left(job, has_told=await self._narrator.has_told(job))
+
     async def _tell(self, job: Job) -> Job:
-        if await self._is_gone(job):
-            return _left(job, has_told=await self._narrator.has_told(job))
+        if (left := await self.left(job)) is not job:
+            return left
         depths, beside = await self._depths(), job.highest
         crossed = await self._crossed(job, depths.settled)
         walked_id, walks = self._walked

@@ -384,6 +384,7 @@ class _Book:
 
     def __init__(self) -> None:
         self.saved: dict[str, Job] = {}
+        self.forgotten: list[str] = []
         self.refusals = 0
 
     async def save(self, job: Job) -> None:
@@ -399,7 +400,8 @@ class _Book:
     async def covered(self, _chain: int) -> dict[Holding, int]:
         return {}
 
-    async def forget(self, _job: str) -> None: ...
+    async def forget(self, job: str) -> None:
+        self.forgotten.append(job)
 
     async def drop(self, _job: str) -> None: ...
 
@@ -419,6 +421,9 @@ class _Filler:
         self.filled.append(job.id)
         self._book.refusals = 3
         return replace(job, state="done", reasons={HOLDING: "why"})
+
+    async def left(self, job: Job) -> Job:
+        return job
 
     async def settle(self, job: Job) -> tuple[Job, Job | None]:
         """Takes a while, so that an order comes in meanwhile."""
@@ -582,6 +587,33 @@ def test_nothing_is_filled_before_all_is_taken_back_that_a_reorg_left() -> None:
     assert play(story()) == ["again", "order"]
 
 
+def test_what_was_told_in_part_is_taken_back_before_what_it_overlaps_is_filled_again() -> None:
+    """Later it would take the new records with it, and a wider order may prove less than a narrower one."""
+
+    class Leaving(_Filler):
+        async def left(self, job: Job) -> Job:
+            return replace(job, state="settling")
+
+        async def settle(self, job: Job) -> tuple[Job, Job | None]:
+            self.settled.append(job.id)
+            return replace(job, state="done"), job
+
+    async def story() -> list[str]:
+        book = _Book()
+        again = Job("again", CHAIN_ID, 9, None, (HOLDING,), in_place_of="old")
+        part = Job("part", CHAIN_ID, 3, None, (HOLDING,), state="telling")
+        book.saved = {"again": again, "part": part}
+        filler = Leaving(book)
+        async with _actor(book, filler):
+            await asyncio.sleep(20)
+        assert filler.settled == ["part"]
+        assert book.forgotten.count("part") == 1
+        (new,) = [job.id for job in book.saved.values() if job.in_place_of == "part"]
+        return ["new" if each == new else each for each in filler.filled]
+
+    assert play(story()) == ["new", "again"]
+
+
 def test_what_a_reorg_took_back_is_filled_anew_up_to_the_records_whatever_its_end_was() -> None:
     """Those that it reached up to may be gone as well."""
 
@@ -662,6 +694,7 @@ def test_what_was_told_in_part_when_its_branch_was_left_is_taken_back_and_no_mor
         filler = scene.filler()
         filler._narrator = scene.narrator()
         left = await filler.fill(telling, scene.keep)
+        assert await filler.left(telling) == left
         assert (left.state, left.is_told, scene.committed) == ("settling", False, [])
         scene.world.reorg(1)
         _, again = await filler.settle(left)

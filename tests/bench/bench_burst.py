@@ -93,11 +93,13 @@ class _Ear:
         async for message in ws:
             now = time.perf_counter()
             event = orjson.loads(message.data)
-            if event["type"] != "balance.updated":
-                continue
+            if "seq" not in event:
+                continue  # an answer, or a heartbeat
             stream, seq = event["stream"], event["seq"]
             self.disorder += seq != self.seq.get(stream, seq - 1) + 1
             self.seq[stream] = seq
+            if event["type"] != "balance.updated":
+                continue  # such as that a block is final, once the other chain is long enough
             if stream == self.busy:
                 self.count, self.last = self.count + 1, now
             elif event["data"]["blockNumber"] in self.sent:

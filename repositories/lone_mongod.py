@@ -10,7 +10,7 @@ from typing import Final
 
 from pymongo.errors import ConnectionFailure, OperationFailure
 
-from indexer.errors import StoreUnavailable
+from indexer.errors import StoreUnavailable, StoreUnusable
 from repositories.database import connect
 
 LEAVE_SET: Final = (
@@ -49,4 +49,7 @@ def was_in_set(data: Path) -> bool:
 
 
 def mark_alone(data: Path) -> None:
-    (data / _MARK).touch()
+    try:
+        (data / _MARK).touch()
+    except OSError as error:
+        raise StoreUnusable(f"{data / _MARK} cannot be written: {error.strerror}") from error

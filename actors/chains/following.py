@@ -140,9 +140,9 @@ class Follower:
         spans = tuple(islice(spans_of(first, last), parts))
         ahead = Ahead(self.asking.node, self.watch, self._look_at, spans)
         try:
+            ahead.ask()
             for span in spans:
                 try:
-                    ahead.ask()
                     asked_at = self._clock()
                     part = await self.asking.answer(ahead.asked())
                     if not is_linked(self.tip, part.heads[:1]):

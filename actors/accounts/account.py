@@ -101,6 +101,8 @@ class AccountActor(AsyncActor):
         poll = (rhythm or Rhythm()).fast
         self._freshness = Freshness(venue.wallets, poll_seconds=poll, now=self._clock())
         self._is_stale = False
+        self._stale_due = math.inf
+        """When a wallet may be so old that it is told as an alert."""
         self._stopped: str | None = None
         self._error: str | None = None
         self._shown: StreamStatus | None = None
@@ -125,7 +127,7 @@ class AccountActor(AsyncActor):
         now = self._clock()
         self._freshness.good(self._spoken_for(now), now)
         extras_due = self._extras.next_due if self._readings.breaker.state == "closed" else math.inf
-        due = (self._readings.next_due(), self._hearing.next_doubt(), extras_due)
+        due = (self._readings.next_due(), self._hearing.next_doubt(), extras_due, self._stale_due)
         self._lookout.by(min(*due, self._freshness.next_stale(now)))
         if not self._is_as_before(message):
             self._show_status()
@@ -330,7 +332,7 @@ class AccountActor(AsyncActor):
         self._readings.begin_due()
         if self._readings.breaker.state == "closed":
             self._extras.ask_due(self._ledger.funded.until)
-        self._teller.look_for_stale()
+        self._stale_due = now + self._teller.look_for_stale()
         self._tell_stale(now)
 
     def _tell_stale(self, now: float) -> None:

@@ -33,6 +33,9 @@ from indexer.domain.accounts.validation import inconsistency
 BATCH_FACTS = 500
 """So many facts of frames that came in a burst go into one commit; it costs about twice as much as one of a single."""
 
+OVER_SECONDS = 5.0
+"""Within so long it is told that a wallet is not old any more."""
+
 
 class Counts(Protocol):
     """What is counted while telling."""
@@ -131,10 +134,11 @@ class Teller:
             return True
         return inconsistency(told.held, found.held, self._rules.thresholds) is not None
 
-    def look_for_stale(self) -> None:
-        """A wallet of which nothing was heard or read for long, though it was known."""
+    def look_for_stale(self) -> float:
+        """A wallet of which nothing was heard or read for long, though it was known; seconds until the next look."""
         on = self._alerts
         now, limit = self._now(), self._rules.thresholds.stale_seconds
+        wait = limit
         for wallet, state in self._states.items():
             newest = max((one.held.received for one in state.known.values()), default=None)
             key = AlertKey("stale_data", wallet)
@@ -142,9 +146,12 @@ class Teller:
             if age > limit:
                 severity = self._rules.thresholds.severities.get("stale_data", "warning")
                 on = alerts.raised(on, key, Raised(severity, f"the newest word is {limit:.0f} s old"))
+                wait = min(wait, OVER_SECONDS)
             else:
                 on = alerts.cleared(on, (key,))
+                wait = min(wait, limit - age)
         self._change_alerts(on)
+        return wait
 
     # --- the rest ----------------------------------------------------------------------------------------------------
 

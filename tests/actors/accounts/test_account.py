@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from actors.accounts.account import AccountActor
 from indexer.domain.accounts.amounts import Slot, Wallet
 from indexer.domain.accounts.arrivals import Funding, Moved, Position, StreamOpened
 from indexer.domain.accounts.facts import (
@@ -549,6 +550,41 @@ def test_a_venue_that_is_down_is_probed_seldom_told_as_stale_and_found_again() -
             await asyncio.sleep(60)
             assert stage.state == "live"
             assert any(isinstance(fact, AccountLive) for fact in stage.facts)
+
+    played(story())
+
+
+def test_a_wallet_of_which_nothing_is_heard_for_long_is_an_alert_at_that_moment_and_over_once_it_is_read() -> None:
+    async def story() -> None:
+        rules = Rules(thresholds=Thresholds(stale_seconds=100))
+        async with Stage(FakeVenue(streams=False, BTC="1"), rules=rules) as stage:
+            stage.venue.errors = [VenueUnreachable("HTTP 503")] * 1_000
+            await asyncio.sleep(99)
+            assert ("stale_data", False) not in stage.alerts
+            await asyncio.sleep(2)
+            assert ("stale_data", False) in stage.alerts
+            stage.venue.errors.clear()
+            await stage.refresh()
+            await asyncio.sleep(6)
+            assert ("stale_data", True) in stage.alerts
+
+    played(story())
+
+
+def test_a_quiet_account_looks_around_for_its_reads_and_hardly_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, look = list[None](), AccountActor._look_around
+
+    def counted(actor: AccountActor) -> None:
+        looks.append(None)
+        look(actor)
+
+    monkeypatch.setattr(AccountActor, "_look_around", counted)
+
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            await asyncio.sleep(900)
+            assert 9 <= len(stage.venue.reads) <= 12
+            assert len(looks) <= 45
 
     played(story())
 

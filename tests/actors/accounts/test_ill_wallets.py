@@ -58,7 +58,7 @@ def test_a_wallet_that_is_ill_alone_leaves_the_breaker_closed_and_is_asked_less_
             assert account(stage).failed - failed <= 40
             ill(stage.venue)
             await asyncio.sleep(100)
-            assert stage.alerts[-1] == ("breaker_open", True)
+            assert ("breaker_open", True) in stage.alerts
 
     played(story())
 

@@ -12,6 +12,7 @@ from functools import partial
 from types import MethodType
 from typing import Any, Final
 
+from indexer.clients.exchange.pinging import hear, ping
 from indexer.clients.exchange.throttle import Cost
 
 Tap = Callable[[Any], bool]
@@ -40,7 +41,7 @@ def ccxt_class(name: str) -> Any:
 def exact_class(base: Any) -> Any:
     """The same exchange, with exact decoding, a tap on its frames, and the venue's own time instead of ours.
 
-    `tap`, `failed`, `answered` and `skew` are set on instances, and `sockets`, the session of websockets.
+    `tap`, `failed`, `noticed`, `answered` and `skew` are set on instances, and `sockets`, the session of websockets.
     """
 
     def on_json_response(_self: Any, body: str) -> Any:
@@ -52,6 +53,8 @@ def exact_class(base: Any) -> Any:
             made.handle_text_or_binary_message = MethodType(_text, made)
             made.connect = MethodType(partial(_connect, self.sockets), made)
             made.future = MethodType(_future, made)
+            made.ping_loop = MethodType(ping, made)
+            made.handle_message = MethodType(partial(hear, self.noticed), made)
         return made
 
     def handle_message(self: Any, client: Any, message: Any) -> None:
@@ -84,7 +87,11 @@ def exact_class(base: Any) -> Any:
         "milliseconds": milliseconds,
         "seconds": seconds,
     }
-    quiet = {"tap": staticmethod(lambda _message: False), "failed": staticmethod(lambda _error: None)}
+    quiet = {
+        "tap": staticmethod(lambda _message: False),
+        "failed": staticmethod(lambda _error: None),
+        "noticed": staticmethod(lambda: None),
+    }
     alone = {"skew": staticmethod(lambda: 0), "answered": staticmethod(lambda *_answer: None), "sockets": None}
     return type(f"Exact{base.__name__}", (base,), {**replaced, **seen, **quiet, **alone})
 

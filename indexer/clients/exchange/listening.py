@@ -9,8 +9,10 @@ from typing import Any, Final
 from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Told
 from indexer.clients.exchange.failures import translating
 from indexer.clients.exchange.numbering import Numbering
+from indexer.clients.exchange.pinging import BEATS
 from indexer.domain.accounts.amounts import Wallet
 from indexer.domain.accounts.order import LATE_SECONDS
+from indexer.domain.beat import beat_from
 from indexer.errors import IndexerError, VenueUnreachable
 
 OPEN_SECONDS: Final = 15.0
@@ -23,7 +25,10 @@ ANSWER_SECONDS: Final = 2.5
 """For whoever is there to say so when we knock."""
 
 LOOK_SECONDS: Final = 0.5
-"""While it opens; afterwards every half of a ping is often enough."""
+"""While it opens; afterwards when something is due."""
+
+ALIVE_PINGS: Final = 2
+"""So often it is told that somebody is there: half as often as somebody says so."""
 
 
 class Ear:
@@ -55,10 +60,11 @@ class Ear:
         self._clock = asyncio.get_running_loop().time
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._is_open = False
-        self._seen: dict[str, object] = {}
         self._numbering = Numbering()
         self._sending: set[asyncio.Task[None]] = set()
-        self._heard_at = self._clock()
+        self._life = self._told_life = self._clock()
+        """When there was a sign of life, which the answer to a ping is as well."""
+        self._heard_at = self._life
         """When a frame came last: unlike the answer to a ping, whoever tells balances must have said it."""
         self._knocked_at: float | None = None
         self._began = self._heard_at
@@ -68,6 +74,7 @@ class Ear:
         self._over.add_done_callback(lambda over: over.cancelled() or over.exception())  # it may end twice
         exchange.tap = self._tap
         exchange.failed = self._fail
+        exchange.noticed = self._notice
 
     def give_up(self, reason: str) -> None:
         """End this connection; the next one begins with reading everything."""
@@ -106,25 +113,32 @@ class Ear:
 
     async def _look(self) -> None:
         """Open in time, and alive as long as pings are answered or frames come."""
-        began = life = self._clock()
         while True:
-            await asyncio.sleep(self._ping_seconds / 2 if self._is_open else LOOK_SECONDS)
             now = self._clock()
-            seen = self._signs()
-            if seen != self._seen:
-                self._seen, life = seen, now
-                if self._is_open:
-                    self._alive()
             if not self._is_open and self._dialect.wallets[self._wallet].opens_on_connect and self._is_connected():
                 self._open()
-                life = now
-            if not self._is_open and now - began > OPEN_SECONDS:
-                raise VenueUnreachable("the stream did not open in time")
-            if self._is_open and now - life > self._silent_seconds:
-                raise VenueUnreachable("the stream answers no ping")
             if self._is_open:
+                self._look_alive(now)
                 self._knock(now)
-                self._renew(now)
+            elif now - self._began > OPEN_SECONDS:
+                raise VenueUnreachable("the stream did not open in time")
+            await asyncio.sleep(self._rest(now))
+
+    def _look_alive(self, now: float) -> None:
+        if now - self._life >= self._silent_seconds:
+            raise VenueUnreachable("the stream answers no ping")
+        if self._life > self._told_life:
+            self._told_life = self._life
+            self._alive()
+
+    def _rest(self, now: float) -> float:
+        """Until something is due, at a moment when others look as well."""
+        if not self._is_open:
+            return LOOK_SECONDS
+        due = min(self._life + self._silent_seconds, now + ALIVE_PINGS * self._ping_seconds)
+        if pause := self._knock_seconds():
+            due = min(due, self._heard_at + pause if self._knocked_at is None else self._knocked_at + ANSWER_SECONDS)
+        return beat_from(due, self._ping_seconds / BEATS) - now
 
     def _knock(self, now: float) -> None:
         """Pings pass while nobody is behind them any more; a question is answered by who tells balances."""
@@ -133,7 +147,7 @@ class Ear:
             return
         if self._knocked_at is not None and self._heard_at >= self._knocked_at:
             self._knocked_at = None
-        if self._knocked_at is not None and now - self._knocked_at > ANSWER_SECONDS:
+        if self._knocked_at is not None and now - self._knocked_at >= ANSWER_SECONDS:
             raise VenueUnreachable("the stream answers pings and no question")
         if self._knocked_at is None and now - self._heard_at >= pause:
             self._knocked_at = now
@@ -145,7 +159,7 @@ class Ear:
             self._numbering = self._numbering.renewing(now)
             self._unbegun = (*self._due(now), now)
             self._send(self._dialect.renew(self._exchange, self._wallet))
-        elif self._numbering.is_torn and self._renewal is None:
+        if self._numbering.is_torn and self._renewal is None:  # that one may be lost as well
             self._renewal = asyncio.get_running_loop().call_at(self._numbering.next_renewal, self._renew_now)
 
     def _renew_now(self) -> None:
@@ -172,10 +186,6 @@ class Ear:
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
-    def _signs(self) -> dict[str, object]:
-        """Whatever shows that the other side is there: answers to pings, and frames."""
-        return {url: (client.lastPong, client.last_message_at) for url, client in self._exchange.clients.items()}
-
     def _due(self, now: float) -> tuple[float, ...]:
         return tuple(asked for asked in self._unbegun if now - asked < LATE_SECONDS)
 
@@ -199,11 +209,15 @@ class Ear:
     def _open(self) -> None:
         if not self._is_open:
             self._is_open = True
+            self._life = self._clock()
             connected = self._connected_at()
             self._unbegun = () if connected is None else (connected,)
             self._opened()
             if self._positions and (question := self._dialect.ask_for_positions()) is not None:
                 self._ask(question)
+
+    def _notice(self) -> None:
+        self._life = self._clock()
 
     def _tap(self, message: Any) -> bool:
         """Whether it was for us alone: ccxt breaks on answers to what it did not ask."""

@@ -71,6 +71,14 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A chain passed over blocks, and said so under this number: what is to be filled is found once it is projected."""
+
+    stream: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Resumed:
     """A stream's writer (re)started and found this as the last number in the log."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from bson import Int64
@@ -11,7 +11,7 @@ from indexer.domain.backfill import Chunk
 from indexer.domain.chain import Address, BlockRef, Holding
 from indexer.domain.jobs import Anchor, Job
 from repositories.database import Database
-from repositories.documents.blocks import block_document, block_of
+from repositories.documents.blocks import block_document, block_of, holdings_document, holdings_of
 from repositories.documents.packing import chunk_document, chunk_of
 from repositories.failures import translating
 
@@ -35,6 +35,19 @@ class BackfillBook:
         document = _job_document(job)
         with translating:
             await self._jobs.replace_one({"_id": job.id}, document, upsert=True)
+
+    async def offer(self, jobs: Iterable[Job]) -> None:
+        """Orders that are there already are left as they are: some of their work may be done."""
+        for job in jobs:
+            document = _job_document(job)
+            with translating:
+                await self._jobs.update_one({"_id": document.pop("_id")}, {"$setOnInsert": document}, upsert=True)
+
+    async def offered(self, chain_id: int, known: Collection[str]) -> list[Job]:
+        """Those that fill what was passed over, but for the ones that are known."""
+        query = {"chainId": chain_id, "after": {"$ne": None}, "_id": {"$nin": list(known)}}
+        with translating:
+            return [_job_of(document) async for document in self._jobs.find(query)]
 
     async def jobs(self, chain_id: int | None = None) -> list[Job]:
         """In the order they were made."""
@@ -141,6 +154,8 @@ def _job_document(job: Job) -> Document:
         "filledFrom": _int64(job.filled_from),
         "ground": None if job.ground is None else block_document(job.ground),
         "inPlaceOf": job.in_place_of,
+        "after": None if job.after is None else block_document(job.after),
+        "trailing": holdings_document(sorted(job.trailing)),
     }
 
 
@@ -174,6 +189,8 @@ def _job_of(found: Mapping[str, Any]) -> Job:
         filled_from=_whole(found.get("filledFrom")),  # stores of before have none
         ground=_block(found.get("ground")),  # stores of before have none
         in_place_of=found.get("inPlaceOf"),  # stores of before have none
+        after=_block(found.get("after")),  # stores of before have none
+        trailing=frozenset(holdings_of(found.get("trailing", {}))),
     )
 
 

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from indexer.domain.jobs import orders_of
 from indexer.domain.records import Projection
 from repositories.accounts import AccountBooks
+from repositories.backfills import BackfillBook
 from repositories.balances import BalanceBook
 
 
 class Books:
-    """Chains' balances and exchange accounts, each in collections of their own."""
+    """Chains' balances and exchange accounts, each in collections of their own, and what was passed over as orders."""
 
-    def __init__(self, balances: BalanceBook, accounts: AccountBooks) -> None:
+    def __init__(self, balances: BalanceBook, accounts: AccountBooks, backfills: BackfillBook) -> None:
         self._balances = balances
         self._accounts = accounts
+        self._backfills = backfills
 
     async def project(self, projection: Projection) -> None:
         """Safe to repeat, whole or in any split."""
         await self._balances.project(projection)
         if projection.accounts:
             await self._accounts.project(projection.accounts)
+        for gap in projection.gaps:
+            await self._backfills.offer(orders_of(gap))
 
     async def forget(self, before: datetime) -> int:
         """Delete records older than that time; how many."""

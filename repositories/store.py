@@ -39,13 +39,13 @@ class Store:
         self.checkpoints = Checkpoints(database)
         self.balances = BalanceBook(database)
         self.accounts = AccountBooks(database)
-        self.books = Books(self.balances, self.accounts)
+        self.backfills = BackfillBook(database)
+        self.books = Books(self.balances, self.accounts, self.backfills)
         self.published = Published(database)
         self.account_list = AccountList(database)
         self.watchlist = Watchlist(database)
         self.tokens = TokenBook(database)
         self.chains = ChainBook(database)
-        self.backfills = BackfillBook(database)
         self._database = database
         self._gone = gone
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -13,6 +13,7 @@ from actors.chains.nodes import Node
 from actors.clock import now
 from indexer.domain.balances import BalanceUpdated, Cause, Watch, changes
 from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, TokenInfo, Transfer
+from indexer.domain.facts import Passed
 from indexer.domain.headchain import HeadChain
 from indexer.domain.status import Incident
 from indexer.errors import StateMissing
@@ -131,6 +132,18 @@ class Bookkeeper:
             if before is not None and before != value and low < head.number - 1:
                 spans.append(Span(holding, low, before, head.number, value))
         return spans
+
+    def passed(self, after: BlockRef, values: Iterable[Holding]) -> Passed:
+        """Not followed above that block; whoever was not watched, or not looked at there, is not gone on from."""
+        ledger = self._ledger
+        followed = tuple(
+            holding
+            for holding in sorted(values)
+            if holding in ledger.balances
+            and holding not in ledger.returned
+            and (holding.token != NATIVE or self._read_at.get(holding, ledger.natives_at) >= after.number)
+        )
+        return Passed(after, followed, tuple(holding for holding in followed if holding in ledger.trails.logs))
 
     def changed(
         self, values: Mapping[Holding, int], block: BlockRef, transfers: Sequence[Transfer], cause: Cause | None

@@ -59,6 +59,7 @@ class Follower:
         native_interval: int,
         metrics: ChainMetrics,
         was_read: Callable[[frozenset[Holding]], None] = lambda _holdings: None,
+        passed_over: Callable[[int], None] = lambda _seq: None,
     ) -> None:
         self.known = HeadChain(window)
         self.watch = watch
@@ -74,6 +75,7 @@ class Follower:
         self._native_interval = native_interval
         self._metrics = metrics
         self._was_read = was_read
+        self._passed_over = passed_over
         self._book = Bookkeeper(
             name=name,
             chain_id=chain_id,
@@ -267,12 +269,14 @@ class Follower:
             raise BadAnswer(f"the newest block is {newest.number}, and {reason}")
         readings = (await self._node.read({newest: self.watch.holdings()})).get(newest.hash, Readings())
         self._book.note_unreadable(readings.unreadable)
-        above = None
+        above, passed = None, None
         if orphaned is not None:
             above = await canonical_floor(self._node, await self._ledger.recorded(), orphaned, newest)
         elif self.tip is not None and not await leads_to(self._node, self.tip.ref, newest):
             # The blocks that could not be read may have been orphaned, and our own newest ones with them.
             raise BadAnswer("the chain was reorganised while it could not be read")
+        elif self.tip is not None:
+            passed = self._book.passed(self.tip.ref, readings.values)
         self._ledger.trails.lose(readings.values)  # whatever moved in the blocks in between
         facts = self._book.changed(readings.values, newest.ref, (), "resync")
         self._metrics.resynced()
@@ -285,10 +289,12 @@ class Follower:
         )
         if above is not None:
             self._ledger.settling.roll_back(above)
-        resync = StreamResync(self._chain_id, reason, newest.ref, above, confirmed)
+        resync = StreamResync(self._chain_id, reason, newest.ref, above, confirmed, passed)
         await self._ledger.commit((resync, *facts), newest)
         self.known = HeadChain(self.known.depth, (newest,))
         self._book.natives_read(newest.number)
+        if passed is not None:
+            self._passed_over(self._ledger.seq)
 
     # --- acting ------------------------------------------------------------------------------------------------------
 

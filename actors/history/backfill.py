@@ -15,7 +15,7 @@ import structlog
 from actors.base import AsyncActor, Report
 from actors.chains.ledger import Ledger
 from actors.history.filling import Filler
-from actors.messages import Begin, Resumed, WatchChanged
+from actors.messages import Begin, PassedOver, Resumed, WatchChanged
 from actors.patience import patiently
 from actors.statusboard import Line
 from indexer.domain.balances import Watch
@@ -58,6 +58,8 @@ class Book(Protocol):
 
     async def jobs(self, chain_id: int | None = None) -> list[Job]: ...
 
+    async def offered(self, chain_id: int, known: Collection[str]) -> list[Job]: ...
+
     async def drop(self, job_id: str) -> None: ...
 
     async def forget(self, job_id: str) -> None: ...
@@ -87,6 +89,7 @@ class BackfillActor(AsyncActor):
         log: Log,
         book: Book,
         resumed: Callable[[Resumed], None],
+        projected: Callable[[str, int], Awaitable[None]],
         show: Callable[[Job], None],
         line: Line,
         clock: Callable[[], float] = time.time,
@@ -103,12 +106,15 @@ class BackfillActor(AsyncActor):
         self._log = log
         self._book = book
         self._resumed = resumed
+        self._projected = projected
         self._show = show
         self._line = line
         self._clock = clock
         self._jobs: dict[str, Job] = {}
         self._planned: set[Holding] = set()
         """What this life has ordered by itself: a balance that cannot be read is not ordered again and again."""
+        self._passed: PassedOver | None = None
+        """Since orders were looked for."""
         self._wake = asyncio.Event()
 
     # --- hearing -----------------------------------------------------------------------------------------------------
@@ -124,6 +130,9 @@ class BackfillActor(AsyncActor):
             case StartAt(first):
                 self._start_block = first
                 self._planned = set()
+                self._wake.set()
+            case PassedOver():
+                self._passed = message
                 self._wake.set()
             case Fill(holdings, first, last):
                 return await self._take(self._order(holdings, first, last), self._book.save)
@@ -175,6 +184,7 @@ class BackfillActor(AsyncActor):
                     await self._begin()
                     begun = True
                 self._wake.clear()  # not later: an order may come in while we look at others
+                await self._take_up()
                 await self._plan()
                 worked = await self._work()
             except Transient as error:
@@ -211,6 +221,18 @@ class BackfillActor(AsyncActor):
         for job in self._jobs.values():
             self._show(job)
         self._line.say(self._state())
+
+    async def _take_up(self) -> None:
+        """Orders that were made of what the chain's live actor passed over."""
+        if self._passed is None:
+            return
+        passed = self._passed
+        await self._projected(passed.stream, passed.seq)
+        for job in await self._book.offered(self._chain_id, known=self._jobs.keys()):
+            self._know(job)
+            log.info("backfill_offered", chain=self._name, job=job.id, first=job.first, balances=len(job.holdings))
+        if self._passed is passed:
+            self._passed = None
 
     async def _plan(self) -> None:
         """With a number as `start_block`, whatever is watched and not covered yet is filled from there."""
@@ -266,19 +288,7 @@ class BackfillActor(AsyncActor):
         for settling in [job for job in self._jobs.values() if job.state == "settling"]:
             settled, again = await self._filler.settle(settling)
             if again is not None:  # before the old job is over: a crash in between must not forget it
-                # Without an upper end: the records above it that it was joined to may be gone as well.
-                order = self._order(again.holdings, again.first)
-                await self._take(
-                    replace(
-                        order,
-                        anchors=again.anchors,
-                        filled_from=again.filled_from,
-                        ground=again.ground,
-                        rests=again.rests,
-                        in_place_of=settling.id,
-                    ),
-                    self._save,
-                )
+                await self._take(again.as_order(in_place_of=settling.id), self._save)
             if settled != settling:
                 await self._keep(settled)
             if again is not None:

@@ -128,6 +128,8 @@ class Filler:
 
         A cut took it, or a reorg since then reached below our first block.
         """
+        if job.after is not None and not await self._is_canonical(job.after):
+            job = replace(job, after=None, trailing=frozenset())  # what was recorded there may be gone
         if job.filled_from is None:
             return job
         anew = replace(job, first=job.filled_from, filled_from=None, ground=None, rests={})
@@ -249,8 +251,18 @@ class Filler:
         infos = await self._tokens.describe(job.chain_id, job.watch.tokens)
         job = await self._narrator.tell(job, walks, crossed, opened, head.ref, depths, infos)
         reasons = {**job.reasons, **{holding: walk.reason for holding, walk in walks.items() if walk.reason}}
+        alike: dict[tuple[str, str], list[Holding]] = {}
         for holding, reason in reasons.items():
-            log.warning("history_unproven", chain=self._name, token=holding.token, solver=holding.solver, reason=reason)
+            alike.setdefault((holding.token, reason), []).append(holding)
+        for (token, reason), holdings in alike.items():  # without state it is the same of hundreds
+            log.warning(
+                "history_unproven",
+                chain=self._name,
+                token=token,
+                reason=reason,
+                solver=holdings[0].solver,
+                balances=len(holdings),
+            )
         return await self._over(replace(job, reasons=reasons))
 
     async def _known(

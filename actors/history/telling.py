@@ -109,15 +109,15 @@ class Narrator:
         stories = Stories(job, depths, infos)
         for holding, walk in walks.items():
             older = await older_than(self._records, job, holding, job.first)
-            held = walk.opening
+            held, knows_logs = walk.opening, job.is_accounted_for(holding)
             if job.unread is not None and not walk.is_proven:
                 # Up to there nothing is told: what can be read above it goes on from what is recorded already.
                 older = await older_than(self._records, job, holding, min(job.unread + 1, walk.anchor))
-                held = held if older is None else older.record.balance if older.holds else None
+                held, knows_logs = held if older is None else older.record.balance if older.holds else None, False
             follows = older is not None and older.holds
             teller = Teller(walk.anchor, job.end_of(holding), walk.is_proven, held, is_first=not follows)
             teller.has_gap = older is not None and not follows
-            if older is not None and older.record.block.number != job.first - 1:
+            if older is not None and older.record.block.number != job.first - 1 and not knows_logs:
                 teller.trail = None  # nobody looked for logs between that record and our first block
             stories.each[holding] = Story(teller, job.first - 1)
         return stories

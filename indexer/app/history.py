@@ -110,6 +110,7 @@ class Past:
             log=self.store.commits,
             book=self.store.backfills,
             resumed=self.resumed,
+            projected=self.positions.reached,
             show=self.show,
             line=line,
             clock=self.clock,

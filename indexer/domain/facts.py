@@ -72,6 +72,18 @@ class Confirmed(NamedTuple):
     info: TokenInfo
 
 
+class Passed(NamedTuple):
+    """The blocks above `after` were passed over: their history is filled afterwards.
+
+    The records of those who were `followed` hold up to there; of some of them there are `trailing` logs that no record
+    accounts for.
+    """
+
+    after: BlockRef
+    followed: tuple[Holding, ...]
+    trailing: tuple[Holding, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class StreamResync:
     """Everything is read again at `block`, because the blocks up to it cannot be followed one by one.
@@ -85,6 +97,7 @@ class StreamResync:
     block: BlockRef
     above: int | None = None
     confirmed: tuple[Confirmed, ...] = ()
+    passed: Passed | None = None
 
 
 class HistoryRow(NamedTuple):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding
+from indexer.domain.gaps import Gap
 from indexer.domain.records import JOINED, BalanceRecord
 
 JobState = Literal["queued", "collecting", "telling", "settling", "done", "failed"]
@@ -80,6 +81,10 @@ class Job:
     """By balance the newest block up to `settled` of which it told a record: a deeper reorg cuts that off, too."""
     in_place_of: str | None = None
     """The job that a reorg took back. Others wait for this one: they would go on from what is missing until then."""
+    after: BlockRef | None = None
+    """The chain was followed up to this block: records from before hold up to the first block, or to `filled_from`."""
+    trailing: frozenset[Holding] = frozenset()
+    """Those of them of which there are logs up to that block that no record accounts for."""
 
     @property
     def turn(self) -> tuple[bool, int, int, str]:
@@ -113,6 +118,30 @@ class Job:
         told = self.first if self.filled_from is None else self.filled_from
         told = told if self.unread is None else max(told, self.unread + 1)
         return replace(self, first=first, filled_from=told, ground=self.base)
+
+    def is_accounted_for(self, holding: Holding) -> bool:
+        """No log between the record from before and the first block is missing in a record."""
+        return self.after is not None and holding not in self.trailing
+
+    def as_order(self, in_place_of: str) -> Job:
+        """To be filled once more, from what is known of it.
+
+        Without an upper end: the records above it that it was joined to may be gone as well.
+        """
+        return Job(
+            id="",
+            chain_id=self.chain_id,
+            first=self.first,
+            last=None,
+            holdings=self.holdings,
+            anchors=self.anchors,
+            filled_from=self.filled_from,
+            ground=self.ground,
+            rests=self.rests,
+            in_place_of=in_place_of,
+            after=self.after,
+            trailing=self.trailing,
+        )
 
     @property
     def is_native(self) -> bool:
@@ -151,3 +180,23 @@ class Job:
             told = self.first - 1 if self.told is None else self.told
             return 0.8 + 0.2 * min(1.0, (told - self.first + 1) / span)
         return 0.8 * (self.top - self.cursor) / span if self.state == "collecting" else 0.0
+
+
+def orders_of(gap: Gap) -> Iterator[Job]:
+    """One for tokens and one for natives, as of every order; made again, they are the same."""
+    after, followed, trailing = gap.passed
+    created = int(gap.time.timestamp() * 1000)
+    for place, (kind, is_native) in enumerate((("tokens", False), ("natives", True))):
+        part = tuple(holding for holding in followed if (holding.token == NATIVE) == is_native)
+        if part:
+            yield Job(
+                id=f"gap-{gap.chain_id}-{gap.seq}-{kind}",
+                chain_id=gap.chain_id,
+                first=after.number + 1,
+                last=gap.number - 1,
+                holdings=part,
+                wanted=part,
+                created=created + place,
+                after=after,
+                trailing=frozenset(trailing).intersection(part),
+            )

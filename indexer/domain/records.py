@@ -13,6 +13,7 @@ from indexer.domain.chain import NATIVE, BlockHash, BlockRef, Holding, TokenInfo
 from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, HistoryFilled, Joint, StreamResync
 from indexer.domain.finality import Settled
+from indexer.domain.gaps import Gap, gap_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,8 @@ class Projection:
     voided: set[Void] = field(default_factory=set)
     joints: dict[RecordKey, Joint] = field(default_factory=dict)
     """Last of all: records that were the oldest and are not any more."""
+    gaps: list[Gap] = field(default_factory=list)
+    """What was passed over: it is ordered to be filled."""
     accounts: AccountProjection = field(default_factory=AccountProjection)
 
 
@@ -126,6 +129,9 @@ def fold(commits: Iterable[Commit]) -> Projection:
                 case StreamResync():
                     _cut(projection, fact, seq)
                     _confirm(projection, fact, seq)
+                    gap = gap_of(fact, seq, commit.time)
+                    if gap is not None:
+                        projection.gaps.append(gap)
                 case HistoryFilled():
                     _fill(projection, fact)
                 case AssetUpdated() | AssetChanged() | PositionUpdated() | FundingPaid():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from bson import Int64
 
-from indexer.domain.chain import BlockRef, Head, TokenInfo
+from indexer.domain.chain import Address, BlockRef, Head, Holding, TokenInfo
 
 Document = dict[str, Any]
 
@@ -38,3 +39,15 @@ def info_document(info: TokenInfo) -> Document:
 
 def info_of(document: Document) -> TokenInfo:
     return TokenInfo(document["decimals"], document["symbol"], document["name"])
+
+
+def holdings_document(holdings: Iterable[Holding]) -> Document:
+    """By token, which many of them share."""
+    document: Document = {}
+    for token, solver in holdings:
+        document.setdefault(token, []).append(solver)
+    return document
+
+
+def holdings_of(document: Document) -> tuple[Holding, ...]:
+    return tuple(Holding(token, Address(solver)) for token, solvers in document.items() for solver in solvers)

@@ -13,10 +13,12 @@ from indexer.domain.facts import (
     ChainFinalized,
     Confirmed,
     Orphaned,
+    Passed,
     StreamLive,
     StreamResync,
     StreamStale,
 )
+from repositories.documents.blocks import block_document, block_of, holdings_document, holdings_of
 from repositories.documents.logs import packed_here, unpacked_here
 from repositories.documents.shared import Shared, TokenTable
 
@@ -126,6 +128,12 @@ def encode_resync(fact: StreamResync, shared: Shared) -> Document:
             for row in fact.confirmed
         ],
     }
+    if fact.passed is not None:
+        document["passed"] = {
+            "after": block_document(fact.passed.after),
+            "held": holdings_document(fact.passed.followed),
+            "trailing": holdings_document(fact.passed.trailing),
+        }
     return shared.differing(document, fact.chain_id, fact.block)
 
 
@@ -139,7 +147,14 @@ def decode_resync(document: Document, shared: Shared, tokens: TokenTable) -> Str
             Confirmed(Holding(tokens[row["t"]][0], row["s"]), int(row["b"]), tokens[row["t"]][1])
             for row in document["kept"]
         ),
+        passed=_passed(document.get("passed")),  # stores of before have none
     )
+
+
+def _passed(document: Document | None) -> Passed | None:
+    if document is None:
+        return None
+    return Passed(block_of(document["after"]), holdings_of(document["held"]), holdings_of(document["trailing"]))
 
 
 def _state(kind: str, fact: StreamStale | StreamLive, shared: Shared) -> Document:

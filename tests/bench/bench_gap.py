@@ -1,6 +1,8 @@
-"""A service that was away for 20,000 blocks: how soon everything of them is told and can be read.
+"""A service that was away for 20,000 blocks: how soon it is current again, and how soon everything of them is stored.
 
-Every changed balance is read at the block that changed it, so the node keeps all state.
+A node without old state has only logs for what was missed: balances are read at the newest block and told, then history
+is derived down to the last block that was followed. Where the node keeps all state, every changed balance is read at
+the block that changed it.
 """
 
 from __future__ import annotations
@@ -8,13 +10,17 @@ from __future__ import annotations
 import math
 import tempfile
 import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from indexer.demo.anvil import Anvil
 from tests.bench.bare import fetched_and_inserted
 from tests.bench.longchain import PER_BLOCK, add_blocks, height, long_chain
 from tests.bench.rows import Row
-from tests.bench.stage import Chain, configuration, running_mongod, running_service, until
+from tests.bench.stage import Chain, Running, configuration, running_mongod, running_service, until
 from tests.fixtures.chain import wallets
 
 WALLETS: Final = 50
@@ -22,9 +28,32 @@ WALLETS: Final = 50
 
 async def run(*, quick: bool) -> list[Row]:
     blocks = 2_000 if quick else 20_000
+    return [*await _without_state(blocks), *await _with_state(blocks)]
+
+
+@dataclass(frozen=True)
+class _Gap:
+    """`service` is up again since `started`; the chain has grown to block `last` meanwhile."""
+
+    anvil: Anvil
+    service: Running
+    stream: str
+    last: int
+    started: float
+    bare: float
+    """Documents a second of the floor."""
+
+    async def seconds(self) -> float:
+        """Until now; what was told by now can be read."""
+        await self.service.get(f"/api/v1/balances?limit=1&chain={self.anvil.chain_id}")
+        return time.perf_counter() - self.started
+
+
+@asynccontextmanager
+async def _away(blocks: int, args: Sequence[str]) -> AsyncIterator[_Gap]:
+    """It has read every balance once, and is away while `blocks` are mined."""
     people = wallets(WALLETS)
-    keep = ("--max-persisted-states", str(blocks + 1_000))
-    async with long_chain(keep) as (anvil, token), running_mongod() as store:
+    async with long_chain(args) as (anvil, token), running_mongod() as store:
         chain = Chain(anvil, (token,))
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             text = configuration([chain], people, store=store, data_dir=Path(folder) / "data")
@@ -34,17 +63,52 @@ async def run(*, quick: bool) -> list[Row]:
             last = await height(anvil)
             bare = await fetched_and_inserted(anvil, token.address, people, store, "bare", first=before + 1)
             async with running_service(text, Path(folder), ready=False) as service:
-                started = time.perf_counter()
-                await until(lambda: service.reached(chain.stream, last))
-                await service.get(f"/api/v1/balances?limit=1&chain={anvil.chain_id}")  # waits for what was told
-                took = time.perf_counter() - started
-                status = (await service.get("/api/v1/status"))["streams"][chain.stream]
+                yield _Gap(anvil, service, chain.stream, last, time.perf_counter(), bare)
+
+
+async def _without_state(blocks: int) -> list[Row]:
+    records = blocks * PER_BLOCK
+    async with _away(blocks, ("--prune-history", "4")) as gap:
+        await until(lambda: gap.service.reached(gap.stream, gap.last))
+        current = await gap.seconds()
+        await until(lambda: _is_filled(gap.service))
+        took = await gap.seconds()
+        job = max(await _jobs(gap.service), key=lambda job: int(job["derived"]))
+    # The newest block has records of its own, at which everything was read; a few below it have state, too.
+    if not records - PER_BLOCK <= job["records"] <= records or job["derived"] < 0.9 * records:
+        raise RuntimeError(f"{job['records']} records, {job['derived']} of them derived, instead of {records}")
+    rate = job["records"] / took
+    return [
+        Row("gap: current again, no old state", current, math.nan, current, 1, "s", at_most=True),
+        Row(f"gap: {_size(blocks)}, derived", rate / 1_000, gap.bare / 1_000, rate / gap.bare, 0.5, "k/s"),
+        Row("gap: the same, per second", rate, math.nan, rate, 5_000, "1/s"),
+    ]
+
+
+async def _with_state(blocks: int) -> list[Row]:
+    async with _away(blocks, ("--max-persisted-states", str(blocks + 1_000))) as gap:
+        await until(lambda: gap.service.reached(gap.stream, gap.last))
+        took = await gap.seconds()
+        status = (await gap.service.get("/api/v1/status"))["streams"][gap.stream]
     records = blocks * PER_BLOCK
     if status["seq"] < records:
         raise RuntimeError(f"{status['seq']} events of {records} transfers: {status}")
-    size = f"{records:,} logs in {blocks:,} blocks"
     rate = records / took
     return [
-        Row(f"gap: {size}, told and readable", rate / 1_000, bare / 1_000, rate / bare, 0.1, "k/s"),
+        Row(f"gap: {_size(blocks)}, each read and told", rate / 1_000, gap.bare / 1_000, rate / gap.bare, 0.05, "k/s"),
         Row("gap: the same, blocks per second", blocks / took, math.nan, blocks / took, 250, "1/s"),
     ]
+
+
+def _size(blocks: int) -> str:
+    return f"{blocks * PER_BLOCK:,} logs in {blocks:,} blocks"
+
+
+async def _jobs(service: Running) -> list[dict[str, Any]]:
+    return list((await service.get("/api/v1/backfill"))["items"])
+
+
+async def _is_filled(service: Running) -> bool:
+    """Tokens, and natives as far as there is state."""
+    jobs = await _jobs(service)
+    return len(jobs) == 2 and all(job["progress"] >= 1 for job in jobs)

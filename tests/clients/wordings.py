@@ -95,6 +95,8 @@ WORDINGS: Final[tuple[Row, ...]] = (
     ("reth", -32001, "block not found: hash 0x12", BlockUnknown),
     ("the Engine API", -39001, "Unknown block", BlockUnknown),
     ("zkSync", -32602, "Block with such an ID doesn't exist yet", BlockUnknown),
+    ("anvil", -32602, "BlockOutOfRangeError: block height is 2001 but requested was 2", StateMissing),
+    ("Evmos", -32000, "height 12 is not available, lowest height is 20", StateMissing),
     ("a pruned node", -32000, "history is available from block 25735899", StateMissing),
     ("Arbitrum", -32000, "historical block height 22207817 is not supported: state not available", StateMissing),
     ("Base", -32000, "distance to target block exceeds maximum proof window", StateMissing),

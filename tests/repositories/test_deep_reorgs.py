@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from indexer.domain.chain import Holding
 from indexer.domain.commits import Commit
-from indexer.domain.facts import Confirmed, StreamResync
+from indexer.domain.facts import Confirmed, Passed, StreamResync
 from indexer.domain.records import fold
 from repositories.store import Store
 from tests.repositories.samples import INFO, TIME, USDC, head_at, solver_at, updated
@@ -71,6 +71,23 @@ async def test_where_blocks_were_passed_over_nothing_goes_and_what_did_not_chang
     loose = await store.balances.newest_loose(1, SAME, above=5)
     assert loose is not None, "whatever its change is said to be, it does not know what was before it"
     assert loose.block == block
+
+
+async def test_what_was_passed_over_is_ordered_once_and_what_was_done_of_it_stays(store: Store) -> None:
+    passed = Passed(head_at(9).ref, (SAME, OTHER), (OTHER,))
+    resync = StreamResync(1, "pruned", head_at(12).ref, confirmed=(Confirmed(SAME, 9, INFO),), passed=passed)
+    projection = fold([_before(), Commit("resync", "chain:1", 7, TIME, (resync,))])
+    await store.books.project(projection)
+    (order,) = await store.backfills.offered(1, known=())
+    assert (order.first, order.last, order.holdings) == (10, 11, (SAME, OTHER))
+    assert order.after == head_at(9).ref
+    assert order.trailing == {OTHER}
+    done = replace(order, state="done", records=2)
+    await store.backfills.save(done)
+    await store.books.project(projection)
+    assert await store.backfills.jobs(1) == [done]
+    assert not await store.backfills.offered(1, known=(order.id,))
+    assert not await store.backfills.offered(2, known=())
 
 
 async def test_records_that_no_log_need_have_led_to_are_found_from_one_block_to_another(store: Store) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Container, Iterator, Sequence
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Holding
 from indexer.domain.facts import HistoryFilled
-from indexer.domain.jobs import Job
+from indexer.domain.jobs import Job, orders_of
+from indexer.domain.records import fold
 from tests.sim.passed import Stretch
 from tests.sim.store import Kept
 from tests.sim.world import CHAIN_ID, NEWCOMER, SILENT, World, changes_in
@@ -15,7 +16,7 @@ from tests.sim.world import CHAIN_ID, NEWCOMER, SILENT, World, changes_in
 
 def job_is_over(job: Job, world: World, known: Container[str]) -> bool:
     """A settling job stays so while no block is mined; what it filled last must be canonical."""
-    if job.state == "queued" and job.id not in known:
+    if job.state == "queued" and job.id not in known and job.after is None:
         return True  # ordered right before a kill, without an answer: the next start finds it
     if job.state == "settling":
         # One that was not told to its end is filled anew, whatever its highest block is by then.
@@ -27,6 +28,10 @@ def past_is_true(
     world: World, kept: Kept, known: Container[str], watch: Watch, start_block: int | None, passed: Sequence[Stretch]
 ) -> Iterator[str]:
     """That each row is true is looked at with all others; here: nothing is left out, and nothing left undone."""
+    for gap in fold(kept.commits).gaps:
+        for order in orders_of(gap):
+            if order.id not in kept.jobs:
+                yield f"nobody fills what was passed over: {order}"
     for job in kept.jobs.values():
         if job.state == "failed" or not job_is_over(job, world, known):
             yield f"history is not filled: {job}"

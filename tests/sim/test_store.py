@@ -28,6 +28,7 @@ from indexer.domain.facts import (
     HistoryRow,
     Joint,
     Orphaned,
+    Passed,
     StreamResync,
 )
 from indexer.domain.finality import Settled
@@ -67,13 +68,25 @@ reverts = st.builds(
     st.lists(blocks, max_size=3),
     st.booleans(),
 )
+gaps = st.builds(
+    lambda after, followed, trails: Passed(after, tuple(sorted(followed)), tuple(sorted(followed)) if trails else ()),
+    blocks,
+    st.sets(holdings, max_size=2),
+    st.booleans(),
+)
 resyncs = st.builds(
-    lambda block, above, confirmed: StreamResync(
-        1, "why", block, above, tuple(Confirmed(holding, balance, INFO) for holding, balance in confirmed.items())
+    lambda block, above, confirmed, passed: StreamResync(
+        1,
+        "why",
+        block,
+        above,
+        tuple(Confirmed(holding, balance, INFO) for holding, balance in confirmed.items()),
+        passed,
     ),
     blocks,
     st.none() | numbers,
     st.dictionaries(holdings, balances, max_size=2),
+    st.none() | gaps,
 )
 logs = st.lists(
     st.builds(

@@ -127,6 +127,12 @@ _BY_CODE: Final[dict[int, _Kind]] = {
 }
 
 _COMPILED: Final = tuple((kind, re.compile("|".join(patterns))) for kind, patterns in _BY_TEXT)
+_TOO_LOW: Final = re.compile(
+    r"height (?P<asked>\d+) is not available, lowest height is (?P<lowest>\d+)"
+    r"|block height is (?P<height>\d+) but requested was (?P<asked_of>\d+)"
+)
+"""The same words for a block that is still to come and for one whose state is gone: the two numbers tell which."""
+
 _LONGEST: Final = 300
 _NAMED_WAIT: Final = re.compile(r"(?:retry|try again) (?:in|after) (\d{1,5}(?:\.\d+)?) ?s(?:ec|\b)")
 
@@ -154,6 +160,9 @@ def kind_of(code: int | None, text: str) -> _Kind:
     if code == 3:
         # A revert's text is the contract author's: it may say anything.
         return CallFailed
+    named = _TOO_LOW.search(lowered)
+    if named is not None and int(named["asked"] or named["asked_of"]) < int(named["lowest"] or named["height"]):
+        return StateMissing
     for kind, pattern in _COMPILED:
         if pattern.search(lowered):
             return kind

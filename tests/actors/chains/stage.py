@@ -45,6 +45,7 @@ class Stage:
         self.resumed: list[Resumed] = []
         self.statuses: list[StreamStatus] = []
         self.read: list[frozenset[Holding]] = []
+        self.passed_over: list[int] = []
         self.deaths: list[BaseException] = []
         self.metrics = Metrics()
         self.follower: Follower
@@ -91,6 +92,7 @@ class Stage:
             native_interval=self.native_interval,
             metrics=metrics,
             was_read=self.read.append,
+            passed_over=self.passed_over.append,
         )
         self.ref = ChainActor.start(
             name="sim",

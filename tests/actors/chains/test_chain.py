@@ -492,6 +492,36 @@ async def test_a_gap_whose_state_is_pruned_is_said_not_papered_over() -> None:
 
 
 @in_virtual_time
+async def test_what_was_passed_over_is_told_with_everybody_who_was_followed_until_then() -> None:
+    async with staged() as stage:
+        trailing = stage.world.pay(USD, BOB, BOB, 1)
+        await stage.hear(trailing)
+        for _ in range(40):
+            stage.world.pay(USD, OUTSIDE, BOB, 1)
+        stage.node.pruned_below = stage.world.tip.number - 2
+        await stage.hear(stage.world.tip)
+        (resync,) = (fact for fact in stage.facts if isinstance(fact, StreamResync))
+        assert resync.passed is not None
+        assert resync.passed.after == trailing.ref
+        assert set(resync.passed.followed) == WATCH.holdings()
+        assert resync.passed.trailing == (Holding(USD, BOB),)
+        assert stage.passed_over == [stage.commits[-1].last_seq]
+
+
+@in_virtual_time
+async def test_nobody_goes_on_from_natives_that_were_not_read_right_before_a_gap() -> None:
+    async with staged(native_interval=50) as stage:
+        await stage.hear(*(stage.world.pay(USD, OUTSIDE, BOB, 1) for _ in range(3)))
+        for _ in range(60):
+            stage.world.pay(USD, OUTSIDE, BOB, 1)
+        stage.node.pruned_below = stage.world.tip.number - 2
+        await stage.hear(stage.world.tip)
+        (resync,) = (fact for fact in stage.facts if isinstance(fact, StreamResync))
+        assert resync.passed is not None
+        assert NATIVE not in {holding.token for holding in resync.passed.followed}
+
+
+@in_virtual_time
 async def test_what_moved_in_a_pruned_gap_and_came_back_is_not_said_to_have_held_there() -> None:
     async with staged() as stage:
         held = Holding(USD, BOB)

@@ -18,11 +18,11 @@ from actors.history.backfill import BackfillActor, Fill
 from actors.history.filling import Filler
 from actors.history.older import older_than
 from actors.history.telling import NOBODY, Narrator, _with
-from actors.messages import Begin
+from actors.messages import Begin, PassedOver
 from actors.statusboard import Line
 from indexer.domain.backfill import Change, Chunk, Native
 from indexer.domain.balances import BalanceUpdated, Cause, Watch
-from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, TokenInfo
+from indexer.domain.chain import NATIVE, BlockHash, BlockRef, Head, Holding, TokenInfo
 from indexer.domain.commits import Commit
 from indexer.domain.crossings import Crossed
 from indexer.domain.facts import HistoryFilled, HistoryRow
@@ -233,6 +233,22 @@ def test_history_does_not_go_on_from_a_record_of_an_orphaned_block() -> None:
     play(story())
 
 
+def test_a_gap_of_which_the_block_before_is_orphaned_is_not_gone_on_from() -> None:
+    """What was recorded up to there may be gone with it."""
+
+    async def story() -> tuple[BlockRef | None, BlockRef | None]:
+        scene = _Scene()
+        await scene.record(20, 7, "resync")
+        job = Job("job", CHAIN_ID, 11, 19, (HOLDING,), after=scene.block(10), trailing=frozenset({HOLDING}))
+        kept = (await scene.filler()._grounded(job)).after
+        scene.world.reorg(25)
+        return kept, (await scene.filler()._grounded(job)).after
+
+    kept, orphaned = play(story())
+    assert kept is not None
+    assert orphaned is None
+
+
 def _redone_from(depth: int, *, knows_base: bool = False, anchor: int = 20, rests: int = 14) -> int:
     """Filled from block 2 on up to 20, of which 15 was taken for settled; then a reorg."""
 
@@ -397,6 +413,9 @@ class _Book:
     async def jobs(self, _chain: int) -> list[Job]:
         return list(self.saved.values())
 
+    async def offered(self, _chain: int, known: Collection[str]) -> list[Job]:
+        return [job for job in self.saved.values() if job.after is not None and job.id not in known]
+
     async def covered(self, _chain: int) -> dict[Holding, int]:
         return {}
 
@@ -432,6 +451,10 @@ class _Filler:
         return replace(job, state="done"), None
 
 
+async def _projected(_stream: str, _seq: int) -> None:
+    await asyncio.sleep(3)
+
+
 @asynccontextmanager
 async def _actor(book: _Book, filler: Any) -> AsyncIterator[ActorRef[BackfillActor]]:
     ledger: Any = SimpleNamespace(seq=0, has_written=False)
@@ -446,6 +469,7 @@ async def _actor(book: _Book, filler: Any) -> AsyncIterator[ActorRef[BackfillAct
         log=book,
         book=cast("Any", book),
         resumed=lambda _resumed: None,
+        projected=_projected,
         show=lambda _job: None,
         line=Line(stream="history:7", name="sim", seq=lambda: 0, waiting=lambda: 0, show=lambda _status: None),
         clock=asyncio.get_running_loop().time,
@@ -455,6 +479,25 @@ async def _actor(book: _Book, filler: Any) -> AsyncIterator[ActorRef[BackfillAct
         yield ref
     finally:
         await end(ref, 5)
+
+
+def test_what_was_passed_over_is_taken_up_once_it_is_projected() -> None:
+    async def story() -> None:
+        book = _Book()
+        filler = _Filler(book)
+        async with _actor(book, filler) as ref:
+            await asyncio.sleep(1)
+            ref.tell(PassedOver(f"chain:{CHAIN_ID}", 7))
+            await asyncio.sleep(1)
+            order = Job("gap", CHAIN_ID, 6, 8, (HOLDING,), after=BlockRef(5, BlockHash("0x5"), 0))
+            book.saved |= {each.id: each for each in (order, replace(order, id="another's", after=None))}
+            await asyncio.sleep(3)
+            assert filler.filled == ["gap"]
+            ref.tell(PassedOver(f"chain:{CHAIN_ID}", 8))
+            await asyncio.sleep(5)
+        assert filler.filled == ["gap"]
+
+    play(story())
 
 
 def test_a_job_that_ends_while_the_store_is_away_is_stored_as_it_ended() -> None:

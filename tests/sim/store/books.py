@@ -11,6 +11,7 @@ from itertools import islice, takewhile
 from indexer.domain.chain import Address, BlockRef, Holding, Token
 from indexer.domain.facts import Joint
 from indexer.domain.finality import Settled
+from indexer.domain.jobs import orders_of
 from indexer.domain.records import (
     FOUND_LATE,
     HISTORY_SEQ,
@@ -23,6 +24,7 @@ from indexer.domain.records import (
 )
 from indexer.domain.stats import Statistics, Stats, Tally
 from tests.sim.store.disk import Kept
+from tests.sim.store.notes import SimBackfills
 from tests.sim.store.ports import Wire
 from tests.sim.store.records import Records
 
@@ -32,6 +34,7 @@ class SimBooks:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
+        self._orders = SimBackfills(wire)
         self._settled: dict[int, Settling] = {}
 
     # --- writing -----------------------------------------------------------------------------------------------------
@@ -57,6 +60,8 @@ class SimBooks:
             await self._wire.write(_joining(HoldingKey(place.chain_id, place.holding), joint))
         for chain_id, cut in projection.cuts.items():
             await self._wire.write(_deleting_current(_above(chain_id, cut.above, cut.seq)))
+        for gap in projection.gaps:
+            await self._orders.offer(orders_of(gap))
 
     async def _add(self, records: Mapping[RecordKey, BalanceRecord]) -> None:
         if records:

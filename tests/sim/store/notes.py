@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from indexer.domain.backfill import Chunk
@@ -80,6 +80,19 @@ class SimBackfills:
         frozen = replace(job, anchors=dict(job.anchors), reasons=dict(job.reasons))
         await self._wire.write(lambda kept: kept.jobs.update({job.id: frozen}))
 
+    async def offer(self, jobs: Iterable[Job]) -> None:
+        for job in jobs:
+            await self._wire.write(_offering(job))
+
+    async def offered(self, chain_id: int, known: Collection[str]) -> list[Job]:
+        return await self._wire.read(
+            lambda kept: [
+                job
+                for job in kept.jobs.values()
+                if job.chain_id == chain_id and job.after is not None and job.id not in known
+            ]
+        )
+
     async def jobs(self, chain_id: int | None = None) -> list[Job]:
         found = await self._wire.read(
             lambda kept: [job for job in kept.jobs.values() if chain_id in (None, job.chain_id)]
@@ -118,6 +131,10 @@ class SimBackfills:
     async def cover(self, chain_id: int, first: int, holdings: Sequence[Holding]) -> None:
         for holding in holdings:
             await self._wire.write(_covering(chain_id, holding, first))
+
+
+def _offering(job: Job) -> Callable[[Kept], object]:
+    return lambda kept: kept.jobs.setdefault(job.id, job)
 
 
 def _putting(token: WatchedToken) -> Callable[[Kept], None]:

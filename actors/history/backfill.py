@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Protocol
 
 import structlog
 
 from actors.base import AsyncActor, Report
 from actors.chains.ledger import Ledger
+from actors.history import jobs
 from actors.history.filling import Filler
+from actors.history.jobs import Jobs
 from actors.messages import Begin, PassedOver, Resumed, WatchChanged
-from actors.patience import patiently
 from actors.statusboard import Line
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Holding
@@ -31,8 +31,6 @@ LONGEST_RETRY_SECONDS = 10.0
 
 SETTLE_SECONDS = 2.0
 """How often history that a reorg may still reach is compared with the chain."""
-
-KEPT_JOBS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +49,8 @@ class StartAt:
     first: int | None
 
 
-class Book(Protocol):
-    """Where jobs survive a restart."""
-
-    async def save(self, job: Job) -> None: ...
-
-    async def jobs(self, chain_id: int | None = None) -> list[Job]: ...
-
-    async def offered(self, chain_id: int, known: Collection[str]) -> list[Job]: ...
-
-    async def drop(self, job_id: str) -> None: ...
-
-    async def forget(self, job_id: str) -> None: ...
+class Book(jobs.Book, Protocol):
+    """Where jobs survive a restart, and what they covered."""
 
     async def covered(self, chain_id: int) -> dict[Holding, int]: ...
 
@@ -107,10 +95,16 @@ class BackfillActor(AsyncActor):
         self._book = book
         self._resumed = resumed
         self._projected = projected
-        self._show = show
         self._line = line
         self._clock = clock
-        self._jobs: dict[str, Job] = {}
+        self._jobs = Jobs(
+            name=name,
+            chain_id=chain_id,
+            book=book,
+            show=show,
+            changed=lambda: self._line.say(self._state()),
+            clock=clock,
+        )
         self._planned: set[Holding] = set()
         """What this life has ordered by itself: a balance that cannot be read is not ordered again and again."""
         self._passed: PassedOver | None = None
@@ -148,7 +142,7 @@ class BackfillActor(AsyncActor):
             tuple(sorted(holding for holding in order.holdings if holding.token == NATIVE)),
         )
         bounds = (order.first, order.last)
-        same = [job for job in self._unfinished() if (job.first, job.last) == bounds and job.wanted in parts]
+        same = [job for job in self._jobs.unfinished() if (job.first, job.last) == bounds and job.wanted in parts]
         if order.anchors:  # one that began before all that was taken back may stop below it
             same = [job for job in same if job.anchors == order.anchors]
         if len(same) == sum(bool(part) for part in parts):
@@ -166,7 +160,7 @@ class BackfillActor(AsyncActor):
             except StoreUnavailable as error:
                 failure = error  # it is saved again while it is worked off; who orders once more gets the same
         for job in jobs:  # not before: a late save must not take back what was done since
-            self._know(job)
+            self._jobs.know(job)
             log.info("backfill_ordered", chain=self._name, job=job.id, first=job.first, balances=len(job.holdings))
         self._wake.set()
         if failure is not None:
@@ -189,7 +183,7 @@ class BackfillActor(AsyncActor):
                 worked = await self._work()
             except Transient as error:
                 log.debug("backfill_waits", chain=self._name, error=repr(error))
-                await self._troubled(error)
+                self._jobs.trouble(str(error))
                 self._line.say(self._state() if begun else "starting", repr(error))
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_RETRY_SECONDS, pause * 2)
@@ -210,16 +204,7 @@ class BackfillActor(AsyncActor):
     async def _begin(self) -> None:
         self._ledger.seq = await self._log.last_seq(self._stream)
         self._resumed(Resumed(self._stream, self._ledger.seq))
-        jobs = await self._book.jobs(self._chain_id)
-        over = [job for job in jobs if not job.is_filling]
-        for job in over:  # an earlier life may have ended right before it did
-            await self._book.forget(job.id)
-        for job in [job for job in over if job.is_over][:-KEPT_JOBS]:
-            await self._book.drop(job.id)
-        # Orders may have come in before the store answered.
-        self._jobs = {job.id: job for job in jobs} | self._jobs
-        for job in self._jobs.values():
-            self._show(job)
+        await self._jobs.load()
         self._line.say(self._state())
 
     async def _take_up(self) -> None:
@@ -228,9 +213,7 @@ class BackfillActor(AsyncActor):
             return
         passed = self._passed
         await self._projected(passed.stream, passed.seq)
-        for job in await self._book.offered(self._chain_id, known=self._jobs.keys()):
-            self._know(job)
-            log.info("backfill_offered", chain=self._name, job=job.id, first=job.first, balances=len(job.holdings))
+        await self._jobs.take_up()
         if self._passed is passed:
             self._passed = None
 
@@ -240,7 +223,7 @@ class BackfillActor(AsyncActor):
         if first is None:
             return
         covered = await self._book.covered(self._chain_id)
-        ordered = {holding for job in self._unfinished() if job.first <= first for holding in job.holdings}
+        ordered = {holding for job in self._jobs.unfinished() if job.first <= first for holding in job.holdings}
         missing = {
             holding
             for holding in self._watch.holdings() - ordered - self._planned
@@ -248,18 +231,18 @@ class BackfillActor(AsyncActor):
         }
         if missing:
             self._planned |= missing
-            await self._take(self._order(missing, first), self._save)
+            await self._take(self._order(missing, first), self._jobs.save)
 
     async def _work(self) -> bool:
         """Look at settled jobs again, then do the next one; whether there was anything to do."""
         # First: a job must not stand on, nor go on from, what one of those has to take back.
         if await self._settle():
             return True
-        job = next(self._unfinished(), None)
+        job = next(self._jobs.unfinished(), None)
         if job is None:
             return False
         try:
-            done = await self._filler.fill(job, self._keep)
+            done = await self._filler.fill(job, self._jobs.keep)
         except (Transient, Fenced, asyncio.CancelledError):
             raise
         except Permanent as error:
@@ -268,8 +251,8 @@ class BackfillActor(AsyncActor):
             log.exception("backfill_crashed", chain=self._name, job=job.id)
             await self._fail(job, error)
         else:
-            await self._keep(done)
-            await patiently("backfill", partial(self._book.forget, job.id))
+            await self._jobs.keep(done)
+            await self._jobs.forget(job)
             log.info(
                 "history_filled",
                 chain=self._name,
@@ -285,12 +268,12 @@ class BackfillActor(AsyncActor):
         """Look at those again that a reorg may still reach; whether one has to be filled anew."""
         if await self._leave():
             return True
-        for settling in [job for job in self._jobs.values() if job.state == "settling"]:
+        for settling in [job for job in self._jobs.all() if job.state == "settling"]:
             settled, again = await self._filler.settle(settling)
             if again is not None:  # before the old job is over: a crash in between must not forget it
-                await self._take(again.as_order(in_place_of=settling.id), self._save)
+                await self._take(again.as_order(in_place_of=settling.id), self._jobs.save)
             if settled != settling:
-                await self._keep(settled)
+                await self._jobs.keep(settled)
             if again is not None:
                 return True
         return False
@@ -300,52 +283,27 @@ class BackfillActor(AsyncActor):
 
         A wider order may prove less than a narrower one that it overlaps.
         """
-        for telling in [job for job in self._jobs.values() if job.state == "telling"]:
+        for telling in [job for job in self._jobs.all() if job.state == "telling"]:
             try:
                 left = await self._filler.left(telling)
             except BlockUnknown:
                 continue
             if left is not telling:
-                await self._keep(left)
-                await patiently("backfill", partial(self._book.forget, telling.id))
+                await self._jobs.keep(left)
+                await self._jobs.forget(telling)
                 return True
         return False
 
-    def _unfinished(self) -> Iterator[Job]:
-        ordered = sorted(self._jobs.values(), key=lambda job: job.turn)
-        return (job for job in ordered if job.is_filling)
-
     def _state(self) -> StreamState:
-        return "catching_up" if next(self._unfinished(), None) else "live"
-
-    async def _keep(self, job: Job) -> None:
-        if job.is_over and job.ended is None:
-            job = replace(job, ended=int(self._clock() * 1000))
-        self._know(job)
-        await self._save(job)
-
-    def _know(self, job: Job) -> None:
-        self._jobs[job.id] = job
-        self._show(job)
-        self._line.say(self._state())
-
-    async def _save(self, job: Job) -> None:
-        """However long the store is away: what we know of a job must not get ahead of what a restart finds."""
-        await patiently("backfill", partial(self._book.save, job))
+        return "catching_up" if next(self._jobs.unfinished(), None) else "live"
 
     async def _fail(self, job: Job, error: Exception) -> None:
-        job = self._jobs.get(job.id, job)
-        await self._keep(replace(job, state="failed", error=str(error) or repr(error)))
+        job = self._jobs.known_as(job)
+        await self._jobs.keep(replace(job, state="failed", error=str(error) or repr(error)))
         log.error("backfill_failed", chain=self._name, job=job.id, error=repr(error))
 
-    async def _troubled(self, error: Transient) -> None:
-        job = next(self._unfinished(), None)
-        if job is not None and job.error != str(error):
-            self._jobs[job.id] = replace(job, error=str(error))
-            self._show(self._jobs[job.id])
-
     async def _sleep(self) -> None:
-        settling = any(job.state == "settling" for job in self._jobs.values())
+        settling = any(job.state == "settling" for job in self._jobs.all())
         try:
             async with asyncio.timeout(SETTLE_SECONDS if settling else None):
                 await self._wake.wait()

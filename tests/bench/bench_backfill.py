@@ -95,7 +95,7 @@ async def _filled(stage: _Stage, database: str, records: int) -> float:
         async def told() -> bool:
             return bool((await _job(service))["records"] >= records)
 
-        await until(told)
+        await until(told, every=0.05)
         await service.get(f"/api/v1/balances?limit=1&chain={stage.anvil.chain_id}")  # waits for what was told
         took = time.perf_counter() - started
         job = await _job(service)

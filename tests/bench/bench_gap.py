@@ -71,7 +71,7 @@ async def _without_state(blocks: int) -> list[Row]:
     async with _away(blocks, ("--prune-history", "4")) as gap:
         await until(lambda: gap.service.reached(gap.stream, gap.last))
         current = await gap.seconds()
-        await until(lambda: _is_filled(gap.service))
+        await until(lambda: _is_filled(gap.service), every=0.05)
         took = await gap.seconds()
         job = max(await _jobs(gap.service), key=lambda job: int(job["derived"]))
     # The newest block has records of its own, at which everything was read; a few below it have state, too.

@@ -156,13 +156,13 @@ async def running_service(text: str, folder: Path, *, ready: bool = True) -> Asy
             await reading
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Return once it holds."""
+async def until(condition: Callable[[], Awaitable[bool]], *, every: float = 0.01) -> None:
+    """Return once it holds; asked too often, a service that is measured for seconds has a tenth of its work in that."""
     deadline = time.monotonic() + LONGEST
     while not await condition():
         if time.monotonic() > deadline:
             raise TimeoutError("the benchmark waited in vain")
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(every)
 
 
 async def _listening(process: asyncio.subprocess.Process, said: list[bytes]) -> str:

@@ -16,6 +16,7 @@ from pykka import ActorRef
 from actors.base import end
 from actors.history.backfill import BackfillActor, Fill
 from actors.history.filling import Filler
+from actors.history.jobs import KEPT_JOBS
 from actors.history.older import older_than
 from actors.history.telling import NOBODY, Narrator, _with
 from actors.messages import Begin, PassedOver
@@ -422,7 +423,8 @@ class _Book:
     async def forget(self, job: str) -> None:
         self.forgotten.append(job)
 
-    async def drop(self, _job: str) -> None: ...
+    async def drop(self, job: str) -> None:
+        del self.saved[job]
 
     async def last_seq(self, _stream: str) -> int:
         return 0
@@ -496,6 +498,25 @@ def test_what_was_passed_over_is_taken_up_once_it_is_projected() -> None:
             ref.tell(PassedOver(f"chain:{CHAIN_ID}", 8))
             await asyncio.sleep(5)
         assert filler.filled == ["gap"]
+
+    play(story())
+
+
+def test_of_all_that_was_passed_over_again_and_again_the_newest_jobs_are_kept() -> None:
+    async def story() -> None:
+        book = _Book()
+        filler = _Filler(book)
+        async with _actor(book, filler) as ref:
+            await asyncio.sleep(1)
+            orders = [
+                Job(f"gap{n:03}", CHAIN_ID, 6, 8, (HOLDING,), created=n, after=BlockRef(5, BlockHash("0x5"), 0))
+                for n in range(KEPT_JOBS + 20)
+            ]
+            book.saved |= {each.id: each for each in orders}
+            ref.tell(PassedOver(f"chain:{CHAIN_ID}", 7))
+            await asyncio.sleep(600)
+        assert filler.filled == [each.id for each in orders]
+        assert sorted(book.saved) == [each.id for each in orders[-KEPT_JOBS:]]
 
     play(story())
 

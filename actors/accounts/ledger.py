@@ -80,6 +80,7 @@ class AccountLedger:
         checkpoints: Checkpoints,
         books: Books,
         publish: Callable[[Commit], None],
+        prepare: Callable[[Commit], None] = lambda _commit: None,
         written: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         self.account = account
@@ -88,6 +89,7 @@ class AccountLedger:
         self._checkpoints = checkpoints
         self._books = books
         self._publish = publish
+        self._prepare = prepare
         self._written = written
         self.seq = 0
         self.held: dict[Slot, AssetBalance] = {}
@@ -117,6 +119,7 @@ class AccountLedger:
             part = tuple(facts[start : start + COMMIT_FACTS])
             commit = Commit(uuid.uuid4().hex, self.stream, self.seq + 1, now(), part)
             started = time.perf_counter()
+            asyncio.get_running_loop().call_soon(self._prepare, commit)  # while the store works
             # The same commit until the store takes it: only so is an unanswered write not written twice.
             await patiently(self.stream, partial(self._commits.append, commit))
             self._written(time.perf_counter() - started)

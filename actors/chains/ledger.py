@@ -55,6 +55,7 @@ class Ledger:
         checkpoints: Checkpoints,
         books: Books,
         publish: Callable[[Commit], None],
+        prepare: Callable[[Commit], None] = lambda _commit: None,
         written: Callable[[float], None] = lambda _seconds: None,
         counted: Callable[[int, int], None] = lambda _records, _events: None,
         clock: Callable[[], float] | None = None,
@@ -66,6 +67,7 @@ class Ledger:
         self._checkpoints = checkpoints
         self._books = books
         self._publish = publish
+        self._prepare = prepare
         self._written = written
         self._counted = counted
         self._clock = clock or asyncio.get_running_loop().time
@@ -299,6 +301,7 @@ class Ledger:
         """The same commits until the store takes them: only so is an unanswered write not written twice."""
         started = time.perf_counter()
         if len(commits) == 1:
+            asyncio.get_running_loop().call_soon(self._prepare, commits[0])  # while the store works
             await self._until_taken(lambda: self._commits.append(commits[0]))
         else:
             await self._until_taken(lambda: self._commits.append_all(commits))

@@ -29,6 +29,7 @@ from indexer.domain.accounts.arrivals import Permissions
 from indexer.domain.accounts.breaker import BreakerState
 from indexer.domain.accounts.polling import Rhythm
 from indexer.domain.accounts.registry import Account
+from indexer.domain.commits import Commit
 from indexer.domain.status import StreamStatus
 from indexer.domain.streams import exchange_stream
 from indexer.errors import (
@@ -71,6 +72,7 @@ class Accounts:
         board: StatusBoard,
         supervisor: Post,
         broadcaster: Post,
+        prepare: Callable[[Commit], None],
         metrics: Metrics,
         vault: Callable[[], Vault],
     ) -> None:
@@ -78,6 +80,7 @@ class Accounts:
         self._board = board
         self._supervisor = supervisor
         self._broadcaster = broadcaster
+        self._prepare = prepare
         self._metrics = metrics
         self._vault = vault
         self._followed: dict[AccountKey, _Followed] = {}
@@ -322,6 +325,7 @@ class Accounts:
                 checkpoints=self._store.checkpoints,
                 books=self._store.accounts,
                 publish=lambda commit: self._broadcaster.tell(Committed(commit)),
+                prepare=self._prepare,
                 written=lambda seconds: self._metrics.store_call("append", "ok", seconds),
             ),
             rules=rules_of(one.rules, self._exchanges.exceptions(key.exchange)),

@@ -27,6 +27,7 @@ from indexer.app.posts import Post
 from indexer.config import ChainSettings
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, Holding
+from indexer.domain.commits import Commit
 from indexer.domain.jobs import Job
 from indexer.domain.streams import chain_stream, history_stream
 from indexer.errors import NodeUnreachable, NotFound
@@ -61,6 +62,7 @@ class Chains:
         connect: Connect,
         supervisor: Post,
         broadcaster: Post,
+        prepare: Callable[[Commit], None],
         metrics: Metrics,
         positions: Positions,
         backfills: BackfillBoard,
@@ -75,6 +77,7 @@ class Chains:
         self._connect = connect
         self._supervisor = supervisor
         self._broadcaster = broadcaster
+        self._prepare = prepare
         self._metrics = metrics
         self._followed: dict[int, _Followed] = {}
         self.watching: Watching | None = None
@@ -195,6 +198,7 @@ class Chains:
             checkpoints=self._store.checkpoints,
             books=self._store.balances,
             publish=lambda commit: self._broadcaster.tell(Committed(commit)),
+            prepare=self._prepare,
             written=partial(self._written, metrics),
             counted=lambda records, events: metrics.committed(records=records, events=events),
         )

@@ -115,6 +115,7 @@ class Service:
             board=self._board,
             supervisor=self._supervisor,
             broadcaster=self._broadcaster,
+            prepare=self._prepare,
             metrics=self._metrics,
             vault=lambda: open_vault(self.control.settings.service.master_key, settings.service.data_dir),
         )
@@ -174,6 +175,7 @@ class Service:
             connect=self._connect,
             supervisor=self._supervisor,
             broadcaster=self._broadcaster,
+            prepare=self._prepare,
             metrics=self._metrics,
             positions=self.positions,
             backfills=self._backfills,
@@ -277,6 +279,10 @@ class Service:
         )
         ref.tell(Sweep())
         return ref
+
+    def _prepare(self, commit: Commit) -> None:
+        """While it is written; the hub is built after those who write."""
+        self._hub.prepare(commit)
 
     def _published(self, commit: Commit, seconds: float) -> None:
         status = self._board.one(commit.stream)

@@ -268,7 +268,7 @@ class Desk:
         self.now = 100.0
         self.published: list[Commit] = []
 
-    def open(self) -> Ledger:
+    def open(self, prepare: Callable[[Commit], None] = lambda _commit: None) -> Ledger:
         return Ledger(
             stream=STREAM,
             chain_id=1,
@@ -277,6 +277,7 @@ class Desk:
             checkpoints=self.checkpoints,
             books=self.books,
             publish=self.published.append,
+            prepare=prepare,
             clock=lambda: self.now,
         )
 

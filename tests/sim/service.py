@@ -32,6 +32,7 @@ from indexer.app.settings import file_solvers, watched_chains
 from indexer.config import ChainSettings, NatsSettings, Settings, SolverSettings, Venues
 from indexer.domain.accounts.registry import Account
 from indexer.domain.chain import Address, TokenInfo
+from indexer.domain.commits import Commit
 from indexer.domain.restarts import RestartPolicy
 from indexer.domain.streams import chain_stream, history_stream
 from indexer.errors import StoreUnavailable
@@ -126,6 +127,7 @@ class Life:
             connect=cast(Any, self._connect),
             supervisor=self._supervisor,
             broadcaster=self._broadcaster,
+            prepare=self._prepare,
             metrics=METRICS,
             positions=self.positions,
             backfills=backfills,
@@ -149,6 +151,9 @@ class Life:
         self._runner = ApiRunner(self._site(settings), access_log=None, shutdown_timeout=2.0)
         await self._runner.setup()
         await chains.start(CHAIN_ID)
+
+    def _prepare(self, commit: Commit) -> None:
+        self.hub.prepare(commit)
 
     async def _stop(self) -> None:
         await self.hub.close()

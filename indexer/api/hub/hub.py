@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, Final
 
 import structlog
@@ -73,6 +74,8 @@ class Hub:
         self._on_subscribers = on_subscribers
         self._on_dropped = on_dropped
         self._positions = Positions()
+        self._ready: dict[str, tuple[Commit, list[Told]]] = {}
+        """By stream the one commit that is just being written."""
         self._interests: Interests[Outbox] = Interests()
         self._feed = Feed(
             epoch=epoch,
@@ -138,14 +141,24 @@ class Hub:
             transport.abort()
         self._leaving.clear()
 
+    def prepare(self, commit: Commit) -> None:
+        """Called while it is being written: so long there is time to encode what is told once it is there."""
+        if not self._interests or commit.size > MANY_EVENTS:
+            return
+        events = told(commit, self._epoch)
+        for event in events if self._interests.everything else chain(*self._interests.matched(events).values()):
+            event.frame()
+        self._ready[commit.stream] = commit, events
+
     def deliver(self, commit: Commit) -> None:
         """Called for every commit, in order per stream; neither waits nor raises."""
         if commit.last_seq <= self._positions[commit.stream]:
             return  # told again after a restart of who tells
         self._positions.move(commit.stream, commit.last_seq)
+        ready = self._ready.pop(commit.stream, None)
         if not self._interests:
             return
-        events = told(commit, self._epoch)
+        events = ready[1] if ready is not None and ready[0] is commit else told(commit, self._epoch)
         if len(events) > MANY_EVENTS:
             self._queue(events)
         else:

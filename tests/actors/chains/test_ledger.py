@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from actors.chains import ledger as module
 from actors.chains.ledger import COMMIT_FACTS
 from indexer.domain.chain import Holding, TokenInfo, Transfer, TxHash
+from indexer.domain.commits import Commit
 from indexer.domain.facts import Confirmed, Fact, StreamResync, StreamStale
 from indexer.domain.headchain import HeadChain
 from indexer.domain.reorgs import reverts
@@ -47,6 +48,21 @@ async def test_a_commit_is_written_before_it_is_told_and_numbered_on(desk: Desk)
     assert [(commit.first_seq, commit.last_seq) for commit in desk.log.commits] == [(1, 2), (3, 3)]
     assert desk.published == desk.log.commits
     assert (ledger.seq, ledger.balances) == (3, {holding(0): 9, holding(1): 8})
+
+
+async def test_whoever_tells_it_gets_ready_while_a_commit_is_written(desk: Desk) -> None:
+    said: list[str] = []
+    append = desk.log.append
+
+    async def writing(commit: Commit) -> None:
+        await asyncio.sleep(0)
+        said.append("written")
+        await append(commit)
+
+    desk.log.append = writing  # type: ignore[method-assign] # takes a turn of the loop, as a server does
+    ledger = desk.open(prepare=lambda _commit: said.append("prepared"))
+    await ledger.commit((updated(5, 7),), head_at(5))
+    assert said == ["prepared", "written"]
 
 
 async def test_times_are_kept_as_mongodb_keeps_them(desk: Desk) -> None:

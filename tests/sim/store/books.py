@@ -60,8 +60,10 @@ class SimBooks:
             await self._wire.write(_joining(HoldingKey(place.chain_id, place.holding), joint))
         for chain_id, cut in projection.cuts.items():
             await self._wire.write(_deleting_current(_above(chain_id, cut.above, cut.seq)))
+        now = int(asyncio.get_running_loop().time() * 1000)  # of commits it is the real one
         for gap in projection.gaps:
-            await self._orders.offer(orders_of(gap))
+            orders = enumerate(orders_of(gap), now)
+            await self._orders.offer(replace(order, created=created) for created, order in orders)
 
     async def _add(self, records: Mapping[RecordKey, BalanceRecord]) -> None:
         if records:

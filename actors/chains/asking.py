@@ -14,7 +14,7 @@ from actors.chains.nodes import Node
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockHash, ChainIdentity, Head, Holding, KnownBlock
 from indexer.domain.finality import Tags
-from indexer.domain.views import BlockView, Readings, Replacement
+from indexer.domain.views import BlockView, Parting, Readings, Replacement
 
 T = TypeVar("T")
 
@@ -63,6 +63,9 @@ class Asking:
         self, ancestor: Head, head: Head, watch: Watch, moved: Collection[Holding], *, natives: bool = True
     ) -> Replacement:
         return await self.answer(self._node.replacement(ancestor, head, watch, moved, natives=natives))
+
+    async def parting(self, ancestor: Head, head: Head, moved: Collection[Holding]) -> Parting:
+        return await self.answer(self._node.parting(ancestor, head, moved))
 
     async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]:
         return await self.answer(self._node.read(wanted))

@@ -8,7 +8,6 @@ from typing import Final, Protocol
 
 import structlog
 
-from actors.chains.repair import together
 from indexer.domain.chain import Head
 from indexer.domain.headchain import HeadChain, is_linked
 from indexer.errors import Doubtful
@@ -72,15 +71,6 @@ class Doubts:
             raise doubtful
         if again[-1].number < tip:
             self._bide(again[-1], tip)
-
-    async def is_replaced(self, tip: Head, ancestor: Head, head: Head) -> bool:
-        """Whether `head`, on our `ancestor`, is what everybody has in the place of our `tip`.
-
-        Asked beside other questions, it takes another connection, and perhaps another node behind it.
-        """
-        asked = self._node.headers(ancestor.number, head.number)
-        theirs, is_disputed = await together(asked, self._node.is_disputed(tip))
-        return theirs == (ancestor, head) and not is_disputed
 
     def none(self) -> None:
         """The node's chain goes on from ours, or has taken its place."""

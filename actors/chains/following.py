@@ -174,7 +174,6 @@ class Follower:
         swapped = await swap(
             Place(tip, ancestor, head, self._ledger.above(ancestor.number)),
             node=self._node,
-            doubts=self._doubts,
             watch=self.watch,
             natives=self._native_interval == 1 or self._book.are_natives_due(head),
             balances=self._ledger.balances,

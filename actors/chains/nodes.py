@@ -9,7 +9,7 @@ from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, BlockHash, ChainIdentity, Head, Holding, KnownBlock, TokenInfo
 from indexer.domain.feed import FeedEvent
 from indexer.domain.finality import Tags
-from indexer.domain.views import BlockView, Readings, Replacement
+from indexer.domain.views import BlockView, Parting, Readings, Replacement
 
 
 class Node(Protocol):
@@ -31,6 +31,8 @@ class Node(Protocol):
     async def replacement(
         self, ancestor: Head, head: Head, watch: Watch, moved: Collection[Holding], *, natives: bool = True
     ) -> Replacement: ...
+
+    async def parting(self, ancestor: Head, head: Head, moved: Collection[Holding]) -> Parting: ...
 
     async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
 

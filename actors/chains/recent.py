@@ -14,13 +14,19 @@ Stored = Callable[[int], Awaitable[BlockRef | None]]
 
 
 class Recent:
-    """Updates in the order they were told; those that a reorg took back already are not among them."""
+    """Updates in the order they were told; those that a reorg took back already are not among them.
+
+    What is asked for are those of the last blocks among hundreds: a reorg of one block looked at all of them four
+    times, for 0.2 ms of the 4.7 that it takes.
+    """
 
     def __init__(self) -> None:
         self.updates: list[BalanceUpdated] = []
+        self._tops: list[int] = []
+        """For each update the highest block up to it; a native balance that was searched is of an older block."""
 
     def above(self, number: int) -> list[BalanceUpdated]:
-        return [update for update in self.updates if update.block.number > number]
+        return [update for update in self.updates[self._up_to(number) :] if update.block.number > number]
 
     def remember(self, commit: Commit) -> None:
         """What a reorg may take back from now on, the rows that a resync confirmed included."""
@@ -31,11 +37,12 @@ class Recent:
                     taken_back[fact.holding] = fact
                 case BalanceUpdated():
                     self._take_back(taken_back)
-                    self.updates.append(fact)
+                    self._add(fact)
                 case StreamResync(above=above):
                     if above is not None:
-                        self.updates = [update for update in self.updates if update.block.number <= above]
-                    self.updates += [_confirmed(fact, row) for row in fact.confirmed]
+                        self._cut(above)
+                    for row in fact.confirmed:
+                        self._add(_confirmed(fact, row))
                 case _:
                     pass
         self._take_back(taken_back)
@@ -44,18 +51,43 @@ class Recent:
         """All that a reorg took back at once, and no more than once: the block in its place may follow."""
         if not facts:
             return
-        self.updates = [
-            update
-            for update in self.updates
-            if update.holding not in facts or update.block.number <= facts[update.holding].block.number
-        ]
-        self.updates += [_as_update(fact) for fact in facts.values() if fact.anchor]
+
+        def stays(update: BalanceUpdated) -> bool:
+            return update.holding not in facts or update.block.number <= facts[update.holding].block.number
+
+        self._keep_from(self._up_to(min(fact.block.number for fact in facts.values())), stays)
+        for fact in facts.values():
+            if fact.anchor:
+                self._add(_as_update(fact))
         facts.clear()
 
     def forget(self, number: int) -> None:
         """Drop what no reorg within the window reaches; at most half of the list is dead weight."""
         if self.updates and self.updates[len(self.updates) // 2].block.number < number:
-            self.updates = [update for update in self.updates if update.block.number >= number]
+            self._keep_from(0, lambda update: update.block.number >= number)
+
+    def _cut(self, above: int) -> None:
+        self._keep_from(self._up_to(above), lambda update: update.block.number <= above)
+
+    def _up_to(self, number: int) -> int:
+        """So many updates, from the first, are all of blocks up to that one."""
+        place = len(self._tops)
+        while place and self._tops[place - 1] > number:
+            place -= 1
+        return place
+
+    def _keep_from(self, place: int, stays: Callable[[BalanceUpdated], bool]) -> None:
+        """All before `place`, and of the others those that stay."""
+        later = self.updates[place:]
+        del self.updates[place:], self._tops[place:]
+        for update in later:
+            if stays(update):
+                self._add(update)
+
+    def _add(self, update: BalanceUpdated) -> None:
+        number = update.block.number
+        self.updates.append(update)
+        self._tops.append(max(number, self._tops[-1]) if self._tops else number)
 
 
 class Recorded:

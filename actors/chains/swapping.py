@@ -6,13 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from actors.chains.doubts import Doubts
 from actors.chains.repair import together
 from indexer.domain.balances import BalanceUpdated, Watch, touched
 from indexer.domain.chain import BlockHash, Head, Holding, KnownBlock
 from indexer.domain.facts import BalanceReverted
 from indexer.domain.reorgs import affected, reverts
-from indexer.domain.views import BlockView, Readings, Replacement, unread
+from indexer.domain.views import BlockView, Parting, Readings, Replacement, unread
 from indexer.errors import BadAnswer, BlockUnknown, StateMissing
 
 
@@ -22,6 +21,10 @@ class Node(Protocol):
     async def replacement(
         self, ancestor: Head, head: Head, watch: Watch, moved: Collection[Holding], *, natives: bool = True
     ) -> Replacement: ...
+
+    async def parting(self, ancestor: Head, head: Head, moved: Collection[Holding]) -> Parting: ...
+
+    async def is_disputed(self, tip: Head) -> bool: ...
 
     async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
 
@@ -46,7 +49,7 @@ class Swap:
 
 
 async def swap(
-    place: Place, *, node: Node, doubts: Doubts, watch: Watch, natives: bool, balances: Mapping[Holding, int]
+    place: Place, *, node: Node, watch: Watch, natives: bool, balances: Mapping[Holding, int]
 ) -> Swap | None:
     """Nothing where it is not as simple as that, or where anybody is of another opinion.
 
@@ -55,11 +58,13 @@ async def swap(
     """
     moved = affected(place.orphaned)
     try:
-        found, is_replaced = await together(
+        found, (parting, is_disputed) = await together(
             node.replacement(place.ancestor, place.head, watch, moved, natives=natives),
-            doubts.is_replaced(place.tip, place.ancestor, place.head),
+            together(node.parting(place.ancestor, place.head, moved), node.is_disputed(place.tip)),
         )
-        if not is_replaced or found.canonical != (place.ancestor, place.head) or moved - found.before.values.keys():
+        if is_disputed or not found.canonical == parting.canonical == (place.ancestor, place.head):
+            return None
+        if moved - parting.before.values.keys():
             return None
         surprising = unread(touched(found.view.transfers, watch), found.view.readings)
         more = (
@@ -67,4 +72,4 @@ async def swap(
         )
     except (BadAnswer, BlockUnknown, StateMissing):
         return None
-    return Swap(reverts(place.orphaned, balances, found.before.values, place.ancestor.ref), found.view, more)
+    return Swap(reverts(place.orphaned, balances, parting.before.values, place.ancestor.ref), found.view, more)

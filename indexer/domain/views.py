@@ -27,9 +27,16 @@ class BlockView:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """A block in the place of another, what held before, and what is canonical at its parent's height and its own."""
+    """A block in the place of another, and what is canonical at its parent's height and its own."""
 
     view: BlockView
+    canonical: tuple[Head, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """What held where two branches part, and what is canonical at that height and the next."""
+
     before: Readings
     canonical: tuple[Head, ...]
 

@@ -125,7 +125,9 @@ async def test_reads_of_several_blocks_are_pinned_to_each(anvil: Anvil, token: D
         assert (await node.read({heads[0]: []}))[heads[0].hash].values == {}
 
 
-async def test_a_block_in_the_place_of_another_is_one_round_trip(anvil: Anvil, token: Deployed) -> None:
+async def test_a_block_in_the_place_of_another_takes_two_questions_that_can_be_asked_at_once(
+    anvil: Anvil, token: Deployed
+) -> None:
     bob, carol = wallets(2)
     watch = Watch(frozenset([token.address]), frozenset([bob, carol]))
     await token.send("mint", bob, 7)
@@ -139,14 +141,18 @@ async def test_a_block_in_the_place_of_another_is_one_round_trip(anvil: Anvil, t
         moved = [Holding(token.address, bob), Holding(NATIVE, bob)]
         before = node.counts.trips
         found = await node.replacement(ancestor, head, watch, moved)
-        assert node.counts.trips == before + 1
+        parting = await node.parting(ancestor, head, moved)
+        assert node.counts.trips == before + 2
         surprise = Holding(token.address, carol)
-        assert found.canonical == (ancestor, head)
-        assert found.before.values == {moved[0]: 7, moved[1]: 0}
+        assert found.canonical == parting.canonical == (ancestor, head)
+        assert parting.before.values == {moved[0]: 7, moved[1]: 0}
         assert found.view.readings.values == {moved[0]: 7, moved[1]: 0, Holding(NATIVE, carol): 0}
         assert touched(found.view.transfers, watch) == {surprise}
         with pytest.raises(BlockUnknown):
             await node.replacement(ancestor, orphaned, watch, moved)
+        assert (await node.parting(ancestor, orphaned, moved)).canonical == (ancestor, head)
+        with pytest.raises(BlockUnknown):
+            await node.parting(orphaned, head, moved)
 
 
 async def test_an_orphaned_block_is_unknown_and_never_zero(anvil: Anvil, token: Deployed, wallet: Address) -> None:

@@ -21,7 +21,7 @@ from indexer.domain.chain import (
 )
 from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
 from indexer.domain.finality import Tags
-from indexer.domain.views import BlockView, Readings, Replacement
+from indexer.domain.views import BlockView, Parting, Readings, Replacement
 from indexer.errors import BadAnswer, BlockUnknown, NodeUnreachable, ResponseTooLarge, StateMissing, Throttled
 from tests.sim.faults import Faults
 from tests.sim.world import CHAIN_ID, Block, World
@@ -129,15 +129,15 @@ class SimNode:
     ) -> Replacement:
         """As three questions in one."""
         ours = {holding for holding in moved if holding.token != NATIVE and watch.covers(holding)}
-        found = await self.read({ancestor: moved, head: ours})
+        found = await self.read({head: ours})
         (view,) = await self.look((head,), watch, natives=natives)
         here = found[head.hash]
         both = Readings({**view.readings.values, **here.values}, {**view.readings.unreadable, **here.unreadable})
-        return Replacement(
-            BlockView(head, view.transfers, both),
-            found[ancestor.hash],
-            await self.headers(ancestor.number, head.number),
-        )
+        return Replacement(BlockView(head, view.transfers, both), await self.headers(ancestor.number, head.number))
+
+    async def parting(self, ancestor: Head, head: Head, moved: Collection[Holding]) -> Parting:
+        before = (await self.read({ancestor: moved}))[ancestor.hash]
+        return Parting(before, await self.headers(ancestor.number, head.number))
 
     async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]:
         await self._wire()

@@ -36,7 +36,7 @@ from indexer.domain.chain import (
     Transfer,
 )
 from indexer.domain.finality import Tags
-from indexer.domain.views import BlockView, Readings, Replacement
+from indexer.domain.views import BlockView, Parting, Readings, Replacement
 from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge
 
 _IDENTITY_REST_SECONDS: Final = 2.0
@@ -152,24 +152,39 @@ class EvmNode:
     async def replacement(
         self, ancestor: Head, head: Head, watch: Watch, moved: Collection[Holding], *, natives: bool = True
     ) -> Replacement:
-        """`head` as `look` shows it, the `moved` balances there and at `ancestor`, and both headers: one request."""
+        """`head` as `look` shows it, the `moved` balances there, and both headers: one request."""
         ready = self._prepared(watch)
-        coins, tokens = _told_apart(moved)
+        _, tokens = _told_apart(moved)
 
         def question(limits: Limits) -> Plan[list[Any]]:
-            headers = [header_of("eth_getBlockByNumber", hex(block.number)) for block in (ancestor, head)]
             parts: list[Plan[Any]] = [
                 self._block(head, ready, natives, limits, tokens),
-                readings(ancestor, coins, tokens, limits),
-                joined(headers),
+                _headers_at(ancestor.number, head.number),
             ]
             return joined(parts)
 
-        (transfers, here), before, canonical = await self._endpoints.ask(question)
+        (transfers, here), canonical = await self._endpoints.ask(question)
         (moves,) = await completed(self._endpoints, (head,), (transfers,), ready.filters, ready.sought)
-        settled = await self._settled({head: here, ancestor: before})
-        view = BlockView(head, moves, settled[head])
-        return Replacement(view, settled[ancestor], tuple(canonical))
+        settled = await self._settled({head: here})
+        return Replacement(BlockView(head, moves, settled[head]), tuple(canonical))
+
+    async def parting(self, ancestor: Head, head: Head, moved: Collection[Holding]) -> Parting:
+        """The `moved` balances at `ancestor`, and both headers.
+
+        Asked beside the replacement, it takes another connection, and perhaps another node behind it: a second opinion,
+        and the node reads at both blocks at once.
+        """
+        coins, tokens = _told_apart(moved)
+
+        def question(limits: Limits) -> Plan[list[Any]]:
+            parts: list[Plan[Any]] = [
+                readings(ancestor, coins, tokens, limits),
+                _headers_at(ancestor.number, head.number),
+            ]
+            return joined(parts)
+
+        before, canonical = await self._endpoints.ask(question)
+        return Parting((await self._settled({ancestor: before}))[ancestor], tuple(canonical))
 
     async def moved(self, first: int, last: int, watch: Watch, beside: BlockRef | None = None) -> tuple[Moved, ...]:
         """The watched transfers of these blocks, in order; `ResponseTooLarge` asks for fewer blocks.
@@ -310,3 +325,7 @@ _IDENTITY: Final = (Call("eth_chainId"), Call("eth_getBlockByNumber", ["0x0", Fa
 
 def _identity(replies: Sequence[Reply]) -> ChainIdentity:
     return ChainIdentity(quantity(replies[0].get()), head_of(replies[1].get()).hash)
+
+
+def _headers_at(*numbers: int) -> Plan[list[Head]]:
+    return joined([header_of("eth_getBlockByNumber", hex(number)) for number in numbers])

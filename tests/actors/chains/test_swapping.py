@@ -9,13 +9,14 @@ from typing import Any
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import NATIVE, Address, Head
 from indexer.domain.facts import BalanceReverted
+from indexer.domain.views import Parting, Readings
 from indexer.errors import StateMissing
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.chains.test_chain import BOB, CAROL, USD, in_virtual_time
 from tests.actors.chains.test_doubts import taken_back
 from tests.sim.world import OUTSIDE
 
-QUESTIONS = ("newest", "headers", "look", "replacement", "read", "is_disputed")
+QUESTIONS = ("newest", "headers", "look", "replacement", "parting", "read", "is_disputed")
 
 
 def listened(stage: Stage) -> list[str]:
@@ -43,7 +44,7 @@ async def test_a_replaced_block_is_asked_for_in_one_round_trip_and_told_in_one_c
         before, asked = len(stage.commits), listened(stage)
         world.canonical.pop()
         await stage.hear(world.pay(USD, OUTSIDE, BOB, 6))
-        assert sorted(asked) == ["headers", "is_disputed", "replacement"]
+        assert sorted(asked) == ["is_disputed", "parting", "replacement"]
         (commit,) = stage.commits[before:]
         assert [type(fact) for fact in commit.facts] == [BalanceReverted, BalanceUpdated]
         assert [fact.change for fact in stage.updates()] == [5, 6]
@@ -59,7 +60,7 @@ async def test_what_only_the_new_block_moves_is_read_as_well() -> None:
         asked = listened(stage)
         world.canonical.pop()
         await stage.hear(world.pay(USD, OUTSIDE, CAROL, 6))
-        assert sorted(asked) == ["headers", "is_disputed", "read", "replacement"]
+        assert sorted(asked) == ["is_disputed", "parting", "read", "replacement"]
         assert [(fact.holding.solver, fact.change) for fact in stage.updates()] == [(BOB, 5), (CAROL, 6)]
 
 
@@ -77,7 +78,12 @@ async def test_a_native_balance_of_a_replaced_block_is_taken_back() -> None:
 @in_virtual_time
 async def test_a_second_answer_that_does_not_agree_is_enough_to_ask_everything_anew() -> None:
     """The announcement was of a fork, which one of two nodes behind an address follows."""
-    await _disagree("headers", lambda stage, ours: (stage.world.canonical[-2].head, ours))
+
+    def ours_stays(stage: Stage, ours: Head) -> Parting:
+        ancestor = stage.world.canonical[-2]
+        return Parting(Readings(ancestor.balances), (ancestor.head, ours))
+
+    await _disagree("parting", ours_stays)
 
 
 @in_virtual_time
@@ -90,7 +96,8 @@ async def test_state_that_is_gone_is_enough_to_ask_everything_anew() -> None:
     def pruned(_stage: Stage, _ours: Head) -> None:
         raise StateMissing("pruned")
 
-    await _disagree("replacement", pruned)
+    for question in ("replacement", "parting"):
+        await _disagree(question, pruned)
 
 
 async def _disagree(question: str, answer: Callable[[Stage, Head], Any]) -> None:

@@ -17,6 +17,9 @@ from repositories.failures import translating
 
 Document = dict[str, Any]
 
+_PAGE: Final = 8
+"""Pieces of some 40 KB that are read at once."""
+
 _DIGITS: Final = 20
 """Numbers in ids, padded so that they sort."""
 
@@ -69,15 +72,17 @@ class BackfillBook:
             await self._chunks.replace_one({"_id": key}, document, upsert=True)
 
     async def chunks(self, job_id: str, *, newest_first: bool) -> AsyncIterator[Chunk]:
-        """One in memory at a time, whatever the history's length."""
+        """A few in memory at a time, whatever the history's length."""
         query = {"_id": {"$gte": _chunk_id(job_id, 0), "$lt": f"{job_id}:~"}}
         with translating:
             ids = [found["_id"] async for found in self._chunks.find(query, {"_id": 1})]
-        for key in sorted(ids, reverse=newest_first):
+        ids.sort(reverse=newest_first)
+        for start in range(0, len(ids), _PAGE):
             with translating:
-                document = await self._chunks.find_one({"_id": key})
-            if document is not None:
-                yield chunk_of(document)
+                page = self._chunks.find({"_id": {"$in": ids[start : start + _PAGE]}}, batch_size=_PAGE)
+                documents = {found["_id"]: found async for found in page}
+            for key in sorted(documents, reverse=newest_first):
+                yield chunk_of(documents.pop(key))
 
     async def lowest(self, job_id: str) -> Chunk | None:
         """The one with the lowest blocks; what is collected has no hole above it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from indexer.domain.backfill import Chunk, Moved, Native, Stride
 from indexer.domain.balances import Watch
@@ -37,6 +37,13 @@ class Node(Protocol):
     async def tags(self, beside: Head | None = None) -> Tags: ...
 
 
+class _Ahead(NamedTuple):
+    """The logs that are asked for while what was found above them is looked at and stored."""
+
+    question: tuple[str, int, int, BlockRef | None]
+    answer: asyncio.Task[tuple[tuple[Moved, ...], float]]
+
+
 class Collector:
     """Remembers across steps how many blocks pass at once.
 
@@ -47,7 +54,18 @@ class Collector:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._stride = Stride()
+        self._ahead: _Ahead | None = None
         self._clock = asyncio.get_running_loop().time
+
+    async def drop(self) -> None:
+        """Nobody wants what was asked for ahead any more."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            return
+        ahead.answer.cancel()
+        await asyncio.wait((ahead.answer,))
+        if not ahead.answer.cancelled():
+            ahead.answer.exception()  # looked at, so that nobody is told that it was not
 
     async def step(self, job: Job) -> list[Chunk]:
         """The next blocks below `job.cursor`, oldest first; nothing where a native has no state any more."""
@@ -69,16 +87,21 @@ class Collector:
         last = job.cursor
         while True:
             first = max(job.first, last - self._stride.blocks + 1)
-            started = self._clock()
             try:
-                moved = await self._node.moved(first, last, job.watch, job.highest)
+                moved, seconds = await self._moved(job, first, last)
             except ResponseTooLarge:
                 if first == last:
                     raise
                 self._stride = self._stride.narrower(last - first + 1)
             else:
                 break
-        self._stride = self._stride.wider(len(moved), self._clock() - started)
+        self._stride = self._stride.wider(len(moved), seconds)
+        if first > job.first:
+            below = max(job.first, first - self._stride.blocks)
+            self._ahead = _Ahead(
+                (job.id, below, first - 1, job.highest), asyncio.create_task(self._asked(job, below, first - 1))
+            )
+            await asyncio.sleep(0)  # it is on its way before we are busy with this one
         reads, unread = await self._reads(job, moved)
         return [
             Chunk(
@@ -90,6 +113,21 @@ class Collector:
             )
             for part_first, part_last, part in parted(first, last, moved)
         ]
+
+    async def _moved(self, job: Job, first: int, last: int) -> tuple[tuple[Moved, ...], float]:
+        """As it was asked for ahead, if it was."""
+        ahead = self._ahead
+        if ahead is not None and ahead.question == (job.id, first, last, job.highest):
+            self._ahead = None
+            return await ahead.answer
+        await self.drop()
+        return await self._asked(job, first, last)
+
+    async def _asked(self, job: Job, first: int, last: int) -> tuple[tuple[Moved, ...], float]:
+        """And how long it took."""
+        started = self._clock()
+        moved = await self._node.moved(first, last, job.watch, job.highest)
+        return moved, self._clock() - started
 
     async def _reads(self, job: Job, moved: Sequence[Moved]) -> tuple[dict[int, Mapping[Holding, int]], int | None]:
         """Balances at every changed block, from the newest down until the node has no state."""

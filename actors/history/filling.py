@@ -203,18 +203,21 @@ class Filler:
             walks = await self._narrator.walk(job, crossed)
         self._walked = ("", {})
         saved, holdings = self._clock(), frozenset(job.holdings)
-        while job.cursor >= job.first:
-            await self._breathe()
-            chunks = await self._collector.step(job)
-            for chunk in reversed(chunks):  # downwards, so that there is no hole above the lowest
-                await self._book.put(job.id, chunk)
-                for change in reversed(through(chunk, changes_of(chunk, holdings), crossed)):
-                    walks[change.holding].step(change)
-            job = replace(job, cursor=chunks[0].first - 1, unread=chunks[0].unread, error=None)
-            self._saw(job)
-            if self._clock() - saved > SAVE_SECONDS:
-                saved = self._clock()
-                await keep(job)
+        try:
+            while job.cursor >= job.first:
+                await self._breathe()
+                chunks = await self._collector.step(job)
+                for chunk in reversed(chunks):  # downwards, so that there is no hole above the lowest
+                    await self._book.put(job.id, chunk)
+                    for change in reversed(through(chunk, changes_of(chunk, holdings), crossed)):
+                        walks[change.holding].step(change)
+                job = replace(job, cursor=chunks[0].first - 1, unread=chunks[0].unread, error=None)
+                self._saw(job)
+                if self._clock() - saved > SAVE_SECONDS:
+                    saved = self._clock()
+                    await keep(job)
+        finally:
+            await self._collector.drop()
         self._walked = (job.id, walks)
         return job
 

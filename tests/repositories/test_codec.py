@@ -59,8 +59,7 @@ def own_logs(fact: BalanceUpdated, moves: list[Transfer]) -> BalanceUpdated:
         fact,
         transactions=(*fact.transactions, *(log.transaction for log in moves[::2])),
         transfers=tuple(
-            replace(
-                log,
+            log._replace(
                 token=Address(token),
                 block_hash=fact.block.hash,
                 block_number=fact.block.number,

@@ -114,7 +114,7 @@ def _fitting(holding: Holding, told: T) -> T:
     """The logs of a record are of its own token; a native balance has none."""
     if holding.token == NATIVE:
         return told._replace(transfers=(), unexplained=None)
-    return told._replace(transfers=tuple(replace(log, token=Address(holding.token)) for log in told.transfers))
+    return told._replace(transfers=tuple(log._replace(token=Address(holding.token)) for log in told.transfers))
 
 
 fillings = st.builds(

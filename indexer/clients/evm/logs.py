@@ -113,19 +113,17 @@ def transfer_of(log: Any, block: BlockHash, filters: Filters) -> Transfer | None
         return None
     # A contract may have left `to` unindexed: it is still a hint that the sender's balance changed.
     kind, sender, recipient = (*log["topics"][:3], _NO_WALLET)[:3]
-    return (
-        None
-        if kind != TRANSFER
-        else Transfer(
-            token=ours[0],
-            sender=_wallet(sender, filters),
-            recipient=_wallet(recipient, filters),
-            amount=_amount(log.get("data")),
-            block_hash=block,
-            transaction=TxHash(block_hash(log.get("transactionHash"))),
-            log_index=quantity(log.get("logIndex")),
-            block_number=quantity(log.get("blockNumber")),
-        )
+    if kind != TRANSFER:
+        return None
+    return Transfer(
+        ours[0],
+        _wallet(sender, filters),
+        _wallet(recipient, filters),
+        _amount(log.get("data")),
+        block,
+        TxHash(block_hash(log.get("transactionHash"))),
+        quantity(log.get("logIndex")),
+        quantity(log.get("blockNumber")),
     )
 
 

@@ -140,7 +140,7 @@ async def test_what_a_reorg_takes_back_is_one_commit_with_the_block_in_its_place
     await ledger.commit([replace(updated(1, 5), holding=each) for each in (mover, other)], head_at(1))
     await ledger.commit((replace(updated(2, 7, 5), holding=mover),), head_at(2))
     new = head_at(2, "b", "a")
-    log = replace(LOG, sender=other.solver, recipient=wallet(9), block_hash=new.hash)
+    log = LOG._replace(sender=other.solver, recipient=wallet(9), block_hash=new.hash)
     async with ledger.together():
         await ledger.roll_back(HeadChain(8, (head_at(1),)), roll_back(ledger, 1, {mover: 5}))
         ledger.note((log,), {mover})

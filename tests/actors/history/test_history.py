@@ -15,6 +15,7 @@ from pykka import ActorRef
 
 from actors.base import end
 from actors.history.backfill import BackfillActor, Fill
+from actors.history.collecting import Collector
 from actors.history.filling import Filler
 from actors.history.jobs import KEPT_JOBS
 from actors.history.older import older_than
@@ -93,7 +94,7 @@ class _Scene:
             name="sim",
             stream=f"history:{CHAIN_ID}",
             node=node,
-            collector=unused,
+            collector=Collector(node),
             narrator=unused,
             ledger=self.ledger,
             book=self.store.backfills,

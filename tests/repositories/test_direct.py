@@ -13,13 +13,15 @@ import bson
 import pymongo
 import pytest
 
+from indexer.domain.chain import Holding
+from indexer.domain.records import fold
 from indexer.errors import StoreUnavailable
 from repositories import direct
 from repositories.direct import MOST_LINES, DirectInserts, direct_inserts
 from repositories.documents.codec import commit_document
 from repositories.store import Store, open_store
 from tests.fixtures.mongo import SELDOM_JOURNALED, KillableMongod, free_port
-from tests.repositories.samples import commit_at
+from tests.repositories.samples import USDC, commit_at, solver_at
 
 OK = bson.encode({"n": 1, "ok": 1.0})
 DOCUMENT = {"_id": "a"}
@@ -48,6 +50,29 @@ async def test_a_commit_is_written_without_the_driver_and_is_the_same_document(
         assert [{**each, "time": None} for each in found] == [
             {**each, "time": None} for each in client[database_name]["by_driver"].find().sort("firstSeq", 1)
         ]
+
+
+@pytest.mark.mongo
+async def test_records_are_written_without_the_driver_unless_one_is_there_already(
+    lone_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driven: list[int] = []
+    collection = type(lone_store.balances._records)
+    insert_many = collection.insert_many
+
+    def counted(self: Any, documents: Any, **more: Any) -> Any:
+        driven.append(len(documents))
+        return insert_many(self, documents, **more)
+
+    monkeypatch.setattr(collection, "insert_many", counted)
+    first, second = commit_at(1, seq=1, count=3), commit_at(2, seq=4, count=3)
+    await lone_store.balances.project(fold([first]))
+    assert not driven
+    await lone_store.balances.project(fold([first, second]))  # as after a crash: half of it is there
+    assert driven == [6]
+    for solver in range(3):
+        rows = await lone_store.balances.history(1, Holding(USDC, solver_at(solver)), limit=9)
+        assert [(row.block.number, row.seq) for row in rows] == [(2, 4 + solver), (1, 1 + solver)]
 
 
 @pytest.mark.mongo

@@ -87,10 +87,15 @@ class Job:
     """Those of them of which there are logs up to that block that no record accounts for."""
 
     @property
-    def turn(self) -> tuple[bool, int, int, str]:
-        """Sorts jobs as they are worked off: first what fills again what was taken back, from the lowest up."""
-        is_ordered = self.in_place_of is None
-        return is_ordered, 0 if is_ordered else self.first, self.created, self.id
+    def turn(self) -> tuple[int, int, int, str]:
+        """Sorts jobs as they are worked off.
+
+        First what fills again what was taken back, from the lowest up; then what the chain passed over while it was
+        followed; last what somebody ordered, which may be years.
+        """
+        if self.in_place_of is not None:
+            return 0, self.first, self.created, self.id
+        return 2 if self.after is None else 1, 0, self.created, self.id
 
     @property
     def is_over(self) -> bool:

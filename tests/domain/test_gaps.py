@@ -33,7 +33,14 @@ def test_tokens_and_natives_are_orders_of_their_own_from_one_end_of_the_gap_to_t
     assert {(job.first, job.last, job.after) for job in (tokens, natives)} == {(6, 8, head_at(5).ref)}
     assert tokens.trailing == {TOKEN}
     assert not natives.trailing
-    assert tokens.turn < natives.turn
+    ordered = replace(tokens, after=None, created=0)
+    taken_back = replace(ordered, in_place_of="another", created=tokens.created + 9)
+    assert sorted((ordered, natives, tokens, taken_back), key=lambda job: job.turn) == [
+        taken_back,
+        tokens,
+        natives,
+        ordered,
+    ]
 
 
 def test_the_same_gap_leads_to_the_same_orders_however_often_it_is_projected() -> None:

@@ -72,7 +72,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """A chain passed over blocks, and said so under this number: what is to be filled is found once it is projected."""
+    """A chain passes over blocks, and says so under this number: what is to be filled is found once it is projected."""
 
     stream: str
     seq: int

@@ -11,7 +11,7 @@ from actors.chains.ledger import Ledger
 from actors.chains.natives import Span, between, search
 from actors.chains.nodes import Node
 from actors.clock import now
-from indexer.domain.balances import BalanceUpdated, Cause, Watch, changes
+from indexer.domain.balances import BalanceUpdated, Cause, Watch, changes, net
 from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, TokenInfo, Transfer
 from indexer.domain.facts import Passed
 from indexer.domain.headchain import HeadChain
@@ -142,8 +142,14 @@ class Bookkeeper:
             if holding in ledger.balances
             and holding not in ledger.returned
             and (holding.token != NATIVE or self._read_at.get(holding, ledger.natives_at) >= after.number)
+            and self._was_read(holding)
         )
         return Passed(after, followed, tuple(holding for holding in followed if holding in ledger.trails.logs))
+
+    def _was_read(self, holding: Holding) -> bool:
+        """Its last log led to a read: where the token could not be read then, the record is from before that log."""
+        logs = self._ledger.trails.logs.get(holding, ())
+        return logs is not None and net(logs, holding.solver) == 0
 
     def changed(
         self, values: Mapping[Holding, int], block: BlockRef, transfers: Sequence[Transfer], cause: Cause | None

@@ -289,11 +289,11 @@ class Follower:
         if above is not None:
             self._ledger.settling.roll_back(above)
         resync = StreamResync(self._chain_id, reason, newest.ref, above, confirmed, passed)
+        if passed is not None:
+            self._passed_over(self._ledger.seq + 1)  # before it is told: nobody knows whether we have a turn after it
         await self._ledger.commit((resync, *facts), newest)
         self.known = HeadChain(self.known.depth, (newest,))
         self._book.natives_read(newest.number)
-        if passed is not None:
-            self._passed_over(self._ledger.seq)
 
     # --- acting ------------------------------------------------------------------------------------------------------
 

@@ -19,8 +19,8 @@ from actors.history.jobs import Jobs
 from actors.messages import Begin, PassedOver, Resumed, WatchChanged
 from actors.statusboard import Line
 from indexer.domain.balances import Watch
-from indexer.domain.chain import NATIVE, Holding
-from indexer.domain.jobs import Job
+from indexer.domain.chain import Holding
+from indexer.domain.jobs import Job, parts_of
 from indexer.domain.status import StreamState
 from indexer.errors import BlockUnknown, Fenced, Permanent, StoreUnavailable, Transient
 
@@ -28,6 +28,9 @@ log = structlog.get_logger(__name__)
 
 FIRST_RETRY_SECONDS = 0.2
 LONGEST_RETRY_SECONDS = 10.0
+
+PROJECTED_SECONDS = 5.0
+"""So long what was passed over is waited for at a time."""
 
 SETTLE_SECONDS = 2.0
 """How often history that a reorg may still reach is compared with the chain."""
@@ -78,6 +81,7 @@ class BackfillActor(AsyncActor):
         book: Book,
         resumed: Callable[[Resumed], None],
         projected: Callable[[str, int], Awaitable[None]],
+        newest: Callable[[], PassedOver],
         show: Callable[[Job], None],
         line: Line,
         clock: Callable[[], float] = time.time,
@@ -95,6 +99,7 @@ class BackfillActor(AsyncActor):
         self._book = book
         self._resumed = resumed
         self._projected = projected
+        self._newest = newest
         self._line = line
         self._clock = clock
         self._jobs = Jobs(
@@ -136,22 +141,18 @@ class BackfillActor(AsyncActor):
         return Job("", self._chain_id, first, last, tuple(holdings))
 
     async def _take(self, order: Job, save: Callable[[Job], Awaitable[None]]) -> Sequence[Job]:
-        """Native balances are a job of their own: tokens, of which logs tell, are not to wait for them."""
-        parts = (
-            tuple(sorted(holding for holding in order.holdings if holding.token != NATIVE)),
-            tuple(sorted(holding for holding in order.holdings if holding.token == NATIVE)),
-        )
+        """As several jobs; the same that are there already, where somebody orders once more."""
+        parts = parts_of(order.holdings)
         bounds = (order.first, order.last)
         same = [job for job in self._jobs.unfinished() if (job.first, job.last) == bounds and job.wanted in parts]
         if order.anchors:  # one that began before all that was taken back may stop below it
             same = [job for job in same if job.anchors == order.anchors]
-        if len(same) == sum(bool(part) for part in parts):
+        if len(same) == len(parts):
             return same
         now = int(self._clock() * 1000)
         jobs = [
             replace(order, id=uuid.uuid4().hex[:12], holdings=part, wanted=part, created=now + place)
             for place, part in enumerate(parts)
-            if part
         ]
         failure: StoreUnavailable | None = None
         for job in jobs:
@@ -205,14 +206,19 @@ class BackfillActor(AsyncActor):
         self._ledger.seq = await self._log.last_seq(self._stream)
         self._resumed(Resumed(self._stream, self._ledger.seq))
         await self._jobs.load()
+        self._passed = self._newest()  # what an earlier life was told of may be projected only now
         self._line.say(self._state())
 
     async def _take_up(self) -> None:
         """Orders that were made of what the chain's live actor passed over."""
-        if self._passed is None:
-            return
         passed = self._passed
-        await self._projected(passed.stream, passed.seq)
+        if passed is None:
+            return
+        try:
+            async with asyncio.timeout(PROJECTED_SECONDS):
+                await self._projected(passed.stream, passed.seq)
+        except TimeoutError:
+            return  # said before it was written; if it never is, others need not wait for it
         await self._jobs.take_up()
         if self._passed is passed:
             self._passed = None
@@ -305,7 +311,7 @@ class BackfillActor(AsyncActor):
     async def _sleep(self) -> None:
         settling = any(job.state == "settling" for job in self._jobs.all())
         try:
-            async with asyncio.timeout(SETTLE_SECONDS if settling else None):
+            async with asyncio.timeout(SETTLE_SECONDS if settling or self._passed else None):
                 await self._wake.wait()
         except TimeoutError:
             return

@@ -29,7 +29,7 @@ async def older_than(records: Records, job: Job, holding: Holding, block: int) -
     record = await records.at_block(job.chain_id, holding, block - 1) if block > 0 else None
     if record is None or record.block.number == block - 1:
         return None if record is None else Older(record, holds=True)
-    if job.after is not None and block <= job.first:
+    if job.goes_on and block <= job.first:
         return Older(record, holds=True)
     if job.filled_from is not None and record.block.number >= job.filled_from and block <= job.first:
         # Its first block is where the one before ended; above it, whatever cannot be read was looked at by nobody.

@@ -15,7 +15,7 @@ from actors.history.backfill import BackfillActor
 from actors.history.collecting import Collector
 from actors.history.filling import Filler
 from actors.history.telling import Narrator
-from actors.messages import Resumed
+from actors.messages import PassedOver, Resumed
 from actors.positions import Positions
 from actors.statusboard import Line
 from actors.watching import Watching
@@ -23,7 +23,7 @@ from indexer.config import ChainSettings
 from indexer.domain.commits import Commit
 from indexer.domain.jobs import Job
 from indexer.domain.status import StreamStatus
-from indexer.domain.streams import history_stream
+from indexer.domain.streams import chain_stream, history_stream
 
 if TYPE_CHECKING:
     from indexer.clients.evm import EvmNode  # importing web3 takes a second and 30 MB
@@ -111,6 +111,7 @@ class Past:
             book=self.store.backfills,
             resumed=self.resumed,
             projected=self.positions.reached,
+            newest=self._newest,
             show=self.show,
             line=line,
             clock=self.clock,
@@ -120,6 +121,11 @@ class Past:
     @property
     def _stream(self) -> str:
         return history_stream(self.settings.chain_id)
+
+    def _newest(self) -> PassedOver:
+        """All that the chain's live actor has told by now, as if it were about blocks that it passed over."""
+        stream = chain_stream(self.settings.chain_id)
+        return PassedOver(stream, self.positions.told().get(stream, 0))
 
     def _ledger(self) -> Ledger:
         return Ledger(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from itertools import groupby
+from typing import Final, Literal
 
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding
@@ -82,7 +83,7 @@ class Job:
     in_place_of: str | None = None
     """The job that a reorg took back. Others wait for this one: they would go on from what is missing until then."""
     after: BlockRef | None = None
-    """The chain was followed up to this block: records from before hold up to the first block, or to `filled_from`."""
+    """The chain was followed up to this block, and passed over those above it, which this order was made to fill."""
     trailing: frozenset[Holding] = frozenset()
     """Those of them of which there are logs up to that block that no record accounts for."""
 
@@ -124,9 +125,18 @@ class Job:
         told = told if self.unread is None else max(told, self.unread + 1)
         return replace(self, first=first, filled_from=told, ground=self.base)
 
+    @property
+    def goes_on(self) -> bool:
+        """Records from before hold up to the first block: all below it was followed, or was filled since.
+
+        Where it could not be filled from the bottom on, nobody knows what was in between.
+        """
+        start = self.first if self.filled_from is None else self.filled_from
+        return self.after is not None and start == self.after.number + 1
+
     def is_accounted_for(self, holding: Holding) -> bool:
         """No log between the record from before and the first block is missing in a record."""
-        return self.after is not None and holding not in self.trailing
+        return self.goes_on and self.filled_from is None and holding not in self.trailing
 
     def as_order(self, in_place_of: str) -> Job:
         """To be filled once more, from what is known of it.
@@ -187,21 +197,30 @@ class Job:
         return 0.8 * (self.top - self.cursor) / span if self.state == "collecting" else 0.0
 
 
+MOST_BALANCES: Final = 5_000
+"""Of one order, which is one document: with 37,000 it would not fit."""
+
+
+def parts_of(holdings: Iterable[Holding]) -> list[tuple[Holding, ...]]:
+    """As orders take them: tokens, of which logs tell, are not to wait for natives."""
+    ordered = sorted(holdings, key=lambda holding: (holding.token == NATIVE, holding))
+    kinds = [tuple(kind) for _, kind in groupby(ordered, key=lambda holding: holding.token == NATIVE)]
+    return [kind[start : start + MOST_BALANCES] for kind in kinds for start in range(0, len(kind), MOST_BALANCES)]
+
+
 def orders_of(gap: Gap) -> Iterator[Job]:
-    """One for tokens and one for natives, as of every order; made again, they are the same."""
+    """Made again, they are the same."""
     after, followed, trailing = gap.passed
     created = int(gap.time.timestamp() * 1000)
-    for place, (kind, is_native) in enumerate((("tokens", False), ("natives", True))):
-        part = tuple(holding for holding in followed if (holding.token == NATIVE) == is_native)
-        if part:
-            yield Job(
-                id=f"gap-{gap.chain_id}-{gap.seq}-{kind}",
-                chain_id=gap.chain_id,
-                first=after.number + 1,
-                last=gap.number - 1,
-                holdings=part,
-                wanted=part,
-                created=created + place,
-                after=after,
-                trailing=frozenset(trailing).intersection(part),
-            )
+    for place, part in enumerate(parts_of(followed)):
+        yield Job(
+            id=f"gap-{gap.chain_id}-{gap.seq}-{place}",
+            chain_id=gap.chain_id,
+            first=after.number + 1,
+            last=gap.number - 1,
+            holdings=part,
+            wanted=part,
+            created=created + place,
+            after=after,
+            trailing=frozenset(trailing).intersection(part),
+        )

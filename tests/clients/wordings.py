@@ -97,6 +97,7 @@ WORDINGS: Final[tuple[Row, ...]] = (
     ("zkSync", -32602, "Block with such an ID doesn't exist yet", BlockUnknown),
     ("anvil", -32602, "BlockOutOfRangeError: block height is 2001 but requested was 2", StateMissing),
     ("Evmos", -32000, "height 12 is not available, lowest height is 20", StateMissing),
+    ("anvil", -32602, "BlockOutOfRangeError: block height is 5 but requested was 0x500", BlockUnknown),
     ("a pruned node", -32000, "history is available from block 25735899", StateMissing),
     ("Arbitrum", -32000, "historical block height 22207817 is not supported: state not available", StateMissing),
     ("Base", -32000, "distance to target block exceeds maximum proof window", StateMissing),

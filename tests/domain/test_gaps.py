@@ -8,7 +8,7 @@ from indexer.domain.chain import NATIVE, Holding
 from indexer.domain.commits import Commit
 from indexer.domain.facts import Passed, StreamResync
 from indexer.domain.gaps import Gap, gap_of
-from indexer.domain.jobs import orders_of
+from indexer.domain.jobs import MOST_BALANCES, orders_of
 from indexer.domain.records import fold
 from tests.repositories.samples import TIME, USDC, head_at, solver_at
 
@@ -47,6 +47,31 @@ def test_the_same_gap_leads_to_the_same_orders_however_often_it_is_projected() -
     gap = Gap(1, 9, PASSED, 7, TIME)
     assert list(orders_of(gap)) == list(orders_of(gap))
     assert {job.id for job in orders_of(gap)}.isdisjoint(job.id for job in orders_of(gap._replace(seq=8)))
+
+
+def test_of_many_balances_there_are_many_orders_each_of_which_fits_a_document() -> None:
+    many = tuple(Holding(USDC, solver_at(n)) for n in range(2 * MOST_BALANCES + 1))
+    orders = list(orders_of(Gap(1, 9, PASSED._replace(followed=(COIN, *many)), 7, TIME)))
+    assert [len(order.holdings) for order in orders] == [MOST_BALANCES, MOST_BALANCES, 1, 1]
+    assert len({order.id for order in orders}) == 4
+    assert {holding for order in orders for holding in order.holdings} == {COIN, *many}
+    assert [order.is_native for order in orders] == [False, False, False, True]
+
+
+def test_a_gap_is_gone_on_from_only_where_all_below_was_followed_or_filled() -> None:
+    tokens, _ = orders_of(Gap(1, 9, PASSED, 7, TIME))
+    assert tokens.goes_on
+    filled = replace(tokens, first=8, filled_from=6)
+    assert filled.goes_on
+    assert not replace(filled, filled_from=7).goes_on, "block 6 could not be read"
+    assert not replace(tokens, after=None).goes_on
+
+
+def test_logs_are_all_known_only_right_above_what_was_followed() -> None:
+    tokens, _ = orders_of(Gap(1, 9, PASSED._replace(trailing=()), 7, TIME))
+    assert tokens.is_accounted_for(TOKEN)
+    assert not replace(tokens, trailing=frozenset({TOKEN})).is_accounted_for(TOKEN)
+    assert not replace(tokens, first=8, filled_from=6).is_accounted_for(TOKEN)
 
 
 def test_an_order_once_more_still_knows_up_to_where_the_chain_was_followed() -> None:

@@ -129,7 +129,7 @@ _BY_CODE: Final[dict[int, _Kind]] = {
 _COMPILED: Final = tuple((kind, re.compile("|".join(patterns))) for kind, patterns in _BY_TEXT)
 _TOO_LOW: Final = re.compile(
     r"height (?P<asked>\d+) is not available, lowest height is (?P<lowest>\d+)"
-    r"|block height is (?P<height>\d+) but requested was (?P<asked_of>\d+)"
+    r"|block height is (?P<height>\d+) but requested was (?P<asked_of>\d+)\b"
 )
 """The same words for a block that is still to come and for one whose state is gone: the two numbers tell which."""
 

@@ -505,7 +505,24 @@ async def test_what_was_passed_over_is_told_with_everybody_who_was_followed_unti
         assert resync.passed.after == trailing.ref
         assert set(resync.passed.followed) == WATCH.holdings()
         assert resync.passed.trailing == (Holding(USD, BOB),)
-        assert stage.passed_over == [stage.commits[-1].last_seq]
+        assert stage.passed_over == [stage.commits[-1].first_seq]
+
+
+@in_virtual_time
+async def test_nobody_goes_on_from_a_token_that_could_not_be_read_when_it_moved_last() -> None:
+    async with staged() as stage:
+        held = Holding(USD, BOB)
+        stage.node.unreadable[USD] = "paused"
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
+        del stage.node.unreadable[USD]
+        for _ in range(60):
+            stage.world.mine(busy=0)
+        stage.node.pruned_below = stage.world.tip.number - 2
+        await stage.hear(stage.world.tip)
+        (resync,) = (fact for fact in stage.facts if isinstance(fact, StreamResync))
+        assert resync.passed is not None
+        assert held not in resync.passed.followed
+        assert Holding(USD, CAROL) in resync.passed.followed
 
 
 @in_virtual_time

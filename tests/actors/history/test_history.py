@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import Random
@@ -459,7 +459,9 @@ async def _projected(_stream: str, _seq: int) -> None:
 
 
 @asynccontextmanager
-async def _actor(book: _Book, filler: Any) -> AsyncIterator[ActorRef[BackfillActor]]:
+async def _actor(
+    book: _Book, filler: Any, projected: Callable[[str, int], Awaitable[None]] = _projected
+) -> AsyncIterator[ActorRef[BackfillActor]]:
     ledger: Any = SimpleNamespace(seq=0, has_written=False)
     ref = BackfillActor.start(
         name="sim",
@@ -472,7 +474,8 @@ async def _actor(book: _Book, filler: Any) -> AsyncIterator[ActorRef[BackfillAct
         log=book,
         book=cast("Any", book),
         resumed=lambda _resumed: None,
-        projected=_projected,
+        projected=projected,
+        newest=lambda: PassedOver(f"chain:{CHAIN_ID}", 0),
         show=lambda _job: None,
         line=Line(stream="history:7", name="sim", seq=lambda: 0, waiting=lambda: 0, show=lambda _status: None),
         clock=asyncio.get_running_loop().time,
@@ -499,6 +502,37 @@ def test_what_was_passed_over_is_taken_up_once_it_is_projected() -> None:
             ref.tell(PassedOver(f"chain:{CHAIN_ID}", 8))
             await asyncio.sleep(5)
         assert filler.filled == ["gap"]
+
+    play(story())
+
+
+def test_an_order_that_was_projected_between_two_lives_is_taken_up_by_the_next() -> None:
+    """Nobody was there to be told."""
+
+    async def story() -> None:
+        book = _Book()
+        filler = _Filler(book)
+        async with _actor(book, filler):
+            await asyncio.sleep(1)  # it has loaded what is stored, and waits for what is still to be projected
+            book.saved["gap"] = Job("gap", CHAIN_ID, 6, 8, (HOLDING,), after=BlockRef(5, BlockHash("0x5"), 0))
+            await asyncio.sleep(5)
+        assert filler.filled == ["gap"]
+
+    play(story())
+
+
+def test_what_is_never_projected_holds_up_nothing_else() -> None:
+    async def story() -> None:
+        book = _Book()
+        filler = _Filler(book)
+
+        async def never(_stream: str, _seq: int) -> None:
+            await asyncio.Event().wait()
+
+        async with _actor(book, filler, projected=never) as ref:
+            (job,) = await ref.ask(Fill((HOLDING,), 0), block=False)
+            await asyncio.sleep(60)
+        assert filler.filled == [job.id]
 
     play(story())
 

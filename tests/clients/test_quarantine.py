@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from indexer.clients.evm.node import EvmNode
 from indexer.domain.balances import Watch
-from indexer.domain.chain import Address, BlockHash, Head
+from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding
 from indexer.errors import BadAnswer, BlockUnknown, StateMissing
 from tests.clients.builders import eventually, node_at
 from tests.clients.wires import DOWN, QUESTION, Time, Wire, pool
@@ -80,6 +80,20 @@ async def test_a_head_far_below_what_was_followed_is_not_believed_while_another_
         assert (await node.newest()).number == 1_001
     assert [line["event"] for line in lines] == ["endpoint_set_aside", "endpoint_back"]
     assert "its newest block is 5, we followed 1000" in lines[0]["reason"]
+
+
+async def test_a_block_that_was_read_is_one_that_was_followed() -> None:
+    """After a resync, say: until the next head nothing else says how far the chain has come."""
+    first, second = Teller(1_000), Teller(1_000)
+    held = Holding(NATIVE, Address("0x" + "11" * 20))
+    for teller in (first, second):
+        teller.methods["eth_getBalance"] = lambda *_: "0x7"
+    async with telling(first, second) as node:
+        found = await node.read({first.head(1_000): [held]})
+        assert found[first.head(1_000).hash].values == {held: 7}
+        first.height = 5
+        assert (await node.newest()).number == 1_000
+        assert state(node, 0) == (True, True)
 
 
 async def test_a_head_far_below_is_believed_when_all_say_so() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -142,8 +142,7 @@ class EvmNode:
             lambda limits: joined([self._block(head, ready, natives, limits) for head in heads]),
             hedge_seconds=None if len(heads) <= _FEW_HEADS else _LARGE_HEDGE_SECONDS,
         )
-        health = self._endpoints.health
-        health.followed = max(health.followed, heads[-1].number)
+        self._followed(heads)
         told = [transfers for transfers, _ in found]
         logs = await completed(self._endpoints, heads, told, ready.filters, ready.sought)
         settled = await self._settled({head: part for head, (_, part) in zip(heads, found, strict=True)})
@@ -216,8 +215,14 @@ class EvmNode:
             lambda limits: joined([readings(block, *parts, limits) for block, parts in split.items()]),
             hedge_seconds=_hedge_seconds(size),
         )
+        self._followed(split)
         settled = await self._settled(dict(zip(split, found, strict=True)))
         return {block.hash: settled.get(block, Readings()) for block in wanted}
+
+    def _followed(self, blocks: Iterable[KnownBlock]) -> None:
+        """Who does not have these lags. After a resync, what was read says so before the next head does."""
+        health = self._endpoints.health
+        health.followed = max((health.followed, *(block.number for block in blocks)))
 
     async def _logs_between(self, first: int, last: int, filters: Filters, beside: BlockRef | None) -> list[Any]:
         """Each filter travels alone: a refusal of many at once would be taken for a limit of batches."""

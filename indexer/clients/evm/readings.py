@@ -66,8 +66,10 @@ def readings(block: KnownBlock, natives: Natives, pairs: Iterable[Holding], limi
         Call("eth_call", multiread.params(wallets, pairs, block), 800 + 40 * len(coins) + 80 * len(tokens))
         for (coins, wallets), (tokens, pairs) in asked
     ]
+    # As of now: what is doubted while the question is on its way would leave nothing to tell another block by.
+    doubted = limits.doubted
     # Whose state it is tells its parent's hash alone there, so that the header travels along.
-    needs_parent = bool(calls) and not isinstance(block, Head) and "parent" in limits.doubted
+    needs_parent = bool(calls) and not isinstance(block, Head) and "parent" in doubted
     if needs_parent:
         calls.append(Call("eth_getBlockByHash", [block.hash, False]))
 
@@ -77,7 +79,7 @@ def readings(block: KnownBlock, natives: Natives, pairs: Iterable[Holding], limi
         def about(answer: tuple[bytes, bytes]) -> bytes:
             """The balances, if they are those of the block asked for."""
             balances, facts = answer
-            if contradicted := contradictions(known, facts, limits.doubted):
+            if contradicted := contradictions(known, facts, doubted):
                 raise OtherBlock(block, contradicted)
             return balances
 

@@ -11,10 +11,11 @@ from bson import Int64
 
 from indexer.domain.balances import Trail, Watch
 from indexer.domain.chain import Address, BlockHash, Head, Holding
-from indexer.domain.checkpoints import Mark, StoredCheckpoint
+from indexer.domain.checkpoints import Mark, SilentCut, StoredCheckpoint
 from indexer.domain.finality import Settled
 from indexer.domain.status import Incident, Incidents
 from repositories.database import Database
+from repositories.documents.blocks import holdings_document, holdings_of
 from repositories.documents.logs import packed, unpacked
 from repositories.failures import translating
 
@@ -49,6 +50,8 @@ class Checkpoints:
             "finalized": Int64(mark.settled.finalized),
             "trail": _trail_documents(mark.trail),
             "natives": None if mark.natives is None else Int64(mark.natives),
+            "returned": holdings_document(sorted(mark.returned)),
+            "cuts": [[Int64(number), Int64(seq)] for number, seq in mark.cuts],
             "incidents": {
                 kind: {"block": Int64(one.block), "reason": one.reason, "at": one.at}
                 for kind, one in mark.incidents._asdict().items()
@@ -94,6 +97,8 @@ def _mark_of(found: dict[str, Any]) -> Mark:
         settled=Settled(int(found.get("safe", -1)), int(found.get("finalized", -1))),
         watch=None if watch is None else Watch(frozenset(watch["tokens"]), frozenset(watch["solvers"])),
         natives=None if found.get("natives") is None else int(found["natives"]),
+        returned=frozenset(holdings_of(found.get("returned", {}))),
+        cuts=tuple(SilentCut(int(number), int(seq)) for number, seq in found.get("cuts", ())),
         incidents=Incidents(
             **{
                 kind: Incident(int(one["block"]), one["reason"], one["at"].replace(tzinfo=UTC))

@@ -118,6 +118,8 @@ class Follower:
         self.watch = watch
         self.unread = (self.unread | added) & watch.holdings()
         self._book.rewatch(watch)
+        # Before another block is handled: what happens to those that are not watched in it is not known.
+        await self._ledger.keep(self.known)
         await self.describe()
 
     # --- deciding ----------------------------------------------------------------------------------------------------

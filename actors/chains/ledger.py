@@ -11,12 +11,13 @@ from contextlib import asynccontextmanager
 import structlog
 
 from actors.chains.memory import Books, Checkpoints, CommitLog
+from actors.chains.natives import natives_recorded
 from actors.chains.recent import Recent, Recorded
 from actors.chains.settling import Settling
 from actors.clock import now
 from indexer.domain.balances import BalanceUpdated, Watch, differing
-from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, Transfer
-from indexer.domain.checkpoints import Mark
+from indexer.domain.chain import BlockRef, Head, Holding, Transfer
+from indexer.domain.checkpoints import Mark, SilentCut
 from indexer.domain.commits import Commit, with_replacements
 from indexer.domain.facts import BalanceReverted, Checkpoint, Fact, StreamLive, StreamResync, StreamStale
 from indexer.domain.finality import Settled
@@ -34,6 +35,9 @@ FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 2.0
 
 PAGE = 200
+
+MOST_CUTS = 16
+"""Silent reorgs since all natives were read; with an interval of 1 that is one block ago."""
 
 FOLLOW_SECONDS = 5.0
 """How often a block that changed nothing of ours moves the checkpoint; after a kill they are looked at twice."""
@@ -93,6 +97,7 @@ class Ledger:
         self._noted: dict[Transfer, None] = {}
         self._held: list[Commit] | None = None
         self._unsaved_watch: Watch | None = None
+        self._cuts: tuple[SilentCut, ...] = ()
         self._recent = Recent()
 
     async def load(self, watch: Watch | None = None) -> HeadChain:
@@ -122,15 +127,20 @@ class Ledger:
             self.rewatch(mark.watch or Watch(), watch)
         if mark.watch is None:  # killed before it was kept: nobody watched anything else meanwhile
             self.returned = frozenset()
+        recorded = {
+            fact.holding
+            for commit in commits
+            if commit.first_seq > mark.seq
+            for fact in commit.facts
+            if isinstance(fact, BalanceUpdated)
+        }
+        watched = self.balances.keys() if watch is None else self.balances.keys() & watch.holdings()
+        self.returned |= (mark.returned & watched) - recorded
         known = _continued(heads, [commit for commit in commits if commit.first_seq >= max(first, mark.seq + 1)])
         self.natives_at = _natives_at(mark, heads, known, [one for one in commits if one.first_seq > mark.seq])
-        told = ((fact.holding, fact.block) for commit in commits for fact in commit.facts if isinstance(fact, _Said))
-        recorded = {holding: record.block for holding, record in records.items()} | dict(told)
-        self.native_since = {
-            holding: block.number
-            for holding, block in recorded.items()
-            if holding.token == NATIVE and block.number > self.natives_at
-        }
+        self._cuts = mark.cuts
+        recorded_at = natives_recorded(records, commits, mark.cuts)
+        self.native_since = {holding: at for holding, at in recorded_at.items() if at > self.natives_at}
         return HeadChain(self._window, known).within()
 
     async def _first_above(self, number: int) -> int:
@@ -243,11 +253,26 @@ class Ledger:
         except StoreUnavailable as error:
             self.store_error = repr(error)
 
+    async def keep(self, known: HeadChain) -> None:
+        """The same where the next life must know: returns once it will."""
+        if known.heads:
+            await self._until_taken(lambda: self._keep(known))
+
     async def _keep(self, known: HeadChain) -> None:
         await self.write_held()  # no checkpoint is ahead of the log
-        # A life that begins before all that came back is recorded has to know that it did.
-        watch = None if self.returned else self._unsaved_watch
-        mark = Mark(self.seq, self.trails.logs, self.settling.now, watch, self.natives_at, self.incidents)
+        watch = self._unsaved_watch
+        # Below what all natives were read at since, nobody asks any more what was read before.
+        self._cuts = tuple(cut for cut in self._cuts if cut.number >= self.natives_at)[-MOST_CUTS:]
+        mark = Mark(
+            self.seq,
+            self.trails.logs,
+            self.settling.now,
+            watch,
+            self.natives_at,
+            self.incidents,
+            self.returned,
+            self._cuts,
+        )
         await self._checkpoints.follow(self._stream, known.heads, mark)
         if watch is not None:
             self._unsaved_watch = None
@@ -275,19 +300,19 @@ class Ledger:
     async def roll_back(self, known: HeadChain, facts: Sequence[Fact]) -> None:
         """What `known` does not hold any more is orphaned, and these facts tell of it."""
         ancestor = known.heads[-1]
-        lowered = self.settling.roll_back(ancestor.number)
-        were_natives_read = self.natives_at > ancestor.number
+        self.settling.roll_back(ancestor.number)
         self.natives_at = min(self.natives_at, ancestor.number)
         self._noted = {log: None for log in self._noted if log.block_number <= ancestor.number}
-        had_logs = self.trails.cut(ancestor.number)
+        self.trails.cut(ancestor.number)
         # Those that ended a time in which nobody watched: the record before holds again, and must not be taken to.
         returned = _returned(self.above(ancestor.number), facts)
         if facts:
             await self.commit(facts, ancestor)
             self.returned |= returned
-        elif had_logs or lowered or were_natives_read:
+        else:
             # No commit says so, and earlier ones say otherwise: nothing may be built on this before it is kept.
-            await self._until_taken(lambda: self._keep(known))
+            self._cuts = (*self._cuts, SilentCut(ancestor.number, self.seq))
+            await self.keep(known)
 
     def above(self, number: int) -> list[BalanceUpdated]:
         """The updates at blocks above `number`, in the order they were told."""

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from indexer.domain.chain import BlockHash, Head, Holding, KnownBlock
+from indexer.domain.balances import BalanceUpdated
+from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, KnownBlock
+from indexer.domain.checkpoints import SilentCut
+from indexer.domain.commits import Commit
+from indexer.domain.facts import BalanceReverted
 from indexer.domain.headchain import is_linked
+from indexer.domain.records import BalanceRecord
 from indexer.domain.views import Readings
 from indexer.errors import BadAnswer
 
@@ -30,6 +35,31 @@ class Span(NamedTuple):
     before: int
     high: int
     after: int
+
+
+def natives_recorded(
+    records: Mapping[Holding, BalanceRecord], commits: Iterable[Commit], cuts: Iterable[SilentCut]
+) -> dict[Holding, int]:
+    """At which block each was known last, by record and by what was told; no higher than a reorg went back since."""
+    at = {holding: (row.block.number, row.seq) for holding, row in records.items() if holding.token == NATIVE}
+
+    def cut(number: int, seq: int) -> None:
+        for holding, (known, told) in at.items():
+            if told <= seq and known > number:
+                at[holding] = (number, told)
+
+    silent = sorted(cuts, key=lambda each: each.seq)
+    for commit in commits:
+        while silent and silent[0].seq < commit.first_seq:
+            cut(*silent.pop(0))
+        if commit.ancestor is not None:
+            cut(commit.ancestor, commit.first_seq - 1)
+        for seq, fact in enumerate(commit.facts, commit.first_seq):
+            if isinstance(fact, BalanceUpdated | BalanceReverted) and fact.holding.token == NATIVE:
+                at[fact.holding] = (fact.block.number, seq)
+    for each in silent:
+        cut(*each)
+    return {holding: number for holding, (number, _) in at.items()}
 
 
 class Step(NamedTuple):

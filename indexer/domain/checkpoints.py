@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from indexer.domain.balances import Trail, Watch
-from indexer.domain.chain import Head
+from indexer.domain.chain import Head, Holding
 from indexer.domain.finality import Settled
 from indexer.domain.status import Incidents
+
+
+class SilentCut(NamedTuple):
+    """A reorg to block `number` that took back no record, so that no commit tells of it; `seq` is the last one before.
+
+    What was read above that block until then was read on another branch.
+    """
+
+    number: int
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +26,8 @@ class Mark:
     """What was known beside the newest block that was handled, and after the commit that ends with number `seq`.
 
     `trail` holds the logs without a record; without a `watch`, it is the one that was stored before. `natives` is the
-    block at which all native balances were read last; without one, the newest that was handled.
+    block at which all native balances were read last; without one, the newest that was handled. `returned` are those
+    that are watched again and not recorded since.
     """
 
     seq: int = 0
@@ -24,6 +36,8 @@ class Mark:
     watch: Watch | None = None
     natives: int | None = None
     incidents: Incidents = field(default_factory=Incidents)
+    returned: frozenset[Holding] = frozenset()
+    cuts: tuple[SilentCut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, Holding, TokenInfo, Transfer, TxHash
-from indexer.domain.checkpoints import Mark, StoredCheckpoint
+from indexer.domain.checkpoints import Mark, SilentCut, StoredCheckpoint
 from indexer.domain.commits import Commit
 from indexer.domain.facts import Checkpoint, HistoryFilled, HistoryRow, Joint
 from indexer.domain.finality import Settled
@@ -94,8 +94,10 @@ async def test_logs_without_a_record_are_kept_with_the_heads(store: Store) -> No
     heads, lost = (head_at(4), head_at(5)), Holding(USDC, solver_at(1))
     trail = {OURS: (log_at(4), log_at(5)), lost: None}
     watch = Watch(frozenset({Address(USDC)}), frozenset({solver_at(0)}))
-    await store.checkpoints.follow("chain:1", heads, Mark(7, trail, Settled(4, 2), watch))
-    assert await store.checkpoints.load("chain:1") == StoredCheckpoint(heads, 0, Mark(7, trail, Settled(4, 2), watch))
+    cuts = (SilentCut(3, 5), SilentCut(4, 7))
+    mark = Mark(7, trail, Settled(4, 2), watch, returned=frozenset({OURS, lost}), cuts=cuts)
+    await store.checkpoints.follow("chain:1", heads, mark)
+    assert await store.checkpoints.load("chain:1") == StoredCheckpoint(heads, 0, mark)
     found = Incidents(Incident(3, "deep", TIME), Incident(4, "pruned", TIME))
     for incidents in (found, Incidents(search=found.search)):
         await store.checkpoints.follow("chain:1", heads, Mark(7, incidents=incidents))

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from actors.chains import ledger as module
 from actors.chains.ledger import COMMIT_FACTS
+from indexer.domain.balances import Watch
 from indexer.domain.chain import Holding, TokenInfo, Transfer, TxHash
 from indexer.domain.commits import Commit
 from indexer.domain.facts import Confirmed, Fact, StreamResync, StreamStale
@@ -517,3 +518,47 @@ async def test_a_new_life_holds_exactly_what_the_old_one_held(steps: list[tuple[
     loaded = await second.load()
     assert (second.seq, second.balances, second.above(-1)) == (first.seq, first.balances, first.above(-1))
     assert loaded.tip is None or all(below.number < above.number for below, above in pairwise(loaded.heads))
+
+
+# --- what the next life has to know ----------------------------------------------------------------------------------
+
+
+async def test_who_was_not_watched_for_a_moment_is_known_to_the_next_life_though_nothing_was_told_since(
+    desk: Desk,
+) -> None:
+    both, one = (Watch(solvers=frozenset(map(wallet, wallets))) for wallets in ((0, 1), (0,)))
+    known = HeadChain(8, (head_at(5),))
+    ledger = desk.open()
+    await ledger.load(both)
+    await ledger.commit((updated(5, 7), updated(5, 8, who=1)), head_at(5))
+    await ledger.keep(known)
+    for before, after in ((both, one), (one, both)):
+        ledger.rewatch(before, after)
+        await ledger.keep(known)
+    desk.project()
+    again = desk.open()
+    await again.load(both)
+    assert again.returned == ledger.returned == {holding(1)}
+    await again.commit((updated(6, 9, 8, who=1),), head_at(6))
+    third = desk.open()
+    await third.load(both)
+    assert not third.returned
+
+
+async def test_what_was_read_on_a_branch_that_was_left_in_silence_is_not_taken_for_known(desk: Desk) -> None:
+    """A reorg told what a native balance was at block 7; the next one, to block 4, took back no record."""
+    ledger = desk.open()
+    await ledger.load()
+    await ledger.commit((updated(3, 7),), head_at(3))
+    ledger.natives_at = 3
+    await ledger.commit((updated(8, 9, 7),), head_at(8))
+    await ledger.roll_back(HeadChain(8, (head_at(7),)), roll_back(ledger, 7, {holding(): 7}))
+    await ledger.roll_back(HeadChain(8, (head_at(4),)), ())
+    desk.project()
+    again = desk.open()
+    await again.load()
+    assert again.native_since == {holding(): 4}
+    await again.commit((updated(6, 8, 7, fork="b"),), head_at(6, "b"))
+    third = desk.open()
+    await third.load()
+    assert third.native_since == {holding(): 6}

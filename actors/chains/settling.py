@@ -63,11 +63,10 @@ class Settling:
                 case _:
                     pass
 
-    def roll_back(self, number: int) -> bool:
-        """A reorg to this block: what is built on it has to be settled anew; whether any of it was."""
-        before, self.now = self.now, self.now.up_to(number)
+    def roll_back(self, number: int) -> None:
+        """A reorg to this block: what is built on it has to be settled anew."""
+        self.now = self.now.up_to(number)
         self._cut(number)
-        return self.now != before
 
     async def advance(self, settled: Settled) -> tuple[ChainFinalized, ...]:
         """One fact per level that a block with records got to, for the newest such block."""

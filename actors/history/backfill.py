@@ -150,23 +150,23 @@ class BackfillActor(AsyncActor):
         if len(same) == len(parts):
             return same
         now = int(self._clock() * 1000)
-        jobs = [
+        made = [
             replace(order, id=uuid.uuid4().hex[:12], holdings=part, wanted=part, created=now + place)
             for place, part in enumerate(parts)
         ]
         failure: StoreUnavailable | None = None
-        for job in jobs:
+        for job in made:
             try:
                 await save(job)
             except StoreUnavailable as error:
                 failure = error  # it is saved again while it is worked off; who orders once more gets the same
-        for job in jobs:  # not before: a late save must not take back what was done since
+        for job in made:  # not before: a late save must not take back what was done since
             self._jobs.know(job)
             log.info("backfill_ordered", chain=self._name, job=job.id, first=job.first, balances=len(job.holdings))
         self._wake.set()
         if failure is not None:
             raise failure
-        return jobs
+        return made
 
     # --- working -----------------------------------------------------------------------------------------------------
 

@@ -53,15 +53,12 @@ class Trails:
         """Nothing is carried for it any more."""
         self.logs.pop(holding, None)
 
-    def cut(self, number: int) -> bool:
-        """Forget logs of blocks above this one, which are orphaned; whether there were any."""
-        orphaned = False
+    def cut(self, number: int) -> None:
+        """Forget logs of blocks above this one, which are orphaned."""
         for holding, logs in tuple(self.logs.items()):
             kept = tuple(log for log in logs or () if log.block_number <= number)
             if logs is not None and len(kept) < len(logs):
-                orphaned = True
                 self._put(holding, kept)
-        return orphaned
 
     def take_over(self, commit: Commit, known: Container[Holding], recent: Sequence[BalanceUpdated]) -> None:
         """What an earlier life committed: `recent` are the updates before it, `known` the holdings with a balance."""

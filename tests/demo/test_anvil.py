@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,34 @@ async def test_it_ends_even_when_its_parent_is_killed() -> None:
     assert not _runs(pid)
 
 
+async def test_the_states_it_writes_to_disk_are_gone_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    async with Anvil() as anvil:
+        await anvil.mine(1500)
+        assert any(path.is_file() for path in _below(tmp_path)), "nothing was written: the test shows nothing"
+    assert _below(tmp_path) == []
+
+
+async def test_what_a_killed_one_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    command = (sys.executable, "-c", _PARENT)
+    there = os.environ | {"TMPDIR": str(tmp_path)}
+    first = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=there)
+    assert first.stdout is not None
+    await asyncio.wait_for(first.stdout.readline(), 20)
+    first.kill()
+    await first.wait()
+    left = _below(tmp_path)
+    assert len(left) == 1
+    second = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=there)
+    assert second.stdout is not None
+    await asyncio.wait_for(second.stdout.readline(), 20)
+    now = _below(tmp_path)
+    second.kill()
+    await second.wait()
+    assert len(now) == 1
+    assert now != left
+
+
 async def test_a_taken_port_is_said() -> None:
     async with Anvil() as first:
         with pytest.raises(AnvilFailed, match=str(first.port)):
@@ -88,6 +117,10 @@ async def test_a_reorg_replaces_the_newest_blocks(anvil: Anvil) -> None:
     await anvil.reorg(2)
     assert (await anvil.block(2))["hash"] != before[0]["hash"]
     assert (await anvil.block(1))["hash"] == before[1]["hash"]
+
+
+def _below(folder: Path) -> list[Path]:
+    return list(folder.rglob("*"))
 
 
 def _runs(pid: int) -> bool:

@@ -23,8 +23,7 @@ PING_SECONDS: Final = 5
 """A server that answers no ping is found after two of these, also while there is nothing to publish."""
 
 HANDSHAKES: Final = 3
-"""A server that refuses us hangs up at once: what else we were saying just then makes the kernel reset the connection,
-and the reason may be lost on the way. So a login that is reset is tried again, for its reason."""
+"""The reason of a refusal may still be lost with a connection that is reset: such a login is tried again for it."""
 
 _NOT_SO: Final = ("authorization", "authentication", "user authentication", "expired", "revoked", "certificate")
 """Words in refusals that no retry cures."""
@@ -56,9 +55,27 @@ class Login:
 
 
 class _Client(Client):
-    """Refuses to say who we are to a server that offers no TLS where TLS is wanted: it may not be ours."""
+    """Refuses to say who we are to a server that offers no TLS where TLS is wanted: it may not be ours.
+
+    What it says of itself goes out together with the ping behind it. A server that refuses us hangs up at once, and a
+    ping that it has not read by then makes the kernel reset the connection, with the reason.
+    """
 
     wants_tls = False
+
+    def _connect_command(self) -> bytes:
+        transport: Any = self._transport
+        send = transport.write
+
+        def hold(who_we_are: bytes) -> None:
+            def send_both(ping: bytes) -> None:
+                transport.write = send
+                send(who_we_are + ping)
+
+            transport.write = send_both
+
+        transport.write = hold
+        return super()._connect_command()
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         if self.wants_tls and initial_connection and not info.get("tls_required") and not self._is_websocket():

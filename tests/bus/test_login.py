@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from nacl.signing import SigningKey
+from nats.aio.transport import TcpTransport
 
 from indexer.bus import Login, NatsBus, StreamPlan
 from indexer.bus.login import HANDSHAKES
@@ -110,6 +111,24 @@ class Hasty:
         writer.write(b"-ERR 'Authorization Violation'\r\n")
         await writer.drain()
         writer.close()
+
+
+async def test_nothing_that_a_refusing_server_has_not_read_can_reset_the_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[bytes] = []
+    send: Any = TcpTransport.write
+
+    def write(self: TcpTransport, payload: bytes) -> None:
+        written.append(payload)
+        send(self, payload)
+
+    monkeypatch.setattr(TcpTransport, "write", write)
+    async with await asyncio.start_server(Hasty(0).serve, "127.0.0.1", 0) as server:
+        with pytest.raises(BusRefuses):
+            await can_open(Login((f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}",), token=Secret("x")))
+    assert [words.split(b" ")[0] for words in written] == [b"CONNECT"]
+    assert written[0].endswith(b"\r\nPING\r\n")
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ class Ear:
         raise VenueUnreachable("the stream ended")
 
     async def _watch(self) -> None:
-        """Ccxt returns once per wake-up and not per frame; frames come through the tap."""
+        """Ccxt returns for what the tap leaves it; frames that tell balances do not come so far."""
         while True:
             await self._dialect.subscribe(self._exchange, self._wallet)
 
@@ -220,21 +220,21 @@ class Ear:
         self._life = self._clock()
 
     def _tap(self, message: Any) -> bool:
-        """Whether it was for us alone: ccxt breaks on answers to what it did not ask."""
+        """Whether it was for us alone: ccxt breaks on answers to what it did not ask, and what told us something it
+        would parse once more, for a loop that waits for nothing else."""
         self._heard_at = self._clock()
         if self._dialect.is_answer(message):
             return True
-        if not self._over.done():
-            self._hear(message)
-        return self._dialect.is_ours(message)
+        is_told = not self._over.done() and self._hear(message)
+        return is_told or self._dialect.is_ours(message)
 
-    def _hear(self, message: Any) -> None:
+    def _hear(self, message: Any) -> bool:
         if self._dialect.is_acknowledged(message):
             self._numbering = self._numbering.begun()
             self._open()
         told = self._dialect.told(self._exchange, self._wallet, message)
         if told is None:
-            return
+            return False
         self._open()
         if told.is_first:
             told = told._replace(asked=self._begin_one())
@@ -245,6 +245,7 @@ class Ear:
         if not is_old:
             self._heard(told)
         self._renew(self._heard_at)
+        return True
 
     def _fail(self, error: Exception) -> None:
         if not self._over.done():

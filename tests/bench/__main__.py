@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -51,7 +53,10 @@ def main() -> int:
     for group in args.groups or GROUPS:
         started = time.monotonic()
         print(f"{group} ...", end=" ", file=sys.stderr, flush=True)  # noqa: T201 - a long step shows where it is
-        rows += uvloop.run(_run(group, quick=args.quick))
+        try:
+            rows += uvloop.run(_run(group, quick=args.quick))
+        except asyncio.CancelledError:
+            return 128 + signal.SIGTERM
         print(f"{time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)  # noqa: T201 - the same
     print(f"\n{_machine()}\n")  # noqa: T201 - the table is for people
     return 0 if print_rows(rows) else 1
@@ -65,6 +70,10 @@ def _machine() -> str:
 
 
 async def _run(group: str, *, quick: bool) -> list[Row]:
+    task = asyncio.current_task()
+    assert task is not None
+    # Whoever ends us ends the servers that we started as well, and their folders go.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     run: Callable[..., Awaitable[list[Row]]] = importlib.import_module(f"tests.bench.bench_{group}").run
     return await run() if group == "hub" else await run(quick=quick)
 

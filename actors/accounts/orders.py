@@ -9,6 +9,35 @@ from indexer.domain.accounts.amounts import Wallet
 from indexer.errors import IndexerError
 
 
+class Orders:
+    """All refreshes that are not answered yet."""
+
+    def __init__(self) -> None:
+        self._open: list[Order] = []
+
+    def add(self, wallets: set[Wallet], since: float, done: asyncio.Future[None]) -> None:
+        self._open.append(Order(wallets, since, done))
+
+    def want(self, wallet: Wallet) -> bool:
+        return any(wallet in order.wallets for order in self._open)
+
+    def settle(self, read: WalletRead, *, is_unsure: bool) -> bool:
+        """Take it for an answer wherever it is one; whether an order that came after it began wants another."""
+        is_too_old = False
+        for order in self._open:
+            if order.concerns(read):
+                order.settle(read, is_unsure=is_unsure)
+            elif read.wallet in order.wallets:
+                is_too_old = True
+        return is_too_old
+
+    def answer(self) -> None:
+        """Once what they asked for is committed."""
+        for order in self._open:
+            order.answer()
+        self._open = [order for order in self._open if not order.done.done()]
+
+
 class Order:
     """One refresh: answered once every wallet was read after it was asked for."""
 

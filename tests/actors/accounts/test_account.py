@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from actors.accounts.account import AccountActor
+from actors.accounts.following import Follower
 from indexer.domain.accounts.amounts import Slot, Wallet
 from indexer.domain.accounts.arrivals import Funding, Moved, Position, StreamOpened
 from indexer.domain.accounts.facts import (
@@ -572,13 +572,13 @@ def test_a_wallet_of_which_nothing_is_heard_for_long_is_an_alert_at_that_moment_
 
 
 def test_a_quiet_account_looks_around_for_its_reads_and_hardly_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    looks, look = list[None](), AccountActor._look_around
+    looks, look = list[None](), Follower.look_around
 
-    def counted(actor: AccountActor) -> None:
+    def counted(follower: Follower) -> None:
         looks.append(None)
-        look(actor)
+        look(follower)
 
-    monkeypatch.setattr(AccountActor, "_look_around", counted)
+    monkeypatch.setattr(Follower, "look_around", counted)
 
     async def story() -> None:
         async with Stage(FakeVenue(BTC="1")) as stage:

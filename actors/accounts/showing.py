@@ -1,0 +1,89 @@
+"""An account's word on itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from actors.accounts.following import Follower
+from actors.accounts.freshness import Freshness
+from actors.accounts.ledger import AccountLedger
+from actors.accounts.messages import Arrived
+from actors.accounts.reading import Readings
+from actors.accounts.telling import Teller
+from actors.accounts.venue import Venue
+from indexer.domain.accounts.arrivals import StreamAlive
+from indexer.domain.status import AccountStatus, StreamState, StreamStatus
+
+
+class Showing:
+    """Puts what is known of an account into a status, and shows it when it is another than before."""
+
+    def __init__(
+        self,
+        *,
+        venue: Venue,
+        ledger: AccountLedger,
+        teller: Teller,
+        readings: Readings,
+        freshness: Freshness,
+        follower: Follower,
+        restarts: int,
+        show: Callable[[StreamStatus], None],
+    ) -> None:
+        self._venue = venue
+        self._ledger = ledger
+        self._teller = teller
+        self._readings = readings
+        self._freshness = freshness
+        self._follower = follower
+        self._restarts = restarts
+        self._show = show
+        self._clock = asyncio.get_running_loop().time
+        self._shown: StreamStatus | None = None
+
+    def after(self, message: object, *, stopped: str | None, queued: int) -> None:
+        """This message was handled, and so many wait; `stopped` says why nothing is done any more."""
+        # A sign of life from a stream that talks changes nothing, and comes every three seconds from each.
+        is_alive = isinstance(message, Arrived) and isinstance(message.arrival, StreamAlive)
+        if is_alive and self._shown is not None and self._shown.heads == "ws" and not queued:
+            return
+        status = self._status(stopped, queued)
+        if status != self._shown:
+            self._shown = status
+            self._show(status)
+
+    def _status(self, stopped: str | None, queued: int) -> StreamStatus:
+        now = self._clock()
+        state, talks = self._state(stopped), self._follower.hearing.talks(now)
+        return StreamStatus(
+            stream=self._ledger.stream,
+            name=str(self._ledger.account),
+            state=state,
+            ready=state == "live",
+            endpoint=self._venue.endpoint,
+            heads="ws" if talks else "poll",
+            seq=self._ledger.seq,
+            restarts=self._restarts,
+            last_error=stopped or self._follower.error,
+            queue_depth=queued,
+            account=AccountStatus(
+                breaker=self._readings.breaker,
+                streamed=tuple(sorted(self._follower.hearing.open)) if talks else (),
+                unsupported=self._readings.unsupported,
+                stale=self._freshness.stale(now, self._readings.unsupported),
+                answered=self._readings.answers,
+                failed=self._readings.failures,
+            ),
+        )
+
+    def _state(self, stopped: str | None) -> StreamState:
+        if stopped is not None:
+            return "stopped"
+        if self._readings.breaker.state == "suspended":
+            return "suspended"
+        if self._follower.is_stale:
+            return "stale"
+        if not self._teller.is_complete(self._readings.unsupported):
+            return "starting" if self._ledger.seq == 0 else "catching_up"
+        return "live"

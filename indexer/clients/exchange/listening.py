@@ -220,8 +220,11 @@ class Ear:
         self._life = self._clock()
 
     def _tap(self, message: Any) -> bool:
-        """Whether it was for us alone: ccxt breaks on answers to what it did not ask, and what told us something it
-        would parse once more, for a loop that waits for nothing else."""
+        """Whether it was for us alone.
+
+        ccxt breaks on answers to what it did not ask, and what told us something it would parse once more, for a loop
+        that waits for nothing else.
+        """
         self._heard_at = self._clock()
         if self._dialect.is_answer(message):
             return True

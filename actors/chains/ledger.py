@@ -19,9 +19,11 @@ from indexer.domain.balances import BalanceUpdated, Watch, differing
 from indexer.domain.chain import BlockRef, Head, Holding, Transfer
 from indexer.domain.checkpoints import Mark, SilentCut
 from indexer.domain.commits import Commit, with_replacements
-from indexer.domain.facts import BalanceReverted, Checkpoint, Fact, StreamLive, StreamResync, StreamStale
+from indexer.domain.facts import BalanceReverted, Checkpoint, Fact, StreamResync
 from indexer.domain.finality import Settled
 from indexer.domain.headchain import HeadChain
+from indexer.domain.recovery import continued, ends_stale, natives_read_at
+from indexer.domain.reorgs import left_unread
 from indexer.domain.status import Incident, Incidents
 from indexer.domain.trails import Trails
 from indexer.errors import StoreUnavailable
@@ -111,9 +113,10 @@ class Ledger:
         mark, projected = (stored.mark, stored.projected) if stored else (Mark(), 0)
         first = await self._first_above(heads[0].number) if heads else 1
         commits = await self._since(min(first - 1, projected, mark.seq))
-        self.was_stale = _ends_stale(commits or await self._since(max(0, self.seq - 1)))
+        self.was_stale = ends_stale(commits or await self._since(max(0, self.seq - 1)))
         self.trails = Trails(dict(mark.trail))
         self.incidents = mark.incidents
+        later = [commit for commit in commits if commit.first_seq > mark.seq]
         for commit in commits:
             self._take_over(commit)
             if commit.first_seq > mark.seq:
@@ -127,17 +130,11 @@ class Ledger:
             self.rewatch(mark.watch or Watch(), watch)
         if mark.watch is None:  # killed before it was kept: nobody watched anything else meanwhile
             self.returned = frozenset()
-        recorded = {
-            fact.holding
-            for commit in commits
-            if commit.first_seq > mark.seq
-            for fact in commit.facts
-            if isinstance(fact, BalanceUpdated)
-        }
+        recorded = {fact.holding for commit in later for fact in commit.facts if isinstance(fact, BalanceUpdated)}
         watched = self.balances.keys() if watch is None else self.balances.keys() & watch.holdings()
         self.returned |= (mark.returned & watched) - recorded
-        known = _continued(heads, [commit for commit in commits if commit.first_seq >= max(first, mark.seq + 1)])
-        self.natives_at = _natives_at(mark, heads, known, [one for one in commits if one.first_seq > mark.seq])
+        known = continued(heads, [commit for commit in later if commit.first_seq >= first])
+        self.natives_at = natives_read_at(mark, heads, known, later)
         self._cuts = mark.cuts
         recorded_at = natives_recorded(records, commits, mark.cuts)
         self.native_since = {holding: at for holding, at in recorded_at.items() if at > self.natives_at}
@@ -305,7 +302,7 @@ class Ledger:
         self._noted = {log: None for log in self._noted if log.block_number <= ancestor.number}
         self.trails.cut(ancestor.number)
         # Those that ended a time in which nobody watched: the record before holds again, and must not be taken to.
-        returned = _returned(self.above(ancestor.number), facts)
+        returned = left_unread(self.above(ancestor.number), facts)
         if facts:
             await self.commit(facts, ancestor)
             self.returned |= returned
@@ -378,48 +375,3 @@ class Ledger:
 async def _whoever_tells() -> None:
     """Has its turn before us: what we do next (status, metrics, a line of the log) takes 0.3 ms, and clients wait."""
     await asyncio.sleep(0)
-
-
-def _returned(orphaned: Sequence[BalanceUpdated], facts: Sequence[Fact]) -> frozenset[Holding]:
-    """The balances whose oldest orphaned record was found by reading, of those that get none at the ancestor."""
-    oldest = {update.holding: update for update in reversed(orphaned)}
-    left = {fact.holding for fact in facts if isinstance(fact, BalanceReverted) and not fact.anchor}
-    return frozenset(holding for holding in left if holding in oldest and oldest[holding].cause == "sync")
-
-
-def _ends_stale(commits: Sequence[Commit]) -> bool:
-    """By the newest word on it: nothing but a refresh is committed while a chain is stale."""
-    words = (fact for commit in reversed(commits) for fact in reversed(commit.facts))
-    return isinstance(next((fact for fact in words if isinstance(fact, StreamStale | StreamLive)), None), StreamStale)
-
-
-def _natives_at(mark: Mark, saved: Sequence[Head], known: Sequence[Head], later: Sequence[Commit]) -> int:
-    """What was read above the ancestor of a reorg that was told since (`later`) was read on another branch."""
-    if not saved:
-        return 0  # killed before anything was saved
-    ancestors = [commit.ancestor for commit in later if commit.ancestor is not None]
-    read_at = [] if mark.natives is None else [mark.natives]
-    return min((*read_at, *ancestors, known[-1].number))
-
-
-def _continued(heads: tuple[Head, ...], later: Sequence[Commit]) -> tuple[Head, ...]:
-    """The stored blocks and, on top, those of newer commits.
-
-    There may be holes where blocks changed nothing; hashes are all that finding a common ancestor needs. A commit of
-    another branch, and of a reorg, cuts; one of a block that is among them already says nothing new. `later` are
-    those that were committed after these blocks were stored: an older one may have been of a branch that they replaced.
-    """
-    chain = list(heads)
-    for commit in later:
-        if commit.checkpoint is None:
-            continue
-        head = commit.checkpoint.head
-        above = next((fact.above for fact in commit.facts if isinstance(fact, StreamResync)), commit.ancestor)
-        if above is not None:
-            chain = [ours for ours in chain if ours.number <= above]
-        if head in chain and commit.ancestor is None:
-            continue
-        while chain and chain[-1].number >= head.number:
-            chain.pop()
-        chain.append(head)
-    return tuple(chain)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import BlockRef, Head, Holding
-from indexer.domain.facts import BalanceReverted, Orphaned
+from indexer.domain.facts import BalanceReverted, Fact, Orphaned
 from indexer.domain.headchain import HeadChain
 
 
@@ -55,3 +55,10 @@ def reverts(
         )
         for holding in sorted(rows)
     )
+
+
+def left_unread(orphaned: Sequence[BalanceUpdated], facts: Sequence[Fact]) -> frozenset[Holding]:
+    """The balances whose oldest orphaned record was found by reading, of those that get none at the ancestor."""
+    oldest = {update.holding: update for update in reversed(orphaned)}
+    left = {fact.holding for fact in facts if isinstance(fact, BalanceReverted) and not fact.anchor}
+    return frozenset(holding for holding in left if holding in oldest and oldest[holding].cause == "sync")

@@ -65,7 +65,7 @@ class ChainActor(AsyncActor):
         self._node = follower.asking
         self._feed = feed
         self._ledger = ledger
-        ledger.held_up = lambda: self._showing.waiting(self.queued)
+        ledger.writer.held_up = lambda: self._showing.waiting(self.queued)
         self._follower = follower
         self._resumed = resumed
         self._metrics = metrics
@@ -123,7 +123,7 @@ class ChainActor(AsyncActor):
             self._health.suspend(error)
             self._retry(WRONG_CHAIN_SECONDS)
         except Fenced as error:
-            if self._is_first_life and not self._ledger.has_written:
+            if self._is_first_life and not self._ledger.writer.has_written:
                 raise  # a write that an earlier process had no answer to came after we loaded: the next life finds it
             self._health.step_down(error)
         self._show_status()
@@ -290,11 +290,11 @@ class ChainActor(AsyncActor):
     async def _overdue(self) -> None:
         """Beside a handler that still waits for the node; a chain that never was live promised nothing yet."""
         if self._caught_up and self._health.halted is None:
-            await self._ledger.write_held()  # no block is shown as followed before it is told
+            await self._ledger.writer.write_held()  # no block is shown as followed before it is told
             self._health.slow = f"no answer from {self._node.endpoint} for {self._alarm.patience():.0f} s"
             self._show_status()
             await self._alarm.tell_stale(self._health.slow)
-            await self._ledger.write_held()
+            await self._ledger.writer.write_held()
             self._show_status()
 
     def _retry(self, seconds: float) -> None:

@@ -183,7 +183,7 @@ class Follower:
         if swapped is None:
             return False
         self._doubts.none()
-        async with self._ledger.together():
+        async with self._ledger.writer.together():
             await self._cut(ancestor, swapped.reverted)
             await self._close(swapped.view, swapped.more)
         self._say_reorged()
@@ -192,7 +192,7 @@ class Follower:
 
     async def _repair(self) -> bool:
         """Roll back to the common ancestor; the new branch is then merely missed, and written with what is reverted."""
-        async with self._ledger.together():
+        async with self._ledger.writer.together():
             more = await self._repaired()
         self._say_reorged()
         return more
@@ -314,7 +314,7 @@ class Follower:
         looked = self._clock()
         surprises = await self._read_surprises(views)
         self._metrics.stage("reads", self._clock() - looked)
-        async with self._ledger.together():
+        async with self._ledger.writer.together():
             for view in views:
                 await self._close(view, surprises.get(view.head.hash, Readings()))
         await self._ledger.follow(self.known)

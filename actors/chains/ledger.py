@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
-
-import structlog
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from actors.chains.memory import Books, Checkpoints, CommitLog
 from actors.chains.natives import natives_recorded
 from actors.chains.recent import Recent, Recorded
 from actors.chains.settling import Settling
+from actors.chains.writing import COMMIT_FACTS, Writer
 from actors.clock import now
 from indexer.domain.balances import BalanceUpdated, Watch, differing
 from indexer.domain.chain import BlockRef, Head, Holding, Transfer
 from indexer.domain.checkpoints import Mark, SilentCut
-from indexer.domain.commits import Commit, with_replacements
+from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, Checkpoint, Fact, StreamResync
 from indexer.domain.finality import Settled
 from indexer.domain.headchain import HeadChain
@@ -27,14 +24,6 @@ from indexer.domain.reorgs import left_unread
 from indexer.domain.status import Incident, Incidents
 from indexer.domain.trails import Trails
 from indexer.errors import StoreUnavailable
-
-log = structlog.get_logger(__name__)
-
-COMMIT_FACTS = 5_000
-"""About 3 MB; a document holds 16 MB at most."""
-
-FIRST_RETRY_SECONDS = 0.1
-LONGEST_RETRY_SECONDS = 2.0
 
 PAGE = 200
 
@@ -72,12 +61,11 @@ class Ledger:
         self._commits = commits
         self._checkpoints = checkpoints
         self._books = books
-        self._publish = publish
-        self._prepare = prepare
-        self._written = written
-        self._counted = counted
         self._clock = clock or asyncio.get_running_loop().time
         self._followed_at = 0.0
+        self.writer = Writer(
+            stream=stream, commits=commits, publish=publish, prepare=prepare, written=written, counted=counted
+        )
         self.seq = 0
         self.incidents = Incidents()
         self.natives_at = 0
@@ -86,18 +74,12 @@ class Ledger:
         """The blocks of those that were recorded later, as of the last load."""
         self.was_stale = False
         """Whether the last life told, and no life since took it back, that there is no trustworthy head."""
-        self.has_written = False
-        """Since it was loaded: nothing that an earlier life wrote can come in between any more."""
-        self.store_error: str | None = None
-        self.held_up: Callable[[], None] = lambda: None
-        """Called each time that the store did not take a commit."""
         self.balances: dict[Holding, int] = {}
         self.returned: frozenset[Holding] = frozenset()
         """Watched again, and not recorded since: what they held while nobody watched is not known."""
         self.trails = Trails()
         self.settling = Settling(chain_id, self._heard_block)
         self._noted: dict[Transfer, None] = {}
-        self._held: list[Commit] | None = None
         self._unsaved_watch: Watch | None = None
         self._cuts: tuple[SilentCut, ...] = ()
         self._recent = Recent()
@@ -184,54 +166,7 @@ class Ledger:
                 checkpoint=Checkpoint(head, self.settling.known) if last else None,
                 noted=tuple(self._noted) if start == 0 else (),
             )
-            if self._held is None:
-                await self._append((commit,))
-            self._noted.clear()
-            self._apply(commit)
-            if self._held is None:
-                self._tell(commit)
-                await _whoever_tells()
-            else:
-                self._held.append(commit)
-                if sum(len(held.facts) for held in self._held) >= COMMIT_FACTS:
-                    await self.write_held()
-
-    @asynccontextmanager
-    async def together(self) -> AsyncIterator[None]:
-        """Commits of many blocks in one write: each alone waits for the journal, which took two thirds of a catch-up.
-
-        What was made until something fails is written; when we are to stop, it is looked at again by the next life.
-        """
-        if self._held is not None:
-            yield
-            return
-        self._held = []
-        try:
-            yield
-        except asyncio.CancelledError:
-            self._held.clear()
-            raise
-        finally:
-            try:
-                while self._held:
-                    await self.write_held()
-            finally:
-                self._held = None
-
-    async def write_held(self) -> None:
-        """What waits to be written together, at once."""
-        held = with_replacements(self._held or (), COMMIT_FACTS)
-        if not held:
-            return
-        self._held = []
-        await self._append(held)
-        for commit in held:
-            self._tell(commit)
-        await _whoever_tells()
-
-    def _tell(self, commit: Commit) -> None:
-        self._counted(sum(isinstance(fact, BalanceUpdated) for fact in commit.facts), len(commit.facts))
-        self._publish(commit)
+            await self.writer.write(commit, self._apply)
 
     async def follow(self, known: HeadChain) -> None:
         """Remember the blocks that changed nothing, now and then."""
@@ -242,21 +177,17 @@ class Ledger:
         await self.save(known)
 
     async def save(self, known: HeadChain) -> None:
-        """Remember the newest blocks; late or lost is harmless, so an ill store is no reason to wait."""
-        if not known.heads:
-            return
-        try:
-            await self._keep(known)
-        except StoreUnavailable as error:
-            self.store_error = repr(error)
+        """Remember the newest blocks, as far as the store takes them now."""
+        if known.heads:
+            await self.writer.if_taken(lambda: self._keep(known))
 
     async def keep(self, known: HeadChain) -> None:
         """The same where the next life must know: returns once it will."""
         if known.heads:
-            await self._until_taken(lambda: self._keep(known))
+            await self.writer.until_taken(lambda: self._keep(known))
 
     async def _keep(self, known: HeadChain) -> None:
-        await self.write_held()  # no checkpoint is ahead of the log
+        await self.writer.write_held()  # no checkpoint is ahead of the log
         watch = self._unsaved_watch
         # Below what all natives were read at since, nobody asks any more what was read before.
         self._cuts = tuple(cut for cut in self._cuts if cut.number >= self.natives_at)[-MOST_CUTS:]
@@ -284,7 +215,7 @@ class Ledger:
 
     async def recorded(self) -> Recorded:
         """Every block with records; a reorg may take back what was committed a moment ago and is not projected yet."""
-        await self.write_held()
+        await self.writer.write_held()
         stored = await self._checkpoints.load(self._stream)
         return Recorded(self.stored_block, self._heard_block, await self._since(stored.projected if stored else 0))
 
@@ -319,37 +250,8 @@ class Ledger:
         """Which of these values, read at block `number`, are not what was recorded to hold there."""
         return differing(values, self.balances, self.above(number))
 
-    async def _append(self, commits: Sequence[Commit]) -> None:
-        """The same commits until the store takes them: only so is an unanswered write not written twice."""
-        started = time.perf_counter()
-        if len(commits) == 1:
-            asyncio.get_running_loop().call_soon(self._prepare, commits[0])  # while the store works
-            await self._until_taken(lambda: self._commits.append(commits[0]))
-        else:
-            await self._until_taken(lambda: self._commits.append_all(commits))
-        self.has_written = True
-        self._written(time.perf_counter() - started)
-
-    async def _until_taken(self, write: Callable[[], Awaitable[None]]) -> None:
-        """Told once when the store does not take it, and once when it does."""
-        pause, lost = FIRST_RETRY_SECONDS, False
-        while True:
-            try:
-                await write()
-            except StoreUnavailable as error:
-                if not lost:
-                    log.warning("store_lost", stream=self._stream, error=repr(error))
-                lost, self.store_error = True, repr(error)
-                self.held_up()
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_RETRY_SECONDS)
-            else:
-                break
-        if lost:
-            log.info("store_back", stream=self._stream)
-        self.store_error = None
-
     def _apply(self, commit: Commit) -> None:
+        self._noted.clear()
         self._take_over(commit)
         if self.returned:
             self.returned -= {fact.holding for fact in commit.facts if isinstance(fact, BalanceUpdated)}
@@ -370,8 +272,3 @@ class Ledger:
                     # Records that were cut off are gone also for those whom nobody watched just then, or who could not
                     # be read: their next read is a record, even where it says the same.
                     self.balances = {row.holding: row.balance for row in fact.confirmed}
-
-
-async def _whoever_tells() -> None:
-    """Has its turn before us: what we do next (status, metrics, a line of the log) takes 0.3 ms, and clients wait."""
-    await asyncio.sleep(0)

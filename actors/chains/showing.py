@@ -82,7 +82,7 @@ class Showing:
             behind_since=self._behind_since,
             heads=self.source,
             seq=self._ledger.seq,
-            last_error=self._health.reason or self._ledger.store_error,
+            last_error=self._health.reason or self._ledger.writer.error,
             queue_depth=queued,
             incidents=self._ledger.incidents,
         )

@@ -189,7 +189,7 @@ class BackfillActor(AsyncActor):
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_RETRY_SECONDS, pause * 2)
             except Fenced as error:
-                if not self._ledger.has_written and not begun_again:
+                if not self._ledger.writer.has_written and not begun_again:
                     # As with the chain itself: what an earlier life wrote may arrive late, once.
                     begun, begun_again = False, True
                     continue

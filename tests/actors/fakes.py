@@ -268,7 +268,11 @@ class Desk:
         self.now = 100.0
         self.published: list[Commit] = []
 
-    def open(self, prepare: Callable[[Commit], None] = lambda _commit: None) -> Ledger:
+    def open(
+        self,
+        prepare: Callable[[Commit], None] = lambda _commit: None,
+        publish: Callable[[Commit], None] | None = None,
+    ) -> Ledger:
         return Ledger(
             stream=STREAM,
             chain_id=1,
@@ -276,7 +280,7 @@ class Desk:
             commits=self.log,
             checkpoints=self.checkpoints,
             books=self.books,
-            publish=self.published.append,
+            publish=publish or self.published.append,
             prepare=prepare,
             clock=lambda: self.now,
         )

@@ -68,7 +68,7 @@ class Story:
 
     async def follow(self) -> None:
         """What the follower does with the blocks that are not known yet."""
-        async with self.ledger.together():
+        async with self.ledger.writer.together():
             await self._follow()
 
     async def _follow(self) -> None:

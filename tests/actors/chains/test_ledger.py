@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.chains import ledger as module
-from actors.chains.ledger import COMMIT_FACTS
+from actors.chains.writing import COMMIT_FACTS
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Holding, TokenInfo, Transfer, TxHash
 from indexer.domain.commits import Commit
@@ -27,7 +27,7 @@ from tests.actors.fakes import STREAM, USDC, Desk, FakeCheckpoints, commit_of, h
 
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr(module, "FIRST_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("actors.chains.writing.FIRST_RETRY_SECONDS", 0.0)
     return Desk()
 
 
@@ -92,9 +92,9 @@ async def test_exactly_as_many_facts_as_fit_are_one_commit(desk: Desk) -> None:
 
 async def test_commits_of_many_blocks_are_one_write_and_told_in_order_once_they_are_written(desk: Desk) -> None:
     ledger = desk.open()
-    async with ledger.together():
+    async with ledger.writer.together():
         await ledger.commit((updated(5, 7),), head_at(5))
-        async with ledger.together():
+        async with ledger.writer.together():
             await ledger.commit((updated(6, 9, 7), updated(6, 8, who=1)), head_at(6))
         assert (desk.published, ledger.balances[holding(0)], ledger.seq) == ([], 9, 3)
     assert (desk.log.writes, [commit.first_seq for commit in desk.published]) == ([2], [1, 2])
@@ -105,7 +105,7 @@ async def test_what_was_made_before_a_failure_is_written_and_what_was_before_the
     async def half(failure: BaseException) -> None:
         ledger = desk.open()
         await ledger.load()
-        async with ledger.together():
+        async with ledger.writer.together():
             await ledger.commit((updated(5 + ledger.seq, 7 + ledger.seq),), head_at(5 + ledger.seq))
             raise failure
 
@@ -118,7 +118,7 @@ async def test_what_was_made_before_a_failure_is_written_and_what_was_before_the
 async def test_a_write_of_many_whose_answer_was_lost_is_repeated(desk: Desk) -> None:
     ledger = desk.open()
     desk.log.lose_answers = 1
-    async with ledger.together():
+    async with ledger.writer.together():
         for number in (5, 6, 7):
             await ledger.commit((updated(number, number),), head_at(number))
     assert [commit.first_seq for commit in desk.log.commits] == [1, 2, 3]
@@ -127,7 +127,7 @@ async def test_a_write_of_many_whose_answer_was_lost_is_repeated(desk: Desk) -> 
 
 async def test_a_checkpoint_is_never_ahead_of_the_log(desk: Desk) -> None:
     ledger = desk.open()
-    async with ledger.together():
+    async with ledger.writer.together():
         await ledger.commit((updated(5, 7),), head_at(5))
         await ledger.save(HeadChain(8, (head_at(5),)))
         assert len(desk.published) == 1
@@ -142,7 +142,7 @@ async def test_what_a_reorg_takes_back_is_one_commit_with_the_block_in_its_place
     await ledger.commit((replace(updated(2, 7, 5), holding=mover),), head_at(2))
     new = head_at(2, "b", "a")
     log = LOG._replace(sender=other.solver, recipient=wallet(9), block_hash=new.hash)
-    async with ledger.together():
+    async with ledger.writer.together():
         await ledger.roll_back(HeadChain(8, (head_at(1),)), roll_back(ledger, 1, {mover: 5}))
         ledger.note((log,), {mover})
         await ledger.commit((replace(updated(2, 8, 5, fork="b"), holding=mover),), new)
@@ -158,10 +158,10 @@ async def test_what_a_reorg_takes_back_is_one_commit_with_the_block_in_its_place
 async def test_a_commit_of_retractions_stays_alone_where_both_do_not_fit(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "COMMIT_FACTS", 1)
+    monkeypatch.setattr("actors.chains.writing.COMMIT_FACTS", 1)
     ledger = desk.open()
     await ledger.commit((updated(2, 7, 5),), head_at(2))
-    async with ledger.together():
+    async with ledger.writer.together():
         await ledger.roll_back(HeadChain(8, (head_at(1),)), roll_back(ledger, 1, {holding(): 5}))
         await ledger.commit((updated(2, 8, 5, fork="b"),), head_at(2, "b", "a"))
     assert [len(commit.facts) for commit in desk.published] == [1, 1, 1]
@@ -169,7 +169,7 @@ async def test_a_commit_of_retractions_stays_alone_where_both_do_not_fit(
 
 async def test_many_facts_are_written_on_the_way(desk: Desk) -> None:
     ledger = desk.open()
-    async with ledger.together():
+    async with ledger.writer.together():
         await ledger.commit([updated(5, 7, who=who) for who in range(COMMIT_FACTS)], head_at(5))
         assert len(desk.published) == 1
 
@@ -190,16 +190,16 @@ async def test_while_the_store_is_away_the_same_commit_is_tried_again_and_told_o
     assert len(desk.log.tried) == 4
     assert len(desk.log.commits) == len(desk.published) == 1
     assert [entry["event"] for entry in logs] == ["store_lost", "store_back"]
-    assert ledger.store_error is None
+    assert ledger.writer.error is None
 
 
 async def test_while_the_store_is_away_the_ledger_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FIRST_RETRY_SECONDS", 3600.0)
+    monkeypatch.setattr("actors.chains.writing.FIRST_RETRY_SECONDS", 3600.0)
     ledger = desk.open()
     desk.log.troubles = [StoreUnavailable("no primary")]
     writing = asyncio.ensure_future(ledger.commit((updated(5, 7),), head_at(5)))
     await asyncio.sleep(0)
-    assert "no primary" in (ledger.store_error or "")
+    assert "no primary" in (ledger.writer.error or "")
     assert (ledger.seq, ledger.balances, desk.published) == (0, {}, [])
     writing.cancel()
 
@@ -229,11 +229,13 @@ async def test_blocks_that_change_nothing_move_the_checkpoint_now_and_then(desk:
 async def test_who_tells_goes_first_when_something_was_written(desk: Desk, together: bool) -> None:
     """What the chain does next (status, metrics, a line of the log, a checkpoint) has time until clients know."""
     order: list[str] = []
-    ledger = desk.open()
+
+    def publish(_commit: Commit) -> None:
+        asyncio.get_running_loop().call_soon(order.append, "told")
+
+    ledger = desk.open(publish=publish)
     await ledger.load()
-    told = ledger._publish
-    ledger._publish = lambda commit: (told(commit), asyncio.get_running_loop().call_soon(order.append, "told"))[0]
-    async with ledger.together() if together else nullcontext():
+    async with ledger.writer.together() if together else nullcontext():
         await ledger.commit((updated(1, 5),), head_at(1))
     order.append("goes on")
     assert order == ["told", "goes on"]
@@ -243,7 +245,7 @@ async def test_a_checkpoint_that_cannot_be_saved_is_no_reason_to_wait(desk: Desk
     ledger = desk.open()
     desk.checkpoints.troubles = [StoreUnavailable("no primary")]
     await ledger.follow(HeadChain(8, (head_at(1),)))
-    assert "no primary" in (ledger.store_error or "")
+    assert "no primary" in (ledger.writer.error or "")
 
 
 async def test_a_reorg_without_records_is_kept_before_anything_is_built_on_it(desk: Desk) -> None:
@@ -366,7 +368,7 @@ async def test_natives_that_were_read_on_an_orphaned_branch_are_not_taken_for_re
     await first.commit((updated(5, 7),), head_at(5))
     first.natives_at = 5
     await first.save(HeadChain(8, tuple(head_at(number) for number in range(1, 6))))
-    async with first.together():
+    async with first.writer.together():
         await first.roll_back(HeadChain(8, (head_at(3),)), roll_back(first, 3, {holding(): 0}))
         await first.commit((replace(updated(4, 8, fork="b"), holding=Holding(USDC, wallet(0))),), head_at(4, "b", "a"))
     again = desk.open()
@@ -500,7 +502,7 @@ async def test_a_new_life_holds_exactly_what_the_old_one_held(steps: list[tuple[
             orphaned = first.above(ancestor.number)
             values = {update.holding: update.previous or 0 for update in reversed(orphaned)}
             known = known.cut(ancestor.hash)
-            async with first.together():
+            async with first.writer.together():
                 await first.roll_back(known, reverts(orphaned, first.balances, values, ancestor.ref))
                 if kind == "replace":
                     head = head_at(ancestor.number + 1, "abcdef"[forks % 6], ancestor.hash[2])

@@ -462,7 +462,7 @@ async def _projected(_stream: str, _seq: int) -> None:
 async def _actor(
     book: _Book, filler: Any, projected: Callable[[str, int], Awaitable[None]] = _projected
 ) -> AsyncIterator[ActorRef[BackfillActor]]:
-    ledger: Any = SimpleNamespace(seq=0, has_written=False)
+    ledger: Any = SimpleNamespace(seq=0, writer=SimpleNamespace(has_written=False))
     ref = BackfillActor.start(
         name="sim",
         chain_id=CHAIN_ID,

@@ -16,6 +16,7 @@ from actors.chains.ledger import Ledger
 from actors.history import jobs
 from actors.history.filling import Filler
 from actors.history.jobs import Jobs
+from actors.history.settling import Settler
 from actors.messages import Begin, PassedOver, Resumed, WatchChanged
 from actors.statusboard import Line
 from indexer.domain.balances import Watch
@@ -76,6 +77,7 @@ class BackfillActor(AsyncActor):
         start_block: int | None,
         watch: Watch,
         filler: Filler,
+        settler: Settler,
         ledger: Ledger,
         log: Log,
         book: Book,
@@ -94,6 +96,7 @@ class BackfillActor(AsyncActor):
         self._start_block = start_block
         self._watch = watch
         self._filler = filler
+        self._settler = settler
         self._ledger = ledger
         self._log = log
         self._book = book
@@ -275,7 +278,7 @@ class BackfillActor(AsyncActor):
         if await self._leave():
             return True
         for settling in [job for job in self._jobs.all() if job.state == "settling"]:
-            settled, again = await self._filler.settle(settling)
+            settled, again = await self._settler.settle(settling)
             if again is not None:  # before the old job is over: a crash in between must not forget it
                 await self._take(again.as_order(in_place_of=settling.id), self._jobs.save)
             if settled != settling:

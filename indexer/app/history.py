@@ -12,8 +12,10 @@ from pykka import ActorRef
 from actors.base import Report
 from actors.chains.ledger import Ledger
 from actors.history.backfill import BackfillActor
+from actors.history.branches import Branches
 from actors.history.collecting import Collector
 from actors.history.filling import Filler
+from actors.history.settling import Settler
 from actors.history.telling import Narrator
 from actors.messages import PassedOver, Resumed
 from actors.positions import Positions
@@ -99,13 +101,20 @@ class Past:
             self.show(job)
             line.again()
 
+        branches = Branches(
+            node=self.node,
+            chunks=self.store.backfills,
+            records=self.store.balances,
+            window=settings.reorg_window_blocks,
+        )
         return BackfillActor.start(
             name=settings.name,
             chain_id=settings.chain_id,
             stream=self._stream,
             start_block=start_of(settings),
             watch=self.watching.watch(settings.chain_id),
-            filler=self._filler(ledger, saw),
+            filler=self._filler(ledger, branches, saw),
+            settler=self._settler(ledger, branches),
             ledger=ledger,
             log=self.store.commits,
             book=self.store.backfills,
@@ -138,7 +147,7 @@ class Past:
             publish=self.publish,
         )
 
-    def _filler(self, ledger: Ledger, saw: Callable[[Job], None]) -> Filler:
+    def _filler(self, ledger: Ledger, branches: Branches, saw: Callable[[Job], None]) -> Filler:
         narrator = Narrator(
             stream=self._stream,
             ledger=ledger,
@@ -151,19 +160,27 @@ class Past:
         )
         return Filler(
             name=self.settings.name,
-            stream=self._stream,
             node=self.node,
             collector=Collector(self.node),
             narrator=narrator,
             ledger=ledger,
+            branches=branches,
             book=self.store.backfills,
             records=self.store.balances,
             tokens=self.watching,
-            window=self.settings.reorg_window_blocks,
-            projected=self.positions.reached,
             breathe=self.breathe,
             saw=saw,
             caught_up=self.positions.caught_up,
             due=lambda: self.watching.due(self.settings.chain_id),
             watched=lambda: self.watching.watch(self.settings.chain_id),
+        )
+
+    def _settler(self, ledger: Ledger, branches: Branches) -> Settler:
+        return Settler(
+            name=self.settings.name,
+            stream=self._stream,
+            node=self.node,
+            branches=branches,
+            ledger=ledger,
+            projected=self.positions.reached,
         )

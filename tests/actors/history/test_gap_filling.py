@@ -9,8 +9,10 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
+from actors.history.branches import Branches
 from actors.history.collecting import Collector
 from actors.history.filling import Filler
+from actors.history.settling import Settler
 from actors.history.telling import Narrator
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import Holding, TokenInfo
@@ -85,21 +87,35 @@ class _Scene:
         )
         return Filler(
             name="sim",
-            stream="history",
             node=self.node,
             collector=Collector(self.node),
             narrator=narrator,
             ledger=ledger,
+            branches=self.branches(),
             book=books,
             records=records,
             tokens=tokens,
-            window=8,
-            projected=nothing,
             breathe=nothing,
             saw=lambda _job: None,
             caught_up=nothing,
             due=frozenset,
             watched=lambda: WATCH,
+        )
+
+    def branches(self) -> Branches:
+        return Branches(node=self.node, chunks=self.store.backfills, records=self.store.balances, window=8)
+
+    def settler(self) -> Settler:
+        async def nothing(*_: object) -> None: ...
+
+        ledger: Any = self
+        return Settler(
+            name="sim",
+            stream="history",
+            node=self.node,
+            branches=self.branches(),
+            ledger=ledger,
+            projected=nothing,
         )
 
     async def rows(self) -> list[BalanceRecord]:
@@ -141,7 +157,7 @@ def test_what_nobody_could_read_in_a_gap_is_not_said_to_have_stayed_as_it_was_wh
         scene.idle(31)
         cut = StreamResync(CHAIN_ID, "a reorg deeper than the window", world.tip.ref, 28)
         await scene.say(cut, scene.update(19, 19, "resync"))
-        _, again = await filler.settle(done)
+        _, again = await scene.settler().settle(done)
         assert again is not None
         await filler.fill(replace(again.as_order(in_place_of=done.id), id="again", wanted=(HELD,)), _keep)
 

@@ -15,10 +15,12 @@ from pykka import ActorRef
 
 from actors.base import end
 from actors.history.backfill import BackfillActor, Fill
+from actors.history.branches import Branches
 from actors.history.collecting import Collector
 from actors.history.filling import Filler
 from actors.history.jobs import KEPT_JOBS
 from actors.history.older import older_than
+from actors.history.settling import Settler
 from actors.history.telling import NOBODY, Narrator, _with
 from actors.messages import Begin, PassedOver
 from actors.statusboard import Line
@@ -52,6 +54,7 @@ class _Scene:
         for _ in range(30):
             self.world.mine()
         self.store = SimStore(Disk(random, lambda: NONE))
+        self.node = SimNode(self.world, Random(5), lambda: NONE)  # noqa: S311 - nothing is drawn from it
         self.committed: list[Any] = []
         self.ledger: Any = self
         self.seq = 0
@@ -88,26 +91,37 @@ class _Scene:
         )
 
     def filler(self) -> Filler:
-        node = SimNode(self.world, Random(5), lambda: NONE)  # noqa: S311 - nothing is drawn from it
         unused: Any = None
         return Filler(
             name="sim",
-            stream=f"history:{CHAIN_ID}",
-            node=node,
-            collector=Collector(node),
+            node=self.node,
+            collector=Collector(self.node),
             narrator=unused,
             ledger=self.ledger,
+            branches=self.branches,
             book=self.store.backfills,
             records=self.store.balances,
             tokens=unused,
-            window=8,
-            projected=self._projected,
             breathe=self._breathe,
             saw=lambda _job: None,
             caught_up=self._breathe,
             due=lambda: self.due,
             watched=lambda: self.watch,
         )
+
+    def settler(self) -> Settler:
+        return Settler(
+            name="sim",
+            stream=f"history:{CHAIN_ID}",
+            node=self.node,
+            branches=self.branches,
+            ledger=self.ledger,
+            projected=self._projected,
+        )
+
+    @property
+    def branches(self) -> Branches:
+        return Branches(node=self.node, chunks=self.store.backfills, records=self.store.balances, window=8)
 
     async def keep(self, _job: Job) -> None: ...
 
@@ -199,15 +213,15 @@ def test_history_is_not_walked_back_from_a_record_whose_block_was_just_replaced(
         scene = _Scene()
         await scene.record(29, 30)
         filler = scene.filler()
-        filler._node.tag_lags = (2, 6)  # type: ignore[attr-defined] # a final block, that both branches have
-        headers = filler._node.headers
+        scene.node.tag_lags = (2, 6)  # a final block, that both branches have
+        headers = scene.node.headers
 
         async def reorganised(first: int, last: int, beside: BlockRef | None = None) -> tuple[Head, ...]:
             found = await headers(first, last, beside)
             scene.world.reorg(4)
             return found
 
-        filler._node.headers = reorganised  # type: ignore[method-assign] # right after the record was compared
+        scene.node.headers = reorganised  # type: ignore[method-assign] # right after the record was compared
         with pytest.raises(BadAnswer, match="block 29 is being replaced"):
             await filler.fill(Job("job", CHAIN_ID, 2, None, (HOLDING,)), scene.keep)
 
@@ -242,9 +256,9 @@ def test_a_gap_of_which_the_block_before_is_orphaned_is_not_gone_on_from() -> No
         scene = _Scene()
         await scene.record(20, 7, "resync")
         job = Job("job", CHAIN_ID, 11, 19, (HOLDING,), after=scene.block(10), trailing=frozenset({HOLDING}))
-        kept = (await scene.filler()._grounded(job)).after
+        kept = (await scene.branches.grounded(job)).after
         scene.world.reorg(25)
-        return kept, (await scene.filler()._grounded(job)).after
+        return kept, (await scene.branches.grounded(job)).after
 
     kept, orphaned = play(story())
     assert kept is not None
@@ -271,7 +285,7 @@ def _redone_from(depth: int, *, knows_base: bool = False, anchor: int = 20, rest
             highest=scene.block(20),
         )
         scene.world.reorg(depth)
-        done, again = await scene.filler().settle(settling)
+        done, again = await scene.settler().settle(settling)
         assert done.state == "done"
         assert again is not None
         assert [fact.first for fact in scene.committed] == [again.first]
@@ -324,7 +338,7 @@ def test_what_was_settled_when_it_was_ordered_and_was_of_another_branch_is_fille
         assert job.settled > 9
         scene.world.reorg(25)
         await scene.fill(10)  # by another job, of the branch that stays
-        _, again = await scene.filler().settle(replace(job, state="settling", told=9))
+        _, again = await scene.settler().settle(replace(job, state="settling", told=9))
         return None if again is None else again.first
 
     assert play(story()) == 2
@@ -339,7 +353,7 @@ def test_an_order_that_ended_far_below_what_a_reorg_reached_is_over() -> None:
         job = Job("job", CHAIN_ID, 2, 5, (HOLDING,), anchors={HOLDING: Anchor(20, 7, True)}, state="settling")
         settling = replace(job, settled=15, highest=scene.block(20), told=20)
         scene.world.reorg(13)
-        assert await scene.filler().settle(settling) == (replace(settling, state="done"), None)
+        assert await scene.settler().settle(settling) == (replace(settling, state="done"), None)
         assert not scene.committed
 
     play(story())
@@ -470,6 +484,7 @@ async def _actor(
         start_block=None,
         watch=Watch(),
         filler=filler,
+        settler=filler,
         ledger=ledger,
         log=book,
         book=cast("Any", book),
@@ -750,7 +765,7 @@ def test_what_was_collected_of_two_branches_is_not_told() -> None:
         filler._narrator = narrator
         filled = await filler.fill(collected, scene.keep)
         told = list(scene.committed)
-        _, again = await filler.settle(filled)
+        _, again = await scene.settler().settle(filled)
         assert again is not None
         return filled.state, told, again.first
 
@@ -769,7 +784,7 @@ def test_what_was_collected_of_a_branch_that_is_gone_is_not_told() -> None:
         scene.world.reorg(18)
         filled = await scene.filler().fill(collected, scene.keep)
         assert (filled.state, filled.settled) == ("settling", 1)
-        _, again = await scene.filler().settle(filled)
+        _, again = await scene.settler().settle(filled)
         assert again is not None
         assert (again.first, again.anchors) == (2, {})
         assert scene.committed == []  # nor taken back: what is there by now was filled by another order
@@ -796,7 +811,7 @@ def test_what_was_told_in_part_when_its_branch_was_left_is_taken_back_and_no_mor
         assert await filler.left(telling) == left
         assert (left.state, left.is_told, scene.committed) == ("settling", False, [])
         scene.world.reorg(1)
-        _, again = await filler.settle(left)
+        _, again = await scene.settler().settle(left)
         assert again is not None
         assert (again.first, again.anchors) == (2, job.anchors if has_told else {})
         assert [(fact.first, fact.last, fact.void) for fact in scene.committed] == ([(2, 19, True)] if has_told else [])
@@ -817,7 +832,7 @@ def test_nothing_is_told_that_was_not_collected_because_two_nodes_disagree_about
         async def is_gone(job: Job) -> bool:  # noqa: ARG001 - the script alone decides
             return answers.pop(0)
 
-        filler._is_gone = is_gone  # type: ignore[method-assign] # two nodes
+        filler._branches.is_gone = is_gone  # type: ignore[method-assign] # two nodes
         return (await filler.fill(ordered, scene.keep)).state
 
     assert play(story()) == "settling"
@@ -832,7 +847,7 @@ def test_an_order_in_the_place_of_another_begins_where_that_did_if_a_cut_took_wh
         await scene.fill(9)
         await scene.record(29, 30)
         job = Job("job", CHAIN_ID, 15, None, (HOLDING,), filled_from=2, rests={HOLDING: told_up_to})
-        grounded = await scene.filler()._grounded(job)
+        grounded = await scene.branches.grounded(job)
         return grounded.first, grounded.filled_from
 
     assert play(story()) == (first, 2 if first == 15 else None)
@@ -851,22 +866,21 @@ def test_an_order_in_the_place_of_another_begins_where_that_did_if_a_deeper_reor
         job = Job("job", CHAIN_ID, 2, None, (HOLDING,), anchors={HOLDING: Anchor(20, 7, True)}, state="settling")
         settling = replace(job, told=20, settled=15, base=below, highest=scene.block(20), rests={HOLDING: 9})
         scene.world.reorg(12)
-        _, again = await scene.filler().settle(settling)
+        _, again = await scene.settler().settle(settling)
         assert again is not None
         assert again.first == 16
         scene.world.reorg(depth)
-        grounded = await scene.filler()._grounded(replace(again, state="queued"))
+        grounded = await scene.branches.grounded(replace(again, state="queued"))
         return grounded.first, grounded.ground == below
 
     assert play(story()) == (first, first == 16)
 
 
-def _beside_one_that_stands_still(scene: _Scene, depth: int) -> Filler:
+def _beside_one_that_stands_still(scene: _Scene, depth: int) -> None:
     """After a reorg of which one node does not hear: it answers whatever it is asked for, if it has what is beside."""
     left = list(scene.world.canonical)
     scene.world.reorg(depth)
-    filler = scene.filler()
-    follows = filler._node
+    follows = scene.node
 
     class Nodes(SimNode):
         async def headers(self, first: int, last: int, beside: BlockRef | None = None) -> tuple[Head, ...]:
@@ -874,8 +888,7 @@ def _beside_one_that_stands_still(scene: _Scene, depth: int) -> Filler:
                 return tuple(block.head for block in left[first : last + 1])
             return await follows.headers(first, last, beside)
 
-    filler._node = Nodes(scene.world, Random(5), lambda: NONE)  # noqa: S311 - as above
-    return filler
+    scene.node = Nodes(scene.world, Random(5), lambda: NONE)  # noqa: S311 - as above
 
 
 def test_history_is_not_walked_back_from_a_record_of_a_branch_on_which_one_node_stands_still() -> None:
@@ -884,9 +897,9 @@ def test_history_is_not_walked_back_from_a_record_of_a_branch_on_which_one_node_
     async def story() -> None:
         scene = _Scene()
         await scene.record(15, 30)
-        filler = _beside_one_that_stands_still(scene, 20)
+        _beside_one_that_stands_still(scene, 20)
         with pytest.raises(BadAnswer, match="block 15 is being replaced"):
-            await filler._prepare(Job("job", CHAIN_ID, 2, None, (HOLDING,)))
+            await scene.filler()._prepare(Job("job", CHAIN_ID, 2, None, (HOLDING,)))
 
     play(story())
 
@@ -896,9 +909,9 @@ def test_history_is_compared_with_what_a_node_says_that_does_not_stand_still() -
         scene = _Scene()
         job = Job("job", CHAIN_ID, 2, None, (HOLDING,), anchors={HOLDING: Anchor(20, 7, True)}, state="settling")
         settling = replace(job, told=20, settled=15, base=scene.block(15), highest=scene.block(20))
-        filler = _beside_one_that_stands_still(scene, 20)
-        over = await filler._over(replace(settling, settled=20))
-        _, again = await filler.settle(settling)
+        _beside_one_that_stands_still(scene, 20)
+        over = await scene.filler()._over(replace(settling, settled=20))
+        _, again = await scene.settler().settle(settling)
         return over.state, None if again is None else again.first
 
     assert play(story()) == ("settling", 2)
@@ -907,7 +920,7 @@ def test_history_is_compared_with_what_a_node_says_that_does_not_stand_still() -
 def test_an_order_in_the_place_of_another_waits_where_what_it_goes_on_from_is_replaced_while_it_begins() -> None:
     async def story() -> None:
         scene = _Scene()
-        filler, depths = scene.filler(), scene.filler()._depths
+        filler, depths = scene.filler(), scene.branches.depths
 
         async def reorganised() -> Depths:
             """Before the record is found that is walked back from, and after what is below was compared."""
@@ -915,7 +928,7 @@ def test_an_order_in_the_place_of_another_waits_where_what_it_goes_on_from_is_re
             await scene.record(25, 30)
             return await depths()
 
-        filler._depths = reorganised  # type: ignore[method-assign] # between two questions
+        filler._branches.depths = reorganised  # type: ignore[method-assign] # between two questions
         job = Job("job", CHAIN_ID, 16, None, (HOLDING,), filled_from=2, ground=scene.block(15))
         with pytest.raises(BadAnswer, match="block 15 is being replaced"):
             await filler.fill(job, scene.keep)

@@ -1,0 +1,105 @@
+"""What is filled builds on blocks and records: whether they are of the branch that stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from actors.history.collecting import Node
+from actors.history.telling import Chunks
+from indexer.domain.chain import BlockRef, Holding
+from indexer.domain.jobs import Job
+from indexer.domain.records import BalanceRecord
+from indexer.domain.stories import Depths
+from indexer.errors import BadAnswer
+
+
+class Records(Protocol):
+    """Records that there are already."""
+
+    async def at_block(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None: ...
+
+
+class Branches:
+    """Asks a node which blocks are canonical now, of those that a job or a record names."""
+
+    def __init__(self, *, node: Node, chunks: Chunks, records: Records, window: int) -> None:
+        self._node = node
+        self._chunks = chunks
+        self._records = records
+        self._window = window
+
+    async def depths(self) -> Depths:
+        newest = await self._node.newest()
+        safe, finalized, _ = await self._node.tags()
+        final = max(newest.number - self._window, -1 if finalized is None else finalized.number)
+        by = newest if finalized is None or finalized.number < final else finalized
+        return Depths(max(final, -1 if safe is None else safe.number), final, final, by.ref)
+
+    async def is_canonical(self, block: BlockRef, beside: BlockRef | None = None) -> bool:
+        (head,) = await self._node.headers(block.number, block.number, beside)
+        return head.hash == block.hash
+
+    async def check(self, records: Sequence[BalanceRecord]) -> None:
+        """A reorg may have orphaned a record that the live actor has not taken back yet."""
+        for block in dict.fromkeys(record.block for record in records):
+            if not await self.is_canonical(block):
+                raise BadAnswer(f"block {block.number} is being replaced")
+
+    async def grounded(self, job: Job) -> Job:
+        """From where the order began in whose place this one came, if what that had told below is gone.
+
+        A cut took it, or a reorg since then reached below our first block.
+        """
+        if job.after is not None and not await self.is_canonical(job.after):
+            job = replace(job, after=None, trailing=frozenset())  # what was recorded there may be gone
+        if job.filled_from is None:
+            return job
+        anew = replace(job, first=job.filled_from, filled_from=None, ground=None, rests={})
+        if job.ground is not None and not await self.is_canonical(job.ground):
+            return anew
+        for holding, number in job.rests.items():
+            row = await self._records.at_block(job.chain_id, holding, job.first - 1)
+            if row is None or row.block.number < number:
+                return anew
+        return job
+
+    async def is_gone(self, job: Job) -> bool:
+        return job.highest is not None and not await self.is_canonical(job.highest)
+
+    async def is_of_one_branch(self, job: Job) -> bool:
+        """Whether all that was collected where a reorg may reach lies below the highest block, and that one stays.
+
+        Endpoints that hear of a reorg one after the other may each have answered for some of the blocks.
+        """
+        highest, low = job.highest, max(job.first, job.settled + 1)
+        if highest is None or low > highest.number:
+            return True
+        names = {head.number: head.hash for head in await self._node.headers(low, highest.number)}
+        if names.get(highest.number) != highest.hash:
+            return False
+        async for chunk in self._chunks.chunks(job.id, newest_first=True):
+            if chunk.last < low:
+                break
+            blocks = (*(each.block for each in chunk.moved), *(native.block for native in chunk.natives))
+            if any(names.get(block.number, block.hash) != block.hash for block in blocks):
+                return False
+        return True
+
+    async def stands(self, job: Job, beside: BlockRef) -> bool:
+        """Whether what was filled up to the settled block is canonical: a reorg may be deeper than the window.
+
+        A block without rows tells as well: an endpoint on a fork may have left out what is in the one in its place.
+        So does a row that is gone: the cut may have been lower than where the branches part.
+        """
+        if job.base is not None and not await self.is_canonical(job.base, beside):
+            return False
+        rows = {each: await self._records.at_block(job.chain_id, each, job.settled) for each in job.holdings}
+        there = {each: row.block for each, row in rows.items() if row is not None and row.block.number >= job.first}
+        if any(holding not in there or there[holding].number < number for holding, number in job.rests.items()):
+            return False
+        for block in dict.fromkeys(there.values()):
+            if not await self.is_canonical(block, beside):
+                return False
+        return True

@@ -1,0 +1,78 @@
+"""Settles a job: looks at its newest block again while a reorg may still reach it, and takes back what is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import structlog
+
+from actors.chains.ledger import Ledger
+from actors.history.branches import Branches
+from actors.history.collecting import Node
+from indexer.domain.chain import Holding, TokenInfo
+from indexer.domain.facts import HistoryFilled
+from indexer.domain.jobs import Job
+from indexer.errors import BlockUnknown
+
+log = structlog.get_logger(__name__)
+
+
+class Settler:
+    """Looks once; to keep the job, and to order what has to be redone, is up to who asks."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        stream: str,
+        node: Node,
+        branches: Branches,
+        ledger: Ledger,
+        projected: Callable[[str, int], Awaitable[None]],
+    ) -> None:
+        self._name = name
+        self._stream = stream
+        self._node = node
+        self._branches = branches
+        self._ledger = ledger
+        self._projected = projected
+
+    async def settle(self, job: Job) -> tuple[Job, Job | None]:
+        """The job when nothing can happen to it any more; with a second one, the part of it that has to be redone."""
+        assert job.highest is not None  # noqa: S101 - what settles has a highest block
+        depths = await self._branches.depths()
+        try:
+            (head,) = await self._node.headers(job.highest.number, job.highest.number, depths.by)
+        except BlockUnknown:
+            return job, None
+        if head.hash == job.highest.hash and job.is_told:
+            return (job if job.highest.number > depths.settled else replace(job, state="done")), None
+        first = max(job.first, job.settled + 1) if await self._branches.stands(job, head.ref) else job.first
+        if first > job.first and any(anchor.number == first for anchor in job.anchors.values()):
+            first -= 1  # that record is replaced: what is in its place has to be joined to the one below
+        if job.last is not None and job.last < first:
+            return replace(job, state="done"), None
+        facts = [_void(job, holding, first) for holding in job.holdings if job.end_of(holding) >= first]
+        again = job.again_from(first)
+        if facts and job.told is not None:
+            await self._ledger.commit(facts, head)
+            await self._projected(self._stream, self._ledger.seq)
+        else:  # whatever is there was told by others
+            again = replace(again, anchors={})
+        log.info("history_taken_back", chain=self._name, job=job.id, first=first)
+        return replace(job, state="done"), again
+
+
+def _void(job: Job, holding: Holding, first: int) -> HistoryFilled:
+    return HistoryFilled(
+        chain_id=job.chain_id,
+        holding=holding,
+        first=first,
+        last=job.end_of(holding),
+        rows=(),
+        info=TokenInfo(),
+        job=job.id,
+        reason="a reorg took it back; it is filled again",
+        void=True,
+    )

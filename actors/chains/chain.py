@@ -160,7 +160,7 @@ class ChainActor(AsyncActor):
             case WatchChanged(watch):
                 await self._rewatch(watch)
             case Differed(holdings):
-                self._follower.unread |= holdings & self._follower.watch.holdings()
+                self._follower.reader.due |= holdings & self._follower.watch.holdings()
                 await self._arrive()
 
     async def _note_ears(self, event: HeadsLost | HeadsBack) -> None:
@@ -245,7 +245,7 @@ class ChainActor(AsyncActor):
         if self._first_tags is not None:
             tags, self._first_tags = self._first_tags, None
             await self._settle(tags)
-        await self._follower.read_unread()
+        await self._follower.reader.read_due(tip)
         if not self._caught_up:
             self._caught_up = True
             log.info("chain_caught_up", chain=self._name, block=tip.number, endpoint=self._node.endpoint)
@@ -263,7 +263,7 @@ class ChainActor(AsyncActor):
             raise Impossible(f"chain {self._name} is not followed just now: {self._health.reason or 'it is starting'}")
         try:
             await self._follow(await self._node.newest())
-            return await self._follower.refresh(holding)
+            return await self._follower.reader.refresh(holding, self._follower.tip)
         finally:
             if self._health.slow is not None:
                 self._health.slow = None
@@ -316,7 +316,7 @@ class ChainActor(AsyncActor):
         self._showing.status(
             self._health.state(
                 began=self._began and tip is not None,
-                behind=bool(self._follower.unread) or self._showing.is_far_behind(tip),
+                behind=bool(self._follower.reader.due) or self._showing.is_far_behind(tip),
                 told_stale=self._alarm.is_stale,
             ),
             tip,

@@ -15,25 +15,17 @@ from actors.chains.bookkeeping import Bookkeeper
 from actors.chains.doubts import Doubts
 from actors.chains.ledger import Ledger
 from actors.chains.nodes import Node, Tokens
-from actors.chains.repair import (
-    Agreed,
-    Parted,
-    Strangers,
-    TooLow,
-    canonical_floor,
-    compare,
-    leads_to,
-    retractions,
-    together,
-)
+from actors.chains.reading import Reader
+from actors.chains.repair import Agreed, Parted, Strangers, TooLow, compare, retractions, together
+from actors.chains.resyncing import Resyncer
 from actors.chains.swapping import Place, swap
 from indexer.domain.balances import Watch, touched
-from indexer.domain.chain import NATIVE, BlockHash, BlockRef, ChainIdentity, Head, Holding, KnownBlock
-from indexer.domain.facts import BalanceReverted, Confirmed, StreamResync
+from indexer.domain.chain import NATIVE, BlockHash, ChainIdentity, Head, Holding, KnownBlock
+from indexer.domain.facts import BalanceReverted
 from indexer.domain.headchain import Extended, HeadChain, Known, Missed, Reorged, advance, is_linked
 from indexer.domain.reorgs import replaced
 from indexer.domain.views import BlockView, Readings, unread
-from indexer.errors import BadAnswer, Impossible, StateMissing, WrongChain
+from indexer.errors import BadAnswer, StateMissing, WrongChain
 from indexer.metrics import ChainMetrics
 
 log = structlog.get_logger(__name__)
@@ -43,7 +35,7 @@ PARTS_A_TURN = 8
 
 
 class Follower:
-    """The blocks that were handled (`known`), what is watched, and what is still to be read (`unread`)."""
+    """The blocks that were handled (`known`), and what is watched."""
 
     def __init__(
         self,
@@ -63,7 +55,6 @@ class Follower:
     ) -> None:
         self.known = HeadChain(window)
         self.watch = watch
-        self.unread = watch.holdings()
         self._name = name
         self._chain_id = chain_id
         self.asking = Asking(node)
@@ -74,8 +65,6 @@ class Follower:
         self._claim = claim
         self._native_interval = native_interval
         self._metrics = metrics
-        self._was_read = was_read
-        self._passed_over = passed_over
         self._book = Bookkeeper(
             name=name,
             chain_id=chain_id,
@@ -84,6 +73,23 @@ class Follower:
             known=lambda: self.known,
             interval=native_interval,
             unplaced=metrics.unplaced,
+        )
+        self.reader = Reader(
+            due=watch.holdings(),
+            node=self._node,
+            book=self._book,
+            ledger=ledger,
+            drifted=metrics.drifted,
+            was_read=was_read,
+        )
+        self._resyncer = Resyncer(
+            name=name,
+            chain_id=chain_id,
+            node=self._node,
+            book=self._book,
+            ledger=ledger,
+            resynced=metrics.resynced,
+            passed_over=passed_over,
         )
         self._doubts = Doubts(chain=name, node=self._node, doubted=metrics.doubted)
         self._reorgs: list[dict[str, int]] = []
@@ -116,7 +122,7 @@ class Follower:
         added = watch.holdings() - self.watch.holdings()
         self._ledger.rewatch(self.watch, watch)
         self.watch = watch
-        self.unread = (self.unread | added) & watch.holdings()
+        self.reader.due = (self.reader.due | added) & watch.holdings()
         self._book.rewatch(watch)
         # Before another block is handled: what happens to those that are not watched in it is not known.
         await self._ledger.keep(self.known)
@@ -246,7 +252,7 @@ class Follower:
         depth = self.known.heads[-1].number - ancestor.number
         known = self.known.cut(ancestor.hash)
         await self._ledger.roll_back(known, facts)
-        self.unread |= self._ledger.returned & self.watch.holdings()
+        self.reader.due |= self._ledger.returned & self.watch.holdings()
         self.known = known
         self._book.roll_back(ancestor.number)
         self._metrics.reorged(depth)
@@ -259,43 +265,8 @@ class Follower:
         self._reorgs.clear()
 
     async def _resync(self, reason: str, newest: Head, orphaned: int | None = None) -> None:
-        """The blocks in between cannot be followed one by one: read everything at the newest, and say so.
-
-        After a reorg that is the block which showed it: asked again, another node might be far behind. With
-        `orphaned`, a block number from which on records are of another branch: history is cut where it is still
-        canonical. What did not change is confirmed at the newest block: it may have moved and come back meanwhile.
-        """
-        if orphaned is None and self.tip is not None and newest.number <= self.tip.number:
-            # Whoever answered is behind, and what is recorded there says more than a read.
-            raise BadAnswer(f"the newest block is {newest.number}, and {reason}")
-        readings = (await self._node.read({newest: self.watch.holdings()})).get(newest.hash, Readings())
-        self._book.note_unreadable(readings.unreadable)
-        above, passed = None, None
-        if orphaned is not None:
-            above = await canonical_floor(self._node, await self._ledger.recorded(), orphaned, newest)
-        elif self.tip is not None and not await leads_to(self._node, self.tip.ref, newest):
-            # The blocks that could not be read may have been orphaned, and our own newest ones with them.
-            raise BadAnswer("the chain was reorganised while it could not be read")
-        elif self.tip is not None:
-            passed = self._book.passed(self.tip.ref, readings.values)
-        self._ledger.trails.lose(readings.values)  # whatever moved in the blocks in between
-        facts = self._book.changed(readings.values, newest.ref, (), "resync")
-        self._metrics.resynced()
-        log.warning("chain_resync", chain=self._name, block=newest.number, reason=reason)
-        differing = {fact.holding for fact in facts}
-        confirmed = tuple(
-            Confirmed(holding, value, self._book.info(holding))
-            for holding, value in sorted(readings.values.items())
-            if holding not in differing
-        )
-        if above is not None:
-            self._ledger.settling.roll_back(above)
-        resync = StreamResync(self._chain_id, reason, newest.ref, above, confirmed, passed)
-        if passed is not None:
-            self._passed_over(self._ledger.seq + 1)  # before it is told: nobody knows whether we have a turn after it
-        await self._ledger.commit((resync, *facts), newest)
+        await self._resyncer.resync(reason, newest, tip=self.tip, watch=self.watch, orphaned=orphaned)
         self.known = HeadChain(self.known.depth, (newest,))
-        self._book.natives_read(newest.number)
 
     # --- acting ------------------------------------------------------------------------------------------------------
 
@@ -348,35 +319,3 @@ class Follower:
         if any(holding.token == NATIVE for holding in view.readings.values):
             self._book.natives_read(head.number)
         self._metrics.block_done()
-
-    async def read_unread(self) -> None:
-        """Read what was never read, or must be read again, at our own tip; what differs is recorded there."""
-        tip = self.tip
-        if tip is None or not self.unread:
-            return
-        wanted = self.unread
-        readings = (await self._node.read({tip: wanted})).get(tip.hash, Readings())
-        self._book.note_unreadable(readings.unreadable)
-        returned = self._ledger.returned
-        facts = await self._book.facts(readings.values, tip, (), "sync")
-        expected = returned | self._book.late
-        facts = (*facts, *self._book.confirmed(readings.values, tip.ref))
-        if facts:
-            await self._ledger.commit(facts, tip)
-        self._metrics.drifted(sum(fact.cause == "sync" and fact.holding not in expected for fact in facts))
-        self._ledger.returned -= wanted
-        self.unread = self.unread - wanted
-        self._was_read(wanted)
-
-    async def refresh(self, holding: Holding) -> tuple[int, BlockRef]:
-        """Read one balance at the tip, now."""
-        tip = self.tip
-        if tip is None:
-            raise BadAnswer("no block is known yet")
-        readings = (await self._node.read({tip: (holding,)})).get(tip.hash, Readings())
-        if holding not in readings.values:
-            raise Impossible(readings.unreadable.get(holding, "the node gave no balance"), field="token")
-        facts = await self._book.facts(readings.values, tip, (), "refresh")
-        if facts:
-            await self._ledger.commit(facts, tip)
-        return readings.values[holding], tip.ref

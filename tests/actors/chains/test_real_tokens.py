@@ -60,8 +60,12 @@ class Desk:
             await self.step()
             await asyncio.sleep(0.05)
         assert reading.result() is None
-        self.follower.unread |= frozenset(unlike)
-        await self.follower.read_unread()
+        self.follower.reader.due |= frozenset(unlike)
+        await self.read_due()
+
+    async def read_due(self) -> None:
+        assert self.follower.tip is not None
+        await self.follower.reader.read_due(self.follower.tip)
 
     @property
     def drift(self) -> int:
@@ -110,7 +114,7 @@ async def desk(anvil: Anvil, tmp_path: Path) -> AsyncIterator[Desk]:
 async def watching(desk: Desk, token: Address) -> None:
     await desk.follower.rewatch(Watch(frozenset({token}), frozenset({OURS})))
     await desk.step()
-    await desk.follower.read_unread()
+    await desk.read_due()
 
 
 async def test_a_fee_on_transfer_is_what_the_logs_leave(anvil: Anvil, desk: Desk) -> None:

@@ -1,0 +1,62 @@
+"""Reads balances at our own tip: those that are due, and one that somebody asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from actors.chains.bookkeeping import Bookkeeper
+from actors.chains.ledger import Ledger
+from actors.chains.nodes import Node
+from indexer.domain.chain import BlockRef, Head, Holding
+from indexer.domain.views import Readings
+from indexer.errors import BadAnswer, Impossible
+
+
+class Reader:
+    """What was never read, or must be read again, is `due`; what differs is recorded at the tip."""
+
+    def __init__(
+        self,
+        *,
+        due: frozenset[Holding],
+        node: Node,
+        book: Bookkeeper,
+        ledger: Ledger,
+        drifted: Callable[[int], None],
+        was_read: Callable[[frozenset[Holding]], None],
+    ) -> None:
+        self.due = due
+        self._node = node
+        self._book = book
+        self._ledger = ledger
+        self._drifted = drifted
+        self._was_read = was_read
+
+    async def read_due(self, tip: Head) -> None:
+        wanted = self.due
+        if not wanted:
+            return
+        readings = (await self._node.read({tip: wanted})).get(tip.hash, Readings())
+        self._book.note_unreadable(readings.unreadable)
+        returned = self._ledger.returned
+        facts = await self._book.facts(readings.values, tip, (), "sync")
+        expected = returned | self._book.late
+        facts = (*facts, *self._book.confirmed(readings.values, tip.ref))
+        if facts:
+            await self._ledger.commit(facts, tip)
+        self._drifted(sum(fact.cause == "sync" and fact.holding not in expected for fact in facts))
+        self._ledger.returned -= wanted
+        self.due = self.due - wanted
+        self._was_read(wanted)
+
+    async def refresh(self, holding: Holding, tip: Head | None) -> tuple[int, BlockRef]:
+        """Read one balance, now."""
+        if tip is None:
+            raise BadAnswer("no block is known yet")
+        readings = (await self._node.read({tip: (holding,)})).get(tip.hash, Readings())
+        if holding not in readings.values:
+            raise Impossible(readings.unreadable.get(holding, "the node gave no balance"), field="token")
+        facts = await self._book.facts(readings.values, tip, (), "refresh")
+        if facts:
+            await self._ledger.commit(facts, tip)
+        return readings.values[holding], tip.ref

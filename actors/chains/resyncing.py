@@ -1,0 +1,82 @@
+"""Where blocks cannot be followed one by one: goes on at the newest, and says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from actors.chains.bookkeeping import Bookkeeper
+from actors.chains.ledger import Ledger
+from actors.chains.nodes import Node
+from actors.chains.repair import canonical_floor, leads_to
+from indexer.domain.balances import Watch
+from indexer.domain.chain import Head
+from indexer.domain.facts import Confirmed, StreamResync
+from indexer.domain.views import Readings
+from indexer.errors import BadAnswer
+
+log = structlog.get_logger(__name__)
+
+
+class Resyncer:
+    """Commits one `stream.resync` with all that is watched; which blocks are followed from then on is the caller's."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        chain_id: int,
+        node: Node,
+        book: Bookkeeper,
+        ledger: Ledger,
+        resynced: Callable[[], None],
+        passed_over: Callable[[int], None],
+    ) -> None:
+        self._name = name
+        self._chain_id = chain_id
+        self._node = node
+        self._book = book
+        self._ledger = ledger
+        self._resynced = resynced
+        self._passed_over = passed_over
+
+    async def resync(
+        self, reason: str, newest: Head, *, tip: Head | None, watch: Watch, orphaned: int | None = None
+    ) -> None:
+        """The blocks in between cannot be followed one by one: read everything at the newest, and say so.
+
+        After a reorg that is the block which showed it: asked again, another node might be far behind. With
+        `orphaned`, a block number from which on records are of another branch: history is cut where it is still
+        canonical. What did not change is confirmed at the newest block: it may have moved and come back meanwhile.
+        """
+        if orphaned is None and tip is not None and newest.number <= tip.number:
+            # Whoever answered is behind, and what is recorded there says more than a read.
+            raise BadAnswer(f"the newest block is {newest.number}, and {reason}")
+        readings = (await self._node.read({newest: watch.holdings()})).get(newest.hash, Readings())
+        self._book.note_unreadable(readings.unreadable)
+        above, passed = None, None
+        if orphaned is not None:
+            above = await canonical_floor(self._node, await self._ledger.recorded(), orphaned, newest)
+        elif tip is not None and not await leads_to(self._node, tip.ref, newest):
+            # The blocks that could not be read may have been orphaned, and our own newest ones with them.
+            raise BadAnswer("the chain was reorganised while it could not be read")
+        elif tip is not None:
+            passed = self._book.passed(tip.ref, readings.values)
+        self._ledger.trails.lose(readings.values)  # whatever moved in the blocks in between
+        facts = self._book.changed(readings.values, newest.ref, (), "resync")
+        self._resynced()
+        log.warning("chain_resync", chain=self._name, block=newest.number, reason=reason)
+        differing = {fact.holding for fact in facts}
+        confirmed = tuple(
+            Confirmed(holding, value, self._book.info(holding))
+            for holding, value in sorted(readings.values.items())
+            if holding not in differing
+        )
+        if above is not None:
+            self._ledger.settling.roll_back(above)
+        resync = StreamResync(self._chain_id, reason, newest.ref, above, confirmed, passed)
+        if passed is not None:
+            self._passed_over(self._ledger.seq + 1)  # before it is told: nobody knows whether we have a turn after it
+        await self._ledger.commit((resync, *facts), newest)
+        self._book.natives_read(newest.number)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any, Final
 
 from indexer.clients.evm.answers import head_of, quantity
 from indexer.clients.evm.blooms import Sought
-from indexer.clients.evm.calls import Call, Limits, Plan, Reply, TakenApart, joined
+from indexer.clients.evm.calls import Call, Limits, Plan, Reply, joined
 from indexer.clients.evm.census import Finding, highest
 from indexer.clients.evm.counts import Counts
-from indexer.clients.evm.endpoints import NEVER, Endpoints
+from indexer.clients.evm.endpoints import Endpoints
 from indexer.clients.evm.hints import Hints
+from indexer.clients.evm.history import History
 from indexer.clients.evm.leftout import completed
 from indexer.clients.evm.logs import Filters, transfers_at
 from indexer.clients.evm.missed import Missed
 from indexer.clients.evm.opinions import canonical, header_of, is_disputed, newest, tagged
-from indexer.clients.evm.ranges import logs_between, moved, moved_in, numbers_without_time, pieces
 from indexer.clients.evm.readings import Found, Natives, readings, singly
 from indexer.clients.evm.tokens import description, inspection
 from indexer.domain.backfill import Moved
@@ -37,7 +35,7 @@ from indexer.domain.chain import (
 )
 from indexer.domain.finality import Tags
 from indexer.domain.views import BlockView, Parting, Readings, Replacement
-from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge
+from indexer.errors import BadAnswer, BlockUnknown
 
 _IDENTITY_REST_SECONDS: Final = 2.0
 """A node that is down at the start is told soon, and nobody who stops us then waits for it."""
@@ -46,7 +44,6 @@ _FEW_HOLDINGS: Final = 2_000
 _LARGE_HEDGE_SECONDS: Final = 3.0
 """What asks for much may take its time; it is asked of somebody else only when that is long over."""
 _DISTRUST_SECONDS: Final = 10.0
-_TWO_BRANCHES: Final = "the chain was reorganised while its logs were read"
 _NOBODY: Final = Natives(())
 
 
@@ -58,6 +55,7 @@ class EvmNode:
         self._endpoints = endpoints
         self._hints = hints
         self._missed = Missed(endpoints, hints)
+        self._history = History(endpoints)
         self._ready: _Ready | None = None
 
     @property
@@ -190,22 +188,7 @@ class EvmNode:
 
         With `beside`, as an endpoint tells them that has this block as well.
         """
-        filters = Filters(watch)
-        try:
-            logs = await self._logs_between(first, last, filters, beside)
-        except TakenApart:
-            heads = await canonical(self._endpoints, first, last, NEVER, beside)
-            return await moved_in(self._endpoints, heads, filters, Sought(watch))
-        headers = await self._headers_at(numbers_without_time(logs))
-        found: dict[tuple[int, int], Moved] = {}
-        blocks: dict[str, BlockRef] = {}
-        for piece in pieces(logs):
-            for each in moved(piece, first, last, filters, headers, blocks):
-                found[each.block.number, each.transfer.log_index] = each
-            await asyncio.sleep(0)
-        if len({block.number for block in blocks.values()}) < len(blocks):
-            raise BadAnswer(_TWO_BRANCHES)
-        return tuple(found[place] for place in sorted(found))
+        return await self._history.moved(first, last, watch, beside)
 
     async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]:
         """Balances at exactly these blocks; what a contract refuses to tell is named, never zero."""
@@ -223,37 +206,6 @@ class EvmNode:
         """Who does not have these lags. After a resync, what was read says so before the next head does."""
         health = self._endpoints.health
         health.followed = max((health.followed, *(block.number for block in blocks)))
-
-    async def _logs_between(self, first: int, last: int, filters: Filters, beside: BlockRef | None) -> list[Any]:
-        """Each filter travels alone: a refusal of many at once would be taken for a limit of batches."""
-        most = await self._endpoints.ask(lambda limits: Plan((), lambda _: limits.filter), hedge_seconds=NEVER)
-        while True:
-            logs: list[Any] = []
-            ends: set[BlockHash] = set()
-            try:
-                for inside in filters.encoded(most):
-                    question = partial(logs_between, first, last, inside, beside)
-                    found, end = await self._endpoints.ask(question, hedge_seconds=NEVER)
-                    logs += found
-                    ends.add(end)
-            except ResponseTooLarge:
-                # Nothing is less than one block but a part of those who are watched.
-                if first < last or most == 1:
-                    raise
-                most = max(1, min(most, filters.widest) // 2)
-            else:
-                if len(ends) > 1:
-                    raise BadAnswer(_TWO_BRANCHES)
-                return logs
-
-    async def _headers_at(self, numbers: Collection[int]) -> dict[int, Head]:
-        if not numbers:
-            return {}
-        heads = await self._endpoints.ask(
-            lambda _: joined([header_of("eth_getBlockByNumber", hex(number)) for number in sorted(numbers)]),
-            hedge_seconds=NEVER,
-        )
-        return {head.number: head for head in heads}
 
     async def describe(self, token: Address) -> TokenInfo:
         """What the token says of itself now."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from aiohttp import web
@@ -16,7 +16,9 @@ from aiohttp import web
 from indexer.api.hub.account_rows import AccountRows
 from indexer.api.hub.connection import Connection
 from indexer.api.hub.filters import Interests
-from indexer.api.hub.frames import Told, json_frame, told
+from indexer.api.hub.frames import Told, told
+from indexer.api.hub.heartbeat import heartbeat
+from indexer.api.hub.leaving import Leaving
 from indexer.api.hub.limits import Limits
 from indexer.api.hub.outbox import Outbox
 from indexer.api.hub.positions import Positions
@@ -26,8 +28,6 @@ from indexer.api.hub.sources import CurrentAmounts, CurrentBalances, Followed, L
 from indexer.api.hub.subscription import Feed
 from indexer.api.problems import BadRequest
 from indexer.domain.commits import Commit
-from indexer.domain.status import StreamStatus
-from indexer.domain.times import time_text, unix_text
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +97,7 @@ class Hub:
         self._requests: dict[Connection, web.Request] = {}
         self._subscribed: set[Connection] = set()
         self._ticker: asyncio.Task[None] | None = None
-        self._leaving: dict[asyncio.Transport, asyncio.TimerHandle] = {}
+        self._leaving = Leaving()
         self._beat_at = 0.0
         self._is_closing = False
 
@@ -132,14 +132,11 @@ class Hub:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._limits.shutdown_seconds):
                 # A transport does not tell when it is empty.
-                while self._connections or any(one.get_write_buffer_size() for one in self._leaving):  # noqa: ASYNC110
+                while self._connections or self._leaving.has_unsent:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
         for transport in tuple(self._connections.values()):
             transport.abort()
-        for transport, timer in self._leaving.items():
-            timer.cancel()
-            transport.abort()
-        self._leaving.clear()
+        self._leaving.cut_all()
 
     def prepare(self, commit: Commit) -> None:
         """Called while it is being written: so long there is time to encode what is told once it is there."""
@@ -189,7 +186,7 @@ class Hub:
             was_dismissed = connection.outbox.closed
             connection.end()
             del self._connections[connection], self._requests[connection]
-            self._cut(transport, after=FLUSH_SECONDS)
+            self._leaving.cut(transport, after=FLUSH_SECONDS)
         if was_dismissed:
             transport.close()  # both have said goodbye; a second time would be against the protocol
         else:
@@ -235,26 +232,16 @@ class Hub:
             limits=self._limits,
             monotonic=self._monotonic,
             on_change=self._count,
-            on_dismissed=lambda connection: self._cut(
-                self._connections[connection], after=self._limits.goodbye_seconds
-            ),
+            on_dismissed=self._let_go,
         )
         self._connections[connection] = transport
         return connection
 
+    def _let_go(self, connection: Connection) -> None:
+        self._leaving.cut(self._connections[connection], after=self._limits.goodbye_seconds)
+
     def _known(self) -> Known:
         return Known(self._watching.chains(), [account.key for account in self._accounts.all()])
-
-    def _cut(self, transport: asyncio.Transport, *, after: float) -> None:
-        """A client that does not read would keep its socket, and what is in it, for ever."""
-
-        def cut() -> None:
-            del self._leaving[transport]
-            transport.abort()
-
-        if transport in self._leaving:
-            self._leaving[transport].cancel()
-        self._leaving[transport] = asyncio.get_running_loop().call_later(after, cut)
 
     def _tell(self, events: list[Told]) -> None:
         everything = self._interests.everything
@@ -302,28 +289,9 @@ class Hub:
         if not self._subscribed:
             return
         statuses, now = self._status.streams(), self._clock()
-        level = json_frame(_heartbeat(statuses, now, self._positions.now()))
+        level = heartbeat(statuses, now, self._positions.now())
         for connection in self._subscribed:
             if not connection.outbox.idle:
                 continue
             behind = connection.behind()
-            connection.outbox.say(level if behind is None else json_frame(_heartbeat(statuses, now, behind)))
-
-
-def _heartbeat(statuses: Sequence[StreamStatus], now: datetime, seqs: Mapping[str, int]) -> Mapping[str, Any]:
-    return {
-        "type": "heartbeat",
-        "time": time_text(now),
-        "streams": {one.stream: _stream(one, now, seqs.get(one.stream, 0)) for one in statuses},
-    }
-
-
-def _stream(status: StreamStatus, now: datetime, seq: int) -> Mapping[str, Any]:
-    moment = status.block_time
-    return {
-        "block": status.block,
-        "blockTime": None if moment is None else unix_text(int(moment.timestamp())),
-        "lagSeconds": round(status.lag_seconds(now), 3),
-        "state": status.state,
-        "seq": seq,
-    }
+            connection.outbox.say(level if behind is None else heartbeat(statuses, now, behind))

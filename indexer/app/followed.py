@@ -1,0 +1,217 @@
+"""The exchange accounts that are followed just now: each is one child of the supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, get_args
+
+import structlog
+from pykka import ActorRef
+
+from actors.accounts.account import AccountActor
+from actors.accounts.ledger import AccountLedger
+from actors.accounts.messages import RefreshWallets
+from actors.base import Report
+from actors.messages import Begin, Committed
+from actors.statusboard import StatusBoard
+from actors.supervisor import StartChild, StopChild
+from indexer.app.exchanges import Credentials, Exchanges
+from indexer.app.posts import Post
+from indexer.app.settings import rules_of
+from indexer.config import RulesSettings
+from indexer.domain.accounts.amounts import AccountKey, Wallet
+from indexer.domain.accounts.arrivals import Permissions
+from indexer.domain.accounts.breaker import BreakerState
+from indexer.domain.accounts.polling import Rhythm
+from indexer.domain.accounts.registry import Account
+from indexer.domain.commits import Commit
+from indexer.domain.status import StreamStatus
+from indexer.domain.streams import exchange_stream
+from indexer.errors import Impossible, NotFound, VenueUnreachable
+from indexer.log import hide
+from indexer.metrics import Metrics
+
+if TYPE_CHECKING:
+    from indexer.clients.exchange.account import ExchangeAccount  # importing ccxt takes a second and 60 MB
+    from repositories.store import Store
+
+log = structlog.get_logger(__name__)
+
+REFRESH_SECONDS: Final = 30.0
+
+
+@dataclass(slots=True)
+class Followed:
+    """One of them, across the lives of its actor."""
+
+    account: Account
+    credentials: Credentials
+    connection: ExchangeAccount
+    post: Post
+    rules: RulesSettings
+    permissions: Permissions | None = None
+    lives: int = 0
+
+    async def read_now(self, wallets: Sequence[Wallet]) -> None:
+        """Returns once what they hold is committed."""
+        key, ref = self.account.key, self.post.ref
+        if ref is None:
+            raise VenueUnreachable(f"{key} is being restarted; try again in a moment")
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        ref.tell(RefreshWallets(frozenset(wallets), done))
+        try:
+            await asyncio.wait_for(done, REFRESH_SECONDS)
+        except TimeoutError:
+            raise VenueUnreachable(f"{key} did not answer within {REFRESH_SECONDS:g} s") from None
+
+
+class FollowedAccounts:
+    """Gives accounts their actors, and knows of those that cannot be followed why that is."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        board: StatusBoard,
+        supervisor: Post,
+        broadcaster: Post,
+        prepare: Callable[[Commit], None],
+        metrics: Metrics,
+        exchanges: Exchanges,
+    ) -> None:
+        self._store = store
+        self._board = board
+        self._supervisor = supervisor
+        self._broadcaster = broadcaster
+        self._prepare = prepare
+        self._metrics = metrics
+        self._exchanges = exchanges
+        self._followed: dict[AccountKey, Followed] = {}
+        self._held_back: dict[AccountKey, tuple[Account, str]] = {}
+        """Accounts that cannot be followed, and why: credentials that cannot be unsealed, an exchange there is not."""
+
+    # --- asking ------------------------------------------------------------------------------------------------------
+
+    def has(self, key: AccountKey) -> bool:
+        return key in self._followed
+
+    def knows(self, key: AccountKey) -> bool:
+        """Followed or held back."""
+        return key in self._followed or key in self._held_back
+
+    def followed(self) -> Sequence[Account]:
+        return tuple(one.account for one in self._followed.values())
+
+    def all(self) -> Sequence[Account]:
+        known = {key: account for key, (account, _) in self._held_back.items()}
+        known |= {key: one.account for key, one in self._followed.items()}
+        return tuple(account for _, account in sorted(known.items()))
+
+    def account(self, key: AccountKey) -> Account:
+        return self._held_back[key][0] if key in self._held_back else self.one(key).account
+
+    def permissions(self, key: AccountKey) -> Permissions | None:
+        return None if key in self._held_back else self.one(key).permissions
+
+    def one(self, key: AccountKey) -> Followed:
+        if key in self._held_back:
+            raise Impossible(f"{key} is not followed: {self._held_back[key][1]}", "credentials")
+        one = self._followed.get(key)
+        if one is None:
+            raise NotFound(f"there is no account {key}", "name")
+        return one
+
+    # --- following ---------------------------------------------------------------------------------------------------
+
+    def hold_back(self, account: Account, reason: str) -> None:
+        """Nobody follows it, and whoever looks is told so: a silent stop is the worst of all."""
+        if self._held_back.get(account.key) != (account, reason):
+            log.error("account_held_back", exchange=account.key.exchange, account=account.key.name, reason=reason)
+        self._held_back[account.key] = (account, reason)
+        stream = exchange_stream(*account.key)
+        self._board.show(StreamStatus(stream, str(account.key), "suspended", last_error=reason))
+
+    async def follow(
+        self, account: Account, credentials: Credentials, rules: RulesSettings, permissions: Permissions | None
+    ) -> None:
+        """From now on, by these rules; held back where there is no such thing."""
+        await self._exchanges.prepare()
+        try:
+            account = self._exchanges.checked(account)
+            self._exchanges.check_credentials(account.key.exchange, credentials)
+        except Impossible as error:
+            self.hold_back(account, str(error))
+            return
+        hide(credentials.values())
+        post = Post()
+        self._followed[account.key] = Followed(
+            account,
+            credentials,
+            self._exchanges.connection(account, credentials),
+            post,
+            rules,
+            permissions,
+        )
+        self._metrics.watch_inbox(_child(account.key), lambda: post.waiting)
+        for state in get_args(BreakerState):
+            count = partial(self._breakers, account.key.exchange, state)
+            self._metrics.exchange(account.key.exchange).watch_breakers(state, count)
+        await self._ask_supervisor(StartChild(_child(account.key), lambda report: self._give_life(account.key, report)))
+
+    async def unfollow(self, key: AccountKey) -> None:
+        self._held_back.pop(key, None)
+        one = self._followed.pop(key, None)
+        if one is not None:
+            await self._ask_supervisor(StopChild(_child(key)))
+            await one.connection.close()
+        self._board.forget(exchange_stream(*key))
+
+    def _breakers(self, exchange: str, state: BreakerState) -> int:
+        """How many accounts of this exchange have theirs in this state."""
+        statuses = (self._board.one(exchange_stream(*key)) for key in self._followed if key.exchange == exchange)
+        accounts = (status.account for status in statuses if status is not None)
+        return sum(account is not None and account.breaker.state == state for account in accounts)
+
+    def _give_life(self, key: AccountKey, report: Report) -> ActorRef[Any]:
+        one = self._followed[key]
+        fast = one.account.poll_seconds or Rhythm().fast
+        ref = AccountActor.start(
+            venue=one.connection,
+            ledger=AccountLedger(
+                account=key,
+                commits=self._store.commits,
+                checkpoints=self._store.checkpoints,
+                books=self._store.accounts,
+                publish=lambda commit: self._broadcaster.tell(Committed(commit)),
+                prepare=self._prepare,
+                written=lambda seconds: self._metrics.store_call("append", "ok", seconds),
+            ),
+            rules=rules_of(one.rules, self._exchanges.exceptions(key.exchange)),
+            counts=self._metrics.exchange(key.exchange),
+            resumed=self._broadcaster.tell,
+            show=self._board.show,
+            rhythm=Rhythm(fast=fast, slow=max(fast, Rhythm().slow), slowest=max(fast, Rhythm().slowest)),
+            restarts=one.lives,
+            report=report,
+        )
+        one.lives += 1
+        one.post.move_to(ref)
+        ref.tell(Begin())
+        return ref
+
+    async def _ask_supervisor(self, order: object) -> None:
+        ref = self._supervisor.ref
+        if ref is not None:
+            await ref.ask(order, block=False)
+
+    async def close(self) -> None:
+        """After the supervisor has ended every actor."""
+        for one in self._followed.values():
+            await one.connection.close()
+
+
+def _child(key: AccountKey) -> str:
+    return f"account {key}"

@@ -11,16 +11,9 @@ from typing import Any, Self
 
 import structlog
 from aiohttp import web
-from pykka import ActorRef
 
-from actors.base import Report, end
-from actors.broadcaster import Broadcaster
-from actors.janitor import Janitor, Sweep
-from actors.messages import Begin, Committed
 from actors.positions import Positions
-from actors.projector import Projector
 from actors.statusboard import StatusBoard
-from actors.supervisor import StartChild, Supervisor
 from actors.watching import Watching
 from indexer.api.access import Access
 from indexer.api.app import ACCESS, build_app
@@ -33,11 +26,11 @@ from indexer.app.control import Control
 from indexer.app.history import BackfillBoard
 from indexer.app.listeners import Listeners
 from indexer.app.nats import NatsBoard
-from indexer.app.posts import Post
 from indexer.app.reload import watch_file
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
 from indexer.app.site import is_local_only, keys_of, listen, serve
+from indexer.app.trunk import Trunk
 from indexer.app.version import VERSION
 from indexer.config import ChainSettings, ServiceSettings, Settings
 from indexer.domain.commits import Commit
@@ -50,8 +43,6 @@ log = structlog.get_logger(__name__)
 
 PING_SECONDS = 2.0
 """How often the store is asked whether it is well, for `/health`."""
-
-STOP_SECONDS = 4.0
 
 
 class Service:
@@ -108,13 +99,19 @@ class Service:
         self.positions = Positions(
             told=await self.store.commits.positions(), projected=await self.store.checkpoints.projected()
         )
-        self._supervisor, self._broadcaster, self._projector = Post(), Post(), Post()
+        self._trunk = Trunk(
+            store=self.store,
+            positions=self.positions,
+            metrics=self._metrics,
+            published=self._published,
+            give_up=self._give_up,
+        )
         await self._build_chains()
         self.accounts = Accounts(
             store=self.store,
             board=self._board,
-            supervisor=self._supervisor,
-            broadcaster=self._broadcaster,
+            supervisor=self._trunk.supervisor,
+            broadcaster=self._trunk.broadcaster,
             prepare=self._prepare,
             metrics=self._metrics,
             vault=lambda: open_vault(self.control.settings.service.master_key, settings.service.data_dir),
@@ -124,7 +121,7 @@ class Service:
             store=self.store,
             positions=self.positions,
             watching=self.watching,
-            supervisor=self._supervisor,
+            supervisor=self._trunk.supervisor,
             metrics=self._metrics,
         )
         self.report = ServiceReport(
@@ -173,8 +170,8 @@ class Service:
             store=self.store,
             board=self._board,
             connect=self._connect,
-            supervisor=self._supervisor,
-            broadcaster=self._broadcaster,
+            supervisor=self._trunk.supervisor,
+            broadcaster=self._trunk.broadcaster,
             prepare=self._prepare,
             metrics=self._metrics,
             positions=self.positions,
@@ -227,58 +224,12 @@ class Service:
         )
 
     async def _start_actors(self) -> None:
-        supervisor = self._supervisor.move_to(
-            Supervisor.start(
-                give_up=self._give_up,
-                restarted=lambda name, _count: self._metrics.actor_restarted(name),
-                report=partial(self._give_up, "supervisor"),
-            )
-        )
-        self._metrics.watch_inbox("broadcaster", lambda: self._broadcaster.waiting)
-        self._metrics.watch_inbox("projector", lambda: self._projector.waiting)
-        self._stack.push_async_callback(end, supervisor, STOP_SECONDS)
-        await supervisor.ask(StartChild("projector", self._start_projector), block=False)
+        self._stack.push_async_callback(self._trunk.close)
+        await self._trunk.start()
         await self._nats.apply(self.settings.nats)  # before the broadcaster, so that it ends after it
-        await supervisor.ask(StartChild("broadcaster", self._start_broadcaster), block=False)
-        ref = self._projector.ref
-        if ref is not None:
-            await ref.ask(Begin(), block=False)
+        await self._trunk.tell((self._hub, self.listeners, self._nats))
         if self.settings.store.history_days:
-            await supervisor.ask(StartChild("janitor", self._start_janitor), block=False)
-
-    def _start_projector(self, report: Report) -> ActorRef[Any]:
-        ref = Projector.start(
-            ledger=self.store.commits,
-            books=self.store.books,
-            checkpoints=self.store.checkpoints,
-            positions=self.positions,
-            report=report,
-            written=partial(self._metrics.store_call, "project", "ok"),
-        )
-        ref.tell(Begin())
-        return self._projector.move_to(ref)
-
-    def _start_broadcaster(self, report: Report) -> ActorRef[Any]:
-        ref = Broadcaster.start(
-            ledger=self.store.commits,
-            sinks=(self._hub, self.listeners, self._nats),
-            positions=self.positions,
-            project=lambda commit: self._projector.tell(Committed(commit)),
-            published=self._published,
-            report=report,
-        )
-        ref.tell(Begin())
-        return self._broadcaster.move_to(ref)
-
-    def _start_janitor(self, report: Report) -> ActorRef[Any]:
-        ref = Janitor.start(
-            days=self.settings.store.history_days,
-            ledger=self.store.commits,
-            books=self.store.books,
-            report=report,
-        )
-        ref.tell(Sweep())
-        return ref
+            await self._trunk.forget_after(self.settings.store.history_days)
 
     def _prepare(self, commit: Commit) -> None:
         """While it is written; the hub is built after those who write."""

@@ -12,7 +12,8 @@ from bson import Int64
 
 from indexer.domain.chain import Holding
 from indexer.domain.facts import Joint
-from indexer.domain.records import HISTORY_SEQ, JOINED, BalanceRecord, Cut, Projection, Settling
+from indexer.domain.records import HISTORY_SEQ, JOINED, BalanceRecord, Cut, Projection, RecordKey, Settling
+from indexer.domain.uncounted import counted, uncounted
 from repositories.database import BATCH, Database
 from repositories.documents.rows import current_row_of, joint_row_of, row_of
 from repositories.failures import translating
@@ -47,12 +48,13 @@ class BalanceBook(BalanceQueries):
                 # What lies above was told by another order, whose records stand or are taken back by themselves.
                 blocks = {"blockNumber": {"$gte": first, "$lte": last}}
                 await self._records.delete_many({**of_holding(chain_id, holding), **blocks, "seq": HISTORY_SEQ})
+        records = list((await self._counted(projection)).values())
         if projection.restored:
-            await self._add(list(projection.records.values()))
+            await self._add(records)
             await self._replace_current(await self._holding_again(projection))
         else:
             await _all_ended(
-                self._add(list(projection.records.values())),
+                self._add(records),
                 self._replace_current(list(projection.current.values())),
             )
         await self._settle(projection.settled)
@@ -72,6 +74,13 @@ class BalanceBook(BalanceQueries):
                 older = await self.at_block(key.chain_id, key.holding, record.block.number)
             rows.append(record if older is None else replace(older, seq=record.seq))
         return rows
+
+    async def _counted(self, projection: Projection) -> Mapping[RecordKey, BalanceRecord]:
+        """Its records, each with its change, also where the store alone knows from what."""
+        stored: dict[RecordKey, BalanceRecord | None] = {}
+        for key in uncounted(projection):
+            stored[key] = await self.at_block(key.chain_id, key.holding, key.number - 1)
+        return counted(projection, stored)
 
     async def _add(self, records: Sequence[BalanceRecord]) -> None:
         batches = _batches(records)

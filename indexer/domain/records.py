@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from indexer.domain.accounts.facts import AssetChanged, AssetUpdated, FundingPaid, PositionUpdated
@@ -119,15 +119,19 @@ class Projection:
 def fold(commits: Iterable[Commit]) -> Projection:
     """Commits of one or many streams, each stream's in order, as one set of writes."""
     projection = Projection()
+    cut_for: set[BlockHash] = set()
     for commit in commits:
         for seq, fact in enumerate(commit.facts, commit.first_seq):
             match fact:
                 case BalanceUpdated():
-                    _add(projection, record_of(fact, seq))
+                    record = record_of(fact, seq)
+                    is_after_a_cut = fact.cause == "resync" and fact.block.hash in cut_for
+                    _add(projection, replace(record, change=None) if is_after_a_cut else record)
                 case BalanceReverted():
                     _take_back(projection, fact, seq)
                 case StreamResync():
                     _cut(projection, fact, seq)
+                    cut_for |= set() if fact.above is None else {fact.block.hash}
                     _confirm(projection, fact, seq)
                     gap = gap_of(fact, seq, commit.time)
                     if gap is not None:
@@ -250,7 +254,7 @@ def _confirm(projection: Projection, fact: StreamResync, seq: int) -> None:
                 holding=confirmed.holding,
                 balance=confirmed.balance,
                 block=fact.block,
-                change=0,
+                change=0 if fact.above is None else None,
                 cause="resync",
                 info=confirmed.info,
                 seq=seq,

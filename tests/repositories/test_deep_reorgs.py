@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from indexer.domain.chain import Holding
 from indexer.domain.commits import Commit
-from indexer.domain.facts import Confirmed, Passed, StreamResync
+from indexer.domain.facts import BalanceReverted, Confirmed, Orphaned, Passed, StreamResync
 from indexer.domain.records import fold
 from repositories.store import Store
 from tests.repositories.samples import INFO, TIME, USDC, head_at, solver_at, updated
@@ -50,6 +50,27 @@ async def test_the_cut_may_be_projected_twice(store: Store) -> None:
     for commits in ([_before()], [_resync()], [_before(), _resync()]):
         await store.balances.project(fold(commits))
     await _assert_cut(store)
+
+
+async def test_after_a_cut_changes_count_from_the_record_that_is_left(store: Store) -> None:
+    for commits in ([_before()], [_resync()], [_before(), _resync()]):
+        await store.balances.project(fold(commits))
+        rows = {key: (await store.balances.history(1, key, limit=9))[0] for key in (SAME, OTHER)}
+    assert {key: row.change for key, row in rows.items()} == {SAME: 9 - 5, OTHER: 3 - 5}
+
+
+async def test_after_a_cut_that_leaves_nothing_there_is_no_change(store: Store) -> None:
+    new = replace(updated(12, solver=1, balance=3, previous=9, fork="b"), cause="resync")
+    resync = StreamResync(1, "a reorg deeper than the window", new.block, above=2)
+    await store.balances.project(fold([_before(), Commit("resync", "chain:1", 7, TIME, (resync, new))]))
+    assert [row.change for row in await store.balances.history(1, OTHER, limit=9)] == [None]
+
+
+async def test_the_row_that_a_reorg_leaves_at_the_ancestor_counts_from_the_one_below(store: Store) -> None:
+    left = BalanceReverted(1, OTHER, 9, 8, head_at(7).ref, INFO, (Orphaned(9, head_at(9).hash, 9),), anchor=True)
+    await store.balances.project(fold([_before(), Commit("back", "chain:1", 7, TIME, (left,))]))
+    rows = await store.balances.history(1, OTHER, limit=9)
+    assert [(row.block.number, row.balance, row.change) for row in rows] == [(7, 8, 3), (5, 5, None)]
 
 
 async def test_the_highest_stored_block_below_a_number_is_found(store: Store) -> None:

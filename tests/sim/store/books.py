@@ -23,6 +23,7 @@ from indexer.domain.records import (
     Settling,
 )
 from indexer.domain.stats import Statistics, Stats, Tally
+from indexer.domain.uncounted import counted, uncounted
 from tests.sim.store.disk import Kept
 from tests.sim.store.notes import SimBackfills
 from tests.sim.store.ports import Wire
@@ -46,12 +47,14 @@ class SimBooks:
             await self._delete(_above(chain_id, cut.above, cut.seq))
         for void in projection.voided:
             await self._delete(void.has)
+        below = {key: await self._below(key) for key in uncounted(projection)}
+        records = counted(projection, below)
         if projection.restored:
-            await self._add(projection.records)
+            await self._add(records)
             rows = [await self._holding_again(projection, key, row) for key, row in projection.current.items()]
             await self._replace_current(rows)
         else:
-            writes = (self._add(projection.records), self._replace_current(list(projection.current.values())))
+            writes = (self._add(records), self._replace_current(list(projection.current.values())))
             for outcome in await asyncio.gather(*writes, return_exceptions=True):
                 if isinstance(outcome, BaseException):
                     raise outcome
@@ -64,6 +67,9 @@ class SimBooks:
         for gap in projection.gaps:
             orders = enumerate(orders_of(gap), now)
             await self._orders.offer(replace(order, created=created) for created, order in orders)
+
+    async def _below(self, key: RecordKey) -> BalanceRecord | None:
+        return await self.at_block(key.chain_id, key.holding, key.number - 1)
 
     async def _add(self, records: Mapping[RecordKey, BalanceRecord]) -> None:
         if records:

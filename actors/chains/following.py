@@ -33,6 +33,9 @@ log = structlog.get_logger(__name__)
 PARTS_A_TURN = 8
 """Of what was missed; each is written while the next is asked for. Then other messages get their turn."""
 
+ROOTS = 64
+"""Headers in one question; nearly all reorgs are shallower."""
+
 
 class Follower:
     """The blocks that were handled (`known`), and what is watched."""
@@ -273,12 +276,19 @@ class Follower:
     async def _index_head(self, head: Head) -> None:
         """The block on top of our tip, or the first of all."""
         if self.tip is None:
-            self.known = self.known.extend(head)
+            self.known = await self._rooted(head)
+            await self._ledger.keep(self.known)
             return
         started = self._clock()
         views = await self._look_at(self._node, (head,))
         self._metrics.stage("logs", self._clock() - started)
         await self._index(views)
+
+    async def _rooted(self, head: Head) -> HeadChain:
+        """The first of all on those below it: a reorg soon after may leave none of the blocks that were followed."""
+        below = await self._node.headers(max(0, head.number - min(ROOTS, self.known.depth - 1)), head.number)
+        is_its = bool(below) and below[-1].hash == head.hash and is_linked(None, below)
+        return HeadChain(self.known.depth, below if is_its else (head,), head.number - 1)
 
     async def _index(self, views: Sequence[BlockView]) -> None:
         """Commit what each of these blocks changed, in order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 
@@ -41,6 +41,8 @@ class HeadChain:
 
     depth: int
     heads: tuple[Head, ...] = ()
+    roots: int = -1
+    """Up to this number they were not handled: they are what the first one stands on."""
 
     @property
     def tip(self) -> Head | None:
@@ -54,19 +56,19 @@ class HeadChain:
 
     def extend(self, head: Head) -> HeadChain:
         """With `head` as the new tip; blocks past `depth` are forgotten."""
-        return HeadChain(self.depth, (*self.heads, head)).within()
+        return replace(self, heads=(*self.heads, head)).within()
 
     def within(self) -> HeadChain:
         """Without blocks that no reorg of `depth` reaches, by their numbers: after a restart there are holes."""
         low = self.heads[-1].number - self.depth if self.heads else 0
         start = next((index for index, head in enumerate(self.heads) if head.number > low), len(self.heads))
-        return HeadChain(self.depth, self.heads[start:]) if start else self
+        return replace(self, heads=self.heads[start:]) if start else self
 
     def cut(self, ancestor: BlockHash) -> HeadChain:
         """Without everything above `ancestor`, which must be one of ours."""
         for index, head in enumerate(self.heads):
             if head.hash == ancestor:
-                return HeadChain(self.depth, self.heads[: index + 1])
+                return replace(self, heads=self.heads[: index + 1])
         raise ValueError(f"{ancestor} is not among the known heads")
 
     def above(self, ancestor: BlockHash) -> tuple[Head, ...]:
@@ -98,8 +100,8 @@ def is_linked(parent: Head | None, heads: tuple[Head, ...]) -> bool:
 
 def block_seconds(known: HeadChain, newest: int = 16) -> float:
     """The median time between the newest blocks, by their own clock; 0 where there are none to tell it by."""
+    handled = (head for head in known.heads[-newest:] if head.number > known.roots)
     gaps = [
-        (after.timestamp - before.timestamp) / (after.number - before.number)
-        for before, after in pairwise(known.heads[-newest:])
+        (after.timestamp - before.timestamp) / (after.number - before.number) for before, after in pairwise(handled)
     ]
     return max(0.0, median(gaps)) if gaps else 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -115,3 +116,19 @@ async def test_what_was_told_survives_a_restart_after_reorgs(stage: Stage) -> No
     truth.check_dense(events)
     truth.check_linked(events)
     await truth.check_history(stage.service, stage.home.anvil, stage.home.holdings())
+
+
+async def test_a_reorg_of_the_block_at_which_we_began_is_taken_back_and_told_anew(tmp_path: Path) -> None:
+    async with world() as home:
+        await home.anvil.mine(5)
+        async with running(home.config(tmp_path)) as service, service.subscribed() as subscriber:
+            began = await service.followed(home.anvil)
+            await home.anvil.reorg(3)
+            await home.anvil.mine()
+            await service.followed(home.anvil)
+            await subscriber.until(lambda frames: any(frame.get("type") == "balance.reverted" for frame in frames))
+            events = await service.events(home.stream)
+            told = [event for event in events if event["type"] in ("balance.reverted", "stream.resync")]
+            assert {event["data"].get("blockNumber") for event in told} == {began - 3}
+            truth.check_linked(events)
+            await truth.check_history(service, home.anvil, home.holdings())

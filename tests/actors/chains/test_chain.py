@@ -16,6 +16,7 @@ from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, ChainFinalized, StreamLive, StreamResync, StreamStale
 from indexer.domain.feed import HeadsBack, HeadsLost
 from indexer.domain.finality import FINALIZED_DEPTH, SAFE_DEPTH, Settled, Tags
+from indexer.domain.headchain import block_seconds
 from indexer.domain.records import HoldingKey
 from indexer.domain.views import BlockView
 from indexer.errors import BlockUnknown, Fenced, Impossible, NodeUnreachable, StateMissing, StoreUnavailable
@@ -119,6 +120,26 @@ async def test_a_reorg_is_a_retraction_and_then_the_new_branch() -> None:
         assert [row.hash for row in reverted.orphaned] == [orphan.hash]
         assert [(fact.holding.solver, fact.change) for fact in updates] == [(CAROL, 6)]  # type: ignore[union-attr] # updates
         assert not any(row.block.hash == orphan.hash for row in stage.disk.kept.records.values())
+
+
+@in_virtual_time
+async def test_a_reorg_of_the_very_blocks_that_were_followed_first_is_a_retraction_as_well() -> None:
+    async with staged() as stage:
+        ancestor = stage.world.canonical[-3].head
+        held = stage.world.canonical[-3].balances
+        told = len(stage.facts)
+        await stage.hear(stage.world.reorg(2))
+        assert not [fact for fact in stage.facts if isinstance(fact, StreamResync)]
+        reverted = [fact for fact in stage.facts[told:] if isinstance(fact, BalanceReverted)]
+        assert {fact.holding for fact in reverted} == stage.watch.holdings()
+        assert all(fact.block == ancestor.ref and fact.balance == held.get(fact.holding, 0) for fact in reverted)
+
+
+@in_virtual_time
+async def test_what_the_first_block_stands_on_tells_nothing_of_how_long_blocks_take() -> None:
+    async with staged() as stage:
+        assert len(stage.follower.known.heads) > 1
+        assert block_seconds(stage.follower.known) == 0
 
 
 @in_virtual_time

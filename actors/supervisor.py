@@ -28,6 +28,8 @@ class StartChild:
 
     name: str
     start: Callable[[Report], ActorRef[Any]]
+    given_up: Callable[[BaseException], None] | None = None
+    """Called, once, in place of the supervisor's own when this one cannot be kept alive: the others can do without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,9 @@ class Supervisor(AsyncActor):
                 child.pause = loop.call_later(seconds, self._post, RestartDue(message.name))
             case GiveUp(deaths):
                 log.critical("actor_given_up", actor=message.name, deaths=deaths.in_a_row, error=repr(message.error))
-                if not self._gave_up:
+                if child.order.given_up is not None:
+                    child.order.given_up(message.error)
+                elif not self._gave_up:
                     self._gave_up = True
                     self._give_up(message.name, message.error)
 

@@ -44,9 +44,12 @@ class Exchanges:
 
     def known(self) -> Venues:
         """The same, with what an account has to bring."""
-        from indexer.clients.exchange.dialects.table import every_dialect  # noqa: PLC0415 - ccxt takes a second
+        from indexer.clients.exchange.dialects.table import every_dialect, has_sandbox  # noqa: PLC0415 - the same
 
-        return {name: VenueKnown(tuple(known.wallets), known.credentials) for name, known in every_dialect().items()}
+        return {
+            name: VenueKnown(tuple(known.wallets), known.credentials, has_sandbox(name))
+            for name, known in every_dialect().items()
+        }
 
     def checked(self, account: Account) -> Account:
         """The same with its wallets, all there are where it names none; `Impossible` where there is no such thing."""
@@ -54,6 +57,8 @@ class Exchanges:
         if exchange not in known:
             raise Impossible(f"there is no exchange {exchange!r}; there are {', '.join(known)}", "exchange")
         check_wallets(exchange, account.wallets, known[exchange])
+        if account.sandbox and not self.known()[exchange].has_sandbox:
+            raise Impossible(f"{exchange} has no sandbox; leave it out for the exchange itself", "sandbox")
         return account if account.wallets else replace(account, wallets=tuple(known[exchange]))
 
     def check_credentials(self, exchange: str, credentials: Credentials) -> None:

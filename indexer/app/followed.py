@@ -54,10 +54,14 @@ class Followed:
     rules: RulesSettings
     permissions: Permissions | None = None
     lives: int = 0
+    given_up: str = ""
+    """Why it is followed no longer."""
 
     async def read_now(self, wallets: Sequence[Wallet]) -> None:
         """Returns once what they hold is committed."""
         key, ref = self.account.key, self.post.ref
+        if self.given_up:
+            raise Impossible(f"{key} is not followed: {self.given_up}")
         if ref is None:
             raise VenueUnreachable(f"{key} is being restarted; try again in a moment")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -159,7 +163,13 @@ class FollowedAccounts:
         for state in get_args(BreakerState):
             count = partial(self._breakers, account.key.exchange, state)
             self._metrics.exchange(account.key.exchange).watch_breakers(state, count)
-        await self._ask_supervisor(StartChild(_child(account.key), lambda report: self._give_life(account.key, report)))
+        await self._ask_supervisor(
+            StartChild(
+                _child(account.key),
+                lambda report: self._give_life(account.key, report),
+                lambda error: self._give_up(account, error),
+            )
+        )
 
     async def unfollow(self, key: AccountKey) -> None:
         self._held_back.pop(key, None)
@@ -201,6 +211,15 @@ class FollowedAccounts:
         one.post.move_to(ref)
         ref.tell(Begin())
         return ref
+
+    def _give_up(self, account: Account, error: BaseException) -> None:
+        """It dies as often as it is started. Nobody else is stopped by that, and its connection stays to be closed."""
+        reason = f"an error of ours comes each time that it is begun ({type(error).__name__}, see the log)"
+        if account.key in self._followed:
+            self._followed[account.key].given_up = reason
+            self._board.show(
+                StreamStatus(exchange_stream(*account.key), str(account.key), "suspended", last_error=reason)
+            )
 
     async def _ask_supervisor(self, order: object) -> None:
         ref = self._supervisor.ref

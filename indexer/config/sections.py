@@ -54,6 +54,7 @@ class VenueKnown(NamedTuple):
 
     wallets: Sequence[str]
     credentials: Sequence[str] = ("apiKey", "secret")
+    has_sandbox: bool = True
 
 
 Venues = Mapping[str, VenueKnown]
@@ -192,6 +193,8 @@ def exchange(table: Table, title: str, venues: Venues, known_rules: RulesSetting
         base_url=table.optional("base_url", _or_empty(url("http", "https")), known.base_url),
         rules=rules(table.table("rules"), known_rules),
     )
+    if settings.sandbox and name in venues and not venues[name].has_sandbox:
+        table.wrong("sandbox", f"{name} has none", "leave it out for the exchange itself")
     for key in _needed(settings, venues):
         if not table.has(key):
             table.wrong(key, f"is missing: {name or 'the exchange'} asks for it", _FROM_ENVIRONMENT)

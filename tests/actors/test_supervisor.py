@@ -58,8 +58,8 @@ class Family:
             jitter=lambda: self.jitter,
         )
 
-    async def start(self, name: str) -> ActorRef[Any]:
-        ref: ActorRef[Any] = await self.ask(StartChild(name, lambda report: self._born(name, report)))
+    async def start(self, name: str, given_up: Callable[[BaseException], None] | None = None) -> ActorRef[Any]:
+        ref: ActorRef[Any] = await self.ask(StartChild(name, lambda report: self._born(name, report), given_up))
         return ref
 
     async def ask(self, order: object) -> Any:
@@ -126,6 +126,27 @@ async def test_pauses_double_up_to_the_longest_and_jitter_stretches_them() -> No
         await family.kill("a")
     assert pauses(logs) == [0.01, 0.02, 0.04, 0.04, 0.08]
     await end(family.ref, SECONDS)
+
+
+async def test_a_child_that_the_others_can_do_without_is_given_up_alone(family: Family) -> None:
+    alone: list[str] = []
+
+    def given_up(error: BaseException) -> None:
+        alone.append(str(error))
+        family.moved.set()
+
+    other = await family.start("other")
+    await family.start("a", given_up)
+    for number in range(POLICY.most_restarts):
+        await family.kill("a", f"death {number}")
+    family.lives["a"][-1].tell(ValueError("the last"))
+    await family.until(lambda: bool(alone))
+    assert alone == ["the last"]
+    assert family.given_up == []
+    assert other.is_alive()
+    await family.ask(StopChild("a"))
+    await family.start("a")
+    assert family.lives["a"][-1].is_alive()
 
 
 async def test_past_the_bound_it_gives_up_once_and_starts_no_more(family: Family) -> None:

@@ -39,6 +39,7 @@ def loaded(tmp_path: Path) -> Load:
 
 VENUES = {
     "binance": VenueKnown(("spot", "margin", "earn")),
+    "kraken": VenueKnown(("spot",), has_sandbox=False),
     "okx": VenueKnown(("unified",), ("apiKey", "secret", "password")),
     "ndax": VenueKnown(("spot",), ("apiKey", "secret", "uid", "login", "password")),
     "paradex": VenueKnown(("futures",), ("privateKey", "walletAddress")),
@@ -280,12 +281,13 @@ def test_a_private_key_in_the_place_of_an_address_is_not_repeated(wrong: Wrong) 
     ("lines", "key", "message"),
     [
         ("exchange = 'binanse'", "exchange", "there is no such exchange; did you mean `binance`?"),
-        ("exchange = 'nyse'", "exchange", "there is no such exchange; there are binance, okx, ndax, paradex"),
+        ("exchange = 'nyse'", "exchange", "there is no such exchange; there are binance, kraken, okx, ndax, paradex"),
         (
             "exchange = 'binance'\nwallets = ['${X:-}', 'spot', 'unified']",
             "wallets[2]",
             "binance has no such wallet; it has spot, margin, earn",
         ),
+        ("exchange = 'kraken'\nsandbox = true", "sandbox", "kraken has none; leave it out for the exchange itself"),
     ],
 )
 def test_an_exchange_or_wallet_that_there_is_not_is_refused(wrong: Wrong, lines: str, key: str, message: str) -> None:

@@ -9,10 +9,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import ccxt
 import pytest
 from aiohttp import ClientSession
 
+from indexer.app.exchanges import Exchanges
 from indexer.app.library import Indexer
+from indexer.clients.exchange.account import ExchangeAccount
+from indexer.clients.exchange.exact import ccxt_class
 from indexer.config import ExchangeSettings, RulesSettings, ServiceSettings, Settings, StoreSettings
 from indexer.demo.venue import Account, Venue
 from indexer.domain.accounts.amounts import AccountKey, Slot
@@ -20,6 +24,7 @@ from indexer.domain.accounts.arrivals import Permissions
 from indexer.domain.accounts.facts import AccountAlert, AssetChanged, AssetUpdated
 from indexer.domain.accounts.registry import Account as Followed
 from indexer.domain.commits import Event
+from indexer.domain.restarts import RestartPolicy
 from indexer.errors import Impossible, NameTaken, NotFound
 from indexer.masking import Secret
 
@@ -287,3 +292,39 @@ async def test_an_account_whose_credentials_cannot_be_unsealed_says_so_until_the
             await again.accounts.add(Followed(KEY, ("spot",), base_url=venue.url("binance")), main.credentials)
         await again.accounts.change(KEY, credentials=main.credentials)
         await asyncio.wait_for(again.ready(), 20)
+
+
+async def test_an_account_that_dies_again_and_again_ends_nobody_else(
+    venue: Venue, main: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasty = RestartPolicy(first_seconds=0.001, longest_seconds=0.01)
+    monkeypatch.setattr("actors.supervisor.RestartPolicy", lambda: hasty)
+
+    async def broken(*_: object) -> None:
+        raise TypeError("'NoneType' object is not iterable")
+
+    monkeypatch.setattr(ExchangeAccount, "listen", broken)
+    async with Indexer(settings(venue, main, tmp_path), serve=False) as indexer:
+        desk = indexer.account("binance", "desk")
+        await until(lambda: desk.status().state == "suspended")
+        assert "TypeError" in str(desk.status().last_error)
+        with pytest.raises(Impossible, match="is not followed: an error of ours"):
+            await desk.refresh()
+
+
+async def test_a_test_site_that_an_exchange_has_not_is_said_before_anything_is_asked(service: Indexer) -> None:
+    account = Followed(AccountKey("kraken", "desk"), ("spot",), sandbox=True)
+    with pytest.raises(Impossible, match="kraken has no sandbox") as caught:
+        await service.accounts.add(account, {"apiKey": "a", "secret": "b"})
+    assert caught.value.field == "sandbox"
+
+
+async def test_of_all_venues_those_have_a_sandbox_where_ccxt_can_go_to_one() -> None:
+    known = Exchanges().known()
+    for name, venue in known.items():
+        exchange = ccxt_class(name)({})
+        if venue.has_sandbox:
+            exchange.set_sandbox_mode(True)
+        else:
+            with pytest.raises((ccxt.NotSupported, TypeError)):
+                exchange.set_sandbox_mode(True)

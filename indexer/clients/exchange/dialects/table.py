@@ -44,6 +44,15 @@ def described(exchange: str) -> Mapping[str, Any]:
 
 
 @cache
+def has_sandbox(exchange: str) -> bool:
+    """Whether there is a test site, by an address of its own or by other means."""
+    import ccxt.async_support  # noqa: PLC0415 - paid by those who have accounts
+
+    usual = ccxt.async_support.Exchange.set_sandbox_mode
+    return ccxt_class(exchange).set_sandbox_mode is not usual or bool(described(exchange)["urls"].get("test"))
+
+
+@cache
 def every_dialect() -> Mapping[str, Dialect]:
     """All that can be followed, those that are known well first."""
     import ccxt  # noqa: PLC0415 - paid by those who have accounts

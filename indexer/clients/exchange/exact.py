@@ -42,6 +42,7 @@ def exact_class(base: Any) -> Any:
     """The same exchange, with exact decoding, a tap on its frames, and the venue's own time instead of ours.
 
     `tap`, `failed`, `noticed`, `answered` and `skew` are set on instances, and `sockets`, the session of websockets.
+    `shape` is what the account's answers look like, where only that tells an empty one from none.
     """
 
     def on_json_response(_self: Any, body: str) -> Any:
@@ -93,7 +94,7 @@ def exact_class(base: Any) -> Any:
         "noticed": staticmethod(lambda: None),
     }
     alone = {"skew": staticmethod(lambda: 0), "answered": staticmethod(lambda *_answer: None), "sockets": None}
-    return type(f"Exact{base.__name__}", (base,), {**replaced, **seen, **quiet, **alone})
+    return type(f"Exact{base.__name__}", (base,), {**replaced, **seen, **quiet, **alone, "shape": None})
 
 
 def _costing(base: Any) -> Callable[..., Cost]:

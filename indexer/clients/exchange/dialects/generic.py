@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Found, WalletKind, milliseconds, number
+from indexer.clients.exchange.dialects.shape import Shape
 from indexer.domain.accounts.amounts import Amounts, Measure, Wallet
 from indexer.domain.accounts.validation import Exceptions
 from indexer.errors import BadAnswer
@@ -29,10 +30,11 @@ class Generic(Dialect):
     """Nobody looked at its frames: ccxt's caches mix measures, so that only whole answers are taken."""
 
     async def read(self, exchange: Exchange, wallet: Wallet) -> Found:  # noqa: ARG002 - there is one
+        exchange.enableLastJsonResponse, exchange.last_json_response = True, None
         found = await exchange.fetch_balance()
-        info = found.get("info") if isinstance(found, Mapping) else None
-        # ccxt makes an empty balance of whatever it cannot read; only a list can really be empty.
-        if not isinstance(found, Mapping) or not (isinstance(info, list) or (isinstance(info, Mapping) and info)):
+        answer, exchange.last_json_response = exchange.last_json_response, None
+        shape = Shape.of(answer)
+        if not isinstance(found, Mapping) or shape is None:
             raise BadAnswer("an answer without balances")
         columns = [found.get(part) or {} for part in _PARTS]
         if not all(isinstance(column, Mapping) for column in columns):
@@ -40,6 +42,11 @@ class Generic(Dialect):
         assets = dict.fromkeys(str(asset) for column in columns for asset in column)
         amounts = {asset: Amounts(*(number(column.get(asset)) for column in columns)) for asset in assets}
         known = {asset: each for asset, each in amounts.items() if each.balance is not None}
+        earlier = exchange.shape
+        if known:
+            exchange.shape = shape if earlier is None else earlier.with_one(shape)
+        elif not shape.is_like(earlier):
+            raise BadAnswer("an answer that is not built as those with balances were")
         return Found(known, milliseconds(found.get("timestamp")))
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hmac
+import html
+import json
 import re
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 MASK: Final = "***"
 
@@ -23,7 +26,7 @@ _AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[^\s\"',}]+", re.IGNORECASE)
 # What stands where a port would, and is none: a password whose `@` was forgotten.
 _NO_PORT = re.compile(r":(?=[^,:\[\]]*[A-Za-z])[^,:\[\]]*(?=,|$)")
 _ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}")
-_SHORTEST_KNOWN = 4
+SHORTEST_KNOWN: Final = 4
 """A shorter secret is in every other word; masking it would only make the log unreadable."""
 
 
@@ -101,6 +104,19 @@ def looks_like_key(text: str) -> bool:
     return len(text) >= 16 or (len(text) >= 8 and is_mixed)
 
 
+def forms_of(secret: str) -> frozenset[str]:
+    """As it is, and as others write it who repeat it: in a URL, in JSON, in HTML, in base64."""
+    if not secret:
+        return frozenset()
+    bare = secret.strip()
+    quoted = {form for safe in ("", "/") for form in (quote(bare, safe=safe), quote_plus(bare, safe=safe))}
+    lower = {re.sub("%..", lambda code: code[0].lower(), form) for form in quoted}
+    escaped = {json.dumps(bare)[1:-1], json.dumps(bare, ensure_ascii=False)[1:-1]}
+    slashed = {form.replace("/", "\\/") for form in escaped}
+    packed = {pack(bare.encode()).decode().rstrip("=") for pack in (b64encode, urlsafe_b64encode)}
+    return frozenset({secret, bare, html.escape(bare), *quoted, *lower, *escaped, *slashed, *packed})
+
+
 class Masker:
     """Masks URLs, authorizations, and the secrets it was told of, wherever they stand in a text."""
 
@@ -111,8 +127,8 @@ class Masker:
 
     def add(self, secrets: Iterable[str]) -> None:
         """Hide these too; what was known stays known, since an old key may still turn up."""
-        forms = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
-        known = self._known | {form for form in forms if len(form) >= _SHORTEST_KNOWN}
+        forms = {form for secret in secrets for form in forms_of(secret)}
+        known = self._known | {form for form in forms if len(form) >= SHORTEST_KNOWN}
         if known == self._known:
             return  # 200 accounts come one after the other, and a pattern of all their keys takes milliseconds
         self._known = known

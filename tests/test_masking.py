@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import html
+import json
+from base64 import b64encode
+from urllib.parse import quote, quote_plus
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,3 +82,22 @@ def test_old_secrets_stay_masked_when_new_ones_come() -> None:
 def test_the_parts_of_a_url_that_are_masked_are_known() -> None:
     found = set(url_secrets("https://user:pass@node/v3/0123456789abcdef?key=value"))
     assert {"pass", "0123456789abcdef", "value"} <= found
+
+
+@given(st.text(min_size=8, alphabet=st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Z"))))
+def test_whoever_repeats_a_secret_in_other_writing_does_not_show_it(secret: str) -> None:
+    hide = Masker([secret])
+    for written in (
+        quote(secret),
+        quote(secret, safe="").lower() if secret.isascii() and secret.islower() else quote(secret, safe=""),
+        quote_plus(secret),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1].replace("/", "\\/"),
+        html.escape(secret),
+        b64encode(secret.encode()).decode(),
+    ):
+        assert hide(f"[{written}]").strip("[]=") == "***", written
+
+
+def test_a_secret_with_a_blank_around_it_is_masked_without_it() -> None:
+    assert Masker([" top-secret\n"])("said top-secret.") == "said ***."

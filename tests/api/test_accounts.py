@@ -63,6 +63,9 @@ async def test_an_added_account_comes_back_without_its_credentials(client: HttpC
         ({"credentials": {"apiKey": 5}}, 400, "credentials.apiKey"),
         ({"credentials": {"privatekey": "hush"}}, 400, "credentials.privatekey"),
         ({"credentials": {"uid": "", "twofa": "hush"}}, 400, "credentials.uid"),
+        ({"credentials": {"apiKey": "hush-hush ", "secret": "x"}}, 400, "credentials.apiKey"),
+        ({"credentials": {"apiKey": "hush-hush\n", "secret": "x"}}, 400, "credentials.apiKey"),
+        ({"credentials": {"apiKey": "x", "secret": "hush\0hush"}}, 400, "credentials.secret"),
         ({"wallets": "spot"}, 400, "wallets"),
         ({"wallets": []}, 400, "wallets"),
         ({"wallets": ["spot", "sport"]}, 400, "wallets[1]"),
@@ -70,6 +73,7 @@ async def test_an_added_account_comes_back_without_its_credentials(client: HttpC
         ({"pollSeconds": 0}, 400, "pollSeconds"),
         ({"pollSeconds": True}, 400, "pollSeconds"),
         ({"baseUrl": "ftp://x"}, 400, "baseUrl"),
+        ({"baseUrl": "https://me:hush@x"}, 400, "baseUrl"),
         ({"walets": []}, 400, "walets"),
     ],
 )

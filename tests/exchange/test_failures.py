@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import ccxt
 import pytest
 from ccxt.async_support import binance
@@ -54,3 +56,8 @@ async def test_digits_of_a_url_are_no_refusal(query: str) -> None:
     with pytest.raises(Throttled), translating(exchange):
         raise ccxt.ExchangeNotAvailable(f"binance GET https://api.example/account?{query} 429 Too Many")
     await exchange.close()
+
+
+def test_a_secret_that_is_no_base64_is_a_bad_credential_and_no_outage() -> None:
+    with pytest.raises(BadCredentials, match="no base64"), translating():
+        base64.b64decode("abc")

@@ -200,6 +200,10 @@ def _credentials(body: Mapping[str, Any]) -> dict[str, str]:
             raise Refused(f"unknown member{did_you_mean(name, _CREDENTIALS)}", f"credentials.{name[:64]}")
         if not isinstance(value, str) or not value or len(value) > 4_096:
             raise Refused("a text is expected", f"credentials.{name}")
+        if not value.startswith("-----BEGIN") and (value != value.strip() or not value.isprintable()):
+            raise Refused(
+                "a blank at its begin or end, or something that is no letter: copy it again", f"credentials.{name}"
+            )
     return dict(given)
 
 
@@ -231,4 +235,6 @@ def _base_url(body: Mapping[str, Any]) -> str:
         return ""
     if not isinstance(value, str) or urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname:
         raise Refused("an http:// or https:// URL is expected", "baseUrl")
+    if "@" in urlsplit(value).netloc:
+        raise Refused("a URL without user and password is expected: it is kept as it is", "baseUrl")
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from indexer.errors import (
     VenueUnreachable,
     WalletUnsupported,
 )
+from indexer.masking import forms_of
 
 _REFUSALS: Final = (
     "-2008|-2014|-2015",  # Binance
@@ -57,6 +59,9 @@ def translating(exchange: Any = None) -> Iterator[None]:
         raise (Throttled(str(ours), _retry_after(exchange)) if isinstance(ours, Throttled) else ours) from None
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise VenueUnreachable(f"the connection failed: {type(error).__name__}") from None
+    except binascii.Error:
+        # Nothing was asked: some venues' secrets are base64, and ccxt signs with what is in it.
+        raise BadCredentials("the secret is not written as the venue gives it: it is no base64") from None
     except (TypeError, KeyError, IndexError, AttributeError, ValueError, ArithmeticError) as error:
         # ccxt's parsers meet a shape that they do not expect: an answer that cannot be one.
         raise BadAnswer(f"an answer without its usual shape: {type(error).__name__}") from None
@@ -102,7 +107,8 @@ def _credentials(exchange: Any) -> list[str]:
     """What the account was given, the longest first; a value too short to be a secret is left in the text."""
     names = getattr(exchange, "requiredCredentials", None) or ()
     values = (getattr(exchange, name, None) for name in names)
-    return sorted((value for value in values if isinstance(value, str) and len(value) >= _SHORTEST), key=len)[::-1]
+    forms = {form for value in values if isinstance(value, str) for form in forms_of(value)}
+    return sorted((form for form in forms if len(form) >= _SHORTEST), key=len)[::-1]
 
 
 def told(error: BaseException, credentials: Sequence[str] = ()) -> str:

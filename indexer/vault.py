@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from indexer.errors import Permanent
+from indexer.errors import Impossible
 from indexer.masking import Secret
 
 KEY_FILE: Final = "master.key"
@@ -24,7 +24,7 @@ _NONCE_BYTES: Final = 12
 _SHORTEST: Final = 16
 
 
-class VaultLocked(Permanent):
+class VaultLocked(Impossible):
     """The master key is missing, unsafe, or not the one that things were sealed with."""
 
 
@@ -84,6 +84,8 @@ def _read(path: Path) -> str:
         key = path.read_text().strip()
     except OSError as error:
         raise VaultLocked(f"the key file {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise VaultLocked(f"the key file {path} is no text; bring back the one that was there") from None
     if len(key) < _SHORTEST:
         raise VaultLocked(f"the key file {path} holds no key; bring back the one that credentials were sealed with")
     return key

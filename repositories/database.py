@@ -138,7 +138,9 @@ async def disconnect(client: AsyncIOMotorClient[Document]) -> None:
         async with asyncio.timeout(GOODBYE_SECONDS):
             await client.admin.command("ping")
     except (PyMongoError, TimeoutError):
-        client.delegate._topology.pop_all_sessions()  # noqa: SLF001 - the driver has no other way not to end them
+        topology = client.delegate._topology  # noqa: SLF001 - the driver has no other way not to end its sessions
+        if topology is not None:  # it never knew where to look
+            topology.pop_all_sessions()
     finally:
         client.close()
 

@@ -64,3 +64,11 @@ def test_an_empty_key_file_is_refused(tmp_path: Path) -> None:
 def test_a_short_key_is_refused(tmp_path: Path) -> None:
     with pytest.raises(VaultLocked, match="shorter"):
         open_vault(Secret("short"), tmp_path)
+
+
+def test_a_key_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / KEY_FILE
+    path.write_bytes(b"zz\xff\x00")
+    path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    with pytest.raises(VaultLocked, match="is no text"):
+        open_vault(Secret(""), tmp_path)

@@ -126,6 +126,8 @@ def store(table: Table) -> StoreSettings:
         database=table.optional("database", text(hint, pattern=r"[\w-]+", longest=38), StoreSettings().database),
         history_days=table.optional("history_days", integer(0, 36_500), StoreSettings().history_days),
     )
+    if settings.database in ("admin", "config", "local"):
+        table.wrong("database", "is MongoDB's own", hint)
     table.close()
     return settings
 

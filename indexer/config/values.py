@@ -162,11 +162,22 @@ def store_url(value: object) -> str:
     if given in ("embedded", "memory"):
         return str(given)
     # Several hosts may stand in one of these: urlsplit would take the second for a port.
-    if not re.fullmatch(r"mongodb(\+srv)?://[^\s/?]*[^\s/?@][^\s]*", given):
+    if not _is_mongodb(given):
         is_url = "://" in given
         near = None if is_url else did_you_mean(given, ("embedded", "memory"))
         raise WrongValue("is no store", near or hint, show(given))
     return Url(given)
+
+
+def _is_mongodb(given: str) -> bool:
+    """As far as it can be told without asking for names: a host, or several, with ports that there can be."""
+    if re.search(r"\s", given) or not (scheme := re.match(r"mongodb(\+srv)?://", given)):
+        return False
+    hosts = re.split(r"[/?]", given[scheme.end() :].rpartition("@")[2])[0].split(",")
+    if scheme[1]:
+        return len(hosts) == 1 and bool(re.fullmatch(r"[^:]+", hosts[0]))
+    found = [re.fullmatch(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\[\]:]+)(?::([0-9]{1,5}))?", host) for host in hosts]
+    return all(host is not None and 0 < int(host[1] or 27017) < 65_536 for host in found)
 
 
 def address(value: object) -> Address:

@@ -121,7 +121,14 @@ async def test_a_server_that_does_not_answer_is_named_without_its_credentials(tm
 
 
 @pytest.mark.parametrize(
-    "url", ["mongodb://desk:s3c/ret@127.0.0.1:1/", "mongodb://desk:s3c@ret@h:1", "mongodb://h:s3cret", "s3cret://"]
+    "url",
+    [
+        "mongodb://desk:s3c/ret@127.0.0.1:1/",
+        "mongodb://desk:s3c@ret@h:1",
+        "mongodb://h:s3cret",
+        "s3cret://",
+        "mongodb+srv://cluster0.nosuch.invalid/",
+    ],
 )
 async def test_a_url_that_cannot_work_is_refused_without_its_credentials(tmp_path: Path, url: str) -> None:
     with pytest.raises(StoreUnusable) as caught:

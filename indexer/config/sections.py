@@ -45,6 +45,8 @@ from indexer.config.values import (
 )
 from indexer.masking import Secret
 
+SHORTEST_MASTER_KEY = 16
+
 NO_ADDRESS = Address("")
 """Stands in settings that have problems, and that nobody gets to see, as `NO_SECRET` does."""
 
@@ -91,6 +93,8 @@ def service(table: Table, folder: Path) -> ServiceSettings:
         allow_anonymous=table.optional("allow_anonymous", boolean, ServiceSettings().allow_anonymous),
         master_key=table.optional("master_key", _or_none(secret(_FROM_ENVIRONMENT)), ServiceSettings().master_key),
     )
+    if 0 < len(settings.master_key.reveal()) < SHORTEST_MASTER_KEY:
+        table.wrong("master_key", f"is shorter than {SHORTEST_MASTER_KEY} characters", "make one: openssl rand -hex 32")
     is_open = not is_loopback(settings.host) and not settings.allow_anonymous
     if is_open and not table.has("api_keys"):
         message = "other machines could reach it, and nobody would have to show a key"

@@ -34,5 +34,6 @@ class ChainBook:
                 raise WrongChain(
                     f"chain {identity.chain_id}: the node's genesis block is {identity.genesis}, but this store has "
                     f"followed a chain with genesis {known} under that id; use another database (store.database) or "
-                    "data_dir for the new chain, or point rpc_urls at the old one"
+                    "data_dir for the new chain, or point rpc_urls at the old one",
+                    genesis=known,
                 ) from None

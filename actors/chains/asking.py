@@ -47,6 +47,9 @@ class Asking:
     async def identity(self) -> ChainIdentity:
         return await self.answer(self._node.identity())
 
+    def expect(self, genesis: BlockHash) -> None:
+        self._node.expect(genesis)
+
     async def newest(self) -> Head:
         return await self.answer(self._node.newest())
 

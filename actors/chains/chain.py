@@ -30,7 +30,7 @@ from indexer.metrics import ChainMetrics
 
 log = structlog.get_logger(__name__)
 
-WRONG_CHAIN_SECONDS = 60.0
+WRONG_CHAIN_SECONDS = 5.0
 """How often a node of the wrong chain is asked again: somebody may have corrected it."""
 
 MOST_QUEUED = 10_000
@@ -119,9 +119,6 @@ class ChainActor(AsyncActor):
             return None
         try:
             await self._try(message)
-        except WrongChain as error:
-            self._health.suspend(error)
-            self._retry(WRONG_CHAIN_SECONDS)
         except Fenced as error:
             if self._is_first_life and not self._ledger.writer.has_written:
                 raise  # a write that an earlier process had no answer to came after we loaded: the next life finds it
@@ -137,6 +134,10 @@ class ChainActor(AsyncActor):
             await self._alarm.tell_live()
         except (Transient, StateMissing) as error:
             await self._in_trouble(error)
+        except WrongChain as error:
+            self._health.suspend(error)
+            self._retry(WRONG_CHAIN_SECONDS)
+            await self._alarm.tell_stale(str(error))
 
     async def _handle(self, message: Any) -> None:
         match message:

@@ -109,13 +109,26 @@ class Follower:
 
     async def recognize(self) -> None:
         """Ask the node who it is: before anything else, and where nothing is as we know it, which is no reorg then."""
+        identity = await self._identity()
+        try:
+            await self._claim(identity)
+        except WrongChain as error:
+            if error.genesis is None:
+                raise
+            # Other endpoints may be ours: those that are not are left, and where none is, the node says so.
+            self._node.expect(BlockHash(error.genesis))
+            identity = await self._identity()
+            await self._claim(identity)
+        self._node.expect(identity.genesis)
+
+    async def _identity(self) -> ChainIdentity:
         identity = await self._node.identity()
         if identity.chain_id != self._chain_id:
             raise WrongChain(
                 f"chains.{self._name}: the node at {self._node.endpoint} follows chain {identity.chain_id}, not"
                 f" {self._chain_id}; correct chain_id or rpc_urls"
             )
-        await self._claim(identity)
+        return identity
 
     async def describe(self) -> None:
         self._book.infos = await self._tokens.describe(self._chain_id, self.watch.tokens)

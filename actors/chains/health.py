@@ -44,7 +44,7 @@ class Health:
 
     @property
     def is_well(self) -> bool:
-        return self.lost is None and self.slow is None and self._since is None
+        return self.halted is None and self.lost is None and self.slow is None and self._since is None
 
     @property
     def is_lasting(self) -> bool:

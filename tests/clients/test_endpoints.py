@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from indexer.clients.evm.calls import Limits, Plan, Reply, TooMuch
+from indexer.domain.chain import BlockHash
 from indexer.errors import (
     BadAnswer,
     BlockUnknown,
@@ -180,6 +181,38 @@ async def test_only_endpoints_of_another_chain_is_the_wrong_chain() -> None:
     endpoints = pool(Time(), Wire(1, chain_id=5), chain_id=1, patience_seconds=3)
     with pytest.raises(WrongChain, match="follows chain 5, not 1"):
         await endpoints.ask(lambda _: QUESTION)
+    await endpoints.close()
+
+
+OURS, OTHER = BlockHash("0x" + "01" * 32), BlockHash("0x" + "02" * 32)
+
+
+async def test_an_endpoint_with_another_genesis_is_set_aside_like_one_with_another_id() -> None:
+    time = Time()
+    ours, stranger = Wire(1, genesis=OURS), Wire(2, genesis=OTHER, head=9_000)
+    endpoints = pool(time, stranger, ours, chain_id=1)
+    assert await endpoints.ask(lambda _: QUESTION) == 2
+    endpoints.expect(OURS)
+    assert await endpoints.ask(lambda _: QUESTION) == 1
+    ours.script = [DOWN, DOWN, DOWN, DOWN, None]
+    assert await endpoints.ask(lambda _: QUESTION) == 1
+    assert "genesis" in str(endpoints._endpoints[0].reason)
+    assert [found for _, found in await endpoints.survey(lambda _: QUESTION, 1.0)] == [1]
+    await endpoints.close()
+
+
+async def test_only_endpoints_with_another_genesis_is_the_wrong_chain() -> None:
+    endpoints = pool(Time(), Wire(1, genesis=OTHER), chain_id=1, patience_seconds=3)
+    endpoints.expect(OURS)
+    with pytest.raises(WrongChain, match="genesis"):
+        await endpoints.ask(lambda _: QUESTION)
+    await endpoints.close()
+
+
+async def test_an_endpoint_that_has_forgotten_its_genesis_is_not_called_a_stranger() -> None:
+    endpoints = pool(Time(), Wire(1), chain_id=1)
+    endpoints.expect(OURS)
+    assert await endpoints.ask(lambda _: QUESTION) == 1
     await endpoints.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from indexer.clients.evm.answers import quantity
 from indexer.clients.evm.calls import Call, Plan, Reply
@@ -14,6 +15,7 @@ from indexer.clients.evm.endpoint import Endpoint
 from indexer.clients.evm.endpoints import Endpoints
 from indexer.clients.evm.pace import Pace
 from indexer.errors import IndexerError, NodeUnreachable
+from tests.fixtures.fakenode import header
 
 
 def _open() -> asyncio.Event:
@@ -47,6 +49,7 @@ class Wire:
     number: int
     script: list[IndexerError | None] = field(default_factory=lambda: [None])
     chain_id: int = 1
+    genesis: str | None = None
     asked: list[list[str]] = field(default_factory=list)
     head: int = 1_000
     """Its newest block, as probes are told."""
@@ -65,7 +68,13 @@ class Wire:
         fault = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if fault is not None:
             raise fault
-        return [Reply(result=hex(self._answer(call.method))) for call in calls]
+        return [
+            Reply(result=self._first_block() if call.params[:1] == ["0x0"] else hex(self._answer(call.method)))
+            for call in calls
+        ]
+
+    def _first_block(self) -> dict[str, Any] | None:
+        return None if self.genesis is None else header(0, self.genesis)
 
     def _answer(self, method: str) -> int:
         return {"eth_chainId": self.chain_id, "eth_blockNumber": self.head}.get(method, self.number)

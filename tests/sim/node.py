@@ -48,10 +48,17 @@ class SimNode:
         """How many of the newest blocks it keeps the state of; nothing for an archive."""
         self.range_limit = 10_000
         self.shown_below: int | None = None
+        self.genesis: BlockHash | None = None
+        """Of a stranger that is preferred; nothing while there is none."""
 
     async def identity(self) -> ChainIdentity:
         await self._wire()
-        return ChainIdentity(self.chain_id, self._world.genesis)
+        return ChainIdentity(self.chain_id, self.genesis or self._world.genesis)
+
+    def expect(self, genesis: BlockHash) -> None:
+        """Where another endpoint is ours, the stranger is left for it."""
+        if genesis == self._world.genesis:
+            self.genesis = None
 
     async def newest(self) -> Head:
         await self._wire()

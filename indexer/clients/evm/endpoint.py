@@ -10,7 +10,7 @@ from typing import Final, Protocol, TypeVar
 
 import structlog
 
-from indexer.clients.evm.answers import quantity
+from indexer.clients.evm.answers import head_of, quantity
 from indexer.clients.evm.calibration import Calibration
 from indexer.clients.evm.calls import Call, Limits, Plan, Reply, TakenApart, TooMuch, trips
 from indexer.clients.evm.counts import Counts
@@ -18,7 +18,8 @@ from indexer.clients.evm.courier import NoAnswer
 from indexer.clients.evm.facts import Fact, OtherBlock
 from indexer.clients.evm.pace import Pace
 from indexer.clients.evm.wording import CallFailed, Unsupported
-from indexer.errors import BadAnswer, IndexerError, Throttled, WrongChain
+from indexer.domain.chain import BlockHash
+from indexer.errors import BadAnswer, BlockUnknown, IndexerError, StateMissing, Throttled, WrongChain
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +66,8 @@ class Endpoint:
     """It answers, but not what others know: it is asked after them."""
     is_proven: bool = False
     """It showed that it follows our chain."""
+    genesis: BlockHash | None = None
+    """Of our chain, once that is known: many test chains have the same id."""
     reason: IndexerError | None = None
     failures: int = 0
     bad_answers: int = 0
@@ -135,7 +138,7 @@ class Endpoint:
     async def probe(self, chain_id: int | None) -> int:
         """Whether it is of use again; its newest block. Singly, since not every endpoint takes batches."""
         if chain_id is not None:
-            self._prove((await self._exchange([Call("eth_chainId")], _PROBE_SECONDS))[0], chain_id)
+            await self._prove_singly(chain_id, _PROBE_SECONDS)
         return quantity((await self._exchange([Call("eth_blockNumber")], _PROBE_SECONDS))[0].get())
 
     async def _travel(self, calls: Sequence[Call], terms: Terms) -> list[Reply]:
@@ -145,13 +148,19 @@ class Endpoint:
             await self.sleep(wait)
         if terms.chain_id is None or self.is_proven:
             return await self._exchange(calls, terms.timeout_seconds)
-        proof = Call("eth_chainId")
         if self.limits.batch == 1:
-            self._prove((await self._exchange([proof], terms.timeout_seconds))[0], terms.chain_id)
+            await self._prove_singly(terms.chain_id, terms.timeout_seconds)
             return await self._exchange(calls, terms.timeout_seconds)
-        first, *replies = await self._exchange([proof, *calls], terms.timeout_seconds)
-        self._prove(first, terms.chain_id)
-        return replies
+        genesis = self.genesis
+        proof = _proof(genesis)
+        replies = await self._exchange([*proof, *calls], terms.timeout_seconds)
+        self._prove(replies[: len(proof)], terms.chain_id, genesis)
+        return replies[len(proof) :]
+
+    async def _prove_singly(self, chain_id: int, timeout_seconds: float) -> None:
+        genesis = self.genesis
+        replies = [(await self._exchange([call], timeout_seconds))[0] for call in _proof(genesis)]
+        self._prove(replies, chain_id, genesis)
 
     async def _exchange(self, calls: Sequence[Call], timeout_seconds: float) -> list[Reply]:
         began = self.clock()
@@ -167,12 +176,18 @@ class Endpoint:
         self.counts.answered(self.name, calls, replies, seconds)
         return replies
 
-    def _prove(self, reply: Reply, chain_id: int) -> None:
-        found = quantity(reply.get())
+    def _prove(self, replies: Sequence[Reply], chain_id: int, genesis: BlockHash | None) -> None:
+        found = quantity(replies[0].get())
         if found != chain_id:
             raise WrongChain(f"follows chain {found}, not {chain_id}; correct chain_id or rpc_urls")
-        # Who comes back may be another node than before.
-        self.is_proven = True
+        if genesis is not None and (other := _genesis(replies[1])) not in (None, genesis):
+            raise WrongChain(
+                f"its genesis block is {other}, but this store has followed a chain with genesis {genesis} under that"
+                " id; correct rpc_urls, or use another database (store.database) or data_dir for the new chain",
+                genesis=genesis,
+            )
+        # Who comes back may be another node than before; and the genesis may have become known meanwhile.
+        self.is_proven = genesis == self.genesis
         self._forget_facts()
 
     def _tell_pace(self, has_changed: bool) -> None:
@@ -196,3 +211,17 @@ class Endpoint:
             return
         self._grow_seconds = min(2 * self._grow_seconds, _GROW_LONGEST_SECONDS)
         self._lowered_at = self.clock() if self.limits.grow() else None
+
+
+def _proof(genesis: BlockHash | None) -> list[Call]:
+    """What shows whether an endpoint follows our chain."""
+    proof = [Call("eth_chainId")]
+    return proof if genesis is None else [*proof, Call("eth_getBlockByNumber", ["0x0", False])]
+
+
+def _genesis(reply: Reply) -> BlockHash | None:
+    """Nothing where the node has forgotten it: that speaks against nobody."""
+    try:
+        return head_of(reply.get()).hash
+    except (BlockUnknown, StateMissing, Unsupported, CallFailed):
+        return None

@@ -19,6 +19,7 @@ from indexer.clients.evm.counts import Counts
 from indexer.clients.evm.endpoint import Endpoint, Terms
 from indexer.clients.evm.health import Wellness
 from indexer.clients.evm.late import Latecomers
+from indexer.domain.chain import BlockHash
 from indexer.errors import (
     BadAnswer,
     BlockUnknown,
@@ -102,6 +103,12 @@ class Endpoints:
     @chain_id.setter
     def chain_id(self, chain_id: int) -> None:
         self.health.chain_id = chain_id
+
+    def expect(self, genesis: BlockHash) -> None:
+        """From now on every endpoint has to show that its chain begins with this block."""
+        for endpoint in self._endpoints:
+            if endpoint.genesis != genesis:
+                endpoint.genesis, endpoint.is_proven = genesis, False
 
     @property
     def able(self) -> tuple[Endpoint, ...]:

@@ -75,6 +75,10 @@ class EvmNode:
             self._endpoints.chain_id = identity.chain_id
         return identity
 
+    def expect(self, genesis: BlockHash) -> None:
+        """From now on, endpoints whose chain begins with another block are not asked either."""
+        self._endpoints.expect(genesis)
+
     async def newest(self) -> Head:
         """The newest block; one far below what we followed only when every endpoint says so."""
         return await newest(self._endpoints)

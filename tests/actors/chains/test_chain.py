@@ -19,7 +19,7 @@ from indexer.domain.finality import FINALIZED_DEPTH, SAFE_DEPTH, Settled, Tags
 from indexer.domain.headchain import block_seconds
 from indexer.domain.records import HoldingKey
 from indexer.domain.views import BlockView
-from indexer.errors import BlockUnknown, Fenced, Impossible, NodeUnreachable, StateMissing, StoreUnavailable
+from indexer.errors import BlockUnknown, Fenced, Impossible, NodeUnreachable, StateMissing, StoreUnavailable, WrongChain
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.fakes import TIME
 from tests.sim.clock import play
@@ -348,6 +348,34 @@ async def test_another_genesis_is_not_taken_for_a_reorg() -> None:
     assert stage.state() == "suspended"
     assert not stage.commits
     await stage.stop()
+
+
+@in_virtual_time
+async def test_a_stranger_with_our_id_is_left_for_an_endpoint_that_is_ours() -> None:
+    stage = Stage()
+    stage.disk.kept.geneses[CHAIN_ID] = stage.world.genesis
+    stage.node.genesis = BlockHash("0xother")
+    stage.start()
+    await stage.settle()
+    assert stage.status.ready
+    await stage.stop()
+
+
+@in_virtual_time
+async def test_a_chain_that_is_suspended_is_told_as_stale_and_live_again_soon_after() -> None:
+    async with staged() as stage:
+        stage.node.error = WrongChain("all endpoints follow another chain")
+        stage.say_next()
+        await stage.settle(1)
+        assert stage.state() == "suspended"
+        assert [type(fact) for fact in stage.facts if isinstance(fact, StreamStale | StreamLive)] == [StreamStale]
+        stage.node.error = None
+        await stage.settle(6)
+        assert stage.status.ready
+        assert [type(fact) for fact in stage.facts if isinstance(fact, StreamStale | StreamLive)] == [
+            StreamStale,
+            StreamLive,
+        ]
 
 
 @in_virtual_time

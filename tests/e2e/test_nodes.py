@@ -18,6 +18,7 @@ from tests.e2e.listening import Subscriber
 from tests.e2e.service import Running, chain_table, running, until
 from tests.e2e.world import World, world
 from tests.fixtures.mongo import free_port
+from tests.fixtures.moody import Moody
 from tests.fixtures.proxy import Proxy
 
 pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.mongo, pytest.mark.asyncio(loop_scope="module")]
@@ -162,6 +163,29 @@ async def test_an_old_store_is_not_used_for_another_chain_of_the_same_id(tmp_pat
             assert "genesis" in service.said("chain_suspended")[0]["reason"]
             rows = await service.history("first", "native", home.acme)
             assert len(rows) == 1
+
+
+@pytest.mark.parametrize("is_first", [False, True], ids=["after ours", "before ours"])
+async def test_an_endpoint_of_another_chain_with_our_id_suspends_nobody(tmp_path: Path, is_first: bool) -> None:
+    async with (
+        world() as home,
+        Anvil(chain_id=home.anvil.chain_id, args=("--timestamp", "1700000000")) as foreign,
+        Moody(home.anvil.http_url, home.anvil.ws_url) as good,
+    ):
+        await foreign.mine(100)
+        ours = home.table(rpc_urls=[good.http_url], ws_urls=[])
+        async with running(home.config(tmp_path, chains={"first": ours})) as service:
+            assert await service.end() == 0
+            urls = [foreign.http_url, good.http_url] if is_first else [good.http_url, foreign.http_url]
+            service.config = service.config.but(chains={"first": ours | {"rpc_urls": urls}})
+            await service.start()
+            good.mood = "503"
+            await asyncio.sleep(1.5)
+            good.mood = "well"
+            await home.stir(RNG)
+            await service.followed(home.anvil)
+            assert not service.said("chain_suspended")
+            await truth.check_history(service, home.anvil, home.holdings())
 
 
 async def test_connections_that_are_cut_and_fall_silent_lose_nothing(tmp_path: Path) -> None:

@@ -348,7 +348,7 @@ def test_a_snapshot_that_is_not_exact_is_noted() -> None:
 
 
 def test_all_three_clients_were_told_and_asked_something() -> None:
-    outcomes = [_told(seed) for seed in range(3)]
+    outcomes = [_told(seed) for seed in range(8)]
     told = {
         witness.name: sum(len(story.crowd.witnesses[place].events) for story in outcomes)
         for place, witness in enumerate(outcomes[0].crowd.witnesses)

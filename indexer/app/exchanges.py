@@ -53,11 +53,13 @@ class Exchanges:
 
     def checked(self, account: Account) -> Account:
         """The same with its wallets, all there are where it names none; `Impossible` where there is no such thing."""
+        from indexer.clients.exchange.dialects.table import has_sandbox  # noqa: PLC0415 - ccxt takes a second
+
         known, exchange = self.wallets(), account.key.exchange
         if exchange not in known:
             raise Impossible(f"there is no exchange {exchange!r}; there are {', '.join(known)}", "exchange")
         check_wallets(exchange, account.wallets, known[exchange])
-        if account.sandbox and not self.known()[exchange].has_sandbox:
+        if account.sandbox and not has_sandbox(exchange):
             raise Impossible(f"{exchange} has no sandbox; leave it out for the exchange itself", "sandbox")
         return account if account.wallets else replace(account, wallets=tuple(known[exchange]))
 

@@ -173,7 +173,8 @@ def _is_mongodb(given: str) -> bool:
     """As far as it can be told without asking for names: a host, or several, with ports that there can be."""
     if re.search(r"\s", given) or not (scheme := re.match(r"mongodb(\+srv)?://", given)):
         return False
-    hosts = re.split(r"[/?]", given[scheme.end() :].rpartition("@")[2])[0].split(",")
+    authority = given[scheme.end() :].partition("?")[0].rpartition("@")[2]
+    hosts = authority.partition("/")[0].split(",")
     if scheme[1]:
         return len(hosts) == 1 and bool(re.fullmatch(r"[^:]+", hosts[0]))
     found = [re.fullmatch(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\[\]:]+)(?::([0-9]{1,5}))?", host) for host in hosts]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -124,14 +124,12 @@ def fold(commits: Iterable[Commit]) -> Projection:
         for seq, fact in enumerate(commit.facts, commit.first_seq):
             match fact:
                 case BalanceUpdated():
-                    record = record_of(fact, seq)
-                    is_after_a_cut = fact.cause == "resync" and fact.block.hash in cut_for
-                    _add(projection, replace(record, change=None) if is_after_a_cut else record)
+                    _add(projection, _uncounted(record_of(fact, seq), cut_for))
                 case BalanceReverted():
                     _take_back(projection, fact, seq)
                 case StreamResync():
                     _cut(projection, fact, seq)
-                    cut_for |= set() if fact.above is None else {fact.block.hash}
+                    cut_for.update(() if fact.above is None else (fact.block.hash,))
                     _confirm(projection, fact, seq)
                     gap = gap_of(fact, seq, commit.time)
                     if gap is not None:
@@ -145,6 +143,12 @@ def fold(commits: Iterable[Commit]) -> Projection:
         if commit.checkpoint is not None and commit.checkpoint.settled is not None and commit.chain_id is not None:
             projection.settled[commit.chain_id] = Settling(commit.checkpoint.settled, commit.last_seq)
     return projection
+
+
+def _uncounted(record: BalanceRecord, cut_for: Container[BlockHash]) -> BalanceRecord:
+    """After a cut its change counts from the record that is left, which only the store knows."""
+    is_after_a_cut = record.cause == "resync" and record.block.hash in cut_for
+    return replace(record, change=None) if is_after_a_cut else record
 
 
 def record_of(fact: BalanceUpdated, seq: int) -> BalanceRecord:

@@ -257,6 +257,7 @@ def test_twenty_mistakes_are_reported_at_once(wrong: Wrong) -> None:
         (CHAIN + "[service]\nmaster_key = 'hush-short'", "service.master_key", "shorter than 16"),
         (CHAIN + "[store]\ndatabase = 'admin'", "store.database", "MongoDB's own"),
         (CHAIN + "[store]\nurl = 'mongodb://h:99999/x'", "store.url", "no store"),
+        (CHAIN + "[store]\nurl = 'mongodb://h:99999/?appName=a@b'", "store.url", "no store"),
         (CHAIN + "[store]\nurl = 'mongodb+srv://one.example:1/'", "store.url", "no store"),
         (CHAIN + "[store]\ndatabase = 'a.b'", "store.database", "can't be used"),
         (CHAIN + "[nats]\nurl = 'http://h'", "nats.url", "nats://"),

@@ -96,8 +96,10 @@ def _taken_back(kept: Kept, job: Job, holding: Holding) -> int:
     again = [each for each in later if each.first == first and each.last in (None, job.last)]
     if first is not None and any(holding in each.reasons for each in again):
         return first
-    ends = [each.end_of(holding) for each in again if holding in each.anchors and holding.solver == NEWCOMER]
-    return min(ends, default=job.top) + 1
+    away = [each for each in again if holding in each.anchors and holding.solver == NEWCOMER]
+    # Another reorg may have taken back that one as well, and left less of it.
+    ends = [min(each.end_of(holding) + 1, _taken_back(kept, each, holding)) for each in away]
+    return min(ends, default=job.top + 1)
 
 
 def _filled(kept: Kept, holding: Holding) -> Iterator[tuple[int, HistoryFilled]]:

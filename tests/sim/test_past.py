@@ -33,6 +33,18 @@ def test_of_a_wallet_that_went_away_no_more_is_asked_than_is_below_its_records()
     assert asked_for(NEWCOMER) == 5
 
 
+def test_of_a_wallet_that_went_away_what_was_taken_back_twice_is_asked_up_to_what_the_last_one_left() -> None:
+    """The first two told nothing above what a reorg left; the one in the place of the second ends below it."""
+    holding = Holding(TOKENS[0], NEWCOMER)
+    job = Job("old", CHAIN_ID, 0, None, (holding,), state="done", anchors={holding: Anchor(30, 7, False)}, top=30)
+    second = replace(job, id="second", created=1, told=30)
+    third = replace(second, id="third", first=10, created=2, anchors={holding: Anchor(20, 3, False)})
+    void = HistoryFilled(CHAIN_ID, holding, 10, 29, (), TokenInfo(), "second", void=True)
+    jobs = {each.id: each for each in (job, second, third)}
+    kept = Kept(commits=[Commit("void", f"history:{CHAIN_ID}", 1, TIME, (void,))], jobs=jobs)
+    assert _taken_back(kept, job, holding) == 20
+
+
 def test_nor_where_nothing_was_told_that_could_be_taken_back() -> None:
     assert asked_for(NEWCOMER, told=None) == 5
 

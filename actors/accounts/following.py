@@ -175,7 +175,7 @@ class Follower:
         self._freshness.good((wallet,), now)
         self._listener.begin()
         self._readings.answered(wallet, stream_talks=talks)
-        self._teller.over(AlertKey("authentication"), AlertKey("breaker_open"))
+        self._teller.over(AlertKey("authentication"), AlertKey("breaker_open"), AlertKey("not_followed"))
         self._teller.over(AlertKey("permissions", wallet), AlertKey("breaker_open", wallet))
         self._merge(snapshot, wallet)
         if talks and self._teller.drifted:

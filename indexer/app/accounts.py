@@ -79,7 +79,7 @@ class Accounts:
             try:
                 credentials = orjson.loads(self._vault().unseal(sealed, str(account.key)))
             except VaultLocked as error:
-                self._followed.hold_back(account, str(error))
+                await self._followed.hold_back(account, str(error))
                 continue
             await self._follow(account, credentials)
 

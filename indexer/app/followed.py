@@ -19,6 +19,7 @@ from actors.messages import Begin, Committed
 from actors.statusboard import StatusBoard
 from actors.supervisor import StartChild, StopChild
 from indexer.app.exchanges import Credentials, Exchanges
+from indexer.app.partings import Partings
 from indexer.app.posts import Post
 from indexer.app.settings import rules_of
 from indexer.config import RulesSettings
@@ -28,7 +29,6 @@ from indexer.domain.accounts.breaker import BreakerState
 from indexer.domain.accounts.polling import Rhythm
 from indexer.domain.accounts.registry import Account
 from indexer.domain.commits import Commit
-from indexer.domain.status import StreamStatus
 from indexer.domain.streams import exchange_stream
 from indexer.errors import Impossible, NotFound, VenueUnreachable
 from indexer.log import hide
@@ -96,6 +96,7 @@ class FollowedAccounts:
         self._followed: dict[AccountKey, Followed] = {}
         self._held_back: dict[AccountKey, tuple[Account, str]] = {}
         """Accounts that cannot be followed, and why: credentials that cannot be unsealed, an exchange there is not."""
+        self._partings = Partings(ledger=self._ledger, board=board)
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
@@ -130,13 +131,14 @@ class FollowedAccounts:
 
     # --- following ---------------------------------------------------------------------------------------------------
 
-    def hold_back(self, account: Account, reason: str) -> None:
-        """Nobody follows it, and whoever looks is told so: a silent stop is the worst of all."""
-        if self._held_back.get(account.key) != (account, reason):
-            log.error("account_held_back", exchange=account.key.exchange, account=account.key.name, reason=reason)
+    async def hold_back(self, account: Account, reason: str) -> None:
+        """Nobody follows it, and whoever looks or listens is told so."""
+        if self._held_back.get(account.key) == (account, reason):
+            return
+        log.error("account_held_back", exchange=account.key.exchange, account=account.key.name, reason=reason)
         self._held_back[account.key] = (account, reason)
-        stream = exchange_stream(*account.key)
-        self._board.show(StreamStatus(stream, str(account.key), "suspended", last_error=reason))
+        self._watch_breakers(account.key.exchange)
+        await self._partings.begin(account, reason)
 
     async def follow(
         self, account: Account, credentials: Credentials, rules: RulesSettings, permissions: Permissions | None
@@ -147,8 +149,10 @@ class FollowedAccounts:
             account = self._exchanges.checked(account)
             self._exchanges.check_credentials(account.key.exchange, credentials)
         except Impossible as error:
-            self.hold_back(account, str(error))
+            await self.hold_back(account, str(error))
             return
+        self._held_back.pop(account.key, None)
+        await self._partings.end(account.key)
         hide(credentials.values())
         post = Post()
         self._followed[account.key] = Followed(
@@ -160,9 +164,7 @@ class FollowedAccounts:
             permissions,
         )
         self._metrics.watch_inbox(_child(account.key), lambda: post.waiting)
-        for state in get_args(BreakerState):
-            count = partial(self._breakers, account.key.exchange, state)
-            self._metrics.exchange(account.key.exchange).watch_breakers(state, count)
+        self._watch_breakers(account.key.exchange)
         await self._ask_supervisor(
             StartChild(
                 _child(account.key),
@@ -173,15 +175,21 @@ class FollowedAccounts:
 
     async def unfollow(self, key: AccountKey) -> None:
         self._held_back.pop(key, None)
+        await self._partings.end(key)
         one = self._followed.pop(key, None)
         if one is not None:
             await self._ask_supervisor(StopChild(_child(key)))
             await one.connection.close()
         self._board.forget(exchange_stream(*key))
 
+    def _watch_breakers(self, exchange: str) -> None:
+        for state in get_args(BreakerState):
+            self._metrics.exchange(exchange).watch_breakers(state, partial(self._breakers, exchange, state))
+
     def _breakers(self, exchange: str, state: BreakerState) -> int:
         """How many accounts of this exchange have theirs in this state."""
-        statuses = (self._board.one(exchange_stream(*key)) for key in self._followed if key.exchange == exchange)
+        keys = (one.key for one in self.all() if one.key.exchange == exchange)
+        statuses = (self._board.one(exchange_stream(*key)) for key in keys)
         accounts = (status.account for status in statuses if status is not None)
         return sum(account is not None and account.breaker.state == state for account in accounts)
 
@@ -190,15 +198,7 @@ class FollowedAccounts:
         fast = one.account.poll_seconds or Rhythm().fast
         ref = AccountActor.start(
             venue=one.connection,
-            ledger=AccountLedger(
-                account=key,
-                commits=self._store.commits,
-                checkpoints=self._store.checkpoints,
-                books=self._store.accounts,
-                publish=lambda commit: self._broadcaster.tell(Committed(commit)),
-                prepare=self._prepare,
-                written=lambda seconds: self._metrics.store_call("append", "ok", seconds),
-            ),
+            ledger=self._ledger(key),
             rules=rules_of(one.rules, self._exchanges.exceptions(key.exchange)),
             counts=self._metrics.exchange(key.exchange),
             resumed=self._broadcaster.tell,
@@ -212,14 +212,23 @@ class FollowedAccounts:
         ref.tell(Begin())
         return ref
 
+    def _ledger(self, key: AccountKey) -> AccountLedger:
+        return AccountLedger(
+            account=key,
+            commits=self._store.commits,
+            checkpoints=self._store.checkpoints,
+            books=self._store.accounts,
+            publish=lambda commit: self._broadcaster.tell(Committed(commit)),
+            prepare=self._prepare,
+            written=lambda seconds: self._metrics.store_call("append", "ok", seconds),
+        )
+
     def _give_up(self, account: Account, error: BaseException) -> None:
         """It dies as often as it is started. Nobody else is stopped by that, and its connection stays to be closed."""
         reason = f"an error of ours comes each time that it is begun ({type(error).__name__}, see the log)"
         if account.key in self._followed:
             self._followed[account.key].given_up = reason
-            self._board.show(
-                StreamStatus(exchange_stream(*account.key), str(account.key), "suspended", last_error=reason)
-            )
+            self._partings.begin_now(account, reason)
 
     async def _ask_supervisor(self, order: object) -> None:
         ref = self._supervisor.ref
@@ -228,6 +237,7 @@ class FollowedAccounts:
 
     async def close(self) -> None:
         """After the supervisor has ended every actor."""
+        await self._partings.close()
         for one in self._followed.values():
             await one.connection.close()
 

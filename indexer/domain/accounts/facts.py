@@ -25,6 +25,7 @@ AlertKind = Literal[
     "authentication",
     "permissions",
     "breaker_open",
+    "not_followed",
 ]
 """The seven rules of validation, and what else somebody should look at."""
 

@@ -129,6 +129,7 @@ class Exchanges:
 
 
 def check_wallets(exchange: str, wallets: Sequence[str], known: Sequence[str]) -> None:
-    for wallet in wallets:
+    for index, wallet in enumerate(wallets):
         if wallet not in known:
-            raise Impossible(f"{exchange} has no wallet {wallet!r}; there are {', '.join(known)}", "wallets")
+            told = f"{exchange} has no wallet {wallet[:64]!r}; there are {', '.join(known)}"
+            raise Impossible(told, f"wallets[{index}]")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, cast
+from urllib.parse import urlsplit
 
 from indexer.addresses import Address
 from indexer.config.rules import rules
@@ -196,7 +197,7 @@ def exchange(table: Table, title: str, venues: Venues, known_rules: RulesSetting
         wallets=table.list_of("wallets", wallet, 'write a list, as in ["spot", "funding"]') or known.wallets,
         sandbox=table.optional("sandbox", boolean, known.sandbox),
         poll_seconds=table.optional("poll_seconds", integer(0, 3_600), known.poll_seconds),
-        base_url=table.optional("base_url", _or_empty(url("http", "https")), known.base_url),
+        base_url=table.optional("base_url", _or_empty(_url_without_login), known.base_url),
         rules=rules(table.table("rules"), known_rules),
     )
     if settings.sandbox and name in venues and not venues[name].has_sandbox:
@@ -249,6 +250,15 @@ def _check_nats(settings: NatsSettings, table: Table) -> None:
         if table.has(one) != table.has(other):
             missing, there = (one, other) if table.has(other) else (other, one)
             table.wrong(missing, f"is missing, and {there} is there", "set both, or none")
+
+
+def _url_without_login(value: object) -> str:
+    given = url("http", "https")(value)
+    if "@" in urlsplit(given).netloc:
+        raise WrongValue(
+            "names a user or password", "write it without: credentials have keys of their own", show(given)
+        )
+    return given
 
 
 def _folder(value: object) -> Path:

@@ -293,6 +293,11 @@ def test_a_private_key_in_the_place_of_an_address_is_not_repeated(wrong: Wrong) 
             "wallets[2]",
             "binance has no such wallet; it has spot, margin, earn",
         ),
+        (
+            "exchange = 'kraken'\nbase_url = 'https://me:hush-pass@proxy'",
+            "base_url",
+            "names a user or password; write it without: credentials have keys of their own",
+        ),
         ("exchange = 'kraken'\nsandbox = true", "sandbox", "kraken has none; leave it out for the exchange itself"),
     ],
 )

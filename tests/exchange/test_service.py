@@ -191,7 +191,7 @@ async def test_an_account_is_added_with_tried_credentials_kept_sealed_and_follow
     ("account", "field", "said"),
     [
         (Followed(AccountKey("binanse", "a"), ()), "exchange", "there are binance"),
-        (Followed(AccountKey("binance", "a"), ("unified",)), "wallets", "there are spot"),
+        (Followed(AccountKey("binance", "a"), ("spot", "unified")), "wallets[1]", "there are spot, margin"),
     ],
 )
 async def test_what_an_exchange_does_not_have_is_refused_with_what_it_has(
@@ -220,6 +220,25 @@ async def test_a_credential_that_is_missing_is_named_and_nobody_is_asked(
         with pytest.raises(Impossible, match=f"{exchange} asks for .*missing: {missing}") as caught:
             await indexer.accounts.add(account, given)
         assert caught.value.field == f"credentials.{missing}"
+    assert not venue.requests
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "said"),
+    [
+        ({"wallets": ["spot", "sport"]}, "wallets[1]", "binance has no wallet 'sport'; there are spot, margin"),
+        ({"wallets": ["trading"]}, "wallets[0]", "binance has no wallet 'trading'; there are spot, margin"),
+        ({"exchange": "binanse"}, "exchange", "there is no exchange 'binanse'; there are"),
+    ],
+)
+async def test_over_http_an_unknown_exchange_or_wallet_is_told_with_those_there_are(
+    venue: Venue, main: Account, tmp_path: Path, change: dict[str, Any], field: str, said: str
+) -> None:
+    new = {"exchange": "binance", "name": "a", "credentials": dict(main.credentials), "baseUrl": venue.url("binance")}
+    served = Indexer(settings(venue, main, tmp_path, in_file=False))
+    async with served, ClientSession(served.url) as http, http.post("/api/v1/accounts", json=new | change) as answer:
+        problem = await answer.json()
+        assert (answer.status, problem["field"], said in problem["detail"]) == (422, field, True)
     assert not venue.requests
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, get_args
+from typing import Any, Final, cast
 from urllib.parse import quote, urlsplit
 
 from aiohttp import web
@@ -208,15 +208,14 @@ def _credentials(body: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _wallets(body: Mapping[str, Any]) -> tuple[Wallet, ...] | None:
+    """Words; which of them the exchange has is known where accounts are followed."""
     if body.get("wallets") is None:
         return None
-    known: dict[str, Wallet] = {wallet: wallet for wallet in get_args(Wallet)}
     named: dict[Wallet, None] = {}
     for index, value in enumerate(list_of(body, "wallets", _MOST_WALLETS)):
-        if not isinstance(value, str) or value not in known:
-            hint = did_you_mean(value, known) if isinstance(value, str) else ""
-            raise Refused(f"one of {', '.join(known)} is expected{hint}", f"wallets[{index}]")
-        named[known[value]] = None
+        if not isinstance(value, str):
+            raise Refused('a wallet is expected, as in "spot"', f"wallets[{index}]")
+        named[cast(Wallet, value)] = None
     return tuple(named)
 
 
@@ -233,8 +232,17 @@ def _base_url(body: Mapping[str, Any]) -> str:
     value = body.get("baseUrl")
     if value is None or value == "":
         return ""
-    if not isinstance(value, str) or urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname:
+    if not isinstance(value, str) or not _is_web_url(value):
         raise Refused("an http:// or https:// URL is expected", "baseUrl")
     if "@" in urlsplit(value).netloc:
         raise Refused("a URL without user and password is expected: it is kept as it is", "baseUrl")
     return value
+
+
+def _is_web_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        is_whole = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a host or port that cannot be read
+        return False
+    return is_whole and parts.scheme in ("http", "https") and value.isprintable() and " " not in value

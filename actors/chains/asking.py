@@ -44,6 +44,10 @@ class Asking:
     def endpoint(self) -> str:
         return self._node.endpoint
 
+    @property
+    def outage(self) -> str | None:
+        return self._node.outage
+
     async def identity(self) -> ChainIdentity:
         return await self.answer(self._node.identity())
 

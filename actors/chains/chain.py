@@ -292,7 +292,8 @@ class ChainActor(AsyncActor):
         """Beside a handler that still waits for the node; a chain that never was live promised nothing yet."""
         if self._caught_up and self._health.halted is None:
             await self._ledger.writer.write_held()  # no block is shown as followed before it is told
-            self._health.slow = f"no answer from {self._node.endpoint} for {self._alarm.patience():.0f} s"
+            silence = f"no answer from {self._node.endpoint} for {self._alarm.patience():.0f} s"
+            self._health.slow = self._node.outage or silence
             self._show_status()
             await self._alarm.tell_stale(self._health.slow)
             await self._ledger.writer.write_held()

@@ -18,6 +18,11 @@ class Node(Protocol):
     @property
     def endpoint(self) -> str: ...
 
+    @property
+    def outage(self) -> str | None:
+        """Why no endpoint can be asked; nothing while one of them is well."""
+        ...
+
     async def identity(self) -> ChainIdentity: ...
 
     def expect(self, genesis: BlockHash) -> None:

@@ -126,6 +126,7 @@ class Second:
         self.answers = asyncio.Event()
         self.answers.set()
         self.error: IndexerError | None = None
+        self.refused: str | None = None
 
     async def newest(self) -> Head:
         self.asked += 1
@@ -133,6 +134,11 @@ class Second:
         if self.error is not None:
             raise self.error
         return head(self.height)
+
+    @property
+    def outage(self) -> str | None:
+        """What is told of it while the question is still open."""
+        return self.refused
 
     @property
     def has_others(self) -> bool:

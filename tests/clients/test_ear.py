@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from indexer.clients.evm import ear, heads
 from indexer.clients.evm.heads import HeadFeed
 from indexer.clients.evm.hints import Hints
-from indexer.domain.feed import FeedEvent, HeadHeard
+from indexer.domain.feed import FeedEvent, HeadHeard, HeadsLost
 from indexer.errors import NodeUnreachable
 from tests.clients.builders import eventually
 from tests.clients.lines import Place, Second, opening
@@ -124,6 +124,15 @@ async def test_a_socket_of_a_node_that_syncs_from_zero_is_left_and_not_told() ->
         place.repeat()
         await eventually(lambda: made.ear.live is None)
     assert 4 not in heard.numbers()
+
+
+async def test_heads_are_lost_for_the_reason_that_the_endpoints_give() -> None:
+    second = Second()
+    second.refused = "one: HTTP 401"
+    second.answers.clear()
+    async with feed(second) as (_, heard):
+        await eventually(heard.kinds)
+        assert heard[-1] == HeadsLost("one: HTTP 401")
 
 
 async def test_that_nobody_answers_is_told_before_the_question_ends() -> None:

@@ -80,6 +80,18 @@ async def test_with_no_endpoint_left_a_question_waits_and_is_answered_when_one_i
     await endpoints.close()
 
 
+async def test_why_nobody_can_be_asked_is_known_while_the_question_is_still_open() -> None:
+    first, second = Wire(1, [NodeUnreachable("HTTP 401")]), Wire(2, [DOWN])
+    endpoints = pool(Time(), first, second)
+    assert endpoints.outage is None
+    asked = asyncio.create_task(endpoints.ask(lambda _: QUESTION, patience_seconds=1e9))
+    await eventually(lambda: endpoints.outage == "a: HTTP 401; b: down")
+    second.script = [None]
+    assert await asked == 2
+    assert endpoints.outage is None
+    await endpoints.close()
+
+
 async def test_patience_ends_with_the_reason_of_every_endpoint() -> None:
     time = Time()
     endpoints = pool(time, Wire(1, [DOWN]), Wire(2, [NodeUnreachable("HTTP 502")]), patience_seconds=5)

@@ -188,6 +188,23 @@ async def test_an_endpoint_of_another_chain_with_our_id_suspends_nobody(tmp_path
             await truth.check_history(service, home.anvil, home.holdings())
 
 
+@pytest.mark.parametrize("has_websocket", [True, False], ids=["websocket", "polled"])
+async def test_a_provider_that_refuses_our_key_is_stale_for_that_reason(tmp_path: Path, has_websocket: bool) -> None:
+    async with world() as home, Moody(home.anvil.http_url, home.anvil.ws_url) as provider:
+        table = home.table(rpc_urls=[provider.http_url], ws_urls=[home.anvil.ws_url] if has_websocket else [])
+        config = home.config(tmp_path, chains={"first": table}, store={"url": "memory"})
+        async with running(config) as service, service.subscribed() as subscriber:
+            provider.mood = "401"
+            await home.anvil.mine()
+            stale = await subscriber.until(
+                lambda frames: next((frame for frame in frames if frame["type"] == "stream.stale"), None), 40
+            )
+            assert "HTTP 401" in stale["data"]["reason"]
+            assert "HTTP 401" in (await service.stream(home.anvil.chain_id))["lastError"]
+            provider.mood = "well"
+            await service.ready()
+
+
 async def test_connections_that_are_cut_and_fall_silent_lose_nothing(tmp_path: Path) -> None:
     rng = random.Random(3)  # noqa: S311 - a script, not a secret
     async with world() as home, Proxy(home.anvil.port) as http, Proxy(home.anvil.port) as ws:

@@ -41,6 +41,7 @@ class SimNode:
         self.tag_lags: tuple[int, int] | None = (6, 12)
         self.chain_id = CHAIN_ID
         self.error: Exception | None = None
+        self.outage: str | None = None
         self.distrusted: list[str] = []
         self.unreadable: dict[str, str] = {}
         self.pruned_below = 0

@@ -111,6 +111,11 @@ class Endpoints:
                 endpoint.genesis, endpoint.is_proven = genesis, False
 
     @property
+    def outage(self) -> str | None:
+        """Why nobody can be asked, endpoint by endpoint; nothing while one of them is well."""
+        return None if any(endpoint.is_well for endpoint in self._endpoints) else str(self._nobody())
+
+    @property
     def able(self) -> tuple[Endpoint, ...]:
         """Those that are well, in order of preference."""
         return tuple(endpoint for endpoint in self._endpoints if endpoint.is_well and not endpoint.is_aside)

@@ -56,6 +56,9 @@ class Asked(Protocol):
     @property
     def has_others(self) -> bool: ...
 
+    @property
+    def outage(self) -> str | None: ...
+
     async def newest(self) -> Head: ...
 
     async def highest(self, known: Head | None, behind: float, *, is_still: bool) -> Finding: ...
@@ -160,7 +163,7 @@ class HeadFeed:
             overdue = self._sign_of_life + self._rhythm.silence_seconds - began
             done, _ = await asyncio.wait((question,), timeout=max(_ANSWER_SECONDS, overdue))
             if not done:
-                self._unanswered(began, "nobody answers")
+                self._unanswered(began, self._node.outage or "nobody answers")
             finding = await question
         except IndexerError as error:
             self._unanswered(began, str(error))

@@ -68,6 +68,11 @@ class EvmNode:
         """Which chain every endpoint has to follow, once that is known."""
         return self._endpoints.chain_id
 
+    @property
+    def outage(self) -> str | None:
+        """Why no endpoint can be asked; nothing while one of them is well."""
+        return self._endpoints.outage
+
     async def identity(self) -> ChainIdentity:
         """As the node says; from then on, endpoints that follow another chain are not asked."""
         identity = await self._endpoints.ask(lambda _: Plan(_IDENTITY, _identity), rest_seconds=_IDENTITY_REST_SECONDS)

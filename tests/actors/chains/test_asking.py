@@ -53,6 +53,19 @@ async def test_a_node_that_hangs_with_a_question_in_flight_is_told_in_time() -> 
 
 
 @in_virtual_time
+async def test_what_the_endpoints_say_is_told_where_they_do_answer() -> None:
+    async with staged() as stage:
+        hang(stage, 15, NodeUnreachable("sim: HTTP 401"))
+        stage.say_next()
+        await stage.settle(PATIENCE_SECONDS - 0.1)
+        stage.node.outage = "sim: HTTP 401"
+        await stage.settle(0.2)
+        assert (stage.state(), stage.status.last_error) == ("stale", "sim: HTTP 401")
+        (stale,) = [fact for fact in stage.facts if isinstance(fact, StreamStale)]
+        assert stale.reason == "sim: HTTP 401"
+
+
+@in_virtual_time
 async def test_an_answer_that_was_only_slow_is_taken_and_all_is_well_again() -> None:
     async with staged() as stage:
         hang(stage, 10)

@@ -20,6 +20,7 @@ from indexer.api.events import EventsResource
 from indexer.api.followed import Followed
 from indexer.api.health import HealthResource
 from indexer.api.history import HistoryResource
+from indexer.api.packing import MAX_BODY_BYTES, TOO_LARGE
 from indexer.api.parameters import Query
 from indexer.api.ports import AccountBooks, AccountControl, Balances, CommitLog, Control, Freshness, Status, Watching
 from indexer.api.problems import BadRequest, Handler, as_problems, problem
@@ -29,7 +30,6 @@ from indexer.api.solvers import SolversResource
 from indexer.api.status import StatusResource
 from indexer.api.tokens import TokensResource
 
-MAX_BODY_BYTES: Final = 1024**2
 ROUTES: Final = web.AppKey("routes", tuple[Route, ...])
 ACCESS: Final = web.AppKey("access", Access)
 
@@ -117,7 +117,7 @@ class _Gate:
         route = self._route(request)
         self._access.check(request, route)
         if (request.content_length or 0) > MAX_BODY_BYTES:
-            raise BadRequest(413, "The body is larger than 1 MiB.")
+            raise BadRequest(413, TOO_LARGE)
         if route is not None:
             Query(request.query).refuse_unknown(parameter.name for parameter in route.query)
         return await handler(request)

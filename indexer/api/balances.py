@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from indexer.api.answers import json_answer
+from indexer.api.bodies import read_nothing
 from indexer.api.followed import Followed
 from indexer.api.pages import cursor, page_of, place_of
 from indexer.api.parameters import Query, located
@@ -66,7 +67,7 @@ class BalancesResource:
                 tag="balances",
                 scope="write",
                 answers={200: one},
-                problems=(400, 404, 422, 503),
+                problems=(400, 404, 413, 415, 422, 503),
             ),
         )
 
@@ -106,6 +107,7 @@ class BalancesResource:
         return json_answer(balance_json(record, followed))
 
     async def refresh(self, request: web.Request) -> web.Response:
+        await read_nothing(request)
         chain_id, holding = located(request, self._watching.chains())
         self._refuse_unwatched(chain_id, holding)
         followed = await self._followed.block(chain_id)

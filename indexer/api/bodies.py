@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from aiohttp import web
 from aiohttp.web_exceptions import HTTPRequestEntityTooLarge
 
+from indexer.api.objects import parsed
+from indexer.api.packing import refuse_unknown_packing, unpacked
 from indexer.api.parameters import chain_id, did_you_mean
 from indexer.api.problems import BadRequest
 from indexer.errors import Impossible, NotFound, Refused
-
-_UNPACKED: Final = ("identity", "gzip", "deflate")
-"""What is unpacked before a handler sees it; all else would be read as if it were not packed."""
 
 
 async def read_object(request: web.Request, known: Sequence[str]) -> dict[str, Any]:
@@ -23,13 +22,18 @@ async def read_object(request: web.Request, known: Sequence[str]) -> dict[str, A
         sent = request.headers.get("Content-Type", "nothing")
         raise BadRequest(415, f"Send the body as application/json, not as {sent[:64]}.")
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding not in _UNPACKED:
-        raise BadRequest(415, f"Send the body packed with gzip, deflate or not at all, not with {encoding[:64]}.")
-    body = _parsed(await _raw(request))
+    refuse_unknown_packing(encoding)
+    body = _object(unpacked(await _raw(request), encoding))
     for name in body:
         if name not in known:
             raise Refused(f"unknown member{did_you_mean(name, known)}", name[:64])
     return body
+
+
+async def read_nothing(request: web.Request) -> None:
+    """No body, or an empty object: whoever sends members means something by them."""
+    if request.can_read_body:
+        await read_object(request, ())
 
 
 def text_of(body: Mapping[str, Any], name: str) -> str:
@@ -67,15 +71,17 @@ def _required(body: Mapping[str, Any], name: str) -> Any:
 async def _raw(request: web.Request) -> bytes:
     try:
         return await request.read()
-    except (HTTPRequestEntityTooLarge, ConnectionError):
+    except HTTPRequestEntityTooLarge:
         raise
+    except ConnectionError as error:
+        raise BadRequest(400, "The connection ended before the body did.") from error  # for who counts answers
     except (web.RequestPayloadError, ValueError) as error:
         raise Refused("the body cannot be read") from error
 
 
-def _parsed(raw: bytes) -> dict[str, Any]:
+def _object(raw: bytes) -> dict[str, Any]:
     try:
-        body = orjson.loads(raw)
+        body = parsed(raw)
     except orjson.JSONDecodeError as error:
         raise Refused(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):

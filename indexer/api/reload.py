@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from indexer.api.answers import json_answer
+from indexer.api.bodies import read_nothing
 from indexer.api.ports import Control
 from indexer.api.routes import API, Answer, Route
 
@@ -25,9 +26,10 @@ class ReloadResource:
                 tag="service",
                 scope="admin",
                 answers={200: Answer("The difference that was applied.", "Reloaded")},
-                problems=(422, 503),
+                problems=(400, 413, 415, 422, 503),
             ),
         )
 
-    async def reload(self, _request: web.Request) -> web.Response:
+    async def reload(self, request: web.Request) -> web.Response:
+        await read_nothing(request)
         return json_answer(await self._control.reload())

@@ -1,15 +1,24 @@
-"""What runs the application: problems even for those who do not speak HTTP."""
+"""What runs the application: problems even for those who do not speak HTTP, and bodies left as they were packed."""
 
 from __future__ import annotations
 
 import asyncio
+import re
+from typing import Final, get_args
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMethod
 
 from indexer.api.problems import problem
+from indexer.api.routes import Method
 
 log = structlog.get_logger(__name__)
+
+METHODS: Final = ", ".join(sorted({*get_args(Method), "HEAD", "OPTIONS"}))
+
+_REQUEST_LINE: Final = re.compile(r"b'([A-Za-z0-9!#$%&*+.^_`|~-]+) \S+ HTTP/1\.[01]'")
+"""As the parser repeats it; what does not look like one (TLS, for example) is no request at all."""
 
 
 class ApiRunner(web.AppRunner):
@@ -21,7 +30,7 @@ class ApiRunner(web.AppRunner):
             server.request_handler,
             request_factory=server.request_factory,
             loop=asyncio.get_running_loop(),
-            **server._kwargs,  # noqa: SLF001 -- what aiohttp set up for its own protocol serves ours
+            **server._kwargs | {"auto_decompress": False},  # noqa: SLF001 -- as aiohttp set up its own
         )
 
 
@@ -47,8 +56,13 @@ class _Protocol(web.RequestHandler):
             response = problem(status, "Something went wrong on our side; the log has the details.")
         else:
             log.debug("request_unreadable", error=repr(exc), message=message)
-            response = problem(
-                status, "This is not a request that can be read: a line or header is broken or too long."
-            )
+            response = _refusal(status, exc)
         response.force_close()
         return response
+
+
+def _refusal(status: int, error: BaseException | None) -> web.Response:
+    line = _REQUEST_LINE.search(str(error)) if isinstance(error, BadHttpMethod) else None
+    if line is None:
+        return problem(status, "This is not a request that can be read: a line or header is broken or too long.")
+    return problem(405, f"There is no method {line[1][:64]} here; there are {METHODS}.", headers={"Allow": METHODS})

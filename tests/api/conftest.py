@@ -13,6 +13,7 @@ from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from indexer.api.app import build_app
+from indexer.api.server import ApiRunner
 from repositories.accounts import AccountBooks
 from repositories.database import connect_memory
 from tests.api.fakes import (
@@ -72,6 +73,13 @@ class World:
 Serve = Callable[..., Awaitable[HttpClient]]
 
 
+class _Server(TestServer):
+    """Runs the application as the service does."""
+
+    async def _make_runner(self, **kwargs: Any) -> ApiRunner:
+        return ApiRunner(self.app, **kwargs)
+
+
 @pytest.fixture
 def world() -> World:
     """Alice's USDC: 5 at block 100, 7 at block 110."""
@@ -83,7 +91,7 @@ async def serve(world: World) -> AsyncIterator[Serve]:
     async with AsyncExitStack() as stack:
 
         async def start(**settings: Any) -> HttpClient:
-            return await stack.enter_async_context(TestClient(TestServer(world.app(**settings))))
+            return await stack.enter_async_context(TestClient(_Server(world.app(**settings))))
 
         yield start
 

@@ -108,6 +108,7 @@ async def test_an_account_is_changed_refreshed_and_removed(client: HttpClient, w
     assert (await changed.json())["wallets"] == ["spot"]
     assert world.accounts.kept[ACCOUNT][1] == {"apiKey": "new"}
     assert (await client.post(f"{MAIN}/refresh")).status == 200
+    await problem_of(await client.post(f"{MAIN}/refresh", json={"wallets": ["spot"]}), 400, "wallets")
     assert world.accounts.refreshed == [(ACCOUNT, ())]
     for body, pace in (({"wallets": ["spot"]}, 30), ({"pollSeconds": None}, None)):
         assert (await (await client.patch(MAIN, json=body)).json())["pollSeconds"] == pace

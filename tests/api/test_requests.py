@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import string
+import zlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -162,9 +163,73 @@ async def test_a_body_is_counted_where_its_length_is_not_told_or_is_packed(clien
     await problem_of(answer, 413)
 
 
-async def test_a_body_that_cannot_be_unpacked_is_malformed(client: HttpClient) -> None:
-    answer = await client.post("/api/v1/solvers", data=b"{}", headers=JSON | {"Content-Encoding": "gzip"})
-    await problem_of(answer, 400)
+GOOD = b'{"name":"acme"}'
+BENT = bytearray(gzip.compress(GOOD, mtime=0))
+BENT[-6] ^= 0xFF
+BARE = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", b"{}"),
+        ("gzip", gzip.compress(GOOD, mtime=0)[:-9]),
+        ("gzip", gzip.compress(GOOD, mtime=0) + b"{}"),
+        ("gzip", bytes(BENT)),
+        ("gzip", b" "),
+        ("deflate", b"{}"),
+        ("deflate", zlib.compress(GOOD)[:-1]),
+    ],
+)
+async def test_a_body_that_cannot_be_unpacked_is_malformed_and_no_mistake_of_ours(
+    client: HttpClient, caplog: pytest.LogCaptureFixture, encoding: str, body: bytes
+) -> None:
+    with capture_logs() as logs:
+        answer = await client.post("/api/v1/solvers", data=body, headers=JSON | {"Content-Encoding": encoding})
+        problem = await problem_of(answer, 400)
+        await client.get("/health")
+    assert encoding in problem["detail"]
+    assert (logs, caplog.records) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", gzip.compress(GOOD, mtime=0)),
+        ("deflate", zlib.compress(GOOD)),
+        ("deflate", BARE.compress(GOOD) + BARE.flush()),
+        ("identity", GOOD),
+    ],
+)
+async def test_a_packed_body_is_read_as_what_was_packed(client: HttpClient, encoding: str, body: bytes) -> None:
+    answer = await client.post("/api/v1/solvers", data=body, headers=JSON | {"Content-Encoding": encoding})
+    await problem_of(answer, 400, "address")
+
+
+@pytest.mark.parametrize(
+    ("raw", "field"),
+    [
+        (b'{"name":"acme","name":"acme"}', "name"),
+        (b'{"name":"acme","chains":[1],"\\u006eame":"other"}', "name"),
+        (b'{"name":"acme","chains":[{"id":1,"id":2}]}', "id"),
+    ],
+)
+async def test_a_member_that_is_given_twice_is_refused_by_its_name(client: HttpClient, raw: bytes, field: str) -> None:
+    problem = await problem_of(await client.post("/api/v1/solvers", data=raw, headers=JSON), 400, field)
+    assert problem["detail"] == "given more than once"
+
+
+async def test_a_body_that_is_nested_as_deep_as_json_may_be_is_refused(client: HttpClient) -> None:
+    for depth in (900, 1_000, 1_020, 1_100):
+        raw = b'{"name":' + b"[" * depth + b"]" * depth + b"}"
+        assert (await client.post("/api/v1/solvers", data=raw, headers=JSON)).status == 400, depth
+
+
+@pytest.mark.parametrize("path", ["/api/v1/reload", f"{ONE}/refresh"])
+async def test_members_of_a_body_where_none_is_known_are_refused_by_name(client: HttpClient, path: str) -> None:
+    await problem_of(await client.post(path, json={"force": True}), 400, "force")
+    await problem_of(await client.post(path, data=b"force"), 415)
+    assert (await client.post(path, json={})).status == (await client.post(path)).status == 200
 
 
 @pytest.mark.parametrize("size", [2, 2 * MIB])

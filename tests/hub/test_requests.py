@@ -16,6 +16,26 @@ from tests.hub.stage import stage
 ADDRESS = solver(1)
 
 
+async def test_who_asks_without_a_websocket_is_told_how_to_ask() -> None:
+    async with stage() as on:
+        for headers in (
+            {},
+            {"Connection": "Upgrade", "Upgrade": "h2c"},
+            {"Connection": "Upgrade", "Upgrade": "websocket"},
+        ):
+            async with on.session.get(f"{on.url}/ws", headers=headers) as answer:
+                assert (answer.status, answer.content_type) == (400, "application/problem+json")
+                assert "`Upgrade: websocket`" in (await answer.json(content_type=None))["detail"]
+
+
+async def test_a_member_that_is_given_twice_in_a_frame_is_refused() -> None:
+    async with stage() as on:
+        client = await on.client()
+        await client.ws.send_str('{"op":"subscribe","id":"a","filters":[],"filters":[{"chain":1}]}')
+        frame = await client.read()
+        assert (frame["type"], frame["problem"]["field"]) == ("error", "filters")
+
+
 def subscribe(**more: Any) -> dict[str, Any]:
     return {"op": "subscribe", "id": "x"} | more
 

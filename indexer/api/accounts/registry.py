@@ -11,7 +11,7 @@ from aiohttp import web
 
 from indexer.api.accounts.shapes import registered_json
 from indexer.api.answers import json_answer
-from indexer.api.bodies import list_of, read_object, text_of
+from indexer.api.bodies import list_of, read_nothing, read_object, text_of
 from indexer.api.pages import cursor, page_of, place_of
 from indexer.api.parameters import Query, did_you_mean, whole_number
 from indexer.api.ports import AccountControl, Status
@@ -118,7 +118,7 @@ class AccountsResource:
                 scope="write",
                 query=(_MAX_AGE,),
                 answers={200: one},
-                problems=(404, 422, 503),
+                problems=(400, 404, 413, 415, 422, 503),
             ),
         )
 
@@ -170,6 +170,7 @@ class AccountsResource:
         return web.Response(status=204)
 
     async def refresh(self, request: web.Request) -> web.Response:
+        await read_nothing(request)
         key = key_of(request)
         query = Query(request.query)
         query.refuse_unknown(("maxAgeSeconds",))

@@ -17,6 +17,7 @@ from indexer.api.hub.account_rows import AccountRows
 from indexer.api.hub.connection import Connection
 from indexer.api.hub.filters import Interests
 from indexer.api.hub.frames import Told, told
+from indexer.api.hub.handshake import switch
 from indexer.api.hub.heartbeat import heartbeat
 from indexer.api.hub.leaving import Leaving
 from indexer.api.hub.limits import Limits
@@ -174,7 +175,7 @@ class Hub:
             max_msg_size=limits.refused_frame_bytes,
             timeout=FLUSH_SECONDS,
         )
-        writer = await ws.prepare(request)
+        writer = await switch(ws, request)
         transport = request.transport
         if transport is None:
             return ws

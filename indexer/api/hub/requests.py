@@ -10,6 +10,7 @@ import orjson
 
 from indexer.api.hub.filters import EVERYTHING, TYPES, Filter
 from indexer.api.hub.limits import Limits
+from indexer.api.objects import parsed
 from indexer.api.parameters import INT64, address, chain_id, did_you_mean, token
 from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.events import ACCOUNT_EVENT_TYPES
@@ -70,7 +71,7 @@ def decoded(text: str, limits: Limits) -> Mapping[str, Any]:
     if len(text) > limits.frame_bytes or len(text.encode()) > limits.frame_bytes:
         raise Refused(f"a frame may have {limits.frame_bytes} bytes")
     try:
-        value = orjson.loads(text)
+        value = parsed(text)
     except orjson.JSONDecodeError as error:
         raise Refused(f"not JSON: {error}") from error
     if not isinstance(value, dict):

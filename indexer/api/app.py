@@ -65,7 +65,7 @@ def build_app(
         *HistoryResource(balances=balances, watching=watching, followed=followed, now=now).routes(),
         *SolversResource(watching=watching).routes(),
         *TokensResource(watching=watching).routes(),
-        *BackfillResource(control=control, watching=watching).routes(),
+        *BackfillResource(control=control, watching=watching, status=status).routes(),
         *AccountsResource(accounts=accounts, status=status).routes(),
         *AccountBalancesResource(
             books=account_books, accounts=accounts, freshness=freshness, status=status, now=now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,11 +10,13 @@ from aiohttp import web
 
 from indexer.api.answers import json_answer
 from indexer.api.bodies import chain_of, read_object, text_of
-from indexer.api.pages import cursor, page_of, place_of
+from indexer.api.pages import cursor, listing, page_of, place_of
 from indexer.api.parameters import INT64, Query, address, token
-from indexer.api.ports import Control, Watching
+from indexer.api.ports import Control, Status, Watching
 from indexer.api.routes import API, CHAIN, CURSOR, LIMIT, Answer, Route
 from indexer.domain.jobs import Job
+from indexer.domain.status import StreamStatus
+from indexer.domain.streams import chain_stream
 from indexer.domain.times import time_text
 from indexer.errors import Impossible, Refused
 
@@ -23,9 +26,10 @@ _CURSOR = "backfill"
 class BackfillResource:
     """`/backfill`."""
 
-    def __init__(self, *, control: Control, watching: Watching) -> None:
+    def __init__(self, *, control: Control, watching: Watching, status: Status) -> None:
         self._control = control
         self._watching = watching
+        self._status = status
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -55,13 +59,14 @@ class BackfillResource:
     async def page(self, request: web.Request) -> web.Response:
         query = Query(request.query)
         limit, chain_id = query.limit(), query.chain(self._watching.chains())
-        place = place_of(query, _CURSOR, int, str)
+        ordered = listing(_CURSOR, chain_id)
+        place = place_of(query, ordered, int, str)
         jobs = [
             job
             for job in self._control.backfills()
             if chain_id in (None, job.chain_id) and (place is None or [job.created, job.id] < place)
         ]
-        return json_answer(page_of(jobs, limit, job_json, lambda job: cursor(_CURSOR, job.created, job.id)))
+        return json_answer(page_of(jobs, limit, job_json, lambda job: cursor(ordered, job.created, job.id)))
 
     async def order(self, request: web.Request) -> web.Response:
         body = await read_object(request, ("chain", "token", "solver", "fromBlock", "toBlock"))
@@ -75,9 +80,24 @@ class BackfillResource:
         if last is not None and last < first:
             raise Impossible("`toBlock` is below `fromBlock`", "toBlock")
         jobs: list[Job] = []
-        for chain_id in chains:
+        for chain_id in self._that_have(first, chains):
             jobs += await self._control.backfill(chain_id, wanted, solver, first, last)
         return json_answer({"items": [job_json(job) for job in jobs]}, 201)
+
+    def _that_have(self, block: int, chains: Sequence[int]) -> Sequence[int]:
+        """Those of the chains that have the block, or where nobody knows yet; never none."""
+        heads = {status.stream: _head(status) for status in self._status.streams()}
+        reached = {chain_id: heads.get(chain_stream(chain_id)) for chain_id in chains}
+        having = [chain_id for chain_id, head in reached.items() if head is None or head >= block]
+        if chains and not having:
+            ends = ", ".join(f"chain {chain_id} is at block {head}" for chain_id, head in reached.items())
+            raise Impossible(f"there is no block {block} yet: {ends}", "fromBlock")
+        return having
+
+
+def _head(status: StreamStatus) -> int | None:
+    """The newest block that was heard of; where we got to in an earlier life says nothing about it."""
+    return None if status.newest_block is None else max(status.newest_block, status.block or 0)
 
 
 def job_json(job: Job) -> dict[str, Any]:

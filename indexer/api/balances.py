@@ -10,7 +10,7 @@ from aiohttp import web
 from indexer.api.answers import json_answer
 from indexer.api.bodies import read_nothing
 from indexer.api.followed import Followed
-from indexer.api.pages import cursor, page_of, place_of
+from indexer.api.pages import cursor, listing, page_of, place_of
 from indexer.api.parameters import Query, located
 from indexer.api.ports import Balances, Control, Watching
 from indexer.api.routes import API, AT, BLOCK, CHAIN, CURSOR, HOLDING, LIMIT, SOLVER, TOKEN, Answer, Route
@@ -76,7 +76,8 @@ class BalancesResource:
         limit = query.limit()
         chain = query.chain(self._watching.chains())
         token, solver = query.token(), query.solver()
-        place = place_of(query, _CURSOR, int, str, str)
+        rows = listing(_CURSOR, chain, token, solver)
+        place = place_of(query, rows, int, str, str)
         after = None if place is None else (place[0], place[1], Address(place[2]))
         blocks = await self._followed.blocks()
         records = await self._watched(chain, token, solver, after, limit + 1)
@@ -85,7 +86,7 @@ class BalancesResource:
                 records,
                 limit,
                 lambda record: balance_json(record, blocks.get(chain_stream(record.chain_id))),
-                lambda record: cursor(_CURSOR, *_place(record)),
+                lambda record: cursor(rows, *_place(record)),
             )
         )
 

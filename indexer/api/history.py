@@ -10,7 +10,7 @@ from aiohttp import web
 
 from indexer.api.answers import json_answer
 from indexer.api.followed import Followed
-from indexer.api.pages import cursor, page_of, place_of
+from indexer.api.pages import cursor, listing, page_of, place_of
 from indexer.api.parameters import Query, located
 from indexer.api.ports import Balances, Watching
 from indexer.api.routes import BEFORE, CURSOR, EXPLAIN, FROM, HOLDING, LIMIT, TO, Answer, Route
@@ -62,10 +62,11 @@ class HistoryResource:
         query = Query(request.query)
         limit, (start, end), before = query.limit(), query.span(), query.whole("before")
         shape = explained_json if query.flag("explain") else record_json
-        place = place_of(query, _CURSOR, int)
+        chain_id, holding = located(request, self._watching.chains())
+        records = listing(_CURSOR, chain_id, holding.token, holding.solver)
+        place = place_of(query, records, int)
         if place is not None:
             before = place[0] if before is None else min(before, place[0])
-        chain_id, holding = located(request, self._watching.chains())
         followed = await self._followed.block(chain_id)
         rows = await self._balances.history(chain_id, holding, limit=limit + 1, before=before, start=start, end=end)
         if not rows:
@@ -75,7 +76,7 @@ class HistoryResource:
             list(zip(rows, held, strict=True)),
             limit,
             lambda row: shape(*row),
-            lambda row: cursor(_CURSOR, row[0].block.number),
+            lambda row: cursor(records, row[0].block.number),
         )
         return json_answer(page)
 

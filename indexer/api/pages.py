@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import Any, TypeVar
 
 import orjson
@@ -25,18 +26,31 @@ def page_of(
     return {"items": [show(item) for item in shown], "next": mark(shown[-1]) if len(items) > limit else None}
 
 
-def cursor(kind: str, *place: int | str) -> str:
-    """Where the next page begins: after `place`, in the list that `kind` names."""
-    return urlsafe_b64encode(orjson.dumps([kind, *place])).decode().rstrip("=")
+def listing(kind: str, *subject: int | str | None) -> str:
+    """The name of one list among those of its kind: what it is about, not how much of it a page shows."""
+    return f"{kind}:{blake2b(repr(subject).encode(errors='surrogatepass'), digest_size=6).hexdigest()}"
 
 
-def place_of(query: Query, kind: str, *types: type) -> list[Any] | None:
-    """What `cursor` was made from, one value per type; refused where it was not made for this list."""
+def cursor(name: str, *place: int | str) -> str:
+    """Where the next page begins: after `place`, in the list of this name."""
+    return urlsafe_b64encode(orjson.dumps([name, *place])).decode().rstrip("=")
+
+
+def place_of(query: Query, name: str, *types: type) -> list[Any] | None:
+    """What `cursor` was made from, one value per type; refused where it was not made for this list.
+
+    One that names the kind alone was made before lists had names of their own, and is taken for this one.
+    """
     text = query.text("cursor")
     if text is None:
         return None
     place = _decoded(text)
-    if not isinstance(place, list) or len(place) != len(types) + 1 or place[0] != kind:
+    if not isinstance(place, list) or len(place) != len(types) + 1 or not isinstance(place[0], str):
+        raise _bad()
+    kind = name.partition(":")[0]
+    if place[0] not in (name, kind):
+        if place[0].partition(":")[0] == kind:
+            raise Refused("a cursor of another list: send it with the path and filters of the page before", "cursor")
         raise _bad()
     values = place[1:]
     if any(not _fits(value, wanted) for value, wanted in zip(values, types, strict=True)):

@@ -18,6 +18,7 @@ from indexer.errors import Impossible, NotFound, Refused
 INT64: Final = 2**63 - 1
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
+LONGEST_ASSET: Final = 64
 
 _WHOLE = re.compile(r"[0-9]{1,19}")
 _TIME = re.compile(
@@ -74,6 +75,10 @@ class Query:
         text = self.text("token")
         return None if text is None else token(text)
 
+    def asset(self) -> str | None:
+        text = self.text("asset")
+        return None if text is None else asset(text, "asset")
+
     def solver(self) -> Address | None:
         text = self.text("solver")
         return None if text is None else address(text, "solver")
@@ -108,6 +113,13 @@ def address(text: str, field: str, *, strict_case: bool = False) -> Address:
         return parse_address(text, strict_case=strict_case)
     except ValueError as error:
         raise Refused(str(error), field) from error
+
+
+def asset(text: str, field: str) -> str:
+    """Any that a venue may ever have: which there are, nobody knows before it holds one."""
+    if not 0 < len(text) <= LONGEST_ASSET:
+        raise Refused(f"a text of at most {LONGEST_ASSET} characters is expected", field)
+    return text
 
 
 def whole_number(text: str, field: str, *, low: int = 0, high: int = INT64) -> int:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from indexer.api.answers import json_answer
 from indexer.api.bodies import chain_of, list_of, read_object
-from indexer.api.pages import cursor, page_of, place_of
+from indexer.api.pages import cursor, listing, page_of, place_of
 from indexer.api.parameters import Query, address, chain_id
 from indexer.api.ports import Watching
 from indexer.api.routes import API, CHAIN, CURSOR, LIMIT, Answer, Route
@@ -69,7 +69,8 @@ class TokensResource:
     async def page(self, request: web.Request) -> web.Response:
         query = Query(request.query)
         limit, chain = query.limit(), query.chain(self._watching.chains())
-        place = place_of(query, _CURSOR, int, str)
+        watched = listing(_CURSOR, chain)
+        place = place_of(query, watched, int, str)
         after = None if place is None else (place[0], place[1])
         tokens = sorted(self._watching.tokens(), key=_place)
         rest = [
@@ -77,7 +78,7 @@ class TokensResource:
             for token in tokens
             if (chain is None or token.chain_id == chain) and (after is None or _place(token) > after)
         ]
-        return json_answer(page_of(rest, limit, token_json, lambda token: cursor(_CURSOR, *_place(token))))
+        return json_answer(page_of(rest, limit, token_json, lambda token: cursor(watched, *_place(token))))
 
     async def add(self, request: web.Request) -> web.Response:
         body = await read_object(request, ("chain", "addresses"))

@@ -279,3 +279,18 @@ async def test_an_unknown_wallet_is_told_with_those_there_are(client: HttpClient
 
 def test_the_account_of_these_tests_is_binance_main() -> None:
     assert AccountKey("binance", "main") == ACCOUNT
+
+
+async def test_an_asset_that_cannot_be_is_refused_and_one_that_is_not_there_yet_is_not(client: HttpClient) -> None:
+    await client.post(ACCOUNTS, json=NEW)
+    for asset in ("", "X" * 65):
+        await problem_of(await client.get(f"{MAIN}/balances?asset={asset}"), 400, "asset")
+    empty = await client.get(f"{MAIN}/balances?asset=NEVER")
+    assert (empty.status, (await empty.json())["items"]) == (200, [])
+
+
+async def test_a_cursor_of_another_asset_is_refused(client: HttpClient, world: World) -> None:
+    await world.account_books.project(folded([*updates("1", "2"), *updates("7", slot=BTC)]))
+    following = (await (await client.get(f"{USDT}/history?limit=1")).json())["next"]
+    assert following is not None
+    await problem_of(await client.get(f"{MAIN}/balances/spot/BTC/history?cursor={following}"), 400, "cursor")

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from indexer.domain.status import StreamStatus
 from tests.api.conftest import HttpClient, World, problem_of
 from tests.api.fakes import ALICE, USDC
 
@@ -30,6 +31,7 @@ async def test_an_order_names_what_it_is_about(client: HttpClient, world: World)
         ({"fromBlock": "1"}, 400, "fromBlock"),
         ({"fromBlock": True}, 400, "fromBlock"),
         ({"fromBlock": 5, "toBlock": 4}, 422, "toBlock"),
+        ({"chain": 1, "fromBlock": 125}, 422, "fromBlock"),
         ({"chain": "mars"}, 422, "chain"),
         ({"solver": "0x12"}, 400, "solver"),
         ({"from": 5}, 400, "from"),
@@ -40,6 +42,20 @@ async def test_what_cannot_be_an_order_is_refused(
 ) -> None:
     await problem_of(await client.post("/api/v1/backfill", json=body), status, field)
     assert world.control.ordered == []
+
+
+async def test_an_order_for_all_chains_is_for_those_that_have_the_block(client: HttpClient, world: World) -> None:
+    world.status.more = [StreamStatus("chain:8453", "base", newest_block=90)]
+    assert (await client.post("/api/v1/backfill", json={"fromBlock": 91})).status == 201
+    assert world.control.ordered == [(1, None, None, 91, None)]
+    problem = await problem_of(await client.post("/api/v1/backfill", json={"fromBlock": 125}), 422, "fromBlock")
+    assert problem["detail"] == "there is no block 125 yet: chain 1 is at block 124, chain 8453 is at block 90"
+
+
+async def test_an_order_is_taken_while_nobody_knows_where_the_chain_ends(client: HttpClient, world: World) -> None:
+    body = {"chain": 8453, "fromBlock": 10_000_000}
+    assert (await client.post("/api/v1/backfill", json=body)).status == 201
+    assert world.control.ordered == [(8453, None, None, 10_000_000, None)]
 
 
 async def test_jobs_are_paged_newest_first(client: HttpClient) -> None:

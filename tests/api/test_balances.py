@@ -335,3 +335,14 @@ async def test_a_token_that_does_not_tell_its_decimals_has_no_amount(client: Htt
     world.balances.rows[1] = replace(record, balance=2**256 - 1, info=replace(record.info, decimals=None))
     body = await (await client.get(ONE)).json()
     assert (body["amount"], body["decimals"], body["balance"]) == (None, None, str(2**256 - 1))
+
+
+async def test_a_cursor_of_another_balance_is_refused_and_one_of_this_is_not_by_what_a_page_shows(
+    client: HttpClient, world: World
+) -> None:
+    world.balances.rows += [update(3, 9, 120, previous=7, solver=BOB), update(4, 1, 100, solver=BOB)]
+    following = (await (await client.get(f"{ONE}/history?limit=1")).json())["next"]
+    other = await client.get(f"/api/v1/balances/1/{USDC}/{BOB}/history?cursor={following}")
+    assert "another list" in (await problem_of(other, 400, "cursor"))["detail"]
+    same = f"/api/v1/balances/ethereum/{USDC.lower()}/{ALICE.lower()}/history?explain=true&limit=7&cursor={following}"
+    assert [row["blockNumber"] for row in (await (await client.get(same)).json())["items"]] == [100]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from multidict import MultiDict
 from structlog.testing import capture_logs
 
-from indexer.api.pages import cursor, place_of
+from indexer.api.pages import cursor, listing, place_of
 from indexer.api.parameters import INT64, Query, address, chain_id, token
 from indexer.errors import Refused
 from tests.api.conftest import HttpClient, Serve, World, problem_of
@@ -263,6 +263,8 @@ async def test_an_error_after_the_answer_began_does_not_begin_another(serve: Ser
 
 # --- for all inputs ---
 
+RICH = listing("balances", 1, None, "0x12")
+SUBJECTS = st.lists(st.none() | st.integers(0, 3) | st.text(max_size=3), max_size=3).map(tuple)
 JUNK = st.one_of(
     st.text(max_size=80),
     st.text(alphabet=string.digits + "+-.eExX_ ", max_size=30),
@@ -298,15 +300,27 @@ def test_a_time_is_read_or_refused_under_its_name(text: str) -> None:
 @settings(deadline=None)
 @given(text=JUNK | st.lists(st.integers(-(2**63), 2**64 - 1) | st.text()).map(lambda place: cursor("x", *place)))
 def test_a_cursor_is_one_of_ours_or_refused(text: str) -> None:
-    refused(lambda: place_of(Query(MultiDict({"cursor": text})), "balances", int, str, str), "cursor")
+    refused(lambda: place_of(Query(MultiDict({"cursor": text})), RICH, int, str, str), "cursor")
 
 
 @settings(deadline=None)
 @given(place=st.tuples(st.integers(0, INT64), st.text(max_size=42), st.text(max_size=42)))
 def test_every_cursor_that_we_make_is_read_back(place: tuple[int, str, str]) -> None:
-    made = cursor("balances", *place)
-    assert place_of(Query(MultiDict({"cursor": made})), "balances", int, str, str) == list(place)
+    made = cursor(RICH, *place)
+    assert place_of(Query(MultiDict({"cursor": made})), RICH, int, str, str) == list(place)
     assert quote(made, safe="") == made
+
+
+@settings(deadline=None)
+@given(one=SUBJECTS, other=SUBJECTS)
+def test_a_cursor_leads_on_in_the_list_that_it_was_made_for_alone(one: tuple[Any, ...], other: tuple[Any, ...]) -> None:
+    query = Query(MultiDict({"cursor": cursor(listing("balances", *one), 7)}))
+    place = refused(lambda: place_of(query, listing("balances", *other), int), "cursor")
+    assert place == ([7] if one == other else None)
+
+
+def test_a_cursor_from_before_lists_had_names_is_still_taken() -> None:
+    assert place_of(Query(MultiDict({"cursor": cursor("balances", 7)})), RICH, int) == [7]
 
 
 @settings(deadline=None)

@@ -18,7 +18,7 @@ from indexer.api.accounts.shapes import (
     point_json,
 )
 from indexer.api.answers import json_answer
-from indexer.api.pages import cursor, page_of, place_of
+from indexer.api.pages import cursor, listing, page_of, place_of
 from indexer.api.parameters import Query
 from indexer.api.ports import AccountBooks, AccountControl, Freshness, Status
 from indexer.api.routes import ACCOUNT, AT, CURSOR, FROM, LIMIT, SLOT, TO, Answer, Parameter, Route
@@ -100,17 +100,19 @@ class AccountBalancesResource:
 
     async def page(self, request: web.Request) -> web.Response:
         query = Query(request.query)
-        limit, place = query.limit(), place_of(query, _BALANCES, str, str)
-        wallet, key = query.text("wallet"), key_of(request)
+        limit, wallet, key = query.limit(), query.text("wallet"), key_of(request)
         if wallet is not None and wallet not in get_args(Wallet):
             raise Refused(f"one of {', '.join(get_args(Wallet))} is expected", "wallet")
+        asset = query.asset()
+        amounts = listing(_BALANCES, *key, wallet, asset)
+        place = place_of(query, amounts, str, str)
         followed = self._accounts.account(key).wallets
         await self._freshness.caught_up()
         after = None if place is None else (*key, *place)
         rows = await self._books.current(
             key,
             wallets=followed if wallet is None else {wallet} & set(followed),
-            asset=query.text("asset"),
+            asset=asset,
             after=None if after is None else (after[0], after[1], str(after[2]), str(after[3])),
             limit=limit + 1,
         )
@@ -120,7 +122,7 @@ class AccountBalancesResource:
                 rows,
                 limit,
                 lambda row: account_balance_json(row) | {"stale": row.slot.wallet in stale},
-                lambda row: cursor(_BALANCES, *row.slot),
+                lambda row: cursor(amounts, *row.slot),
             )
         )
 
@@ -138,14 +140,15 @@ class AccountBalancesResource:
     async def history(self, request: web.Request) -> web.Response:
         query, key, slot = Query(request.query), key_of(request), _slot(request)
         limit, (start, end), before = query.limit(), query.span(), query.whole("before")
-        place = place_of(query, _HISTORY, int)
+        records = listing(_HISTORY, *key, *slot)
+        place = place_of(query, records, int)
         if place is not None:
             before = place[0] if before is None else min(before, place[0])
         await self._freshness.caught_up()
         rows = await self._books.history(key, slot, limit=limit + 1, before=before, start=start, end=end)
         if not rows:
             await self._refuse_unknown(key, slot)
-        return json_answer(page_of(rows, limit, account_record_json, lambda row: cursor(_HISTORY, row.seq)))
+        return json_answer(page_of(rows, limit, account_record_json, lambda row: cursor(records, row.seq)))
 
     async def stats(self, request: web.Request) -> web.Response:
         key, slot = key_of(request), _slot(request)
@@ -187,7 +190,8 @@ class AccountBalancesResource:
 
     async def fundings(self, request: web.Request) -> web.Response:
         query, key = Query(request.query), key_of(request)
-        limit, place = query.limit(), place_of(query, _FUNDINGS, str, str)
+        payments = listing(_FUNDINGS, *key)
+        limit, place = query.limit(), place_of(query, payments, str, str)
         await self._freshness.caught_up()
         before, after_id = (None, None) if place is None else (datetime.fromisoformat(place[0]), place[1])
         rows = await self._books.fundings(key, limit=limit + 1, before=before, after_id=after_id)
@@ -198,7 +202,7 @@ class AccountBalancesResource:
                 rows,
                 limit,
                 lambda row: funding_json(key, row),
-                lambda row: cursor(_FUNDINGS, time_text(row.time), row.id),
+                lambda row: cursor(payments, time_text(row.time), row.id),
             )
         )
 

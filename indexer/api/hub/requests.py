@@ -11,7 +11,7 @@ import orjson
 from indexer.api.hub.filters import EVERYTHING, TYPES, Filter
 from indexer.api.hub.limits import Limits
 from indexer.api.objects import parsed
-from indexer.api.parameters import INT64, address, chain_id, did_you_mean, token
+from indexer.api.parameters import INT64, address, asset, chain_id, did_you_mean, token
 from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.events import ACCOUNT_EVENT_TYPES
 from indexer.domain.streams import account_of, chain_of
@@ -28,7 +28,6 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 _OF_CHAINS: Final = ("chain", "token", "solver")
 _OF_ACCOUNTS: Final = ("exchange", "account", "wallet", "asset")
 _FILTER_FIELDS: Final = ("type", *_OF_CHAINS, *_OF_ACCOUNTS)
-_LONGEST_ASSET: Final = 64
 _BOTH_TELL: Final = ("balance.updated", "stream.stale", "stream.live")
 _ACCOUNTS_TELL: Final = tuple(ACCOUNT_EVENT_TYPES.values())
 
@@ -138,7 +137,7 @@ def _filter(value: Any, where: str, known: Known) -> Filter:
 def _place(value: Mapping[str, Any], where: str, accounts: Sequence[AccountKey]) -> Mapping[str, str | None]:
     """Where at an exchange; only accounts that are followed are known."""
     place = {name: _text(value, name, where) for name in _OF_ACCOUNTS}
-    exchange, account, wallet, asset = place.values()
+    exchange, account, wallet, named = place.values()
     exchanges = {key.exchange for key in accounts}
     if exchange is not None and exchange not in exchanges:
         hint = did_you_mean(exchange, exchanges)
@@ -150,8 +149,8 @@ def _place(value: Mapping[str, Any], where: str, accounts: Sequence[AccountKey])
     if wallet is not None and wallet not in get_args(Wallet):
         hint = did_you_mean(wallet, get_args(Wallet))
         raise Refused(f"one of {', '.join(get_args(Wallet))} is expected{hint}", f"{where}.wallet")
-    if asset is not None and not 0 < len(asset) <= _LONGEST_ASSET:
-        raise Refused(f"a text of at most {_LONGEST_ASSET} characters is expected", f"{where}.asset")
+    if named is not None:
+        asset(named, f"{where}.asset")
     return place
 
 

@@ -44,24 +44,27 @@ class Exchanges:
 
     def known(self) -> Venues:
         """The same, with what an account has to bring."""
-        from indexer.clients.exchange.dialects.table import every_dialect, has_sandbox  # noqa: PLC0415 - the same
+        from indexer.clients.exchange.dialects.table import every_dialect, sandbox_wallets  # noqa: PLC0415 - the same
 
         return {
-            name: VenueKnown(tuple(known.wallets), known.credentials, has_sandbox(name))
+            name: VenueKnown(tuple(known.wallets), known.credentials, sandbox_wallets(name))
             for name, known in every_dialect().items()
         }
 
     def checked(self, account: Account) -> Account:
         """The same with its wallets, all there are where it names none; `Impossible` where there is no such thing."""
-        from indexer.clients.exchange.dialects.table import has_sandbox  # noqa: PLC0415 - ccxt takes a second
+        from indexer.clients.exchange.dialects.table import sandbox_wallets  # noqa: PLC0415 - ccxt takes a second
 
         known, exchange = self.wallets(), account.key.exchange
         if exchange not in known:
             raise Impossible(f"there is no exchange {exchange!r}; there are {', '.join(known)}", "exchange")
-        check_wallets(exchange, account.wallets, known[exchange])
-        if account.sandbox and not has_sandbox(exchange):
-            raise Impossible(f"{exchange} has no sandbox; leave it out for the exchange itself", "sandbox")
-        return account if account.wallets else replace(account, wallets=tuple(known[exchange]))
+        site, wallets = exchange, tuple(known[exchange])
+        if account.sandbox:
+            site, wallets = f"the sandbox of {exchange}", sandbox_wallets(exchange)
+            if not wallets:
+                raise Impossible(f"{exchange} has no sandbox; leave it out for the exchange itself", "sandbox")
+        check_wallets(site, account.wallets, wallets)
+        return account if account.wallets else replace(account, wallets=wallets)
 
     def check_credentials(self, exchange: str, credentials: Credentials) -> None:
         """`Impossible` when one is missing that the exchange asks for; named, never quoted."""
@@ -128,8 +131,8 @@ class Exchanges:
         return every_dialect()[exchange]
 
 
-def check_wallets(exchange: str, wallets: Sequence[str], known: Sequence[str]) -> None:
+def check_wallets(place: str, wallets: Sequence[str], known: Sequence[str]) -> None:
     for index, wallet in enumerate(wallets):
         if wallet not in known:
-            told = f"{exchange} has no wallet {wallet[:64]!r}; there are {', '.join(known)}"
+            told = f"{place} has no wallet {wallet[:64]!r}; there are {', '.join(known)}"
             raise Impossible(told, f"wallets[{index}]")

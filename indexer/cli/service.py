@@ -13,7 +13,7 @@ from typing import Any, TextIO
 import structlog
 
 from indexer import log
-from indexer.config import Settings, VenueKnown, Venues, load
+from indexer.config import Settings, Venues, load
 from indexer.errors import ConfigError
 
 logger = structlog.get_logger(__name__)
@@ -84,9 +84,9 @@ def _loaded(path: Path, stream: TextIO) -> Settings | None:
 
 
 def _exchanges() -> Venues:
-    from indexer.clients.exchange.dialects.table import every_dialect  # noqa: PLC0415 - ccxt takes a second
+    from indexer.app.exchanges import Exchanges  # noqa: PLC0415 - it asks ccxt, which takes a second
 
-    return {name: VenueKnown(tuple(known.wallets), known.credentials) for name, known in every_dialect().items()}
+    return Exchanges().known()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -57,7 +57,8 @@ class VenueKnown(NamedTuple):
 
     wallets: Sequence[str]
     credentials: Sequence[str] = ("apiKey", "secret")
-    has_sandbox: bool = True
+    sandbox: Sequence[str] = ()
+    """The wallets that its test site has; none where there is no such site."""
 
 
 Venues = Mapping[str, VenueKnown]
@@ -200,13 +201,23 @@ def exchange(table: Table, title: str, venues: Venues, known_rules: RulesSetting
         base_url=table.optional("base_url", _or_empty(_url_without_login), known.base_url),
         rules=rules(table.table("rules"), known_rules),
     )
-    if settings.sandbox and name in venues and not venues[name].has_sandbox:
-        table.wrong("sandbox", f"{name} has none", "leave it out for the exchange itself")
+    if settings.sandbox and name in venues:
+        _check_sandbox(settings, venues[name], table)
     for key in _needed(settings, venues):
         if not table.has(key):
             table.wrong(key, f"is missing: {name or 'the exchange'} asks for it", _FROM_ENVIRONMENT)
     table.close()
     return settings
+
+
+def _check_sandbox(settings: ExchangeSettings, venue: VenueKnown, table: Table) -> None:
+    if not venue.sandbox:
+        table.wrong("sandbox", f"{settings.exchange} has none", "leave it out for the exchange itself")
+        return
+    for wallet in settings.wallets:
+        if wallet in venue.wallets and wallet not in venue.sandbox:
+            told = f"the sandbox of {settings.exchange} has no {wallet} wallet"
+            table.wrong("wallets", told, f"it has {', '.join(venue.sandbox)}")
 
 
 def _needed(settings: ExchangeSettings, venues: Venues) -> list[str]:

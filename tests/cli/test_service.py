@@ -49,6 +49,17 @@ def test_check_prints_every_mistake_and_exits_with_2(file: Path, capsys: Capture
     assert "did you mean `port`" in told
 
 
+def test_check_knows_which_exchanges_have_a_sandbox(file: Path, capsys: Capture) -> None:
+    keys = "api_key = 'key'\nsecret = 'hush'\nsandbox = true"
+    file.write_text(
+        f"[exchanges.a]\nexchange = 'kraken'\n{keys}\n[exchanges.b]\nexchange = 'binance'\nwallets = ['spot']\n{keys}"
+    )
+    assert main(["check", "--config", str(file)]) == 2
+    told = capsys.readouterr().out
+    assert f"{file}: 1 problem\n" in told
+    assert "exchanges.a.sandbox\n    kraken has none" in told
+
+
 @pytest.mark.parametrize("command", ["run", "check"])
 def test_a_missing_file_exits_with_2_and_says_how_to_make_one(command: str, tmp_path: Path, capsys: Capture) -> None:
     assert main([command, "--config", str(tmp_path / "nothing.toml")]) == 2

@@ -38,8 +38,8 @@ def loaded(tmp_path: Path) -> Load:
 
 
 VENUES = {
-    "binance": VenueKnown(("spot", "margin", "earn")),
-    "kraken": VenueKnown(("spot",), has_sandbox=False),
+    "binance": VenueKnown(("spot", "margin", "earn"), sandbox=("spot",)),
+    "kraken": VenueKnown(("spot",)),
     "okx": VenueKnown(("unified",), ("apiKey", "secret", "password")),
     "ndax": VenueKnown(("spot",), ("apiKey", "secret", "uid", "login", "password")),
     "paradex": VenueKnown(("futures",), ("privateKey", "walletAddress")),
@@ -297,6 +297,11 @@ def test_a_private_key_in_the_place_of_an_address_is_not_repeated(wrong: Wrong) 
             "exchange = 'kraken'\nbase_url = 'https://me:hush-pass@proxy'",
             "base_url",
             "names a user or password; write it without: credentials have keys of their own",
+        ),
+        (
+            "exchange = 'binance'\nsandbox = true\nwallets = ['spot', 'earn']",
+            "wallets",
+            "the sandbox of binance has no earn wallet; it has spot",
         ),
         ("exchange = 'kraken'\nsandbox = true", "sandbox", "kraken has none; leave it out for the exchange itself"),
     ],

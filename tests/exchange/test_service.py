@@ -342,7 +342,7 @@ async def test_of_all_venues_those_have_a_sandbox_where_ccxt_can_go_to_one() -> 
     known = Exchanges().known()
     for name, venue in known.items():
         exchange = ccxt_class(name)({})
-        if venue.has_sandbox:
+        if venue.sandbox:
             exchange.set_sandbox_mode(True)
         else:
             with pytest.raises((ccxt.NotSupported, TypeError)):

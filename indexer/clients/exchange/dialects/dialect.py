@@ -71,6 +71,8 @@ class WalletKind:
     """The stream acknowledges nothing: it talks once it is connected."""
     knock_seconds: float = 0.0
     """After so much silence the venue is asked whether it is there; 0: it answers ccxt's own pings with a frame."""
+    in_sandbox: bool = True
+    """Whether the venue's test site, if there is one, has it as well."""
 
 
 @dataclass(frozen=True, slots=True)

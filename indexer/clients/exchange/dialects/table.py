@@ -52,6 +52,14 @@ def has_sandbox(exchange: str) -> bool:
     return ccxt_class(exchange).set_sandbox_mode is not usual or bool(described(exchange)["urls"].get("test"))
 
 
+def sandbox_wallets(exchange: str) -> tuple[Wallet, ...]:
+    """What can be followed at its test site; nothing where there is none."""
+    dialect = every_dialect().get(exchange)
+    if dialect is None or not has_sandbox(exchange):
+        return ()
+    return tuple(wallet for wallet, kind in dialect.wallets.items() if kind.in_sandbox)
+
+
 @cache
 def every_dialect() -> Mapping[str, Dialect]:
     """All that can be followed, those that are known well first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from indexer.domain.balances import Watch
@@ -39,6 +40,8 @@ class Refresh:
     """Read this holding now, at the newest block; answers once it is committed."""
 
     holding: Holding
+    until: float = math.inf
+    """By the loop's clock: nobody waits for the answer any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
@@ -15,6 +15,11 @@ from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import Impossible, NameTaken, NotAToken, NotFound
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+_PROBED_AT_ONCE: Final = 16
+"""A thousand tokens, one after the other, would take longer than anybody waits."""
 
 
 class Node(Protocol):
@@ -49,6 +54,17 @@ class TokenBook(Protocol):
     async def put(self, chain_id: int, address: Address, info: TokenInfo) -> None: ...
 
 
+class Within(Protocol):
+    """Waits for what a chain's node is asked on behalf of somebody, in bounds."""
+
+    async def __call__(self, chain_id: int, work: Coroutine[Any, Any, T], /) -> T: ...
+
+
+async def patiently(_chain_id: int, work: Coroutine[Any, Any, T], /) -> T:
+    """However long it takes."""
+    return await work
+
+
 @dataclass(frozen=True, slots=True)
 class WatchedChain:
     """A configured chain, with the tokens and the native coin that the file names."""
@@ -71,6 +87,7 @@ class Watching:
         book: TokenBook,
         node: Callable[[int], Node],
         changed: Callable[[int, Watch], None] = lambda _chain, _watch: None,
+        within: Within = patiently,
     ) -> None:
         self._chains = {chain.chain_id: chain for chain in chains}
         self._from_file = tuple(replace(solver, source="file") for solver in solvers)
@@ -78,6 +95,7 @@ class Watching:
         self._book = book
         self._node = node
         self._changed = changed
+        self._within = within
         self._added: tuple[Solver, ...] = ()
         self._added_tokens: tuple[WatchedToken, ...] = ()
         self._infos: dict[int, dict[str, TokenInfo]] = {}
@@ -175,11 +193,8 @@ class Watching:
             raise NotFound(f"chain {chain_id} is not configured", field="chain")
         known = {token.address: token for token in self.tokens() if token.chain_id == chain_id}
         wanted = dict.fromkeys(addresses)
-        new = [
-            WatchedToken(chain_id, address, await self._probe(chain_id, address, f"addresses[{index}]"))
-            for index, address in enumerate(wanted)
-            if address not in known
-        ]
+        unknown = [(address, f"addresses[{index}]") for index, address in enumerate(wanted) if address not in known]
+        new = await self._within(chain_id, self._probed(chain_id, unknown)) if unknown else []
         if new:
             await self._watchlist.add_tokens(new)
             self._added_tokens = (*self._added_tokens, *new)
@@ -227,6 +242,19 @@ class Watching:
                 continue
             await self._book.put(chain_id, token, infos[token])
         return infos
+
+    async def _probed(self, chain_id: int, tokens: Sequence[tuple[Address, str]]) -> list[WatchedToken]:
+        """Several at a time, in order: of those that are none, the first is refused."""
+        found: list[WatchedToken] = []
+        for at in range(0, len(tokens), _PROBED_AT_ONCE):
+            part = tokens[at : at + _PROBED_AT_ONCE]
+            asked = (self._probe(chain_id, address, field) for address, field in part)
+            infos = await asyncio.gather(*asked, return_exceptions=True)
+            for (address, _), info in zip(part, infos, strict=True):
+                if isinstance(info, BaseException):
+                    raise info
+                found.append(WatchedToken(chain_id, address, info))
+        return found
 
     async def _probe(self, chain_id: int, address: Address, field: str) -> TokenInfo:
         try:

@@ -24,6 +24,10 @@ class NodeUnreachable(Transient):
     """No endpoint of the chain answers."""
 
 
+class GivenUp(NodeUnreachable):
+    """Somebody waited long enough for an answer; the text is ours, and says nothing about where a node lives."""
+
+
 class Throttled(Transient):
     """The endpoint asks us to slow down."""
 

@@ -25,7 +25,7 @@ from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, Head, Holding
 from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
 from indexer.domain.status import StreamStatus
-from indexer.errors import Fenced, Impossible, StateMissing, Transient, WrongChain
+from indexer.errors import Fenced, Impossible, NodeUnreachable, StateMissing, Transient, WrongChain
 from indexer.metrics import ChainMetrics
 
 log = structlog.get_logger(__name__)
@@ -111,7 +111,9 @@ class ChainActor(AsyncActor):
 
     async def _receive(self, message: Any) -> Any:
         match message:
-            case Refresh(holding):
+            case Refresh(holding, until):
+                if self._loop.time() > until:
+                    raise NodeUnreachable("nobody waits for this any more")
                 return await self._refresh(holding)
             case SyncEvery(seconds):
                 return self._syncer.every(seconds)

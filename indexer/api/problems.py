@@ -13,6 +13,7 @@ from indexer.errors import (
     BadCredentials,
     Busy,
     ConfigError,
+    GivenUp,
     Impossible,
     NameTaken,
     NotAToken,
@@ -178,6 +179,8 @@ def _unavailable(error: Transient, peer: str) -> web.Response:
     wait = RETRY_SECONDS
     if isinstance(error, StoreUnavailable):
         detail = "The store does not answer just now."
+    elif isinstance(error, GivenUp):
+        detail = str(error)
     elif isinstance(error, Throttled):
         detail = f"The {peer} asks us to slow down."
         wait = error.retry_after_seconds or wait

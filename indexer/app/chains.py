@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pykka import ActorRef
+from pykka import ActorDeadError, ActorRef
 
 from actors.base import Report
 from actors.chains.chain import ChainActor
@@ -24,18 +25,21 @@ from actors.supervisor import StartChild, StopChild
 from actors.watching import Watching
 from indexer.app.history import BackfillBoard, Past, start_of
 from indexer.app.posts import Post
+from indexer.app.waiting import LONGEST_SECONDS, Waiting
 from indexer.config import ChainSettings
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, Holding
 from indexer.domain.commits import Commit
 from indexer.domain.jobs import Job
 from indexer.domain.streams import chain_stream, history_stream
-from indexer.errors import NodeUnreachable, NotFound
+from indexer.errors import GivenUp, NotFound
 from indexer.metrics import ChainMetrics, Metrics
 
 if TYPE_CHECKING:
     from indexer.clients.evm import EvmNode, HeadFeed  # importing web3 takes a second and 30 MB
     from repositories.store import Store
+
+T = TypeVar("T")
 
 Connect = Callable[[ChainSettings], "tuple[EvmNode, HeadFeed]"]
 
@@ -66,9 +70,11 @@ class Chains:
         metrics: Metrics,
         positions: Positions,
         backfills: BackfillBoard,
+        waiting: Waiting,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
+        self._waiting = waiting
         self._positions = positions
         self._backfills = backfills
         self._quiet = Quiet()
@@ -148,8 +154,9 @@ class Chains:
         chain = self._followed.get(chain_id)
         ref = chain.post.ref if chain else None
         if ref is None:
-            raise NodeUnreachable(f"chain {chain_id} is being restarted; try again in a moment")
-        _, block = await ref.ask(Refresh(holding), block=False)
+            raise _restarting(chain_id)
+        until = asyncio.get_running_loop().time() + LONGEST_SECONDS
+        _, block = await self.within(chain_id, _asked(chain_id, ref, Refresh(holding, until)))
         assert isinstance(block, BlockRef)  # noqa: S101 - the actor's answer, narrowed for mypy
         return block
 
@@ -158,9 +165,14 @@ class Chains:
         chain = self._followed.get(chain_id)
         ref = chain.history.ref if chain else None
         if ref is None:
-            raise NodeUnreachable(f"chain {chain_id} is being restarted; try again in a moment")
-        jobs: Sequence[Job] = await ref.ask(order, block=False)
+            raise _restarting(chain_id)
+        jobs: Sequence[Job] = await self.within(chain_id, _asked(chain_id, ref, order))
         return jobs
+
+    async def within(self, chain_id: int, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` comes to, or `GivenUp` where its chain's node keeps whoever asked waiting."""
+        node = self.node(chain_id)
+        return await self._waiting.answer(work, f"chain {chain_id}", lambda: node.outage)
 
     def _give_past(self, chain_id: int, report: Report) -> ActorRef[Any]:
         assert self.watching is not None  # noqa: S101 - set by the composition root before any start
@@ -245,6 +257,17 @@ class Chains:
         ref = self._supervisor.ref
         if ref is not None:
             await ref.ask(order, block=False)
+
+
+async def _asked(chain_id: int, ref: ActorRef[Any], order: object) -> Any:
+    try:
+        return await ref.ask(order, block=False)
+    except ActorDeadError as error:
+        raise _restarting(chain_id) from error
+
+
+def _restarting(chain_id: int) -> GivenUp:
+    return GivenUp(f"chain {chain_id} is being restarted; try again in a moment")
 
 
 def _sibling(chain_id: int) -> str:

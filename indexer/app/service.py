@@ -32,6 +32,7 @@ from indexer.app.settings import file_solvers, watched_chains
 from indexer.app.site import is_local_only, keys_of, listen, serve
 from indexer.app.trunk import Trunk
 from indexer.app.version import VERSION
+from indexer.app.waiting import Waiting
 from indexer.config import ChainSettings, ServiceSettings, Settings
 from indexer.domain.commits import Commit
 from indexer.errors import Permanent, StoreUnavailable
@@ -57,6 +58,7 @@ class Service:
         self._serve = serve
         self._access: Access | None = None
         self._hung_up = asyncio.Event()
+        self._waiting = Waiting()
         self._stack = AsyncExitStack()
         self._over: asyncio.Future[int] = asyncio.get_event_loop().create_future()
 
@@ -160,6 +162,7 @@ class Service:
         if listener is not None:
             await self._open_site(listener)
         self._spawn(self._watch_store(), "store watch")
+        self._stack.callback(self._waiting.end)  # first of all: whoever waits has an answer before the site is closed
         await self.control.start()
         if settings.path is not None:
             self._spawn(watch_file(settings.path, self._hung_up, self.control.reload_quietly), "file watch")
@@ -176,6 +179,7 @@ class Service:
             metrics=self._metrics,
             positions=self.positions,
             backfills=self._backfills,
+            waiting=self._waiting,
         )
         self._stack.push_async_callback(self._chains.close)
         for chain in self.settings.chains.values():
@@ -187,6 +191,7 @@ class Service:
             book=self.store.tokens,
             node=self._chains.node,
             changed=self._chains.rewatch,
+            within=self._chains.within,
         )
         self._chains.watching = self.watching
         await self.watching.load()

@@ -245,8 +245,14 @@ class FakeTokenNode:
     def __init__(self, tokens: Mapping[Address, TokenInfo]) -> None:
         self.tokens = tokens
         self.asked: list[tuple[str, Address]] = []
+        self.gate = asyncio.Event()
+        """While it is closed, probes are not answered."""
+        self.gate.set()
 
     async def probe(self, token: Address) -> TokenInfo:
+        if not self.gate.is_set():
+            self.asked.append(("probe", token))
+            await self.gate.wait()
         return self._answer("probe", token)
 
     async def describe(self, token: Address) -> TokenInfo:

@@ -14,6 +14,7 @@ from indexer.domain.chain import NATIVE, Address, Holding, TokenInfo
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import Impossible, NameTaken, NotFound, StoreUnavailable
 from tests.actors.fakes import DAI, USDC, FakeTokenBook, FakeTokenNode, FakeWatchlist, wallet
+from tests.clients.builders import eventually
 
 ETH = TokenInfo(18, "ETH", "ETH")
 INFO = TokenInfo(6, "USDC", "USD Coin")
@@ -232,6 +233,28 @@ async def test_of_many_tokens_all_or_none_are_watched() -> None:
         await watching.add_tokens(8453, [DAI, wallet(9)])
     assert caught.value.field == "addresses[1]"
     assert (desk.watchlist.kept_tokens, desk.told, watching.watch(8453).tokens) == ({}, [], frozenset())
+
+
+async def test_many_tokens_are_asked_about_side_by_side_and_listed_in_order() -> None:
+    desk = Desk()
+    watching = await desk.loaded()
+    many = [wallet(index) for index in range(100, 140)]
+    desk.node.tokens = dict.fromkeys(many, INFO)
+    desk.node.gate.clear()
+    adding = asyncio.create_task(watching.add_tokens(8453, many))
+    await eventually(lambda: len(desk.node.asked) == 16)
+    desk.node.gate.set()
+    tokens, is_new = await adding
+    assert ([token.address for token in tokens], is_new) == (many, True)
+
+
+async def test_of_tokens_that_are_none_the_first_is_refused() -> None:
+    desk = Desk()
+    watching = await desk.loaded()
+    with pytest.raises(Impossible) as caught:
+        await watching.add_tokens(8453, [DAI, wallet(7), wallet(8)])
+    assert caught.value.field == "addresses[1]"
+    assert watching.watch(8453).tokens == frozenset()
 
 
 async def test_a_token_added_twice_at_once_is_listed_once() -> None:

@@ -9,7 +9,7 @@ from indexer.domain.balances import Cause
 from indexer.domain.chain import NATIVE, Holding, Transfer, TxHash
 from indexer.domain.times import time_text
 from indexer.domain.watching import Solver
-from indexer.errors import BlockUnknown, NodeUnreachable, StoreUnavailable, Throttled
+from indexer.errors import BlockUnknown, GivenUp, NodeUnreachable, StoreUnavailable, Throttled
 from tests.api.conftest import HttpClient, World, problem_of
 from tests.api.fakes import ALICE, BOB, START, USDC, block, update
 
@@ -328,6 +328,12 @@ async def test_a_node_that_cannot_answer_is_a_problem_that_passes(
     body = await problem_of(answer, 503)
     assert answer.headers["Retry-After"] == wait
     assert "key@" not in str(body)
+
+
+async def test_why_an_answer_was_not_waited_for_is_said(client: HttpClient, world: World) -> None:
+    world.control.refreshed = GivenUp("chain 1 has not answered this within 12 s")
+    body = await problem_of(await client.post(f"{ONE}/refresh"), 503)
+    assert body["detail"] == "chain 1 has not answered this within 12 s"
 
 
 async def test_a_token_that_does_not_tell_its_decimals_has_no_amount(client: HttpClient, world: World) -> None:

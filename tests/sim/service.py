@@ -29,6 +29,7 @@ from indexer.app.history import BackfillBoard
 from indexer.app.posts import Post
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
+from indexer.app.waiting import Waiting
 from indexer.config import ChainSettings, NatsSettings, Settings, SolverSettings, Venues
 from indexer.domain.accounts.registry import Account
 from indexer.domain.chain import Address, TokenInfo
@@ -88,6 +89,7 @@ class Life:
         self._runner: ApiRunner | None = None
         self._wires: list[Wire] = []
         self._is_over = False
+        self._waiting = Waiting()
 
     @property
     def is_up(self) -> bool:
@@ -131,6 +133,7 @@ class Life:
             metrics=METRICS,
             positions=self.positions,
             backfills=backfills,
+            waiting=self._waiting,
             clock=asyncio.get_running_loop().time,
         )
         for chain in settings.chains.values():
@@ -142,6 +145,7 @@ class Life:
             book=store.tokens,
             node=chains.node,
             changed=chains.rewatch,
+            within=chains.within,
         )
         await _patiently(self.watching.load)
         self.report = ServiceReport(board=self.board, version="sim", store=store.kind, expected=chains.expected)
@@ -156,6 +160,7 @@ class Life:
         self.hub.prepare(commit)
 
     async def _stop(self) -> None:
+        self._waiting.end()
         await self.hub.close()
         if self._runner is not None:
             await self._runner.cleanup()

@@ -289,6 +289,15 @@ async def test_a_refresh_reads_at_the_newest_block_and_commits_what_differs() ->
 
 
 @in_virtual_time
+async def test_a_refresh_that_nobody_waits_for_any_more_asks_nothing() -> None:
+    async with staged() as stage:
+        asked = stage.node.questions
+        with pytest.raises(NodeUnreachable):
+            await stage.ref.ask(Refresh(Holding(USD, ALICE), asyncio.get_running_loop().time() - 1), block=False)
+        assert stage.node.questions == asked
+
+
+@in_virtual_time
 async def test_a_refresh_of_what_cannot_be_read_says_why() -> None:
     async with staged() as stage:
         stage.node.unreadable[USD] = "it reverts"

@@ -1,0 +1,50 @@
+"""Waits for what nodes and actors answer on behalf of somebody who asked for it, and does not have all day."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+from indexer.errors import GivenUp
+
+T = TypeVar("T")
+
+LONGEST_SECONDS: Final = 12.0
+"""With the store's part, whoever asks over HTTP has an answer within fifteen."""
+DEAD_SECONDS: Final = 2.0
+"""No endpoint can be asked for so long, and nobody waits for one to come back: one lost connection is no outage."""
+_LOOK_SECONDS: Final = 0.25
+
+
+class Waiting:
+    """One bound for each wait, however many questions it takes; all end at once when the service does."""
+
+    def __init__(self) -> None:
+        self._over = asyncio.Event()
+
+    def end(self) -> None:
+        """Whoever waits is told so now, and nobody waits from now on."""
+        self._over.set()
+
+    async def answer(self, work: Coroutine[Any, Any, T], who: str, outage: Callable[[], str | None]) -> T:
+        """What `work` comes to, or `GivenUp`; `outage` says why nobody can be asked, while that is so."""
+        loop = asyncio.get_running_loop()
+        task, over = loop.create_task(work), loop.create_task(self._over.wait())
+        deadline = loop.time() + LONGEST_SECONDS
+        dead_at: float | None = None
+        try:
+            while not task.done():
+                now = loop.time()
+                dead_at = None if outage() is None else now + DEAD_SECONDS if dead_at is None else dead_at
+                if self._over.is_set():
+                    raise GivenUp("the service stops")
+                if dead_at is not None and now >= dead_at:
+                    raise GivenUp(f"no endpoint of {who} can be asked just now; /api/v1/status says why")
+                if now >= deadline:
+                    raise GivenUp(f"{who} has not answered this within {LONGEST_SECONDS:g} s")
+                await asyncio.wait((task, over), timeout=_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            return task.result()
+        finally:
+            over.cancel()
+            task.cancel()

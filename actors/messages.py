@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from indexer.domain.balances import Watch
@@ -53,9 +54,17 @@ class SyncEvery:
 
 @dataclass(frozen=True, slots=True)
 class Differed:
-    """These balances were read again, and were not what our records say."""
+    """These balances were read again, and were not what our records say; or they could not be read before."""
 
     holdings: frozenset[Holding]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """These balances could not be read at this block, each with the reason: their tokens do not tell."""
+
+    block: Head
+    why: Mapping[Holding, str]
 
 
 @dataclass(frozen=True, slots=True)

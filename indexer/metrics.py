@@ -69,7 +69,7 @@ class Metrics:
         self._chains.pop(chain, None)
         families = self._families
         presents = (families.lag_blocks, families.lag_seconds, families.backfill_jobs, families.backfill_remaining)
-        for gauge in (*presents, self._health, self._pace):
+        for gauge in (*presents, families.unreadable, self._health, self._pace):
             gauge.remove_by_labels({"chain": chain})
 
     def exchange(self, exchange: str) -> ExchangeMetrics:
@@ -205,6 +205,8 @@ class ChainMetrics:
         self._missed = families.missed.labels(chain)
         self._drift = families.drift.labels(chain)
         self._unplaced = families.unplaced.labels(chain)
+        self._unreadable = families.unreadable.labels(chain)
+        self._unread = families.unread.labels(chain)
         self._audited = families.audited.labels(chain)
         self._backfill_jobs = families.backfill_jobs.labels(chain)
         self._backfill_remaining = families.backfill_remaining.labels(chain)
@@ -251,6 +253,11 @@ class ChainMetrics:
     def drifted(self, balances: int) -> None:
         """Balances that a full read found different from what was stored."""
         self._drift.inc(balances)
+
+    def unreadable(self, tokens: int, balances: int) -> None:
+        """So many tokens do not tell what we ask them just now; so many balances could not be read once more."""
+        self._unreadable.set(tokens)
+        self._unread.inc(balances)
 
     def watch_backfill(self, *, jobs: Callable[[], float], blocks: Callable[[], float]) -> None:
         """Asked whenever metrics are read: what is still to be done of history."""
@@ -350,6 +357,8 @@ class _ChainFamilies:
         self.unplaced = counter(
             "native_search_failures", "Native balances whose block of change could not be searched: its state is gone."
         )
+        self.unreadable = gauge("unreadable_tokens", "Watched tokens that do not tell their balances just now.")
+        self.unread = counter("unreadable_balances", "Balances that a token did not tell when it was asked.")
         self.backfill_jobs = gauge("backfill_jobs", "Orders to fill history that are not done.")
         self.backfill_remaining = gauge("backfill_remaining_blocks", "Blocks of history that are not looked at yet.")
         self.backfilled_blocks = counter("backfilled_blocks", "Blocks of history looked at.")

@@ -13,7 +13,8 @@ from indexer.domain.balances import Trail, Watch
 from indexer.domain.chain import Address, BlockHash, Head, Holding
 from indexer.domain.checkpoints import Mark, SilentCut, StoredCheckpoint
 from indexer.domain.finality import Settled
-from indexer.domain.status import Incident, Incidents
+from indexer.domain.incidents import Incident, Incidents
+from indexer.domain.unread import Unread
 from repositories.database import Database
 from repositories.documents.blocks import holdings_document, holdings_of
 from repositories.documents.logs import packed, unpacked
@@ -53,9 +54,11 @@ class Checkpoints:
             "returned": holdings_document(sorted(mark.returned)),
             "cuts": [[Int64(number), Int64(seq)] for number, seq in mark.cuts],
             "incidents": {
-                kind: {"block": Int64(one.block), "reason": one.reason, "at": one.at}
-                for kind, one in mark.incidents._asdict().items()
-                if one is not None
+                kind: _incident_document(one) for kind, one in mark.incidents._asdict().items() if one is not None
+            },
+            "unread": {
+                "holdings": holdings_document(sorted(mark.unread.held)),
+                "tokens": {token: _incident_document(one) for token, one in mark.unread.tokens.items()},
             },
         }
         if mark.watch is not None:
@@ -99,13 +102,23 @@ def _mark_of(found: dict[str, Any]) -> Mark:
         natives=None if found.get("natives") is None else int(found["natives"]),
         returned=frozenset(holdings_of(found.get("returned", {}))),
         cuts=tuple(SilentCut(int(number), int(seq)) for number, seq in found.get("cuts", ())),
-        incidents=Incidents(
-            **{
-                kind: Incident(int(one["block"]), one["reason"], one["at"].replace(tzinfo=UTC))
-                for kind, one in found.get("incidents", {}).items()
-            }
-        ),
+        incidents=Incidents(**{kind: _incident_of(one) for kind, one in found.get("incidents", {}).items()}),
+        unread=_unread_of(found.get("unread", {})),
     )
+
+
+def _incident_document(incident: Incident) -> dict[str, Any]:
+    return {"block": Int64(incident.block), "reason": incident.reason, "at": incident.at}
+
+
+def _incident_of(document: dict[str, Any]) -> Incident:
+    return Incident(int(document["block"]), document["reason"], document["at"].replace(tzinfo=UTC))
+
+
+def _unread_of(document: dict[str, Any]) -> Unread:
+    """Each is known to hold at the block of its last record, and no longer: how long it was is not kept."""
+    held = dict.fromkeys(holdings_of(document.get("holdings", {})), 0)
+    return Unread(held, {token: _incident_of(one) for token, one in document.get("tokens", {}).items()})
 
 
 def _trail_documents(trail: Trail) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ def used() -> Metrics:
     chain.reorged(2)
     chain.gap(7)
     chain.drifted(1)
+    chain.unreadable(2, 5)
     chain.audited(9, 2)
     chain.watch_lag(blocks=lambda: 4, seconds=lambda: 1.5)
     metrics.rpc_request("ethereum", "node-1", "batch", "ok", 0.01)
@@ -50,6 +51,8 @@ def test_everything_that_the_contract_names_is_counted() -> None:
         "gaps_total": 1,
         "gap_blocks_total": 7,
         "drift_balances_total": 1,
+        "unreadable_tokens": 2,
+        "unreadable_balances_total": 5,
         "audited_records_total": 9,
         "audit_differences_total": 2,
         "endpoint_switches_total": 1,
@@ -90,7 +93,11 @@ def test_of_a_chain_that_is_not_followed_any_more_only_counts_stay() -> None:
     metrics.forget_chain("ethereum")
     names = {name for name, labels in samples(metrics) if ("chain", "ethereum") in labels}
     assert "indexer_blocks_total" in names
-    assert not {name for name in names if "lag" in name or "health" in name or "per_second" in name or "_jobs" in name}
+    assert not {
+        name
+        for name in names
+        if "lag" in name or "health" in name or "per_second" in name or "_jobs" in name or "unreadable_tokens" in name
+    }
     assert samples(metrics)["indexer_endpoint_health", frozenset({("chain", "base"), ("endpoint", "node-1")})] == 1
     metrics.chain("ethereum").block_done()
     metrics.chain("ethereum").watch_lag(blocks=lambda: 7, seconds=lambda: 0.5)

@@ -11,11 +11,11 @@ from actors.chains.ledger import Ledger
 from actors.chains.natives import Span, between, search
 from actors.chains.nodes import Node
 from actors.clock import now
-from indexer.domain.balances import BalanceUpdated, Cause, Watch, changes, net
+from indexer.domain.balances import BalanceUpdated, Cause, changes, net
 from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, TokenInfo, Transfer
 from indexer.domain.facts import Passed
 from indexer.domain.headchain import HeadChain
-from indexer.domain.status import Incident
+from indexer.domain.incidents import Incident
 from indexer.errors import StateMissing
 
 log = structlog.get_logger(__name__)
@@ -36,14 +36,13 @@ class Bookkeeper:
         unplaced: Callable[[int], None],
     ) -> None:
         self.infos: Mapping[str, TokenInfo] = {}
-        self.unreadable: Mapping[Holding, str] = {}
         self.late: frozenset[Holding] = frozenset()
         """Natives that were found changed by the last reading, and that nobody had looked at for some blocks."""
         self._name = name
         self._chain_id = chain_id
         self._node = node
         self._ledger = ledger
-        self._known = known
+        self.known = known
         self._interval = interval
         self._unplaced = unplaced
         self._fails_to_search = False
@@ -64,9 +63,6 @@ class Bookkeeper:
         """What was read above this block was read on another branch."""
         self._ledger.natives_at = min(self._ledger.natives_at, number)
         self._read_at = {key: min(at, number) for key, at in self._read_at.items()}
-
-    def rewatch(self, watch: Watch) -> None:
-        self.unreadable = {key: why for key, why in self.unreadable.items() if watch.covers(key)}
 
     def info(self, holding: Holding) -> TokenInfo:
         return self.infos.get(holding.token, TokenInfo())
@@ -89,7 +85,7 @@ class Bookkeeper:
     async def _placed(self, late: Sequence[Span], head: Head, cause: Cause | None) -> Sequence[BalanceUpdated]:
         """Changes of native balances, each at its block; at `head`, and saying so, where that cannot be found."""
         try:
-            steps = await search(self._node, await between(self._node, (*self._known().heads, head), late), late)
+            steps = await search(self._node, await between(self._node, (*self.known().heads, head), late), late)
         except StateMissing as error:
             self._search_failed(head, str(error), len(late))
             # `native` would claim that it happened here.
@@ -158,10 +154,14 @@ class Bookkeeper:
         found = changes(
             self._chain_id, block, ledger.balances, values, transfers, self.infos, cause, ledger.trails.logs
         )
-        if not ledger.returned:
+        if not ledger.returned and not ledger.unread:
             return found
-        # Whatever moved here, part of it may have happened while nobody watched.
-        return tuple(replace(one, cause=cause or "sync") if one.holding in ledger.returned else one for one in found)
+        # Whatever moved here, part of it may have happened while nobody watched, or the token did not tell.
+        return tuple(replace(one, cause=cause or "sync") if self._is_unseen(one) else one for one in found)
+
+    def _is_unseen(self, update: BalanceUpdated) -> bool:
+        is_unread = update.holding in self._ledger.unread.held and update.previous is not None
+        return is_unread or update.holding in self._ledger.returned
 
     def confirmed(self, values: Mapping[Holding, int], block: BlockRef) -> tuple[BalanceUpdated, ...]:
         """What is watched again and holds what it held: told all the same, since it may have moved and come back."""
@@ -172,12 +172,3 @@ class Bookkeeper:
             for holding, value in sorted(values.items())
             if holding in ledger.returned and holding not in recorded and ledger.balances.get(holding) == value
         )
-
-    def note_unreadable(self, unreadable: Mapping[Holding, str]) -> None:
-        """Told once per token: absent is not zero."""
-        if not unreadable:
-            return
-        for token in {holding.token for holding in unreadable} - {holding.token for holding in self.unreadable}:
-            why = next(why for holding, why in unreadable.items() if holding.token == token)
-            log.warning("token_unreadable", chain=self._name, token=token, reason=why)
-        self.unreadable = {**self.unreadable, **unreadable}

@@ -20,7 +20,7 @@ from actors.chains.quiet import Quiet
 from actors.chains.showing import Showing
 from actors.chains.syncing import Syncer
 from actors.chains.tags import Settler, TagReader
-from actors.messages import Begin, Differed, GoOn, Refresh, Resumed, SyncEvery, TagsRead, TryAgain, WatchChanged
+from actors.messages import Begin, Differed, Failed, GoOn, Refresh, Resumed, SyncEvery, TagsRead, TryAgain, WatchChanged
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, Head, Holding
 from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
@@ -162,8 +162,8 @@ class ChainActor(AsyncActor):
                 await self._settle(message)
             case WatchChanged(watch):
                 await self._rewatch(watch)
-            case Differed(holdings):
-                self._follower.reader.due |= holdings & self._follower.watch.holdings()
+            case Differed() | Failed():
+                self._follower.doubt(message)
                 await self._arrive()
 
     async def _note_ears(self, event: HeadsLost | HeadsBack) -> None:
@@ -202,7 +202,9 @@ class ChainActor(AsyncActor):
         self._began = True
         self.spawn(self._feed.run(self._heard), f"feed {self._name}")
         self.spawn(self._tag_reader.run(self._post), f"tags {self._name}")
-        self.spawn(self._syncer.run(lambda unlike: self._post(Differed(unlike))), f"sync {self._name}")
+        self.spawn(self._syncer.run(self._post), f"sync {self._name}")
+        asking = self._follower.unanswered.ask_again(self._post, self._may_sync, lambda: self._syncer.seconds)
+        self.spawn(asking, f"unread {self._name}")
         self._first_tags = await self._tag_reader.first()
         await self._follow(await self._node.newest(), asked=True)
 
@@ -271,6 +273,7 @@ class ChainActor(AsyncActor):
             if self._health.slow is not None:
                 self._health.slow = None
                 self.actor_ref.tell(GoOn())
+            self._show_status()
 
     # --- trouble -----------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,8 @@ from actors.chains.reading import Reader
 from actors.chains.repair import Agreed, Parted, Strangers, TooLow, compare, retractions, together
 from actors.chains.resyncing import Resyncer
 from actors.chains.swapping import Place, swap
+from actors.chains.unanswered import Unanswered
+from actors.messages import Differed, Failed
 from indexer.domain.balances import Watch, touched
 from indexer.domain.chain import NATIVE, BlockHash, ChainIdentity, Head, Holding, KnownBlock
 from indexer.domain.facts import BalanceReverted
@@ -77,10 +79,12 @@ class Follower:
             interval=native_interval,
             unplaced=metrics.unplaced,
         )
+        self.unanswered = Unanswered(chain=name, ledger=ledger, counted=metrics.unreadable, was_read=was_read)
         self.reader = Reader(
             due=watch.holdings(),
             node=self._node,
             book=self._book,
+            unanswered=self.unanswered,
             ledger=ledger,
             drifted=metrics.drifted,
             was_read=was_read,
@@ -90,6 +94,7 @@ class Follower:
             chain_id=chain_id,
             node=self._node,
             book=self._book,
+            unanswered=self.unanswered,
             ledger=ledger,
             resynced=metrics.resynced,
             passed_over=passed_over,
@@ -106,6 +111,7 @@ class Follower:
         """Go on where the log ends; everything watched is read again once we have caught up."""
         self.known = await self._ledger.load(self.watch)
         self._book.load()
+        self.unanswered.show()
 
     async def recognize(self) -> None:
         """Ask the node who it is: before anything else, and where nothing is as we know it, which is no reorg then."""
@@ -139,10 +145,23 @@ class Follower:
         self._ledger.rewatch(self.watch, watch)
         self.watch = watch
         self.reader.due = (self.reader.due | added) & watch.holdings()
-        self._book.rewatch(watch)
+        self.unanswered.show()
         # Before another block is handled: what happens to those that are not watched in it is not known.
         await self._ledger.keep(self.known)
         await self.describe()
+
+    def doubt(self, said: Differed | Failed) -> None:
+        """What was seen beside the heads, a little below our tip: read again there."""
+        match said:
+            case Differed(holdings):
+                self.reader.due |= holdings & self.watch.holdings()
+            case Failed(block, why) if self.known.find(block.hash) is not None:
+                recorded = {update.holding for update in self._ledger.above(block.number)}
+                left = {key: reason for key, reason in why.items() if key not in recorded and self.watch.covers(key)}
+                self.unanswered.note(Readings({}, left), block.number)
+                self.reader.due |= left.keys()
+            case _:
+                pass  # it was taken back since: the next round sees
 
     # --- deciding ----------------------------------------------------------------------------------------------------
 
@@ -271,6 +290,7 @@ class Follower:
         self.reader.due |= self._ledger.returned & self.watch.holdings()
         self.known = known
         self._book.roll_back(ancestor.number)
+        self.unanswered.roll_back(ancestor.number)
         self._metrics.reorged(depth)
         self._reorgs.append({"ancestor": ancestor.number, "depth": depth, "reverted": len(facts)})
 
@@ -283,6 +303,7 @@ class Follower:
     async def _resync(self, reason: str, newest: Head, orphaned: int | None = None) -> None:
         await self._resyncer.resync(reason, newest, tip=self.tip, watch=self.watch, orphaned=orphaned)
         self.known = HeadChain(self.known.depth, (newest,))
+        await self._ledger.keep_unread(self.known)
 
     # --- acting ------------------------------------------------------------------------------------------------------
 
@@ -332,12 +353,13 @@ class Follower:
 
     async def _close(self, view: BlockView, more: Readings) -> None:
         head = view.head
-        self._book.note_unreadable({**view.readings.unreadable, **more.unreadable})
-        facts = await self._book.facts({**view.readings.values, **more.values}, head, view.transfers)
+        readings = view.readings.and_more(more)
+        facts = await self._book.facts(readings.values, head, view.transfers)
         if view.transfers:
             self._ledger.note(view.transfers, {fact.holding for fact in facts})
         if facts:
             await self._ledger.commit(facts, head)
+        self.unanswered.note(readings, head.number)
         self.known = self.known.extend(head)
         if any(holding.token == NATIVE for holding in view.readings.values):
             self._book.natives_read(head.number)

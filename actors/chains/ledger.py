@@ -19,10 +19,11 @@ from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, Checkpoint, Fact, StreamResync
 from indexer.domain.finality import Settled
 from indexer.domain.headchain import HeadChain
+from indexer.domain.incidents import Incident, Incidents
 from indexer.domain.recovery import continued, ends_stale, natives_read_at
 from indexer.domain.reorgs import left_unread
-from indexer.domain.status import Incident, Incidents
 from indexer.domain.trails import Trails
+from indexer.domain.unread import Unread
 from indexer.errors import StoreUnavailable
 
 PAGE = 200
@@ -77,10 +78,13 @@ class Ledger:
         self.balances: dict[Holding, int] = {}
         self.returned: frozenset[Holding] = frozenset()
         """Watched again, and not recorded since: what they held while nobody watched is not known."""
+        self.unread = Unread()
+        """Watched, and their token does not tell."""
         self.trails = Trails()
         self.settling = Settling(chain_id, self._heard_block)
         self._noted: dict[Transfer, None] = {}
         self._unsaved_watch: Watch | None = None
+        self._saved_unread = self.unread
         self._cuts: tuple[SilentCut, ...] = ()
         self._recent = Recent()
 
@@ -115,6 +119,10 @@ class Ledger:
         recorded = {fact.holding for commit in later for fact in commit.facts if isinstance(fact, BalanceUpdated)}
         watched = self.balances.keys() if watch is None else self.balances.keys() & watch.holdings()
         self.returned |= (mark.returned & watched) - recorded
+        # How far they held may have been of a branch that is gone: at the block of their record they do.
+        self.unread = self._saved_unread = mark.unread.cut(0).answered(recorded)
+        if watch is not None:
+            self.unread = self.unread.within(watch)
         known = continued(heads, [commit for commit in later if commit.first_seq >= first])
         self.natives_at = natives_read_at(mark, heads, known, later)
         self._cuts = mark.cuts
@@ -147,6 +155,7 @@ class Ledger:
         self.trails.lose(come & self.balances.keys())
         self.returned = (self.returned - gone) | (come & self.balances.keys())
         self._unsaved_watch = after
+        self.unread = self.unread.within(after)
 
     def note(self, transfers: Sequence[Transfer], without: Collection[Holding]) -> None:
         """These logs lead to no record now (but for the holdings that are named): the next record accounts for them."""
@@ -169,12 +178,17 @@ class Ledger:
             await self.writer.write(commit, self._apply)
 
     async def follow(self, known: HeadChain) -> None:
-        """Remember the blocks that changed nothing, now and then."""
+        """Remember the blocks that changed nothing, now and then; at once, who cannot be read."""
         now = self._clock()
-        if now - self._followed_at < FOLLOW_SECONDS:
+        if now - self._followed_at < FOLLOW_SECONDS and self.unread is self._saved_unread:
             return
         self._followed_at = now
         await self.save(known)
+
+    async def keep_unread(self, known: HeadChain) -> None:
+        """A next life that did not know of them would say that they hold."""
+        if self.unread is not self._saved_unread:
+            await self.save(known)
 
     async def save(self, known: HeadChain) -> None:
         """Remember the newest blocks, as far as the store takes them now."""
@@ -200,8 +214,10 @@ class Ledger:
             self.incidents,
             self.returned,
             self._cuts,
+            self.unread,
         )
         await self._checkpoints.follow(self._stream, known.heads, mark)
+        self._saved_unread = mark.unread
         if watch is not None:
             self._unsaved_watch = None
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from actors.chains.bookkeeping import Bookkeeper
 from actors.chains.ledger import Ledger
 from actors.chains.nodes import Node
+from actors.chains.unanswered import Unanswered
 from indexer.domain.chain import BlockRef, Head, Holding
 from indexer.domain.views import Readings
 from indexer.errors import BadAnswer, Impossible
@@ -21,6 +22,7 @@ class Reader:
         due: frozenset[Holding],
         node: Node,
         book: Bookkeeper,
+        unanswered: Unanswered,
         ledger: Ledger,
         drifted: Callable[[int], None],
         was_read: Callable[[frozenset[Holding]], None],
@@ -28,6 +30,7 @@ class Reader:
         self.due = due
         self._node = node
         self._book = book
+        self._unanswered = unanswered
         self._ledger = ledger
         self._drifted = drifted
         self._was_read = was_read
@@ -37,17 +40,19 @@ class Reader:
         if not wanted:
             return
         readings = (await self._node.read({tip: wanted})).get(tip.hash, Readings())
-        self._book.note_unreadable(readings.unreadable)
         returned = self._ledger.returned
         facts = await self._book.facts(readings.values, tip, (), "sync")
-        expected = returned | self._book.late
+        expected = returned | self._book.late | self._ledger.unread.held.keys()
         facts = (*facts, *self._book.confirmed(readings.values, tip.ref))
         if facts:
             await self._ledger.commit(facts, tip)
         self._drifted(sum(fact.cause == "sync" and fact.holding not in expected for fact in facts))
-        self._ledger.returned -= wanted
+        read = wanted - readings.unreadable.keys()
+        self._ledger.returned -= read
+        self._unanswered.note(readings, tip.number)
         self.due = self.due - wanted
-        self._was_read(wanted)
+        self._was_read(read)
+        await self._ledger.keep_unread(self._book.known())
 
     async def refresh(self, holding: Holding, tip: Head | None) -> tuple[int, BlockRef]:
         """Read one balance, now."""
@@ -55,8 +60,10 @@ class Reader:
             raise BadAnswer("no block is known yet")
         readings = (await self._node.read({tip: (holding,)})).get(tip.hash, Readings())
         if holding not in readings.values:
+            self._unanswered.note(readings, tip.number)
             raise Impossible(readings.unreadable.get(holding, "the node gave no balance"), field="token")
         facts = await self._book.facts(readings.values, tip, (), "refresh")
         if facts:
             await self._ledger.commit(facts, tip)
+        self._unanswered.note(readings, tip.number)
         return readings.values[holding], tip.ref

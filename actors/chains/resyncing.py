@@ -10,6 +10,7 @@ from actors.chains.bookkeeping import Bookkeeper
 from actors.chains.ledger import Ledger
 from actors.chains.nodes import Node
 from actors.chains.repair import canonical_floor, leads_to
+from actors.chains.unanswered import Unanswered
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Head
 from indexer.domain.facts import Confirmed, StreamResync
@@ -29,6 +30,7 @@ class Resyncer:
         chain_id: int,
         node: Node,
         book: Bookkeeper,
+        unanswered: Unanswered,
         ledger: Ledger,
         resynced: Callable[[], None],
         passed_over: Callable[[int], None],
@@ -37,6 +39,7 @@ class Resyncer:
         self._chain_id = chain_id
         self._node = node
         self._book = book
+        self._unanswered = unanswered
         self._ledger = ledger
         self._resynced = resynced
         self._passed_over = passed_over
@@ -54,7 +57,6 @@ class Resyncer:
             # Whoever answered is behind, and what is recorded there says more than a read.
             raise BadAnswer(f"the newest block is {newest.number}, and {reason}")
         readings = (await self._node.read({newest: watch.holdings()})).get(newest.hash, Readings())
-        self._book.note_unreadable(readings.unreadable)
         above, passed = None, None
         if orphaned is not None:
             above = await canonical_floor(self._node, await self._ledger.recorded(), orphaned, newest)
@@ -79,4 +81,8 @@ class Resyncer:
         if passed is not None:
             self._passed_over(self._ledger.seq + 1)  # before it is told: nobody knows whether we have a turn after it
         await self._ledger.commit((resync, *facts), newest)
+        if above is not None:
+            self._unanswered.roll_back(above)
+        known = above if above is not None else None if tip is None else tip.number
+        self._unanswered.note(readings, newest.number, known)
         self._book.natives_read(newest.number)

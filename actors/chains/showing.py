@@ -85,5 +85,6 @@ class Showing:
             last_error=self._health.reason or self._ledger.writer.error,
             queue_depth=queued,
             incidents=self._ledger.incidents,
+            unread=self._ledger.unread,
         )
         self._show(self._shown)

@@ -9,9 +9,11 @@ from typing import Final, Protocol
 
 import structlog
 
+from actors.messages import Differed, Failed
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockHash, Head, Holding, KnownBlock
 from indexer.domain.headchain import HeadChain
+from indexer.domain.unread import Unread
 from indexer.domain.views import Readings
 from indexer.errors import BlockUnknown, Permanent, StateMissing, Transient
 
@@ -48,13 +50,16 @@ class Followed(Protocol):
 
 
 class Records(Protocol):
-    """What was recorded."""
+    """What was recorded, and what could not be read."""
+
+    @property
+    def unread(self) -> Unread: ...
 
     def unlike(self, number: int, values: Mapping[Holding, int]) -> frozenset[Holding]: ...
 
 
 class Syncer:
-    """Every `seconds`, one round; `found` hears which balances are not what our records say."""
+    """Every `seconds`, one round; `found` hears which balances are not what our records say, or cannot be read."""
 
     def __init__(
         self,
@@ -79,12 +84,16 @@ class Syncer:
         self._failing = False
         self._changed = asyncio.Event()
 
+    @property
+    def seconds(self) -> float:
+        return self._seconds
+
     def every(self, seconds: float) -> None:
         """The next round is so long from now, and so are those that follow."""
         self._seconds = seconds
         self._changed.set()
 
-    async def run(self, found: Callable[[frozenset[Holding]], None]) -> None:
+    async def run(self, found: Callable[[Differed | Failed], None]) -> None:
         """Until cancelled; a node's failure only ends a round."""
         await self._rest(self._seconds * (0.5 + self._jitter() / 2))
         while True:
@@ -104,7 +113,7 @@ class Syncer:
                 return
             seconds = self._seconds
 
-    async def round(self, found: Callable[[frozenset[Holding]], None]) -> str | None:
+    async def round(self, found: Callable[[Differed | Failed], None]) -> str | None:
         """Read everything once; nothing when all was read, else why not."""
         reason = None
         behind = min(DISTANCE_SECONDS, self._seconds / 4)
@@ -130,15 +139,18 @@ class Syncer:
             await asyncio.sleep(LOOK_SECONDS)
         return block
 
-    async def _read(self, block: Head, found: Callable[[frozenset[Holding]], None]) -> None:
+    async def _read(self, block: Head, found: Callable[[Differed | Failed], None]) -> None:
         for part in _parts(sorted(self._followed.watch.holdings())):
             await self._breathe()
             readings = (await self._node.read({block: part})).get(block.hash, Readings())
             # Between here and the end nobody else runs: our records are those of a chain that has this block.
             if self._followed.known.find(block.hash) is None:
                 raise BlockUnknown(f"block {block.number} was taken back, or is too old by now")
-            if unlike := self._records.unlike(block.number, readings.values):
-                found(unlike)
+            unread = self._records.unread.held.keys()
+            if unlike := self._records.unlike(block.number, readings.values) | (unread & readings.values.keys()):
+                found(Differed(unlike))
+            if failed := {key: why for key, why in readings.unreadable.items() if key not in unread}:
+                found(Failed(block, failed))
 
     def _tip(self) -> Head:
         tip = self._followed.known.tip

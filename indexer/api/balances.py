@@ -13,11 +13,11 @@ from indexer.api.followed import Followed
 from indexer.api.pages import cursor, listing, page_of, place_of
 from indexer.api.parameters import Query, located
 from indexer.api.ports import Balances, Control, Watching
+from indexer.api.reach import Reach
 from indexer.api.routes import API, AT, BLOCK, CHAIN, CURSOR, HOLDING, LIMIT, SOLVER, TOKEN, Answer, Route
 from indexer.api.shapes import balance_json
 from indexer.domain.chain import Address, Holding, Token
 from indexer.domain.records import BalanceRecord
-from indexer.domain.streams import chain_stream
 from indexer.errors import NotFound, Refused
 
 ROWS_AT_ONCE: Final = 200
@@ -79,13 +79,13 @@ class BalancesResource:
         rows = listing(_CURSOR, chain, token, solver)
         place = place_of(query, rows, int, str, str)
         after = None if place is None else (place[0], place[1], Address(place[2]))
-        blocks = await self._followed.blocks()
+        reach = await self._followed.reach()
         records = await self._watched(chain, token, solver, after, limit + 1)
         return json_answer(
             page_of(
                 records,
                 limit,
-                lambda record: balance_json(record, blocks.get(chain_stream(record.chain_id))),
+                lambda record: balance_json(record, reach.held(record.chain_id, record.holding)),
                 lambda record: cursor(rows, *_place(record)),
             )
         )
@@ -96,25 +96,27 @@ class BalancesResource:
         if block is not None and time is not None:
             raise Refused("give `block` or `at`, not both", "at")
         chain_id, holding = located(request, self._watching.chains())
-        followed = await self._followed.block(chain_id)
+        reach = await self._followed.reach()
         if block is not None:
-            return json_answer(await self._at_block(chain_id, holding, block, followed))
+            return json_answer(await self._at_block(chain_id, holding, block, reach))
         if time is not None:
-            return json_answer(await self._at_time(chain_id, holding, time, followed))
+            return json_answer(await self._at_time(chain_id, holding, time, reach))
         self._refuse_unwatched(chain_id, holding)
         record = await self._balances.one(chain_id, holding)
         if record is None or holding in self._watching.due(chain_id):
             raise NotFound("this balance has not been read yet")
-        return json_answer(balance_json(record, followed))
+        return json_answer(balance_json(record, reach.held(chain_id, holding)))
 
     async def refresh(self, request: web.Request) -> web.Response:
         await read_nothing(request)
         chain_id, holding = located(request, self._watching.chains())
         self._refuse_unwatched(chain_id, holding)
-        followed = await self._followed.block(chain_id)
+        followed = (await self._followed.reach()).followed(chain_id)
+        # Its token has just told it, whatever it did before.
         return json_answer(balance_json(await self._control.refresh(chain_id, holding), followed))
 
-    async def _at_block(self, chain_id: int, holding: Holding, number: int, followed: int | None) -> dict[str, object]:
+    async def _at_block(self, chain_id: int, holding: Holding, number: int, reach: Reach) -> dict[str, object]:
+        followed = reach.followed(chain_id)
         if number > (followed or 0):
             newest = await self._balances.one(chain_id, holding)
             if newest is None or number > newest.block.number:
@@ -123,24 +125,23 @@ class BalancesResource:
         record = await self._balances.at_block(chain_id, holding, number)
         if record is None:
             raise NotFound("nothing is known about this balance at or before that block", "block")
-        return balance_json(record, await self._held_until(record, followed))
+        return balance_json(record, await self._held_until(record, reach))
 
-    async def _at_time(
-        self, chain_id: int, holding: Holding, time: datetime, followed: int | None
-    ) -> dict[str, object]:
+    async def _at_time(self, chain_id: int, holding: Holding, time: datetime, reach: Reach) -> dict[str, object]:
         record = await self._balances.at_time(chain_id, holding, time)
         if record is None:
             raise NotFound("nothing is known about this balance at or before that time", "at")
-        return balance_json(record, await self._held_until(record, followed))
+        return balance_json(record, await self._held_until(record, reach))
 
-    async def _held_until(self, record: BalanceRecord, followed: int | None) -> int | None:
-        """The block before the next change; without one, as far as the balance is followed."""
+    async def _held_until(self, record: BalanceRecord, reach: Reach) -> int | None:
+        """The block before the next change; without one, as far as the balance is followed and can be read."""
         following = await self._balances.next_after(record.chain_id, record.holding, record.block.number)
         if following is not None:
             return record.holds_until(following)
         if record.holding in self._watching.due(record.chain_id):
             return None
-        return followed if self._watching.watch(record.chain_id).covers(record.holding) else None
+        is_watched = self._watching.watch(record.chain_id).covers(record.holding)
+        return reach.held(record.chain_id, record.holding) if is_watched else None
 
     def _refuse_unwatched(self, chain_id: int, holding: Holding) -> None:
         if not self._watching.watch(chain_id).covers(holding):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from indexer.api.ports import Freshness, Status
-from indexer.domain.streams import chain_stream
+from indexer.api.reach import Reach
 
 
 class Followed:
@@ -15,15 +13,11 @@ class Followed:
         self._freshness = freshness
         self._status = status
 
-    async def blocks(self) -> Mapping[str, int]:
-        """Per stream the block it has followed to.
+    async def reach(self) -> Reach:
+        """As it is now.
 
-        Taken first; whatever was told up to then can be read once this returns, so that a record read next
-        holds for the block that was taken.
+        Whatever was told up to then can be read once this returns, so that a record read next holds that far.
         """
-        blocks = {status.stream: status.block for status in self._status.streams() if status.block is not None}
+        reach = Reach(self._status.streams())
         await self._freshness.caught_up()
-        return blocks
-
-    async def block(self, chain_id: int) -> int | None:
-        return (await self.blocks()).get(chain_stream(chain_id))
+        return reach

@@ -67,11 +67,11 @@ class HistoryResource:
         place = place_of(query, records, int)
         if place is not None:
             before = place[0] if before is None else min(before, place[0])
-        followed = await self._followed.block(chain_id)
+        reach = await self._followed.reach()
         rows = await self._balances.history(chain_id, holding, limit=limit + 1, before=before, start=start, end=end)
         if not rows:
             await self._refuse_unknown(chain_id, holding)
-        held = await self._held_until(rows, followed)
+        held = await self._held_until(rows, reach.held(chain_id, holding))
         page = page_of(
             list(zip(rows, held, strict=True)),
             limit,
@@ -83,7 +83,7 @@ class HistoryResource:
     async def stats(self, request: web.Request) -> web.Response:
         start, end = Query(request.query).span()
         chain_id, holding = located(request, self._watching.chains())
-        await self._followed.block(chain_id)
+        await self._followed.reach()
         until = reached(end, self._now())
         stats = await self._balances.stats(chain_id, holding, start=start, end=end, until=until)
         if stats.course is None:
@@ -91,7 +91,7 @@ class HistoryResource:
         named = {"chainId": chain_id, "tokenAddress": holding.token, "solverAddress": holding.solver}
         return json_answer(named | stats_json(stats))
 
-    async def _held_until(self, rows: list[BalanceRecord], followed: int | None) -> list[int | None]:
+    async def _held_until(self, rows: list[BalanceRecord], reached: int | None) -> list[int | None]:
         """Each record holds until the block before the next newer one."""
         if not rows:
             return []
@@ -102,7 +102,7 @@ class HistoryResource:
         else:
             is_followed = self._watching.watch(newest.chain_id).covers(newest.holding)
             is_followed &= newest.holding not in self._watching.due(newest.chain_id)
-            first = followed if followed is not None and is_followed else newest.block.number
+            first = reached if reached is not None and is_followed else newest.block.number
         return [first, *(older.holds_until(newer) for newer, older in pairwise(rows))]
 
     async def _refuse_unknown(self, chain_id: int, holding: Holding) -> None:

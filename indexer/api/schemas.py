@@ -177,9 +177,22 @@ SCHEMAS: Final[Schema] = {
                 "description": "Chains only: when the block of a native change could last not be searched.",
                 "anyOf": [{"type": "null"}, _ref("Incident")],
             },
+            "unreadableTokens": {
+                "description": "Chains only: watched tokens that do not tell balances that we ask, and since when.",
+                **_list("UnreadableToken"),
+            },
             "account": _ref("AccountStatus"),
         },
-        optional=("lastResync", "lastSearchFailure", "account"),
+        optional=("lastResync", "lastSearchFailure", "unreadableTokens", "account"),
+    ),
+    "UnreadableToken": _object(
+        {
+            "tokenAddress": _ADDRESS,
+            "balances": {**_WHOLE, "description": "How many of its watched balances cannot be read."},
+            "block": {**_WHOLE, "description": "At which reading failed first."},
+            "reason": _TEXT,
+            "since": _TIME,
+        }
     ),
     "Incident": _object({"block": _WHOLE, "reason": _TEXT, "at": _TIME}),
     "AccountStatus": _object(

@@ -12,10 +12,12 @@ from indexer.domain.amounts import amount_text, plain
 from indexer.domain.audits import Audit
 from indexer.domain.chain import Transfer
 from indexer.domain.course import Course
+from indexer.domain.incidents import Incident
 from indexer.domain.records import BalanceRecord
 from indexer.domain.stats import Statistics, Stats
-from indexer.domain.status import AccountStatus, Incident, StreamStatus
+from indexer.domain.status import AccountStatus, StreamStatus
 from indexer.domain.times import time_text, unix_text
+from indexer.domain.unread import Unread
 from indexer.domain.watching import Solver, WatchedToken
 
 
@@ -156,7 +158,8 @@ def stream_json(status: StreamStatus, projected: int, now: datetime) -> dict[str
         return shown | {"account": account_status_json(status.account)}
     if status.stream.startswith("chain:"):
         resync, search = status.incidents
-        return shown | {"lastResync": incident_json(resync), "lastSearchFailure": incident_json(search)}
+        incidents = {"lastResync": incident_json(resync), "lastSearchFailure": incident_json(search)}
+        return shown | incidents | {"unreadableTokens": unread_json(status.unread)}
     return shown
 
 
@@ -164,6 +167,19 @@ def incident_json(incident: Incident | None) -> dict[str, Any] | None:
     if incident is None:
         return None
     return {"block": incident.block, "reason": incident.reason, "at": time_text(incident.at)}
+
+
+def unread_json(unread: Unread) -> list[dict[str, Any]]:
+    return [
+        {
+            "tokenAddress": token,
+            "balances": unread.balances(token),
+            "block": since.block,
+            "reason": since.reason,
+            "since": time_text(since.at),
+        }
+        for token, since in sorted(unread.tokens.items())
+    ]
 
 
 def account_status_json(status: AccountStatus) -> dict[str, Any]:

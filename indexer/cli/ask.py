@@ -96,7 +96,7 @@ def _show_status(answer: dict[str, Any]) -> None:
 
 
 def _show_incidents(streams: dict[str, Any]) -> None:
-    """What history does not tell block by block, and why."""
+    """What history does not tell block by block, or is not known just now, and why."""
     told = {
         "lastResync": "everything was read anew at block",
         "lastSearchFailure": "native changes could not be put at their own blocks up to block",
@@ -105,6 +105,9 @@ def _show_incidents(streams: dict[str, Any]) -> None:
         for field, what in told.items():
             if incident := stream.get(field):
                 print(plain(f"{name}: {what} {incident['block']} ({incident['at']}): {incident['reason']}"))
+        for token in stream.get("unreadableTokens", ()):
+            since = f"since block {token['block']} ({token['since']})"
+            print(plain(f"{name}: {token['tokenAddress']} cannot be read {since}: {token['reason']}"))
 
 
 def _show_accounts(streams: dict[str, Any]) -> None:

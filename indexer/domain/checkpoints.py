@@ -8,7 +8,8 @@ from typing import NamedTuple
 from indexer.domain.balances import Trail, Watch
 from indexer.domain.chain import Head, Holding
 from indexer.domain.finality import Settled
-from indexer.domain.status import Incidents
+from indexer.domain.incidents import Incidents
+from indexer.domain.unread import Unread
 
 
 class SilentCut(NamedTuple):
@@ -27,7 +28,7 @@ class Mark:
 
     `trail` holds the logs without a record; without a `watch`, it is the one that was stored before. `natives` is the
     block at which all native balances were read last; without one, the newest that was handled. `returned` are those
-    that are watched again and not recorded since.
+    that are watched again and not recorded since. Of those that were `unread`, it is not kept how far they held.
     """
 
     seq: int = 0
@@ -38,6 +39,7 @@ class Mark:
     incidents: Incidents = field(default_factory=Incidents)
     returned: frozenset[Holding] = frozenset()
     cuts: tuple[SilentCut, ...] = ()
+    unread: Unread = field(default_factory=Unread)
 
 
 @dataclass(frozen=True, slots=True)

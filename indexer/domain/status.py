@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from indexer.domain.accounts.amounts import Wallet
 from indexer.domain.accounts.breaker import Breaker
+from indexer.domain.incidents import Incidents
+from indexer.domain.unread import Unread
 
 BusState = Literal["connecting", "live", "catching_up", "lost", "refused"]
 StreamState = Literal["starting", "catching_up", "live", "stale", "suspended", "stopped"]
@@ -28,21 +30,6 @@ class AccountStatus:
     answered: int = 0
     """Reads of wallets since the account's actor began; `failed` likewise."""
     failed: int = 0
-
-
-class Incident(NamedTuple):
-    """What could not be followed block by block, and was not papered over: at which block, why, and when that was."""
-
-    block: int
-    reason: str
-    at: datetime
-
-
-class Incidents(NamedTuple):
-    """The last of each kind: everything was read anew; a native change could not be put at its own block."""
-
-    resync: Incident | None = None
-    search: Incident | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +52,8 @@ class StreamStatus:
     queue_depth: int = 0
     account: AccountStatus | None = None
     incidents: Incidents = field(default_factory=Incidents)
-    """Only chains have such."""
+    unread: Unread = field(default_factory=Unread)
+    """Only chains have such, and incidents."""
 
     @property
     def lag_blocks(self) -> int:

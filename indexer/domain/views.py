@@ -15,6 +15,9 @@ class Readings:
     values: Mapping[Holding, int] = field(default_factory=dict)
     unreadable: Mapping[Holding, str] = field(default_factory=dict)
 
+    def and_more(self, more: Readings) -> Readings:
+        return Readings({**self.values, **more.values}, {**self.unreadable, **more.unreadable})
+
 
 @dataclass(frozen=True, slots=True)
 class BlockView:

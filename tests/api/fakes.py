@@ -16,10 +16,12 @@ from indexer.domain.audits import Audit
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding, Token, TokenInfo, TxHash
 from indexer.domain.commits import Commit
+from indexer.domain.incidents import Incident, Incidents
 from indexer.domain.jobs import Job
 from indexer.domain.records import BalanceRecord, record_of
 from indexer.domain.stats import Statistics, Stats, Tally
-from indexer.domain.status import Incident, Incidents, StreamStatus
+from indexer.domain.status import StreamStatus
+from indexer.domain.unread import Unread
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import Impossible, NameTaken, NotFound
 
@@ -299,6 +301,7 @@ class FakeStatus:
     problems: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     more: list[StreamStatus] = field(default_factory=list)
+    unread: Unread = field(default_factory=Unread)
 
     def streams(self) -> Sequence[StreamStatus]:
         live = StreamStatus(
@@ -314,6 +317,7 @@ class FakeStatus:
             heads="ws",
             seq=42,
             incidents=Incidents(resync=Incident(120, "a reorg deeper than the window", START)),
+            unread=self.unread,
         )
         return [live, StreamStatus("chain:8453", "base"), *self.more]
 

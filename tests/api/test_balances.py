@@ -7,7 +7,9 @@ import pytest
 
 from indexer.domain.balances import Cause
 from indexer.domain.chain import NATIVE, Holding, Transfer, TxHash
+from indexer.domain.incidents import Incident
 from indexer.domain.times import time_text
+from indexer.domain.unread import Unread
 from indexer.domain.watching import Solver
 from indexer.errors import BlockUnknown, GivenUp, NodeUnreachable, StoreUnavailable, Throttled
 from tests.api.conftest import HttpClient, World, problem_of
@@ -61,6 +63,20 @@ async def test_what_is_watched_again_has_no_current_balance_until_it_is_read(cli
     assert (await (await client.get("/api/v1/balances")).json())["items"] == []
     assert (await (await client.get(f"{ONE}?block=120")).json())["verifiedBlock"] == 110
     assert (await (await client.get(f"{ONE}/history?limit=1")).json())["items"][0]["verifiedBlock"] == 110
+
+
+async def test_what_its_token_does_not_tell_holds_no_further_than_it_was_known(
+    client: HttpClient, world: World
+) -> None:
+    ours = Holding(USDC, ALICE)
+    world.status.unread = Unread({ours: 115}, {USDC: Incident(116, "paused", START)})
+    assert (await (await client.get(ONE)).json())["verifiedBlock"] == 115
+    page = (await (await client.get("/api/v1/balances")).json())["items"]
+    assert {item["solverAddress"]: item["verifiedBlock"] for item in page}[ALICE] == 115
+    assert (await (await client.get(f"{ONE}?block=120")).json())["verifiedBlock"] == 115
+    assert (await (await client.get(f"{ONE}/history?limit=1")).json())["items"][0]["verifiedBlock"] == 115
+    world.status.unread = Unread({ours: 0}, world.status.unread.tokens)
+    assert (await (await client.get(ONE)).json())["verifiedBlock"] == 110
 
 
 async def test_what_is_not_watched_has_no_current_balance_but_keeps_its_past(client: HttpClient, world: World) -> None:

@@ -1,7 +1,27 @@
 from __future__ import annotations
 
+from indexer.domain.chain import Holding
+from indexer.domain.incidents import Incident
+from indexer.domain.unread import Unread
 from indexer.errors import ConfigError, Problem
 from tests.api.conftest import HttpClient, Serve, World, problem_of
+from tests.api.fakes import ALICE, BOB, START, USDC
+
+
+async def test_the_status_says_which_tokens_do_not_tell_and_since_when(client: HttpClient, world: World) -> None:
+    held = {Holding(USDC, ALICE): 115, Holding(USDC, BOB): 0}
+    world.status.unread = Unread(held, {USDC: Incident(116, "balanceOf fails: reverted", START)})
+    streams = (await (await client.get("/api/v1/status")).json())["streams"]
+    assert streams["chain:1"]["unreadableTokens"] == [
+        {
+            "tokenAddress": USDC,
+            "balances": 2,
+            "block": 116,
+            "reason": "balanceOf fails: reverted",
+            "since": "2026-11-21T01:02:03.000Z",
+        }
+    ]
+    assert streams["chain:8453"]["unreadableTokens"] == []
 
 
 async def test_the_status_has_every_field_of_the_contract(client: HttpClient) -> None:
@@ -27,6 +47,7 @@ async def test_the_status_has_every_field_of_the_contract(client: HttpClient) ->
             "at": "2026-11-21T01:02:03.000Z",
         },
         "lastSearchFailure": None,
+        "unreadableTokens": [],
     }
     assert body["streams"]["chain:8453"]["blockTime"] is None
     assert body["streams"]["chain:8453"]["lastResync"] is None

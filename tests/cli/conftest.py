@@ -70,6 +70,15 @@ STATUS = {
             "queueDepth": 0,
             "lastResync": {"block": 90, "reason": "a reorg deeper than the window", "at": "2026-11-21T01:00:00.000Z"},
             "lastSearchFailure": None,
+            "unreadableTokens": [
+                {
+                    "tokenAddress": "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48",
+                    "balances": 2,
+                    "block": 91,
+                    "reason": "balanceOf fails: paused",
+                    "since": "2026-11-21T01:01:00.000Z",
+                }
+            ],
         },
     },
 }

@@ -21,6 +21,8 @@ async def test_status_is_a_table_for_people(service: Service, capsys: Capture) -
     assert "indexer 0.1.0, up 1 h 2 min, 2 subscribers, store embedded" in told
     assert "configuration: service.port: is out of range" in told
     assert [word in told for word in ("chain:1", "ethereum", "live", "125", "https://node")] == [True] * 5
+    silent = "chain:1: 0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48 cannot be read since block 91"
+    assert f"{silent} (2026-11-21T01:01:00.000Z): balanceOf fails: paused" in told
     assert "chain:1: everything was read anew at block 90 (2026-11-21T01:00:00.000Z): a reorg deeper than" in told
     assert "native changes" not in told
 

@@ -18,6 +18,7 @@ from indexer.domain.facts import BalanceReverted, ChainFinalized, Fact, Orphaned
 from indexer.domain.records import BalanceRecord, HoldingKey, fold
 from indexer.domain.status import StreamStatus
 from indexer.domain.streams import chain_stream, exchange_stream
+from indexer.domain.unread import Unread
 
 TIME = datetime(2026, 11, 21, 1, 2, 3, 456_000, UTC)
 EPOCH = "7f3a9c01"
@@ -100,6 +101,8 @@ class World:
         self.projected_seqs: dict[str, int] = {}
         self.watched = Watch(frozenset(tokens), frozenset(solver(number) for number in range(solvers)))
         self.unread: frozenset[Holding] = frozenset()
+        self.silent = Unread()
+        """What tokens of the first chain do not tell."""
         self.blocks: dict[int, int] = {1: 100, 8453: 200}
         self.held = Held()
         self.error: Exception | None = None
@@ -189,7 +192,15 @@ class World:
 
     def streams(self) -> Sequence[StreamStatus]:
         chains = [
-            StreamStatus(chain_stream(chain), name, "live", ready=True, block=self.blocks[chain], block_time=TIME)
+            StreamStatus(
+                chain_stream(chain),
+                name,
+                "live",
+                ready=True,
+                block=self.blocks[chain],
+                block_time=TIME,
+                unread=self.silent if chain == 1 else Unread(),
+            )
             for name, chain in CHAINS.items()
         ]
         accounts = [

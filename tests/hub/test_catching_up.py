@@ -12,8 +12,10 @@ import pytest
 from indexer.api.hub import Limits
 from indexer.domain.commits import Commit
 from indexer.domain.facts import ChainFact
+from indexer.domain.incidents import Incident
+from indexer.domain.unread import Unread
 from indexer.errors import StoreUnavailable
-from tests.hub.fakes import USDC, World, finalized, reverted, solver, updated
+from tests.hub.fakes import TIME, USDC, World, finalized, reverted, solver, updated
 from tests.hub.stage import Client, Stage, stage, until
 
 
@@ -110,6 +112,16 @@ async def test_a_balance_that_is_due_to_be_read_again_is_known_to_hold_at_its_ow
         client = await on.client()
         await client.subscribe(snapshot=True)
         assert [item["verifiedBlock"] for item in (await client.read_event())["items"]] == [90]
+
+
+async def test_a_balance_that_its_token_does_not_tell_holds_up_to_where_it_was_known() -> None:
+    fact = updated(1, 5, number=90)
+    world = with_history(fact, updated(2, 5, number=90))
+    world.silent = Unread({fact.holding: 97}, {fact.holding.token: Incident(98, "paused", TIME)})
+    async with stage(world) as on:
+        client = await on.client()
+        await client.subscribe(snapshot=True)
+        assert [item["verifiedBlock"] for item in (await client.read_event())["items"]] == [97, 100]
 
 
 async def test_a_snapshot_of_thousands_is_whole() -> None:

@@ -156,11 +156,12 @@ async def test_silence_is_shown_as_stale(tab: Tab, service: FakeService) -> None
 
 async def test_a_chain_in_trouble_says_so(tab: Tab, service: FakeService) -> None:
     service.streams["chain:31338"]["lastResync"] = {"block": 1_090, "reason": "deep", "at": "2026-11-21T01:00:00.000Z"}
+    service.streams["chain:31338"]["unreadableTokens"] = [{"tokenAddress": "0x…"}]
     await opened(tab, service)
     await service.tell(service.heartbeat(chain_31338={"state": "stale", "lagSeconds": 42.5, "block": 105}))
     await tab.until("document.querySelector('#streams li[data-state=stale]')")
     card = await tab.text("#streams li[data-state=stale]")
-    about = "id 31338 · heads by websocket · 42.5 s behind · read anew at block 1,090"
+    about = "id 31338 · heads by websocket · 42.5 s behind · read anew at block 1,090 · 1 token cannot be read"
     assert card.split("\n") == ["slow", "stale", "105", about]
 
 

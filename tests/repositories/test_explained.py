@@ -10,8 +10,9 @@ from indexer.domain.checkpoints import Mark, SilentCut, StoredCheckpoint
 from indexer.domain.commits import Commit
 from indexer.domain.facts import Checkpoint, HistoryFilled, HistoryRow, Joint
 from indexer.domain.finality import Settled
+from indexer.domain.incidents import Incident, Incidents
 from indexer.domain.records import fold
-from indexer.domain.status import Incident, Incidents
+from indexer.domain.unread import Unread
 from repositories.store import Store
 from tests.repositories.samples import TIME, USDC, block_hash, head_at, solver_at, updated
 
@@ -104,6 +105,11 @@ async def test_logs_without_a_record_are_kept_with_the_heads(store: Store) -> No
         stored = await store.checkpoints.load("chain:1")
         assert stored is not None
         assert stored.mark.incidents == incidents
+    unread = Unread({OURS: 0, lost: 0}, {USDC: Incident(3, "paused", TIME)})
+    await store.checkpoints.follow("chain:1", heads, Mark(7, unread=unread))
+    stored = await store.checkpoints.load("chain:1")
+    assert stored is not None
+    assert stored.mark.unread == unread
     await store.checkpoints.follow("chain:1", heads, Mark(8))
     assert await store.checkpoints.load("chain:1") == StoredCheckpoint(heads, 0, Mark(8, watch=watch))
 

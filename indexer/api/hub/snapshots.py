@@ -17,6 +17,7 @@ from indexer.api.hub.frames import text_frame
 from indexer.api.hub.positions import Positions
 from indexer.api.hub.requests import SubscriptionId
 from indexer.api.hub.sources import CurrentBalances, Log, Projected, Streams, Watched
+from indexer.api.reach import Reach
 from indexer.api.shapes import balance_json
 from indexer.domain.accounts.records import AccountRecord
 from indexer.domain.chain import Address, Token
@@ -36,7 +37,7 @@ class Snapshot:
 
     items: Sequence[BalanceRecord]
     positions: Mapping[str, int]
-    verified: Mapping[int, int]
+    reach: Reach
     due: frozenset[HoldingKey] = frozenset()
     """Watched again a moment ago and not read since: these hold at their own block, for all we know."""
     amounts: Sequence[AccountRecord] = ()
@@ -59,7 +60,7 @@ class Snapshot:
 
     def _held_until(self, row: BalanceRecord) -> int | None:
         is_due = HoldingKey(row.chain_id, row.holding) in self.due
-        return None if is_due else self.verified.get(row.chain_id)
+        return None if is_due else self.reach.held(row.chain_id, row.holding)
 
 
 class Snapshots:
@@ -86,7 +87,8 @@ class Snapshots:
 
     async def take(self, wanted: Wanted, stream: str | None = None) -> Snapshot:
         """Of the balances that the filters cover; of one stream alone where one is named."""
-        verified = self._verified()
+        # Before anything else, so that it says too little rather than too much.
+        reach = Reach(self._status.streams())
         await self._freshness.caught_up()
         # Queries see at least what this says: the commits above it are laid over what they answer.
         seen = dict(self._freshness.projected())
@@ -106,17 +108,7 @@ class Snapshots:
             positions = {stream: positions.get(stream, 0)}
         chains = self._watching.chains().values()
         due = frozenset(HoldingKey(chain, holding) for chain in chains for holding in self._watching.due(chain))
-        return Snapshot(kept, positions, verified, due, self._amounts.shown(amounts, wanted))
-
-    def _verified(self) -> Mapping[int, int]:
-        """Read before anything else, so that it says too little rather than too much."""
-        return {
-            chain: status.block
-            for status in self._status.streams()
-            if status.block is not None
-            and _holds_balances(status.stream)
-            and (chain := chain_of(status.stream)) is not None
-        }
+        return Snapshot(kept, positions, reach, due, self._amounts.shown(amounts, wanted))
 
     async def _rows(self, filters: Sequence[Filter]) -> dict[HoldingKey, BalanceRecord]:
         queries = {(one.chain, one.token, one.solver) for one in filters if one.wants_balances}

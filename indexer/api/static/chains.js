@@ -65,6 +65,8 @@ function about(id, status) {
   if (status.heads) words.push(status.heads === "ws" ? "heads by websocket" : "heads polled");
   words.push(lag >= 0.05 ? `${lag.toFixed(1)} s behind` : "up to date");
   if (status.lastResync) words.push(`read anew at block ${status.lastResync.block.toLocaleString("en")}`);
+  const unread = status.unreadableTokens?.length;
+  if (unread) words.push(`${unread} token${unread === 1 ? "" : "s"} cannot be read`);
   if (status.restarts) words.push(`${status.restarts} restart${status.restarts === 1 ? "" : "s"}`);
   return words.join(" · ");
 }

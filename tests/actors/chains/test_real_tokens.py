@@ -12,6 +12,7 @@ from actors.chains.following import Follower
 from actors.chains.ledger import Ledger
 from actors.chains.quiet import Quiet
 from actors.chains.syncing import Syncer
+from actors.messages import Differed, Failed
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import deploy
 from indexer.domain.balances import Watch
@@ -52,15 +53,16 @@ class Desk:
             breathe=Quiet().moment,
             jitter=lambda: 0.0,
         )
-        unlike: list[Holding] = []
-        reading = asyncio.create_task(syncer.round(unlike.extend))
+        said: list[Differed | Failed] = []
+        reading = asyncio.create_task(syncer.round(said.append))
         while not reading.done():
             if during is not None:
                 await during()
             await self.step()
             await asyncio.sleep(0.05)
         assert reading.result() is None
-        self.follower.reader.due |= frozenset(unlike)
+        for one in said:
+            self.follower.doubt(one)
         await self.read_due()
 
     async def read_due(self) -> None:

@@ -1,0 +1,32 @@
+"""How far each chain is followed, and which of its balances are not known to hold that far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from indexer.domain.chain import Holding
+from indexer.domain.status import StreamStatus
+from indexer.domain.streams import chain_of, chain_stream
+
+
+class Reach:
+    """As of one moment, by what the chains said of themselves."""
+
+    def __init__(self, streams: Iterable[StreamStatus]) -> None:
+        self._chains = {
+            chain: (status.block, status.unread.held)
+            for status in streams
+            if status.block is not None
+            and (chain := chain_of(status.stream)) is not None
+            and status.stream == chain_stream(chain)
+        }
+
+    def followed(self, chain_id: int) -> int | None:
+        return self._chains[chain_id][0] if chain_id in self._chains else None
+
+    def held(self, chain_id: int, holding: Holding) -> int | None:
+        """The block up to which its newest record holds; what its token does not tell ends before."""
+        if chain_id not in self._chains:
+            return None
+        block, held = self._chains[chain_id]
+        return min(block, held.get(holding, block))

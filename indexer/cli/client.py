@@ -28,7 +28,7 @@ class AskError(Exception):
 
 
 class Unreadable(AskError):
-    """The service cannot read the question: whoever asked wrote something wrong."""
+    """The service can do nothing with the question: whoever asked wrote something wrong."""
 
     code = 2
 
@@ -113,8 +113,14 @@ def answered(ask: Coroutine[Any, Any, int]) -> int:
 
 def refused(status: int, url: str, problem: Mapping[str, Any] | None) -> AskError:
     """What to raise when the service says no."""
-    kind = Unreadable if status == HTTPStatus.BAD_REQUEST else AskError
+    kind = Unreadable if status == HTTPStatus.BAD_REQUEST or _is_of_an_argument(status, problem) else AskError
     return kind(refusal(status, url, problem))
+
+
+def _is_of_an_argument(status: int, problem: Mapping[str, Any] | None) -> bool:
+    """Whether it can be read, but names what there is not; credentials that are refused were no argument."""
+    field = str((problem or {}).get("field") or "")
+    return status == HTTPStatus.UNPROCESSABLE_ENTITY and bool(field) and not field.startswith("credentials")
 
 
 def refusal(status: int, url: str, problem: Mapping[str, Any] | None = None) -> str:

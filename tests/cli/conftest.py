@@ -149,6 +149,15 @@ def _problem(status: int, detail: str, field: str | None = None) -> web.Response
     return web.json_response(body, status=status, content_type="application/problem+json")
 
 
+async def _backfill(request: web.Request) -> web.Response:
+    order = await request.json()
+    if order.get("chain") == "nowhere":
+        return _problem(422, "no chain 'nowhere' is configured", "chain")
+    if order.get("toBlock", order["fromBlock"]) < order["fromBlock"]:
+        return _problem(422, "`toBlock` is below `fromBlock`", "toBlock")
+    return _problem(422, "nothing like that is watched on chain 1")
+
+
 def _page(items: list[dict[str, Any]], query: Any) -> web.Response:
     """Two items a page at most, whatever the limit allows."""
     start, limit = int(query.get("cursor", 0)), min(int(query["limit"]), 2)
@@ -233,6 +242,7 @@ async def service() -> AsyncIterator[Service]:
     app.router.add_get("/api/v1/balances", balances)
     app.router.add_get("/api/v1/balances/{chain}/{token}/{solver}/history", history)
     app.router.add_post("/api/v1/audit", audit)
+    app.router.add_post("/api/v1/backfill", _backfill)
     _add_accounts(app, state)
     app.router.add_get("/ws", ws)
     runner = web.AppRunner(app, shutdown_timeout=0.2)

@@ -109,6 +109,9 @@ async def test_history_has_as_many_records_as_asked_for(service: Service, capsys
     [
         (("balances", "--chain", "nowhere"), 1, "chain: there is no chain 'nowhere'"),
         (("history", "1", "bad", ACME), 2, "token: not an address"),
+        (("backfill", "--chain", "nowhere"), 2, "chain: no chain 'nowhere' is configured"),
+        (("backfill", "--from-block", "9", "--to-block", "8"), 2, "toBlock: `toBlock` is below `fromBlock`"),
+        (("backfill", "--from-block", "9"), 1, "nothing like that is watched on chain 1"),
     ],
 )
 async def test_a_refusal_is_one_line_with_the_services_words(

@@ -28,6 +28,10 @@ _NO_PORT = re.compile(r":(?=[^,:\[\]]*[A-Za-z])[^,:\[\]]*(?=,|$)")
 _ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}")
 SHORTEST_KNOWN: Final = 4
 """A shorter secret is in every other word; masking it would only make the log unreadable."""
+SHORTEST_MASTER_KEY: Final = 16
+
+_SHORT_WORD: Final = 8
+_LETTER: Final = r"[^\W\d_]"
 
 
 class Secret:
@@ -133,10 +137,16 @@ class Masker:
             return  # 200 accounts come one after the other, and a pattern of all their keys takes milliseconds
         self._known = known
         longest_first = sorted(self._known, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        self._pattern = re.compile("|".join(map(_wherever, longest_first))) if longest_first else None
 
     def __call__(self, text: str) -> str:
         return mask_text(self._pattern.sub(MASK, text) if self._pattern else text)
+
+
+def _wherever(form: str) -> str:
+    """A short word is none within a longer one: masked there, it would make our own messages unreadable."""
+    pattern = re.escape(form)
+    return rf"(?<!{_LETTER}){pattern}(?!{_LETTER})" if len(form) < _SHORT_WORD and form.isalpha() else pattern
 
 
 def _masked(match: re.Match[str]) -> str:

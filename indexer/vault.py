@@ -16,16 +16,24 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from indexer.errors import Impossible
-from indexer.masking import Secret
+from indexer.masking import SHORTEST_MASTER_KEY, Secret
 
 KEY_FILE: Final = "master.key"
+
+_FILE: Final = f"the key file ({KEY_FILE} in data_dir)"
 _VERSION: Final = "v1"
 _NONCE_BYTES: Final = 12
-_SHORTEST: Final = 16
 
 
 class VaultLocked(Impossible):
-    """The master key is missing, unsafe, or not the one that things were sealed with."""
+    """The master key is missing, unsafe, or not the one that things were sealed with.
+
+    `path` is for the log: where the file is on this machine is nobody's business who asks from elsewhere.
+    """
+
+    def __init__(self, message: str, path: Path | None = None) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class Vault:
@@ -56,8 +64,9 @@ class Vault:
 def open_vault(master_key: Secret, data_dir: Path) -> Vault:
     """With the configured key, or with the one in the key file, which is made when there is none."""
     if master_key.reveal():
-        if len(master_key.reveal()) < _SHORTEST:
-            raise VaultLocked(f"service.master_key is shorter than {_SHORTEST} characters: openssl rand -hex 32")
+        if len(master_key.reveal()) < SHORTEST_MASTER_KEY:
+            wrong = f"service.master_key is shorter than {SHORTEST_MASTER_KEY} characters"
+            raise VaultLocked(f"{wrong}: openssl rand -hex 32")
         return Vault(master_key)
     return Vault(Secret(_key_in(data_dir / KEY_FILE)))
 
@@ -69,7 +78,7 @@ def _key_in(path: Path) -> str:
     except FileExistsError:
         return _read(path)
     except OSError as error:
-        raise VaultLocked(f"the key file {path} cannot be made: {error.strerror}") from None
+        raise VaultLocked(f"{_FILE} cannot be made: {error.strerror}", path) from None
     with os.fdopen(made, "w") as file:
         file.write(key := secrets.token_hex(32))
     return key
@@ -80,12 +89,12 @@ def _read(path: Path) -> str:
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise VaultLocked(f"the key file {path} may be read by others (mode {mode:o}); chmod 600 it")
+            raise VaultLocked(f"{_FILE} may be read by others (mode {mode:o}); chmod 600 it", path)
         key = path.read_text().strip()
     except OSError as error:
-        raise VaultLocked(f"the key file {path} cannot be read: {error.strerror}") from None
+        raise VaultLocked(f"{_FILE} cannot be read: {error.strerror}", path) from None
     except UnicodeDecodeError:
-        raise VaultLocked(f"the key file {path} is no text; bring back the one that was there") from None
-    if len(key) < _SHORTEST:
-        raise VaultLocked(f"the key file {path} holds no key; bring back the one that credentials were sealed with")
+        raise VaultLocked(f"{_FILE} is no text; bring back the one that was there", path) from None
+    if len(key) < SHORTEST_MASTER_KEY:
+        raise VaultLocked(f"{_FILE} holds no key; bring back the one that credentials were sealed with", path)
     return key

@@ -65,6 +65,14 @@ def test_a_known_secret_is_masked_wherever_it_stands(secret: str, before: str, a
     assert Masker([secret])(f"{before}{secret}{after}") == f"{before}***{after}"
 
 
+def test_a_short_word_that_is_a_secret_is_masked_by_itself_and_leaves_longer_words_readable() -> None:
+    hide = Masker(["short", "than"])
+    assert (
+        hide("is shorter than 16, said thanks: short, x_short1 (than)")
+        == "is shorter *** 16, said thanks: ***, x_***1 (***)"
+    )
+
+
 def test_a_secret_is_masked_in_its_url_form_too() -> None:
     assert Masker(["p@ss w/rd"])("x=p%40ss%20w%2Frd") == "x=***"
 

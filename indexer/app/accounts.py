@@ -77,7 +77,7 @@ class Accounts:
             if self._followed.has(account.key):
                 continue
             try:
-                credentials = orjson.loads(self._vault().unseal(sealed, str(account.key)))
+                credentials = orjson.loads(self._opened().unseal(sealed, str(account.key)))
             except VaultLocked as error:
                 await self._followed.hold_back(account, str(error))
                 continue
@@ -215,5 +215,12 @@ class Accounts:
         await self._followed.follow(account, credentials, rules or self._rules, permissions)
 
     async def _keep(self, account: Account, credentials: Credentials) -> None:
-        sealed = self._vault().seal(orjson.dumps(dict(credentials)), str(account.key))
+        sealed = self._opened().seal(orjson.dumps(dict(credentials)), str(account.key))
         await self._store.account_list.save(account, sealed)
+
+    def _opened(self) -> Vault:
+        try:
+            return self._vault()
+        except VaultLocked as error:
+            log.error("vault_locked", path=str(error.path or ""), reason=str(error))  # noqa: TRY400 -- no mistake of ours
+            raise

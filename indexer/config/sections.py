@@ -44,9 +44,7 @@ from indexer.config.values import (
     url,
     urls,
 )
-from indexer.masking import Secret
-
-SHORTEST_MASTER_KEY = 16
+from indexer.masking import SHORTEST_MASTER_KEY, Secret
 
 NO_ADDRESS = Address("")
 """Stands in settings that have problems, and that nobody gets to see, as `NO_SECRET` does."""

@@ -12,6 +12,7 @@ from typing import Any
 import ccxt
 import pytest
 from aiohttp import ClientSession
+from structlog.testing import capture_logs
 
 from indexer.app.exchanges import Exchanges
 from indexer.app.library import Indexer
@@ -27,6 +28,7 @@ from indexer.domain.commits import Event
 from indexer.domain.restarts import RestartPolicy
 from indexer.errors import Impossible, NameTaken, NotFound
 from indexer.masking import Secret
+from indexer.vault import KEY_FILE
 
 KEY = AccountKey("binance", "desk")
 USDT = Slot("spot", "USDT")
@@ -311,6 +313,19 @@ async def test_an_account_whose_credentials_cannot_be_unsealed_says_so_until_the
             await again.accounts.add(Followed(KEY, ("spot",), base_url=venue.url("binance")), main.credentials)
         await again.accounts.change(KEY, credentials=main.credentials)
         await asyncio.wait_for(again.ready(), 20)
+
+
+async def test_a_key_file_that_cannot_be_used_is_named_in_the_log_and_to_nobody_else(
+    venue: Venue, main: Account, tmp_path: Path
+) -> None:
+    key = tmp_path / KEY_FILE
+    key.write_text("0123456789abcdef")
+    key.chmod(0o644)
+    async with Indexer(settings(venue, main, tmp_path, in_file=False), serve=False) as indexer:
+        with capture_logs() as logs, pytest.raises(Impossible, match="chmod 600") as refused:
+            await indexer.accounts.add(Followed(KEY, ("spot",), base_url=venue.url("binance")), main.credentials)
+    assert str(tmp_path) not in str(refused.value)
+    assert [one["path"] for one in logs if one["event"] == "vault_locked"] == [str(key)]
 
 
 async def test_an_account_that_dies_again_and_again_ends_nobody_else(

@@ -146,8 +146,13 @@ class ExchangeAccount:
         if self._rest is None:
             self._rest = self._make()
         if (markets or self._dialect.needs_markets) and not self._rest.markets:
-            await self._venues.with_markets(self._rest, self._dialect, self._base_url)
+            await self._with_markets(self._rest)
         return self._rest
+
+    async def _with_markets(self, exchange: Exchange) -> None:
+        await self._venues.with_markets(
+            exchange, self._dialect, self._base_url, sandbox=self._sandbox, credentials=self._credentials
+        )
 
     def _make(self) -> Exchange:
         return self._venues.exchange(self._dialect, self._credentials, base_url=self._base_url, sandbox=self._sandbox)
@@ -203,7 +208,7 @@ class ExchangeAccount:
                     with translating(exchange):
                         await self._venues.synchronise(exchange, self._dialect, self._base_url)
                 if self._dialect.needs_markets:
-                    await self._venues.with_markets(exchange, self._dialect, self._base_url)
+                    await self._with_markets(exchange)
                 else:
                     exchange.markets = {}  # frames tell codes; ccxt would load every list for nothing
                 with self._venues.listening(self._dialect, self._base_url):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
 
 import aiohttp
@@ -12,6 +12,43 @@ from indexer.clients.exchange.dialects.dialect import Exchange
 
 Throttle = Callable[[float | None], Awaitable[None]]
 Make = Callable[[aiohttp.ClientSession], Exchange]
+
+
+class SharedLists:
+    """Each venue's lists, loaded once for all who need them. One that fails is loaded again for the next who asks."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[Hashable, Exchange] = {}
+        self._loading: dict[Hashable, asyncio.Task[Exchange]] = {}
+        """By venue and key."""
+
+    async def of(self, venue: Hashable, load: Callable[[], Awaitable[Exchange]], *, key: Hashable = None) -> Exchange:
+        """Those of this venue. Where it asks for a `key`, nobody waits for what is told to another's.
+
+        Of all keys those that are good load the same, and who comes later has what the first one got.
+        """
+        if venue not in self._loaded:
+            task = self._loading.get((venue, key))
+            if task is None:
+                task = asyncio.ensure_future(self._load(venue, load))
+                self._loading[venue, key] = task
+                task.add_done_callback(partial(self._over, (venue, key)))
+            await asyncio.shield(task)
+        return self._loaded[venue]
+
+    async def close(self) -> None:
+        for task in tuple(self._loading.values()):
+            task.cancel()
+        await asyncio.gather(*self._loading.values(), return_exceptions=True)
+
+    def _over(self, name: Hashable, task: asyncio.Task[Exchange]) -> None:
+        self._loading.pop(name, None)
+        if not task.cancelled():
+            task.exception()  # told to who still waits; asyncio would log it where nobody does
+
+    async def _load(self, venue: Hashable, load: Callable[[], Awaitable[Exchange]]) -> Exchange:
+        found = await load()
+        return self._loaded.setdefault(venue, found)
 
 
 async def load_beside(make: Make, throttle: Throttle) -> Exchange:

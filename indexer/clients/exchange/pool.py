@@ -18,7 +18,7 @@ from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Limits
 from indexer.clients.exchange.exact import ccxt_class, exact_class
 from indexer.clients.exchange.failures import retry_after, translating
 from indexer.clients.exchange.leaving import watched
-from indexer.clients.exchange.markets import load_beside
+from indexer.clients.exchange.markets import SharedLists, load_beside
 from indexer.clients.exchange.throttle import Bucket, Limit, Throttler
 from indexer.domain.accounts.amounts import Wallet
 from indexer.errors import Impossible
@@ -66,7 +66,7 @@ class Venues:
         self._session: aiohttp.ClientSession | None = None
         self._sockets: aiohttp.ClientSession | None = None
         self._buckets: dict[tuple[str, str, str, str], Bucket] = {}
-        self._markets: dict[tuple[str, str], asyncio.Task[Exchange]] = {}
+        self._lists = SharedLists()
         self._classes: dict[str, Any] = {}
         self._shared: dict[tuple[str, str], Any] = {}
         self._skews: dict[tuple[str, str], int] = {}
@@ -113,28 +113,41 @@ class Venues:
         ours = exchange.milliseconds() - self._skews.get(key, 0)
         self._skews[key] = int(told) - int(ours - under_way * 500)
 
-    async def with_markets(self, exchange: Exchange, dialect: Dialect, base_url: str) -> None:
-        """The venue's lists, loaded once for all accounts."""
-        key = (dialect.exchange, base_url)
-        task = self._markets.get(key)
-        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
-            task = asyncio.create_task(self._load(dialect, base_url), name=f"markets {dialect.exchange}")
-            self._markets[key] = task
-        with translating():
-            exchange.set_markets_from_exchange(await asyncio.shield(task))
+    async def with_markets(
+        self,
+        exchange: Exchange,
+        dialect: Dialect,
+        base_url: str,
+        *,
+        sandbox: bool = False,
+        credentials: Mapping[str, str] | None = None,
+    ) -> None:
+        """The venue's lists, loaded once for all accounts; with an account's key where nobody else is told them."""
+        own = dict(credentials or {}) if dialect.lists_need_key else {}
+        load = partial(self._load, dialect, base_url, sandbox, own)
+        with translating(exchange):
+            lists = await self._lists.of((dialect.exchange, base_url, sandbox), load, key=tuple(sorted(own.items())))
+        exchange.set_markets_from_exchange(lists)
 
     async def close(self) -> None:
         await self.cache.close()
-        for task in self._markets.values():
-            task.cancel()
-        await asyncio.gather(*self._markets.values(), return_exceptions=True)
+        await self._lists.close()
         for session in (self._session, self._sockets):
             if session is not None:
                 await session.close()
 
-    async def _load(self, dialect: Dialect, base_url: str) -> Exchange:
-        throttler = self._throttler(self._class(dialect.exchange)(), dialect, base_url, {})
-        return await load_beside(lambda session: self._made(dialect, {}, session, base_url=base_url), throttler)
+    async def _load(self, dialect: Dialect, base_url: str, sandbox: bool, credentials: Mapping[str, str]) -> Exchange:
+        def make(session: aiohttp.ClientSession) -> Exchange:
+            return self._made(dialect, credentials, session, base_url=base_url, sandbox=sandbox)
+
+        throttler = self._throttler(self._class(dialect.exchange)(), dialect, base_url, credentials)
+        loaded = await load_beside(make, throttler)
+        if not credentials:
+            return loaded
+        # It stays for as long as the service runs, and the account with its key may not.
+        bare = self._made(dialect, {}, self._shared_session(), base_url=base_url, sandbox=sandbox)
+        bare.set_markets_from_exchange(loaded)
+        return bare
 
     def _made(
         self,

@@ -48,7 +48,7 @@ class WiredVenues(Venues):
         super().__init__(tls=_TLS)
         self.connector = WiredConnector(venue)
 
-    async def with_markets(self, exchange: Exchange, dialect: Dialect, base_url: str) -> None:  # noqa: ARG002 - one venue
+    async def with_markets(self, exchange: Exchange, dialect: Dialect, base_url: str, **_: Any) -> None:  # noqa: ARG002 - one venue
         """Loaded once for all stories: another thread has no virtual time."""
         exchange.set_markets_from_exchange(markets_of(dialect.exchange))
 

@@ -103,6 +103,8 @@ class Dialect:
     """It numbers its frames, and begins each new subscription with all that there is (`renew`)."""
     needs_markets: bool = False
     """Its assets have other names in the API, which only its lists tell."""
+    lists_need_key: bool = False
+    """It tells its lists only to who has a key."""
 
     async def read(self, exchange: Exchange, wallet: Wallet) -> Found:
         """One wallet, whole."""

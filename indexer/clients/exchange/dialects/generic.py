@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Found, WalletKind, milliseconds, number
-from indexer.clients.exchange.dialects.shape import Shape
+from indexer.clients.exchange.dialects.shape import are_like, shapes_of, with_ones
 from indexer.domain.accounts.amounts import Amounts, Measure, Wallet
 from indexer.domain.accounts.validation import Exceptions
 from indexer.errors import BadAnswer
@@ -26,6 +26,9 @@ _MEASURES: Final[Mapping[str, Measure]] = {
 """Where ccxt's total is no wallet's balance: positions count, or only what is free is told. Read from its parsers."""
 
 
+_LISTS_NEED_KEY: Final = frozenset({"alpaca", "mudrex"})
+
+
 class Generic(Dialect):
     """Nobody looked at its frames: ccxt's caches mix measures, so that only whole answers are taken."""
 
@@ -33,8 +36,8 @@ class Generic(Dialect):
         exchange.enableLastJsonResponse, exchange.last_json_response = True, None
         found = await exchange.fetch_balance()
         answer, exchange.last_json_response = exchange.last_json_response, None
-        shape = Shape.of(answer)
-        if not isinstance(found, Mapping) or shape is None:
+        shapes = shapes_of(_put_together(found, answer)) if isinstance(found, Mapping) else None
+        if shapes is None:
             raise BadAnswer("an answer without balances")
         columns = [found.get(part) or {} for part in _PARTS]
         if not all(isinstance(column, Mapping) for column in columns):
@@ -42,12 +45,20 @@ class Generic(Dialect):
         assets = dict.fromkeys(str(asset) for column in columns for asset in column)
         amounts = {asset: Amounts(*(number(column.get(asset)) for column in columns)) for asset in assets}
         known = {asset: each for asset, each in amounts.items() if each.balance is not None}
-        earlier = exchange.shape
-        if known:
-            exchange.shape = shape if earlier is None else earlier.with_one(shape)
-        elif not shape.is_like(earlier):
+        # Of several answers one may be none while the others have balances.
+        if (not known or len(shapes) > 1) and not are_like(shapes, exchange.shape):
             raise BadAnswer("an answer that is not built as those with balances were")
+        if known:
+            exchange.shape = with_ones(exchange.shape, shapes)
         return Found(known, milliseconds(found.get("timestamp")))
+
+
+def _put_together(found: Mapping[str, Any], newest: Any) -> Sequence[Any]:
+    """All answers that this balance was made of: where ccxt asks several questions, it lists them side by side."""
+    info = found.get("info")
+    if isinstance(info, Mapping) and any(each is newest for each in info.values()):
+        return tuple(info.values())
+    return (newest,)
 
 
 def generic(exchange: str, described: Mapping[str, Any]) -> Dialect | None:
@@ -65,4 +76,5 @@ def generic(exchange: str, described: Mapping[str, Any]) -> Dialect | None:
         exceptions=Exceptions(may_be_negative=apart, free_is_apart=apart),
         credentials=needed,
         needs_markets=True,
+        lists_need_key=exchange in _LISTS_NEED_KEY,
     )

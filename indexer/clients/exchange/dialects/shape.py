@@ -6,7 +6,7 @@ answers. So an answer without a single asset is believed where it is built as th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 
@@ -32,3 +32,23 @@ class Shape(NamedTuple):
     def is_like(self, known: Self | None) -> bool:
         """Whether this may be such an answer; nobody knows before one had assets."""
         return known is None or (self.is_list == known.is_list and self.members >= known.members)
+
+
+Shapes = tuple[Shape, ...]
+"""Of all answers that one balance is put together from."""
+
+
+def shapes_of(answers: Sequence[Any]) -> Shapes | None:
+    """Nothing where one of them is no answer."""
+    shapes = tuple(shape for each in answers if (shape := Shape.of(each)) is not None)
+    return shapes if len(shapes) == len(answers) else None
+
+
+def are_like(shapes: Shapes, known: Shapes | None) -> bool:
+    return known is None or (len(shapes) == len(known) and all(map(Shape.is_like, shapes, known)))
+
+
+def with_ones(known: Shapes | None, shapes: Shapes) -> Shapes:
+    if known is None or len(known) != len(shapes):
+        return shapes
+    return tuple(map(Shape.with_one, known, shapes))

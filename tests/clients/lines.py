@@ -11,6 +11,7 @@ import orjson
 
 from indexer.clients.evm.census import Finding
 from indexer.clients.evm.counts import Counts
+from indexer.clients.evm.rhythm import Expected
 from indexer.domain.chain import BlockHash, Head
 from indexer.errors import IndexerError, NodeUnreachable
 from tests.fixtures.fakenode import header
@@ -144,7 +145,7 @@ class Second:
     def has_others(self) -> bool:
         return self.others is not None
 
-    async def highest(self, _known: Head | None, _behind: float, *, is_still: bool) -> Finding:
+    async def highest(self, _known: Head | None, _expected: Expected, *, is_still: bool) -> Finding:
         """`newest` is what the preferred one of several says."""
         self.surveys.append(is_still)
         found = await self.newest()

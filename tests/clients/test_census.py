@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from indexer.clients.evm.census import Finding
 from indexer.clients.evm.node import EvmNode
+from indexer.clients.evm.rhythm import Expected
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Head
 from tests.clients.builders import eventually
@@ -17,7 +18,7 @@ from tests.clients.wires import Time
 
 
 async def survey(node: EvmNode, known: Head, *, is_still: bool = False) -> Finding:
-    return await node.highest(known, 3.0, is_still=is_still)
+    return await node.highest(known, Expected(3.0, late_seconds=2.0, still_seconds=4.0), is_still=is_still)
 
 
 async def test_the_highest_that_goes_on_from_what_is_known_is_the_newest() -> None:
@@ -63,6 +64,46 @@ async def test_one_that_stays_far_behind_is_set_aside_until_it_has_caught_up() -
             await eventually(lambda: state(node, 0) == (True, False))
     assert [line["event"] for line in lines] == ["endpoint_set_aside", "endpoint_back"]
     assert lines[0]["reason"] == "its newest block is 1000, another endpoint has 1003"
+
+
+async def test_one_that_stands_still_is_set_aside_though_it_is_one_block_behind() -> None:
+    first, second = Teller(1_000), Teller(1_000)
+    clock = Time()
+    async with telling(first, second, clock=clock.clock) as node:
+        assert (await node.newest()).number == 1_000
+        second.height = 1_001
+        clock.now += 2.5  # late by now, and still well: the block may be on its way to it
+        assert await survey(node, first.head(1_000)) == Finding(second.head(1_001), is_split=True)
+        clock.now += 1.4
+        assert await survey(node, second.head(1_001)) == Finding(second.head(1_001), is_split=True)
+        assert state(node, 0) == (True, False)
+        clock.now += 0.2
+        with capture_logs() as lines:
+            assert await survey(node, second.head(1_001)) == Finding(second.head(1_001))
+            assert state(node, 0) == (True, True)
+            await node.look([second.head(1_001)], Watch())
+            clock.now += 10
+            await asyncio.sleep(0.6)
+            assert state(node, 0) == (True, True)  # it is one block behind still, as it was then
+            first.height = 1_001
+            await eventually(lambda: state(node, 0) == (True, False))
+    assert [line["event"] for line in lines] == ["endpoint_set_aside", "endpoint_back"]
+
+
+async def test_one_that_has_the_block_a_moment_later_stays_preferred() -> None:
+    first, second = Teller(1_000), Teller(1_000)
+    clock = Time()
+    async with telling(first, second, clock=clock.clock) as node:
+        for number in range(1_000, 1_010):
+            first.height = second.height = number
+            assert (await node.newest()).number == number
+            clock.now += 10
+            second.height = number + 1
+            assert (await survey(node, first.head(number))).is_split
+            clock.now += 0.5
+            first.height = number + 1
+            assert not (await survey(node, first.head(number + 1))).is_split
+        assert state(node, 0) == (True, False)
 
 
 async def test_one_that_caught_up_between_two_surveys_is_left_in_peace() -> None:

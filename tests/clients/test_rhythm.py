@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from indexer.clients.evm.rhythm import Rhythm
+from indexer.clients.evm.rhythm import Expected, Rhythm
 from indexer.domain.chain import BlockHash, Head
 
 
@@ -19,11 +19,14 @@ def test_the_rhythm_is_the_median_of_what_was_heard() -> None:
     assert rhythm.block_seconds == 12.0
     assert rhythm.silence_seconds == 36.0
     assert rhythm.doubt_seconds == 21.0
+    assert rhythm.again_seconds == 12.0
+    assert rhythm.expected == Expected(3.0, late_seconds=12.3, still_seconds=21.0)
     assert rhythm.poll_seconds == 3.0
     for number in range(8, 40):
         rhythm.heard(block(number), 100 + number * 0.2)
     assert rhythm.silence_seconds == 3.0
     assert rhythm.doubt_seconds == 2.25
+    assert rhythm.again_seconds == 1.0
     assert rhythm.poll_seconds == 0.25
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.mongo, pytest.mark.
 
 HANDLED_SECONDS = 1.0
 BACK_SECONDS = 60.0
+STILL_SECONDS = 3.0 + 3.0
+"""Three block times, at least three seconds, and as much again for a machine that is busy."""
 MOST_LINES = 5
 
 
@@ -66,18 +69,25 @@ class Stage:
         return time.perf_counter() - began
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+@asynccontextmanager
+async def two_providers(folder: Path, *, have_websockets: bool = True) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         home = await stack.enter_async_context(world())
         first, second = [
             await stack.enter_async_context(Moody(home.anvil.http_url, home.anvil.ws_url)) for _ in range(2)
         ]
-        table = home.table(rpc_urls=[first.http_url, second.http_url], ws_urls=[first.ws_url, second.ws_url])
-        config = home.config(tmp_path_factory.mktemp("endpoints"), chains={"first": table}, store={"url": "memory"})
+        ws_urls = [first.ws_url, second.ws_url] if have_websockets else []
+        table = home.table(rpc_urls=[first.http_url, second.http_url], ws_urls=ws_urls)
+        config = home.config(folder, chains={"first": table}, store={"url": "memory"})
         service = await stack.enter_async_context(running(config))
         subscriber = await stack.enter_async_context(service.subscribed())
         yield Stage(service, home, first, second, subscriber)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    async with two_providers(tmp_path_factory.mktemp("endpoints")) as made:
+        yield made
 
 
 @pytest.mark.parametrize("mood", ["hangs", "503", "html", "429"])
@@ -129,6 +139,23 @@ async def test_a_preferred_provider_that_stands_still_is_left_and_taken_back_whe
     assert await stage.recovers() < BACK_SECONDS
     assert await stage.health() == 1.0
     assert stage.lines() - before <= MOST_LINES
+
+
+async def test_a_polled_provider_that_stands_still_is_left_within_the_bound_and_no_block_is_lost(
+    tmp_path: Path,
+) -> None:
+    async with two_providers(tmp_path, have_websockets=False) as stage:
+        for _ in range(10):
+            await stage.told_after()
+        await stage.first.freeze()
+        late = [await stage.told_after() for _ in range(10)]
+        assert max(late) < STILL_SECONDS
+        assert stage.service.said("endpoint_set_aside", endpoint=stage.first.name)
+        found = await stage.service.stream(stage.world.anvil.chain_id)
+        assert (found["state"], found["endpoint"], found["heads"]) == ("live", stage.second.name, "poll")
+        stage.first.frozen_at = None
+        assert await stage.recovers() < BACK_SECONDS
+        await truth.check_history(stage.service, stage.world.anvil, [(stage.world.token.address, stage.world.cold)])
 
 
 async def test_an_endpoint_that_comes_and_goes_does_not_fill_the_log(stage: Stage) -> None:

@@ -72,6 +72,9 @@ class Scene:
         assert await self.handled_after() < 1
         return self.status.endpoint
 
+    async def handled_within(self, seconds: float) -> None:
+        assert await self.handled_after() < seconds
+
     async def handled_after(self) -> float:
         """Seconds until the world's newest block is handled."""
         loop = asyncio.get_running_loop()
@@ -113,6 +116,39 @@ def test_a_preferred_provider_that_stands_still_is_left_and_taken_back_when_it_g
             told = [line["event"] for line in about if line["log_level"] != "debug"]
             assert told.count("endpoint_set_aside") == told.count("endpoint_back") == 1
             assert len(told) <= 5
+
+    play(story())
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0, 12.0])
+@pytest.mark.parametrize("is_regular", [True, False], ids=["regular", "irregular"])
+def test_one_that_is_polled_and_stands_still_holds_up_no_head_for_long(seconds: float, is_regular: bool) -> None:
+    async def story() -> None:
+        async with scene("none", seconds) as on:
+            pauses = Random(3)  # noqa: S311 - the same story every time
+            for _ in range(3):
+                on.first.is_stuck = True
+                for block in range(20):
+                    await on.mine(1, seconds if is_regular else pauses.expovariate(1 / seconds))
+                    await on.handled_within(1.5 + seconds / 4 if block else max(3 * seconds, 3.0))
+                assert on.status.endpoint == "two.sim"
+                on.first.catch_up()
+                await on.mine(20, seconds)
+            assert on.status.state == "live"
+
+    play(story())
+
+
+def test_one_that_is_polled_and_stands_still_is_left_at_the_first_block_that_it_misses() -> None:
+    async def story() -> None:
+        async with scene("none", 12.0) as on:
+            on.first.is_stuck = True
+            on.world.mine()
+            on.fleet.hear()
+            with capture_logs() as lines:
+                await asyncio.sleep(36)
+            assert "endpoint_set_aside" in [line["event"] for line in lines if line.get("endpoint") == "one.sim"]
+            assert on.status.block == on.world.tip.number
 
     play(story())
 

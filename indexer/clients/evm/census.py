@@ -16,6 +16,7 @@ from indexer.clients.evm.calls import joined
 from indexer.clients.evm.endpoint import Endpoint, Terms
 from indexer.clients.evm.endpoints import Endpoints
 from indexer.clients.evm.opinions import FAR_BEHIND, header_of, newest
+from indexer.clients.evm.rhythm import Expected
 from indexer.domain.chain import Head
 from indexer.domain.headchain import is_linked
 from indexer.errors import BlockUnknown, IndexerError, StateMissing
@@ -28,7 +29,7 @@ _NEWS_SECONDS: Final = 0.2
 _PROOF_BLOCKS: Final = 32
 """So many headers are shown, at most, by who claims to be ahead."""
 _BEHIND_SECONDS: Final = 1.0
-"""Found behind at every survey for so long, it is no accident of one node behind a load balancer."""
+"""Found behind at every survey for so long, it is no accident of one node behind a load balancer, nor merely slow."""
 _ASIDE_SECONDS: Final = 5.0
 
 
@@ -40,8 +41,8 @@ class Finding:
     is_split: bool = False
 
 
-async def highest(endpoints: Endpoints, known: Head | None, behind: float, *, is_still: bool) -> Finding:
-    """The newest block of all who go on from `known`; who is `behind` blocks below it for long is set aside.
+async def highest(endpoints: Endpoints, known: Head | None, expected: Expected, *, is_still: bool) -> Finding:
+    """The newest block of all who go on from `known`; who is far below it, or stands still below it, is set aside.
 
     `is_still`: nothing new was heard of for longer than is usual.
     """
@@ -53,28 +54,32 @@ async def highest(endpoints: Endpoints, known: Head | None, behind: float, *, is
     best = await _best(endpoints, opinions, known)
     if is_still and known is not None and (best is None or best.number <= known.number):
         whose, top = max(opinions, key=lambda opinion: opinion[1].number)
-        if known.number < top.number < known.number + behind:
+        if known.number < top.number < known.number + expected.behind_blocks:
             return Finding(best or opinions[0][1], is_split=True)
         if top.number > known.number and await _shown(endpoints, whose, known.number, top):
             best = top
     if best is None:
         return Finding(opinions[0][1])
     for endpoint, head in opinions:
-        _compare(endpoints, endpoint, best.number - head.number, best, behind)
+        _compare(endpoints, endpoint, head, best, expected)
     left = [(endpoint, head) for endpoint, head in opinions if not endpoint.is_aside]
     is_doubted = any(endpoint.behind_since is not None for endpoint, _ in left)
     return Finding(best, is_doubted or (is_still and bool(left) and left[0][1].number < best.number))
 
 
-def _compare(endpoints: Endpoints, endpoint: Endpoint, blocks: int, best: Head, behind: float) -> None:
-    now = endpoints.clock()
-    if blocks < behind:
+def _compare(endpoints: Endpoints, endpoint: Endpoint, head: Head, best: Head, expected: Expected) -> None:
+    """Two looks, a second apart: what is on its way to it is no fault of its."""
+    now, blocks = endpoints.clock(), best.number - head.number
+    stood = now - endpoint.head_since if blocks > 0 else 0.0
+    if blocks < expected.behind_blocks and stood < expected.late_seconds:
         endpoint.behind_since = None
     elif endpoint.behind_since is None:
         endpoint.behind_since = now
-    elif now - endpoint.behind_since >= _BEHIND_SECONDS:
+    elif now - endpoint.behind_since >= _BEHIND_SECONDS and (
+        blocks >= expected.behind_blocks or stood >= expected.still_seconds
+    ):
         endpoint.behind_since = None
-        reason = f"its newest block is {best.number - blocks}, another endpoint has {best.number}"
+        reason = f"its newest block is {head.number}, another endpoint has {best.number}"
         endpoints.set_aside(endpoint.name, BlockUnknown(reason), _ASIDE_SECONDS)
 
 
@@ -105,6 +110,7 @@ async def _opinions(endpoints: Endpoints, known: Head | None) -> list[tuple[Endp
                 except IndexerError as error:
                     endpoints.health.judge(endpoint, error)
                     continue
+                endpoint.told_head(head.number)
                 if head.number < endpoints.health.followed - FAR_BEHIND:
                     reason = f"its newest block is {head.number}, we followed {endpoints.health.followed}"
                     endpoints.set_aside(endpoint.name, BlockUnknown(reason), 0.0)

@@ -74,7 +74,12 @@ class Endpoint:
     strikes: int = 0
     """How often it did not know a block that another one knew."""
     behind_since: float | None = None
-    """Since when all surveys found it too far behind another one."""
+    """Since when all surveys found it behind another one, and too far or for too long."""
+    head: int | None = None
+    """The newest block that it told, and `head_since` when it told that first."""
+    head_since: float = 0.0
+    stood_at: int | None = None
+    """Its newest block when it was set aside: where others have a higher one, it has to get further."""
     well_since: float = 0.0
     aside_until: float = 0.0
     is_told: bool = False
@@ -84,6 +89,10 @@ class Endpoint:
     _grow_seconds: float = _GROW_SECONDS
     _lowered_at: float | None = None
     _told_foreign: frozenset[Fact] = frozenset()
+
+    def told_head(self, number: int) -> None:
+        if number != self.head:
+            self.head, self.head_since = number, self.clock()
 
     async def ask(self, make: Callable[[Limits], Plan[T]], terms: Terms) -> T:
         """Put the question that fits the limits, and a smaller one when that shows them to be lower."""

@@ -96,6 +96,11 @@ class Endpoints:
         return self._last.name
 
     @property
+    def last(self) -> Endpoint:
+        """The endpoint that answered last."""
+        return self._last
+
+    @property
     def chain_id(self) -> int | None:
         """Which chain every endpoint has to follow, once that is known."""
         return self.health.chain_id

@@ -17,7 +17,7 @@ from indexer.clients.evm.counts import Counts
 from indexer.clients.evm.ear import FAR_BELOW, WebsocketEar
 from indexer.clients.evm.hints import Hints
 from indexer.clients.evm.line import OpenLine, open_line
-from indexer.clients.evm.rhythm import Rhythm
+from indexer.clients.evm.rhythm import Expected, Rhythm
 from indexer.clients.evm.spare import SpareEar
 from indexer.clients.evm.together import until_one_ends
 from indexer.domain.balances import Watch
@@ -61,7 +61,7 @@ class Asked(Protocol):
 
     async def newest(self) -> Head: ...
 
-    async def highest(self, known: Head | None, behind: float, *, is_still: bool) -> Finding: ...
+    async def highest(self, known: Head | None, expected: Expected, *, is_still: bool) -> Finding: ...
 
 
 class HeadFeed:
@@ -153,7 +153,9 @@ class HeadFeed:
         return at if self._asked_at < at else math.inf
 
     def _patience(self) -> float:
-        return min(self._rhythm.poll_seconds, _POLL_INSTEAD_SECONDS if self.ear.sockets else math.inf)
+        """Until heads are asked for again, where none are told."""
+        longest = _POLL_INSTEAD_SECONDS if self.ear.sockets else _SPLIT_SECONDS if self._is_split else math.inf
+        return min(self._rhythm.poll_seconds, longest)
 
     async def _ask(self) -> None:
         """Ask another source; that nobody answers is told before the question has ended."""
@@ -176,14 +178,14 @@ class HeadFeed:
 
     async def _found(self, now: float) -> Finding:
         """The preferred one alone while heads are polled and come; everybody when in doubt, and now and then."""
-        quiet = now - max(self._heard_at, self._compared_at)
-        is_due = now - self._compared_at >= max(_CHECK_SECONDS, self._rhythm.silence_seconds)
-        is_quiet = quiet >= self._rhythm.doubt_seconds or self._overdue_at() <= now
+        quiet, compared = now - self._heard_at, now - self._compared_at
+        is_still = quiet >= self._rhythm.doubt_seconds
+        is_due = compared >= max(_CHECK_SECONDS, self._rhythm.silence_seconds)
+        is_quiet = (is_still and compared >= self._rhythm.again_seconds) or self._overdue_at() <= now
         if not (self.ear.live or is_due or is_quiet or self._is_split or self._is_rumour_due(now)):
             return Finding(await self._node.newest())
         self._compared_at = now
-        is_still = now - self._heard_at >= self._rhythm.doubt_seconds
-        return await self._node.highest(self._newest, self._rhythm.behind_blocks, is_still=is_still)
+        return await self._node.highest(self._newest, self._rhythm.expected, is_still=is_still)
 
     def _is_awaited(self, began: float) -> bool:
         """Whether a head is to be told at once, and not left to a websocket that is well."""

@@ -97,7 +97,7 @@ class Wellness:
         endpoint.aside_until = max(endpoint.aside_until, self._clock() + seconds)
         if not endpoint.is_well or endpoint.is_aside:
             return
-        endpoint.reason, endpoint.is_aside = error, True
+        endpoint.reason, endpoint.is_aside, endpoint.stood_at = error, True, endpoint.head
         if self._fell_ill(endpoint, "aside"):
             self._say(endpoint)
 
@@ -166,7 +166,8 @@ class Wellness:
 
     def _answers_again(self, endpoint: Endpoint, newest: int) -> None:
         endpoint.bad_answers = endpoint.strikes = 0
-        is_behind = newest < self.followed - _NEAR
+        stands = endpoint.stood_at is not None and newest <= endpoint.stood_at < self.followed
+        is_behind = newest < self.followed - _NEAR or stands
         endpoint.is_aside = is_behind or self._clock() < endpoint.aside_until
         if is_behind:
             endpoint.reason = BlockUnknown(f"its newest block is {newest}, we followed {self.followed}")
@@ -176,7 +177,7 @@ class Wellness:
         self.came_back.set()
         if endpoint.is_aside:
             return
-        endpoint.well_since = self._clock()
+        endpoint.well_since, endpoint.stood_at = self._clock(), None
         self.revivals.pop(endpoint.name, None)
         if endpoint.is_told:
             endpoint.is_told = False

@@ -18,6 +18,7 @@ from indexer.clients.evm.logs import Filters, transfers_at
 from indexer.clients.evm.missed import Missed
 from indexer.clients.evm.opinions import canonical, header_of, is_disputed, newest, tagged
 from indexer.clients.evm.readings import Found, Natives, readings, singly
+from indexer.clients.evm.rhythm import Expected
 from indexer.clients.evm.tokens import description, inspection
 from indexer.domain.backfill import Moved
 from indexer.domain.balances import Watch
@@ -93,9 +94,9 @@ class EvmNode:
         """Whether somebody else than one provider may be asked."""
         return len(self._endpoints) > 1 and bool(self._endpoints.able)
 
-    async def highest(self, known: Head | None, behind: float, *, is_still: bool) -> Finding:
-        """The newest block of all endpoints that go on from `known`; those far behind it are set aside."""
-        return await highest(self._endpoints, known, behind, is_still=is_still)
+    async def highest(self, known: Head | None, expected: Expected, *, is_still: bool) -> Finding:
+        """The newest block of all endpoints that go on from `known`; those far or long behind it are set aside."""
+        return await highest(self._endpoints, known, expected, is_still=is_still)
 
     async def header(self, block: BlockHash) -> Head | None:
         """Nothing when no endpoint has it: they lag, or it was orphaned and forgotten."""

@@ -41,16 +41,18 @@ async def newest(endpoints: Endpoints) -> Head:
 
     question = Plan((Call("eth_getBlockByNumber", ["latest", False]),), read)
     try:
-        return await endpoints.ask(
+        head = await endpoints.ask(
             lambda _: question,
             timeout_seconds=_NEWEST_SECONDS,
             patience_seconds=_NEWEST_PATIENCE_SECONDS,
             rest_seconds=_NEWEST_REST_SECONDS,
         )
     except Behind:
-        highest = max(behind, key=lambda head: head.number)
-        health.followed = highest.number
-        return highest
+        head = max(behind, key=lambda head: head.number)
+        health.followed = head.number
+    else:
+        endpoints.last.told_head(head.number)
+    return head
 
 
 async def canonical(

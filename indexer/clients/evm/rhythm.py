@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections import deque
+from dataclasses import dataclass
 from typing import Final
 
 from indexer.domain.chain import Head
@@ -22,9 +23,22 @@ _MORE: Final = 0.3
 _BEHIND_BLOCKS: Final = 3
 _STAMP_SECONDS: Final = 1.0
 """Headers name whole seconds."""
+_SHORTEST_AGAIN: Final = 1.0
 _SHORTEST_BLOCK: Final = 0.001
 _SHORTEST_POLL: Final = 0.25
 _LONGEST_POLL: Final = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """By what an endpoint is held against the others."""
+
+    behind_blocks: float
+    """So far below another one, it is as good as silent."""
+    late_seconds: float
+    """Without a head of its own for so long, while another one has a higher one, it is worth a second look."""
+    still_seconds: float
+    """And for so long, it stands still."""
 
 
 class Rhythm:
@@ -65,6 +79,15 @@ class Rhythm:
         However irregular a chain is, that is so at one block in sixteen.
         """
         return max(self._seconds) + _MORE if len(self._seconds) >= _ENOUGH else None
+
+    @property
+    def again_seconds(self) -> float:
+        """In doubt, everybody is asked again after so long: a block that comes now is not to wait for as long again."""
+        return min(self.doubt_seconds, max(self.block_seconds, _SHORTEST_AGAIN))
+
+    @property
+    def expected(self) -> Expected:
+        return Expected(self.behind_blocks, min(self.block_seconds + _MORE, self.doubt_seconds), self.doubt_seconds)
 
     @property
     def behind_blocks(self) -> float:

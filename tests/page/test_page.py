@@ -97,6 +97,27 @@ async def test_an_exchange_account_stands_beside_the_chains(tab: Tab, service: F
     assert tab.complaints == []
 
 
+async def test_rows_go_with_their_account_and_come_back_with_it(tab: Tab, service: FakeService) -> None:
+    followed = {**service.streams["chain:31337"], "block": None, "seq": 7}
+    service.streams["exchange:okx:desk"] = followed
+    service.items = [service.item(5_000_000), service.amount("1000.5"), service.amount("0", asset="BTC")]
+    service.positions = {"chain:31337": 3, "exchange:okx:desk": 7}
+    await opened(tab, service)
+    await tab.until(f"{ROWS}.length === 3")
+    del service.streams["exchange:okx:desk"]
+    await service.tell(service.heartbeat())
+    await tab.until(f"{ROWS}.length === 1")
+    assert [heading.split()[0] for heading in await tab.run(HEADINGS)] == ["acme"]
+    assert "okx" not in await tab.text("#streams")
+
+    service.streams["exchange:okx:desk"] = followed
+    await service.tell(service.heartbeat())
+    assert (await service.subscribed(2))["after"] == {"chain:31337": 3, "exchange:okx:desk": 7}
+    await tab.until(f"{ROWS}.length === 3")
+    assert len(service.subscriptions) == 2
+    assert tab.complaints == []
+
+
 async def test_a_lost_connection_is_resumed_after_the_last_number_seen(tab: Tab, service: FakeService) -> None:
     service.items = [service.item(5_000_000)]
     service.positions = {"chain:31337": 7, "chain:31338": 2}

@@ -15,8 +15,9 @@ export class Book {
   positions = {};
   epoch = null;
   #seen = { gap: null };
+  #left = new Set();
 
-  /** One frame → {changed: rows, removed: keys, event, restarted}. */
+  /** One frame → {changed: rows, removed: keys, event, restarted, returned}. */
   take(frame) {
     switch (frame.type) {
       case "snapshot": return this.#snapshot(frame);
@@ -45,10 +46,7 @@ export class Book {
     this.#seen.gap = null;
     const changed = frame.items.map((item) => this.#put(rowOfItem(item, this.rows.get(rowKey(item)))));
     const kept = new Set(changed.map((row) => row.key));
-    const removed = [...this.rows.values()]
-      .filter((row) => !kept.has(row.key) && (only === null || only === row.stream))
-      .map((row) => row.key);
-    for (const key of removed) this.rows.delete(key);
+    const removed = this.#remove((row) => !kept.has(row.key) && (only === null || only === row.stream));
     if (only === null) this.positions = {};
     Object.assign(this.positions, frame.positions);
     return { changed, removed };
@@ -56,8 +54,24 @@ export class Book {
 
   #heartbeat(frame) {
     for (const [stream, beat] of Object.entries(frame.streams)) this.#merge(stream, { beat });
-    for (const stream of this.streams.keys()) if (!(stream in frame.streams)) this.streams.delete(stream);
-    return { streams: true };
+    const left = new Set([...this.streams.keys()].filter((stream) => !(stream in frame.streams)));
+    for (const stream of left) this.streams.delete(stream);
+    return { removed: this.#remove((row) => left.has(row.stream)), returned: this.#hasReturned(frame) };
+  }
+
+  #remove(isGone) {
+    const gone = [...this.rows.values()].filter(isGone);
+    for (const row of gone) this.rows.delete(row.key);
+    const followed = new Set([...this.rows.values()].map((row) => row.stream));
+    for (const { stream } of gone) if (!followed.has(stream)) this.#left.add(stream);
+    return gone.map((row) => row.key);
+  }
+
+  /** Whether an account or chain is followed again: what it holds was told before its rows were removed. */
+  #hasReturned(frame) {
+    const returned = [...this.#left].filter((stream) => stream in frame.streams);
+    for (const stream of returned) this.#left.delete(stream);
+    return returned.length > 0;
   }
 
   /** Adds what only GET /status says of a stream. Where a heartbeat says it too, that one is never the older. */

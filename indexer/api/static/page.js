@@ -21,13 +21,14 @@ feed.addEventListener("state", ({ detail }) => {
   if (detail.state === "live") askService();
 });
 feed.addEventListener("frame", ({ detail: frame }) => {
-  const { changed = [], removed = [], event, restarted } = book.take(frame);
+  const { changed = [], removed = [], event, restarted, returned } = book.take(frame);
   if (restarted) {
     book.forget();
     events.clear();
     feed.restart();
     return;
   }
+  if (returned) feed.restart();
   for (const row of changed) pending.changed.set(row.key, row);
   for (const key of removed) pending.removed.add(key);
   if (event) events.add(event);

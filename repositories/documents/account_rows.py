@@ -118,7 +118,7 @@ def funding_row_of(record: FundingRecord) -> Document:
 def baseline_row_of(record: BaselineRecord) -> Document:
     return {
         **slot_query(record.account, record.slot),
-        "balance": str(record.balance),
+        "balance": _text(record.balance),
         "seq": Int64(record.seq),
     }
 
@@ -141,7 +141,8 @@ _DIGITS: Final = 34
 
 
 def _text(number: Decimal | None) -> str | None:
-    return None if number is None else str(number)
+    """Every digit that the venue said, the zeros at the end too, and never an exponent: people and queries read it."""
+    return None if number is None else f"{number:f}"
 
 
 def _number(text: str | None) -> Decimal | None:

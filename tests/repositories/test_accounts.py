@@ -16,7 +16,7 @@ from indexer.domain.accounts.fundings import Funded
 from indexer.domain.accounts.records import AccountProjection
 from indexer.domain.commits import Commit
 from indexer.domain.records import fold
-from repositories.documents.account_rows import amount_of
+from repositories.documents.account_rows import account_record_of, account_row_of, amount_of
 from repositories.store import Store
 from tests.domain.accounts.builders import ACCOUNT, TIME, USDT, amounts, held
 
@@ -101,6 +101,15 @@ async def test_every_digit_of_the_venue_is_kept_and_what_it_does_not_say_stays_a
     assert current is not None
     assert current.held == row
     assert str(current.held.amounts) == str(exact)
+
+
+def test_stored_amounts_are_written_without_an_exponent() -> None:
+    held = Amounts(Decimal("1E+3"), Decimal("-2.50E-7"), Decimal("7.50"), Decimal("0E-8"))
+    fact = AssetUpdated(ACCOUNT, AssetBalance(USDT, held, "wallet", "rest", TIME, None), None, "first")
+    (record,) = folded([fact]).records
+    row = account_row_of(record)
+    assert [row[name] for name in ("free", "used", "total", "debt")] == ["1000", "-0.000000250", "7.50", "0.00000000"]
+    assert account_record_of(row) == record
 
 
 async def test_an_account_goes_on_with_what_is_held_open_and_paid(store: Store) -> None:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from indexer.domain.accounts.amounts import Amounts, AssetBalance, Slot, Wallet, less
 from indexer.domain.accounts.facts import AlertKind, Severity
+from indexer.domain.amounts import plain
 
 _EXACT: Final = Context(prec=400)
 _NAMES: Final = ("free", "used", "total", "debt")
@@ -116,9 +117,9 @@ def _signs(held: AssetBalance, exceptions: Exceptions) -> Iterator[_Broken]:
         return
     for name, amount in (("total", total), ("used", used), ("debt", debt)):
         if amount is not None and amount < 0:
-            yield "negative_balance", "error", f"{name} is {amount}"
+            yield "negative_balance", "error", f"{name} is {plain(amount)}"
     if free is not None and free < 0:
-        yield "negative_free_balance", "warning", f"free is {free}"
+        yield "negative_free_balance", "warning", f"free is {plain(free)}"
 
 
 def _parts(held: AssetBalance, thresholds: Thresholds, exceptions: Exceptions) -> Iterator[_Broken]:
@@ -127,9 +128,13 @@ def _parts(held: AssetBalance, thresholds: Thresholds, exceptions: Exceptions) -
     if held.slot.wallet in exceptions.free_is_apart or free is None or used is None or total is None:
         return
     if used > total and not _is_close(used, total, thresholds) and held.slot.wallet not in exceptions.may_be_negative:
-        yield "hold_exceeds_balance", "error", f"{used} of {total} is on hold"
+        yield "hold_exceeds_balance", "error", f"{plain(used)} of {plain(total)} is on hold"
     elif not _is_close(_EXACT.add(free, used), total, thresholds):
-        yield "source_inconsistency", "warning", f"free {free} and used {used} are not the total {total}"
+        yield (
+            "source_inconsistency",
+            "warning",
+            f"free {plain(free)} and used {plain(used)} are not the total {plain(total)}",
+        )
 
 
 def _sizes(amounts: Amounts, previous: Amounts | None, thresholds: Thresholds) -> Iterator[_Broken]:
@@ -137,11 +142,12 @@ def _sizes(amounts: Amounts, previous: Amounts | None, thresholds: Thresholds) -
     if balance is None:
         return
     if abs(balance) > thresholds.most:
-        yield "unrealistic_balance", "error", f"{balance} is more than {thresholds.most:f}"
+        yield "unrealistic_balance", "error", f"{plain(balance)} is more than {plain(thresholds.most)}"
         return
     before = None if previous is None else previous.balance
     if before and abs(balance) > _EXACT.multiply(abs(before), thresholds.jump):
-        yield "unrealistic_balance", "warning", f"{balance} is more than {thresholds.jump:f} times the {before} before"
+        grown = f"{plain(balance)} is more than {plain(thresholds.jump)} times the {plain(before)} before"
+        yield "unrealistic_balance", "warning", grown
 
 
 def _ages(held: AssetBalance, thresholds: Thresholds, now: datetime) -> Iterator[_Broken]:

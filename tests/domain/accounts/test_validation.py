@@ -55,6 +55,11 @@ def test_what_cannot_be_is_found(held: AssetBalance, kind: str, severity: str) -
     assert (kind, severity) in found_in(held)
 
 
+def test_amounts_in_findings_are_written_as_people_write_them() -> None:
+    (found,) = findings(balance("1E-7", "0E-8", "3.00"), None, Thresholds(), Exceptions(), TIME)
+    assert found.detail == "free 0.0000001 and used 0 are not the total 3"
+
+
 def test_what_an_honest_venue_says_breaks_no_rule() -> None:
     assert found_in(balance("1.5", "0.5", "2"), amounts("1", "0", "1")) == []
     assert found_in(balance(None, None, "2")) == []

@@ -12,6 +12,7 @@ import orjson
 from indexer.clients.evm.census import Finding
 from indexer.clients.evm.counts import Counts
 from indexer.clients.evm.rhythm import Expected
+from indexer.clients.evm.socket import Ours
 from indexer.domain.chain import BlockHash, Head
 from indexer.errors import IndexerError, NodeUnreachable
 from tests.fixtures.fakenode import header
@@ -41,6 +42,8 @@ class Wire:
             "eth_getBlockByNumber": told(self._place.height),
             "eth_subscribe": call["params"][:1],
         }
+        if call["params"][:1] == ["0x0"]:
+            answers["eth_getBlockByNumber"] = self._place.genesis
         if self._place.refuses_logs and call["method"] == "eth_subscribe" and call["params"][0] == "logs":
             self._place.refused += 1
             self.put({"id": call["id"], "error": {"code": -32601, "message": "the method does not exist"}})
@@ -75,6 +78,8 @@ class Place:
     is_open: bool = True
     is_muted: bool = False
     refuses_logs: bool = False
+    genesis: dict[str, Any] | None = field(default_factory=lambda: told(0))
+    """Its first block, where it has not forgotten that."""
     refused: int = 0
     lines: list[Wire] = field(default_factory=list)
     opened: int = 0
@@ -117,7 +122,7 @@ class Second:
 
     def __init__(self, height: int = 100) -> None:
         self.height = height
-        self.chain_id: int | None = 1
+        self.ours = Ours(1, head(0).hash)
         self.counts = Counts()
         self.others: int | None = None
         """How high others are, where there are any."""

@@ -18,6 +18,7 @@ from indexer.domain.feed import FeedEvent, HeadHeard, HeadsLost
 from indexer.errors import NodeUnreachable
 from tests.clients.builders import eventually
 from tests.clients.lines import Place, Second, opening
+from tests.fixtures.fakenode import header
 
 
 class Heard(list[FeedEvent]):
@@ -100,6 +101,33 @@ async def test_a_socket_that_answers_everything_but_tells_nothing_is_told_once(m
             await mining([place], second, lambda: made.ear.live)
     assert [line["event"] for line in lines] == ["socket_open", "socket_lost", "socket_open"]
     assert heard.kinds() == []
+
+
+STRANGE = header(0, "0x" + "5a" * 32)
+
+
+async def test_a_socket_with_another_genesis_is_not_listened_to() -> None:
+    stranger, place, second = Place(height=1_000, genesis=STRANGE), Place(), Second()
+    with capture_logs() as lines:
+        async with feed(second, stranger, place) as (made, heard):
+            await mining([stranger, place], second, lambda: len(heard.numbers("ws")) > 5)
+            assert made.ear.live == "w1"
+    assert max(heard.numbers()) < 1_000
+    (lost,) = [line for line in lines if line["event"] == "socket_lost"]
+    assert "0x5a5a" in lost["reason"]
+
+
+async def test_a_socket_of_a_node_that_has_forgotten_its_genesis_is_listened_to() -> None:
+    async with feed(Second(), Place(genesis=None)) as (made, _):
+        await eventually(lambda: made.ear.live)
+
+
+async def test_a_socket_with_another_genesis_is_not_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ear, "_BETTER_SECONDS", 0.1)
+    stranger, place, second = Place(genesis=STRANGE), Place(), Second()
+    async with feed(second, stranger, place) as (made, _):
+        await mining([stranger, place], second, lambda: stranger.opened > 4)
+        assert made.ear.live == "w1"
 
 
 async def test_a_socket_that_lags_far_behind_what_others_know_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

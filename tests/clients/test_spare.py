@@ -10,6 +10,7 @@ from indexer.clients.evm import heads, spare
 from tests.clients.builders import eventually
 from tests.clients.lines import Place, Second
 from tests.clients.test_ear import feed, mining
+from tests.fixtures.fakenode import header
 
 
 async def test_a_head_that_only_the_spare_websocket_tells_is_asked_for_within_a_moment() -> None:
@@ -22,6 +23,13 @@ async def test_a_head_that_only_the_spare_websocket_tells_is_asked_for_within_a_
         assert second.asked > asked
         assert made.ear.live == "w0"
     assert heard.numbers() == sorted(set(heard.numbers()))
+
+
+async def test_nothing_is_heard_from_a_spare_websocket_with_another_genesis() -> None:
+    first, other, second = Place(), Place(height=1_000, genesis=header(0, "0x" + "5a" * 32)), Second()
+    async with feed(second, first, other, silence_seconds=60) as (made, _):
+        await mining([first, other], second, lambda: made.ear.live == "w0" and other.opened > 1)
+        assert (made.spare.name, made._rumour) == (None, None)
 
 
 async def test_while_both_websockets_tell_heads_nobody_is_asked() -> None:

@@ -188,6 +188,25 @@ async def test_an_endpoint_of_another_chain_with_our_id_suspends_nobody(tmp_path
             await truth.check_history(service, home.anvil, home.holdings())
 
 
+async def test_a_websocket_of_another_chain_with_our_id_is_not_believed(tmp_path: Path) -> None:
+    async with world() as home, Anvil(chain_id=home.anvil.chain_id, args=("--timestamp", "1700000000")) as foreign:
+        await foreign.mine(100)
+        ours = home.table(ws_urls=[foreign.ws_url, home.anvil.ws_url])
+        config = home.config(tmp_path, chains={"first": ours}, store={"url": "memory"})
+        async with running(config) as service:
+            await until(lambda: service.said("socket_open"))
+            for _ in range(5):
+                await foreign.mine(2)
+                await home.stir(RNG)
+                await service.followed(home.anvil)
+            (lost,) = service.said("socket_lost")
+            assert "genesis" in lost["reason"]
+            assert not service.said("reorg_doubted")
+            assert not service.said("chain_reorged")
+            assert (await service.stream(home.anvil.chain_id))["heads"] == "ws"
+            await truth.check_history(service, home.anvil, home.holdings())
+
+
 @pytest.mark.parametrize("has_websocket", [True, False], ids=["websocket", "polled"])
 async def test_a_provider_that_refuses_our_key_is_stale_for_that_reason(tmp_path: Path, has_websocket: bool) -> None:
     async with world() as home, Moody(home.anvil.http_url, home.anvil.ws_url) as provider:

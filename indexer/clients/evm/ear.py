@@ -22,7 +22,7 @@ from indexer.clients.evm.line import OpenLine
 from indexer.clients.evm.logs import Filters
 from indexer.clients.evm.names import endpoint_names
 from indexer.clients.evm.outages import SocketOutage
-from indexer.clients.evm.socket import NodeSocket
+from indexer.clients.evm.socket import NodeSocket, Ours
 from indexer.clients.evm.together import until_one_ends
 from indexer.clients.evm.trial import tells_heads
 from indexer.clients.evm.wording import Unsupported
@@ -53,7 +53,7 @@ class WebsocketEar:
         chain: str,
         hints: Hints,
         counts: Counts,
-        chain_id: Callable[[], int | None],
+        ours: Callable[[], Ours],
         newest: Callable[[], Head | None],
         hear: Callable[[Head], None],
         opened: OpenLine,
@@ -74,7 +74,7 @@ class WebsocketEar:
         self._log = log.bind(chain=chain)
         self._hints = hints
         self._counts = counts
-        self._chain_id = chain_id
+        self._ours = ours
         self._newest = newest
         self._hear = hear
         self._opened = opened
@@ -91,9 +91,9 @@ class WebsocketEar:
         self._distrusted = False
 
     @property
-    def chain_id(self) -> int | None:
-        """Which chain every socket has to follow, once that is known."""
-        return self._chain_id()
+    def ours(self) -> Ours:
+        """What every socket has to show, once that is known."""
+        return self._ours()
 
     @property
     def newest(self) -> Head | None:
@@ -148,9 +148,7 @@ class WebsocketEar:
 
     async def _conduct(self, socket: NodeSocket, name: str) -> NoReturn:
         """Subscribe, say where the chain stands now, and follow changes of the watch."""
-        expected = self.chain_id
-        if expected is not None and (found := await socket.chain_id()) != expected:
-            raise NodeUnreachable(f"the websocket follows chain {found}, not {expected}")
+        await socket.prove(self.ours)
         await socket.subscribe_heads()
         head = await socket.newest()
         if self._distrusted:
@@ -183,7 +181,7 @@ class WebsocketEar:
             for url, _ in self.sockets[:index]:
                 with contextlib.suppress(IndexerError, TimeoutError):
                     async with asyncio.timeout(_BETTER_SECONDS):
-                        await tells_heads(url, self._opened, self.chain_id, self._is_near)
+                        await tells_heads(url, self._opened, self.ours, self._is_near)
                     return
 
     def _went_live(self, name: str) -> None:

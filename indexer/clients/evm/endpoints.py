@@ -77,6 +77,8 @@ class Endpoints:
         self._counts = counts
         self._timeout_seconds = timeout_seconds
         self._patience_seconds = patience_seconds
+        self.genesis: BlockHash | None = None
+        """Of our chain, once that is known."""
         self.clock = clock
         self._sleep = sleep
         self._last = self._endpoints[0]
@@ -111,6 +113,7 @@ class Endpoints:
 
     def expect(self, genesis: BlockHash) -> None:
         """From now on every endpoint has to show that its chain begins with this block."""
+        self.genesis = genesis
         for endpoint in self._endpoints:
             if endpoint.genesis != genesis:
                 endpoint.genesis, endpoint.is_proven = genesis, False

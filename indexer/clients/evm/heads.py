@@ -18,6 +18,7 @@ from indexer.clients.evm.ear import FAR_BELOW, WebsocketEar
 from indexer.clients.evm.hints import Hints
 from indexer.clients.evm.line import OpenLine, open_line
 from indexer.clients.evm.rhythm import Expected, Rhythm
+from indexer.clients.evm.socket import Ours
 from indexer.clients.evm.spare import SpareEar
 from indexer.clients.evm.together import until_one_ends
 from indexer.domain.balances import Watch
@@ -48,7 +49,7 @@ class Asked(Protocol):
     """Who is asked when the websocket is silent."""
 
     @property
-    def chain_id(self) -> int | None: ...
+    def ours(self) -> Ours: ...
 
     @property
     def counts(self) -> Counts: ...
@@ -85,7 +86,7 @@ class HeadFeed:
             chain=chain,
             hints=hints,
             counts=node.counts,
-            chain_id=lambda: node.chain_id,
+            ours=lambda: node.ours,
             newest=lambda: self._newest,
             hear=lambda head: self._hear(head, "ws"),
             opened=opened,

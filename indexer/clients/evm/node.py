@@ -19,6 +19,7 @@ from indexer.clients.evm.missed import Missed
 from indexer.clients.evm.opinions import canonical, header_of, is_disputed, newest, tagged
 from indexer.clients.evm.readings import Found, Natives, readings, singly
 from indexer.clients.evm.rhythm import Expected
+from indexer.clients.evm.socket import Ours
 from indexer.clients.evm.tokens import description, inspection
 from indexer.domain.backfill import Moved
 from indexer.domain.balances import Watch
@@ -65,9 +66,9 @@ class EvmNode:
         return self._endpoints.name
 
     @property
-    def chain_id(self) -> int | None:
-        """Which chain every endpoint has to follow, once that is known."""
-        return self._endpoints.chain_id
+    def ours(self) -> Ours:
+        """Which chain every endpoint and websocket has to follow, once that is known."""
+        return Ours(self._endpoints.chain_id, self._endpoints.genesis)
 
     @property
     def outage(self) -> str | None:

@@ -10,17 +10,24 @@ import asyncio
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import orjson
 
 from indexer.clients.evm.answers import head_of, quantity, shown
 from indexer.clients.evm.line import Line, OpenLine, open_line
-from indexer.clients.evm.wording import refusal
-from indexer.domain.chain import Head
-from indexer.errors import BadAnswer, NodeUnreachable
+from indexer.clients.evm.wording import CallFailed, Unsupported, refusal
+from indexer.domain.chain import BlockHash, Head
+from indexer.errors import BadAnswer, BlockUnknown, NodeUnreachable, StateMissing
 
 _ANSWER_SECONDS: Final = 10.0
+
+
+class Ours(NamedTuple):
+    """By what a node is known to follow our chain; nothing of it before that is known."""
+
+    chain_id: int | None = None
+    genesis: BlockHash | None = None
 
 
 class NodeSocket:
@@ -58,8 +65,21 @@ class NodeSocket:
         while True:
             self._heard(await self._line.receive())
 
-    async def chain_id(self) -> int:
-        return quantity(await self._ask("eth_chainId", []))
+    async def prove(self, ours: Ours) -> None:
+        """Return if it follows our chain, as far as that is known; a node that has forgotten its genesis may."""
+        if ours.chain_id is not None and (found := quantity(await self._ask("eth_chainId", []))) != ours.chain_id:
+            raise NodeUnreachable(f"the websocket follows chain {found}, not {ours.chain_id}")
+        if ours.genesis is not None and (first := await self._genesis()) not in (None, ours.genesis):
+            raise NodeUnreachable(
+                f"the websocket follows a chain with our id whose genesis block is {first}, not {ours.genesis};"
+                " correct ws_urls"
+            )
+
+    async def _genesis(self) -> BlockHash | None:
+        try:
+            return head_of(await self._ask("eth_getBlockByNumber", ["0x0", False])).hash
+        except (BlockUnknown, StateMissing, Unsupported, CallFailed):
+            return None
 
     async def newest(self) -> Head:
         return head_of(await self._ask("eth_getBlockByNumber", ["latest", False]))

@@ -65,9 +65,7 @@ class SpareEar:
             await until_one_ends(socket.read(), self._subscribed(socket, name))
 
     async def _subscribed(self, socket: NodeSocket, name: str) -> NoReturn:
-        expected = self._ear.chain_id
-        if expected is not None and (found := await socket.chain_id()) != expected:
-            raise NodeUnreachable(f"the websocket follows chain {found}, not {expected}")
+        await socket.prove(self._ear.ours)
         await socket.subscribe_heads()
         self.name, self._told = name, None
         while True:

@@ -9,12 +9,12 @@ from typing import Any, NoReturn
 from indexer.clients.evm.answers import head_of
 from indexer.clients.evm.counts import ignored
 from indexer.clients.evm.line import OpenLine
-from indexer.clients.evm.socket import NodeSocket
+from indexer.clients.evm.socket import NodeSocket, Ours
 from indexer.clients.evm.together import until_one_ends
 from indexer.errors import NodeUnreachable
 
 
-async def tells_heads(url: str, opened: OpenLine, chain_id: int | None, is_new: Callable[[int], bool]) -> None:
+async def tells_heads(url: str, opened: OpenLine, ours: Ours, is_new: Callable[[int], bool]) -> None:
     """Return once it has told a head that is new by itself: answers and pings are no sign of life."""
     told = asyncio.Event()
 
@@ -28,11 +28,10 @@ async def tells_heads(url: str, opened: OpenLine, chain_id: int | None, is_new: 
             await socket.read()
             raise NodeUnreachable("the websocket ended")
 
-        await until_one_ends(read(), _subscribed(socket, chain_id, told))
+        await until_one_ends(read(), _subscribed(socket, ours, told))
 
 
-async def _subscribed(socket: NodeSocket, chain_id: int | None, told: asyncio.Event) -> None:
-    if chain_id is not None and (found := await socket.chain_id()) != chain_id:
-        raise NodeUnreachable(f"the websocket follows chain {found}, not {chain_id}")
+async def _subscribed(socket: NodeSocket, ours: Ours, told: asyncio.Event) -> None:
+    await socket.prove(ours)
     await socket.subscribe_heads()
     await told.wait()

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from indexer.app.library import Indexer
 from indexer.clients.exchange.dialects.table import DIALECTS
 from indexer.clients.exchange.pool import Venues
+from indexer.config import ExchangeSettings, ServiceSettings, Settings, StoreSettings
+from indexer.demo.venue import Venue
+from indexer.domain.accounts.facts import AssetUpdated
+from indexer.domain.commits import Event
+from indexer.masking import Secret
+from tests.exchange.test_service import until
 from tests.sim.clock import play
 
 APART_MS = 120_000
@@ -44,3 +52,39 @@ def test_two_that_ask_at_once_find_how_far_it_is_apart(seconds: tuple[float, flo
         return int(found)
 
     assert abs(play(story()) - APART_MS) <= 2  # milliseconds are cut off here and there
+
+
+async def test_what_changes_after_the_venues_clock_went_back_is_told_within_seconds(
+    venue: Venue, tmp_path: Path
+) -> None:
+    account = venue.account("okx")
+    venue.truth.deposit(account, "unified", "USDT", "100")
+    key, secret, password = (Secret(account.credentials[name]) for name in ("apiKey", "secret", "password"))
+    desk = ExchangeSettings(
+        name="desk",
+        exchange="okx",
+        api_key=key,
+        secret=secret,
+        password=password,
+        wallets=("unified",),
+        base_url=venue.url("okx"),
+    )
+    settings = Settings(
+        service=ServiceSettings(port=0, data_dir=tmp_path), store=StoreSettings(url="memory"), exchanges={"desk": desk}
+    )
+    async with Indexer(settings, serve=False) as indexer:
+        told: list[Event] = []
+        indexer.listen(told.append, "balance.updated")
+
+        def totals() -> list[str]:
+            return [str(one.fact.held.amounts.total) for one in told if isinstance(one.fact, AssetUpdated)]
+
+        await asyncio.wait_for(indexer.ready(), 20)
+        await until(lambda: indexer.report.streams()[0].heads == "ws")
+        venue.truth.deposit(account, "unified", "USDT", "1")
+        await until(lambda: "101" in totals())
+        venue.shift_clock(-9_000)
+        venue.truth.deposit(account, "unified", "USDT", "1")
+        await until(lambda: "102" in totals(), 6)
+        venue.truth.deposit(account, "unified", "USDT", "1")
+        await until(lambda: "103" in totals(), 6)

@@ -51,6 +51,8 @@ class Known:
     """The newest of the venue's times that was ever said of this asset; `held` may be a later word without one."""
     answered: float = float("-inf")
     """When an answer said so last; a frame that repeats it takes nothing away from that."""
+    set_back: float = float("-inf")
+    """When it was found that the venue's clock had gone back: `newest` is a time of the clock as it goes since."""
 
 
 class Word(NamedTuple):
@@ -73,10 +75,18 @@ def compared(word: Word, known: Known) -> Order:
         is_behind = word.source == "stream" or word.asked - known.seen < OLD_ANSWER_SECONDS
         return "older" if is_behind else "newer"
     if theirs is not None and ours is not None and theirs > ours:
-        return "newer"
+        return "unsure" if _is_of_the_clock_before(word, theirs, known) else "newer"
     if word.asked < known.as_of:
         return "older"
     return _by_our_clock(word, known)
+
+
+def _is_of_the_clock_before(word: Word, theirs: datetime, known: Known) -> bool:
+    """Soon after a venue's clock went back: whether this frame is ahead of what the clock can show by now."""
+    since = word.asked - known.set_back
+    if word.source == "rest" or since > LATE_SECONDS or known.newest is None:
+        return False
+    return (theirs - known.newest).total_seconds() > since + LATE_SECONDS / 2
 
 
 def _by_our_clock(word: Word, known: Known) -> Order:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from indexer.domain.accounts.arrivals import Position, PositionsSeen
+from indexer.domain.accounts.order import OLD_ANSWER_SECONDS
 from indexer.domain.accounts.state import APART_SECONDS, VANISHED_ALL, VANISHED_ONCE
 
 LAG_SECONDS: Final = 5.0
@@ -96,8 +97,12 @@ def _take(state: PositionsState, seen: PositionsSeen) -> MergedPositions:
 
 
 def _answered(before: KnownPosition, position: Position, seen: PositionsSeen) -> KnownPosition:
-    times = [time for time in (before.venue_time, seen.changed(position.symbol)) if time is not None]
-    return KnownPosition(position, seen.asked, before.heard, max(times, default=None))
+    ours, theirs = before.venue_time, seen.changed(position.symbol)
+    if ours is None or theirs is None:
+        time = ours if theirs is None else theirs
+    else:  # one that says otherwise was believed though it is older: the venue's clock went back
+        time = max(ours, theirs) if _core(position) == _core(before.position) else theirs
+    return KnownPosition(position, seen.asked, before.heard, time)
 
 
 def _once_more_empty(state: PositionsState, asked: float) -> PositionsState:
@@ -113,7 +118,7 @@ def _is_newer(known: KnownPosition, position: Position, seen: PositionsSeen) -> 
         return True
     ours, theirs = known.venue_time, seen.changed(position.symbol)
     if ours is not None and theirs is not None:
-        return theirs < ours
+        return theirs < ours and seen.asked - known.as_of < OLD_ANSWER_SECONDS
     return seen.asked - known.heard < LAG_SECONDS and _core(position) != _core(known.position)
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Final
 
 from indexer.domain.accounts.amounts import NOTHING, Amounts, AssetBalance, Measure, Slot
 from indexer.domain.accounts.arrivals import Moved, Snapshot, Updated
+from indexer.domain.accounts.lateness import Lates, lag_after, late_after, placed, went_back, with_frame, with_late
 from indexer.domain.accounts.order import Known, Lag, Word, compared, contradicts, newest
 
 VANISHED_ONCE: Final = 2
@@ -51,6 +51,8 @@ class WalletState:
     """How long frames take."""
     gone: frozenset[str] = frozenset()
     """What a frame said to be gone, which was not believed of it alone; nobody has said otherwise since."""
+    late: Lates = field(default_factory=dict)
+    """What frames said of each asset with older times than the newest word has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +107,9 @@ def _take(state: WalletState, snapshot: Snapshot) -> Merged:
     changed: list[AssetBalance] = []
     doubt = ask = None
     is_unsure = False
-    lag = _with_frame(state.lag, snapshot) if snapshot.source == "stream" else state.lag
     for asset in (*snapshot.amounts, *_left_out(state, snapshot)):
         before, amounts = known.get(asset), snapshot.amounts.get(asset)
-        if before is not None and (otherwise := _not_believed(asset, amounts, snapshot, before, state.lag)):
+        if before is not None and (otherwise := _not_believed(asset, amounts, snapshot, before, state)):
             ask, is_unsure = otherwise, True
             continue
         if amounts is None and before is not None and before.held.amounts.is_nothing:
@@ -128,19 +129,33 @@ def _take(state: WalletState, snapshot: Snapshot) -> Merged:
             changed.append(held)
     drifted = tuple(held.slot for held in changed if state.is_based and held.slot.asset in state.known)
     gone = _said_gone(state, snapshot)
-    based = WalletState(known, snapshot.measure, snapshot.asked, missing=missing, is_based=True, lag=lag, gone=gone)
+    based = WalletState(
+        known,
+        snapshot.measure,
+        snapshot.asked,
+        missing=missing,
+        is_based=True,
+        lag=lag_after(state.lag, snapshot, known),
+        gone=gone,
+        late=late_after(state.late, snapshot, state.known, known),
+    )
     merged = Merged(based, tuple(changed), ask or doubt, doubt, drifted, is_unsure)
     return _then_waiting(merged, state.waiting, snapshot)
 
 
-def _not_believed(asset: str, amounts: Amounts | None, snapshot: Snapshot, before: Known, lag: Lag) -> str | None:
+def _not_believed(
+    asset: str, amounts: Amounts | None, snapshot: Snapshot, before: Known, state: WalletState
+) -> str | None:
     """Why this asset is left as it is known, and asked for again."""
     said, held = NOTHING if amounts is None else amounts, before.held.amounts
     if said == held or (amounts is None and held.is_nothing):
         return None
     time = snapshot.time_of(asset)
+    late = state.late.get(asset, ())
+    if snapshot.source == "rest" and went_back(late, said, time, snapshot.asked, before):
+        return None
     is_gone = said.is_nothing and not held.is_nothing
-    word = Word(snapshot.source, snapshot.asked, *_placed(lag, snapshot, time), time, is_nothing=is_gone)
+    word = Word(snapshot.source, snapshot.asked, *placed(state.lag, snapshot, time), time, is_nothing=is_gone)
     match compared(word, before):
         case "older":
             return f"{asset} was told otherwise while we asked"
@@ -198,24 +213,25 @@ def _newest(changed: tuple[AssetBalance, ...]) -> tuple[AssetBalance, ...]:
 def _update(state: WalletState, frame: Updated) -> Merged:
     if not state.is_based:
         waiting = {**state.waiting, **dict.fromkeys(frame.amounts, frame)}
-        kept = replace(state, waiting=waiting, lag=_with_frame(state.lag, frame))
+        kept = replace(state, waiting=waiting, lag=with_frame(state.lag, frame))
         return Merged(kept, ask=f"the {frame.wallet} wallet was never read")
     if frame.measure != state.measure:
         return Merged(state, ask=f"the stream tells {frame.measure}, we keep {state.measure}")
     known = dict(state.known)
     missing = dict(state.missing)
     changed: list[AssetBalance] = []
-    ask, is_unsure = None, False
+    ask, is_unsure, late = None, False, dict(state.late)
     for asset, amounts in frame.amounts.items():
         before, time = known.get(asset), frame.time_of(asset)
         if before is not None:
             since = float("-inf") if frame.asked is None else frame.asked
             is_gone = amounts.is_nothing and not before.held.amounts.is_nothing
-            placed = _placed(state.lag, frame, time)
-            order = compared(Word("stream", frame.received, *placed, time, since, is_gone), before)
+            word = Word("stream", frame.received, *placed(state.lag, frame, time), time, since, is_gone)
+            order = compared(word, before)
             if order != "newer" and contradicts(amounts, before.held.amounts):
                 ask = f"{asset} was told late" if order == "older" else f"{asset} may have been told late"
                 is_unsure = True
+                late |= with_late(late, asset, amounts, time, before)
                 continue
             if order == "older":
                 continue
@@ -223,6 +239,7 @@ def _update(state: WalletState, frame: Updated) -> Merged:
         if _lacks(filled, before) and (before is None or filled != before.held.amounts):
             ask = f"the stream says only part of {asset}"
         missing.pop(asset, None)
+        late.pop(asset, None)
         held = _held(asset, filled, frame)
         if before is not None and before.held.received > held.received:
             held = replace(held, received=before.held.received)  # a part of it is known since then only
@@ -231,8 +248,8 @@ def _update(state: WalletState, frame: Updated) -> Merged:
             changed.append(held)
     # Whoever tells an amount has a wallet that is not empty.
     empty = state.empty if all(one.is_nothing for one in frame.amounts.values()) else 0
-    lag, gone = _with_frame(state.lag, frame), _said_gone(state, frame)
-    told = replace(state, known=known, missing=missing, empty=empty, lag=lag, gone=gone)
+    lag, gone = with_frame(state.lag, frame), _said_gone(state, frame)
+    told = replace(state, known=known, missing=missing, empty=empty, lag=lag, gone=gone, late=late)
     return Merged(told, tuple(changed), ask, unsure=is_unsure)
 
 
@@ -244,19 +261,6 @@ def _said_gone(state: WalletState, arrival: Snapshot | Updated) -> frozenset[str
 
 def _is_frame(arrival: Snapshot | Updated) -> bool:
     return isinstance(arrival, Updated) or arrival.source == "stream"
-
-
-def _with_frame(lag: Lag, frame: Snapshot | Updated) -> Lag:
-    time = max(filter(None, (frame.venue_time, *frame.times.values())), default=None)
-    return lag if time is None else lag.with_one((frame.time - time).total_seconds(), frame.received)
-
-
-def _placed(lag: Lag, frame: Snapshot | Updated, time: datetime | None) -> tuple[float, float]:
-    """Not before the one, not after the other it happened, on our clock, as far as its time tells."""
-    if time is None:
-        return frame.received, frame.received
-    seconds = (frame.time - time).total_seconds()
-    return frame.received - lag.at_most(seconds), frame.received - lag.beyond(seconds)
 
 
 def _filled(amounts: Amounts, before: Known | None) -> Amounts:
@@ -294,9 +298,13 @@ def _held(asset: str, amounts: Amounts, arrival: Snapshot | Updated) -> AssetBal
 
 def _known(held: AssetBalance, as_of: float, seen: float, before: Known | None) -> Known:
     answered = seen if held.source == "rest" else float("-inf")
-    if before is not None:
-        as_of, seen, answered = max(as_of, before.as_of), max(seen, before.seen), max(answered, before.answered)
-    return Known(held, as_of, seen, newest(held.venue_time, before), answered)
+    if before is None:
+        return Known(held, as_of, seen, held.venue_time, answered)
+    time, set_back = newest(held.venue_time, before), before.set_back
+    if held.venue_time is not None and held.venue_time != time and _differs(before.held, held):
+        time, set_back = held.venue_time, seen  # believed with an older time: by that clock all else will come, too
+    as_of, answered = max(as_of, before.as_of), max(answered, before.answered)
+    return Known(held, as_of, max(seen, before.seen), time, answered, set_back)
 
 
 def _differs(before: AssetBalance, after: AssetBalance) -> bool:

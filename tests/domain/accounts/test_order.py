@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from indexer.domain.accounts.arrivals import Updated
+from indexer.domain.accounts.arrivals import Snapshot, Updated
 from indexer.domain.accounts.order import (
     LATE_SECONDS,
     MANY_FRAMES,
@@ -14,7 +14,7 @@ from indexer.domain.accounts.order import (
     WINDOW_SECONDS,
     Lag,
 )
-from indexer.domain.accounts.state import restored
+from indexer.domain.accounts.state import Merged, restored
 from tests.domain.accounts.builders import amounts, held
 from tests.domain.accounts.test_state import after, at, frame, totals, whole
 
@@ -215,3 +215,52 @@ def _lags(seconds: float, many: int) -> Lag:
 def _frames_apart(seconds: float, many: int) -> list[Updated]:
     """As fast as they can be, from a venue whose clock is so far behind ours."""
     return [frame(2 + n, venue=2 + n - seconds, BTC=str(n)) for n in range(many)]
+
+
+def stepped_back(*arrivals: Snapshot | Updated) -> Merged:
+    """At 10 a frame told 2; then the venue's clock was set back by five seconds."""
+    return after(whole(1, venue=0, BTC="1"), frame(10, BTC="2"), *arrivals)
+
+
+def test_what_a_frame_and_an_answer_say_with_one_older_time_is_believed_soon_after_the_clock_went_back() -> None:
+    late = stepped_back(frame(10.3, venue=5.3, BTC="3"))
+    assert (late.changed, late.ask) == ((), "BTC was told late")
+    too_soon = after(whole(10.5, venue=5.3, BTC="3"), state=late.state)
+    assert (too_soon.changed, too_soon.ask is None) == ((), False)
+    told = after(whole(10.1 + SOON_SECONDS, venue=5.3, BTC="3"), state=too_soon.state)
+    assert (totals(told.state), told.ask) == ({"BTC": "3"}, None)
+
+
+def test_once_the_clock_went_back_frames_are_told_at_once_again() -> None:
+    told = stepped_back(frame(10.3, venue=5.3, BTC="3"), whole(11, venue=5.3, BTC="3"))
+    assert totals(after(frame(12, venue=7, BTC="4"), state=told.state).state) == {"BTC": "4"}
+
+
+def test_while_many_frames_come_an_answer_is_believed_that_says_what_any_of_them_said() -> None:
+    late = [frame(10.2 + n / 10, venue=5.2 + n / 10, BTC=str(3 + n)) for n in range(5)]
+    told = stepped_back(*late, whole(10.8, venue=5.4, BTC="5"))
+    assert totals(told.state) == {"BTC": "5"}
+    assert totals(after(whole(11.5, venue=5.6, BTC="7"), state=told.state).state) == {"BTC": "7"}
+
+
+def test_an_answer_that_says_otherwise_than_the_late_frame_is_not_believed_for_it() -> None:
+    merged = stepped_back(frame(10.3, venue=5.3, BTC="3"), whole(11, venue=5.2, BTC="9"))
+    assert (totals(merged.state), merged.changed) == ({"BTC": "2"}, ())
+
+
+def test_a_frame_that_was_late_indeed_is_forgotten_with_the_next_word() -> None:
+    merged = stepped_back(frame(10.3, venue=9, BTC="1.5"), frame(10.4, BTC="4"), whole(12, venue=9, BTC="1.5"))
+    assert (totals(merged.state), merged.changed) == ({"BTC": "4"}, ())
+
+
+def test_after_an_older_time_was_believed_at_last_frames_with_such_times_are_told() -> None:
+    told = stepped_back(whole(10.1 + OLD_ANSWER_SECONDS, venue=15, BTC="3"))
+    set_back = after(whole(21 + OLD_ANSWER_SECONDS, venue=9, BTC="4"), frame(32, venue=10, BTC="5"), state=told.state)
+    assert totals(set_back.state) == {"BTC": "5"}
+
+
+def test_a_frame_from_before_the_clock_went_back_that_comes_after_it_is_asked_about() -> None:
+    told = stepped_back(frame(10.3, venue=5.3, BTC="3"), whole(11, venue=5.3, BTC="3"))
+    merged = after(frame(11.5, venue=9.9, BTC="1.5"), state=told.state)
+    assert (merged.changed, merged.ask) == ((), "BTC may have been told late")
+    assert after(whole(12.2, venue=5.3, BTC="3"), state=merged.state).ask is None

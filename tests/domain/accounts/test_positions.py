@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from indexer.domain.accounts.arrivals import Position, PositionsSeen
+from indexer.domain.accounts.order import OLD_ANSWER_SECONDS
 from indexer.domain.accounts.positions import (
     LAG_SECONDS,
     MergedPositions,
@@ -126,11 +127,20 @@ def test_the_venues_own_times_decide_between_an_answer_and_a_frame() -> None:
         return {BTC.symbol: TIME + timedelta(seconds=at)}
 
     merged = merge_positions(holding(BTC), frame(10, more, venue_time=10))
-    older = merge_positions(merged.state, replace(answer(60, BTC), times=changed(9)))
+    older = merge_positions(merged.state, replace(answer(19, BTC), times=changed(9)))
     assert (older.changed, older.ask) == ((), "BTC/USDT:USDT was told otherwise while we asked")
     newer = merge_positions(merged.state, replace(answer(10.1, BTC), times=changed(10.05)))
     assert newer.changed == (BTC,)
     assert merge_positions(newer.state, frame(61, more, venue_time=10)).changed == ()
+
+
+def test_a_time_that_goes_backwards_for_long_is_the_clocks_mistake_and_not_the_positions() -> None:
+    more, most = replace(BTC, contracts=Decimal(3)), replace(BTC, contracts=Decimal(4))
+    merged = merge_positions(holding(BTC), frame(10, more, venue_time=10))
+    times = {BTC.symbol: TIME + timedelta(seconds=2)}
+    back = merge_positions(merged.state, replace(answer(10 + OLD_ANSWER_SECONDS, BTC), times=times))
+    assert back.changed == (BTC,)
+    assert merge_positions(back.state, frame(31, most, venue_time=3)).changed == (most,)
 
 
 def test_what_a_frame_leaves_out_is_as_it_was() -> None:

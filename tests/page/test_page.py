@@ -118,6 +118,19 @@ async def test_rows_go_with_their_account_and_come_back_with_it(tab: Tab, servic
     assert tab.complaints == []
 
 
+async def test_an_account_that_is_gone_is_not_brought_back_by_an_older_status(tab: Tab, service: FakeService) -> None:
+    await opened(tab, service)
+    name = "exchange:okx:desk"
+    snapshot = {"type": "snapshot", "items": [service.amount("1")], "positions": {}}
+    beats = [{"type": "heartbeat", "streams": {name: {"seq": 1}}}, {"type": "heartbeat", "streams": {}}]
+    script = (
+        "import('./static/book.js').then(({ Book }) => { const book = new Book();"
+        f" for (const frame of {json.dumps([snapshot, *beats])}) book.take(frame);"
+        f" book.describe('{name}', {{}}); return [book.rows.size, book.streams.size]; }})"
+    )
+    assert await tab.run(script) == [0, 0]
+
+
 async def test_a_lost_connection_is_resumed_after_the_last_number_seen(tab: Tab, service: FakeService) -> None:
     service.items = [service.item(5_000_000)]
     service.positions = {"chain:31337": 7, "chain:31338": 2}

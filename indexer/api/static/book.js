@@ -74,9 +74,9 @@ export class Book {
     return returned.length > 0;
   }
 
-  /** Adds what only GET /status says of a stream. Where a heartbeat says it too, that one is never the older. */
+  /** Adds what only GET /status says of a stream. Where a heartbeat says it too, or that it is gone, that one is never the older. */
   describe(stream, about) {
-    this.#merge(stream, { about });
+    if (!this.#left.has(stream)) this.#merge(stream, { about });
   }
 
   #merge(stream, news) {

@@ -16,7 +16,7 @@ from actors.chains.doubts import Doubts
 from actors.chains.ledger import Ledger
 from actors.chains.nodes import Node, Tokens
 from actors.chains.reading import Reader
-from actors.chains.repair import Agreed, Parted, Strangers, TooLow, compare, retractions, together
+from actors.chains.repair import Agreed, Parted, Strangers, TooLow, compare, retractions, standing_on, together
 from actors.chains.resyncing import Resyncer
 from actors.chains.swapping import Place, swap
 from actors.chains.unanswered import Unanswered
@@ -34,9 +34,6 @@ log = structlog.get_logger(__name__)
 
 PARTS_A_TURN = 8
 """Of what was missed; each is written while the next is asked for. Then other messages get their turn."""
-
-ROOTS = 64
-"""Headers in one question; nearly all reorgs are shallower."""
 
 
 class Follower:
@@ -301,8 +298,11 @@ class Follower:
         self._reorgs.clear()
 
     async def _resync(self, reason: str, newest: Head, orphaned: int | None = None) -> None:
-        await self._resyncer.resync(reason, newest, tip=self.tip, watch=self.watch, orphaned=orphaned)
-        self.known = HeadChain(self.known.depth, (newest,))
+        depth = self.known.depth
+        heads = await self._resyncer.resync(
+            reason, newest, tip=self.tip, watch=self.watch, orphaned=orphaned, depth=depth
+        )
+        self.known = HeadChain(depth, heads, newest.number - 1)
         await self._ledger.keep_unread(self.known)
 
     # --- acting ------------------------------------------------------------------------------------------------------
@@ -310,19 +310,14 @@ class Follower:
     async def _index_head(self, head: Head) -> None:
         """The block on top of our tip, or the first of all."""
         if self.tip is None:
-            self.known = await self._rooted(head)
+            heads = await standing_on(self._node, head, self.known.depth)
+            self.known = HeadChain(self.known.depth, heads, head.number - 1)
             await self._ledger.keep(self.known)
             return
         started = self._clock()
         views = await self._look_at(self._node, (head,))
         self._metrics.stage("logs", self._clock() - started)
         await self._index(views)
-
-    async def _rooted(self, head: Head) -> HeadChain:
-        """The first of all on those below it: a reorg soon after may leave none of the blocks that were followed."""
-        below = await self._node.headers(max(0, head.number - min(ROOTS, self.known.depth - 1)), head.number)
-        is_its = bool(below) and below[-1].hash == head.hash and is_linked(None, below)
-        return HeadChain(self.known.depth, below if is_its else (head,), head.number - 1)
 
     async def _index(self, views: Sequence[BlockView]) -> None:
         """Commit what each of these blocks changed, in order."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.chain import BlockRef, Holding
+from indexer.domain.chain import BlockHash, BlockRef, Holding
 from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, Confirmed, StreamResync
 
@@ -24,9 +25,20 @@ class Recent:
         self.updates: list[BalanceUpdated] = []
         self._tops: list[int] = []
         """For each update the highest block up to it; a native balance that was searched is of an older block."""
+        self._floors: dict[BlockHash, int] = {}
+        """By the block of a resync the one up to which it is known what its records were before; seldom any."""
 
     def above(self, number: int) -> list[BalanceUpdated]:
-        return [update for update in self.updates[self._up_to(number) :] if update.block.number > number]
+        """Nothing is previous to what was read anew, where it is not known what held at block `number`."""
+        updates = [update for update in self.updates[self._up_to(number) :] if update.block.number > number]
+        if not self._floors:
+            return updates
+        return [
+            replace(one, previous=None)
+            if one.cause == "resync" and number > self._floors.get(one.block.hash, number)
+            else one
+            for one in updates
+        ]
 
     def remember(self, commit: Commit) -> None:
         """What a reorg may take back from now on, the rows that a resync confirmed included."""
@@ -38,9 +50,12 @@ class Recent:
                 case BalanceUpdated():
                     self._take_back(taken_back)
                     self._add(fact)
-                case StreamResync(above=above):
+                case StreamResync(above=above, passed=passed):
                     if above is not None:
                         self._cut(above)
+                        self._floors[fact.block.hash] = -1  # the records that they were held against are gone
+                    elif passed is not None:
+                        self._floors[fact.block.hash] = passed.after.number
                     for row in fact.confirmed:
                         self._add(_confirmed(fact, row))
                 case _:
@@ -65,6 +80,8 @@ class Recent:
         """Drop what no reorg within the window reaches; at most half of the list is dead weight."""
         if self.updates and self.updates[len(self.updates) // 2].block.number < number:
             self._keep_from(0, lambda update: update.block.number >= number)
+            left = {update.block.hash for update in self.updates}
+            self._floors = {block: floor for block, floor in self._floors.items() if block in left}
 
     def _cut(self, above: int) -> None:
         self._keep_from(self._up_to(above), lambda update: update.block.number <= above)

@@ -9,7 +9,7 @@ import structlog
 from actors.chains.bookkeeping import Bookkeeper
 from actors.chains.ledger import Ledger
 from actors.chains.nodes import Node
-from actors.chains.repair import canonical_floor, leads_to
+from actors.chains.repair import canonical_floor, leads_to, standing_on
 from actors.chains.unanswered import Unanswered
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Head
@@ -45,13 +45,14 @@ class Resyncer:
         self._passed_over = passed_over
 
     async def resync(
-        self, reason: str, newest: Head, *, tip: Head | None, watch: Watch, orphaned: int | None = None
-    ) -> None:
+        self, reason: str, newest: Head, *, tip: Head | None, watch: Watch, depth: int, orphaned: int | None = None
+    ) -> tuple[Head, ...]:
         """The blocks in between cannot be followed one by one: read everything at the newest, and say so.
 
         After a reorg that is the block which showed it: asked again, another node might be far behind. With
         `orphaned`, a block number from which on records are of another branch: history is cut where it is still
         canonical. What did not change is confirmed at the newest block: it may have moved and come back meanwhile.
+        The answer is the newest block on those below it of which every record is known to be canonical.
         """
         if orphaned is None and tip is not None and newest.number <= tip.number:
             # Whoever answered is behind, and what is recorded there says more than a read.
@@ -65,6 +66,8 @@ class Resyncer:
             raise BadAnswer("the chain was reorganised while it could not be read")
         elif tip is not None:
             passed = self._book.passed(tip.ref, readings.values)
+        lowest = above + 1 if above is not None else 0 if tip is None else tip.number
+        heads = await standing_on(self._node, newest, depth, lowest)
         self._ledger.trails.lose(readings.values)  # whatever moved in the blocks in between
         facts = self._book.changed(readings.values, newest.ref, (), "resync")
         self._resynced()
@@ -86,3 +89,4 @@ class Resyncer:
         known = above if above is not None else None if tip is None else tip.number
         self._unanswered.note(readings, newest.number, known)
         self._book.natives_read(newest.number)
+        return heads

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.chains.recent import Recent, _as_update, _confirmed
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.chain import Holding, TokenInfo
-from indexer.domain.facts import BalanceReverted, Confirmed, Fact, Orphaned, StreamResync
+from indexer.domain.chain import BlockHash, Holding, TokenInfo
+from indexer.domain.facts import BalanceReverted, Confirmed, Fact, Orphaned, Passed, StreamResync
 from tests.actors.fakes import commit_of, head_at, holding, updated
 
 INFO = TokenInfo(6, "USDC", "USD Coin")
@@ -42,6 +44,14 @@ class _Naive:
 
     def __init__(self) -> None:
         self.updates: list[BalanceUpdated] = []
+        self._over_cuts: set[BlockHash] = set()
+
+    def above(self, number: int) -> list[BalanceUpdated]:
+        return [
+            replace(one, previous=None) if one.cause == "resync" and one.block.hash in self._over_cuts else one
+            for one in self.updates
+            if one.block.number > number
+        ]
 
     def remember(self, facts: list[Fact]) -> None:
         taken: dict[Holding, BalanceReverted] = {}
@@ -53,6 +63,7 @@ class _Naive:
                 self.updates.append(fact)
             elif isinstance(fact, StreamResync):
                 if fact.above is not None:
+                    self._over_cuts.add(fact.block.hash)
                     self.updates = [one for one in self.updates if one.block.number <= fact.above]
                 self.updates += [_confirmed(fact, row) for row in fact.confirmed]
         self._take_back(taken)
@@ -76,7 +87,16 @@ def test_whatever_is_told_the_updates_above_a_block_are_those_that_were_not_take
         recent.remember(commit_of(1 + place, *facts))
         naive.remember(facts)
         assert recent.updates == naive.updates
-        assert recent.above(number) == [one for one in naive.updates if one.block.number > number]
+        assert recent.above(number) == naive.above(number)
+
+
+def test_what_was_read_anew_after_a_gap_has_a_record_before_it_only_for_who_goes_back_below_the_gap() -> None:
+    recent, rows = Recent(), (Confirmed(holding(1), 5, INFO),)
+    resync = StreamResync(1, "pruned", head_at(9).ref, None, rows, Passed(head_at(4).ref, (holding(0), holding(1))))
+    changed = replace(updated(9, 7, 3), cause="resync")
+    recent.remember(commit_of(1, resync, changed))
+    assert {one.holding: one.previous for one in recent.above(4)} == {holding(0): 3, holding(1): 5}
+    assert {one.previous for one in recent.above(6)} == {None}
 
 
 @given(st.lists(updates, min_size=1, max_size=12), numbers)

@@ -1,0 +1,143 @@
+"""After everything was read anew: a fork below that block is repaired as any other, as far as every record is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from indexer.domain.chain import BlockRef, Holding
+from indexer.domain.facts import BalanceReverted, StreamResync
+from tests.actors.chains.stage import Stage, staged
+from tests.actors.chains.test_chain import ALICE, BOB, USD, in_virtual_time
+from tests.sim.world import OUTSIDE, WATCH
+
+WINDOW = 16
+THEIRS = Holding(USD, BOB)
+
+
+def orphan(stage: Stage, depth: int) -> None:
+    """The newest blocks are gone; what takes their place is mined by the story."""
+    del stage.world.canonical[-depth:]
+
+
+def resyncs(stage: Stage) -> list[StreamResync]:
+    return [fact for fact in stage.facts if isinstance(fact, StreamResync)]
+
+
+def reverted(stage: Stage) -> dict[Holding, BalanceReverted]:
+    return {fact.holding: fact for fact in stage.facts if isinstance(fact, BalanceReverted)}
+
+
+async def read_anew(stage: Stage, *after: int) -> BlockRef:
+    """A reorg deeper than the window, in whose place BOB is paid these amounts in the newest blocks."""
+    for _ in range(WINDOW + 2):
+        await stage.hear(stage.world.mine(busy=0))
+    await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
+    orphan(stage, WINDOW + 2)
+    for _ in range(WINDOW + 6):
+        stage.world.mine(busy=0)
+    for amount in after:
+        stage.world.pay(USD, OUTSIDE, BOB, amount)
+    stage.say_tip()
+    await stage.settle(30)
+    (resync,) = resyncs(stage)
+    assert resync.block == stage.world.tip.ref
+    return resync.block
+
+
+@in_virtual_time
+async def test_another_block_in_its_place_is_a_reorg_and_no_resync() -> None:
+    async with staged(window=WINDOW) as stage:
+        block = await read_anew(stage, 4)
+        orphan(stage, 1)
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 7))
+        assert len(resyncs(stage)) == 1
+        told = reverted(stage)
+        assert told.keys() == WATCH.holdings()
+        assert {fact.block.number for fact in told.values()} == {block.number - 1}
+        assert told[THEIRS].balance == told[THEIRS].previous - 4
+        newest = stage.updates()[-1]
+        assert (newest.holding, newest.cause, newest.change, newest.block) == (
+            THEIRS,
+            "transfer",
+            7,
+            stage.world.tip.ref,
+        )
+
+
+@pytest.mark.parametrize("depth", [2, 5, 10])
+def test_a_fork_below_it_is_followed_block_by_block(depth: int) -> None:
+    @in_virtual_time
+    async def story() -> None:
+        async with staged(window=WINDOW) as stage:
+            block = await read_anew(stage, 4)
+            orphan(stage, depth)
+            for amount in range(1, depth + 2):
+                stage.world.pay(USD, OUTSIDE, ALICE, amount)
+            stage.say_tip()
+            await stage.settle(30)
+            assert len(resyncs(stage)) == 1
+            assert {fact.block.number for fact in reverted(stage).values()} == {block.number - depth}
+            gained = [fact.change for fact in stage.updates() if fact.holding == Holding(USD, ALICE)]
+            assert gained[-depth - 1 :] == list(range(1, depth + 2))
+
+    story()
+
+
+@in_virtual_time
+async def test_what_was_cut_off_is_no_reason_to_believe_an_older_record() -> None:
+    """The orphaned branch had told what holds at the ancestor: that record is gone, an older one says otherwise."""
+    async with staged(window=WINDOW) as stage:
+        await read_anew(stage, 3, 5)
+        orphan(stage, 1)
+        await stage.hear(stage.world.mine(busy=0))
+        fact = reverted(stage)[THEIRS]
+        assert fact.anchor
+        assert fact.balance == stage.world.canonical[-2].balances[THEIRS] == fact.previous - 5
+
+
+@in_virtual_time
+async def test_after_a_gap_the_record_before_it_is_not_said_to_hold_at_the_ancestor() -> None:
+    """In and out again in blocks that could not be read: what holds at the ancestor is a record of its own."""
+    async with staged() as stage:
+        before = stage.world.tip
+        stage.world.pay(USD, OUTSIDE, BOB, 3)
+        stage.world.pay(USD, BOB, OUTSIDE, 3)
+        for _ in range(60):
+            stage.world.mine(busy=0)
+        stage.node.pruned_below = stage.world.tip.number - 2
+        await stage.hear(stage.world.tip)
+        (resync,) = resyncs(stage)
+        assert resync.above is None
+        orphan(stage, 1)
+        await stage.hear(stage.world.mine(busy=0))
+        assert len(resyncs(stage)) == 1
+        fact = reverted(stage)[THEIRS]
+        assert (fact.anchor, fact.block.number) == (True, resync.block.number - 1)
+        assert fact.balance == stage.world.blocks[before.hash].balances[THEIRS]
+
+
+@in_virtual_time
+async def test_a_fork_below_the_last_canonical_record_is_another_resync() -> None:
+    async with staged(window=WINDOW) as stage:
+        block = await read_anew(stage)
+        orphan(stage, WINDOW + 1)
+        for _ in range(WINDOW + 3):
+            stage.world.mine(busy=0)
+        stage.say_tip()
+        await stage.settle(30)
+        assert [one.block for one in resyncs(stage)] == [block, stage.world.tip.ref]
+
+
+@in_virtual_time
+async def test_the_next_life_repairs_it_as_well() -> None:
+    async with staged(window=WINDOW) as stage:
+        block = await read_anew(stage, 4)
+        await stage.hear(stage.world.mine(busy=0))
+        await stage.stop()
+        orphan(stage, 3)
+        for _ in range(5):
+            stage.world.mine(busy=0)
+        stage.start()
+        await stage.settle(30)
+        assert len(resyncs(stage)) == 1
+        assert {fact.block.number for fact in reverted(stage).values()} == {block.number - 2}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 import json
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
+from hashlib import sha256
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -12,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.masking import Masker, Secret, Url, mask_text, mask_url, url_secrets
+
+Packed = Callable[[bytes], bytes]
 
 
 @pytest.mark.parametrize(
@@ -109,3 +113,51 @@ def test_whoever_repeats_a_secret_in_other_writing_does_not_show_it(secret: str)
 
 def test_a_secret_with_a_blank_around_it_is_masked_without_it() -> None:
     assert Masker([" top-secret\n"])("said top-secret.") == "said ***."
+
+
+KEY = "Zq7/x+Wv9=tR2&kLm<0"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        KEY.upper(),
+        KEY.lower(),
+        KEY.swapcase(),
+        "".join(f"\\u{ord(char):04x}" for char in KEY),
+        "".join(f"\\u{ord(char):04X}" for char in KEY).lower(),
+        json.dumps(json.dumps(KEY).replace("/", "\\/"))[3:-3],
+        json.dumps("".join(f"\\u{ord(char):04x}" for char in KEY))[1:-1],
+        KEY.replace("+", "\\u002B").replace("=", "\\u003d").replace("&", "\\u0026"),
+        "".join(f"%{ord(char):02x}" for char in KEY),
+        quote("".join(f"%{ord(char):02X}" for char in KEY), safe=""),
+        "".join(f"&#{ord(char)};" for char in KEY),
+        "".join(f"&#x{ord(char):X};" for char in KEY),
+        html.escape(html.escape(KEY)),
+        KEY.encode().hex(),
+        KEY.encode().hex().upper(),
+    ],
+)
+def test_a_secret_in_another_case_or_in_escapes_is_masked(written: str) -> None:
+    assert Masker([KEY])(f"said: {written} (twice: {written})") == "said: *** (twice: ***)"
+
+
+@given(st.binary(max_size=40), st.binary(max_size=40), st.sampled_from([b64encode, urlsafe_b64encode]))
+def test_a_secret_within_a_longer_base64_is_masked_with_all_of_it(before: bytes, after: bytes, pack: Packed) -> None:
+    packed = pack(before + KEY.encode() + after).decode()
+    assert Masker([KEY])(f"Basic-ish {packed}, no") == "Basic-ish ***, no"
+
+
+@given(st.text("aAbB%u0061\\&#;3d=", max_size=60))
+def test_whatever_a_text_looks_like_nothing_is_lost_that_is_no_secret(text: str) -> None:
+    assert Masker(["never-seen-in-it"]).hidden(text) == text
+
+
+def test_a_short_secret_is_masked_as_it_is_written_and_does_not_hide_other_words() -> None:
+    assert Masker(["Rest"])("Rest of the REST, and rest") == "*** of the REST, and rest"
+
+
+def test_of_a_thousand_secrets_a_text_is_held_against_few() -> None:
+    many = Masker(sha256(str(number).encode()).hexdigest() for number in range(1_000))
+    assert max(len(forms) for forms in many._forms.values()) < 30
+    assert many(f"said {sha256(b'42').hexdigest().upper()}.") == "said ***."

@@ -20,7 +20,7 @@ from indexer.errors import (
     VenueUnreachable,
     WalletUnsupported,
 )
-from indexer.masking import forms_of
+from indexer.masking import Masker
 
 _REFUSALS: Final = (
     "-2008|-2014|-2015",  # Binance
@@ -40,7 +40,9 @@ _THROTTLED: Final = re.compile(r"\b(GET|POST) \S+ (429|418)\b|too many (requests
 """A 429 that the venue, or what stands before it, words in a way that ccxt takes for an outage."""
 
 _MOST: Final = 200
-_SHORTEST: Final = 4
+_LONGEST: Final = 20_000
+"""So much of a page that came instead of an answer is looked through."""
+
 _LONGEST_PAUSE: Final = 600.0
 _SECRETS: Final = re.compile(
     r"(?i)(signature|apikey|api_key|secret|sign|passphrase|token)[\"']?\s*[=:]\s*[\"']?[^&\s\"',}]+"
@@ -104,11 +106,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _credentials(exchange: Any) -> list[str]:
-    """What the account was given, the longest first; a value too short to be a secret is left in the text."""
+    """What the account was given."""
     names = getattr(exchange, "requiredCredentials", None) or ()
     values = (getattr(exchange, name, None) for name in names)
-    forms = {form for value in values if isinstance(value, str) for form in forms_of(value)}
-    return sorted((form for form in forms if len(form) >= _SHORTEST), key=len)[::-1]
+    return [value for value in values if isinstance(value, str) and value]
 
 
 def told(error: BaseException, credentials: Sequence[str] = ()) -> str:
@@ -116,9 +117,7 @@ def told(error: BaseException, credentials: Sequence[str] = ()) -> str:
 
     Venues repeat the key that they refuse, in words of their own: wherever one of these credentials stands, it goes.
     """
-    text = " ".join(str(error).split())
-    for value in credentials:
-        text = text.replace(value, "***")
+    text = Masker(credentials).hidden(" ".join(str(error).split())[:_LONGEST])
     return _SECRETS.sub(r"\1=***", _without_urls(text))[:_MOST] or type(error).__name__
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -119,7 +119,8 @@ class Projection:
 def fold(commits: Iterable[Commit]) -> Projection:
     """Commits of one or many streams, each stream's in order, as one set of writes."""
     projection = Projection()
-    cut_for: set[BlockHash] = set()
+    cut_for: dict[BlockHash, bool] = {}
+    """By the block of a resync whether history was cut off for it."""
     for commit in commits:
         for seq, fact in enumerate(commit.facts, commit.first_seq):
             match fact:
@@ -129,7 +130,7 @@ def fold(commits: Iterable[Commit]) -> Projection:
                     _take_back(projection, fact, seq)
                 case StreamResync():
                     _cut(projection, fact, seq)
-                    cut_for.update(() if fact.above is None else (fact.block.hash,))
+                    cut_for[fact.block.hash] = fact.above is not None
                     _confirm(projection, fact, seq)
                     gap = gap_of(fact, seq, commit.time)
                     if gap is not None:
@@ -145,10 +146,13 @@ def fold(commits: Iterable[Commit]) -> Projection:
     return projection
 
 
-def _uncounted(record: BalanceRecord, cut_for: Container[BlockHash]) -> BalanceRecord:
-    """After a cut its change counts from the record that is left, which only the store knows."""
-    is_after_a_cut = record.cause == "resync" and record.block.hash in cut_for
-    return replace(record, change=None) if is_after_a_cut else record
+def _uncounted(record: BalanceRecord, cut_for: Mapping[BlockHash, bool]) -> BalanceRecord:
+    """After a cut its change counts from the record that is left, which only the store knows.
+
+    A resync of too many balances for one commit is told in the first of several: of the others nobody can tell.
+    """
+    is_sure = record.cause != "resync" or not cut_for.get(record.block.hash, True)
+    return record if is_sure else replace(record, change=None)
 
 
 def record_of(fact: BalanceUpdated, seq: int) -> BalanceRecord:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from indexer.domain.chain import Holding
 from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, Confirmed, Orphaned, Passed, StreamResync
@@ -57,6 +59,31 @@ async def test_after_a_cut_changes_count_from_the_record_that_is_left(store: Sto
         await store.balances.project(fold(commits))
         rows = {key: (await store.balances.history(1, key, limit=9))[0] for key in (SAME, OTHER)}
     assert {key: row.change for key, row in rows.items()} == {SAME: 9 - 5, OTHER: 3 - 5}
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["at once", "one by one"])
+async def test_a_resync_in_more_than_one_commit_counts_alike_in_all_of_them(store: Store, *, together: bool) -> None:
+    whole = _resync()
+    parts = [replace(whole, facts=whole.facts[:1]), replace(whole, id="more", first_seq=8, facts=whole.facts[1:])]
+    await store.balances.project(fold([_before()]))
+    for commits in [parts] if together else [[part] for part in parts]:
+        await store.balances.project(fold(commits))
+    rows = {key: (await store.balances.history(1, key, limit=9))[0] for key in (SAME, OTHER)}
+    assert {key: row.change for key, row in rows.items()} == {SAME: 9 - 5, OTHER: 3 - 5}
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["at once", "one by one"])
+async def test_so_does_one_that_cut_nothing(store: Store, *, together: bool) -> None:
+    differs = replace(updated(12, solver=1, balance=3, previous=9), cause="resync")
+    passed = Passed(head_at(9).ref, (OTHER,))
+    parts = [
+        Commit("resync", "chain:1", 7, TIME, (StreamResync(1, "pruned", differs.block, None, passed=passed),)),
+        Commit("more", "chain:1", 8, TIME, (differs,)),
+    ]
+    await store.balances.project(fold([_before()]))
+    for commits in [parts] if together else [[part] for part in parts]:
+        await store.balances.project(fold(commits))
+    assert (await store.balances.history(1, OTHER, limit=9))[0].change == 3 - 9
 
 
 async def test_after_a_cut_that_leaves_nothing_there_is_no_change(store: Store) -> None:

@@ -27,6 +27,8 @@ class Lookout:
         self._look = look
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._rings = 0.0
+        """When it is set for. uvloop's handle cannot say for what is less than half a millisecond away."""
         self._looked = self._loop.time()
         self._wanted = self._looked + LONGEST_SECONDS
 
@@ -40,12 +42,13 @@ class Lookout:
         self._wanted = when if when > now + SHORTEST_SECONDS else min(when, self._wanted)
         if self._timer is None:
             self._set()
-        elif self._wanted + TICK_SECONDS < self._timer.when():
+        elif self._wanted + TICK_SECONDS < self._rings:
             self._timer.cancel()
             self._set()
 
     def _set(self) -> None:
-        self._timer = self._loop.call_at(self._wanted + TICK_SECONDS, self._ring)
+        self._rings = self._wanted + TICK_SECONDS
+        self._timer = self._loop.call_at(self._rings, self._ring)
 
     def _ring(self) -> None:
         self._timer = None

@@ -31,7 +31,8 @@ class Socket:
         self._dice = dice
         self._held: Frame | None = None
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue(_MOST_WAITING)
-        self._later: set[asyncio.TimerHandle] = set()
+        self._later: dict[asyncio.TimerHandle, float] = {}
+        """What is held up, and until when by the loop's time: not every loop's handles can say."""
 
     async def run(self) -> None:
         """Until either side ends it."""
@@ -82,7 +83,7 @@ class Socket:
     @property
     def late_until(self) -> float:
         """When the last of the frames that are held up goes out, by the loop's time; 0 where there are none."""
-        return max((handle.when() for handle in self._later), default=0.0)
+        return max(self._later.values(), default=0.0)
 
     async def close(self, code: int) -> None:
         self.say(self.session.closing())
@@ -131,11 +132,13 @@ class Socket:
 
     def _call_later(self, call: Callable[[], None]) -> None:
         def run() -> None:
-            self._later.discard(handle)
+            self._later.pop(handle, None)
             call()
 
-        handle = asyncio.get_running_loop().call_later(self._dice.faults.late_seconds, run)
-        self._later.add(handle)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._dice.faults.late_seconds
+        handle = loop.call_at(until, run)
+        self._later[handle] = until
 
     def _post(self, frame: Frame) -> None:
         if self.muted:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -47,3 +49,29 @@ def test_it_never_looks_at_once_nor_later_than_in_a_while() -> None:
     assert play(_looks(-5)) == [SHORTEST_SECONDS]
     assert play(_looks(FAR)) == [pytest.approx(LONGEST_SECONDS, abs=BEAT_SECONDS)]
     assert len(play(_looks(*([FAR] * 70), every=1))) == 3
+
+
+class _Untimed(asyncio.Handle):
+    """As uvloop gives it for a moment that is nearly there: it cannot say when."""
+
+    def __init__(self, timer: asyncio.TimerHandle, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(lambda: None, (), loop)
+        self._timer = timer
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+
+async def _looks_by_untimed_handles(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    loop = asyncio.get_running_loop()
+    call_at = loop.call_at
+
+    def untimed(when: float, callback: Callable[..., object], *args: Any, context: Any = None) -> asyncio.Handle:
+        return _Untimed(call_at(when, callback, *args, context=context), loop)
+
+    monkeypatch.setattr(loop, "call_at", untimed)
+    return await _looks(2, 1, 3, 1, every=0.1)
+
+
+def test_a_handle_that_cannot_say_when_it_rings_ends_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert play(_looks_by_untimed_handles(monkeypatch)) == [1]

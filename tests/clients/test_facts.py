@@ -52,6 +52,13 @@ def test_without_the_parent_s_hash_the_state_is_held_against_what_the_node_takes
     assert contradictions(BlockRef(7, OWN, 70), facts(below=OLDER), frozenset(["parent"])) == frozenset()
 
 
+def test_the_first_block_of_all_may_be_at_another_second_for_a_call() -> None:
+    """As anvil 1.7.1 answers while nothing was mined."""
+    first = Head(0, OWN, BlockHash(UNKEPT), 70)
+    assert contradictions(first, facts(0, 1, UNKEPT, UNKEPT, UNKEPT)) == frozenset()
+    assert contradictions(first, facts(1, 82, OWN, UNKEPT, UNKEPT)) == {"number", "parent"}
+
+
 def test_a_chain_that_keeps_no_hashes_in_its_state_says_nothing_of_it() -> None:
     assert contradictions(HEAD, facts(below=UNKEPT, own=UNKEPT)) == frozenset()
     assert proven(HEAD, facts(below=UNKEPT, own=UNKEPT)) == {"number", "timestamp", "parent"}

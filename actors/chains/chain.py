@@ -168,8 +168,10 @@ class ChainActor(AsyncActor):
 
     async def _note_ears(self, event: HeadsLost | HeadsBack) -> None:
         match event:
-            case HeadsLost(reason):
+            case HeadsLost(reason, is_wrong_chain):
                 self._health.lost = reason
+                if is_wrong_chain:
+                    raise WrongChain(reason)
                 await self._alarm.tell_stale(reason)
             case HeadsBack(source):
                 self._showing.source, self._health.lost = source, None

@@ -23,6 +23,8 @@ class HeadsLost:
     """No source of heads answers, or none that can be trusted."""
 
     reason: str
+    is_wrong_chain: bool = False
+    """Somebody answers, but nobody of our chain; said anew when it becomes so."""
 
 
 @dataclass(frozen=True, slots=True)

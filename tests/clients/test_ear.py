@@ -15,7 +15,7 @@ from indexer.clients.evm import ear, heads
 from indexer.clients.evm.heads import HeadFeed
 from indexer.clients.evm.hints import Hints
 from indexer.domain.feed import FeedEvent, HeadHeard, HeadsLost
-from indexer.errors import NodeUnreachable
+from indexer.errors import NodeUnreachable, WrongChain
 from tests.clients.builders import eventually
 from tests.clients.lines import Place, Second, opening
 from tests.fixtures.fakenode import header
@@ -161,6 +161,18 @@ async def test_heads_are_lost_for_the_reason_that_the_endpoints_give() -> None:
     async with feed(second) as (_, heard):
         await eventually(heard.kinds)
         assert heard[-1] == HeadsLost("one: HTTP 401")
+
+
+async def test_that_only_another_chain_answers_is_told_though_heads_were_lost_before() -> None:
+    second = Second()
+    second.error = NodeUnreachable("down")
+    async with feed(second) as (_, heard):
+        await eventually(lambda: heard == [HeadsLost("down")])
+        second.error = WrongChain("another genesis")
+        await eventually(lambda: heard == [HeadsLost("down"), HeadsLost("another genesis", is_wrong_chain=True)])
+        asked = second.asked
+        await eventually(lambda: second.asked > asked + 2)
+        assert len(heard) == 2
 
 
 async def test_that_nobody_answers_is_told_before_the_question_ends() -> None:

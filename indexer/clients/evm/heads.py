@@ -24,7 +24,7 @@ from indexer.clients.evm.together import until_one_ends
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Head
 from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost, HeadSource
-from indexer.errors import IndexerError
+from indexer.errors import IndexerError, WrongChain
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +101,7 @@ class HeadFeed:
         self._rhythm = Rhythm(silence_seconds)
         self._on_event: Callable[[FeedEvent], None] = lambda _: None
         self._newest: Head | None = None
-        self._lost: str | None = None
+        self._lost: HeadsLost | None = None
         self._passed_over: tuple[str, float] | None = None
         """A socket on trial, and since when there is a head that it should have told."""
         self._told: Head | None = None
@@ -169,7 +169,7 @@ class HeadFeed:
                 self._unanswered(began, self._node.outage or "nobody answers")
             finding = await question
         except IndexerError as error:
-            self._unanswered(began, str(error))
+            self._unanswered(began, str(error), is_wrong_chain=isinstance(error, WrongChain))
         else:
             self._is_split = finding.is_split
             await self._asked(finding.head, is_awaited=self._is_awaited(began))
@@ -195,10 +195,10 @@ class HeadFeed:
     def _is_rumour_due(self, now: float) -> bool:
         return self._rumour is not None and self._rumour[1] <= now
 
-    def _unanswered(self, began: float, reason: str) -> None:
+    def _unanswered(self, began: float, reason: str, *, is_wrong_chain: bool = False) -> None:
         """What the websocket tells meanwhile is as good an answer."""
         if self._sign_of_life <= began:
-            self._lose(reason)
+            self._lose(HeadsLost(reason, is_wrong_chain))
 
     async def _asked(self, head: Head, *, is_awaited: bool) -> None:
         if self.ear.live:
@@ -209,7 +209,7 @@ class HeadFeed:
             return
         newest = self._newest
         if newest is not None and head.number < newest.number - FAR_BELOW:
-            self._lose(f"the newest block is {head.number}, far below {newest.number}: the node syncs")
+            self._lose(HeadsLost(f"the newest block is {head.number}, far below {newest.number}: the node syncs"))
             return
         self._sign_of_life = self._clock()
         self._hear(head, "poll")
@@ -286,11 +286,12 @@ class HeadFeed:
         again = (head, self._clock() + _RUMOUR_SECONDS, asked + 1)
         self._rumour = None if is_known or asked + 1 >= _RUMOURS else again
 
-    def _lose(self, reason: str) -> None:
+    def _lose(self, lost: HeadsLost) -> None:
         if self._lost is None:
-            self._log.warning("heads_lost", reason=reason)
-            self._on_event(HeadsLost(reason))
-        self._lost = reason
+            self._log.warning("heads_lost", reason=lost.reason)
+        if self._lost is None or (lost.is_wrong_chain and not self._lost.is_wrong_chain):
+            self._on_event(lost)
+        self._lost = lost
 
     def _back(self, source: HeadSource) -> None:
         if self._lost is not None:

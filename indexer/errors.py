@@ -63,11 +63,6 @@ class NotAToken(Permanent):
 class WrongChain(Permanent):
     """The node, or the store, follows another chain than the configuration says."""
 
-    def __init__(self, message: str, *, genesis: str | None = None) -> None:
-        super().__init__(message)
-        self.genesis = genesis
-        """Of the chain that the store follows, where that is what differs."""
-
 
 # --- exchanges -------------------------------------------------------------------------------------------------------
 

@@ -35,5 +35,4 @@ class ChainBook:
                     f"chain {identity.chain_id}: the node's genesis block is {identity.genesis}, but this store has "
                     f"followed a chain with genesis {known} under that id; use another database (store.database) or "
                     "data_dir for the new chain, or point rpc_urls at the old one",
-                    genesis=known,
                 ) from None

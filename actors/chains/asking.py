@@ -14,6 +14,7 @@ from actors.chains.nodes import Node
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockHash, ChainIdentity, Head, Holding, KnownBlock
 from indexer.domain.finality import Tags
+from indexer.domain.status import EndpointTrouble
 from indexer.domain.views import BlockView, Parting, Readings, Replacement
 
 T = TypeVar("T")
@@ -48,8 +49,15 @@ class Asking:
     def outage(self) -> str | None:
         return self._node.outage
 
+    @property
+    def troubles(self) -> tuple[EndpointTrouble, ...]:
+        return self._node.troubles
+
     async def identity(self) -> ChainIdentity:
         return await self.answer(self._node.identity())
+
+    async def identities(self) -> Mapping[str, ChainIdentity]:
+        return await self.answer(self._node.identities())
 
     def expect(self, genesis: BlockHash) -> None:
         self._node.expect(genesis)

@@ -331,5 +331,6 @@ class ChainActor(AsyncActor):
             tip,
             caught_up=self._caught_up,
             endpoint=self._node.endpoint,
+            troubles=self._node.troubles,
             queued=self.queued,
         )

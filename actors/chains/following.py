@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 import structlog
@@ -16,18 +16,19 @@ from actors.chains.doubts import Doubts
 from actors.chains.ledger import Ledger
 from actors.chains.nodes import Node, Tokens
 from actors.chains.reading import Reader
+from actors.chains.recognizing import ChainBook, Recognizer
 from actors.chains.repair import Agreed, Parted, Strangers, TooLow, compare, retractions, standing_on, together
 from actors.chains.resyncing import Resyncer
 from actors.chains.swapping import Place, swap
 from actors.chains.unanswered import Unanswered
 from actors.messages import Differed, Failed
 from indexer.domain.balances import Watch, touched
-from indexer.domain.chain import NATIVE, BlockHash, ChainIdentity, Head, Holding, KnownBlock
+from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, KnownBlock
 from indexer.domain.facts import BalanceReverted
 from indexer.domain.headchain import Extended, HeadChain, Known, Missed, Reorged, advance, is_linked
 from indexer.domain.reorgs import replaced
 from indexer.domain.views import BlockView, Readings, unread
-from indexer.errors import BadAnswer, StateMissing, WrongChain
+from indexer.errors import BadAnswer, StateMissing
 from indexer.metrics import ChainMetrics
 
 log = structlog.get_logger(__name__)
@@ -47,7 +48,7 @@ class Follower:
         node: Node,
         ledger: Ledger,
         tokens: Tokens,
-        claim: Callable[[ChainIdentity], Awaitable[None]],
+        book: ChainBook,
         watch: Watch,
         window: int,
         native_interval: int,
@@ -64,7 +65,7 @@ class Follower:
         self._node = self.asking
         self._ledger = ledger
         self._tokens = tokens
-        self._claim = claim
+        self._recognizer = Recognizer(chain=name, chain_id=chain_id, node=self._node, book=book)
         self._native_interval = native_interval
         self._metrics = metrics
         self._book = Bookkeeper(
@@ -111,27 +112,8 @@ class Follower:
         self.unanswered.show()
 
     async def recognize(self) -> None:
-        """Ask the node who it is: before anything else, and where nothing is as we know it, which is no reorg then."""
-        identity = await self._identity()
-        try:
-            await self._claim(identity)
-        except WrongChain as error:
-            if error.genesis is None:
-                raise
-            # Other endpoints may be ours: those that are not are left, and where none is, the node says so.
-            self._node.expect(BlockHash(error.genesis))
-            identity = await self._identity()
-            await self._claim(identity)
-        self._node.expect(identity.genesis)
-
-    async def _identity(self) -> ChainIdentity:
-        identity = await self._node.identity()
-        if identity.chain_id != self._chain_id:
-            raise WrongChain(
-                f"chains.{self._name}: the node at {self._node.endpoint} follows chain {identity.chain_id}, not"
-                f" {self._chain_id}; correct chain_id or rpc_urls"
-            )
-        return identity
+        """Before anything else, and where nothing is as we know it: who the node is."""
+        await self._recognizer.recognize()
 
     async def describe(self) -> None:
         self._book.infos = await self._tokens.describe(self._chain_id, self.watch.tokens)

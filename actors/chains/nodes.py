@@ -9,6 +9,7 @@ from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, BlockHash, ChainIdentity, Head, Holding, KnownBlock, TokenInfo
 from indexer.domain.feed import FeedEvent
 from indexer.domain.finality import Tags
+from indexer.domain.status import EndpointTrouble
 from indexer.domain.views import BlockView, Parting, Readings, Replacement
 
 
@@ -23,7 +24,14 @@ class Node(Protocol):
         """Why no endpoint can be asked; nothing while one of them is well."""
         ...
 
+    @property
+    def troubles(self) -> tuple[EndpointTrouble, ...]: ...
+
     async def identity(self) -> ChainIdentity: ...
+
+    async def identities(self) -> Mapping[str, ChainIdentity]:
+        """As each endpoint says, in order of preference; at least one."""
+        ...
 
     def expect(self, genesis: BlockHash) -> None:
         """Ask nobody any more whose chain begins with another block."""

@@ -12,7 +12,7 @@ from actors.chains.health import STALE_SECONDS, Health
 from actors.chains.ledger import Ledger
 from indexer.domain.chain import Head
 from indexer.domain.feed import HeadSource
-from indexer.domain.status import StreamState, StreamStatus
+from indexer.domain.status import EndpointTrouble, StreamState, StreamStatus
 
 CATCHING_UP_BEYOND: Final = 64
 """Fewer missed blocks are a hiccup, not a state worth telling."""
@@ -54,7 +54,16 @@ class Showing:
     def is_far_behind(self, tip: Head | None) -> bool:
         return tip is None or (self.newest is not None and self.newest.number - tip.number > CATCHING_UP_BEYOND)
 
-    def status(self, state: StreamState, tip: Head | None, *, caught_up: bool, endpoint: str, queued: int) -> None:
+    def status(
+        self,
+        state: StreamState,
+        tip: Head | None,
+        *,
+        caught_up: bool,
+        endpoint: str,
+        troubles: tuple[EndpointTrouble, ...],
+        queued: int,
+    ) -> None:
         self._put(
             replace(
                 self._first,
@@ -63,6 +72,7 @@ class Showing:
                 block=tip.number if tip else None,
                 block_time=datetime.fromtimestamp(tip.timestamp, UTC) if tip else None,
                 endpoint=endpoint,
+                troubles=troubles,
             ),
             queued,
         )

@@ -169,6 +169,10 @@ SCHEMAS: Final[Schema] = {
     "Stream": _object(
         _STREAM
         | {
+            "troubledEndpoints": {
+                "description": "Chains only: endpoints that are asked last (aside) or not at all (lost), and why.",
+                **_list("TroubledEndpoint"),
+            },
             "lastResync": {
                 "description": "Chains only: when everything was last read anew, as blocks could not be followed.",
                 "anyOf": [{"type": "null"}, _ref("Incident")],
@@ -183,8 +187,9 @@ SCHEMAS: Final[Schema] = {
             },
             "account": _ref("AccountStatus"),
         },
-        optional=("lastResync", "lastSearchFailure", "unreadableTokens", "account"),
+        optional=("troubledEndpoints", "lastResync", "lastSearchFailure", "unreadableTokens", "account"),
     ),
+    "TroubledEndpoint": _object({"endpoint": _TEXT, "health": {"enum": ["aside", "lost"]}, "reason": _TEXT}),
     "UnreadableToken": _object(
         {
             "tokenAddress": _ADDRESS,

@@ -159,7 +159,8 @@ def stream_json(status: StreamStatus, projected: int, now: datetime) -> dict[str
     if status.stream.startswith("chain:"):
         resync, search = status.incidents
         incidents = {"lastResync": incident_json(resync), "lastSearchFailure": incident_json(search)}
-        return shown | incidents | {"unreadableTokens": unread_json(status.unread)}
+        troubles = {"troubledEndpoints": [trouble._asdict() for trouble in status.troubles]}
+        return shown | troubles | incidents | {"unreadableTokens": unread_json(status.unread)}
     return shown
 
 

@@ -220,7 +220,7 @@ class Chains:
             node=chain.node,
             ledger=ledger,
             tokens=self.watching,
-            claim=self._store.chains.claim,
+            book=self._store.chains,
             watch=self.watching.watch(chain_id),
             window=settings.reorg_window_blocks,
             native_interval=settings.native_interval_blocks,

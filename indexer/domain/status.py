@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from indexer.domain.accounts.amounts import Wallet
 from indexer.domain.accounts.breaker import Breaker
@@ -32,6 +32,14 @@ class AccountStatus:
     failed: int = 0
 
 
+class EndpointTrouble(NamedTuple):
+    """An endpoint that is asked last (`aside`), or not at all (`lost`), and why."""
+
+    endpoint: str
+    health: Literal["aside", "lost"]
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class StreamStatus:
     """One stream's newest word on itself. `ready` once all first balances were committed and told."""
@@ -54,6 +62,8 @@ class StreamStatus:
     incidents: Incidents = field(default_factory=Incidents)
     unread: Unread = field(default_factory=Unread)
     """Only chains have such, and incidents."""
+    troubles: tuple[EndpointTrouble, ...] = ()
+    """Of a chain's endpoints, those that are not well."""
 
     @property
     def lag_blocks(self) -> int:

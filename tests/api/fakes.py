@@ -20,7 +20,7 @@ from indexer.domain.incidents import Incident, Incidents
 from indexer.domain.jobs import Job
 from indexer.domain.records import BalanceRecord, record_of
 from indexer.domain.stats import Statistics, Stats, Tally
-from indexer.domain.status import StreamStatus
+from indexer.domain.status import EndpointTrouble, StreamStatus
 from indexer.domain.unread import Unread
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import Impossible, NameTaken, NotFound
@@ -316,6 +316,7 @@ class FakeStatus:
             endpoint="node-1",
             heads="ws",
             seq=42,
+            troubles=(EndpointTrouble("node-2", "lost", "HTTP 401"),),
             incidents=Incidents(resync=Incident(120, "a reorg deeper than the window", START)),
             unread=self.unread,
         )

@@ -41,6 +41,7 @@ async def test_the_status_has_every_field_of_the_contract(client: HttpClient) ->
         "restarts": 0,
         "lastError": None,
         "queueDepth": 0,
+        "troubledEndpoints": [{"endpoint": "node-2", "health": "lost", "reason": "HTTP 401"}],
         "lastResync": {
             "block": 120,
             "reason": "a reorg deeper than the window",

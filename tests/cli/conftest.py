@@ -68,6 +68,7 @@ STATUS = {
             "restarts": 0,
             "lastError": None,
             "queueDepth": 0,
+            "troubledEndpoints": [],
             "lastResync": {"block": 90, "reason": "a reorg deeper than the window", "at": "2026-11-21T01:00:00.000Z"},
             "lastSearchFailure": None,
             "unreadableTokens": [

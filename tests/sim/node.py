@@ -21,6 +21,7 @@ from indexer.domain.chain import (
 )
 from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
 from indexer.domain.finality import Tags
+from indexer.domain.status import EndpointTrouble
 from indexer.domain.views import BlockView, Parting, Readings, Replacement
 from indexer.errors import BadAnswer, BlockUnknown, NodeUnreachable, ResponseTooLarge, StateMissing, Throttled
 from tests.sim.faults import Faults
@@ -42,6 +43,10 @@ class SimNode:
         self.chain_id = CHAIN_ID
         self.error: Exception | None = None
         self.outage: str | None = None
+        self.troubles: tuple[EndpointTrouble, ...] = ()
+        self.voices: dict[str, ChainIdentity] = {}
+        """What several endpoints say of themselves; nothing where there is one."""
+        self.expected: BlockHash | None = None
         self.distrusted: list[str] = []
         self.unreadable: dict[str, str] = {}
         self.pruned_below = 0
@@ -56,8 +61,12 @@ class SimNode:
         await self._wire()
         return ChainIdentity(self.chain_id, self.genesis or self._world.genesis)
 
+    async def identities(self) -> dict[str, ChainIdentity]:
+        return self.voices or {self.endpoint: await self.identity()}
+
     def expect(self, genesis: BlockHash) -> None:
         """Where another endpoint is ours, the stranger is left for it."""
+        self.expected = genesis
         if genesis == self._world.genesis:
             self.genesis = None
 

@@ -68,6 +68,8 @@ class Endpoint:
     """It showed that it follows our chain."""
     genesis: BlockHash | None = None
     """Of our chain, once that is known: many test chains have the same id."""
+    begins: BlockHash | None = None
+    """The genesis that it told, when it was asked for that."""
     reason: IndexerError | None = None
     failures: int = 0
     bad_answers: int = 0
@@ -190,11 +192,7 @@ class Endpoint:
         if found != chain_id:
             raise WrongChain(f"follows chain {found}, not {chain_id}; correct chain_id or rpc_urls")
         if genesis is not None and (other := _genesis(replies[1])) not in (None, genesis):
-            raise WrongChain(
-                f"its genesis block is {other}, but this store has followed a chain with genesis {genesis} under that"
-                " id; correct rpc_urls, or use another database (store.database) or data_dir for the new chain",
-                genesis=genesis,
-            )
+            raise another_genesis(other, genesis)
         # Who comes back may be another node than before; and the genesis may have become known meanwhile.
         self.is_proven = genesis == self.genesis
         self._forget_facts()
@@ -220,6 +218,13 @@ class Endpoint:
             return
         self._grow_seconds = min(2 * self._grow_seconds, _GROW_LONGEST_SECONDS)
         self._lowered_at = self.clock() if self.limits.grow() else None
+
+
+def another_genesis(found: BlockHash | None, ours: BlockHash) -> WrongChain:
+    return WrongChain(
+        f"its genesis block is {found}, but this store has followed a chain with genesis {ours} under that"
+        " id; correct rpc_urls, or use another database (store.database) or data_dir for the new chain"
+    )
 
 
 def _proof(genesis: BlockHash | None) -> list[Call]:

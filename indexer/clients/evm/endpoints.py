@@ -16,10 +16,12 @@ from typing import Final, TypeVar
 from indexer.clients.evm.attempts import Attempts, Standoff
 from indexer.clients.evm.calls import Limits, Plan, TakenApart
 from indexer.clients.evm.counts import Counts
-from indexer.clients.evm.endpoint import Endpoint, Terms
+from indexer.clients.evm.endpoint import Endpoint, Terms, another_genesis
 from indexer.clients.evm.health import Wellness
 from indexer.clients.evm.late import Latecomers
+from indexer.clients.evm.standing import nobody, troubles
 from indexer.domain.chain import BlockHash
+from indexer.domain.status import EndpointTrouble
 from indexer.errors import (
     BadAnswer,
     BlockUnknown,
@@ -27,7 +29,6 @@ from indexer.errors import (
     NodeUnreachable,
     StateMissing,
     Throttled,
-    Transient,
     WrongChain,
 )
 
@@ -117,11 +118,18 @@ class Endpoints:
         for endpoint in self._endpoints:
             if endpoint.genesis != genesis:
                 endpoint.genesis, endpoint.is_proven = genesis, False
+            if endpoint.begins not in (None, genesis):
+                self.health.lose(endpoint, another_genesis(endpoint.begins, genesis))
 
     @property
     def outage(self) -> str | None:
         """Why nobody can be asked, endpoint by endpoint; nothing while one of them is well."""
-        return None if any(endpoint.is_well for endpoint in self._endpoints) else str(self._nobody())
+        return None if any(endpoint.is_well for endpoint in self._endpoints) else str(nobody(self._endpoints))
+
+    @property
+    def troubles(self) -> tuple[EndpointTrouble, ...]:
+        """Those that are not well, and why."""
+        return troubles(self._endpoints)
 
     @property
     def able(self) -> tuple[Endpoint, ...]:
@@ -279,7 +287,7 @@ class Endpoints:
             if is_late or attempts.faults.total() >= _FAULTS * len(self._endpoints):
                 raise error
         elif is_late:
-            raise self._nobody() from error
+            raise nobody(self._endpoints) from error
 
     async def _wait(self, attempts: Attempts) -> None:
         """Until an endpoint is back, or patience ends; not at all when those that are well said no."""
@@ -289,10 +297,10 @@ class Endpoints:
             attempts.deadline = min(attempts.deadline, self.clock() + attempts.rest_seconds)
             attempts.rest_seconds = None
         left = attempts.deadline - self.clock()
-        nobody = self._nobody()
-        if left <= 0 or isinstance(nobody, WrongChain):
+        problem = nobody(self._endpoints)
+        if left <= 0 or isinstance(problem, WrongChain):
             # A wrong chain is a wrong setting, which waiting does not mend.
-            raise nobody
+            raise problem
         self.health.came_back.clear()
         waiting = asyncio.ensure_future(self.health.came_back.wait())
         timer = asyncio.ensure_future(self._sleep(left))
@@ -301,12 +309,3 @@ class Endpoints:
         finally:
             waiting.cancel()
             timer.cancel()
-
-    def _nobody(self) -> Transient | WrongChain:
-        reasons = [endpoint.reason for endpoint in self._endpoints]
-        text = "; ".join(f"{endpoint.name}: {endpoint.reason}" for endpoint in self._endpoints)
-        if all(isinstance(reason, WrongChain) for reason in reasons):
-            return WrongChain(text)
-        if all(isinstance(reason, Throttled) for reason in reasons):
-            return Throttled(text)
-        return NodeUnreachable(text)

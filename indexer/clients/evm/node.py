@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from indexer.clients.evm.answers import head_of, quantity
+from indexer.clients.evm.answers import head_of
 from indexer.clients.evm.blooms import Sought
 from indexer.clients.evm.calls import Call, Limits, Plan, Reply, joined
 from indexer.clients.evm.census import Finding, highest
@@ -13,6 +13,7 @@ from indexer.clients.evm.counts import Counts
 from indexer.clients.evm.endpoints import Endpoints
 from indexer.clients.evm.hints import Hints
 from indexer.clients.evm.history import History
+from indexer.clients.evm.identities import identities, identity
 from indexer.clients.evm.leftout import completed
 from indexer.clients.evm.logs import Filters, transfers_at
 from indexer.clients.evm.missed import Missed
@@ -36,11 +37,10 @@ from indexer.domain.chain import (
     Transfer,
 )
 from indexer.domain.finality import Tags
+from indexer.domain.status import EndpointTrouble
 from indexer.domain.views import BlockView, Parting, Readings, Replacement
 from indexer.errors import BadAnswer, BlockUnknown
 
-_IDENTITY_REST_SECONDS: Final = 2.0
-"""A node that is down at the start is told soon, and nobody who stops us then waits for it."""
 _FEW_HEADS: Final = 4
 _FEW_HOLDINGS: Final = 2_000
 _LARGE_HEDGE_SECONDS: Final = 3.0
@@ -75,12 +75,18 @@ class EvmNode:
         """Why no endpoint can be asked; nothing while one of them is well."""
         return self._endpoints.outage
 
+    @property
+    def troubles(self) -> tuple[EndpointTrouble, ...]:
+        """The endpoints that are not well, and why."""
+        return self._endpoints.troubles
+
     async def identity(self) -> ChainIdentity:
         """As the node says; from then on, endpoints that follow another chain are not asked."""
-        identity = await self._endpoints.ask(lambda _: Plan(_IDENTITY, _identity), rest_seconds=_IDENTITY_REST_SECONDS)
-        if self._endpoints.chain_id is None:
-            self._endpoints.chain_id = identity.chain_id
-        return identity
+        return await identity(self._endpoints)
+
+    async def identities(self) -> dict[str, ChainIdentity]:
+        """As every endpoint says that answers soon, in order of preference."""
+        return await identities(self._endpoints)
 
     def expect(self, genesis: BlockHash) -> None:
         """From now on, endpoints whose chain begins with another block are not asked either."""
@@ -286,13 +292,6 @@ def _told_apart(holdings: Collection[Holding]) -> tuple[Natives, set[Holding]]:
         Natives(holding for holding in set(holdings) if holding.token == NATIVE),
         {holding for holding in holdings if holding.token != NATIVE},
     )
-
-
-_IDENTITY: Final = (Call("eth_chainId"), Call("eth_getBlockByNumber", ["0x0", False]))
-
-
-def _identity(replies: Sequence[Reply]) -> ChainIdentity:
-    return ChainIdentity(quantity(replies[0].get()), head_of(replies[1].get()).hash)
 
 
 def _headers_at(*numbers: int) -> Plan[list[Head]]:

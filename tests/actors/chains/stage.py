@@ -86,7 +86,7 @@ class Stage:
             node=self.node,
             ledger=ledger,
             tokens=Infos(),
-            claim=self.store.chains.claim,
+            book=self.store.chains,
             watch=self.watch,
             window=self.window,
             native_interval=self.native_interval,

@@ -8,16 +8,18 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from actors.messages import Refresh, Resumed, WatchChanged
 from indexer.domain.balances import Watch
-from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding
+from indexer.domain.chain import NATIVE, Address, BlockHash, ChainIdentity, Head, Holding
 from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, ChainFinalized, StreamLive, StreamResync, StreamStale
 from indexer.domain.feed import HeadsBack, HeadsLost
 from indexer.domain.finality import FINALIZED_DEPTH, SAFE_DEPTH, Settled, Tags
 from indexer.domain.headchain import block_seconds
 from indexer.domain.records import HoldingKey
+from indexer.domain.status import EndpointTrouble
 from indexer.domain.views import BlockView
 from indexer.errors import BlockUnknown, Fenced, Impossible, NodeUnreachable, StateMissing, StoreUnavailable, WrongChain
 from tests.actors.chains.stage import Stage, staged
@@ -357,6 +359,62 @@ async def test_another_genesis_is_not_taken_for_a_reorg() -> None:
     assert stage.state() == "suspended"
     assert not stage.commits
     await stage.stop()
+
+
+@in_virtual_time
+async def test_where_endpoints_disagree_about_the_genesis_at_the_first_start_most_decide_and_it_is_logged() -> None:
+    stage = Stage()
+    ours, strange = ChainIdentity(CHAIN_ID, stage.world.genesis), ChainIdentity(CHAIN_ID, STRANGE)
+    stage.node.voices = {"one": strange, "two": ours, "three": ours}
+    with capture_logs() as lines:
+        stage.start()
+        await stage.settle()
+    assert stage.status.ready
+    assert stage.disk.kept.geneses == {CHAIN_ID: stage.world.genesis}
+    assert stage.node.expected == stage.world.genesis
+    (disputed,) = [line for line in lines if line["event"] == "genesis_disputed"]
+    assert (disputed["log_level"], disputed["by"], disputed["others"]) == ("error", "majority", {"one": STRANGE})
+    await stage.stop()
+
+
+@in_virtual_time
+async def test_a_chain_of_which_nobody_tells_heads_any_more_but_strangers_is_suspended_until_it_is_back() -> None:
+    async with staged() as stage:
+        stage.node.error = WrongChain("sim: another genesis")
+        stage.say(HeadsLost("nobody answers"))
+        stage.say(HeadsLost("sim: another genesis", is_wrong_chain=True))
+        await stage.settle(1)
+        assert (stage.state(), stage.status.last_error) == ("suspended", "sim: another genesis")
+        await stage.settle(30)
+        assert stage.state() == "suspended"
+        stage.node.error = None
+        stage.say(HeadsBack("poll"))
+        await stage.settle(6)
+        assert stage.status.ready
+        assert [type(fact) for fact in stage.facts if isinstance(fact, StreamStale | StreamLive)] == [
+            StreamStale,
+            StreamLive,
+        ]
+
+
+@in_virtual_time
+async def test_nobody_is_asked_what_chain_it_follows_where_the_store_knows_that() -> None:
+    stage = Stage()
+    stage.disk.kept.geneses[CHAIN_ID] = stage.world.genesis
+    strange = ChainIdentity(CHAIN_ID, STRANGE)
+    stage.node.voices = {"one": strange, "two": strange}
+    stage.start()
+    await stage.settle()
+    assert stage.status.ready
+    await stage.stop()
+
+
+@in_virtual_time
+async def test_endpoints_that_are_not_well_are_shown() -> None:
+    async with staged() as stage:
+        stage.node.troubles = (EndpointTrouble("two", "lost", "HTTP 401"),)
+        await stage.hear(stage.world.mine())
+        assert stage.status.troubles == stage.node.troubles
 
 
 @in_virtual_time

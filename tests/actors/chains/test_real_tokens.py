@@ -103,7 +103,7 @@ async def desk(anvil: Anvil, tmp_path: Path) -> AsyncIterator[Desk]:
             node=node,
             ledger=ledger,
             tokens=Infos(),
-            claim=store.chains.claim,
+            book=store.chains,
             watch=Watch(solvers=frozenset({OURS})),
             window=64,
             native_interval=1,

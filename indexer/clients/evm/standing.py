@@ -1,0 +1,29 @@
+"""What is said of endpoints that are not well: each of them, and all together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from indexer.clients.evm.endpoint import Endpoint
+from indexer.domain.status import EndpointTrouble
+from indexer.errors import NodeUnreachable, Throttled, WrongChain
+
+
+def troubles(endpoints: Sequence[Endpoint]) -> tuple[EndpointTrouble, ...]:
+    """Those that are lost or set aside, in order of preference, and why."""
+    return tuple(
+        EndpointTrouble(endpoint.name, "aside" if endpoint.is_well else "lost", str(endpoint.reason))
+        for endpoint in endpoints
+        if not endpoint.is_well or endpoint.is_aside
+    )
+
+
+def nobody(endpoints: Sequence[Endpoint]) -> NodeUnreachable | Throttled | WrongChain:
+    """Why none of them can be asked, in one error that means what all of theirs mean."""
+    reasons = [endpoint.reason for endpoint in endpoints]
+    text = "; ".join(f"{endpoint.name}: {endpoint.reason}" for endpoint in endpoints)
+    if all(isinstance(reason, WrongChain) for reason in reasons):
+        return WrongChain(text)
+    if all(isinstance(reason, Throttled) for reason in reasons):
+        return Throttled(text)
+    return NodeUnreachable(text)

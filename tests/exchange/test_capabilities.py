@@ -16,6 +16,7 @@ from indexer.clients.exchange.dialects.table import (
     dialect_of,
     every_dialect,
 )
+from indexer.clients.exchange.exact import note
 from indexer.demo.venue.dialects import DIALECTS as SPOKEN
 from indexer.errors import BadAnswer
 
@@ -59,14 +60,14 @@ def test_the_demo_venue_speaks_every_dialect_that_is_known_well() -> None:
 class Answering:
     """ccxt, having read an answer."""
 
-    shape = None
+    shapes = None
 
     def __init__(self, answer: Any) -> None:
         self._answer = answer
-        self.last_json_response: Any = None
+        self.options: dict[str, Any] = {}
 
     async def fetch_balance(self) -> Any:
-        self.last_json_response = self._answer["info"]
+        note(self._answer["info"])
         return self._answer
 
 

@@ -40,8 +40,6 @@ class Reading:
 
     async def _fetch(self, *_: Any, **__: Any) -> Any:
         answer = self.exchange.parse_json(self.body)
-        if self.exchange.enableLastJsonResponse:
-            self.exchange.last_json_response = answer
         return self.body if answer is None else answer
 
     async def read(self, body: str) -> dict[str, str]:

@@ -7,7 +7,9 @@ its receive loop ends for good, in silence, when a handler raises, so every fram
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from types import MethodType
 from typing import Any, Final
@@ -24,8 +26,28 @@ _decoder: Final = json.JSONDecoder(parse_float=str)
 """A float's text is the number; ccxt takes numbers as strings everywhere. Integers are exact as they are."""
 
 
+_ANSWERS: Final[ContextVar[list[Any] | None]] = ContextVar("answers", default=None)
+
+
 def decoded(text: str) -> Any:
     return _decoder.decode(text)
+
+
+@contextmanager
+def answers() -> Iterator[list[Any]]:
+    """What this task is answered meanwhile, as it was decoded; nothing in the place of what is no JSON."""
+    kept: list[Any] = []
+    token = _ANSWERS.set(kept)
+    try:
+        yield kept
+    finally:
+        _ANSWERS.reset(token)
+
+
+def note(answer: Any) -> None:
+    kept = _ANSWERS.get()
+    if kept is not None:
+        kept.append(answer)
 
 
 def ccxt_class(name: str) -> Any:
@@ -42,7 +64,7 @@ def exact_class(base: Any) -> Any:
     """The same exchange, with exact decoding, a tap on its frames, and the venue's own time instead of ours.
 
     `tap`, `failed`, `noticed`, `answered` and `skew` are set on instances, and `sockets`, the session of websockets.
-    `shape` is what the account's answers look like, where only that tells an empty one from none.
+    `shapes` are what the answers of each wallet look like, where only that tells an empty one from none.
     """
 
     def on_json_response(_self: Any, body: str) -> Any:
@@ -79,6 +101,7 @@ def exact_class(base: Any) -> Any:
     replaced = {
         "__dir__": _directory(),
         "on_json_response": on_json_response,
+        "parse_json": _noting(base),
         "client": client,
         "handle_message": handle_message,
     }
@@ -94,7 +117,16 @@ def exact_class(base: Any) -> Any:
         "noticed": staticmethod(lambda: None),
     }
     alone = {"skew": staticmethod(lambda: 0), "answered": staticmethod(lambda *_answer: None), "sockets": None}
-    return type(f"Exact{base.__name__}", (base,), {**replaced, **seen, **quiet, **alone, "shape": None})
+    return type(f"Exact{base.__name__}", (base,), {**replaced, **seen, **quiet, **alone, "shapes": None})
+
+
+def _noting(base: Any) -> Callable[..., Any]:
+    def parse_json(self: Any, body: str) -> Any:
+        answer = base.parse_json(self, body)
+        note(answer)
+        return answer
+
+    return parse_json
 
 
 def _costing(base: Any) -> Callable[..., Cost]:

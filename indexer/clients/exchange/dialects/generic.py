@@ -1,15 +1,16 @@
-"""Every other venue that ccxt knows: its main wallet, as ccxt's own parser reads it, over REST alone."""
+"""Every other venue that ccxt knows: its main wallet, of some a few more, as ccxt's own parsers read them over REST."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Found, WalletKind, milliseconds, number
 from indexer.clients.exchange.dialects.shape import are_like, shapes_of, with_ones
+from indexer.clients.exchange.exact import answers
 from indexer.domain.accounts.amounts import Amounts, Measure, Wallet
 from indexer.domain.accounts.validation import Exceptions
-from indexer.errors import BadAnswer
+from indexer.errors import BadAnswer, WalletUnsupported
 
 _PARTS = ("free", "used", "total", "debt")
 
@@ -29,13 +30,45 @@ _MEASURES: Final[Mapping[str, Measure]] = {
 _LISTS_NEED_KEY: Final = frozenset({"alpaca", "mudrex"})
 
 
+class Asked(NamedTuple):
+    """What ccxt is told so that it asks for one more wallet, and what its total counts."""
+
+    parameters: Mapping[str, str]
+    measure: Measure = "wallet"
+    is_always_apart: bool = False
+    """Also where an account's other wallets are one."""
+
+
+_MORE: Final[Mapping[str, Mapping[Wallet, Asked]]] = {
+    "bingx": {"funding": Asked({"type": "funding"})},
+    "bitget": {"margin": Asked({"marginMode": "cross"})},
+    "gate": {"isolated": Asked({"marginMode": "isolated"}), "futures": Asked({"type": "swap"})},
+    "kucoin": {
+        "margin": Asked({"type": "margin"}),
+        "isolated": Asked({"type": "isolated"}),
+        "funding": Asked({"type": "main"}, is_always_apart=True),
+    },
+    "mexc": {"futures": Asked({"type": "swap"}, "available")},
+    "phemex": {"futures": Asked({"type": "swap"})},
+    "whitebit": {"funding": Asked({"account": "main"})},
+}
+"""Beside the main one, where ccxt's code was read: each is asked for at a place of its own, and told whole there."""
+
+_UNIFIED: Final = ("uta", "unifiedAccount")
+"""Where ccxt keeps that an account's wallets are one: it answers with that one then, whichever it is asked for."""
+
+
 class Generic(Dialect):
     """Nobody looked at its frames: ccxt's caches mix measures, so that only whole answers are taken."""
 
-    async def read(self, exchange: Exchange, wallet: Wallet) -> Found:  # noqa: ARG002 - there is one
-        exchange.enableLastJsonResponse, exchange.last_json_response = True, None
-        found = await exchange.fetch_balance()
-        answer, exchange.last_json_response = exchange.last_json_response, None
+    async def read(self, exchange: Exchange, wallet: Wallet) -> Found:
+        more = _MORE.get(self.exchange, {}).get(wallet)
+        with answers() as told:
+            found = await exchange.fetch_balance(*(() if more is None else (dict(more.parameters),)))
+        is_one = any(exchange.options.get(name) is True for name in _UNIFIED)
+        if is_one and more is not None and not more.is_always_apart:
+            raise WalletUnsupported("the account is a unified one: all of it is in the main wallet")
+        answer = told[-1] if told else None
         shapes = shapes_of(_put_together(found, answer)) if isinstance(found, Mapping) else None
         if shapes is None:
             raise BadAnswer("an answer without balances")
@@ -46,10 +79,11 @@ class Generic(Dialect):
         amounts = {asset: Amounts(*(number(column.get(asset)) for column in columns)) for asset in assets}
         known = {asset: each for asset, each in amounts.items() if each.balance is not None}
         # Of several answers one may be none while the others have balances.
-        if (not known or len(shapes) > 1) and not are_like(shapes, exchange.shape):
+        earlier = exchange.shapes or {}
+        if (not known or len(shapes) > 1) and not are_like(shapes, earlier.get(wallet)):
             raise BadAnswer("an answer that is not built as those with balances were")
         if known:
-            exchange.shape = with_ones(exchange.shape, shapes)
+            exchange.shapes = {**earlier, wallet: with_ones(earlier.get(wallet), shapes)}
         return Found(known, milliseconds(found.get("timestamp")))
 
 
@@ -68,11 +102,15 @@ def generic(exchange: str, described: Mapping[str, Any]) -> Dialect | None:
         return None
     is_spot = has.get("spot") is not False
     wallet: Wallet = "spot" if is_spot else "futures"
-    apart = frozenset[Wallet]() if is_spot else frozenset({wallet})
+    more = _MORE.get(exchange, {})
+    apart = frozenset(each for each in (wallet, *more) if each == "futures")
     needed = tuple(name for name, is_needed in described["requiredCredentials"].items() if is_needed)
     return Generic(
         exchange=exchange,
-        wallets={wallet: WalletKind(measure=_MEASURES.get(exchange, "wallet"))},
+        wallets={
+            wallet: WalletKind(measure=_MEASURES.get(exchange, "wallet")),
+            **{name: WalletKind(measure=one.measure) for name, one in more.items()},
+        },
         exceptions=Exceptions(may_be_negative=apart, free_is_apart=apart),
         credentials=needed,
         needs_markets=True,

@@ -80,7 +80,10 @@ def capabilities() -> str:
         "| exchange | wallet | told by a stream | measure | positions | funding payments | credentials |",
         "|---|---|---|---|---|---|---|",
     ]
-    for dialect in DIALECTS.values():
+    several = [
+        dialect for name, dialect in every_dialect().items() if name not in DIALECTS and len(dialect.wallets) > 1
+    ]
+    for dialect in (*DIALECTS.values(), *several):
         for wallet, kind in dialect.wallets.items():
             is_first = wallet == next(iter(dialect.wallets))
             account = (_told(dialect.has_positions), _told(dialect.has_fundings), ", ".join(dialect.credentials))
@@ -94,7 +97,7 @@ def capabilities() -> str:
             lines.append(f"| {' | '.join(cells)} |")
     others: dict[str, list[str]] = {}
     for name, dialect in every_dialect().items():
-        if name not in DIALECTS:
+        if name not in DIALECTS and dialect not in several:
             others.setdefault(next(iter(dialect.wallets)), []).append(name)
     asked = [
         f"{name} ({', '.join(dialect.credentials) or 'nothing'})"

@@ -232,6 +232,10 @@ class Masker:
 
 
 def _looked_for(secret: str) -> Iterator[_Form]:
+    if "\n" in secret.strip():  # a key in PEM: each of its lines, too
+        for line in secret.splitlines():
+            if not line.startswith("-----"):
+                yield from _looked_for(line)
     for text in forms_of(secret):
         if len(text) >= _SHORT_WORD:
             yield _Form(_folded(text), in_any_case=True)

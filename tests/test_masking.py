@@ -161,3 +161,10 @@ def test_of_a_thousand_secrets_a_text_is_held_against_few() -> None:
     many = Masker(sha256(str(number).encode()).hexdigest() for number in range(1_000))
     assert max(len(forms) for forms in many._forms.values()) < 30
     assert many(f"said {sha256(b'42').hexdigest().upper()}.") == "said ***."
+
+
+def test_each_line_of_a_key_in_pem_is_masked() -> None:
+    hide = Masker(
+        ["-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIHush0123456789\nhushABCDEFGH==\n-----END EC PRIVATE KEY-----\n"]
+    )
+    assert hide("cannot read MHcCAQEEIHush0123456789 | hushABCDEFGH== |") == "cannot read *** | *** |"

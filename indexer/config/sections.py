@@ -31,6 +31,7 @@ from indexer.config.values import (
     address,
     block,
     boolean,
+    credential,
     did_you_mean,
     host,
     integer,
@@ -178,7 +179,7 @@ def solver(table: Table, title: str, chain_names: tuple[str, ...]) -> SolverSett
 def exchange(table: Table, title: str, venues: Venues, known_rules: RulesSettings) -> ExchangeSettings:
     known = ExchangeSettings(title, "")
     name = table.required("exchange", _exchange_among(venues), "", 'write its name in lower case, as in "binance"')
-    secret_of = _or_none(secret(_FROM_ENVIRONMENT))
+    secret_of = _or_none(credential(_FROM_ENVIRONMENT))
     wallet = _wallet_of(name, venues)
     settings = ExchangeSettings(
         name=title,

@@ -207,6 +207,21 @@ def secret(hint: str) -> Reader[Secret]:
     return read
 
 
+def credential(hint: str) -> Reader[Secret]:
+    r"""The same, or a key in PEM: its lines as they are, or with `\n` between them as files of variables write it."""
+    read_one = secret(hint)
+
+    def read(value: object) -> Secret:
+        if not isinstance(value, str) or not value.startswith("-----BEGIN "):
+            return read_one(value)
+        lines = value.strip().replace("\\n", "\n").splitlines()
+        if not all(re.fullmatch(r"[ -~]+", line) for line in lines) or not lines[-1].startswith("-----END "):
+            raise WrongValue("begins as a key in PEM, and does not end as one", hint, MASK)
+        return Secret("\n".join(lines) + "\n")
+
+    return read
+
+
 def host(value: object) -> str:
     hint = "write an IP address or a host name, without scheme and port"
     given = _string(value, hint)

@@ -333,6 +333,23 @@ def test_whatever_an_exchange_asks_for_is_read_and_is_a_secret(loaded: Load) -> 
     assert "hushed" not in repr(settings)
 
 
+PEM = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIHush0123456789\nhushABCDEFGH==\n-----END EC PRIVATE KEY-----\n"
+
+
+@pytest.mark.parametrize("written", [PEM, PEM.strip(), PEM.replace("\n", "\\n"), PEM.replace("\n", "\r\n")])
+def test_a_key_in_pem_is_read_with_its_lines_however_they_are_written(loaded: Load, written: str) -> None:
+    text = CHAIN + "[exchanges.b]\nexchange = 'binance'\napi_key = 'organizations/1/apiKeys/2'\nsecret = '${KEY}'"
+    assert loaded(text, {"KEY": written}).exchanges["b"].secret.reveal() == PEM
+
+
+@pytest.mark.parametrize("written", ["-----BEGIN EC PRIVATE KEY-----", PEM + "hush", PEM.replace("EIH", "\u0007")])
+def test_what_only_begins_as_a_key_in_pem_is_refused_and_not_shown(wrong: Wrong, written: str) -> None:
+    text = CHAIN + "[exchanges.b]\nexchange = 'binance'\napi_key = 'k'\nsecret = '${KEY}'"
+    problem = wrong(text, {"KEY": written})["exchanges.b.secret"]
+    assert "in PEM" in problem.message
+    assert "ush" not in str(problem)
+
+
 def test_the_value_of_an_unknown_key_is_not_shown(wrong: Wrong) -> None:
     problems = wrong(CHAIN + "[exchanges.b]\nexchange = 'x'\napi_key = 'k'\nsecret = 's'\nsecrett = 'hush'")
     assert "hush" not in str(problems["exchanges.b.secrett"])

@@ -137,6 +137,7 @@ def _job_document(job: Job) -> Document:
                 "b": str(anchor.balance),
                 "o": anchor.is_open,
                 "h": anchor.hash,
+                "c": None if anchor.change is None else str(anchor.change),
             }
             for (token, solver), anchor in job.anchors.items()
         ],
@@ -173,7 +174,8 @@ def _job_of(found: Mapping[str, Any]) -> Job:
         holdings=tuple(Holding(token, solver) for token, solver in found["holdings"]),
         wanted=tuple(Holding(token, solver) for token, solver in found["wanted"]),
         anchors={
-            Holding(a["t"], a["s"]): Anchor(int(a["n"]), int(a["b"]), a["o"], a.get("h")) for a in found["anchors"]
+            Holding(a["t"], a["s"]): Anchor(int(a["n"]), int(a["b"]), a["o"], a.get("h"), _whole(a.get("c")))
+            for a in found["anchors"]
         },
         rests={Holding(row["t"], row["s"]): int(row["n"]) for row in found.get("rests", ())},
         reasons={Holding(row["t"], row["s"]): row["r"] for row in found["reasons"]},

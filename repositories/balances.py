@@ -124,16 +124,13 @@ class BalanceBook(BalanceQueries):
         self._settled.update(moved)
 
     async def _join(self, chain_id: int, holding: Holding, joint: Joint) -> None:
-        """Only a record that had nothing to refer to, or what was filled before: repeating it changes nothing."""
+        """Only the record that is meant: repeating it changes nothing."""
+        meant: Query = {"blockHash": joint.block_hash}
+        if joint.block_hash is None:  # joints of before: another may be in its place, but none that refers to something
+            meant = {"$or": [{"changeAmount": None}, {"cause": {"$in": list(JOINED)}}]}
         with translating:
             await self._records.update_one(
-                {
-                    **of_holding(chain_id, holding),
-                    "blockNumber": joint.number,
-                    **({} if joint.block_hash is None else {"blockHash": joint.block_hash}),
-                    "$or": [{"changeAmount": None}, {"cause": {"$in": list(JOINED)}}],
-                },
-                {"$set": joint_row_of(joint)},
+                {**of_holding(chain_id, holding), "blockNumber": joint.number, **meant}, {"$set": joint_row_of(joint)}
             )
 
     async def forget(self, before: datetime) -> int:

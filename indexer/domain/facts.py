@@ -121,7 +121,7 @@ class HistoryRow(NamedTuple):
 
 
 class Joint(NamedTuple):
-    """The record that was the oldest one has an older neighbour now: what it was changed by, at its own block."""
+    """A record has another older neighbour now: what it was changed by, at its own block."""
 
     number: int
     change: int

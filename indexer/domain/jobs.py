@@ -25,11 +25,13 @@ class Anchor:
     """It was the first of all, or the first after a resync: its change refers to nothing that still is."""
     hash: BlockHash | None = None
     """Of its block."""
+    change: int | None = None
+    """What it says that it changed. Stores of before have none."""
 
 
 def anchor_at(record: BalanceRecord) -> Anchor:
     is_open = record.change is None or record.cause in JOINED
-    return Anchor(record.block.number, record.balance, is_open, record.block.hash)
+    return Anchor(record.block.number, record.balance, is_open, record.block.hash, record.change)
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,13 +118,13 @@ class Stories:
         for holding in holdings:
             fact = self._fact(holding, self.job.end_of(holding))
             story, anchor = self.each[holding], self.job.anchors[holding]
-            joins = anchor.is_open and fact.last == anchor.number - 1
+            joins = fact.last == anchor.number - 1
             joint = story.teller.joint(anchor, story.change, holding) if joins else None
             facts.append(replace(fact, reason=reasons[holding], joint=joint, final=True))
         return facts
 
     def _cross(self, story: Story, record: BalanceRecord, change: Change) -> None:
-        """It stays as it is, but for its change where that refers to nothing; history goes on from it."""
+        """It stays as it is, but for its change where that refers to something else; history goes on from it."""
         self._carried -= len(story.teller.trail or ())
         joint = story.teller.cross(record, change)
         if joint is None or record.block.number <= story.told:

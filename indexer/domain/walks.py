@@ -100,6 +100,8 @@ class Teller:
     """The block of the record that history opens with; what happened in it needs no explanation."""
     has_gap: bool = False
     """There is an older record, but nobody looked at the blocks between it and the first: history opens anew."""
+    is_blind: bool = False
+    """Something changed since the record before that cannot be told: live, it may have been."""
 
     def open(self, block: BlockRef, finality: Finality, derived: bool) -> HistoryRow | None:
         """The record to begin with, at the first block, where something was there before it (or a gap is)."""
@@ -117,9 +119,9 @@ class Teller:
             return None
         balance = self._after(change)
         if balance is None:
-            self.trail = None
+            self.trail, self.is_blind = None, True
             return None
-        before, self.held = self.held, balance
+        before, self.held, self.is_blind = self.held, balance, False
         is_unknown = before is None and self.is_first and not self.has_gap
         # Nothing is no news where nobody knows of anything before it, unless it was moved out just here.
         is_same = not balance and not change.delta if is_unknown else balance == before
@@ -134,10 +136,16 @@ class Teller:
         )
 
     def joint(self, anchor: Anchor, change: Change | None, holding: Holding) -> Joint | None:
-        """What the record at the anchor was changed by, now that there is an older one; `change` is its own block's."""
+        """What the record at the anchor was changed by, now that another one is before it.
+
+        `change` is its own block's.
+        """
         if self.is_first or self.held is None:
             return None
         step = anchor.balance - self.held
+        # One that knows what was before it is told anew only where that is another record now.
+        if not anchor.is_open and (self.is_blind or anchor.change in (None, step)):
+            return None
         logs, unexplained = self._explained(holding, step, change)
         transactions = () if change is None else change.transactions
         return Joint(anchor.number, step, transactions, logs, unexplained, anchor.hash)
@@ -145,8 +153,8 @@ class Teller:
     def cross(self, record: BalanceRecord, change: Change) -> Joint | None:
         """A record that is there already: what it changed, where it does not know; what comes next follows on it."""
         anchor = anchor_at(record)
-        joint = self.joint(anchor, change, change.holding) if anchor.is_open else None
-        self.held, self.is_first, self.trail = record.balance, False, ()
+        joint = self.joint(anchor, change, change.holding)
+        self.held, self.is_first, self.trail, self.is_blind = record.balance, False, (), False
         return joint
 
     def _after(self, change: Change) -> int | None:

@@ -35,15 +35,22 @@ def _hash(number: int) -> TxHash:
 
 
 def _told(
-    chunk: Chunk, record: BalanceRecord, *, held: int = 28, is_proven: bool = False, unread: int | None = None
+    chunk: Chunk,
+    record: BalanceRecord | None = None,
+    *,
+    held: int = 28,
+    is_proven: bool = False,
+    unread: int | None = None,
+    change: int | None = None,
 ) -> list[HistoryFilled]:
-    """All that is told from a record of block 29 down to block 5."""
-    job = Job("job", 1, FIRST, None, (HOLDING,), anchors={HOLDING: Anchor(ANCHOR, 31, True)}, unread=unread)
+    """All that is told from a record of block 29, which says that it made that change, down to block 5."""
+    anchor = Anchor(ANCHOR, 31, is_open=change is None, change=change)
+    job = Job("job", 1, FIRST, None, (HOLDING,), anchors={HOLDING: anchor}, unread=unread)
     teller = Teller(ANCHOR, ANCHOR - 1, is_proven=is_proven, held=held, is_first=False)
     stories = Stories(job, Depths(0, 0, 0), {}, each={HOLDING: Story(teller, FIRST - 1)})
-    crossed = stories.cross({HOLDING: [record]})
-    for change in through(chunk, changes_of(chunk, frozenset({HOLDING})), crossed):
-        stories.take(change)
+    crossed = stories.cross({} if record is None else {HOLDING: [record]})
+    for each in through(chunk, changes_of(chunk, frozenset({HOLDING})), crossed):
+        stories.take(each)
     return stories.endings([HOLDING], {HOLDING: None})
 
 
@@ -84,6 +91,30 @@ def test_a_record_in_the_midst_that_knows_what_it_changed_is_left_as_it_is() -> 
     facts = _told(_chunk((17, 0, 31)), replace(RECORD, cause="refresh", change=3))
     assert _rows(facts) == []
     assert _joints(facts) == [(ANCHOR - 1, ANCHOR, 0, 0)]
+
+
+def test_a_record_in_the_midst_that_refers_to_another_one_than_is_below_it_now_is_told_anew() -> None:
+    """It was found by reading, after a time in which nobody looked: what is filled in counts only once."""
+    facts = _told(_chunk((10, -1, 27), (12, 3, 30)), replace(RECORD, cause="sync", change=3))
+    assert _rows(facts) == [(10, 27, -1), (12, 30, 3)]
+    assert _joints(facts) == [(THERE - 1, THERE, 1, 1), (ANCHOR - 1, ANCHOR, 0, 0)]
+
+
+def test_so_is_the_record_above_all_that_is_filled_in() -> None:
+    facts = _told(_chunk((10, -1, 27), (ANCHOR, 4, 31)), change=3)
+    assert _joints(facts) == [(ANCHOR - 1, ANCHOR, 4, 0)]
+
+
+def test_one_that_refers_to_the_record_below_it_is_left_as_it_is() -> None:
+    facts = _told(_chunk((10, -1, 27), (ANCHOR, 4, 31)), change=4)
+    assert _joints(facts) == []
+
+
+def test_what_cannot_be_told_below_a_record_says_nothing_of_its_change() -> None:
+    """What was heard live stands there all the same."""
+    facts = _told(_chunk((10, -1, None), (20, 2, None)), change=2)
+    assert _rows(facts) == []
+    assert _joints(facts) == []
 
 
 def test_below_where_state_begins_history_goes_on_from_the_newest_record_of_all() -> None:

@@ -80,6 +80,16 @@ async def test_what_was_found_of_a_record_is_not_said_of_the_one_in_its_place(st
         assert record.change == (None if each is joint else 3)
 
 
+async def test_a_record_is_told_anew_what_it_changed_whatever_led_to_it(store: Store) -> None:
+    live = replace(updated(5, balance=9), previous=4, cause="sync")
+    joint = Joint(5, 2, (), (log_at(4, 2),), 0, block_hash=live.block.hash)
+    await store.balances.project(fold([Commit("c", "chain:1", 1, TIME, (live,))]))
+    fact = HistoryFilled(1, OURS, 0, 4, (), TokenInfo(), "job", joint=joint)
+    await store.balances.project(fold([Commit("h", "history:1", 1, TIME, (fact,))]))
+    (record,) = await store.balances.history(1, OURS, limit=9)
+    assert (record.change, record.cause, record.transfers) == (2, "sync", (log_at(4, 2),))
+
+
 async def test_several_records_of_one_balance_are_joined_at_once(store: Store) -> None:
     live = [replace(updated(number, balance=number), previous=None, cause="first") for number in (5, 9)]
     joints = [

@@ -281,9 +281,10 @@ def _joining(key: HoldingKey, joint: Joint) -> Callable[[Kept], None]:
     def join(kept: Kept) -> None:
         place = RecordKey(*key, joint.number)
         row = kept.records.get(place)
-        if row is None or not (row.change is None or row.cause in JOINED):
+        if row is None:
             return
-        if joint.block_hash not in (None, row.block.hash):
+        is_loose = row.change is None or row.cause in JOINED
+        if not (is_loose if joint.block_hash is None else row.block.hash == joint.block_hash):
             return
         row = replace(row, change=joint.change, transfers=joint.transfers, unexplained=joint.unexplained)
         if joint.transactions:

@@ -222,10 +222,10 @@ async def venues() -> AsyncIterator[Venues]:
     await venues.close()
 
 
-def account(venues: Venues, site: Site, exchange: str) -> ExchangeAccount:
+def account(venues: Venues, site: Site, exchange: str, key: str = "key") -> ExchangeAccount:
     """Real ccxt, which knows the venue's lists already."""
     dialect = every_dialect()[exchange]
-    credentials = dict.fromkeys(dialect.credentials, "key")
+    credentials = dict.fromkeys(dialect.credentials, key)
     made = ExchangeAccount(dialect, venues, credentials, tuple(dialect.wallets), base_url=site.url)
     made._rest = made._make()
     made._rest.markets = made._rest.markets_by_id = {"BTC/USDT": {}}
@@ -333,3 +333,39 @@ async def test_two_wallets_that_are_read_at_once_are_not_taken_for_each_other(si
         }
     finally:
         await one.close()
+
+
+@pytest.mark.parametrize(
+    ("exchange", "wallet", "asked", "answer", "told"),
+    [
+        (
+            "dydx",
+            "futures",
+            "/v4/addresses/dydx1abc/subaccountNumber/0",
+            {"subaccount": {"address": "dydx1abc", "subaccountNumber": 0, "equity": "20.5", "freeCollateral": "10"}},
+            ("USDC", "available"),
+        ),
+        (
+            "pacifica",
+            "spot",
+            "/api/v1/account?account=dydx1abc",
+            {
+                "success": True,
+                "data": {"balance": "10", "total_margin_used": "0", "spot_balances": [], "updated_at": 1789394568220},
+            },
+            ("USDC", "wallet"),
+        ),
+    ],
+    ids=["dydx", "pacifica"],
+)
+async def test_where_an_address_is_all_that_is_needed_it_is_asked_for_and_used(
+    site: Site, venues: Venues, exchange: str, wallet: Wallet, asked: str, answer: Any, told: tuple[str, str]
+) -> None:
+    site.answers[asked.partition("?")[0]] = answer
+    one = account(venues, site, exchange, "dydx1abc")
+    try:
+        snapshot = await one.read(wallet)
+    finally:
+        await one.close()
+    assert (*snapshot.amounts, snapshot.measure) == told
+    assert asked in site.asked

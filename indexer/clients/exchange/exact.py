@@ -132,8 +132,12 @@ def _noting(base: Any) -> Callable[..., Any]:
 def _costing(base: Any) -> Callable[..., Cost]:
     """Ccxt hands the throttler what a request costs, and nothing of what is asked."""
 
-    def cost(self: Any, api: Any, method: Any, path: str, *asked: Any) -> Cost:
-        weight = base.calculate_rate_limiter_cost(self, api, method, path, *asked)
+    def cost(self: Any, api: Any, method: Any, path: str, params: Any, config: Any = None) -> Cost:
+        config = config or {}
+        try:
+            weight = base.calculate_rate_limiter_cost(self, api, method, path, params, config)
+        except TypeError:  # pacifica's reckons with a number of ours, which is a text
+            weight = float(config.get("cost", 1))
         return Cost(weight, api if isinstance(api, str) else api[0], path)
 
     return cost

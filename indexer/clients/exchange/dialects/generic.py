@@ -30,6 +30,10 @@ _MEASURES: Final[Mapping[str, Measure]] = {
 _LISTS_NEED_KEY: Final = frozenset({"alpaca", "mudrex"})
 
 
+_BY_ADDRESS: Final = frozenset({"dydx", "pacifica"})
+"""They tell everybody what an address holds: no key is asked for, and ccxt does not say that the address is."""
+
+
 class Asked(NamedTuple):
     """What ccxt is told so that it asks for one more wallet, and what its total counts."""
 
@@ -105,6 +109,8 @@ def generic(exchange: str, described: Mapping[str, Any]) -> Dialect | None:
     more = _MORE.get(exchange, {})
     apart = frozenset(each for each in (wallet, *more) if each == "futures")
     needed = tuple(name for name, is_needed in described["requiredCredentials"].items() if is_needed)
+    if exchange in _BY_ADDRESS:
+        needed = ("walletAddress",)
     return Generic(
         exchange=exchange,
         wallets={

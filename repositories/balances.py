@@ -12,7 +12,7 @@ from bson import Int64
 
 from indexer.domain.chain import Holding
 from indexer.domain.facts import Joint
-from indexer.domain.records import HISTORY_SEQ, JOINED, BalanceRecord, Cut, Projection, RecordKey, Settling
+from indexer.domain.records import HISTORY_SEQ, JOINED, BalanceRecord, Cut, Projection, RecordKey, Settling, cause_over
 from indexer.domain.uncounted import counted, uncounted
 from repositories.database import BATCH, Database
 from repositories.documents.rows import current_row_of, joint_row_of, row_of
@@ -125,13 +125,18 @@ class BalanceBook(BalanceQueries):
 
     async def _join(self, chain_id: int, holding: Holding, joint: Joint) -> None:
         """Only the record that is meant: repeating it changes nothing."""
-        meant: Query = {"blockHash": joint.block_hash}
-        if joint.block_hash is None:  # joints of before: another may be in its place, but none that refers to something
-            meant = {"$or": [{"changeAmount": None}, {"cause": {"$in": list(JOINED)}}]}
+        its_own: Query = {**of_holding(chain_id, holding), "blockNumber": joint.number}
+        meant: Query = {}
+        if joint.block_hash is not None:
+            its_own["blockHash"] = joint.block_hash
+        else:  # joints of before: another may be in its place, but none that refers to something
+            meant = {"$or": [{"changeAmount": None}, {"cause": {"$in": list(JOINED)}}, {"joined": True}]}
         with translating:
-            await self._records.update_one(
-                {**of_holding(chain_id, holding), "blockNumber": joint.number, **meant}, {"$set": joint_row_of(joint)}
-            )
+            await self._records.update_one({**its_own, **meant}, {"$set": joint_row_of(joint)})
+            if not joint.transactions:
+                was_first = {"$or": [{"cause": "first"}, {"joined": True}]}
+                cause = {"cause": cause_over(holding, joint.change), "joined": True}
+                await self._records.update_one({**its_own, **was_first}, {"$set": cause})
 
     async def forget(self, before: datetime) -> int:
         """Delete records older than that time, but the newest of them per balance: it still holds then."""

@@ -138,7 +138,7 @@ class BalanceQueries:
         query: Query = {
             **of_holding(chain_id, holding),
             "blockNumber": {"$gte": first, "$lte": last},
-            "cause": {"$in": list(FOUND_LATE)},
+            "$or": [{"cause": {"$in": list(FOUND_LATE)}}, {"joined": True}],
         }
         with translating:
             cursor = self._records.find(query, {"logs": 0}).sort("blockNumber", -1).limit(MOST_FOUND_LATE)

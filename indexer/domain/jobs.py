@@ -10,7 +10,7 @@ from typing import Final, Literal
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding
 from indexer.domain.gaps import Gap
-from indexer.domain.records import JOINED, BalanceRecord
+from indexer.domain.records import BalanceRecord
 
 JobState = Literal["queued", "collecting", "telling", "settling", "done", "failed"]
 
@@ -30,8 +30,7 @@ class Anchor:
 
 
 def anchor_at(record: BalanceRecord) -> Anchor:
-    is_open = record.change is None or record.cause in JOINED
-    return Anchor(record.block.number, record.balance, is_open, record.block.hash, record.change)
+    return Anchor(record.block.number, record.balance, record.is_open, record.block.hash, record.change)
 
 
 @dataclass(frozen=True, slots=True)

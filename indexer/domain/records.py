@@ -33,20 +33,40 @@ class BalanceRecord:
     derived: bool = False
     transfers: tuple[Transfer, ...] = ()
     unexplained: int | None = None
+    joined: bool = False
+    """It was the first of all until history was filled below it: it is not what was found by reading again."""
 
     def holds_until(self, following: BalanceRecord) -> int:
         """The last block for which this is known to hold, given the next record.
 
-        A difference that was found by reading again may be as old as the block after this one; a first record that
-        has an older neighbour since is one whose history was filled in between.
+        A difference that was found by reading again may be as old as the block after this one, but not where history
+        was filled in between.
         """
-        if following.cause == "first" and following.change is not None:
-            return following.block.number - 1
-        return self.block.number if following.cause in FOUND_LATE else following.block.number - 1
+        was_found_late = following.cause in FOUND_LATE and not following.joined
+        return self.block.number if was_found_late else following.block.number - 1
+
+    @property
+    def is_open(self) -> bool:
+        """It knows the one before it from filled history alone, if at all: that may be filled again."""
+        return self.change is None or self.joined or self.cause in JOINED
+
+    def on(self, joint: Joint) -> BalanceRecord:
+        """With an older neighbour; one that was first of all is so no more, and has the cause of its change."""
+        row = replace(self, change=joint.change, transfers=joint.transfers, unexplained=joint.unexplained)
+        if joint.transactions:
+            return replace(row, cause="transfer", transactions=joint.transactions)
+        if self.cause == "first" or self.joined:
+            return replace(row, cause=cause_over(self.holding, joint.change), joined=True)
+        return row
+
+
+def cause_over(holding: Holding, change: int) -> Cause:
+    """Of a record that was the first, without a log at its block: a native change, or what reading it found."""
+    return "native" if holding.token == NATIVE and change else "sync"
 
 
 JOINED: Final = ("first", "resync")
-"""Causes of records that know the one before them from filled history alone, if at all: it may be filled again."""
+"""Causes of records that know the one before them from filled history alone, if at all."""
 
 FOUND_LATE: Final = ("first", "sync", "refresh", "resync")
 """Causes of records that no log of their own block need have led to."""

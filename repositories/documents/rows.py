@@ -9,7 +9,7 @@ from bson import Decimal128, Int64
 
 from indexer.domain.chain import BlockRef, Holding, TokenInfo
 from indexer.domain.facts import Joint
-from indexer.domain.records import BalanceRecord
+from indexer.domain.records import BalanceRecord, cause_over
 from repositories.documents.logs import packed, packed_here, unpacked_here
 
 Document = dict[str, Any]
@@ -25,6 +25,8 @@ def row_of(record: BalanceRecord) -> Document:
         row["logs"] = packed_here(record.transfers, record.holding, record.block, record.transactions)
     if record.unexplained is not None:
         row["unexplained"] = str(record.unexplained)
+    if record.joined:
+        row["joined"] = True
     return row
 
 
@@ -73,13 +75,15 @@ def record_of(row: Document) -> BalanceRecord:
     holding = Holding(row["tokenAddress"], row["solverAddress"])
     block = BlockRef(int(row["blockNumber"]), row["blockHash"], int(row["timestamp"].timestamp()))
     transactions = tuple(row["transactionHashes"])
+    # Earlier releases left the cause of a record that was not the first any more.
+    was_first = row["cause"] == "first" and change is not None
     return BalanceRecord(
         chain_id=int(row["chainId"]),
         holding=holding,
         balance=int(row["balance"]),
         block=block,
         change=None if change is None else int(change),
-        cause=row["cause"],
+        cause=cause_over(holding, int(change)) if was_first else row["cause"],
         info=TokenInfo(row["decimals"], row["tokenSymbol"], row["tokenName"]),
         seq=int(row["seq"]),
         transactions=transactions,
@@ -87,6 +91,7 @@ def record_of(row: Document) -> BalanceRecord:
         derived=row["derived"],
         transfers=unpacked_here(row.get("logs", ""), holding, block, transactions),
         unexplained=None if unexplained is None else int(unexplained),
+        joined=was_first or row.get("joined", False),
     )
 
 

@@ -58,7 +58,7 @@ async def test_history_is_filled_from_the_start_block(chain: tuple[Anvil, bool],
             assert {row.block.number: row.balance for row in rows if row.block.number < tip} == balances
             assert rows[-1].block.number == tip
             consistent(rows)
-            assert [row.cause for row in rows] == ["first", *["transfer"] * (len(rows) - 2), "first"]
+            assert [row.cause for row in rows] == ["first", *["transfer"] * (len(rows) - 2), "sync"]
             assert all(row.transactions for row in rows[:-1])
             for row in rows:
                 assert row.block.hash == (await anvil.block(row.block.number))["hash"]
@@ -164,7 +164,8 @@ async def test_native_history_is_read_where_there_is_state(anvil: Anvil, token: 
         await filled(service)
         rows = await history(service, "native", ALICE)
         assert [row.balance for row in rows] == [5, 0, 9, 2, 2]
-        assert [row.cause for row in rows] == ["first", "native", "native", "native", "first"]
+        assert [row.cause for row in rows] == ["first", "native", "native", "native", "sync"]
+        assert rows[-1].change == 0, "what was read first of all is not the first any more"
         assert not any(row.derived for row in rows)
         consistent(rows)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from indexer.domain.balances import Watch
-from indexer.domain.chain import Address, Holding, TokenInfo, Transfer, TxHash
+from indexer.domain.chain import NATIVE, Address, Holding, TokenInfo, Transfer, TxHash
 from indexer.domain.checkpoints import Mark, SilentCut, StoredCheckpoint
 from indexer.domain.commits import Commit
 from indexer.domain.facts import Checkpoint, HistoryFilled, HistoryRow, Joint
@@ -53,8 +55,36 @@ async def test_history_that_is_filled_again_explains_the_record_above_it_anew(st
     ]
     for commit in commits:
         await store.balances.project(fold([commit]))
-    (record,) = await store.balances.history(1, OURS, limit=9)
+        (record,) = await store.balances.history(1, OURS, limit=9)
+        assert record.cause == ("first" if commit is commits[0] else "sync")
     assert (record.change, record.transfers, record.unexplained) == (0, (), None)
+
+
+@pytest.mark.parametrize(
+    ("token", "change", "cause"), [(USDC, 4, "sync"), (USDC, 0, "sync"), (NATIVE, 4, "native"), (NATIVE, 0, "sync")]
+)
+async def test_a_first_record_that_is_not_the_first_any_more_has_the_cause_of_its_change(
+    store: Store, token: str, change: int, cause: str
+) -> None:
+    ours = Holding(token, solver_at(0))
+    live = replace(updated(5, balance=9), holding=ours, previous=None, cause="first")
+    below = HistoryRow(head_at(3).ref, 9 - change, None, (), "latest", derived=True)
+    filled = HistoryFilled(1, ours, 0, 4, (below,), TokenInfo(), "job", joint=Joint(5, change, ()))
+    for commit in (Commit("c", "chain:1", 1, TIME, (live,)), Commit("h", "history:1", 1, TIME, (filled,))):
+        await store.balances.project(fold([commit]))
+    newest, oldest = await store.balances.history(1, ours, limit=9)
+    assert (newest.change, newest.cause, newest.is_open) == (change, cause, True)
+    assert (oldest.change, oldest.cause) == (None, "first")
+    assert oldest.holds_until(newest) == 4
+    assert newest in await store.balances.found_late(1, ours, 4, 9)
+
+
+async def test_one_that_an_earlier_release_left_as_first_is_read_like_the_others(store: Store) -> None:
+    live = replace(updated(5, balance=9), previous=None, cause="first")
+    await store.balances.project(fold([Commit("c", "chain:1", 1, TIME, (live,))]))
+    await store.balances._records.update_one({}, {"$set": {"changeAmount": "4"}})
+    (record,) = await store.balances.history(1, OURS, limit=9)
+    assert (record.change, record.cause, record.joined) == (4, "sync", True)
 
 
 async def test_what_a_reorg_takes_back_of_one_order_leaves_what_another_one_told_above_it(store: Store) -> None:

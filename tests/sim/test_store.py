@@ -51,7 +51,7 @@ holdings, forks = st.sampled_from(HOLDINGS), st.sampled_from("ab")
 blocks = st.builds(lambda number, fork: head_at(number, fork).ref, numbers, forks)
 updates = st.builds(
     lambda holding, balance, block, change: BalanceUpdated(
-        1, holding, None if change is None else balance, balance, block, "transfer" if change else "first", INFO
+        1, holding, None if change is None else balance, balance, block, "first" if change is None else "transfer", INFO
     ),
     holdings,
     balances,

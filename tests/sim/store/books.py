@@ -15,7 +15,6 @@ from indexer.domain.jobs import orders_of
 from indexer.domain.records import (
     FOUND_LATE,
     HISTORY_SEQ,
-    JOINED,
     BalanceRecord,
     HoldingKey,
     Projection,
@@ -185,7 +184,7 @@ class SimBooks:
 
     async def found_late(self, chain_id: int, holding: Holding, first: int, last: int) -> list[BalanceRecord]:
         def fits(row: BalanceRecord) -> bool:
-            return row.block.number <= last and row.cause in FOUND_LATE
+            return row.block.number <= last and (row.cause in FOUND_LATE or row.joined)
 
         return (await self._rows(chain_id, holding, fits, above=first - 1))[::-1]
 
@@ -283,13 +282,9 @@ def _joining(key: HoldingKey, joint: Joint) -> Callable[[Kept], None]:
         row = kept.records.get(place)
         if row is None:
             return
-        is_loose = row.change is None or row.cause in JOINED
-        if not (is_loose if joint.block_hash is None else row.block.hash == joint.block_hash):
+        if not (row.is_open if joint.block_hash is None else row.block.hash == joint.block_hash):
             return
-        row = replace(row, change=joint.change, transfers=joint.transfers, unexplained=joint.unexplained)
-        if joint.transactions:
-            row = replace(row, cause="transfer", transactions=joint.transactions)
-        kept.records[place] = row
+        kept.records[place] = row.on(joint)
 
     return join
 

@@ -76,6 +76,40 @@ async def test_what_has_no_shape_is_not_believed_before_anything_was_seen(
     assert await reading.read(empty) == {}
 
 
+BITVAVO_GOOD = '[{"symbol":"BTC","available":"1.5","inOrder":"0.5"},{"symbol":"EUR","available":"100","inOrder":"0"}]'
+BITVAVO = '[%s,{"symbol":"EUR","available":"101","inOrder":"0"}]'
+
+
+@pytest.fixture
+async def bitvavo() -> AsyncIterator[Reading]:
+    reading = Reading("bitvavo")
+    yield reading
+    await reading.exchange.close()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        '{"symbol":"BTC","available":null,"inOrder":null}',
+        '{"symbol":"BTC"}',
+        '{"symbol":"BTC","available":true,"inOrder":"0"}',
+        '{"symbol":"BTC","available":"","inOrder":""}',
+    ],
+)
+async def test_an_asset_without_its_amount_is_there_and_says_nothing(bitvavo: Reading, row: str) -> None:
+    assert await bitvavo.read(BITVAVO_GOOD) == {"BTC": "2", "EUR": "100"}
+    assert await bitvavo.read(BITVAVO % row) == {"BTC": "None", "EUR": "101"}
+    assert await bitvavo.read(f"[{row}]") == {"BTC": "None"}
+
+
+@pytest.mark.parametrize(
+    "amount", ["NaN", '"NaN"', '"sNaN1"', '"Infinity"', "-Infinity", '"1,234.5"', '"1e1000000"', '"1e999999999"']
+)
+async def test_an_amount_that_cannot_be_read_is_that_of_its_asset_alone(bitvavo: Reading, amount: str) -> None:
+    found = await bitvavo.read(BITVAVO % f'{{"symbol":"BTC","available":{amount},"inOrder":"0"}}')
+    assert found == {"BTC": "NaN", "EUR": "101"}
+
+
 _ANSWERS = st.dictionaries(st.sampled_from("abcd"), st.none(), min_size=1) | st.lists(st.none())
 
 

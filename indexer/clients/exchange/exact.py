@@ -16,13 +16,14 @@ from typing import Any, Final
 
 from indexer.clients.exchange.pinging import hear, ping
 from indexer.clients.exchange.throttle import Cost
+from indexer.clients.exchange.unreadable import safe_balance
 
 Tap = Callable[[Any], bool]
 """Hears a frame first; true when it was for nobody else."""
 
 Failed = Callable[[Exception], None]
 
-_decoder: Final = json.JSONDecoder(parse_float=str)
+_decoder: Final = json.JSONDecoder(parse_float=str, parse_constant=str)
 """A float's text is the number; ccxt takes numbers as strings everywhere. Integers are exact as they are."""
 
 
@@ -104,6 +105,7 @@ def exact_class(base: Any) -> Any:
         "parse_json": _noting(base),
         "client": client,
         "handle_message": handle_message,
+        "safe_balance": _balancing(base),
     }
     seen: dict[str, Callable[..., Any]] = {
         "on_rest_response": on_rest_response,
@@ -127,6 +129,13 @@ def _noting(base: Any) -> Callable[..., Any]:
         return answer
 
     return parse_json
+
+
+def _balancing(base: Any) -> Callable[..., Any]:
+    def balance(self: Any, found: dict[str, Any]) -> Any:
+        return safe_balance(base, self, found)
+
+    return balance
 
 
 def _costing(base: Any) -> Callable[..., Cost]:

@@ -63,6 +63,9 @@ def judge(
             del known[asset]
         else:
             known[asset] = earlier
+    broken += [
+        Finding("empty_answer", "error", "the venue names it without its amount", slot) for slot in merged.unsaid
+    ]
     judged = tuple(one.held.slot for one in merged.state.known.values())
     return Verdict(replace(merged.state, known=known), tuple(facts), tuple(broken), judged)
 

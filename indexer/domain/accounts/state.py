@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from indexer.domain.accounts import unsaid
 from indexer.domain.accounts.amounts import NOTHING, Amounts, AssetBalance, Measure, Slot
 from indexer.domain.accounts.arrivals import Moved, Snapshot, Updated
 from indexer.domain.accounts.lateness import Lates, lag_after, late_after, placed, went_back, with_frame, with_late
@@ -69,6 +70,8 @@ class Merged:
     """What a snapshot found to differ though nothing had told so."""
     unsure: bool = False
     """Whether something in it may be older than what is known: the next answer tells."""
+    unsaid: tuple[Slot, ...] = ()
+    """What a snapshot names without its amount, though that was known: it is left as it was, and may be another."""
 
 
 def restored(balances: Mapping[str, AssetBalance], seen: Mapping[str, float] | None = None) -> WalletState:
@@ -99,7 +102,10 @@ def merge(state: WalletState, arrival: Snapshot | Updated | Moved) -> Merged:
 def _take(state: WalletState, snapshot: Snapshot) -> Merged:
     if snapshot.asked <= state.asked:
         return Merged(state)
-    is_empty = snapshot.complete and all(amounts.is_nothing for amounts in snapshot.amounts.values())
+    is_empty = snapshot.complete and all(
+        amounts.is_nothing or (amounts.balance is None and asset not in state.known)
+        for asset, amounts in snapshot.amounts.items()
+    )
     if is_empty and (doubted := _once_more_empty(state, snapshot)).empty < _needed(state, snapshot):
         reason = f"the {snapshot.wallet} wallet came back empty"
         return Merged(doubted, ask=reason, doubt=reason)
@@ -107,7 +113,7 @@ def _take(state: WalletState, snapshot: Snapshot) -> Merged:
     changed: list[AssetBalance] = []
     doubt = ask = None
     is_unsure = False
-    for asset in (*snapshot.amounts, *_left_out(state, snapshot)):
+    for asset in _named(state, snapshot):
         before, amounts = known.get(asset), snapshot.amounts.get(asset)
         if before is not None and (otherwise := _not_believed(asset, amounts, snapshot, before, state)):
             ask, is_unsure = otherwise, True
@@ -139,7 +145,7 @@ def _take(state: WalletState, snapshot: Snapshot) -> Merged:
         gone=gone,
         late=late_after(state.late, snapshot, state.known, known),
     )
-    merged = Merged(based, tuple(changed), ask or doubt, doubt, drifted, is_unsure)
+    merged = Merged(based, tuple(changed), ask or doubt, doubt, drifted, is_unsure, unsaid.held(snapshot, state.known))
     return _then_waiting(merged, state.waiting, snapshot)
 
 
@@ -184,8 +190,11 @@ def _holds_something(state: WalletState) -> bool:
     return any(not one.held.amounts.is_nothing for one in state.known.values())
 
 
-def _left_out(state: WalletState, snapshot: Snapshot) -> list[str]:
-    return [asset for asset in state.known if asset not in snapshot.amounts] if snapshot.complete else []
+def _named(state: WalletState, snapshot: Snapshot) -> list[str]:
+    """Of which it says something: an amount, or by leaving it out that there is none."""
+    left_out = [asset for asset in state.known if asset not in snapshot.amounts] if snapshot.complete else []
+    says_nothing = unsaid.unsaid(snapshot, state.known)
+    return [*(asset for asset in snapshot.amounts if asset not in says_nothing), *left_out]
 
 
 def _then_waiting(merged: Merged, waiting: Mapping[str, Updated], snapshot: Snapshot) -> Merged:
@@ -199,6 +208,7 @@ def _then_waiting(merged: Merged, waiting: Mapping[str, Updated], snapshot: Snap
                 ask=following.ask or merged.ask,
                 doubt=merged.doubt,
                 unsure=merged.unsure,
+                unsaid=merged.unsaid,
             )
     return merged
 

@@ -62,8 +62,10 @@ def findings(
     now: datetime,
 ) -> tuple[Finding, ...]:
     """The rules that this balance breaks; `previous` is what was believed before."""
-    broken = list(_overflows(held.amounts, thresholds))
-    if all(amount is None or amount.is_finite() for amount in held.amounts):
+    broken, severities = list(_overflows(held.amounts, thresholds)), thresholds.severities
+    if not all(amount is None or amount.is_finite() for amount in held.amounts):
+        severities = {}  # whatever is configured: it is no number
+    else:
         broken += (
             *_signs(held, exceptions),
             *_parts(held, thresholds, exceptions),
@@ -72,7 +74,7 @@ def findings(
     broken += _ages(held, thresholds, now)
     # One finding for each rule, its worst.
     return tuple(
-        Finding(kind, thresholds.severities.get(kind, severity), detail, held.slot)
+        Finding(kind, severities.get(kind, severity), detail, held.slot)
         for kind, (severity, detail) in {each[0]: each[1:] for each in reversed(broken)}.items()
     )
 

@@ -172,16 +172,21 @@ class Dialect:
         raise NotImplementedError
 
 
+_MOST_PLACES: Final = 300
+"""So far from the point no venue writes a digit; sums of such numbers would fill the memory."""
+
+
 def number(text: Any) -> Decimal | None:
-    """Exactly what the venue wrote; nothing where it wrote nothing."""
+    """Exactly what the venue wrote; nothing where it wrote nothing, `NaN` where nobody could count with it."""
     if text is None or text == "":
         return None
     if isinstance(text, float):
         raise BadAnswer("a number that was a float on its way")
     try:
-        return Decimal(str(text))
+        found = Decimal(str(text))
     except InvalidOperation:
         raise BadAnswer(f"{str(text)[:40]!r} where a number belongs") from None
+    return Decimal("NaN") if found.is_nan() or (found.is_finite() and abs(found.adjusted()) > _MOST_PLACES) else found
 
 
 def required(row: Mapping[str, Any], name: str) -> Decimal:

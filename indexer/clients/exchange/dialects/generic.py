@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Found, WalletKind, milliseconds, number
+from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Found, WalletKind, milliseconds
 from indexer.clients.exchange.dialects.shape import are_like, shapes_of, with_ones
 from indexer.clients.exchange.exact import answers
+from indexer.clients.exchange.unreadable import amount
 from indexer.domain.accounts.amounts import Amounts, Measure, Wallet
 from indexer.domain.accounts.validation import Exceptions
 from indexer.errors import BadAnswer, WalletUnsupported
@@ -80,7 +81,7 @@ class Generic(Dialect):
         if not all(isinstance(column, Mapping) for column in columns):
             raise BadAnswer("an answer whose balances are no table")
         assets = dict.fromkeys(str(asset) for column in columns for asset in column)
-        amounts = {asset: Amounts(*(number(column.get(asset)) for column in columns)) for asset in assets}
+        amounts = {asset: Amounts(*(amount(column.get(asset)) for column in columns)) for asset in assets}
         known = {asset: each for asset, each in amounts.items() if each.balance is not None}
         # Of several answers one may be none while the others have balances.
         earlier = exchange.shapes or {}
@@ -88,7 +89,8 @@ class Generic(Dialect):
             raise BadAnswer("an answer that is not built as those with balances were")
         if known:
             exchange.shapes = {**earlier, wallet: with_ones(earlier.get(wallet), shapes)}
-        return Found(known, milliseconds(found.get("timestamp")))
+        # An asset that is named without an amount is there: who leaves it out says that it is gone.
+        return Found(amounts, milliseconds(found.get("timestamp")))
 
 
 def _put_together(found: Mapping[str, Any], newest: Any) -> Sequence[Any]:

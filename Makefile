@@ -1,18 +1,19 @@
 # Each target installs what it needs, into .venv and .tools; see deploy/setup.sh.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint check bench sim sim-accounts kills soak setup clean
+.PHONY: help run demo test tests lint style types check bench sim sim-accounts kills soak setup clean
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 export PYTHON ?= python3
 
 bin := .venv/bin
-# Most tests wait for other processes: two at a time take little more than half as long on two cores.
-WORKERS ?= 2
+# Most tests wait for other processes: two at a time keep 43 % of two cores busy.
+WORKERS ?= 3
 config := chains.toml
 
 help:  ## what there is
 	@echo 'make run     install, then run the service on chains.toml (where there is none: the demo)'
 	@echo 'make demo    install, then run the demo: two simulated chains, traffic, a live page'
 	@echo 'make test    install, then lint, types and every test'
+	@echo 'make tests   every test, of what is installed: WORKERS=3 at a time'
 	@echo 'make check   install, then lint, types and the fast tests'
 	@echo 'make bench   install, then the benchmarks, as a table with ratios'
 	@echo 'make sim     install, then seeded stories of faults: SEED=0 RUNS=200, TELL=1 for one aloud, DAY=1 for a day, calm or with FAULTS=1'
@@ -39,14 +40,22 @@ demo:
 setup:
 	@deploy/setup.sh python node mongod nats chromium
 
-lint:
+lint: style types
+
+style:
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
+
+types:
 	$(bin)/mypy
 
+# The types are checked beside the tests: 20 s of a core that those leave idle.
 test: setup
-	@$(MAKE) --no-print-directory lint
-	$(bin)/python -m pytest -n $(WORKERS) --dist loadfile
+	@$(MAKE) --no-print-directory style
+	@$(MAKE) --no-print-directory -j2 types tests
+
+tests:
+	$(bin)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check:
 	@deploy/setup.sh python

@@ -13,7 +13,8 @@ SETUP = ROOT / "deploy" / "setup.sh"
 
 
 def test_every_target_of_the_makefile_is_explained() -> None:
-    rules = set(re.findall(r"^([a-z]+):(?!=)", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)) - {"help", "lint"}
+    inner = {"help", "lint", "style", "types"}
+    rules = set(re.findall(r"^([a-z]+):(?!=)", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)) - inner
     told = subprocess.run(["make", "-s", "-C", str(ROOT), "help"], capture_output=True, text=True, check=True).stdout
     assert rules == set(re.findall(r"^make ([a-z]+)", told, flags=re.MULTILINE))
 

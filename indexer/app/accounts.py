@@ -14,9 +14,10 @@ import structlog
 
 from actors.statusboard import StatusBoard
 from indexer.app.exchanges import Credentials, Exchanges, check_wallets
-from indexer.app.followed import FollowedAccounts
+from indexer.app.followed import Followed, FollowedAccounts
 from indexer.app.posts import Post
 from indexer.app.settings import file_account, file_credentials
+from indexer.app.waiting import Waiting
 from indexer.config import RulesSettings, Settings, Venues
 from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.arrivals import Permissions
@@ -46,9 +47,11 @@ class Accounts:
         prepare: Callable[[Commit], None],
         metrics: Metrics,
         vault: Callable[[], Vault],
+        waiting: Waiting,
     ) -> None:
         self._store = store
         self._vault = vault
+        self._waiting = waiting
         self._exchanges = Exchanges()
         self._followed = FollowedAccounts(
             store=store,
@@ -133,6 +136,9 @@ class Accounts:
         """
         one = self._followed.one(key)
         check_wallets(one.account.key.exchange, wallets, one.account.wallets)
+        await self._waiting.unless_over(self._read(one, wallets, max_age_seconds))
+
+    async def _read(self, one: Followed, wallets: Sequence[Wallet], max_age_seconds: float) -> None:
         if not max_age_seconds:
             await one.read_now(wallets)
             return

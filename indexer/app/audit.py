@@ -23,6 +23,9 @@ BLOCKS_AT_ONCE: Final = 4
 class Node(Protocol):
     """Reads balances at exactly the block asked for."""
 
+    @property
+    def outage(self) -> str | None: ...
+
     async def headers(self, first: int, last: int) -> tuple[Head, ...]: ...
 
     async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
@@ -83,6 +86,8 @@ class Auditor:
         self, gate: asyncio.Semaphore, chain_id: int, block: BlockRef, records: Sequence[BalanceRecord]
     ) -> Audit:
         async with gate:
+            if self._node(chain_id).outage is not None:
+                return Audit(0, (), len(records), 0)  # each block would be waited for as long as the first
             try:
                 values = await self._read(chain_id, block, [record.holding for record in records])
             except (StateMissing, Transient):

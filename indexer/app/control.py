@@ -18,6 +18,7 @@ from indexer.app.history import BackfillBoard
 from indexer.app.reload import difference, is_other_chain
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
+from indexer.app.waiting import Waiting
 from indexer.config import NatsSettings, ServiceSettings, Settings, Venues, load
 from indexer.domain.audits import Audit
 from indexer.domain.chain import Address, Holding, Token
@@ -62,6 +63,7 @@ class Control:
         accounts: Following,
         auditor: Auditor,
         backfills: BackfillBoard,
+        waiting: Waiting,
     ) -> None:
         self.settings = settings
         self._started = settings
@@ -75,6 +77,7 @@ class Control:
         self._accounts = accounts
         self._auditor = auditor
         self._backfills = backfills
+        self._waiting = waiting
         self._reloading = asyncio.Lock()
         self._started_up = asyncio.Event()
 
@@ -97,7 +100,7 @@ class Control:
 
     async def audit(self, count: int) -> Audit:
         await self._positions.caught_up()
-        return await self._auditor.audit(count)
+        return await self._waiting.unless_over(self._auditor.audit(count))
 
     async def backfill(
         self, chain_id: int, token: Token | None, solver: Address | None, first: int, last: int | None

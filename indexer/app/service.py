@@ -117,6 +117,7 @@ class Service:
             prepare=self._prepare,
             metrics=self._metrics,
             vault=lambda: open_vault(self.control.settings.service.master_key, settings.service.data_dir),
+            waiting=self._waiting,
         )
         self._stack.push_async_callback(self.accounts.close)
         self._nats = NatsBoard(
@@ -151,6 +152,7 @@ class Service:
                 audited=self._audited,
             ),
             backfills=self._backfills,
+            waiting=self._waiting,
         )
         self.listeners = Listeners(self.store.epoch)
         self._stack.push_async_callback(self.listeners.close)

@@ -15,6 +15,7 @@ LONGEST_SECONDS: Final = 12.0
 DEAD_SECONDS: Final = 2.0
 """No endpoint can be asked for so long, and nobody waits for one to come back: one lost connection is no outage."""
 _LOOK_SECONDS: Final = 0.25
+_STOPS: Final = "the service stops"
 
 
 class Waiting:
@@ -27,6 +28,19 @@ class Waiting:
         """Whoever waits is told so now, and nobody waits from now on."""
         self._over.set()
 
+    async def unless_over(self, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` comes to, which has a bound of its own, or `GivenUp` where the service ends before."""
+        loop = asyncio.get_running_loop()
+        task, over = loop.create_task(work), loop.create_task(self._over.wait())
+        try:
+            await asyncio.wait((task, over), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise GivenUp(_STOPS)
+            return task.result()
+        finally:
+            over.cancel()
+            task.cancel()
+
     async def answer(self, work: Coroutine[Any, Any, T], who: str, outage: Callable[[], str | None]) -> T:
         """What `work` comes to, or `GivenUp`; `outage` says why nobody can be asked, while that is so."""
         loop = asyncio.get_running_loop()
@@ -38,7 +52,7 @@ class Waiting:
                 now = loop.time()
                 dead_at = None if outage() is None else now + DEAD_SECONDS if dead_at is None else dead_at
                 if self._over.is_set():
-                    raise GivenUp("the service stops")
+                    raise GivenUp(_STOPS)
                 if dead_at is not None and now >= dead_at:
                     raise GivenUp(f"no endpoint of {who} can be asked just now; /api/v1/status says why")
                 if now >= deadline:

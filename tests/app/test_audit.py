@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.app.audit import Auditor
+from indexer.app.audit import BLOCKS_AT_ONCE, Auditor
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed
 from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, KnownBlock, TokenInfo
@@ -80,6 +80,8 @@ class Node:
 
     def __init__(self, error: Exception) -> None:
         self.error = error
+        self.asked = 0
+        self.outage: str | None = None
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -88,7 +90,10 @@ class Node:
 
     async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]:
         assert wanted
+        self.asked += 1
         await self.gate.wait()
+        if isinstance(self.error, NodeUnreachable):
+            self.outage = str(self.error)
         raise self.error
 
 
@@ -103,6 +108,16 @@ async def test_what_no_endpoint_can_tell_is_unreadable_and_no_difference(error: 
         auditor = Auditor(balances=store.balances, chains=lambda: (31337,), node=lambda _chain: Node(error))
         audit = await auditor.audit(10)
         assert (audit.checked, audit.differing, audit.unreadable) == (0, (), 1)
+
+
+async def test_a_node_that_is_known_to_be_dead_is_not_asked_for_every_block(tmp_path: Path) -> None:
+    async with open_store("memory", "audit", tmp_path) as store:
+        heads = [Head(number, BlockHash(f"0x{number:064x}"), HASH, 0) for number in range(30)]
+        await put(store, *(record_at(head, Holding(NATIVE, WALLETS[0]), 1) for head in heads))
+        node = Node(NodeUnreachable("down"))
+        auditor = Auditor(balances=store.balances, chains=lambda: (31337,), node=lambda _chain: node)
+        assert (await auditor.audit(100)).unreadable == 30
+        assert node.asked <= BLOCKS_AT_ONCE
 
 
 async def test_records_of_chains_that_are_gone_are_left_alone(tmp_path: Path) -> None:

@@ -96,6 +96,18 @@ def test_all_who_wait_are_told_when_the_service_stops_and_nobody_waits_from_then
     assert played(story()) == ["the service stops"] * 4
 
 
+def test_what_has_a_bound_of_its_own_is_waited_for_unless_the_service_stops() -> None:
+    async def story() -> str:
+        waiting = Waiting()
+        asyncio.get_running_loop().call_later(60, waiting.end)
+        assert await waiting.unless_over(slow(30)) == "done"
+        with pytest.raises(GivenUp, match="the service stops"):
+            await waiting.unless_over(slow(1_000))
+        return "told"
+
+    assert played(story()) == "told"
+
+
 def test_what_was_given_up_on_does_not_go_on() -> None:
     async def story() -> bool:
         is_over = asyncio.Event()

@@ -33,6 +33,9 @@ class Stage:
     async def add_token(self) -> tuple[int, str, float]:
         return await self._asked("/tokens", {"chain": "first", "addresses": [f"0x{77:040x}"]})
 
+    async def audit(self) -> tuple[int, str, float]:
+        return await self._asked("/audit", {"count": 10})
+
     async def _asked(self, path: str, body: object = None) -> tuple[int, str, float]:
         """The status, the detail of the problem, and how long it took."""
         began = time.monotonic()
@@ -68,7 +71,7 @@ async def test_a_request_that_a_dead_node_should_answer_is_given_up_in_time(stag
 async def test_who_waits_when_the_service_stops_is_told_so_at_once(stage: Stage) -> None:
     stage.provider.mood = "hangs"
     await stage.world.anvil.mine()
-    waiting = [asyncio.create_task(asked) for asked in (stage.refresh(), stage.add_token(), stage.refresh())]
+    waiting = [asyncio.create_task(asked) for asked in (stage.refresh(), stage.add_token(), stage.audit())]
     abandoned = asyncio.create_task(stage.refresh())
     await asyncio.sleep(0.5)
     abandoned.cancel()

@@ -26,7 +26,7 @@ from indexer.domain.accounts.facts import AccountAlert, AssetChanged, AssetUpdat
 from indexer.domain.accounts.registry import Account as Followed
 from indexer.domain.commits import Event
 from indexer.domain.restarts import RestartPolicy
-from indexer.errors import Impossible, NameTaken, NotFound
+from indexer.errors import GivenUp, Impossible, NameTaken, NotFound
 from indexer.masking import Secret
 from indexer.vault import KEY_FILE
 
@@ -138,6 +138,16 @@ async def test_a_refresh_reads_the_wallets_now(venue: Venue, main: Account, serv
     assert record.held.amounts.total == Decimal("1001.50")
     with pytest.raises(Impossible, match="there are spot, funding"):
         await service.accounts.refresh(KEY, ["margin"])
+
+
+@pytest.mark.usefixtures("main")
+async def test_nobody_waits_for_a_refresh_when_the_service_stops(service: Indexer) -> None:
+    await asyncio.wait_for(service.ready(), 20)
+    asked = asyncio.create_task(service.accounts.refresh(KEY))
+    await asyncio.sleep(0)
+    service._waiting.end()
+    with pytest.raises(GivenUp, match="the service stops"):
+        await asked
 
 
 @pytest.mark.usefixtures("main")

@@ -213,6 +213,7 @@ class Life:
                     balances=cast(Any, self.store.balances), chains=lambda: (CHAIN_ID,), node=self.chains.node
                 ),
                 backfills=self.backfills,
+                waiting=self._waiting,
             ),
             status=self.report,
             accounts=cast(Any, None),

@@ -9,7 +9,7 @@ from bson import Int64
 
 from indexer.domain.backfill import Chunk
 from indexer.domain.chain import Address, BlockRef, Holding
-from indexer.domain.jobs import Anchor, Job
+from indexer.domain.jobs import Anchor, Job, Stage
 from repositories.database import Database
 from repositories.documents.blocks import block_document, block_of, holdings_document, holdings_of
 from repositories.documents.packing import chunk_document, chunk_of
@@ -141,7 +141,9 @@ def _job_document(job: Job) -> Document:
             }
             for (token, solver), anchor in job.anchors.items()
         ],
-        "rests": [{"t": token, "s": solver, "n": Int64(number)} for (token, solver), number in job.rests.items()],
+        "rests": _rests_document(job.rests),
+        "stages": [_stage_document(stage) for stage in job.stages],
+        "grounds": [_stage_document(stage) for stage in job.grounds],
         "reasons": [{"t": token, "s": solver, "r": reason} for (token, solver), reason in job.reasons.items()],
         "state": job.state,
         "top": Int64(job.top),
@@ -158,11 +160,43 @@ def _job_document(job: Job) -> Document:
         "created": Int64(job.created),
         "ended": _int64(job.ended),
         "filledFrom": _int64(job.filled_from),
-        "ground": None if job.ground is None else block_document(job.ground),
         "inPlaceOf": job.in_place_of,
         "after": None if job.after is None else block_document(job.after),
         "trailing": holdings_document(sorted(job.trailing)),
     }
+
+
+def _stage_document(stage: Stage) -> Document:
+    rests, carried = _rests_document(stage.rests), _carried_document(stage.carried)
+    return {"block": block_document(stage.block), "rests": rests, "carried": carried}
+
+
+def _stage(found: Mapping[str, Any]) -> Stage:
+    return Stage(block_of(found["block"]), _rests(found["rests"]), _carried(found["carried"]))
+
+
+def _grounds(found: Mapping[str, Any]) -> tuple[Stage, ...]:
+    """Jobs of before have one, if any."""
+    if "grounds" in found:
+        return tuple(_stage(row) for row in found["grounds"])
+    ground = _block(found.get("ground"))
+    return () if ground is None else (Stage(ground, _rests(found.get("rests", ()))),)
+
+
+def _rests_document(rests: Mapping[Holding, int]) -> list[Document]:
+    return [{"t": token, "s": solver, "n": Int64(number)} for (token, solver), number in rests.items()]
+
+
+def _rests(found: Iterable[Mapping[str, Any]]) -> dict[Holding, int]:
+    return {Holding(row["t"], row["s"]): int(row["n"]) for row in found}
+
+
+def _carried_document(carried: frozenset[Holding] | None) -> Document | None:
+    return None if carried is None else holdings_document(sorted(carried))
+
+
+def _carried(found: Document | None) -> frozenset[Holding] | None:
+    return None if found is None else frozenset(holdings_of(found))
 
 
 def _job_of(found: Mapping[str, Any]) -> Job:
@@ -177,7 +211,8 @@ def _job_of(found: Mapping[str, Any]) -> Job:
             Holding(a["t"], a["s"]): Anchor(int(a["n"]), int(a["b"]), a["o"], a.get("h"), _whole(a.get("c")))
             for a in found["anchors"]
         },
-        rests={Holding(row["t"], row["s"]): int(row["n"]) for row in found.get("rests", ())},
+        rests=_rests(found.get("rests", ())),
+        stages=tuple(_stage(row) for row in found.get("stages", ())),  # stores of before have none
         reasons={Holding(row["t"], row["s"]): row["r"] for row in found["reasons"]},
         state=found["state"],
         top=int(found["top"]),
@@ -194,7 +229,7 @@ def _job_of(found: Mapping[str, Any]) -> Job:
         created=int(found["created"]),
         ended=_whole(found["ended"]),
         filled_from=_whole(found.get("filledFrom")),  # stores of before have none
-        ground=_block(found.get("ground")),  # stores of before have none
+        grounds=_grounds(found),
         in_place_of=found.get("inPlaceOf"),  # stores of before have none
         after=_block(found.get("after")),  # stores of before have none
         trailing=frozenset(holdings_of(found.get("trailing", {}))),

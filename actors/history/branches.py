@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from actors.history.collecting import Node
 from actors.history.telling import Chunks
 from indexer.domain.chain import BlockRef, Holding
-from indexer.domain.jobs import Job
+from indexer.domain.jobs import Job, Stage, rests_of
 from indexer.domain.records import BalanceRecord
 from indexer.domain.stories import Depths
 from indexer.errors import BadAnswer
@@ -54,38 +54,61 @@ class Branches:
         """
         if job.after is not None and not await self.is_canonical(job.after):
             job = replace(job, after=None, trailing=frozenset())  # what was recorded there may be gone
-        if job.filled_from is None:
-            return job
-        anew = replace(job, first=job.filled_from, filled_from=None, ground=None, rests={})
-        if job.ground is not None and not await self.is_canonical(job.ground):
-            return anew
-        for holding, number in job.rests.items():
-            row = await self._records.at_block(job.chain_id, holding, job.first - 1)
-            if row is None or row.block.number < number:
-                return anew
+        while job.grounds and not await self._holds(job):
+            job = job.lowered()
         return job
+
+    async def _holds(self, job: Job) -> bool:
+        """Whether its ground is canonical, and what was told up to there is there."""
+        if not await self.is_canonical(job.grounds[-1].block):
+            return False
+        return await self._are_there(job.chain_id, rests_of(job.grounds), job.first - 1)
+
+    async def _are_there(self, chain_id: int, rests: Mapping[Holding, int], block: int) -> bool:
+        """A cut may have been lower than where the branches part."""
+        for holding, number in rests.items():
+            row = await self._records.at_block(chain_id, holding, block)
+            if row is None or row.block.number < number:
+                return False
+        return True
 
     async def is_gone(self, job: Job) -> bool:
         return job.highest is not None and not await self.is_canonical(job.highest)
 
-    async def is_of_one_branch(self, job: Job) -> bool:
-        """Whether all that was collected where a reorg may reach lies below the highest block, and that one stays.
+    async def branch_of(self, job: Job) -> Sequence[BlockRef] | None:
+        """The blocks below the highest one that a reorg may reach; nothing where not all was collected from them.
 
         Endpoints that hear of a reorg one after the other may each have answered for some of the blocks.
         """
         highest, low = job.highest, max(job.first, job.settled + 1)
         if highest is None or low > highest.number:
-            return True
-        names = {head.number: head.hash for head in await self._node.headers(low, highest.number)}
+            return ()
+        heads = await self._node.headers(low, highest.number)
+        names = {head.number: head.hash for head in heads}
         if names.get(highest.number) != highest.hash:
-            return False
+            return None
         async for chunk in self._chunks.chunks(job.id, newest_first=True):
             if chunk.last < low:
                 break
             blocks = (*(each.block for each in chunk.moved), *(native.block for native in chunk.natives))
             if any(names.get(block.number, block.hash) != block.hash for block in blocks):
-                return False
-        return True
+                return None
+        return [head.ref for head in heads]
+
+    async def kept(self, job: Job, beside: BlockRef) -> Stage | None:
+        """The highest of its stages that a reorg left, with all records up to it.
+
+        And two blocks below the highest of all: the record that it reached up to may be one of the block right above
+        or right there by now, and has to be joined to the one below.
+        """
+        highest: int | None = None
+        for stage in reversed(job.stages):
+            number = stage.block.number
+            if highest is None and await self.is_canonical(stage.block, beside):
+                highest = number
+            if highest is not None and number <= highest - 2:
+                return stage if await self._are_there(job.chain_id, job.told_to(stage), number) else None
+        return None
 
     async def stands(self, job: Job, beside: BlockRef) -> bool:
         """Whether what was filled up to the settled block is canonical: a reorg may be deeper than the window.

@@ -16,12 +16,13 @@ from actors.history.branches import Branches
 from actors.history.collecting import Collector, Node
 from actors.history.crossing import crossed_by
 from actors.history.older import Older, older_than
+from actors.history.settling import taken_back
 from actors.history.telling import Narrator
 from indexer.domain.backfill import Chunk, changes_of
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, BlockRef, Holding, TokenInfo
 from indexer.domain.crossings import Crossed, through
-from indexer.domain.jobs import Job, anchor_at
+from indexer.domain.jobs import Job, anchor_at, stages_of
 from indexer.domain.records import BalanceRecord
 from indexer.domain.walks import Walk, walked
 from indexer.errors import BadAnswer
@@ -96,8 +97,8 @@ class Filler:
         if job.state == "queued":
             job = await self._prepare(job)
             # Not before: the highest block may be of a branch that came while it was looked for.
-            if job.ground is not None and not await self._branches.is_canonical(job.ground, job.highest):
-                raise BadAnswer(f"block {job.ground.number} is being replaced")
+            if job.grounds and not await self._branches.is_canonical(job.grounds[-1].block, job.highest):
+                raise BadAnswer(f"block {job.grounds[-1].block.number} is being replaced")
             await keep(job)
         if not job.anchors:
             return await self._over(job)
@@ -108,16 +109,20 @@ class Filler:
             if not is_gone:
                 job = await self._collect(job, keep)
                 is_gone = await self._branches.is_gone(job)
-            if is_gone or not await self._branches.is_of_one_branch(job):
+            branch = None if is_gone else await self._branches.branch_of(job)
+            if branch is None:
                 return _left(job)
-            job = replace(job, state="telling", seq=self._ledger.seq)
+            job = replace(job, state="telling", seq=self._ledger.seq, stages=stages_of(branch, job.settled))
             await keep(job)
         return await self._tell(job)
 
     # --- anchors -----------------------------------------------------------------------------------------------------
 
     async def _prepare(self, job: Job) -> Job:
-        job = await self._branches.grounded(job)
+        ordered, job = job, await self._branches.grounded(job)
+        if job.first < ordered.first:
+            taken = [taken_back(job, holding, job.first, ordered.first - 1) for holding in job.holdings]
+            await self._ledger.commit(taken, await self._node.newest())
         depths, watch = await self._branches.depths(), self._watched()
         found = await self._anchorage.of(job)
         watched = {holding for holding in found if watch.covers(holding) and self._watched().covers(holding)}
@@ -261,7 +266,8 @@ class Filler:
 
 def _left(job: Job, *, has_told: bool = False) -> Job:
     """Its branch is gone: no more of it is told, what was told already is taken back, and all of it is filled anew."""
-    return replace(job, state="settling", settled=job.first - 1, told=job.first - 1 if has_told else None)
+    told = job.first - 1 if has_told else None
+    return replace(job, state="settling", settled=job.first - 1, told=told, stages=())
 
 
 def _why_nothing(record: BalanceRecord) -> str:

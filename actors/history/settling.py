@@ -10,7 +10,7 @@ import structlog
 from actors.chains.ledger import Ledger
 from actors.history.branches import Branches
 from actors.history.collecting import Node
-from indexer.domain.chain import Holding, TokenInfo
+from indexer.domain.chain import BlockRef, Holding, TokenInfo
 from indexer.domain.facts import HistoryFilled
 from indexer.domain.jobs import Job
 from indexer.errors import BlockUnknown
@@ -48,14 +48,13 @@ class Settler:
             return job, None
         if head.hash == job.highest.hash and job.is_told:
             return (job if job.highest.number > depths.settled else replace(job, state="done")), None
-        first = max(job.first, job.settled + 1) if await self._branches.stands(job, head.ref) else job.first
-        if first > job.first and any(anchor.number == first for anchor in job.anchors.values()):
-            first -= 1  # that record is replaced: what is in its place has to be joined to the one below
+        again = await self._again(job, head.ref)
+        first = again.first
         if job.last is not None and job.last < first:
             return replace(job, state="done"), None
-        facts = [_void(job, holding, first) for holding in job.holdings if job.end_of(holding) >= first]
-        again = job.again_from(first)
-        if facts and job.told is not None:
+        ends = {holding: job.end_of(holding) for holding in job.holdings}
+        facts = [taken_back(job, holding, first, last) for holding, last in ends.items() if last >= first]
+        if facts and (job.told is not None or first < job.first):
             await self._ledger.commit(facts, head)
             await self._projected(self._stream, self._ledger.seq)
         else:  # whatever is there was told by others
@@ -63,13 +62,24 @@ class Settler:
         log.info("history_taken_back", chain=self._name, job=job.id, first=first)
         return replace(job, state="done"), again
 
+    async def _again(self, job: Job, beside: BlockRef) -> Job:
+        """What of it a reorg took, from the lowest block that it may have reached."""
+        stage = await self._branches.kept(job, beside) if job.is_told else None
+        if stage is not None:
+            return job.again_from(max(job.first, stage.block.number + 1), stage)
+        first = max(job.first, job.settled + 1) if await self._branches.stands(job, beside) else job.first
+        if first > job.first and any(anchor.number == first for anchor in job.anchors.values()):
+            first -= 1  # that record is replaced: what is in its place has to be joined to the one below
+        # What those had filled in whose place it came may be of the branch that is gone as well.
+        return job.again_from(first) if first > job.first else await self._branches.grounded(job)
 
-def _void(job: Job, holding: Holding, first: int) -> HistoryFilled:
+
+def taken_back(job: Job, holding: Holding, first: int, last: int) -> HistoryFilled:
     return HistoryFilled(
         chain_id=job.chain_id,
         holding=holding,
         first=first,
-        last=job.end_of(holding),
+        last=last,
         rows=(),
         info=TokenInfo(),
         job=job.id,

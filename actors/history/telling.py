@@ -101,7 +101,7 @@ class Narrator:
         left = [holding for holding in stories.each if holding not in done]
         job = await self._commit(job, stories.endings(left, {key: walk.reason for key, walk in walks.items()}), None)
         await self._projected(self._stream, self._ledger.seq)
-        return replace(job, told=job.top)
+        return replace(job, told=job.top, stages=stories.staged(job.stages))
 
     async def _stories(
         self, job: Job, walks: Mapping[Holding, Walk], depths: Depths, infos: Mapping[str, TokenInfo]
@@ -109,7 +109,8 @@ class Narrator:
         stories = Stories(job, depths, infos)
         for holding, walk in walks.items():
             older = await older_than(self._records, job, holding, job.first)
-            held, knows_logs = walk.opening, job.is_accounted_for(holding)
+            held = walk.opening
+            knows_logs = older is not None and job.is_accounted_for(holding, older.record.block.number)
             if job.unread is not None and not walk.is_proven:
                 # Up to there nothing is told: what can be read above it goes on from what is recorded already.
                 older = await older_than(self._records, job, holding, min(job.unread + 1, walk.anchor))
@@ -125,7 +126,7 @@ class Narrator:
     async def _resumed(self, job: Job, stories: Stories) -> tuple[Job, set[Holding]]:
         """How far an earlier life told this job, by what it committed."""
         done = set[Holding]()
-        job = replace(job, told=None, records=0, derived=0, rests={})
+        job = replace(job, told=None, records=0, derived=0).without_rows()
         async for commit in self._since(job.seq):
             facts = _told_by(job, commit)
             for fact in facts:
@@ -167,10 +168,5 @@ def _told_by(job: Job, commit: Commit) -> list[HistoryFilled]:
 
 def _with(job: Job, facts: Sequence[HistoryFilled]) -> Job:
     rows = [row for fact in facts for row in fact.rows]
-    rests = {fact.holding: row.block.number for fact in facts for row in fact.rows if row.block.number <= job.settled}
-    return replace(
-        job,
-        records=job.records + len(rows),
-        derived=job.derived + sum(row.derived for row in rows),
-        rests={**job.rests, **rests},
-    )
+    job = job.with_rows((fact.holding, row.block.number) for fact in facts for row in fact.rows)
+    return replace(job, records=job.records + len(rows), derived=job.derived + sum(row.derived for row in rows))

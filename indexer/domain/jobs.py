@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import count, groupby, takewhile
+from types import MappingProxyType
 from typing import Final, Literal
 
 from indexer.domain.balances import Watch
@@ -27,6 +28,37 @@ class Anchor:
     """Of its block."""
     change: int | None = None
     """What it says that it changed. Stores of before have none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Somewhere a reorg may part: a block of the branch that a job tells, and what it had told up to there."""
+
+    block: BlockRef
+    rests: Mapping[Holding, int] = field(default_factory=dict)
+    """By balance the newest block of which it told a record, of those above the stage below."""
+    carried: frozenset[Holding] | None = None
+    """Those of which there are logs up to here that no record accounts for; nothing while that is not known."""
+
+
+MOST_RESTS: Final = 2_000
+"""Of all stages of a job, which is one document. With more, a reorg takes back all above the settled block."""
+
+
+def stages_of(branch: Sequence[BlockRef], settled: int) -> tuple[Stage, ...]:
+    """The lowest first: 1, 2, 4 ... below the highest block; so that little more is taken back than was replaced."""
+    blocks = {block.number: block for block in branch}
+    highest = max(blocks, default=settled)
+    depths = takewhile(lambda depth: highest - depth > settled, (2**power for power in count()))
+    return tuple(Stage(blocks[highest - depth]) for depth in depths if highest - depth in blocks)[::-1]
+
+
+def rests_of(stages: Iterable[Stage], below: Mapping[Holding, int] = MappingProxyType({})) -> dict[Holding, int]:
+    """Of all of them together, from the lowest up."""
+    rests = dict(below)
+    for stage in stages:
+        rests.update(stage.rests)
+    return rests
 
 
 def anchor_at(record: BalanceRecord) -> Anchor:
@@ -73,14 +105,16 @@ class Job:
     created: int = 0
     ended: int | None = None
     filled_from: int | None = None
-    """The job in whose place this one came has filled everything from here up to below the first block."""
-    ground: BlockRef | None = None
-    """The block below the first one, or above it, that is of the branch of which that one has filled it.
+    """Those in whose place this one came have filled everything from here up to below the first block."""
+    grounds: tuple[Stage, ...] = ()
+    """Stages of theirs up to the first block, the lowest first.
 
-    Where another one is in its place by now, nothing below the first block is filled.
+    Where the last is not canonical by now, or what was told up to there is gone, the one before is what is left.
     """
     rests: Mapping[Holding, int] = field(default_factory=dict)
     """By balance the newest block up to `settled` of which it told a record: a deeper reorg cuts that off, too."""
+    stages: tuple[Stage, ...] = ()
+    """Above the settled block, the lowest first: where a reorg parts above one of them, what is below it stays."""
     in_place_of: str | None = None
     """The job that a reorg took back. Others wait for this one: they would go on from what is missing until then."""
     after: BlockRef | None = None
@@ -118,13 +152,43 @@ class Job:
         """Blocks that nobody has looked at yet; not known before the job begins."""
         return max(0, self.cursor - self.first + 1) if self.state == "collecting" else 0
 
-    def again_from(self, first: int) -> Job:
-        """What of it has to be redone, after a reorg took that back."""
+    def again_from(self, first: int, stage: Stage | None = None) -> Job:
+        """What of it has to be redone, after a reorg took that back; `stage` is the highest that is left, if one is."""
         if first == self.first:
             return self
         told = self.first if self.filled_from is None else self.filled_from
         told = told if self.unread is None else max(told, self.unread + 1)
-        return replace(self, first=first, filled_from=told, ground=self.base)
+        own = () if self.base is None else (Stage(self.base, {key: n for key, n in self.rests.items() if n < first}),)
+        above = () if stage is None else self.stages[: self.stages.index(stage) + 1]
+        grounds = tuple(each for each in (*self.grounds, *own, *above) if each.block.number >= told)
+        return replace(self, first=first, filled_from=told, grounds=grounds, stages=())
+
+    def told_to(self, stage: Stage) -> Mapping[Holding, int]:
+        """By balance the newest block up to this stage of which it told a record."""
+        return rests_of(self.stages[: self.stages.index(stage) + 1], self.rests)
+
+    def lowered(self) -> Job:
+        """Where its ground is gone: from the next lower one, or from where the first order began."""
+        if len(self.grounds) > 1:
+            return replace(self, first=self.grounds[-2].block.number + 1, grounds=self.grounds[:-1])
+        first = self.first if self.filled_from is None else self.filled_from
+        return replace(self, first=first, filled_from=None, grounds=())
+
+    def with_rows(self, rows: Iterable[tuple[Holding, int]]) -> Job:
+        """With the blocks of records that it told just now, from the oldest up."""
+        rests, above = dict(self.rests), [dict(stage.rests) for stage in self.stages]
+        for holding, number in rows:
+            if number <= self.settled:
+                rests[holding] = number
+                continue
+            place = next((i for i, stage in enumerate(self.stages) if number <= stage.block.number), None)
+            if place is not None:
+                above[place][holding] = number
+        stages = tuple(replace(stage, rests=told) for stage, told in zip(self.stages, above, strict=True))
+        return replace(self, rests=rests, stages=stages if sum(map(len, above)) <= MOST_RESTS else ())
+
+    def without_rows(self) -> Job:
+        return replace(self, rests={}, stages=tuple(replace(stage, rests={}) for stage in self.stages))
 
     @property
     def goes_on(self) -> bool:
@@ -135,9 +199,14 @@ class Job:
         start = self.first if self.filled_from is None else self.filled_from
         return self.after is not None and start == self.after.number + 1
 
-    def is_accounted_for(self, holding: Holding) -> bool:
-        """No log between the record from before and the first block is missing in a record."""
-        return self.goes_on and self.filled_from is None and holding not in self.trailing
+    def is_accounted_for(self, holding: Holding, since: int) -> bool:
+        """No log between the record from before, of block `since`, and the first block is missing in a record."""
+        if self.filled_from is not None:
+            ground = self.grounds[-1] if self.grounds else None
+            if ground is None or ground.carried is None or ground.block.number != self.first - 1:
+                return False
+            return holding not in ground.carried and since >= self.filled_from
+        return self.goes_on and holding not in self.trailing
 
     def as_order(self, in_place_of: str) -> Job:
         """To be filled once more, from what is known of it.
@@ -152,8 +221,7 @@ class Job:
             holdings=self.holdings,
             anchors=self.anchors,
             filled_from=self.filled_from,
-            ground=self.ground,
-            rests=self.rests,
+            grounds=self.grounds,
             in_place_of=in_place_of,
             after=self.after,
             trailing=self.trailing,

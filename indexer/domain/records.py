@@ -40,9 +40,10 @@ class BalanceRecord:
         """The last block for which this is known to hold, given the next record.
 
         A difference that was found by reading again may be as old as the block after this one, but not where history
-        was filled in between.
+        was filled in between, nor where none was found and all logs since this one are known: they are none, either.
         """
-        was_found_late = following.cause in FOUND_LATE and not following.joined
+        is_known = following.joined or (following.change == 0 and following.unexplained == 0)
+        was_found_late = following.cause in FOUND_LATE and not is_known
         return self.block.number if was_found_late else following.block.number - 1
 
     @property

@@ -10,7 +10,7 @@ from indexer.domain.balances import Finality
 from indexer.domain.chain import BlockRef, Holding, TokenInfo
 from indexer.domain.crossings import Crossed
 from indexer.domain.facts import HistoryFilled, HistoryRow
-from indexer.domain.jobs import Job
+from indexer.domain.jobs import Job, Stage
 from indexer.domain.records import BalanceRecord
 from indexer.domain.trails import MOST_LOGS_IN_ALL
 from indexer.domain.walks import Teller
@@ -63,6 +63,8 @@ class Stories:
     _rows: int = 0
     _logs: int = 0
     _carried: int = 0
+    _passed: dict[int, frozenset[Holding]] = field(default_factory=dict)
+    """By stage of the job the balances of which logs wait there for a record."""
 
     @property
     def is_full(self) -> bool:
@@ -89,6 +91,7 @@ class Stories:
     def take(self, change: Change) -> None:
         """One block's change of one balance: a record, or logs that the next record accounts for."""
         story, number = self.each[change.holding], change.block.number
+        self._pass_stages(number)
         teller = story.teller
         if number == teller.anchor:
             story.change = change
@@ -104,6 +107,11 @@ class Stories:
             teller.trail = None
         if number > story.told:
             self._add(story, row, change)
+
+    def staged(self, stages: Sequence[Stage]) -> tuple[Stage, ...]:
+        """The same, once all is told, with what waits at each."""
+        self._pass_stages(self.job.top + 1)
+        return tuple(replace(stage, carried=self._passed.get(stage.block.number)) for stage in stages)
 
     def due(self, last: int) -> list[HistoryFilled]:
         """All records so far, as told up to the end of block `last`."""
@@ -122,6 +130,15 @@ class Stories:
             joint = story.teller.joint(anchor, story.change, holding) if joins else None
             facts.append(replace(fact, reason=reasons[holding], joint=joint, final=True))
         return facts
+
+    def _pass_stages(self, number: int) -> None:
+        """Changes come in the order of blocks; this is the first one above the stages below it."""
+        while len(self._passed) < len(self.job.stages):
+            stage = self.job.stages[len(self._passed)].block.number
+            if stage >= number:
+                return
+            # Nothing is known of logs that nobody looked at, either.
+            self._passed[stage] = frozenset(key for key, story in self.each.items() if story.teller.trail != ())
 
     def _cross(self, story: Story, record: BalanceRecord, change: Change) -> None:
         """It stays as it is, but for its change where that refers to something else; history goes on from it."""

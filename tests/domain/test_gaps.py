@@ -69,9 +69,9 @@ def test_a_gap_is_gone_on_from_only_where_all_below_was_followed_or_filled() -> 
 
 def test_logs_are_all_known_only_right_above_what_was_followed() -> None:
     tokens, _ = orders_of(Gap(1, 9, PASSED._replace(trailing=()), 7, TIME))
-    assert tokens.is_accounted_for(TOKEN)
-    assert not replace(tokens, trailing=frozenset({TOKEN})).is_accounted_for(TOKEN)
-    assert not replace(tokens, first=8, filled_from=6).is_accounted_for(TOKEN)
+    assert tokens.is_accounted_for(TOKEN, 2)
+    assert not replace(tokens, trailing=frozenset({TOKEN})).is_accounted_for(TOKEN, 2)
+    assert not replace(tokens, first=8, filled_from=6).is_accounted_for(TOKEN, 2)
 
 
 def test_an_order_once_more_still_knows_up_to_where_the_chain_was_followed() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -233,3 +233,13 @@ def test_chains_do_not_touch_each_other() -> None:
     other = BalanceUpdated(2, holding(), None, 5, block_at(5), "first", INFO)
     rows = fold([commit(1, other, stream="chain:2"), commit(1, reverted(4, 1, Orphaned(5, block_hash(5), 5)))])
     assert [key.chain_id for key in rows.records] == [2]
+
+
+def test_a_record_holds_up_to_the_next_one_unless_that_found_something_late() -> None:
+    before = BalanceRecord(1, HOLDINGS[0], 7, block_at(3), 7, "transfer", INFO, 1)
+    late = BalanceRecord(1, HOLDINGS[0], 7, block_at(9), 0, "resync", INFO, 2)
+    assert before.holds_until(replace(late, cause="transfer")) == 8
+    assert before.holds_until(late) == 3
+    assert before.holds_until(replace(late, unexplained=0)) == 8, "it knows all logs in between, and they are none"
+    assert before.holds_until(replace(late, change=2, unexplained=2)) == 3
+    assert before.holds_until(replace(late, joined=True)) == 8, "history was filled in between"

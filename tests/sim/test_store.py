@@ -32,7 +32,7 @@ from indexer.domain.facts import (
     StreamResync,
 )
 from indexer.domain.finality import Settled
-from indexer.domain.jobs import Anchor, Job
+from indexer.domain.jobs import Anchor, Job, Stage
 from indexer.domain.records import fold
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import Fenced, StoreUnavailable, WrongChain
@@ -263,7 +263,10 @@ async def _write_small(store: Any) -> None:
         await store.checkpoints.set_projected("chain:1", 8)
         rests = {HOLDINGS[0]: 4}
         job = Job("j", 1, 0, None, HOLDINGS, HOLDINGS, anchors={HOLDINGS[0]: Anchor(5, 2, True)}, rests=rests)
-        await store.backfills.save(replace(job, filled_from=0, ground=block, in_place_of="i"))
+        below, above = Stage(block), Stage(block, {HOLDINGS[0]: 3}, frozenset(HOLDINGS[:1]))
+        await store.backfills.save(
+            replace(job, filled_from=0, grounds=(below, above), stages=(above,), in_place_of="i")
+        )
         await store.backfills.put("j", Chunk(3, 5, (moved,), {3: {HOLDINGS[0]: 4}}))
         await store.backfills.put("j", Chunk(1, 2, natives=(Native(block, HOLDINGS[1], 4),), unread=1))
         await store.backfills.put("k", Chunk(1, 2))

@@ -26,11 +26,11 @@ from actors.messages import Begin, PassedOver
 from actors.statusboard import Line
 from indexer.domain.backfill import Change, Chunk, Native
 from indexer.domain.balances import BalanceUpdated, Cause, Watch
-from indexer.domain.chain import NATIVE, BlockHash, BlockRef, Head, Holding, TokenInfo
+from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Head, Holding, TokenInfo
 from indexer.domain.commits import Commit
 from indexer.domain.crossings import Crossed
 from indexer.domain.facts import HistoryFilled, HistoryRow
-from indexer.domain.jobs import Anchor, Job
+from indexer.domain.jobs import MOST_RESTS, Anchor, Job, Stage, stages_of
 from indexer.domain.records import fold
 from indexer.domain.stories import Depths
 from indexer.domain.walks import Walk
@@ -74,6 +74,10 @@ class _Scene:
         row = HistoryRow(self.block(number), 7, None, (), "latest", derived=False)
         fact = HistoryFilled(CHAIN_ID, HOLDING, 0, 20, (row,), TokenInfo(), "job")
         await self.store.balances.project(fold([Commit("filled", f"history:{CHAIN_ID}", 1, TIME, (fact,))]))
+
+    def replace_from(self, number: int) -> None:
+        """A reorg of this block and all above it."""
+        self.world.reorg(len(self.world.canonical) - number)
 
     def block(self, number: int) -> BlockRef:
         return self.world.canonical[number].head.ref
@@ -292,6 +296,93 @@ def _redone_from(depth: int, *, knows_base: bool = False, anchor: int = 20, rest
         return again.first
 
     return play(story())
+
+
+def _staged(scene: _Scene) -> Job:
+    """Filled from block 2 on up to 26, of which 15 was taken for settled; told were records of 14, 17, 22 and 25."""
+    job = Job("job", CHAIN_ID, 2, None, (HOLDING,), anchors={HOLDING: Anchor(27, 7, True)}, state="settling")
+    branch = [scene.block(number) for number in range(16, 27)]
+    staged = replace(job, told=26, settled=15, base=scene.block(15), highest=scene.block(26))
+    return replace(staged, stages=stages_of(branch, 15)).with_rows((HOLDING, number) for number in (14, 17, 22, 25))
+
+
+@pytest.mark.parametrize(
+    ("deepest", "first", "grounds"),
+    [
+        (26, 23, [15, 18, 22]),  # only the highest block is replaced
+        (25, 23, [15, 18, 22]),
+        (24, 19, [15, 18]),
+        (23, 19, [15, 18]),
+        (19, 16, [15]),
+        (15, 2, []),
+    ],
+)
+def test_a_reorg_takes_back_little_more_history_than_it_replaced(deepest: int, first: int, grounds: list[int]) -> None:
+    async def story() -> tuple[int, list[int], int | None]:
+        scene = _Scene()
+        for number in (14, 17, 22, 25):
+            await scene.fill(number)
+        job = _staged(scene)
+        scene.replace_from(deepest)
+        _, again = await scene.settler().settle(job)
+        assert again is not None
+        assert [fact.first for fact in scene.committed] == [again.first]
+        return again.first, [ground.block.number for ground in again.grounds], again.filled_from
+
+    assert play(story()) == (first, grounds, 2 if grounds else None)
+
+
+def test_a_record_that_was_cut_below_the_fork_is_filled_again_with_what_is_above_the_settled_block() -> None:
+    async def story() -> int:
+        scene = _Scene()
+        await scene.fill(14)
+        job = _staged(scene)
+        scene.replace_from(26)
+        _, again = await scene.settler().settle(job)
+        assert again is not None
+        return again.first
+
+    assert play(story()) == 16
+
+
+def test_one_in_the_place_of_another_goes_down_with_it_stage_by_stage() -> None:
+    """Not to where the first order began, which may be years ago."""
+
+    async def story() -> list[int]:
+        scene = _Scene()
+        for number in (14, 17, 22, 25):
+            await scene.fill(number)
+        job = _staged(scene)
+        scene.replace_from(26)
+        _, again = await scene.settler().settle(job)
+        assert again is not None
+        filled = replace(again, state="settling", told=26, settled=15, base=scene.block(15), highest=scene.block(26))
+        scene.replace_from(20)
+        _, below = await scene.settler().settle(filled)
+        assert below is not None
+        assert [fact.first for fact in scene.committed] == [again.first, below.first]
+        scene.replace_from(14)
+        return [again.first, below.first, (await scene.branches.grounded(below)).first]
+
+    assert play(story()) == [23, 19, 2]
+
+
+def test_what_a_job_in_the_place_of_another_fills_goes_on_from_the_logs_that_are_accounted_for() -> None:
+    block = BlockRef(15, NOBODY, 0)
+    job = Job("job", CHAIN_ID, 16, None, (HOLDING,), filled_from=2, grounds=(Stage(block, carried=frozenset()),))
+    assert job.is_accounted_for(HOLDING, 9)
+    assert not job.is_accounted_for(HOLDING, 1), "nobody looked right above that record"
+    assert not replace(job, first=15).is_accounted_for(HOLDING, 9), "what the stage says is about a block above"
+    for carried in (None, frozenset({HOLDING})):
+        assert not replace(job, grounds=(Stage(block, carried=carried),)).is_accounted_for(HOLDING, 9)
+
+
+def test_a_job_with_too_many_records_within_reach_keeps_no_stages() -> None:
+    scene = _Scene()
+    job = _staged(scene)
+    many = [Holding(NATIVE, Address(f"0x{number:040x}")) for number in range(MOST_RESTS + 1)]
+    assert job.with_rows((holding, 20) for holding in many[: MOST_RESTS - 3]).stages
+    assert not job.with_rows((holding, 20) for holding in many).stages
 
 
 def test_a_reorg_takes_back_the_part_of_history_that_it_may_reach() -> None:
@@ -733,9 +824,9 @@ def test_what_a_reorg_took_back_is_filled_anew_up_to_the_records_whatever_its_en
 
     class TakingBack(_Filler):
         async def settle(self, job: Job) -> tuple[Job, Job | None]:
-            return replace(job, state="done"), replace(job, ground=ground)
+            return replace(job, state="done"), replace(job, grounds=(ground,))
 
-    ground = BlockRef(2, NOBODY, 0)
+    ground = Stage(BlockRef(2, NOBODY, 0))
 
     async def story() -> None:
         book = _Book()
@@ -745,7 +836,7 @@ def test_what_a_reorg_took_back_is_filled_anew_up_to_the_records_whatever_its_en
             await asyncio.sleep(40)
         (again,) = set(book.saved) - {"old"}
         assert (book.saved[again].first, book.saved[again].last) == (3, None)
-        assert book.saved[again].ground == ground
+        assert book.saved[again].grounds == (ground,)
 
     play(story())
 
@@ -846,7 +937,8 @@ def test_an_order_in_the_place_of_another_begins_where_that_did_if_a_cut_took_wh
         scene = _Scene()
         await scene.fill(9)
         await scene.record(29, 30)
-        job = Job("job", CHAIN_ID, 15, None, (HOLDING,), filled_from=2, rests={HOLDING: told_up_to})
+        job = Job("job", CHAIN_ID, 15, None, (HOLDING,), filled_from=2)
+        job = replace(job, grounds=(Stage(scene.block(14), {HOLDING: told_up_to}),))
         grounded = await scene.branches.grounded(job)
         return grounded.first, grounded.filled_from
 
@@ -871,7 +963,7 @@ def test_an_order_in_the_place_of_another_begins_where_that_did_if_a_deeper_reor
         assert again.first == 16
         scene.world.reorg(depth)
         grounded = await scene.branches.grounded(replace(again, state="queued"))
-        return grounded.first, grounded.ground == below
+        return grounded.first, [ground.block for ground in grounded.grounds] == [below]
 
     assert play(story()) == (first, first == 16)
 
@@ -929,7 +1021,7 @@ def test_an_order_in_the_place_of_another_waits_where_what_it_goes_on_from_is_re
             return await depths()
 
         filler._branches.depths = reorganised  # type: ignore[method-assign] # between two questions
-        job = Job("job", CHAIN_ID, 16, None, (HOLDING,), filled_from=2, ground=scene.block(15))
+        job = Job("job", CHAIN_ID, 16, None, (HOLDING,), filled_from=2, grounds=(Stage(scene.block(15)),))
         with pytest.raises(BadAnswer, match="block 15 is being replaced"):
             await filler.fill(job, scene.keep)
 

@@ -164,11 +164,17 @@ class Bookkeeper:
         return is_unread or update.holding in self._ledger.returned
 
     def confirmed(self, values: Mapping[Holding, int], block: BlockRef) -> tuple[BalanceUpdated, ...]:
-        """What is watched again and holds what it held: told all the same, since it may have moved and come back."""
+        """What holds what it held when it was seen last: told all the same where it may have moved and come back."""
         ledger = self._ledger
         recorded = {update.holding for update in ledger.above(block.number - 1)}
         return tuple(
             BalanceUpdated(self._chain_id, holding, value, value, block, "sync", self.info(holding))
             for holding, value in sorted(values.items())
-            if holding in ledger.returned and holding not in recorded and ledger.balances.get(holding) == value
+            if self._came_back(holding) and holding not in recorded and ledger.balances.get(holding) == value
         )
+
+    def _came_back(self, holding: Holding) -> bool:
+        """Watched again; or moved, by its logs, while its token did not tell."""
+        ledger = self._ledger
+        has_moved = ledger.trails.logs.get(holding, ()) != ()
+        return holding in ledger.returned or (has_moved and holding in ledger.unread.held)

@@ -332,6 +332,9 @@ class Follower:
         head = view.head
         readings = view.readings.and_more(more)
         facts = await self._book.facts(readings.values, head, view.transfers)
+        if unread := self._ledger.unread.held:
+            told = {holding: value for holding, value in readings.values.items() if holding in unread}
+            facts = (*facts, *self._book.confirmed(told, head.ref))
         if view.transfers:
             self._ledger.note(view.transfers, {fact.holding for fact in facts})
         if facts:

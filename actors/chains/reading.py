@@ -63,6 +63,8 @@ class Reader:
             self._unanswered.note(readings, tip.number)
             raise Impossible(readings.unreadable.get(holding, "the node gave no balance"), field="token")
         facts = await self._book.facts(readings.values, tip, (), "refresh")
+        if holding in self._ledger.unread.held:
+            facts = (*facts, *self._book.confirmed(readings.values, tip.ref))
         if facts:
             await self._ledger.commit(facts, tip)
         self._unanswered.note(readings, tip.number)

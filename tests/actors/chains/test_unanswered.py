@@ -122,6 +122,29 @@ async def test_what_is_read_at_its_next_log_may_have_moved_before() -> None:
 
 
 @in_virtual_time
+async def test_what_moved_and_came_back_meanwhile_is_not_said_to_have_held_all_the_time() -> None:
+    async with staged() as stage:
+        stage.node.unreadable[USD] = "paused"
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3), stage.world.pay(USD, BOB, OUTSIDE, 3))
+        del stage.node.unreadable[USD]
+        await stage.settle(5)
+        assert [(fact.holding, fact.change, fact.cause) for fact in stage.updates()] == [(THEIRS, 0, "sync")]
+
+
+@in_virtual_time
+async def test_so_is_what_comes_back_in_the_block_in_which_it_is_read_again() -> None:
+    async with staged() as stage:
+        stage.node.unreadable[USD] = "paused"
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
+        del stage.node.unreadable[USD]
+        await stage.hear(head := stage.world.pay(USD, BOB, OUTSIDE, 3))
+        (fact,) = stage.updates()
+        assert (fact.holding, fact.change, fact.cause, fact.block) == (THEIRS, 0, "sync", head.ref)
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 4))
+        assert [(fact.change, fact.cause) for fact in stage.updates()[1:]] == [(4, "transfer")]
+
+
+@in_virtual_time
 async def test_one_odd_answer_is_over_in_seconds_and_not_with_the_next_round() -> None:
     async with staged() as stage:
         stage.node.unreadable[USD] = "it answers nothing"

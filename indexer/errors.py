@@ -64,6 +64,13 @@ class WrongChain(Permanent):
     """The node, or the store, follows another chain than the configuration says."""
 
 
+# --- programs --------------------------------------------------------------------------------------------------------
+
+
+class Stopped(Permanent):
+    """The indexer that is asked runs no longer."""
+
+
 # --- exchanges -------------------------------------------------------------------------------------------------------
 
 

@@ -82,6 +82,7 @@ class Follower:
     def begin(self) -> None:
         """Go on with what the ledger loaded."""
         self._teller.begin()
+        self._freshness.earlier(self._teller.last_heard())
         if self._ledger.is_stale:  # until a first answer comes
             self.is_stale = True
             self._freshness.unknown()
@@ -242,8 +243,7 @@ class Follower:
         self._tell_stale(now)
 
     def _tell_stale(self, now: float) -> None:
-        wallets = self._venue.wallets
-        silent = not self.hearing.talks(now) and len(self._freshness.stale(now, ())) == len(wallets)
+        silent = not self.hearing.talks(now) and self._freshness.is_silent(now)
         is_stale = silent or self._readings.breaker.state == "suspended"
         if is_stale == self.is_stale:
             return

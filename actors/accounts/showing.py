@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from actors.accounts.following import Follower
 from actors.accounts.freshness import Freshness
@@ -12,6 +12,7 @@ from actors.accounts.messages import Arrived
 from actors.accounts.reading import Readings
 from actors.accounts.telling import Teller
 from actors.accounts.venue import Venue
+from indexer.domain.accounts.amounts import Slot
 from indexer.domain.accounts.arrivals import StreamAlive
 from indexer.domain.status import AccountStatus, StreamState, StreamStatus
 
@@ -55,6 +56,7 @@ class Showing:
 
     def _status(self, stopped: str | None, queued: int) -> StreamStatus:
         now = self._clock()
+        kept_out = self._teller.kept_out
         state, talks = self._state(stopped), self._follower.hearing.talks(now)
         return StreamStatus(
             stream=self._ledger.stream,
@@ -65,13 +67,14 @@ class Showing:
             heads="ws" if talks else "poll",
             seq=self._ledger.seq,
             restarts=self._restarts,
-            last_error=stopped or self._follower.error,
+            last_error=stopped or self._follower.error or _first(kept_out),
             queue_depth=queued,
             account=AccountStatus(
                 breaker=self._readings.breaker,
                 streamed=tuple(sorted(self._follower.hearing.open)) if talks else (),
                 unsupported=self._readings.unsupported,
                 stale=self._freshness.stale(now, self._readings.unsupported),
+                kept_out=tuple(sorted(kept_out)),
                 answered=self._readings.answers,
                 failed=self._readings.failures,
             ),
@@ -87,3 +90,11 @@ class Showing:
         if not self._teller.is_complete(self._readings.unsupported):
             return "starting" if self._ledger.seq == 0 else "catching_up"
         return "live"
+
+
+def _first(kept_out: Mapping[Slot, str]) -> str | None:
+    if not kept_out:
+        return None
+    slot = min(kept_out)
+    others = f" (and {len(kept_out) - 1} more)" if len(kept_out) > 1 else ""
+    return f"{slot.asset} of the {slot.wallet} wallet is kept out: {kept_out[slot]}{others}"

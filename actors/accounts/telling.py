@@ -84,6 +84,23 @@ class Teller:
         known = {slot: balance for slot, balance in balances.items() if balance is not None}
         self._baselines = {**known, **self._ledger.baselines}
 
+    def last_heard(self) -> dict[Wallet, float]:
+        """When the newest word on each wallet came, also in an earlier life."""
+        return {
+            wallet: max(one.seen for one in state.known.values())
+            for wallet, state in self._states.items()
+            if state.known
+        }
+
+    @property
+    def kept_out(self) -> Mapping[Slot, str]:
+        """Of what the newest word was not believed, and why."""
+        return {
+            Slot(key.wallet, key.asset): what.detail
+            for key, what in self._alerts.items()
+            if key.wallet is not None and key.asset is not None and what.severity == "error"
+        }
+
     @property
     def is_full(self) -> bool:
         return len(self._pending) >= BATCH_FACTS

@@ -216,6 +216,11 @@ SCHEMAS: Final[Schema] = {
                 "description": "Wallets that cannot be read, and why.",
             },
             "stale": {"type": "array", "items": _TEXT, "description": "Wallets of which only the last known is shown."},
+            "keptOut": {
+                "type": "array",
+                "items": _object({"wallet": _TEXT, "asset": _TEXT}),
+                "description": "Amounts of which the newest word was not believed (see its alert): the last known.",
+            },
             "reads": _object({"answered": _WHOLE, "failed": _WHOLE}),
         }
     ),

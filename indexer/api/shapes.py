@@ -7,6 +7,7 @@ from datetime import datetime
 from math import floor
 from typing import Any
 
+from indexer.domain.accounts.events import slot_json
 from indexer.domain.accounts.stats import AssetStats
 from indexer.domain.amounts import amount_text, plain
 from indexer.domain.audits import Audit
@@ -191,5 +192,6 @@ def account_status_json(status: AccountStatus) -> dict[str, Any]:
         "streamed": list(status.streamed),
         "unsupported": dict(status.unsupported),
         "stale": list(status.stale),
+        "keptOut": [slot_json(slot) for slot in status.kept_out],
         "reads": {"answered": status.answered, "failed": status.failed},
     }

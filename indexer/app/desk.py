@@ -12,16 +12,26 @@ from indexer.domain.accounts.amounts import AccountKey, Amounts, Measure, Slot, 
 from indexer.domain.accounts.arrivals import Funding
 from indexer.domain.accounts.records import AccountRecord, PositionRecord
 from indexer.domain.accounts.registry import Account
+from indexer.domain.accounts.standing import Standing
 from indexer.domain.accounts.stats import AssetStats
 from indexer.domain.commits import Event
 from indexer.domain.course import reached
 from indexer.domain.stats import Statistics
 from indexer.domain.status import StreamStatus
 from indexer.domain.streams import exchange_stream
+from indexer.errors import NotFound
 
 if TYPE_CHECKING:
     from indexer.app.listeners import Callback, Unlisten
     from indexer.app.service import Service
+    from repositories.accounts import AccountBooks
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentRecord(AccountRecord):
+    """What is held now; `stale`: only what was known last, as in `GET .../balances`."""
+
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +39,12 @@ class AssetHeld:
     """One asset of an account, wallet by wallet."""
 
     asset: str
-    wallets: Mapping[Wallet, AccountRecord]
+    wallets: Mapping[Wallet, CurrentRecord]
+
+    @property
+    def stale(self) -> bool:
+        """Whether any of it is only what was known last."""
+        return any(record.stale for record in self.wallets.values())
 
     @property
     def measure(self) -> Measure | None:
@@ -63,23 +78,47 @@ class Desk:
     # --- asking ------------------------------------------------------------------------------------------------------
 
     async def get_balance(self, asset: str, wallet: Wallet | None = None) -> AssetHeld | None:
-        """The newest amounts of an asset in all wallets, or in one; nothing where nothing was ever told of it."""
-        await self._service.positions.caught_up()
-        rows = await self._service.store.accounts.current(self.key, wallets=self._followed(wallet), asset=asset)
+        """The newest amounts of an asset in all wallets, or in one; nothing where nothing was ever told of it.
+
+        A wallet that is not followed is `NotFound`, as over HTTP.
+        """
+        rows = await self._current(wallet, asset)
         return AssetHeld(asset, {row.slot.wallet: row for row in rows}) if rows else None
 
-    async def balances(self, wallet: Wallet | None = None) -> Sequence[AccountRecord]:
+    async def balances(self, wallet: Wallet | None = None) -> Sequence[CurrentRecord]:
         """Everything that it holds, by wallet and asset; never behind an event that a callback has been given."""
+        return await self._current(wallet)
+
+    async def _current(self, wallet: Wallet | None, asset: str | None = None) -> Sequence[CurrentRecord]:
+        books = await self._books()
+        rows = await books.current(self.key, wallets=self._followed(wallet), asset=asset)
+        standing = Standing(self._service.report.streams())
+        return [
+            CurrentRecord(
+                row.account, row.held, row.change, row.cause, row.seq, row.time, standing.is_stale(self.key, row.slot)
+            )
+            for row in rows
+        ]
+
+    async def _books(self) -> AccountBooks:
+        """Once all is in them that was told."""
+        self._service.check_running()
         await self._service.positions.caught_up()
-        return await self._service.store.accounts.current(self.key, wallets=self._followed(wallet))
+        return self._service.store.accounts
 
     def _followed(self, wallet: Wallet | None) -> Collection[Wallet]:
         """What was followed once is held no longer, as far as we know."""
         accounts = (account for account in self._service.accounts.all() if account.key == self.key)
-        return {one for account in accounts for one in account.wallets if wallet in (None, one)}
+        followed = {one for account in accounts for one in account.wallets}
+        if wallet is None:
+            return followed
+        if wallet not in followed:
+            raise NotFound(f"the {wallet} wallet of {self.key} is not followed", "wallet")
+        return {wallet}
 
-    async def refresh(self, *wallets: Wallet) -> Sequence[AccountRecord]:
+    async def refresh(self, *wallets: Wallet) -> Sequence[CurrentRecord]:
         """Read these wallets now, or all; what it holds then."""
+        self._service.check_running()
         await self._service.accounts.refresh(self.key, wallets)
         return await self.balances()
 
@@ -93,30 +132,40 @@ class Desk:
         start: datetime | None = None,
         end: datetime | None = None,
     ) -> Sequence[AccountRecord]:
-        """Newest first; `before` is a `seq`, exclusive."""
-        await self._service.positions.caught_up()
-        books = self._service.store.accounts
-        return await books.history(self.key, Slot(wallet, asset), limit=limit, before=before, start=start, end=end)
+        """Newest first; `before` is a `seq`, exclusive. `NotFound` where nothing was ever known of it."""
+        books = await self._books()
+        slot = Slot(wallet, asset)
+        rows = await books.history(self.key, slot, limit=limit, before=before, start=start, end=end)
+        if not rows:
+            await self._refuse_unknown(books, slot)
+        return rows
 
     async def stats(
         self, wallet: Wallet, asset: str, *, start: datetime | None = None, end: datetime | None = None
     ) -> Statistics[AssetStats]:
-        await self._service.positions.caught_up()
-        books, until = self._service.store.accounts, reached(end, datetime.now(UTC))
-        return await books.stats(self.key, Slot(wallet, asset), start=start, end=end, until=until)
+        books, until = await self._books(), reached(end, datetime.now(UTC))
+        stats = await books.stats(self.key, Slot(wallet, asset), start=start, end=end, until=until)
+        if stats.course is None:
+            await self._refuse_unknown(books, Slot(wallet, asset))
+        return stats
+
+    async def _refuse_unknown(self, books: AccountBooks, slot: Slot) -> None:
+        """Nothing in a time range is an answer; nothing known at all is not."""
+        if await books.one(self.key, slot) is None:
+            raise NotFound(f"nothing is known about {slot.asset} in the {slot.wallet} wallet of {self.key}")
 
     async def positions(self) -> Sequence[PositionRecord]:
-        await self._service.positions.caught_up()
-        return await self._service.store.accounts.positions(self.key)
+        return await (await self._books()).positions(self.key)
 
     async def fundings(self, *, limit: int = 100, before: datetime | Funding | None = None) -> Sequence[Funding]:
         """Newest first; those before a time, or those that follow this one, the last of the page before."""
-        await self._service.positions.caught_up()
+        books = await self._books()
         time, after_id = (before.time, before.id) if isinstance(before, Funding) else (before, None)
-        return await self._service.store.accounts.fundings(self.key, limit=limit, before=time, after_id=after_id)
+        return await books.fundings(self.key, limit=limit, before=time, after_id=after_id)
 
     def status(self) -> StreamStatus:
         """How it is doing: its state, its breaker, what cannot be read."""
+        self._service.check_running()
         found = {one.stream: one for one in self._service.report.streams()}
         return found.get(self.stream, StreamStatus(self.stream, str(self.key), "stopped"))
 

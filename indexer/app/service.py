@@ -35,7 +35,7 @@ from indexer.app.version import VERSION
 from indexer.app.waiting import Waiting
 from indexer.config import ChainSettings, ServiceSettings, Settings
 from indexer.domain.commits import Commit
-from indexer.errors import Permanent, StoreUnavailable
+from indexer.errors import Permanent, Stopped, StoreUnavailable
 from indexer.metrics import Metrics
 from indexer.vault import open_vault
 from repositories.store import open_store
@@ -60,6 +60,7 @@ class Service:
         self._hung_up = asyncio.Event()
         self._waiting = Waiting()
         self._stack = AsyncExitStack()
+        self._is_over = False
         self._over: asyncio.Future[int] = asyncio.get_event_loop().create_future()
 
     # --- life --------------------------------------------------------------------------------------------------------
@@ -73,7 +74,13 @@ class Service:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._is_over = True
         await self._stack.aclose()
+
+    def check_running(self) -> None:
+        """`Stopped` for who asks after the end: what was known then is no answer."""
+        if self._is_over:
+            raise Stopped("the indexer has stopped; what it knew may not hold any more")
 
     async def finished(self) -> int:
         """Wait until the service stops by itself or by `finish`; the exit code."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from indexer.app.desk import AssetHeld, Desk
+from indexer.app.desk import AssetHeld, CurrentRecord, Desk
 from indexer.config import Settings
 from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.arrivals import Funding
@@ -20,6 +20,7 @@ from indexer.domain.commits import Event
 from indexer.domain.records import BalanceRecord
 from indexer.domain.stats import Statistics
 from indexer.domain.status import StreamStatus
+from indexer.errors import Stopped
 
 if TYPE_CHECKING:
     from indexer.app.library import Indexer
@@ -45,11 +46,13 @@ class Threads:
             raise RuntimeError("this is the thread of the event loop: it would wait for itself; await the other calls")
         try:
             asked = asyncio.run_coroutine_threadsafe(question, self._loop)
-        except RuntimeError:
+        except RuntimeError:  # its loop is closed
             question.close()
-            raise
+            raise Stopped("the indexer has stopped, and the loop that it ran in") from None
         try:
             return asked.result(self._seconds if seconds is None else seconds)
+        except CancelledError:
+            raise Stopped("the indexer stopped before it had an answer") from None
         finally:
             asked.cancel()  # nothing where it is answered
 
@@ -67,7 +70,8 @@ class Threads:
         unlisten = self.ask(begin())
 
         def stop() -> None:
-            self._loop.call_soon_threadsafe(unlisten)
+            if not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(unlisten)
 
         return stop
 
@@ -83,10 +87,10 @@ class SyncDesk:
     def get_balance(self, asset: str, wallet: Wallet | None = None) -> AssetHeld | None:
         return self._threads.ask(self._desk.get_balance(asset, wallet))
 
-    def balances(self, wallet: Wallet | None = None) -> Sequence[AccountRecord]:
+    def balances(self, wallet: Wallet | None = None) -> Sequence[CurrentRecord]:
         return self._threads.ask(self._desk.balances(wallet))
 
-    def refresh(self, *wallets: Wallet) -> Sequence[AccountRecord]:
+    def refresh(self, *wallets: Wallet) -> Sequence[CurrentRecord]:
         return self._threads.ask(self._desk.refresh(*wallets))
 
     def history(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from indexer.domain.accounts.amounts import Wallet
+from indexer.domain.accounts.amounts import Slot, Wallet
 from indexer.domain.accounts.breaker import Breaker
 from indexer.domain.incidents import Incidents
 from indexer.domain.unread import Unread
@@ -27,6 +27,8 @@ class AccountStatus:
     """Wallets that cannot be read, and why."""
     stale: tuple[Wallet, ...] = ()
     """Those of which no stream tells and no read was answered for three polls, or which cannot be read any more."""
+    kept_out: tuple[Slot, ...] = ()
+    """Those of which the newest word was not believed: what is shown is older than it."""
     answered: int = 0
     """Reads of wallets since the account's actor began; `failed` likewise."""
     failed: int = 0

@@ -187,6 +187,14 @@ async def test_what_nobody_tells_of_is_marked_as_the_last_known(client: HttpClie
         one = await (await client.get(USDT)).json()
         (listed,) = (await (await client.get(f"{MAIN}/balances?asset=USDT")).json())["items"]
         assert (one["stale"], listed["stale"]) == (stale, stale)
+    for kept_out, stale in (((Slot("spot", "USDT"),), True), ((BTC,), False)):
+        account = AccountStatus(kept_out=kept_out)
+        world.status.more = [StreamStatus("exchange:binance:main", "binance/main", "live", account=account)]
+        one = await (await client.get(USDT)).json()
+        (listed,) = (await (await client.get(f"{MAIN}/balances?asset=USDT")).json())["items"]
+        assert (one["stale"], listed["stale"]) == (stale, stale)
+    world.status.more = [StreamStatus("exchange:binance:main", "binance/main")]  # nobody has said anything yet
+    assert (await (await client.get(USDT)).json())["stale"] is True
     then = (TIME + timedelta(days=1)).isoformat().replace("+00:00", "Z")
     assert (await (await client.get(f"{USDT}?at={then}")).json())["stale"] is False
 

@@ -15,14 +15,13 @@ from pathlib import Path
 import pytest
 
 from indexer import Indexer, SyncIndexer
-from indexer.app.desk import AssetHeld
+from indexer.app.desk import AssetHeld, CurrentRecord
 from indexer.config import Settings
 from indexer.demo.venue import Account, Venue
 from indexer.domain.accounts.amounts import AccountKey, Amounts
 from indexer.domain.accounts.facts import AssetChanged, AssetUpdated
-from indexer.domain.accounts.records import AccountRecord
 from indexer.domain.commits import Event
-from indexer.errors import NotFound
+from indexer.errors import NotFound, Stopped
 from tests.domain.accounts.builders import TIME, held
 from tests.exchange.test_service import settings, until
 
@@ -50,6 +49,9 @@ def total(found: AssetHeld | None) -> Decimal | None:
 
 async def test_a_program_asks_for_an_asset_over_all_wallets_or_one(indexer: Indexer) -> None:
     desk = indexer.account("binance", "desk")
+    for nowhere in (desk.get_balance("USDT", "margin"), desk.history("spot", "DOGE"), desk.stats("margin", "USDT")):
+        with pytest.raises(NotFound):
+            await nowhere
     assert total(await desk.get_balance("USDT")) == Decimal("1000.500000000000000001")
     assert total(await desk.get_balance("USDT", "spot")) == Decimal("1000.50")
     assert await desk.get_balance("DOGE") is None
@@ -145,6 +147,50 @@ async def test_threads_ask_and_hear_through_the_synchronous_face(venue: Venue, m
         face.accounts()
 
 
+async def test_amounts_are_marked_once_they_are_only_the_last_known(
+    venue: Venue, main: Account, indexer: Indexer
+) -> None:
+    desk = indexer.account("binance", "desk")
+    assert [row.stale for row in await desk.balances()] == [False, False]
+    venue.truth.set(main, "funding", "USDT", free="2000000000000000000")
+    await desk.refresh()
+    await until(lambda: "kept out" in (desk.status().last_error or ""))
+    rows = {row.slot.wallet: row for row in await desk.balances()}
+    assert (rows["funding"].stale, rows["spot"].stale) == (True, False)
+    found = await desk.get_balance("USDT")
+    assert found is not None
+    assert found.stale
+
+
+async def test_an_indexer_that_has_stopped_says_so(venue: Venue, main: Account, tmp_path: Path) -> None:
+    async with Indexer(settings(venue, main, tmp_path), serve=False) as running:
+        await asyncio.wait_for(running.ready(), 20)
+        desk = running.account("binance", "desk")
+        other = running.sync().account
+        threads = await asyncio.to_thread(other, "binance", "desk")
+    for question in (desk.get_balance("USDT"), desk.balances(), desk.refresh(), desk.positions(), desk.fundings()):
+        with pytest.raises(Stopped):
+            await question
+    with pytest.raises(Stopped):
+        desk.status()
+    with pytest.raises(Stopped):
+        await asyncio.to_thread(threads.balances)
+
+
+async def test_a_thread_whose_indexer_has_ended_with_its_loop_is_told_so(
+    venue: Venue, main: Account, tmp_path: Path
+) -> None:
+    def program() -> None:
+        with SyncIndexer(settings(venue, main, tmp_path)) as indexer:
+            desk = indexer.account("binance", "desk")
+            unlisten = desk.balance_update(lambda _event: None)
+        unlisten()
+        with pytest.raises(Stopped):
+            desk.get_balance("USDT")
+
+    await asyncio.to_thread(program)
+
+
 async def test_a_program_without_a_loop_runs_the_service_in_a_thread(
     venue: Venue, main: Account, tmp_path: Path
 ) -> None:
@@ -178,9 +224,9 @@ async def test_what_keeps_the_service_from_starting_is_told_to_the_thread_that_w
 
 
 def test_amounts_of_wallets_that_count_differently_have_no_sum() -> None:
-    def record(amounts: Amounts, measure: str) -> AccountRecord:
+    def record(amounts: Amounts, measure: str) -> CurrentRecord:
         balance = replace(held("1"), amounts=amounts, measure=measure)  # type: ignore[arg-type]  # a test's text
-        return AccountRecord(AccountKey("a", "b"), balance, None, "first", 1, TIME)
+        return CurrentRecord(AccountKey("a", "b"), balance, None, "first", 1, TIME)
 
     one = Amounts(Decimal(1), Decimal(2), Decimal(3))
     mixed = AssetHeld("X", {"spot": record(one, "wallet"), "margin": record(one, "equity")})

@@ -16,7 +16,7 @@ from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding, 
 from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, ChainFinalized, Fact, Orphaned, StreamStale
 from indexer.domain.records import BalanceRecord, HoldingKey, fold
-from indexer.domain.status import StreamStatus
+from indexer.domain.status import AccountStatus, StreamStatus
 from indexer.domain.streams import chain_stream, exchange_stream
 from indexer.domain.unread import Unread
 
@@ -105,6 +105,8 @@ class World:
         """What tokens of the first chain do not tell."""
         self.blocks: dict[int, int] = {1: 100, 8453: 200}
         self.held = Held()
+        self.accounts: dict[AccountKey, AccountStatus] = {}
+        """What accounts say of themselves."""
         self.error: Exception | None = None
         self.pages: list[int] = []
         """The limit of every page that was asked of the log."""
@@ -204,6 +206,9 @@ class World:
             for name, chain in CHAINS.items()
         ]
         accounts = [
-            StreamStatus(exchange_stream(*one.key), str(one.key), "live", ready=True) for one in self.held.followed
+            StreamStatus(
+                exchange_stream(*one.key), str(one.key), "live", ready=True, account=self.accounts.get(one.key)
+            )
+            for one in self.held.followed
         ]
         return [*chains, *accounts]

@@ -23,6 +23,7 @@ from indexer.domain.accounts.facts import (
     PositionUpdated,
 )
 from indexer.domain.accounts.registry import Account
+from indexer.domain.status import AccountStatus
 from tests.domain.accounts.builders import held
 from tests.hub.fakes import TIME, World, solver, updated
 from tests.hub.stage import Client, stage
@@ -150,7 +151,7 @@ async def test_a_snapshot_shows_amounts_beside_balances_with_the_position_of_eve
         ]
         assert set(snapshot["items"][1]) == {
             "exchange", "account", "wallet", "asset", "balance", "free", "used", "total", "debt", "measure", "source",
-            "venueTime", "receivedAt", "timestamp", "seq",
+            "venueTime", "receivedAt", "timestamp", "seq", "stale",
         }  # fmt: skip
 
 
@@ -175,6 +176,24 @@ async def test_a_snapshot_holds_the_amounts_that_the_filters_cover(
         await client.subscribe(filters=filters, snapshot=True)
         items = amounts(await client.read_event())
         assert [f"{one[0]}/{one[1]} {one[2]} {one[3]}" for one in items] == covered
+
+
+async def test_a_snapshot_says_what_is_only_the_last_known() -> None:
+    world = desks(asset(1), asset(2, BTC), asset(3, MARGIN), asset(4, account=OKX))
+    world.accounts = {
+        DESK: AccountStatus(stale=("margin",), kept_out=(BTC,)),
+        OKX: AccountStatus(),
+    }
+    async with stage(world) as on:
+        client = await on.client()
+        await client.subscribe(snapshot=True)
+        snapshot = await client.read_event()
+        assert [(item["wallet"], item["asset"], item["stale"]) for item in snapshot["items"]] == [
+            ("margin", "USDT", True),
+            ("spot", "BTC", True),
+            ("spot", "USDT", False),
+            ("spot", "USDT", False),
+        ]
 
 
 async def test_a_snapshot_of_one_account_asks_for_one_account() -> None:

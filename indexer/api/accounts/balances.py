@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, cast, get_args
 
@@ -14,6 +14,7 @@ from indexer.api.accounts.shapes import (
     account_position_json,
     account_record_json,
     asset_stats_json,
+    current_json,
     funding_json,
     point_json,
 )
@@ -24,9 +25,9 @@ from indexer.api.ports import AccountBooks, AccountControl, Freshness, Status
 from indexer.api.routes import ACCOUNT, AT, CURSOR, FROM, LIMIT, SLOT, TO, Answer, Parameter, Route
 from indexer.domain.accounts.amounts import AccountKey, Slot, Wallet
 from indexer.domain.accounts.events import account_json, slot_json
+from indexer.domain.accounts.standing import Standing
 from indexer.domain.accounts.stats import Granularity, Series, stretches
 from indexer.domain.course import reached
-from indexer.domain.streams import exchange_stream
 from indexer.domain.times import time_text
 from indexer.errors import Impossible, NotFound, Refused
 
@@ -35,7 +36,6 @@ PERIODS: Final = {"24h": 1, "7d": 7, "30d": 30, "90d": 90, "1y": 365}
 """In days."""
 
 _BALANCES, _HISTORY, _FUNDINGS = "account-balances", "account-history", "account-fundings"
-_NOT_FOLLOWED: Final = ("stale", "suspended", "stopped")
 _WALLET = Parameter("wallet", "Only this wallet.", {"enum": list(get_args(Wallet))})
 _ASSET = Parameter("asset", "Only this asset.", {"type": "string"})
 _PERIOD = Parameter("period", "How far back, from `to` or now.", {"enum": list(PERIODS), "default": "24h"})
@@ -116,12 +116,12 @@ class AccountBalancesResource:
             after=None if after is None else (after[0], after[1], str(after[2]), str(after[3])),
             limit=limit + 1,
         )
-        stale = self._stale(key)
+        standing = Standing(self._status.streams())
         return json_answer(
             page_of(
                 rows,
                 limit,
-                lambda row: account_balance_json(row) | {"stale": row.slot.wallet in stale},
+                lambda row: current_json(row, standing),
                 lambda row: cursor(amounts, *row.slot),
             )
         )
@@ -134,8 +134,9 @@ class AccountBalancesResource:
         record = await (self._books.one(key, slot) if time is None else self._books.at_time(key, slot, time))
         if record is None:
             raise NotFound(f"nothing is known about {slot.asset} in the {slot.wallet} wallet of {key}")
-        stale = time is None and slot.wallet in self._stale(key)  # what held then is what held then
-        return json_answer(account_balance_json(record) | {"stale": stale})
+        if time is None:
+            return json_answer(current_json(record, Standing(self._status.streams())))
+        return json_answer(account_balance_json(record) | {"stale": False})  # what held then is what held then
 
     async def history(self, request: web.Request) -> web.Response:
         query, key, slot = Query(request.query), key_of(request), _slot(request)
@@ -205,16 +206,6 @@ class AccountBalancesResource:
                 lambda row: cursor(payments, time_text(row.time), row.id),
             )
         )
-
-    def _stale(self, key: AccountKey) -> Collection[Wallet]:
-        """Wallets that may not be any more as they are known last: neither stream nor reads tell."""
-        name = exchange_stream(*key)
-        status = next((one for one in self._status.streams() if one.stream == name), None)
-        if status is None:
-            return ()
-        if status.state in _NOT_FOLLOWED:
-            return get_args(Wallet)
-        return () if status.account is None else status.account.stale
 
     async def _refuse_unknown(self, key: AccountKey, slot: Slot) -> None:
         """Nothing in a time range is an answer; nothing known at all is not."""

@@ -113,7 +113,7 @@ ACCOUNT_SCHEMAS: Final[Schema] = {
             **_BALANCE,
             "stale": {
                 "type": "boolean",
-                "description": "Nobody tells of its wallet just now: the last known.",
+                "description": "The last known: nobody tells of its wallet, or what was told is kept out.",
             },
         }
     ),

@@ -10,6 +10,7 @@ from indexer.domain.accounts.arrivals import Funding, Permissions
 from indexer.domain.accounts.events import account_json, asset_json, position_json, slot_json
 from indexer.domain.accounts.records import AccountRecord, PositionRecord
 from indexer.domain.accounts.registry import Account
+from indexer.domain.accounts.standing import Standing
 from indexer.domain.accounts.stats import AssetStats, Point, mean
 from indexer.domain.amounts import plain
 from indexer.domain.stats import Statistics
@@ -48,6 +49,11 @@ def account_balance_json(record: AccountRecord) -> dict[str, Any]:
         "timestamp": time_text(record.time),
         "seq": record.seq,
     }
+
+
+def current_json(record: AccountRecord, standing: Standing) -> dict[str, Any]:
+    """What it holds now, as far as is known."""
+    return account_balance_json(record) | {"stale": standing.is_stale(record.account, record.slot)}
 
 
 def account_record_json(record: AccountRecord) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import orjson
 
-from indexer.api.accounts.shapes import account_balance_json
+from indexer.api.accounts.shapes import current_json
 from indexer.api.hub import account_rows
 from indexer.api.hub.account_rows import AccountRows
 from indexer.api.hub.filters import Filter, Wanted
@@ -20,6 +20,7 @@ from indexer.api.hub.sources import CurrentBalances, Log, Projected, Streams, Wa
 from indexer.api.reach import Reach
 from indexer.api.shapes import balance_json
 from indexer.domain.accounts.records import AccountRecord
+from indexer.domain.accounts.standing import Standing
 from indexer.domain.chain import Address, Token
 from indexer.domain.records import BalanceRecord, HoldingKey, fold
 from indexer.domain.streams import chain_of, chain_stream
@@ -42,6 +43,7 @@ class Snapshot:
     """Watched again a moment ago and not read since: these hold at their own block, for all we know."""
     amounts: Sequence[AccountRecord] = ()
     """What exchange accounts hold."""
+    standing: Standing = field(default_factory=lambda: Standing(()))
 
     async def frame(self, subscription: SubscriptionId) -> bytes:
         """Encoded a part at a time: ten thousands of balances would keep everybody else waiting."""
@@ -52,7 +54,7 @@ class Snapshot:
             await asyncio.sleep(0)
         for start in range(0, len(self.amounts), ROWS):
             amounts = self.amounts[start : start + ROWS]
-            parts.append(orjson.dumps([account_balance_json(row) for row in amounts])[1:-1])
+            parts.append(orjson.dumps([current_json(row, self.standing) for row in amounts])[1:-1])
             await asyncio.sleep(0)
         head = orjson.dumps({"type": "snapshot", "id": subscription})[:-1]
         tail = orjson.dumps({"positions": dict(self.positions)})[1:]
@@ -107,8 +109,9 @@ class Snapshots:
         if stream is not None:
             positions = {stream: positions.get(stream, 0)}
         chains = self._watching.chains().values()
+        standing = Standing(self._status.streams())  # as of the positions or later: `stream.stale` and more follow
         due = frozenset(HoldingKey(chain, holding) for chain in chains for holding in self._watching.due(chain))
-        return Snapshot(kept, positions, reach, due, self._amounts.shown(amounts, wanted))
+        return Snapshot(kept, positions, reach, due, self._amounts.shown(amounts, wanted), standing)
 
     async def _rows(self, filters: Sequence[Filter]) -> dict[HoldingKey, BalanceRecord]:
         queries = {(one.chain, one.token, one.solver) for one in filters if one.wants_balances}

@@ -19,7 +19,7 @@ from tests.e2e.listening import Subscriber
 from tests.e2e.service import Json, Running, end_mongod, running, until
 from tests.e2e.world import World, world
 
-IMPORTS: Final = "import indexer.cli, indexer.cli.service, indexer.app, indexer.clients.evm.wiring, uvloop"
+IMPORTS: Final = "import indexer.cli, indexer.cli.service, indexer.app, uvloop; from indexer.clients.evm import connect"
 """What a start imports before it does anything: web3, motor and their like."""
 
 IMPORTS_EVERY: Final = 3

@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from indexer.clients.evm.lean import without_pairings
+
 if TYPE_CHECKING:
     from indexer.clients.evm.heads import HeadFeed
     from indexer.clients.evm.node import EvmNode
@@ -21,4 +23,5 @@ _HOMES: Final = {"EvmNode": "node", "HeadFeed": "heads", "connect": "wiring"}
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(name)
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    with without_pairings():
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

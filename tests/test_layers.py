@@ -6,6 +6,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pykka
@@ -109,12 +110,15 @@ def row_of(module: str) -> tuple[str, Row] | None:
     return None if prefix is None else (prefix, ROWS[prefix])
 
 
-def imports_of(module: str) -> Iterator[Import]:
+@cache
+def imports_of(module: str) -> tuple[Import, ...]:
     tree = ast.parse(MODULES[module].read_text())
     lazy = _lazy_lines(tree)
-    for node in ast.walk(tree):
-        for target in _targets(module, node):
-            yield Import(module, target, getattr(node, "lineno", 0), getattr(node, "lineno", 0) not in lazy)
+    return tuple(
+        Import(module, target, getattr(node, "lineno", 0), getattr(node, "lineno", 0) not in lazy)
+        for node in ast.walk(tree)
+        for target in _targets(module, node)
+    )
 
 
 def _lazy_lines(tree: ast.Module) -> set[int]:

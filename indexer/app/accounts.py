@@ -94,16 +94,22 @@ class Accounts:
                 for name, settings in old.exchanges.items()
                 if new.exchanges.get(name) != settings
             }
+            kept = {file_account(settings).key for settings in new.exchanges.values()}
+            removed = stale - kept
             if new.rules != old.rules:
                 stale |= {account.key for account in self._followed.followed() if account.source == "api"}
             self._rules = new.rules
             for key in stale:
-                await self._followed.unfollow(key)
+                await self._followed.unfollow(key, for_good=key in removed)
             for name, settings in new.exchanges.items():
                 if old.exchanges.get(name) != settings:
                     await self._followed.unfollow(file_account(settings).key)  # one of this name was added over the API
                     await self._follow(file_account(settings), file_credentials(settings), rules=settings.rules)
             await self._follow_added()
+
+    def end_waiting(self) -> None:
+        """Whoever waits for a venue is told that the service stops."""
+        self._followed.end_waiting()
 
     async def close(self) -> None:
         """After the supervisor has ended every actor."""
@@ -200,7 +206,7 @@ class Accounts:
         async with self._changing:
             self._api_made(key)
             await self._store.account_list.remove(key)
-            await self._followed.unfollow(key)
+            await self._followed.unfollow(key, for_good=True)
         log.info("account_removed", exchange=key.exchange, account=key.name)
 
     # --- parts -------------------------------------------------------------------------------------------------------

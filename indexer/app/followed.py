@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, get_args
 
@@ -30,7 +30,7 @@ from indexer.domain.accounts.polling import Rhythm
 from indexer.domain.accounts.registry import Account
 from indexer.domain.commits import Commit
 from indexer.domain.streams import exchange_stream
-from indexer.errors import Impossible, NotFound, VenueUnreachable
+from indexer.errors import GivenUp, Impossible, IndexerError, NotFound, VenueUnreachable
 from indexer.log import hide
 from indexer.metrics import Metrics
 
@@ -56,6 +56,13 @@ class Followed:
     lives: int = 0
     given_up: str = ""
     """Why it is followed no longer."""
+    over: asyncio.Future[IndexerError] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    """Why who waits for this life of its actor has no answer from it."""
+
+    def end_life(self, why: IndexerError) -> None:
+        """Whoever waits is told so now; who comes later waits for the next life."""
+        over, self.over = self.over, asyncio.get_running_loop().create_future()
+        over.set_result(why)
 
     async def read_now(self, wallets: Sequence[Wallet]) -> None:
         """Returns once what they hold is committed."""
@@ -63,13 +70,19 @@ class Followed:
         if self.given_up:
             raise Impossible(f"{key} is not followed: {self.given_up}")
         if ref is None:
-            raise VenueUnreachable(f"{key} is being restarted; try again in a moment")
+            raise GivenUp(f"{key} is being restarted; try again in a moment")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         ref.tell(RefreshWallets(frozenset(wallets), done))
+        over = self.over
         try:
-            await asyncio.wait_for(done, REFRESH_SECONDS)
-        except TimeoutError:
-            raise VenueUnreachable(f"{key} did not answer within {REFRESH_SECONDS:g} s") from None
+            await asyncio.wait((done, over), timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if done.done():
+                return done.result()
+            if over.done():
+                raise over.result()
+        finally:
+            done.cancel()
+        raise VenueUnreachable(f"{key} did not answer within {REFRESH_SECONDS:g} s")
 
 
 class FollowedAccounts:
@@ -173,11 +186,14 @@ class FollowedAccounts:
             )
         )
 
-    async def unfollow(self, key: AccountKey) -> None:
+    async def unfollow(self, key: AccountKey, *, for_good: bool = False) -> None:
+        """`for_good`: it is removed; else it is followed otherwise in a moment."""
         self._held_back.pop(key, None)
         await self._partings.end(key)
         one = self._followed.pop(key, None)
         if one is not None:
+            changed = GivenUp(f"{key} was changed while it was read; try again in a moment")
+            one.end_life(NotFound(f"there is no account {key}", "name") if for_good else changed)
             await self._ask_supervisor(StopChild(_child(key)))
             await one.connection.close()
         self._board.forget(exchange_stream(*key))
@@ -207,6 +223,8 @@ class FollowedAccounts:
             restarts=one.lives,
             report=report,
         )
+        if one.lives:
+            one.end_life(GivenUp(f"{key} is being restarted; try again in a moment"))
         one.lives += 1
         one.post.move_to(ref)
         ref.tell(Begin())
@@ -228,12 +246,18 @@ class FollowedAccounts:
         reason = f"an error of ours comes each time that it is begun ({type(error).__name__}, see the log)"
         if account.key in self._followed:
             self._followed[account.key].given_up = reason
+            self._followed[account.key].end_life(Impossible(f"{account.key} is not followed: {reason}"))
             self._partings.begin_now(account, reason)
 
     async def _ask_supervisor(self, order: object) -> None:
         ref = self._supervisor.ref
         if ref is not None:
             await ref.ask(order, block=False)
+
+    def end_waiting(self) -> None:
+        """The service stops: nobody waits for a venue any more."""
+        for one in self._followed.values():
+            one.end_life(GivenUp("the service stops"))
 
     async def close(self) -> None:
         """After the supervisor has ended every actor."""

@@ -171,6 +171,7 @@ class Service:
         if listener is not None:
             await self._open_site(listener)
         self._spawn(self._watch_store(), "store watch")
+        self._stack.callback(self.accounts.end_waiting)
         self._stack.callback(self._waiting.end)  # first of all: whoever waits has an answer before the site is closed
         await self.control.start()
         if settings.path is not None:

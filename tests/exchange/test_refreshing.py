@@ -1,0 +1,75 @@
+"""Who waits for a read of an account that is removed, changed or stopped meanwhile has an answer at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from indexer.app.library import Indexer
+from indexer.clients.exchange.account import ExchangeAccount
+from indexer.demo.venue import Account, Venue
+from indexer.domain.accounts.amounts import AccountKey
+from indexer.domain.accounts.registry import Account as Followed
+from indexer.errors import GivenUp, IndexerError, NotFound
+from tests.exchange.test_service import settings
+
+KEY = AccountKey("binance", "added")
+AT_ONCE = 5.0
+
+
+@pytest.fixture
+async def indexer(venue: Venue, tmp_path: Path) -> AsyncIterator[Indexer]:
+    main: Account = venue.account("binance")
+    venue.truth.deposit(main, "spot", "USDT", "1")
+    async with Indexer(settings(venue, main, tmp_path), serve=False) as running:
+        account = Followed(KEY, ("spot",), base_url=venue.url("binance"))
+        await running.accounts.add(account, main.credentials)
+        await asyncio.wait_for(running.ready(), 20)
+        yield running
+
+
+async def waiting(indexer: Indexer, monkeypatch: pytest.MonkeyPatch) -> asyncio.Task[None]:
+    """Somebody who asked for a read that the venue does not answer."""
+    asked = asyncio.Event()
+
+    async def never(*_: object) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(ExchangeAccount, "read", never)
+    task = asyncio.create_task(indexer.accounts.refresh(KEY))
+    await asyncio.wait_for(asked.wait(), 10)
+    return task
+
+
+async def told(task: asyncio.Task[None]) -> IndexerError:
+    with pytest.raises(IndexerError) as caught:
+        await asyncio.wait_for(task, AT_ONCE)
+    return caught.value
+
+
+async def test_an_account_that_is_removed_is_not_found(indexer: Indexer, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = await waiting(indexer, monkeypatch)
+    await indexer.accounts.remove(KEY)
+    assert isinstance(await told(task), NotFound)
+
+
+async def test_an_account_that_is_changed_is_to_be_asked_again(
+    indexer: Indexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        task = await waiting(indexer, patch)
+        await indexer.accounts.change(KEY, poll_seconds=7.0)
+        error = await told(task)
+    assert isinstance(error, GivenUp)
+    assert "try again" in str(error)
+    await asyncio.wait_for(indexer.accounts.refresh(KEY), 20)
+
+
+async def test_a_service_that_stops_keeps_nobody_waiting(indexer: Indexer, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = await waiting(indexer, monkeypatch)
+    indexer.accounts.end_waiting()
+    assert isinstance(await told(task), GivenUp)

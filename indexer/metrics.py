@@ -191,6 +191,7 @@ class ChainMetrics:
     """What one chain's actor counts; made by `Metrics.chain`."""
 
     def __init__(self, families: _ChainFamilies, chain: str) -> None:
+        self._families, self._chain = families, chain
         self._lag_blocks = families.lag_blocks.labels(chain)
         self._lag_seconds = families.lag_seconds.labels(chain)
         self._stages = {stage: families.latency.labels(chain, stage) for stage in STAGES}
@@ -245,6 +246,10 @@ class ChainMetrics:
         """Heads that were never announced and had to be asked for."""
         self._gaps.inc()
         self._missed.inc(blocks)
+
+    def left_out(self, found: str, count: int) -> None:
+        """Logs that were not in an answer, or balances that moved without one; `found` is one of three words."""
+        self._families.left_out.labels(self._chain, found).inc(count)
 
     def unplaced(self, balances: int) -> None:
         """Native changes that are recorded at the block where they were seen, not the one where they happened."""
@@ -354,6 +359,13 @@ class _ChainFamilies:
         self.gaps = counter("gaps", "Times that heads were missed.")
         self.missed = counter("gap_blocks", "Heads that were missed.")
         self.drift = counter("drift_balances", "Balances that a full read found to differ.")
+        self.left_out = Counter(
+            "logs_left_out",
+            "Logs that were not in an answer about their block, by what they were found.",
+            ("chain", "found"),
+            namespace="indexer",
+            registry=registry,
+        )
         self.unplaced = counter(
             "native_search_failures", "Native balances whose block of change could not be searched: its state is gone."
         )

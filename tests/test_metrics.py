@@ -21,6 +21,7 @@ def used() -> Metrics:
     chain.gap(7)
     chain.drifted(1)
     chain.unreadable(2, 5)
+    chain.left_out("hint", 3)
     chain.audited(9, 2)
     chain.watch_lag(blocks=lambda: 4, seconds=lambda: 1.5)
     metrics.rpc_request("ethereum", "node-1", "batch", "ok", 0.01)
@@ -61,6 +62,7 @@ def test_everything_that_the_contract_names_is_counted() -> None:
         assert found[f"indexer_{name}", chain] == value, name
     for stage in STAGES:
         assert found["indexer_head_to_event_seconds_count", chain | {("stage", stage)}] == 1
+    assert found["indexer_logs_left_out_total", chain | {("found", "hint")}] == 3
     assert found["indexer_endpoint_other_blocks_total", chain | {("endpoint", "node-1")}] == 1
     assert found["indexer_subscribers", frozenset()] == 6
     assert found["indexer_conflations_total", frozenset()] == 1

@@ -19,6 +19,7 @@ from actors.chains.reading import Reader
 from actors.chains.recognizing import ChainBook, Recognizer
 from actors.chains.repair import Agreed, Parted, Strangers, TooLow, compare, retractions, standing_on, together
 from actors.chains.resyncing import Resyncer
+from actors.chains.suspects import Suspects
 from actors.chains.swapping import Place, swap
 from actors.chains.unanswered import Unanswered
 from actors.messages import Differed, Failed
@@ -98,6 +99,7 @@ class Follower:
             passed_over=passed_over,
         )
         self._doubts = Doubts(chain=name, node=self._node, doubted=metrics.doubted)
+        self._suspects = Suspects(chain=name, counted=metrics.left_out)
         self._reorgs: list[dict[str, int]] = []
         self._clock = time.perf_counter  # the loop's own clock stands still within a turn
 
@@ -332,6 +334,7 @@ class Follower:
         head = view.head
         readings = view.readings.and_more(more)
         facts = await self._book.facts(readings.values, head, view.transfers)
+        self._suspects.judge(view, facts)
         if unread := self._ledger.unread.held:
             told = {holding: value for holding, value in readings.values.items() if holding in unread}
             facts = (*facts, *self._book.confirmed(told, head.ref))

@@ -222,6 +222,7 @@ class Service:
             on_health=partial(metrics.endpoint_health, chain.name),
             on_pace=partial(metrics.endpoint_pace, chain.name),
             on_other_block=partial(metrics.endpoint_other_block, chain.name),
+            on_left_out=metrics.chain(chain.name).left_out,
         )
 
     def _build_hub(self) -> Hub:

@@ -81,9 +81,9 @@ def changes(
 ) -> tuple[BalanceUpdated, ...]:
     """One update per reading that differs from what held before, in a fixed order.
 
-    The cause is what the reading itself tells (`first`, `native`, `transfer`), unless the caller knows better
-    why it read; a balance never read before is always `first`. `trail` holds the logs between the previous record and
-    this block's own.
+    The cause is what the reading itself tells (`first`, `native`, `transfer`, and `sync` of a token that no log of the
+    block explains), unless the caller knows better why it read; a balance never read before is always `first`. `trail`
+    holds the logs between the previous record and this block's own.
     """
     # Most of the 1,000 natives of a block are what they were: only what differs is worth sorting.
     differing = sorted([holding for holding, balance in readings.items() if previous.get(holding) != balance])
@@ -101,7 +101,7 @@ def changes(
                 previous=before,
                 balance=balance,
                 block=block,
-                cause=_cause(holding, before, cause),
+                cause=_cause(holding, before, here, cause),
                 info=tokens.get(holding.token, TokenInfo()),
                 transactions=tuple(dict.fromkeys([log.transaction for log in here])),
                 transfers=logs,
@@ -161,7 +161,9 @@ def _explained(
     return logs, balance - before - net(logs, holding.solver)
 
 
-def _cause(holding: Holding, before: int | None, known: Cause | None) -> Cause:
+def _cause(holding: Holding, before: int | None, here: tuple[Transfer, ...], known: Cause | None) -> Cause:
     if before is None:
         return "first"
-    return known or ("native" if holding.token == NATIVE else "transfer")
+    if holding.token == NATIVE:
+        return known or "native"
+    return known or ("transfer" if here else "sync")

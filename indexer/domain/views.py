@@ -21,11 +21,15 @@ class Readings:
 
 @dataclass(frozen=True, slots=True)
 class BlockView:
-    """All Transfer logs of watched wallets in one block, and the balances that were read along with them."""
+    """All Transfer logs of watched wallets in one block, and the balances that were read along with them.
+
+    `suspects` are those that no log names, and were read since the block seems to have one.
+    """
 
     head: Head
     transfers: tuple[Transfer, ...]
     readings: Readings
+    suspects: frozenset[Holding] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

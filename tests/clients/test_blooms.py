@@ -12,7 +12,7 @@ from indexer.clients.evm.logs import TRANSFER, topic_of
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed
 from indexer.domain.balances import Watch
-from indexer.domain.chain import Address, BlockHash, Transfer, TxHash
+from indexer.domain.chain import Address, BlockHash, Holding, Transfer, TxHash
 from tests.clients.builders import mined_head, node_at
 from tests.fixtures.chain import wallets
 
@@ -53,15 +53,15 @@ def test_no_transfer_of_ours_is_ever_ruled_out(moves: list[tuple[Address, Addres
 
 def test_whoever_is_named_by_the_bloom_and_by_no_log_is_missed() -> None:
     sought, bloom = Sought(WATCH), bloom_of((TOKEN, ALICE, CAROL))
-    assert sought.misses(bloom, ())
-    assert sought.misses(bloom, (transfer(BOB, CAROL),))
-    assert not sought.misses(bloom, (transfer(ALICE, CAROL),))
+    assert sought.suspects(bloom, ()) == {Holding(TOKEN, ALICE)}
+    assert sought.suspects(bloom, (transfer(BOB, CAROL),))
+    assert not sought.suspects(bloom, (transfer(ALICE, CAROL),))
 
 
 def test_a_bloom_that_is_full_or_not_told_says_nothing() -> None:
     sought = Sought(WATCH)
-    assert not sought.misses((1 << 2048) - 1, ())
-    assert not sought.misses(None, ())
+    assert not sought.suspects((1 << 2048) - 1, ())
+    assert not sought.suspects(None, ())
 
 
 @pytest.mark.node
@@ -74,5 +74,5 @@ async def test_a_real_node_makes_its_blooms_as_we_read_them(anvil: Anvil, token:
     sought = Sought(Watch(frozenset([token.address]), frozenset([*some, stranger])))
     assert head.bloom is not None
     assert sought.may_name(head.bloom) == set(some)
-    assert sought.misses(head.bloom, ())
+    assert sought.suspects(head.bloom, ())
     assert empty.bloom is None  # it names nobody, as on chains that keep none

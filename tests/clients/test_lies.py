@@ -10,9 +10,9 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from structlog.testing import capture_logs
 
-from indexer.clients.evm.blooms import Sought
-from indexer.clients.evm.logs import Filters
+from indexer.clients.evm.leftout import Asked
 from indexer.clients.evm.ranges import moved_in
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed
@@ -165,7 +165,7 @@ async def test_logs_that_are_left_out_of_history_are_asked_for_once_more(
     head, watch = moved
     set_alter(liar, late_index())
     async with node_at(liar.url) as node:
-        found = await moved_in(node._endpoints, [head], Filters(watch), Sought(watch))
+        found = await moved_in(node._endpoints, [head], Asked(watch))
     assert {each.transfer.recipient for each in found} == set(wallets(20))
 
 
@@ -195,6 +195,71 @@ async def test_a_bloom_that_names_somebody_for_another_reason_costs_one_more_req
         assert node._endpoints._endpoints[0].is_well
         await node.look([replace(head, bloom=None)], watch)
         assert node.counts.trips == trips + 3
+
+
+async def logs_of(anvil: Anvil, head: Head) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = await anvil.rpc("eth_getLogs", {"blockHash": head.hash})
+    return found
+
+
+async def test_logs_that_a_websocket_told_count_though_they_are_left_out_twice(
+    liar: FakeNode, anvil: Anvil, moved: tuple[Head, Watch]
+) -> None:
+    head, watch = moved
+    told: list[tuple[str, int]] = []
+    set_alter(liar, without_logs)
+    async with node_at(liar.url, on_left_out=lambda found, count: told.append((found, count))) as node:
+        for log in await logs_of(anvil, head):
+            node._hints.keep(head.hash, log)
+        with capture_logs() as lines:
+            (view,) = await node.look([head], watch)
+            await node.look([replace(head, bloom=None)], watch)
+    assert {(one.recipient, one.amount, one.block_number) for one in view.transfers} == {
+        (wallet, 7, head.number) for wallet in wallets(20)
+    }
+    assert told == [("hint", 20), ("hint", 20)]
+    assert [line["event"] for line in lines if line["log_level"] == "warning"] == ["logs_left_out"]
+
+
+async def test_a_hint_that_makes_no_sense_is_none(liar: FakeNode, anvil: Anvil, moved: tuple[Head, Watch]) -> None:
+    head, watch = moved
+    async with node_at(liar.url) as node:
+        (log, *_) = await logs_of(anvil, head)
+        for index in ("0x77", "x", None):
+            node._hints.keep(head.hash, {**log, "logIndex": index, "blockHash": "0x" + "77" * 32})
+        (view,) = await node.look([head], watch)
+        assert len(view.transfers) == 20
+        assert node._endpoints._endpoints[0].is_well
+
+
+async def test_who_is_named_by_a_bloom_alone_is_read_in_the_second_question(
+    liar: FakeNode, moved: tuple[Head, Watch]
+) -> None:
+    head, watch = moved
+    few = Watch(watch.tokens, frozenset(wallets(16)))
+    set_alter(liar, without_logs)
+    async with node_at(liar.url) as node:
+        (view,) = await node.look([head], few)
+        trips = node.counts.trips
+        await node.look([head], few)
+        assert node.counts.trips == trips + 2
+    assert view.transfers == ()
+    assert view.suspects == few.holdings() - few.natives()
+    assert {view.readings.values[suspect] for suspect in view.suspects} == {7}
+
+
+async def test_whose_state_is_gone_is_not_read_for_the_bloom(liar: FakeNode, moved: tuple[Head, Watch]) -> None:
+    head, watch = moved
+
+    def alter(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        is_state = call["method"] in ("eth_call", "eth_getBalance")
+        return refused(call, -32000, "missing trie node") if is_state else without_logs(call, answer)
+
+    set_alter(liar, alter)
+    async with node_at(liar.url) as node:
+        (view,) = await node.look([head], Watch(watch.tokens, frozenset(wallets(16))), natives=False)
+    assert not view.readings.values
+    assert not view.suspects
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,14 @@ def test_a_reading_that_is_missing_is_not_zero() -> None:
 def test_the_cause_is_what_the_caller_knows_or_what_the_reading_tells() -> None:
     native, token = holding(0), holding(0, USDC)
     before, read = {native: 1, token: 1}, {native: 2, token: 2}
-    assert {f.holding: f.cause for f in changes(1, block_at(5), before, read, (), {})} == {
+    logs = (transfer(wallet(9), wallet(0)),)
+    assert {f.holding: f.cause for f in changes(1, block_at(5), before, read, logs, {})} == {
         native: "native",
         token: "transfer",
+    }
+    assert {f.holding: f.cause for f in changes(1, block_at(5), before, read, (), {})} == {
+        native: "native",
+        token: "sync",
     }
     assert {f.cause for f in changes(1, block_at(5), before, read, (), {}, "refresh")} == {"refresh"}
 

@@ -9,7 +9,7 @@ from typing import Final
 from indexer.addresses import keccak
 from indexer.clients.evm.logs import TRANSFER, topic_of
 from indexer.domain.balances import Watch
-from indexer.domain.chain import Address, Transfer
+from indexer.domain.chain import Address, Holding, Transfer
 
 _BITS: Final = 2048
 _CHANCE: Final = 0.05
@@ -21,26 +21,30 @@ class Sought:
 
     def __init__(self, watch: Watch) -> None:
         self._transfer = bits(TRANSFER)
-        self._tokens = [bits(token) for token in sorted(watch.tokens)]
+        self._tokens = [(token, bits(token)) for token in sorted(watch.tokens)]
         self._wallets = [(wallet, bits(topic_of(wallet))) for wallet in sorted(watch.solvers)]
 
     def may_name(self, bloom: int) -> frozenset[Address]:
         """The watched wallets that a Transfer of a watched token may be about; all others surely are in none."""
         if bloom & self._transfer != self._transfer:
             return frozenset()
-        if not any(bloom & token == token for token in self._tokens):
+        if not any(bloom & token == token for _, token in self._tokens):
             return frozenset()
         return frozenset(wallet for wallet, topic in self._wallets if bloom & topic == topic)
 
-    def misses(self, bloom: int | None, transfers: Iterable[Transfer]) -> bool:
-        """Whether a log of somebody whom these do not name was probably left out.
+    def suspects(self, bloom: int | None, transfers: Iterable[Transfer]) -> frozenset[Holding]:
+        """The balances of those whom these do not name, and of whom a log was probably left out.
 
         It may still be another event, or a token that nobody watches: so it is a reason to ask again, and no proof.
         """
         if bloom is None or len(self._wallets) * (bloom.bit_count() / _BITS) ** 3 > _CHANCE:
-            return False
+            return frozenset()
         named = {wallet for transfer in transfers for wallet in (transfer.sender, transfer.recipient)}
-        return not self.may_name(bloom) <= named
+        wallets = self.may_name(bloom) - named
+        if not wallets:
+            return frozenset()
+        tokens = [token for token, bits_of in self._tokens if bloom & bits_of == bits_of]
+        return frozenset(Holding(token, wallet) for token in tokens for wallet in wallets)
 
 
 @lru_cache(maxsize=65_536)

@@ -32,6 +32,8 @@ class Counts:
     """Told an endpoint and how many calls a second we allow ourselves there, whenever that is decided anew."""
     on_other_block: Callable[[str], None] = ignored
     """Told an endpoint that answered a read for another block than the one asked for."""
+    on_left_out: Callable[[str, int], None] = ignored
+    """Told how many logs were left out of an answer, and by what they were found: `asked_again` or `hint`."""
     calls: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """JSON-RPC calls by (endpoint, method, outcome)."""
     round_trips: Counter[str] = field(default_factory=Counter)

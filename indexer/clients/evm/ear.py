@@ -216,8 +216,10 @@ class WebsocketEar:
             return
         self._counts.hints += 1
         token, wallets = ours
+        block = BlockHash(str(found.get("blockHash")).lower())
         for wallet in wallets:
-            self._hints.note(BlockHash(str(found.get("blockHash"))), Holding(token, wallet))
+            self._hints.note(block, Holding(token, wallet))
+        self._hints.keep(block, found)
 
     def _is_near(self, number: int) -> bool:
         newest = self.newest

@@ -61,6 +61,7 @@ class Wellness:
         self._chance = chance
         self._dispute: tuple[BlockHash, float] | None = None
         self._say_other_block_at: dict[str, float] = {}
+        self._say_left_out_at: dict[str, float] = {}
 
     def judge(self, endpoint: Endpoint, error: IndexerError) -> None:
         """What a failed question says of the endpoint."""
@@ -100,6 +101,17 @@ class Wellness:
         endpoint.reason, endpoint.is_aside, endpoint.stood_at = error, True, endpoint.head
         if self._fell_ill(endpoint, "aside"):
             self._say(endpoint)
+
+    def left_out(self, found: str, logs: int) -> None:
+        """So many logs were not in an answer; they were found in another one, or by hints."""
+        self._counts.on_left_out(found, logs)
+
+    def tell_left_out(self, name: str, block: int) -> None:
+        """It did so twice. Said the first time, and then once an hour at most: the metric counts them all."""
+        now = self._clock()
+        if now >= self._say_left_out_at.get(name, now):
+            self._say_left_out_at[name] = now + _SAY_AGAIN_SECONDS
+            self._log.warning("logs_left_out", endpoint=name, block=block, found="hint")
 
     def disputed_for(self, block: BlockHash) -> float:
         """Seconds since endpoints were first found to disagree about this block."""

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from functools import partial
 from typing import Any, Final
 
-from indexer.clients.evm.blooms import Sought
 from indexer.clients.evm.calls import Plan, TakenApart, joined
 from indexer.clients.evm.endpoints import NEVER, Endpoints
+from indexer.clients.evm.leftout import Asked
 from indexer.clients.evm.logs import Filters
 from indexer.clients.evm.opinions import canonical, header_of
 from indexer.clients.evm.ranges import logs_between, moved, moved_in, numbers_without_time, pieces
@@ -34,7 +34,7 @@ class History:
             logs = await self._logs_between(first, last, filters, beside)
         except TakenApart:
             heads = await canonical(self._endpoints, first, last, NEVER, beside)
-            return await moved_in(self._endpoints, heads, filters, Sought(watch))
+            return await moved_in(self._endpoints, heads, Asked(watch))
         headers = await self._headers_at(numbers_without_time(logs))
         found: dict[tuple[int, int], Moved] = {}
         blocks: dict[str, BlockRef] = {}

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from indexer.clients.evm.answers import head_of
-from indexer.clients.evm.blooms import Sought
 from indexer.clients.evm.calls import Call, Limits, Plan, Reply, joined
 from indexer.clients.evm.census import Finding, highest
 from indexer.clients.evm.counts import Counts
@@ -14,8 +13,8 @@ from indexer.clients.evm.endpoints import Endpoints
 from indexer.clients.evm.hints import Hints
 from indexer.clients.evm.history import History
 from indexer.clients.evm.identities import identities, identity
-from indexer.clients.evm.leftout import completed
-from indexer.clients.evm.logs import Filters, transfers_at
+from indexer.clients.evm.leftout import Asked, Block, completed
+from indexer.clients.evm.looking import Looked, looking_at
 from indexer.clients.evm.missed import Missed
 from indexer.clients.evm.opinions import canonical, header_of, is_disputed, newest, tagged
 from indexer.clients.evm.readings import Found, Natives, readings, singly
@@ -34,7 +33,6 @@ from indexer.domain.chain import (
     Holding,
     KnownBlock,
     TokenInfo,
-    Transfer,
 )
 from indexer.domain.finality import Tags
 from indexer.domain.status import EndpointTrouble
@@ -158,10 +156,7 @@ class EvmNode:
             hedge_seconds=None if len(heads) <= _FEW_HEADS else _LARGE_HEDGE_SECONDS,
         )
         self._followed(heads)
-        told = [transfers for transfers, _ in found]
-        logs = await completed(self._endpoints, heads, told, ready.filters, ready.sought)
-        settled = await self._settled({head: part for head, (_, part) in zip(heads, found, strict=True)})
-        return tuple(BlockView(head, moves, settled[head]) for head, moves in zip(heads, logs, strict=True))
+        return tuple(await self._viewed(heads, found, ready))
 
     async def replacement(
         self, ancestor: Head, head: Head, watch: Watch, moved: Collection[Holding], *, natives: bool = True
@@ -177,10 +172,9 @@ class EvmNode:
             ]
             return joined(parts)
 
-        (transfers, here), canonical = await self._endpoints.ask(question)
-        (moves,) = await completed(self._endpoints, (head,), (transfers,), ready.filters, ready.sought)
-        settled = await self._settled({head: here})
-        return Replacement(BlockView(head, moves, settled[head]), tuple(canonical))
+        looked, canonical = await self._endpoints.ask(question)
+        (view,) = await self._viewed((head,), (looked,), ready)
+        return Replacement(view, tuple(canonical))
 
     async def parting(self, ancestor: Head, head: Head, moved: Collection[Holding]) -> Parting:
         """The `moved` balances at `ancestor`, and both headers.
@@ -242,22 +236,20 @@ class EvmNode:
 
     def _block(
         self, head: Head, ready: _Ready, natives: bool, limits: Limits, more: Collection[Holding] = ()
-    ) -> Plan[tuple[tuple[Transfer, ...], Found]]:
-        block = head.hash
+    ) -> Plan[Looked]:
         hinted = {
             holding
-            for holding in (*self._hints.of(block), *more)
+            for holding in (*self._hints.of(head.hash), *more)
             if holding.token != NATIVE and ready.watch.covers(holding)
         }
-        balances = readings(head, ready.natives if natives else _NOBODY, hinted, limits)
-        logs = transfers_at(block, ready.filters, limits, beside_reads=bool(balances.calls))
-        at = len(balances.calls)
+        return looking_at(head, ready.filters, ready.natives if natives else _NOBODY, hinted, limits)
 
-        def read(replies: Sequence[Reply]) -> tuple[tuple[Transfer, ...], Found]:
-            found = balances.read(replies[:at])
-            return logs.read(replies[at:]), found
-
-        return Plan([*balances.calls, *logs.calls], read)
+    async def _viewed(self, heads: Sequence[Head], looked: Sequence[Looked], ready: _Ready) -> list[BlockView]:
+        """With what was left out, as far as that can be told."""
+        blocks = [Block(head, *part) for head, part in zip(heads, looked, strict=True)]
+        blocks = [*await completed(self._endpoints, blocks, ready, self._hints)]
+        settled = await self._settled({block.head: block.found for block in blocks})
+        return [BlockView(block.head, block.transfers, settled[block.head], block.suspects) for block in blocks]
 
     async def _settled(self, found: Mapping[KnownBlock, Found]) -> dict[KnownBlock, Readings]:
         """With what failed among many asked once more, alone: one more round trip, and only when something failed."""
@@ -272,13 +264,11 @@ class EvmNode:
         return {block: Readings(part.values, part.unreadable) for block, part in found.items()}
 
 
-class _Ready:
+class _Ready(Asked):
     """A watch with everything encoded that is the same for every block."""
 
     def __init__(self, watch: Watch) -> None:
-        self.watch = watch
-        self.filters = Filters(watch)
-        self.sought = Sought(watch)
+        super().__init__(watch)
         self.natives = Natives(watch.natives())
 
 

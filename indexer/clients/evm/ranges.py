@@ -8,12 +8,12 @@ from typing import Any, Final
 import orjson
 
 from indexer.clients.evm.answers import block_hash, head_of, quantity, shown
-from indexer.clients.evm.blooms import Sought
 from indexer.clients.evm.calls import Call, Limits, Plan, Reply, joined
 from indexer.clients.evm.endpoints import NEVER, Endpoints
-from indexer.clients.evm.leftout import completed
+from indexer.clients.evm.leftout import Asked, Block, completed
 from indexer.clients.evm.logs import Filters, transfer_of, transfers_at
 from indexer.clients.evm.opinions import require
+from indexer.clients.evm.readings import Found
 from indexer.domain.backfill import Moved
 from indexer.domain.chain import BlockHash, BlockRef, Head
 from indexer.errors import BadAnswer
@@ -49,20 +49,19 @@ def logs_between(
     return Plan([logs, *headers], read, together=True)
 
 
-async def moved_in(endpoints: Endpoints, heads: Sequence[Head], filters: Filters, sought: Sought) -> tuple[Moved, ...]:
+async def moved_in(endpoints: Endpoints, heads: Sequence[Head], asked: Asked) -> tuple[Moved, ...]:
     """The watched transfers of these blocks, each asked by its hash, but for those whose bloom rules us out.
 
     For endpoints that take one call at a time: behind their address one node may leave out what another knows.
     """
-    maybe = [head for head in heads if head.bloom is None or sought.may_name(head.bloom)]
+    maybe = [head for head in heads if head.bloom is None or asked.sought.may_name(head.bloom)]
     found = await endpoints.ask(
-        lambda limits: joined([transfers_at(head.hash, filters, limits, beside_reads=False) for head in maybe]),
+        lambda limits: joined([transfers_at(head.hash, asked.filters, limits, beside_reads=False) for head in maybe]),
         hedge_seconds=NEVER,
     )
-    whole = await completed(endpoints, maybe, found, filters, sought, hedge_seconds=NEVER)
-    return tuple(
-        Moved(head.ref, transfer) for head, transfers in zip(maybe, whole, strict=True) for transfer in transfers
-    )
+    blocks = [Block(head, transfers, Found()) for head, transfers in zip(maybe, found, strict=True)]
+    whole = await completed(endpoints, blocks, asked, hedge_seconds=NEVER)
+    return tuple(Moved(block.head.ref, transfer) for block in whole for transfer in block.transfers)
 
 
 def pieces(logs: Sequence[Any]) -> Iterator[Sequence[Any]]:

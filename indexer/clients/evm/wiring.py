@@ -39,6 +39,7 @@ def connect(
     on_health: Callable[[str, Health], None] = ignored,
     on_pace: Callable[[str, float], None] = ignored,
     on_other_block: Callable[[str], None] = ignored,
+    on_left_out: Callable[[str, int], None] = ignored,
     courier: Callable[[str], Courier] = HttpCourier,
     opened: OpenLine = open_line,
     clock: Callable[[], float] = time.monotonic,
@@ -51,7 +52,7 @@ def connect(
     endpoint with what changed (docs/operations.md says what they mean). `courier` and `opened` lead to
     the network; the simulator has others, and its own time and chance.
     """
-    counts = Counts(on_request, on_switch, on_reconnect, on_hedge, on_health, on_pace, on_other_block)
+    counts = Counts(on_request, on_switch, on_reconnect, on_hedge, on_health, on_pace, on_other_block, on_left_out)
     hints = Hints()
     names = zip(rpc_urls, endpoint_names(rpc_urls), strict=True)
     endpoints = Endpoints(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
@@ -25,6 +25,7 @@ from indexer.errors import BlockUnknown, Fenced, Impossible, NodeUnreachable, St
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.fakes import TIME
 from tests.sim.clock import play
+from tests.sim.node import SimNode
 from tests.sim.service import STREAM
 from tests.sim.world import CHAIN_ID, OUTSIDE, TOKENS, WALLETS, WATCH
 
@@ -268,6 +269,30 @@ async def test_a_change_in_the_block_since_which_it_is_watched_again_may_be_olde
         await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 1))
         usd = [(fact.change, fact.cause) for fact in stage.updates() if fact.holding == Holding(USD, BOB)]
         assert usd == [(8, "sync"), (1, "transfer")]
+
+
+@in_virtual_time
+async def test_what_a_block_moved_without_telling_its_logs_is_recorded_there_and_said_once() -> None:
+    alice = Holding(USD, ALICE)
+
+    async def look(_: SimNode, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]:
+        """As the node client shows blocks whose logs are left out, and whose bloom names somebody."""
+        views = await whole(stage.node, heads, watch, natives=natives)
+        read = await stage.node.read(dict.fromkeys(heads, (alice,)))
+        return tuple(
+            BlockView(view.head, (), view.readings.and_more(read[view.head.hash]), frozenset([alice])) for view in views
+        )
+
+    whole = SimNode.look
+    async with staged() as stage:
+        with capture_logs() as lines, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(SimNode, "look", look)
+            for amount in (5, 7):
+                await stage.hear(stage.world.pay(USD, OUTSIDE, ALICE, amount))
+        told = [(fact.change, fact.cause, fact.transactions, fact.unexplained) for fact in stage.updates()]
+        assert told == [(5, "sync", (), 5), (7, "sync", (), 7)]
+        assert [line["balances"] for line in lines if line["event"] == "logs_left_out"] == [1]
+        assert 'indexer_logs_left_out_total{chain="sim",found="balance"} 2.0' in stage.metrics.render()[0].decode()
 
 
 @in_virtual_time

@@ -1,0 +1,39 @@
+"""Balances that moved in a block whose logs, as they were told, do not name them: an endpoint leaves out logs."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import structlog
+
+from indexer.domain.balances import BalanceUpdated
+from indexer.domain.views import BlockView
+
+log = structlog.get_logger(__name__)
+
+_SAY_AGAIN_SECONDS: Final = 3_600.0
+
+
+class Suspects:
+    """Says so the first time, and then once an hour at most; `counted` is told each time."""
+
+    def __init__(self, *, chain: str, counted: Callable[[str, int], None]) -> None:
+        self._log = log.bind(chain=chain)
+        self._counted = counted
+        self._say_at = -math.inf
+
+    def judge(self, view: BlockView, facts: Iterable[BalanceUpdated]) -> None:
+        """What was read for the block's bloom alone, and has changed."""
+        if not view.suspects:
+            return
+        moved = sum(fact.holding in view.suspects and not fact.transactions for fact in facts)
+        if not moved:
+            return
+        self._counted("balance", moved)
+        now = asyncio.get_running_loop().time()
+        if now >= self._say_at:
+            self._say_at = now + _SAY_AGAIN_SECONDS
+            self._log.warning("logs_left_out", block=view.head.number, balances=moved, found="balance")

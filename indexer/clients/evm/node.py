@@ -17,10 +17,11 @@ from indexer.clients.evm.leftout import Asked, Block, completed
 from indexer.clients.evm.looking import Looked, looking_at
 from indexer.clients.evm.missed import Missed
 from indexer.clients.evm.opinions import canonical, header_of, is_disputed, newest, tagged
-from indexer.clients.evm.readings import Found, Natives, readings, singly
+from indexer.clients.evm.readings import Natives, readings
 from indexer.clients.evm.rhythm import Expected
 from indexer.clients.evm.socket import Ours
 from indexer.clients.evm.tokens import description, inspection
+from indexer.clients.evm.unreadable import Unreadable
 from indexer.domain.backfill import Moved
 from indexer.domain.balances import Watch
 from indexer.domain.chain import (
@@ -56,6 +57,7 @@ class EvmNode:
         self._hints = hints
         self._missed = Missed(endpoints, hints)
         self._history = History(endpoints)
+        self._unreadable = Unreadable(endpoints)
         self._ready: _Ready | None = None
 
     @property
@@ -192,7 +194,8 @@ class EvmNode:
             return joined(parts)
 
         before, canonical = await self._endpoints.ask(question)
-        return Parting((await self._settled({ancestor: before}))[ancestor], tuple(canonical))
+        settled = await self._unreadable.settled({ancestor: before}, self._endpoints.name)
+        return Parting(settled[ancestor], tuple(canonical))
 
     async def moved(self, first: int, last: int, watch: Watch, beside: BlockRef | None = None) -> tuple[Moved, ...]:
         """The watched transfers of these blocks, in order; `ResponseTooLarge` asks for fewer blocks.
@@ -210,7 +213,7 @@ class EvmNode:
             hedge_seconds=_hedge_seconds(size),
         )
         self._followed(split)
-        settled = await self._settled(dict(zip(split, found, strict=True)))
+        settled = await self._unreadable.settled(dict(zip(split, found, strict=True)), self._endpoints.name)
         return {block.hash: settled.get(block, Readings()) for block in wanted}
 
     def _followed(self, blocks: Iterable[KnownBlock]) -> None:
@@ -246,22 +249,11 @@ class EvmNode:
 
     async def _viewed(self, heads: Sequence[Head], looked: Sequence[Looked], ready: _Ready) -> list[BlockView]:
         """With what was left out, as far as that can be told."""
+        teller = self._endpoints.name
         blocks = [Block(head, *part) for head, part in zip(heads, looked, strict=True)]
         blocks = [*await completed(self._endpoints, blocks, ready, self._hints)]
-        settled = await self._settled({block.head: block.found for block in blocks})
+        settled = await self._unreadable.settled({block.head: block.found for block in blocks}, teller)
         return [BlockView(block.head, block.transfers, settled[block.head], block.suspects) for block in blocks]
-
-    async def _settled(self, found: Mapping[KnownBlock, Found]) -> dict[KnownBlock, Readings]:
-        """With what failed among many asked once more, alone: one more round trip, and only when something failed."""
-        doubtful = {block: part.doubtful for block, part in found.items() if part.doubtful}
-        if doubtful:
-            again = await self._endpoints.ask(
-                lambda _: joined([singly(block, holdings) for block, holdings in doubtful.items()])
-            )
-            for block, single in zip(doubtful, again, strict=True):
-                found[block].values.update(single.values)
-                found[block].unreadable.update(single.unreadable)
-        return {block: Readings(part.values, part.unreadable) for block, part in found.items()}
 
 
 class _Ready(Asked):

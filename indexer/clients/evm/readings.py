@@ -17,6 +17,7 @@ from indexer.errors import BadAnswer, ResponseTooLarge
 
 _NOTHING: Final[tuple[Sequence[Holding], bytes]] = ((), b"")
 _PLAIN_BYTES: Final = 260
+TOO_MUCH_GAS: Final = "balanceOf needs too much gas"
 _ENOUGH_GAS: Final = hex(10_000_000)
 """For one `balanceOf` alone; without a bound, one that loops keeps the node busy for seconds."""
 
@@ -130,7 +131,7 @@ def one_word(reply: Reply) -> int | str:
     except CallFailed as error:
         return f"balanceOf fails: {error}"
     except GasExhausted as error:
-        return f"balanceOf needs too much gas: {error}"
+        return f"{TOO_MUCH_GAS}: {error}"
     if len(raw) != 32:
         return f"balanceOf returned {len(raw) or 'no'} bytes instead of 32"
     return int.from_bytes(raw)

@@ -94,6 +94,7 @@ class AccountActor(AsyncActor):
             restarts=restarts,
             show=show,
         )
+        ledger.watch(self._hold_up)
         self._stopped: str | None = None
         """Why nothing is done any more."""
 
@@ -115,6 +116,10 @@ class AccountActor(AsyncActor):
         self._follower.note_who_talks()
         self._lookout.by(self._follower.next_due())
         self._showing.after(message, stopped=self._stopped, queued=self.queued)
+
+    def _hold_up(self, reason: str | None, since: float) -> None:
+        """In the middle of a message: a commit waits for the store, or does so no longer."""
+        self._showing.hold_up(reason, since, queued=self.queued)
 
     async def _handle(self, message: Any) -> None:
         match message:

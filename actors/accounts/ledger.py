@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Protocol
 
+from actors.accounts.holding import HeldUp, until_taken
 from actors.clock import now
 from actors.patience import patiently
 from indexer.domain.accounts import alerts
@@ -91,6 +92,7 @@ class AccountLedger:
         self._publish = publish
         self._prepare = prepare
         self._written = written
+        self._held_up: HeldUp = lambda _reason, _since: None
         self.seq = 0
         self.held: dict[Slot, AssetBalance] = {}
         self.positions: dict[str, Position] = {}
@@ -99,6 +101,10 @@ class AccountLedger:
         self.is_stale = False
         self.baselines: dict[Slot, Decimal] = {}
         """From what the next `balance.changed` of each slot is measured, as far as it was told."""
+
+    def watch(self, held_up: HeldUp) -> None:
+        """Who is told while a commit waits for the store."""
+        self._held_up = held_up
 
     async def load(self) -> None:
         """Go on where the log ends: what is projected, and over it what is not."""
@@ -121,7 +127,7 @@ class AccountLedger:
             started = time.perf_counter()
             asyncio.get_running_loop().call_soon(self._prepare, commit)  # while the store works
             # The same commit until the store takes it: only so is an unanswered write not written twice.
-            await patiently(self.stream, partial(self._commits.append, commit))
+            await until_taken(self.stream, partial(self._commits.append, commit), self._held_up)
             self._written(time.perf_counter() - started)
             self.seq = commit.last_seq
             self._apply(part)

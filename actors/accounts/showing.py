@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from actors.accounts.following import Follower
 from actors.accounts.freshness import Freshness
@@ -15,6 +16,9 @@ from actors.accounts.venue import Venue
 from indexer.domain.accounts.amounts import Slot
 from indexer.domain.accounts.arrivals import StreamAlive
 from indexer.domain.status import AccountStatus, StreamState, StreamStatus
+
+LASTING_SECONDS: Final = 3.0
+"""What the store does not take for so long may not be as it is shown any more, as for chains."""
 
 
 class Showing:
@@ -42,14 +46,24 @@ class Showing:
         self._show = show
         self._clock = asyncio.get_running_loop().time
         self._shown: StreamStatus | None = None
+        self._held_up: str | None = None
+        """Why a commit waits for the store, while one does."""
+        self._held_since = 0.0
+
+    def hold_up(self, reason: str | None, since: float, *, queued: int) -> None:
+        self._held_up, self._held_since = reason, since
+        self._put(self._status(None, queued))
 
     def after(self, message: object, *, stopped: str | None, queued: int) -> None:
         """This message was handled, and so many wait; `stopped` says why nothing is done any more."""
         # A sign of life from a stream that talks changes nothing, and comes every three seconds from each.
         is_alive = isinstance(message, Arrived) and isinstance(message.arrival, StreamAlive)
-        if is_alive and self._shown is not None and self._shown.heads == "ws" and not queued:
+        shown = self._shown
+        if is_alive and shown is not None and shown.heads == "ws" and not (queued or shown.queue_depth):
             return
-        status = self._status(stopped, queued)
+        self._put(self._status(stopped, queued))
+
+    def _put(self, status: StreamStatus) -> None:
         if status != self._shown:
             self._shown = status
             self._show(status)
@@ -67,7 +81,7 @@ class Showing:
             heads="ws" if talks else "poll",
             seq=self._ledger.seq,
             restarts=self._restarts,
-            last_error=stopped or self._follower.error or _first(kept_out),
+            last_error=stopped or self._held_up or self._follower.error or _first(kept_out),
             queue_depth=queued,
             account=AccountStatus(
                 breaker=self._readings.breaker,
@@ -85,7 +99,8 @@ class Showing:
             return "stopped"
         if self._readings.breaker.state == "suspended":
             return "suspended"
-        if self._follower.is_stale:
+        is_held_up = self._held_up is not None and self._clock() - self._held_since > LASTING_SECONDS
+        if self._follower.is_stale or is_held_up:
             return "stale"
         if not self._teller.is_complete(self._readings.unsupported):
             return "starting" if self._ledger.seq == 0 else "catching_up"

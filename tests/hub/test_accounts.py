@@ -124,6 +124,13 @@ async def test_a_filter_lets_through_what_agrees_with_all_its_fields(
         ({"type": "history.filled", "account": "desk"}, "account", 422),
         ({"type": "balance.changed", "chain": 1}, "chain", 422),
         ({"type": "funding_fee", "token": "native"}, "token", 422),
+        ({"type": "funding_fee", "wallet": "spot"}, "wallet", 422),
+        ({"type": "position.updated", "wallet": "futures"}, "wallet", 422),
+        ({"type": "position.updated", "asset": "BTC"}, "asset", 422),
+        ({"type": "stream.stale", "wallet": "spot"}, "wallet", 422),
+        ({"type": "stream.live", "solver": solver(1)}, "solver", 422),
+        ({"type": "chain.finalized", "token": "native"}, "token", 422),
+        ({"type": "stream.resync", "solver": solver(1)}, "solver", 422),
     ],
 )
 async def test_a_filter_that_cannot_be_is_refused_with_its_field(one: dict[str, Any], field: str, status: int) -> None:

@@ -30,6 +30,15 @@ _OF_ACCOUNTS: Final = ("exchange", "account", "wallet", "asset")
 _FILTER_FIELDS: Final = ("type", *_OF_CHAINS, *_OF_ACCOUNTS)
 _BOTH_TELL: Final = ("balance.updated", "stream.stale", "stream.live")
 _ACCOUNTS_TELL: Final = tuple(ACCOUNT_EVENT_TYPES.values())
+_NEVER_HAVE: Final[Mapping[str, tuple[str, ...]]] = {
+    "funding_fee": ("wallet",),
+    "position.updated": ("wallet", "asset"),
+    "stream.stale": ("token", "solver", "wallet", "asset"),
+    "stream.live": ("token", "solver", "wallet", "asset"),
+    "stream.resync": ("token", "solver"),
+    "chain.finalized": ("token", "solver"),
+}
+"""Of what these types are about there is more than that says: whole streams, whole chains, whole accounts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +169,9 @@ def _refuse_contradiction(value: Mapping[str, Any], kind: str | None, where: str
     of_accounts = next((name for name in _OF_ACCOUNTS if name in value), None)
     if of_chains is not None and of_accounts is not None:
         raise Impossible(f"`{of_chains}` is of chains: no event has both", f"{where}.{of_accounts}")
+    never = next((name for name in _NEVER_HAVE.get(kind or "", ()) if name in value), None)
+    if never is not None:
+        raise Impossible(f"no event of the type {kind} has it", f"{where}.{never}")
     if kind is None or kind in _BOTH_TELL:
         return
     contradicting = of_chains if kind in _ACCOUNTS_TELL else of_accounts

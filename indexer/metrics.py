@@ -108,6 +108,11 @@ class Metrics:
         """`depth` is asked whenever metrics are read; a restarted actor takes its predecessor's place."""
         self._inbox.labels(actor).set_function(depth)
 
+    def forget_actor(self, actor: str) -> None:
+        """What it was about is not followed any more, and its name may never come again."""
+        for family in (self._inbox, self._restarts):
+            family.remove_by_labels({"actor": actor})
+
     def watch_subscribers(self, count: Callable[[], int]) -> None:
         self._subscribers.set_function(count)
 

@@ -87,6 +87,17 @@ def test_a_restarted_actor_takes_its_predecessors_place() -> None:
     assert samples(metrics)["indexer_inbox_depth", frozenset({("actor", "chain:1")})] == 9
 
 
+def test_of_an_actor_that_is_not_there_any_more_nothing_stays() -> None:
+    metrics = used()
+    metrics.watch_inbox("account okx/desk", lambda: 9)
+    metrics.actor_restarted("account okx/desk")
+    metrics.watch_inbox("account okx/hedge", lambda: 7)
+    metrics.forget_actor("account okx/desk")
+    about = [labels for _, labels in samples(metrics) if ("actor", "account okx/desk") in labels]
+    assert about == []
+    assert samples(metrics)["indexer_inbox_depth", frozenset({("actor", "account okx/hedge")})] == 7
+
+
 def test_of_a_chain_that_is_not_followed_any_more_only_counts_stay() -> None:
     metrics = used()
     metrics.endpoint_health("ethereum", "node-1", "lost")

@@ -197,6 +197,8 @@ class FollowedAccounts:
             await self._ask_supervisor(StopChild(_child(key)))
             await one.connection.close()
         self._board.forget(exchange_stream(*key))
+        if for_good:
+            self._metrics.forget_actor(_child(key))
 
     def _watch_breakers(self, exchange: str) -> None:
         for state in get_args(BreakerState):

@@ -35,6 +35,7 @@ from indexer.app.version import VERSION
 from indexer.app.waiting import Waiting
 from indexer.config import ChainSettings, ServiceSettings, Settings
 from indexer.domain.commits import Commit
+from indexer.domain.streams import account_of
 from indexer.errors import Permanent, Stopped, StoreUnavailable
 from indexer.metrics import Metrics
 from indexer.vault import open_vault
@@ -253,7 +254,7 @@ class Service:
 
     def _published(self, commit: Commit, seconds: float) -> None:
         status = self._board.one(commit.stream)
-        if status is not None:
+        if status is not None and account_of(commit.stream) is None:  # an account is no chain, and has no such stages
             self._metrics.chain(status.name).stage("publish", seconds)
 
     def _backfilled(self, chain_id: int, blocks: int, records: int) -> None:

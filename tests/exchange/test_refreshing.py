@@ -73,3 +73,12 @@ async def test_a_service_that_stops_keeps_nobody_waiting(indexer: Indexer, monke
     task = await waiting(indexer, monkeypatch)
     indexer.accounts.end_waiting()
     assert isinstance(await told(task), GivenUp)
+
+
+async def test_metrics_know_no_account_that_was_removed(indexer: Indexer) -> None:
+    def lines() -> list[str]:
+        return [line for line in indexer._metrics.render()[0].decode().splitlines() if str(KEY) in line]
+
+    assert lines() == [f'indexer_inbox_depth{{actor="account {KEY}"}} 0.0']
+    await indexer.accounts.remove(KEY)
+    assert lines() == []

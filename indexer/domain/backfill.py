@@ -89,6 +89,11 @@ class Change(NamedTuple):
     """In the block's order."""
 
     @property
+    def is_told(self) -> bool:
+        """Whether its logs say how much; else nothing can be walked back across them."""
+        return all(log.amount is not None for log in self.logs)
+
+    @property
     def transactions(self) -> tuple[TxHash, ...]:
         if len(self.logs) == 1:
             return (self.logs[0].transaction,)

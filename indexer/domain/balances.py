@@ -147,7 +147,12 @@ def moved(
 
 def net(transfers: Iterable[Transfer], solver: Address) -> int:
     """What these logs say that they brought in, less what they took out."""
-    return sum([log.amount * ((log.recipient == solver) - (log.sender == solver)) for log in transfers])
+    return sum([(log.amount or 0) * ((log.recipient == solver) - (log.sender == solver)) for log in transfers])
+
+
+def told(transfers: Iterable[Transfer]) -> tuple[Transfer, ...]:
+    """Those among them that say how much; the others explain nothing."""
+    return tuple([log for log in transfers if log.amount is not None])
 
 
 def _explained(
@@ -156,8 +161,8 @@ def _explained(
     if holding.token == NATIVE:
         return (), None
     if before is None or earlier is None:
-        return here, None
-    logs = (*earlier, *here)
+        return told(here), None
+    logs = told((*earlier, *here))
     return logs, balance - before - net(logs, holding.solver)
 
 

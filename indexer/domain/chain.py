@@ -56,12 +56,16 @@ KnownBlock = BlockRef | Head
 
 
 class Transfer(NamedTuple):
-    """One ERC-20 Transfer log; backfills make them by the hundred thousand, each in a third of a dataclass's time."""
+    """One ERC-20 Transfer log; backfills make them by the hundred thousand, each in a third of a dataclass's time.
+
+    Without an amount where it is shaped like none that we know: then it only says that somebody's balance may have
+    changed, and a side that it does not name is the zero address.
+    """
 
     token: Address
     sender: Address
     recipient: Address
-    amount: int
+    amount: int | None
     block_hash: BlockHash
     transaction: TxHash
     log_index: int

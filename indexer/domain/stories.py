@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from indexer.domain.backfill import Change
-from indexer.domain.balances import Finality
+from indexer.domain.balances import Finality, told
 from indexer.domain.chain import BlockRef, Holding, TokenInfo
 from indexer.domain.crossings import Crossed
 from indexer.domain.facts import HistoryFilled, HistoryRow
@@ -158,7 +158,7 @@ class Stories:
             opening = story.rows.pop()
             self._rows -= 1
             row = (row or opening)._replace(
-                change=opening.change, transactions=change.transactions, transfers=change.logs, unexplained=None
+                change=opening.change, transactions=change.transactions, transfers=told(change.logs), unexplained=None
             )
         if row is not None:
             story.rows.append(row)

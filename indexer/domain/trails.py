@@ -6,7 +6,7 @@ from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from indexer.domain.balances import BalanceUpdated, moved
+from indexer.domain.balances import BalanceUpdated, moved, told
 from indexer.domain.chain import NATIVE, BlockHash, Holding, Transfer
 from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, Fact, StreamResync
@@ -40,7 +40,7 @@ class Trails:
         noted: dict[Transfer, None] = {}
         for key, logs in moved(transfers, left).items() if left else ():
             holding = Holding(*key)
-            open_logs = [log for log in logs if log.block_hash != self._recorded.get(holding)]
+            open_logs = [log for log in told(logs) if log.block_hash != self._recorded.get(holding)]
             self._add(holding, open_logs)
             noted.update(dict.fromkeys(open_logs))
         return tuple(noted)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from indexer.domain.backfill import Change
-from indexer.domain.balances import Finality, net
+from indexer.domain.balances import Finality, net, told
 from indexer.domain.chain import NATIVE, BlockRef, Holding, Transfer
 from indexer.domain.facts import HistoryRow, Joint
 from indexer.domain.jobs import Anchor, anchor_at
@@ -38,6 +38,8 @@ class Walk:
             return
         if number < self.anchor:
             self._meet(number, change.read)
+        if not change.is_told:
+            self._break(f"a Transfer log of block {number} does not say how much")
         self.balance -= change.delta
         if self.balance < 0:
             self._break(f"its transfers would make it negative before block {number}")
@@ -166,7 +168,7 @@ class Teller:
         """Logs that led to no record: the next one accounts for them."""
         if self.is_first or self.trail is None or change.block.number == self.opened:
             return
-        self.trail = (*self.trail, *change.logs)
+        self.trail = (*self.trail, *told(change.logs))
         if len(self.trail) > MOST_LOGS:
             self.trail = None
 
@@ -174,7 +176,7 @@ class Teller:
         self, holding: Holding, step: int | None, change: Change | None
     ) -> tuple[tuple[Transfer, ...], int | None]:
         """All logs since the record before, and the part of the step that they leave."""
-        here = () if change is None else change.logs
+        here = () if change is None else told(change.logs)
         trail, self.trail = self.trail, ()
         if holding.token == NATIVE:
             return (), None

@@ -14,6 +14,8 @@ from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding, 
 Document = dict[str, Any]
 
 _LOG: Final = struct.Struct(">IIIIII32s")
+_NO_AMOUNT: Final = 1 << 31
+"""In the place of its index: the log does not say how much."""
 _BLOCK: Final = struct.Struct(">QQ32s")
 
 
@@ -29,8 +31,8 @@ def chunk_document(chunk: Chunk) -> Document:
             words.setdefault(transfer.sender, len(words)),
             words.setdefault(transfer.recipient, len(words)),
             transactions.setdefault(transfer.transaction, len(transactions)),
-            transfer.log_index,
-            transfer.amount.to_bytes(32),
+            transfer.log_index | (_NO_AMOUNT if transfer.amount is None else 0),
+            (transfer.amount or 0).to_bytes(32),
         )
         for block, transfer in chunk.moved
     )
@@ -69,10 +71,10 @@ def chunk_of(document: Document) -> Chunk:
                 words[token],
                 words[sender],
                 words[recipient],
-                int.from_bytes(amount),
+                None if index & _NO_AMOUNT else int.from_bytes(amount),
                 block.hash,
                 transactions[transaction],
-                index,
+                index & ~_NO_AMOUNT,
                 block.number,
             ),
         )

@@ -16,7 +16,7 @@ from indexer.clients.evm.leftout import Asked
 from indexer.clients.evm.ranges import moved_in
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed
-from indexer.domain.balances import Watch
+from indexer.domain.balances import Watch, touched
 from indexer.domain.chain import NATIVE, Address, Head, Holding
 from indexer.errors import BadAnswer, BlockUnknown, NodeUnreachable, WrongChain
 from tests.clients.builders import mined_head, node_at
@@ -260,6 +260,59 @@ async def test_whose_state_is_gone_is_not_read_for_the_bloom(liar: FakeNode, mov
         (view,) = await node.look([head], Watch(watch.tokens, frozenset(wallets(16))), natives=False)
     assert not view.readings.values
     assert not view.suspects
+
+
+async def test_a_log_that_says_another_number_than_its_block_has_is_asked_for_elsewhere(
+    liar: FakeNode, anvil: Anvil, moved: tuple[Head, Watch]
+) -> None:
+    head, watch = moved
+
+    def alter(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        if call["method"] == "eth_getLogs":
+            for log in answer["result"]:
+                log["blockNumber"] = hex(head.number - 1)
+        return answer
+
+    set_alter(liar, alter)
+    async with node_at(liar.url) as node:
+        with pytest.raises(BadAnswer, match="says to be of"):
+            await node.look([head], watch)
+    async with node_at(liar.url, anvil.http_url) as node:
+        (view,) = await node.look([head], watch)
+    assert {one.block_number for one in view.transfers} == {head.number}
+
+
+@pytest.mark.parametrize(
+    ("topics", "data", "amount"),
+    [
+        (3, 32, 7),  # ERC-20
+        (4, 0, 1),  # ERC-721
+        (2, 64, None),  # `to` is not indexed
+        (2, 32, None),
+        (3, 0, None),
+        (3, 64, None),
+        (4, 32, None),
+    ],
+)
+async def test_a_log_of_a_strange_shape_names_somebody_and_tells_no_amount(
+    liar: FakeNode, moved: tuple[Head, Watch], topics: int, data: int, amount: int | None
+) -> None:
+    head, watch = moved
+    alice = wallets(1)[0]
+
+    def alter(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        if call["method"] == "eth_getLogs":
+            for log in answer["result"]:
+                kind, _, named = log["topics"]
+                log["topics"] = [kind, named, *["0x" + "0" * 64] * 2][:topics]
+                log["data"] = "0x" + f"{7:064x}{9:064x}"[: 2 * data]
+        return answer
+
+    set_alter(liar, alter)
+    async with node_at(liar.url) as node:
+        (view,) = await node.look([head], watch)
+    assert Holding(next(iter(watch.tokens)), alice) in touched(view.transfers, watch)
+    assert {one.amount for one in view.transfers} == {amount}
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def transfer(
     recipient: Address,
     *,
     token: Address = USDC,
-    amount: int = 1,
+    amount: int | None = 1,
     index: int = 0,
     transaction: int = 1,
     number: int = 1,

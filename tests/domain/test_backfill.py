@@ -192,6 +192,19 @@ def test_a_read_that_contradicts_stops_what_is_derived_below_it() -> None:
     assert not walk.is_proven
 
 
+def test_nothing_is_walked_back_across_a_log_that_does_not_say_how_much() -> None:
+    log = Transfer(USDC, WALLETS[0], NOBODY, None, block_hash(8), tx(8), 0, 8)
+    (change,) = changes_of(Chunk(3, 9, (Moved(block_at(8), log),)), HOLDINGS)
+    walk = Walk(anchor=10, balance=0)
+    walk.step(change)
+    walk.finish(0, 0)
+    assert walk.reason == "a Transfer log of block 8 does not say how much"
+    assert not walk.is_proven
+    told = Teller(anchor=10, last=9, is_proven=False, held=None).row(change._replace(read=7), "latest")
+    assert told is not None
+    assert (told.balance, told.transactions, told.transfers) == (7, (tx(8),), ())
+
+
 @given(st.lists(st.sampled_from(["refused", "few", "many", "slow"]), max_size=60))
 def test_a_stride_is_never_nothing_and_never_endless(answers: list[str]) -> None:
     stride = Stride()

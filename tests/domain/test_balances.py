@@ -88,6 +88,16 @@ def test_the_transactions_are_those_that_moved_it_in_the_blocks_order_each_once(
     assert fact.transactions == (tx(1), tx(3))
 
 
+def test_a_log_that_does_not_say_how_much_explains_nothing_and_is_of_the_change_all_the_same() -> None:
+    usdc, here = holding(0, USDC), (transfer(wallet(0), wallet(9), amount=None, transaction=3),)
+    earlier = transfer(wallet(9), wallet(0), amount=5)
+    (fact,) = changes(1, block_at(5), {usdc: 6}, {usdc: 2}, here, {}, trail={usdc: (earlier,)})
+    assert (fact.cause, fact.transactions) == ("transfer", (tx(3),))
+    assert (fact.transfers, fact.unexplained) == ((earlier,), -9)
+    (first,) = changes(1, block_at(5), {}, {usdc: 2}, here, {})
+    assert (first.transfers, first.unexplained) == ((), None)
+
+
 def test_a_transfer_to_oneself_is_one_transaction() -> None:
     moves = (transfer(wallet(0), wallet(0)),)
     (fact,) = changes(1, block_at(5), {}, {holding(0, USDC): 6}, moves, {})

@@ -23,7 +23,7 @@ NODES = pytest.mark.parametrize("args", [(), ("--prune-history", "1")], ids=["ar
 def amounts(row: BalanceRecord) -> list[int]:
     """What its logs brought in (or, negative, took out)."""
     solver = row.holding.solver
-    return [log.amount * ((log.recipient == solver) - (log.sender == solver)) for log in row.transfers]
+    return [(log.amount or 0) * ((log.recipient == solver) - (log.sender == solver)) for log in row.transfers]
 
 
 @NODES

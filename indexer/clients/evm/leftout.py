@@ -132,7 +132,7 @@ class _Doubt:
         found: list[Transfer] = []
         for index in self._hinted.keys() - {transfer.log_index for transfer in transfers}:
             with suppress(BadAnswer):  # a hint that says nothing of use
-                transfer = transfer_of(self._hinted[index], self.block.head.hash, self._asked.filters)
+                transfer = transfer_of(self._hinted[index], self.block.head.ref, self._asked.filters)
                 found += [] if transfer is None else [transfer]
         return tuple(found)
 

@@ -11,7 +11,7 @@ from indexer.addresses import ZERO, checksum
 from indexer.clients.evm.answers import block_hash, quantity, raw_bytes, shown
 from indexer.clients.evm.calls import Call, Limits, Plan, Reply, TooMuch
 from indexer.domain.balances import Watch
-from indexer.domain.chain import Address, BlockHash, Transfer, TxHash
+from indexer.domain.chain import Address, BlockHash, BlockRef, Transfer, TxHash
 from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge
 
 TRANSFER: Final = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
@@ -53,25 +53,26 @@ class Filters:
 
 
 def transfers_at(
-    block: BlockHash, filters: Filters, limits: Limits, *, beside_reads: bool
+    block: BlockRef, filters: Filters, limits: Limits, *, beside_reads: bool
 ) -> Plan[tuple[Transfer, ...]]:
     """The watched transfers in this very block."""
     calls = [
-        Call("eth_getLogs", [_at_block(block, inside)], 100 + len(inside)) for inside in filters.encoded(limits.filter)
+        Call("eth_getLogs", [_at_block(block.hash, inside)], 100 + len(inside))
+        for inside in filters.encoded(limits.filter)
     ]
     # Not every endpoint refuses logs of a block that it does not have: without a read beside them, ask.
-    proof = [] if beside_reads else [Call("eth_getBlockTransactionCountByHash", [block])]
+    proof = [] if beside_reads else [Call("eth_getBlockTransactionCountByHash", [block.hash])]
     tried = min(limits.filter, filters.widest)
 
     def read(replies: Sequence[Reply]) -> tuple[Transfer, ...]:
         if proof and replies[-1].get() is None:
-            raise BlockUnknown(f"no block {block}")
+            raise BlockUnknown(f"no block {block.hash}")
         try:
             results = [reply.get() for reply in replies[: len(calls)]]
         except ResponseTooLarge as error:
             raise TooMuch(str(error), "filter", tried) from error
         if None in results:
-            raise BlockUnknown(f"no logs for block {block}")
+            raise BlockUnknown(f"no logs for block {block.hash}")
         return _transfers_of(results, block, filters)
 
     return Plan([*calls, *proof], read)
@@ -81,7 +82,7 @@ def _at_block(block: BlockHash, inside: bytes) -> orjson.Fragment:
     return orjson.Fragment(b'{"blockHash":"' + block.encode() + b'",' + inside + b"}")
 
 
-def _transfers_of(results: Iterable[Any], block: BlockHash, filters: Filters) -> tuple[Transfer, ...]:
+def _transfers_of(results: Iterable[Any], block: BlockRef, filters: Filters) -> tuple[Transfer, ...]:
     """The watched transfers in a block's answers, each once: one between two watched wallets comes twice."""
     found: dict[int, Transfer] = {}
     for result in results:
@@ -102,15 +103,17 @@ def chunks(items: Sequence[str], most: int) -> Iterable[Sequence[str]]:
     return (items[start : start + most] for start in range(0, len(items), most))
 
 
-def transfer_of(log: Any, block: BlockHash, filters: Filters) -> Transfer | None:
+def transfer_of(log: Any, block: BlockRef, filters: Filters) -> Transfer | None:
     """The transfer in a log of this very block; nothing where it is none of ours."""
     if not isinstance(log, dict):
         raise BadAnswer(f"not a log: {shown(log)}")
-    if str(log.get("blockHash")).lower() != block or log.get("removed"):
+    if str(log.get("blockHash")).lower() != block.hash or log.get("removed"):
         raise BadAnswer("a log of another block than the one asked for")
     ours = filters.wallets(log)
     if ours is None:
         return None
+    if (number := quantity(log.get("blockNumber"))) != block.number:
+        raise BadAnswer(f"a log of block {block.number} that says to be of {number}")
     # A contract may have left `to` unindexed: it is still a hint that the sender's balance changed.
     kind, sender, recipient = (*log["topics"][:3], _NO_WALLET)[:3]
     if kind != TRANSFER:
@@ -119,18 +122,19 @@ def transfer_of(log: Any, block: BlockHash, filters: Filters) -> Transfer | None
         ours[0],
         _wallet(sender, filters),
         _wallet(recipient, filters),
-        _amount(log.get("data")),
-        block,
+        _amount(len(log["topics"]), raw_bytes(log.get("data") or "0x")),
+        block.hash,
         TxHash(block_hash(log.get("transactionHash"))),
         quantity(log.get("logIndex")),
-        quantity(log.get("blockNumber")),
+        number,
     )
 
 
-def _amount(data: Any) -> int:
-    """The first word; tokens without one (NFTs) count pieces."""
-    raw = raw_bytes(data or "0x")
-    return int.from_bytes(raw[:32]) if raw else 1
+def _amount(topics: int, data: bytes) -> int | None:
+    """Of ERC-20 the one word that is not indexed; ERC-721, where all are, counts pieces. Else nobody knows."""
+    if topics == 3 and len(data) == 32:
+        return int.from_bytes(data)
+    return 1 if topics == 4 and not data else None
 
 
 def _wallet(topic: Any, filters: Filters) -> Address:

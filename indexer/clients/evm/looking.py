@@ -17,7 +17,7 @@ def looking_at(
 ) -> Plan[Looked]:
     """The watched transfers of this block, all of `natives`, and the tokens' balances in `pairs`."""
     balances = readings(head, natives, pairs, limits)
-    logs = transfers_at(head.hash, filters, limits, beside_reads=bool(balances.calls))
+    logs = transfers_at(head.ref, filters, limits, beside_reads=bool(balances.calls))
     at = len(balances.calls)
 
     def read(replies: Sequence[Reply]) -> Looked:

@@ -56,7 +56,7 @@ async def moved_in(endpoints: Endpoints, heads: Sequence[Head], asked: Asked) ->
     """
     maybe = [head for head in heads if head.bloom is None or asked.sought.may_name(head.bloom)]
     found = await endpoints.ask(
-        lambda limits: joined([transfers_at(head.hash, asked.filters, limits, beside_reads=False) for head in maybe]),
+        lambda limits: joined([transfers_at(head.ref, asked.filters, limits, beside_reads=False) for head in maybe]),
         hedge_seconds=NEVER,
     )
     blocks = [Block(head, transfers, Found()) for head, transfers in zip(maybe, found, strict=True)]
@@ -93,7 +93,7 @@ def moved(
             block = blocks[name] = _block(log, headers)
             if not first <= block.number <= last:
                 raise BadAnswer(f"a log of block {block.number}, asked for {first} to {last}")
-        transfer = transfer_of(log, block.hash, filters)
+        transfer = transfer_of(log, block, filters)
         if transfer is not None:
             yield Moved(block, transfer)
 

@@ -130,7 +130,9 @@ def test_one_that_is_polled_and_stands_still_holds_up_no_head_for_long(seconds: 
                 on.first.is_stuck = True
                 for block in range(20):
                     await on.mine(1, seconds if is_regular else pauses.expovariate(1 / seconds))
-                    await on.handled_within(1.5 + seconds / 4 if block else max(3 * seconds, 3.0))
+                    await on.handled_within(
+                        1.5 + seconds / (4 if is_regular else 2) if block else max(3 * seconds, 3.0)
+                    )
                 assert on.status.endpoint == "two.sim"
                 on.first.catch_up()
                 await on.mine(20, seconds)

@@ -14,11 +14,13 @@ def scaled(raw: int, decimals: int | None) -> Decimal | None:
 
 
 def plain(amount: Decimal | None) -> str | None:
-    """The number without exponent and without trailing zeros."""
+    """The number without exponent and without trailing zeros; zero has no sign."""
     if amount is None:
         return None
+    if not amount:
+        return "0"
     text = f"{amount:f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def amount_text(raw: int, decimals: int | None) -> str | None:

@@ -13,7 +13,7 @@ from indexer.domain.accounts.arrivals import Funding, Position
 from indexer.domain.accounts.facts import FundingPaid, PositionUpdated
 from indexer.domain.status import AccountStatus, StreamState, StreamStatus
 from indexer.errors import BadCredentials, Impossible, NameTaken, Throttled, VenueUnreachable, WalletUnsupported
-from tests.api.conftest import HttpClient, World, problem_of
+from tests.api.conftest import HttpClient, Serve, World, problem_of
 from tests.api.fakes import START
 from tests.domain.accounts.builders import ACCOUNT, TIME
 from tests.repositories.test_accounts import BTC, folded, updates
@@ -228,8 +228,9 @@ async def test_history_stats_and_as_it_was(client: HttpClient, world: World) -> 
 
 
 async def test_a_series_has_a_point_for_each_stretch_and_goes_on_where_nothing_changed(
-    client: HttpClient, world: World
+    serve: Serve, world: World
 ) -> None:
+    client = await serve(now=lambda: START + timedelta(hours=2))
     await world.account_books.project(folded(updates("1", "4", "2")))
     to = (START + timedelta(hours=2)).isoformat().replace("+00:00", "Z")
     series = await (await client.get(f"{USDT}/series?period=24h&granularity=hour&to={to}")).json()
@@ -238,6 +239,9 @@ async def test_a_series_has_a_point_for_each_stretch_and_goes_on_where_nothing_c
         ("2", "2", "2"),
         ("2", "2", "2"),
     ]
+    later = (START + timedelta(hours=12)).isoformat().replace("+00:00", "Z")
+    future = await (await client.get(f"{USDT}/series?period=24h&granularity=hour&to={later}")).json()
+    assert future["items"] == series["items"], "nobody knows what will be"
     await problem_of(await client.get(f"{USDT}/series?period=1y&granularity=minute"), 422, "granularity")
     await problem_of(await client.get(f"{USDT}/series?period=2h"), 400, "period")
 

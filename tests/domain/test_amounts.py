@@ -67,6 +67,9 @@ def test_a_context_of_somebody_elses_does_not_round() -> None:
         assert amount_text(UINT256, 6) == f"{str(UINT256)[:-6]}.{str(UINT256)[-6:]}"
 
 
-@pytest.mark.parametrize(("amount", "text"), [("1E+3", "1000"), ("1.50", "1.5"), ("0E-18", "0"), ("-0.10", "-0.1")])
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [("1E+3", "1000"), ("1.50", "1.5"), ("0E-18", "0"), ("-0.10", "-0.1"), ("-0.00", "0"), ("-0", "0")],
+)
 def test_any_decimal_is_written_plainly(amount: str, text: str) -> None:
     assert plain(Decimal(amount)) == text

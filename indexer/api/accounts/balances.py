@@ -169,8 +169,9 @@ class AccountBalancesResource:
         if granularity not in get_args(Granularity):
             raise Refused(f"one of {', '.join(get_args(Granularity))} is expected", "granularity")
         step = cast(Granularity, granularity)
-        end = query.time("to") or self._now()
-        start = end - timedelta(days=PERIODS[period])
+        now = self._now()
+        until = query.time("to") or now
+        start, end = until - timedelta(days=PERIODS[period]), reached(until, now)  # what will hold nobody knows
         if stretches(start, end, step) > MOST_POINTS:
             raise Impossible(f"that would be more than {MOST_POINTS} points; take a coarser one", "granularity")
         await self._freshness.caught_up()

@@ -87,7 +87,7 @@ def inconsistency(told: AssetBalance, found: AssetBalance, thresholds: Threshold
     if told.measure != found.measure or ours is None or theirs is None or _is_close(ours, theirs, thresholds):
         return None
     severity = thresholds.severities.get("source_inconsistency", "warning")
-    detail = f"{told.source} told {ours}, {found.source} says {theirs}"
+    detail = f"{told.source} told {plain(ours)}, {found.source} says {plain(theirs)}"
     return Finding("source_inconsistency", severity, detail, found.slot)
 
 
@@ -129,7 +129,8 @@ def _parts(held: AssetBalance, thresholds: Thresholds, exceptions: Exceptions) -
     free, used, total, _ = held.amounts
     if held.slot.wallet in exceptions.free_is_apart or free is None or used is None or total is None:
         return
-    if used > total and not _is_close(used, total, thresholds) and held.slot.wallet not in exceptions.may_be_negative:
+    is_more = used > total >= 0 and not _is_close(used, total, thresholds)  # below zero is a rule of its own
+    if is_more and held.slot.wallet not in exceptions.may_be_negative:
         yield "hold_exceeds_balance", "error", f"{plain(used)} of {plain(total)} is on hold"
     elif not _is_close(_EXACT.add(free, used), total, thresholds):
         yield (

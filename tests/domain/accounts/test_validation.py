@@ -60,6 +60,23 @@ def test_amounts_in_findings_are_written_as_people_write_them() -> None:
     assert found.detail == "free 0.0000001 and used 0 are not the total 3"
 
 
+def test_what_two_sources_say_is_written_as_people_write_it() -> None:
+    told, read = balance("0E-8", "0", "0E-8"), balance("2E+1", "0", "2E+1")
+    found = inconsistency(told, read, Thresholds())
+    assert found is not None
+    assert found.detail == "rest told 0, rest says 20"
+
+
+def test_less_than_nothing_is_no_hold_beyond_what_is_there() -> None:
+    assert [kind for kind, _ in found_in(balance("-5", "0", "-5"))] == ["negative_free_balance", "negative_balance"]
+
+
+def test_what_is_no_number_is_kept_out_whatever_is_configured() -> None:
+    mild = Thresholds(severities={"precision_overflow": "warning"})
+    assert found_in(balance(None, None, "NaN"), thresholds=mild) == [("precision_overflow", "error")]
+    assert found_in(balance(None, None, "1" * 61), thresholds=mild)[-1] == ("precision_overflow", "warning")
+
+
 def test_what_an_honest_venue_says_breaks_no_rule() -> None:
     assert found_in(balance("1.5", "0.5", "2"), amounts("1", "0", "1")) == []
     assert found_in(balance(None, None, "2")) == []

@@ -84,7 +84,10 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """A chain passes over blocks, and says so under this number: what is to be filled is found once it is projected."""
+    """A chain passes over blocks, and says so under this number: what is to be filled is found once it is projected.
+
+    So it does with those in which nobody watched a balance that is watched again.
+    """
 
     stream: str
     seq: int

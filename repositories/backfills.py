@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from typing import Any, Final
 
 from bson import Int64
 
 from indexer.domain.backfill import Chunk
 from indexer.domain.chain import Address, BlockRef, Holding
-from indexer.domain.jobs import Anchor, Job, Stage
+from indexer.domain.jobs import Anchor, Hole, Job, Stage
+from indexer.domain.records import Apart
 from repositories.database import Database
 from repositories.documents.blocks import block_document, block_of, holdings_document, holdings_of
 from repositories.documents.packing import chunk_document, chunk_of
@@ -102,19 +103,59 @@ class BackfillBook:
         """From which block on the history of each balance was filled, or found that it cannot be."""
         with translating:
             return {
-                Holding(found["tokenAddress"], Address(found["solverAddress"])): int(found["first"])
-                async for found in self._covered.find({"chainId": chain_id})
+                _owner_of(found): int(found["first"])
+                async for found in self._covered.find({"chainId": chain_id, "first": {"$exists": True}})
             }
 
-    async def cover(self, chain_id: int, first: int, holdings: Sequence[Holding]) -> None:
-        for token, solver in holdings:
-            key = f"{chain_id}:{token}:{solver}"
-            owner = {"chainId": Int64(chain_id), "tokenAddress": token, "solverAddress": solver}
+    async def cover(self, chain_id: int, first: int, anchors: Mapping[Holding, int]) -> None:
+        """From that block on, up to the record of each that its history is walked back from."""
+        for holding in anchors:
             with translating:
                 # A later order for less does not take back what an earlier one covered.
                 await self._covered.update_one(
-                    {"_id": key}, {"$min": {"first": Int64(first)}, "$setOnInsert": owner}, upsert=True
+                    {"_id": _owner_id(chain_id, holding)},
+                    {"$min": {"first": Int64(first)}, "$setOnInsert": _owner(chain_id, holding)},
+                    upsert=True,
                 )
+        for holding, hole in (await self.holes(chain_id)).items():
+            if anchors.get(holding, -1) < hole.end:
+                continue
+            left = {"$set": {"end": Int64(first)}} if hole.first < first else {"$unset": {"hole": "", "end": ""}}
+            key = {"_id": _owner_id(chain_id, holding), "hole": Int64(hole.first), "end": Int64(hole.end)}
+            with translating:  # unless there is another one by now
+                await self._covered.update_one(key, left)
+
+    async def holes(self, chain_id: int) -> dict[Holding, Hole]:
+        """In which blocks nobody watched a balance that is watched again, and nobody has filled that in since."""
+        with translating:
+            return {
+                _owner_of(found): Hole(int(found["hole"]), int(found["end"]))
+                async for found in self._covered.find({"chainId": chain_id, "hole": {"$exists": True}})
+            }
+
+    async def part(self, apart: Apart, first: int) -> None:
+        """There is a hole from block `first` on; together with one that is there already. Safe to repeat."""
+        chain_id, holding, number, seq = apart
+        key = {"_id": _owner_id(chain_id, holding)}
+        with translating:
+            found = await self._covered.find_one(key)
+            if found is not None and found.get("seq", 0) >= seq:
+                return  # told once more after a crash; it may have been filled by now
+            first = first if found is None else min(first, found.get("hole", first))
+            hole = {"hole": Int64(first), "end": Int64(number), "seq": Int64(seq)}
+            await self._covered.update_one(key, {"$set": hole, "$setOnInsert": _owner(chain_id, holding)}, upsert=True)
+
+
+def _owner_id(chain_id: int, holding: Holding) -> str:
+    return f"{chain_id}:{holding.token}:{holding.solver}"
+
+
+def _owner(chain_id: int, holding: Holding) -> Document:
+    return {"chainId": Int64(chain_id), "tokenAddress": holding.token, "solverAddress": holding.solver}
+
+
+def _owner_of(found: Document) -> Holding:
+    return Holding(found["tokenAddress"], Address(found["solverAddress"]))
 
 
 def _chunk_id(job_id: str, first: int) -> str:

@@ -26,6 +26,11 @@ class Books:
             await self._accounts.project(projection.accounts)
         for gap in projection.gaps:
             await self._backfills.offer(orders_of(gap))
+        for apart in projection.apart:
+            older = await self._balances.heard_below(apart.chain_id, apart.holding, apart.number)
+            first = 0 if older is None else older.block.number + 1
+            if first < apart.number:
+                await self._backfills.part(apart, first)
 
     async def forget(self, before: datetime) -> int:
         """Delete records older than that time; how many."""

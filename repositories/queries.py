@@ -121,11 +121,18 @@ class BalanceQueries:
     async def newest_loose(self, chain_id: int, holding: Holding, above: int) -> BalanceRecord | None:
         """The newest record above block `above` that does not know the one before it, as the oldest never does.
 
-        One of a resync says what changed since a record that may be gone, or from before blocks that were passed over;
-        whether those were filled in since, it does not say.
+        One of a resync, or one before which nobody watched, says what changed since a record that may be gone, or from
+        before blocks that nobody looked at; whether those were filled in since, it does not say.
         """
-        knows_nothing = {"$or": [{"changeAmount": None}, {"cause": "resync"}]}
+        knows_nothing = {"$or": [{"changeAmount": None}, {"cause": "resync"}, {"apart": True}]}
         query: Query = {**of_holding(chain_id, holding), "blockNumber": {"$gt": above}, **knows_nothing}
+        with translating:
+            row = await self._records.find_one(query, sort=[("blockNumber", -1)])
+        return None if row is None else record_of(row)
+
+    async def heard_below(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None:
+        """The newest record below block `number` that was heard live."""
+        query: Query = {**of_holding(chain_id, holding), "blockNumber": {"$lt": number}, "seq": {"$gt": HISTORY_SEQ}}
         with translating:
             row = await self._records.find_one(query, sort=[("blockNumber", -1)])
         return None if row is None else record_of(row)

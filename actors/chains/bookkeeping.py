@@ -157,7 +157,10 @@ class Bookkeeper:
         if not ledger.returned and not ledger.unread:
             return found
         # Whatever moved here, part of it may have happened while nobody watched, or the token did not tell.
-        return tuple(replace(one, cause=cause or "sync") if self._is_unseen(one) else one for one in found)
+        return tuple(
+            replace(one, cause=cause or "sync", apart=one.holding in ledger.returned) if self._is_unseen(one) else one
+            for one in found
+        )
 
     def _is_unseen(self, update: BalanceUpdated) -> bool:
         is_unread = update.holding in self._ledger.unread.held and update.previous is not None
@@ -168,7 +171,7 @@ class Bookkeeper:
         ledger = self._ledger
         recorded = {update.holding for update in ledger.above(block.number - 1)}
         return tuple(
-            BalanceUpdated(self._chain_id, holding, value, value, block, "sync", self.info(holding))
+            BalanceUpdated(self._chain_id, holding, value, value, block, "sync", self.info(holding), apart=True)
             for holding, value in sorted(values.items())
             if self._came_back(holding) and holding not in recorded and ledger.balances.get(holding) == value
         )

@@ -54,6 +54,7 @@ class Ledger:
         prepare: Callable[[Commit], None] = lambda _commit: None,
         written: Callable[[float], None] = lambda _seconds: None,
         counted: Callable[[int, int], None] = lambda _records, _events: None,
+        returned: Callable[[int], None] = lambda _seq: None,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._stream = stream
@@ -62,6 +63,7 @@ class Ledger:
         self._commits = commits
         self._checkpoints = checkpoints
         self._books = books
+        self._tell_returned = returned
         self._clock = clock or asyncio.get_running_loop().time
         self._followed_at = 0.0
         self.writer = Writer(
@@ -271,6 +273,8 @@ class Ledger:
         self._take_over(commit)
         if self.returned:
             self.returned -= {fact.holding for fact in commit.facts if isinstance(fact, BalanceUpdated)}
+            if any(isinstance(fact, BalanceUpdated) and fact.apart for fact in commit.facts):
+                self._tell_returned(commit.last_seq)
         self.trails.account(commit.facts, self._recent.updates)
         self.settling.remember(commit)
         self._recent.remember(commit)

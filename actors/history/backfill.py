@@ -21,7 +21,7 @@ from actors.messages import Begin, PassedOver, Resumed, WatchChanged
 from actors.statusboard import Line
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Holding
-from indexer.domain.jobs import Job, parts_of
+from indexer.domain.jobs import Hole, Job, parts_of
 from indexer.domain.status import StreamState
 from indexer.errors import BlockUnknown, Fenced, Permanent, StoreUnavailable, Transient
 
@@ -54,9 +54,11 @@ class StartAt:
 
 
 class Book(jobs.Book, Protocol):
-    """Where jobs survive a restart, and what they covered."""
+    """Where jobs survive a restart, what they covered, and where nobody watched."""
 
     async def covered(self, chain_id: int) -> dict[Holding, int]: ...
+
+    async def holes(self, chain_id: int) -> dict[Holding, Hole]: ...
 
 
 class Log(Protocol):
@@ -115,6 +117,7 @@ class BackfillActor(AsyncActor):
         )
         self._planned: set[Holding] = set()
         """What this life has ordered by itself: a balance that cannot be read is not ordered again and again."""
+        self._planned_holes: dict[Holding, Hole] = {}
         self._passed: PassedOver | None = None
         """Since orders were looked for."""
         self._wake = asyncio.Event()
@@ -131,7 +134,7 @@ class BackfillActor(AsyncActor):
                 self._wake.set()
             case StartAt(first):
                 self._start_block = first
-                self._planned = set()
+                self._planned, self._planned_holes = set(), {}
                 self._wake.set()
             case PassedOver():
                 self._passed = message
@@ -227,20 +230,32 @@ class BackfillActor(AsyncActor):
             self._passed = None
 
     async def _plan(self) -> None:
-        """With a number as `start_block`, whatever is watched and not covered yet is filled from there."""
+        """With a number as `start_block`, whatever is watched and not covered yet is filled from there.
+
+        So are the holes in what is covered: of all of them at once, as a token may be watched again for thousands.
+        """
         first = self._start_block
         if first is None:
             return
-        covered = await self._book.covered(self._chain_id)
-        ordered = {holding for job in self._jobs.unfinished() if job.first <= first for holding in job.holdings}
-        missing = {
-            holding
-            for holding in self._watch.holdings() - ordered - self._planned
-            if holding not in covered or covered[holding] > first
+        covered, watched = await self._book.covered(self._chain_id), self._watch.holdings()
+        missing = {holding for holding in watched if covered.get(holding, first + 1) > first}
+        wanted = missing - self._ordered(first) - self._planned
+        if wanted:
+            self._planned |= wanted
+            await self._take(self._order(wanted, first), self._jobs.save)
+        holes = {
+            holding: hole
+            for holding, hole in (await self._book.holes(self._chain_id)).items()
+            if holding in watched - missing and hole.end > first and self._planned_holes.get(holding) != hole
         }
-        if missing:
-            self._planned |= missing
-            await self._take(self._order(missing, first), self._jobs.save)
+        lowest = max(first, min((hole.first for hole in holes.values()), default=first))
+        open_ones = holes.keys() - self._ordered(lowest)
+        if open_ones:
+            self._planned_holes |= {holding: holes[holding] for holding in open_ones}
+            await self._take(self._order(open_ones, lowest), self._jobs.save)
+
+    def _ordered(self, first: int) -> set[Holding]:
+        return {holding for job in self._jobs.unfinished() if job.first <= first for holding in job.holdings}
 
     async def _work(self) -> bool:
         """Look at settled jobs again, then do the next one; whether there was anything to do."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -41,7 +41,7 @@ class Book(Protocol):
 
     async def lowest(self, job_id: str) -> Chunk | None: ...
 
-    async def cover(self, chain_id: int, first: int, holdings: Sequence[Holding]) -> None: ...
+    async def cover(self, chain_id: int, first: int, anchors: Mapping[Holding, int]) -> None: ...
 
 
 class Records(anchoring.Records, crossing.Records, Protocol):
@@ -129,7 +129,8 @@ class Filler:
         await self._branches.check([record for record in found.values() if record.block.number > depths.settled])
         never = {holding: "it was never read" for holding in job.holdings if holding not in found}
         nothing = {holding: record for holding, record in found.items() if record.block.number <= job.first}
-        await self._book.cover(job.chain_id, job.first, [holding for holding in nothing if holding in watched])
+        there = {holding: record.block.number for holding, record in nothing.items() if holding in watched}
+        await self._book.cover(job.chain_id, job.first, there)
         # That nothing has happened since is only known of those that are followed.
         left = {holding: _why_nothing(record) for holding, record in nothing.items() if holding not in watched}
         anchors = {holding: anchor_at(record) for holding, record in found.items() if record.block.number > job.first}
@@ -254,7 +255,8 @@ class Filler:
         return known | dict(read) | held
 
     async def _over(self, job: Job) -> Job:
-        covered = [holding for holding, anchor in job.anchors.items() if job.end_of(holding) == anchor.number - 1]
+        anchors = {holding: anchor.number for holding, anchor in job.anchors.items()}
+        covered = {holding: number for holding, number in anchors.items() if job.end_of(holding) == number - 1}
         await self._book.cover(job.chain_id, job.first, covered)
         return replace(job, state="settling" if await self._may_go(job) else "done", error=None)
 

@@ -213,6 +213,7 @@ class Chains:
             prepare=self._prepare,
             written=partial(self._written, metrics),
             counted=lambda records, events: metrics.committed(records=records, events=events),
+            returned=lambda seq: chain.history.tell(PassedOver(stream, seq)),
         )
         follower = Follower(
             name=settings.name,

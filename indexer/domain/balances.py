@@ -63,6 +63,8 @@ class BalanceUpdated:
     transactions: tuple[TxHash, ...] = ()
     transfers: tuple[Transfer, ...] = ()
     unexplained: int | None = None
+    apart: bool = False
+    """Nobody watched it for a while right before: what was between this and the record before is not known."""
 
     @property
     def change(self) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, groupby, takewhile
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding
@@ -23,7 +23,8 @@ class Anchor:
     number: int
     balance: int
     is_open: bool
-    """It was the first of all, or the first after a resync: its change refers to nothing that still is."""
+    """It was the first of all, or the first after a resync or a time in which nobody watched: its change refers to
+    nothing that is known to be right below it."""
     hash: BlockHash | None = None
     """Of its block."""
     change: int | None = None
@@ -59,6 +60,13 @@ def rests_of(stages: Iterable[Stage], below: Mapping[Holding, int] = MappingProx
     for stage in stages:
         rests.update(stage.rests)
     return rests
+
+
+class Hole(NamedTuple):
+    """From block `first` to below block `end`, of which there is a record again, nobody watched a balance."""
+
+    first: int
+    end: int
 
 
 def anchor_at(record: BalanceRecord) -> Anchor:

@@ -35,6 +35,8 @@ class BalanceRecord:
     unexplained: int | None = None
     joined: bool = False
     """It was the first of all until history was filled below it: it is not what was found by reading again."""
+    apart: bool = False
+    """Nobody watched it for a while right before: there is a hole below it, unless it was filled since."""
 
     def holds_until(self, following: BalanceRecord) -> int:
         """The last block for which this is known to hold, given the next record.
@@ -49,7 +51,7 @@ class BalanceRecord:
     @property
     def is_open(self) -> bool:
         """It knows the one before it from filled history alone, if at all: that may be filled again."""
-        return self.change is None or self.joined or self.cause in JOINED
+        return self.change is None or self.joined or self.apart or self.cause in JOINED
 
     def on(self, joint: Joint) -> BalanceRecord:
         """With an older neighbour; one that was first of all is so no more, and has the cause of its change."""
@@ -108,6 +110,15 @@ class Void(NamedTuple):
         return is_its and self.first <= record.block.number <= self.last
 
 
+class Apart(NamedTuple):
+    """Right below the record of this block, told as number `seq`, nobody watched the balance for a while."""
+
+    chain_id: int
+    holding: Holding
+    number: int
+    seq: int
+
+
 class Settling(NamedTuple):
     """How far a chain was settled when its event number `seq` was told."""
 
@@ -134,6 +145,8 @@ class Projection:
     """Last of all: records that were the oldest and are not any more."""
     gaps: list[Gap] = field(default_factory=list)
     """What was passed over: it is ordered to be filled."""
+    apart: list[Apart] = field(default_factory=list)
+    """Oldest first: below each there is a hole, which is filled where all of history is."""
     accounts: AccountProjection = field(default_factory=AccountProjection)
 
 
@@ -189,6 +202,7 @@ def record_of(fact: BalanceUpdated, seq: int) -> BalanceRecord:
         transactions=fact.transactions,
         transfers=fact.transfers,
         unexplained=fact.unexplained,
+        apart=fact.apart,
     )
 
 
@@ -244,6 +258,8 @@ def _fill(projection: Projection, fact: HistoryFilled) -> None:
 
 
 def _add(projection: Projection, record: BalanceRecord) -> None:
+    if record.apart:
+        projection.apart.append(Apart(record.chain_id, record.holding, record.block.number, record.seq))
     projection.records[RecordKey(record.chain_id, record.holding, record.block.number)] = record
     projection.current[HoldingKey(record.chain_id, record.holding)] = record
     projection.restored.discard(HoldingKey(record.chain_id, record.holding))

@@ -61,4 +61,6 @@ def left_unread(orphaned: Sequence[BalanceUpdated], facts: Sequence[Fact]) -> fr
     """The balances whose oldest orphaned record was found by reading, of those that get none at the ancestor."""
     oldest = {update.holding: update for update in reversed(orphaned)}
     left = {fact.holding for fact in facts if isinstance(fact, BalanceReverted) and not fact.anchor}
-    return frozenset(holding for holding in left if holding in oldest and oldest[holding].cause == "sync")
+    return frozenset(
+        holding for holding in left if holding in oldest and (oldest[holding].apart or oldest[holding].cause == "sync")
+    )

@@ -42,6 +42,8 @@ def encode_updated(fact: BalanceUpdated, shared: Shared) -> Document:
         document["l"] = packed_here(fact.transfers, fact.holding, fact.block, fact.transactions)
     if fact.unexplained != (None if token == NATIVE or fact.previous is None else 0):
         document["u"] = None if fact.unexplained is None else str(fact.unexplained)
+    if fact.apart:
+        document["a"] = True
     return shared.differing(document, fact.chain_id, fact.block)
 
 
@@ -62,6 +64,7 @@ def decode_updated(document: Document, shared: Shared, tokens: TokenTable) -> Ba
         transactions=transactions,
         transfers=unpacked_here(document["l"], holding, block, transactions) if "l" in document else (),
         unexplained=None if unexplained is None else int(unexplained),
+        apart=document.get("a", False),
     )
 
 

@@ -27,6 +27,8 @@ def row_of(record: BalanceRecord) -> Document:
         row["unexplained"] = str(record.unexplained)
     if record.joined:
         row["joined"] = True
+    if record.apart:
+        row["apart"] = True
     return row
 
 
@@ -92,6 +94,7 @@ def record_of(row: Document) -> BalanceRecord:
         transfers=unpacked_here(row.get("logs", ""), holding, block, transactions),
         unexplained=None if unexplained is None else int(unexplained),
         joined=was_first or row.get("joined", False),
+        apart=row.get("apart", False),
     )
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from indexer.addresses import checksum
+from indexer.app import Indexer
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed, deploy
 from indexer.domain.chain import Holding
+from indexer.domain.records import BalanceRecord
 from tests.fixtures.chain import wallets
 from tests.history.service import consistent, filled, history, odd, running, settings
 
@@ -77,6 +80,33 @@ async def test_a_solver_added_while_running_gets_its_own_history(anvil: Anvil, t
         rows = await history(service, token.address, BOB)
         assert {row.block.number: row.balance for row in rows[:-1]} == said[BOB]
         consistent(rows)
+
+
+@pytest.mark.parametrize("start_block", [0, None])
+async def test_what_nobody_watched_is_filled_in_when_it_is_watched_again(
+    anvil: Anvil, token: Deployed, tmp_path: Path, start_block: int | None
+) -> None:
+    """By itself with a start block, and by an order without an upper end."""
+    start: dict[str, Any] = {} if start_block is None else {"start_block": start_block}
+    async with running(settings(anvil, tmp_path, (token.address,), (ALICE,), **start)) as service:
+        await service.add_solver("bob", BOB)
+        await _until(service, token, bool)
+        await some_history(anvil, token)
+        await _until(service, token, lambda rows: rows[-1].balance == 3)
+        await service.remove_solver("bob")
+        missed = list((await some_history(anvil, token))[BOB])[1:]  # of the first block it only says what was before
+        await service.add_solver("bob", BOB)
+        await _until(service, token, lambda rows: any(row.apart for row in rows))
+        if start_block is None:
+            await service.control.backfill(anvil.chain_id, None, checksum(BOB), 0, None)
+        await _until(service, token, lambda rows: {row.block.number for row in rows}.issuperset(missed))
+        await filled(service, 1)
+        consistent(await history(service, token.address, BOB))
+
+
+async def _until(service: Indexer, token: Deployed, fits: Callable[[list[BalanceRecord]], bool]) -> None:
+    while not fits(await history(service, token.address, BOB)):  # noqa: ASYNC110 - the store is asked
+        await asyncio.sleep(0.02)
 
 
 async def test_a_token_added_while_running_gets_its_own_history(anvil: Anvil, token: Deployed, tmp_path: Path) -> None:

@@ -123,6 +123,7 @@ updates = st.builds(
     infos,
     st.lists(transactions, max_size=3, unique=True).map(tuple),
     unexplained=unexplained,
+    apart=st.booleans(),
 )
 facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(own_logs, updates, st.lists(logs, max_size=4)),

@@ -17,7 +17,7 @@ from tests.sim.service import STREAM, Life
 from tests.sim.settled import finality_is_true
 from tests.sim.store import Kept
 from tests.sim.witness import Witness, as_told, told_truly
-from tests.sim.world import CHAIN_ID, NEWCOMER, SILENT, World, changes_in
+from tests.sim.world import CHAIN_ID, SILENT, World, changes_in
 
 
 @dataclass
@@ -143,8 +143,8 @@ def _history_is_true(evidence: Evidence, holding: Holding, passed: Sequence[Stre
         yield f"{holding} has no history"
         return
     yield from _holds_until_the_next(world, rows)
-    # A record that ended a time in which nobody watched, or could search, refers to the one that was before it then.
-    was_away = holding.solver == NEWCOMER or holding.token == SILENT
+    # A record that ended a time in which nobody could search refers to the one that was before it then.
+    was_away = holding.token == SILENT
     for older, newer in pairwise(rows):
         if (was_away or _was_found_late(evidence, newer)) and older.seq == HISTORY_SEQ != newer.seq:
             continue

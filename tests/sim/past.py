@@ -9,7 +9,7 @@ from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Holding
 from indexer.domain.facts import HistoryFilled
 from indexer.domain.jobs import Job, orders_of
-from indexer.domain.records import fold
+from indexer.domain.records import HISTORY_SEQ, fold
 from tests.sim.passed import Stretch
 from tests.sim.store import Kept
 from tests.sim.world import CHAIN_ID, NEWCOMER, SILENT, World, changes_in
@@ -40,6 +40,7 @@ def past_is_true(
         if job.state in ("done", "settling"):
             for holding in job.anchors:
                 yield from _is_complete(world, kept, job, holding, passed)
+    yield from _holes_are_filled(kept, world, watch, start_block)
     for holding in sorted(uncovered(kept, watch, start_block)):
         yield f"{holding} is not covered from {start_block} on, and nothing says why"
 
@@ -50,7 +51,32 @@ def uncovered(kept: Kept, watch: Watch, start_block: int | None) -> set[Holding]
         return set()
     explained = {holding for job in kept.jobs.values() for holding in job.reasons}
     covered = kept.covered.get(CHAIN_ID, {})
-    return {key for key in watch.holdings() - explained if covered.get(key, start_block + 1) > start_block}
+    open_ones = {
+        key.holding for key, hole in kept.holes.items() if hole is not None and max(hole.first, start_block) < hole.end
+    }
+    return {
+        key
+        for key in watch.holdings() - explained
+        if key in open_ones or covered.get(key, start_block + 1) > start_block
+    }
+
+
+def _holes_are_filled(kept: Kept, world: World, watch: Watch, start_block: int | None) -> Iterator[str]:
+    """What changed while nobody watched is there, where all of history is to be."""
+    if start_block is None:
+        return
+    explained = {holding for job in kept.jobs.values() for holding in job.reasons}
+    unread = {key for job in kept.jobs.values() if job.unread is not None for key in job.holdings if job.is_native}
+    for row in [row for row in kept.records.values() if row.apart]:
+        holding = row.holding
+        if holding not in watch.holdings() - explained - unread or holding.token == SILENT:
+            continue
+        rows = list(kept.records.newest_first(CHAIN_ID, holding))
+        below = [each.block.number for each in rows if each.seq != HISTORY_SEQ and each.block.number < row.block.number]
+        first = max(start_block, max(below, default=-1) + 1)
+        there = {each.block.hash for each in rows}
+        for block in changes_in(world.canonical[first : row.block.number], holding).keys() - there:
+            yield f"nobody watched {holding} at block {world.blocks[block].head.number}, and nobody filled that in"
 
 
 def _is_complete(world: World, kept: Kept, job: Job, holding: Holding, passed: Sequence[Stretch]) -> Iterator[str]:

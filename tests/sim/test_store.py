@@ -33,7 +33,7 @@ from indexer.domain.facts import (
 )
 from indexer.domain.finality import Settled
 from indexer.domain.jobs import Anchor, Job, Stage
-from indexer.domain.records import fold
+from indexer.domain.records import Apart, fold
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import Fenced, StoreUnavailable, WrongChain
 from repositories.store import Store, open_store
@@ -270,8 +270,12 @@ async def _write_small(store: Any) -> None:
         await store.backfills.put("j", Chunk(3, 5, (moved,), {3: {HOLDINGS[0]: 4}}))
         await store.backfills.put("j", Chunk(1, 2, natives=(Native(block, HOLDINGS[1], 4),), unread=1))
         await store.backfills.put("k", Chunk(1, 2))
-        await store.backfills.cover(1, 3, HOLDINGS[:2])
-        await store.backfills.cover(1, 5, HOLDINGS[1:])
+        await store.backfills.cover(1, 3, dict.fromkeys(HOLDINGS[:2], 9))
+        await store.backfills.cover(1, 5, dict.fromkeys(HOLDINGS[1:], 9))
+        for holding, first, end, seq in ((0, 4, 9, 1), (1, 4, 10, 1), (1, 8, 12, 3), (1, 9, 11, 2), (2, 2, 9, 1)):
+            await store.backfills.part(Apart(1, HOLDINGS[holding], end, seq), first)
+        await store.backfills.cover(1, 4, dict.fromkeys(HOLDINGS, 9))
+        await store.backfills.part(Apart(1, HOLDINGS[0], 9, 1), 4)
     with pytest.raises(WrongChain):
         await store.chains.claim(ChainIdentity(1, block_hash(1)))
     await store.watchlist.remove_solver("b")
@@ -301,6 +305,7 @@ async def _small(store: Any) -> list[Any]:
         [chunk async for chunk in store.backfills.chunks("j", newest_first=True)],
         [chunk async for chunk in store.backfills.chunks("j", newest_first=False)],
         await store.backfills.covered(1),
+        await store.backfills.holes(1),
     ]
 
 

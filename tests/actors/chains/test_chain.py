@@ -221,6 +221,7 @@ async def test_what_changed_while_it_was_not_watched_is_found_when_it_is_watched
         await stage.settle()
         moved = [(fact.holding, fact.change) for fact in stage.updates("sync") if fact.change]
         assert moved == [(Holding(USD, BOB), 8)]
+        assert all(fact.apart for fact in stage.updates("sync"))
         assert stage.read[-1] == {Holding(token, BOB) for token in (NATIVE, *TOKENS)}
 
 
@@ -236,6 +237,7 @@ async def test_what_is_watched_again_is_told_though_it_holds_what_it_held() -> N
         again = {fact.holding: fact for fact in stage.updates("sync")}
         assert again.keys() == {Holding(token, BOB) for token in (NATIVE, *TOKENS)}
         assert {fact.change for fact in again.values()} == {0}
+        assert all(fact.apart for fact in again.values())
         assert {fact.block for fact in again.values()} == {stage.world.tip.ref}
         await stage.settle(301)
         assert len(stage.updates("sync")) == len(again)
@@ -303,6 +305,7 @@ async def test_a_silent_mint_is_found_by_the_sync_and_recorded_there() -> None:
         await stage.settle(301)
         (fact,) = stage.updates()
         assert (fact.holding, fact.balance, fact.cause) == (Holding(USD, ALICE), 1_000, "sync")
+        assert not fact.apart, "it was watched all along"
         assert fact.block == stage.world.tip.ref
 
 

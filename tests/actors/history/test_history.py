@@ -30,7 +30,7 @@ from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Head, Hol
 from indexer.domain.commits import Commit
 from indexer.domain.crossings import Crossed
 from indexer.domain.facts import HistoryFilled, HistoryRow
-from indexer.domain.jobs import MOST_RESTS, Anchor, Job, Stage, stages_of
+from indexer.domain.jobs import MOST_RESTS, Anchor, Hole, Job, Stage, stages_of
 from indexer.domain.records import fold
 from indexer.domain.stories import Depths
 from indexer.domain.walks import Walk
@@ -524,6 +524,9 @@ class _Book:
         return [job for job in self.saved.values() if job.after is not None and job.id not in known]
 
     async def covered(self, _chain: int) -> dict[Holding, int]:
+        return {}
+
+    async def holes(self, _chain: int) -> dict[Holding, Hole]:
         return {}
 
     async def forget(self, job: str) -> None:

@@ -66,6 +66,14 @@ class SimBooks:
         for gap in projection.gaps:
             orders = enumerate(orders_of(gap), now)
             await self._orders.offer(replace(order, created=created) for created, order in orders)
+        await self._part(projection)
+
+    async def _part(self, projection: Projection) -> None:
+        for apart in projection.apart:
+            older = await self.heard_below(apart.chain_id, apart.holding, apart.number)
+            first = 0 if older is None else older.block.number + 1
+            if first < apart.number:
+                await self._orders.part(apart, first)
 
     async def _below(self, key: RecordKey) -> BalanceRecord | None:
         return await self.at_block(key.chain_id, key.holding, key.number - 1)
@@ -177,10 +185,13 @@ class SimBooks:
 
     async def newest_loose(self, chain_id: int, holding: Holding, above: int) -> BalanceRecord | None:
         def is_loose(row: BalanceRecord) -> bool:
-            return row.change is None or row.cause == "resync"
+            return row.change is None or row.apart or row.cause == "resync"
 
         rows = await self._rows(chain_id, holding, is_loose, above=above, limit=1)
         return rows[0] if rows else None
+
+    async def heard_below(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None:
+        return await self._newest(chain_id, holding, lambda row: row.block.number < number and row.seq != HISTORY_SEQ)
 
     async def found_late(self, chain_id: int, holding: Holding, first: int, last: int) -> list[BalanceRecord]:
         def fits(row: BalanceRecord) -> bool:

@@ -12,7 +12,7 @@ from indexer.domain.backfill import Chunk
 from indexer.domain.chain import Address, BlockHash, Holding, TokenInfo
 from indexer.domain.checkpoints import StoredCheckpoint
 from indexer.domain.commits import Commit
-from indexer.domain.jobs import Job
+from indexer.domain.jobs import Hole, Job
 from indexer.domain.records import BalanceRecord, HoldingKey, Settling
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import StoreUnavailable
@@ -38,6 +38,9 @@ class Kept:
     jobs: dict[str, Job] = field(default_factory=dict)
     chunks: dict[tuple[str, int], Chunk] = field(default_factory=dict)
     covered: dict[int, dict[Holding, int]] = field(default_factory=dict)
+    holes: dict[HoldingKey, Hole | None] = field(default_factory=dict)
+    hole_seqs: dict[HoldingKey, int] = field(default_factory=dict)
+    """Of the record above the newest hole of each."""
 
     def copy(self) -> Kept:
         """All values in it are frozen, but for the two levels of `covered`."""

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from indexer.domain.backfill import Chunk
 from indexer.domain.chain import Address, BlockHash, ChainIdentity, Holding, TokenInfo
-from indexer.domain.jobs import Job
+from indexer.domain.jobs import Hole, Job
+from indexer.domain.records import Apart, HoldingKey
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import WrongChain
 from tests.sim.store.disk import Kept
@@ -128,9 +129,23 @@ class SimBackfills:
     async def covered(self, chain_id: int) -> Mapping[Holding, int]:
         return await self._wire.read(lambda kept: dict(kept.covered.get(chain_id, {})))
 
-    async def cover(self, chain_id: int, first: int, holdings: Sequence[Holding]) -> None:
-        for holding in holdings:
+    async def cover(self, chain_id: int, first: int, anchors: Mapping[Holding, int]) -> None:
+        for holding in anchors:
             await self._wire.write(_covering(chain_id, holding, first))
+        for holding, hole in (await self.holes(chain_id)).items():
+            if anchors.get(holding, -1) >= hole.end:
+                left = Hole(hole.first, first) if hole.first < first else None
+                await self._wire.write(_filling(HoldingKey(chain_id, holding), hole, left))
+
+    async def holes(self, chain_id: int) -> dict[Holding, Hole]:
+        return await self._wire.read(
+            lambda kept: {
+                key.holding: hole for key, hole in kept.holes.items() if hole is not None and key.chain_id == chain_id
+            }
+        )
+
+    async def part(self, apart: Apart, first: int) -> None:
+        await self._wire.write(_parting(apart, first))
 
 
 def _offering(job: Job) -> Callable[[Kept], object]:
@@ -144,6 +159,25 @@ def _putting(token: WatchedToken) -> Callable[[Kept], None]:
 
 def _chunk_at(key: tuple[str, int]) -> Callable[[Kept], Chunk | None]:
     return lambda kept: kept.chunks.get(key)
+
+
+def _filling(key: HoldingKey, hole: Hole, left: Hole | None) -> Callable[[Kept], None]:
+    def fill(kept: Kept) -> None:
+        if kept.holes.get(key) == hole:
+            kept.holes[key] = left
+
+    return fill
+
+
+def _parting(apart: Apart, first: int) -> Callable[[Kept], None]:
+    def part(kept: Kept) -> None:
+        key = HoldingKey(apart.chain_id, apart.holding)
+        if kept.hole_seqs.get(key, 0) < apart.seq:
+            there = kept.holes.get(key)
+            kept.holes[key] = Hole(first if there is None else min(first, there.first), apart.number)
+            kept.hole_seqs[key] = apart.seq
+
+    return part
 
 
 def _covering(chain_id: int, holding: Holding, first: int) -> Callable[[Kept], None]:

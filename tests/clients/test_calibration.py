@@ -40,7 +40,7 @@ class Machine:
         if number < self._state_from:
             return Reply(error=StateMissing("pruned"))
         words = (number // 7, 1, 12) if self._is_foreign else (number, 1, number - 1)
-        return Reply("0x" + "".join(f"{word:064x}" for word in (*words, number - 1, 0)))
+        return Reply("0x" + "".join(f"{word:064x}" for word in (*words, number - 1, 0, 0)))
 
 
 def name(number: int) -> BlockHash:

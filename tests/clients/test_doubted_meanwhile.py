@@ -6,6 +6,7 @@ import pytest
 
 from indexer.clients.evm.calls import Limits, Reply
 from indexer.clients.evm.facts import Fact, OtherBlock
+from indexer.clients.evm.multiread import echo, packed_wallets
 from indexer.clients.evm.readings import Natives, readings
 from indexer.domain.chain import NATIVE, BlockRef, Holding
 from tests.clients.test_quarantine import name_of
@@ -21,7 +22,8 @@ def test_an_older_state_is_not_believed_because_its_block_s_facts_are_doubted_me
     assert len(plan.calls) == 1
     limits.doubted = FOREIGN
     as_in_the_next = f"{10:064x}{21:064x}{name_of(9)[2:]}"
+    asked = echo(packed_wallets([held.solver]), b"").hex()
     of_the_one_before = f"{2**255:064x}{2**255 + 1:064x}"
     with pytest.raises(OtherBlock):
-        plan.read([Reply(f"0x{7:064x}{as_in_the_next}{of_the_one_before}")])
+        plan.read([Reply(f"0x{7:064x}{as_in_the_next}{of_the_one_before}{asked}")])
     assert len(readings(block, Natives([held]), (), limits).calls) == 2

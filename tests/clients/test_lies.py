@@ -96,6 +96,36 @@ async def test_an_endpoint_without_state_overrides_is_read_one_by_one_and_that_i
         assert node._endpoints._endpoints[0].is_well
 
 
+@pytest.mark.parametrize("batch", [1_000, 5])
+async def test_answers_with_swapped_ids_are_refused_and_asked_for_again(
+    liar: FakeNode, moved: tuple[Head, Watch], batch: int
+) -> None:
+    head, watch = moved
+    node_at_once = liar.respond
+    assert node_at_once is not None
+    swaps = [True]
+
+    async def respond(payload: Any) -> web.StreamResponse:
+        if isinstance(payload, list) and len(payload) > 1 and swaps and payload[0]["method"] == "eth_call":
+            swaps.pop()
+            first, second = payload[0]["id"], payload[1]["id"]
+            payload = [{**payload[0], "id": second}, {**payload[1], "id": first}, *payload[2:]]
+        answer = node_at_once(payload)
+        return answer if isinstance(answer, web.StreamResponse) else await answer
+
+    async with node_at(liar.url) as node:
+        await node.newest()
+        limits = node._endpoints._endpoints[0].limits
+        limits.natives = limits.pairs = batch
+        liar.respond = respond
+        (view,) = await node.look([head], watch)
+        assert limits.overrides == 0
+        assert not swaps
+    assert {key: view.readings.values[key] for key in watch.natives()} == {
+        key: 5 if key.solver == wallets(1)[0] else 0 for key in watch.natives()
+    }
+
+
 async def test_a_log_of_another_block_is_refused(liar: FakeNode, moved: tuple[Head, Watch]) -> None:
     def alter(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
         if call["method"] == "eth_getLogs":

@@ -147,4 +147,4 @@ def _run(call: Call, gas: int) -> str:
                 break
             gas -= 3
             words += [(65).to_bytes(32), _balance(data[at + 20 : at + 40].hex()).to_bytes(32)]
-    return "0x" + b"".join([*words, number, number, bytes(96)]).hex()
+    return "0x" + b"".join([*words, number, number, bytes(96), data[:32]]).hex()

@@ -13,6 +13,7 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from indexer.clients.evm import EvmNode
+from indexer.clients.evm.multiread import TAIL_BYTES
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed
 from indexer.domain.balances import Watch
@@ -91,7 +92,7 @@ def in_words(*changed: tuple[int, int]) -> Callable[[dict[str, Any], dict[str, A
             return answer
         raw = bytearray.fromhex(answer["result"][2:])
         for fact, value in changed:
-            at = len(raw) - 160 + 32 * fact
+            at = len(raw) - TAIL_BYTES + 32 * fact
             raw[at : at + 32] = value.to_bytes(32)
         return {**answer, "result": "0x" + raw.hex()}
 

@@ -12,7 +12,7 @@ from indexer.clients.evm.answers import head_of
 from indexer.clients.evm.calls import Call, Reply
 from indexer.clients.evm.courier import Answer, HttpCourier
 from indexer.clients.evm.facts import proven
-from indexer.clients.evm.multiread import FACTS_BYTES, natives_found, packed_wallets, params
+from indexer.clients.evm.multiread import FACTS_BYTES, TAIL_BYTES, natives_found, packed_wallets, params
 from indexer.clients.evm.transport import Transport
 from indexer.clients.evm.wording import Unsupported, kind_of
 from indexer.demo.anvil import Anvil
@@ -60,8 +60,8 @@ async def node_like(transport: Transport, wallets: tuple[Address, ...]) -> list[
     assert [type(reply.error) for reply in (no_logs, no_state, unheard)] == [BlockUnknown, BlockUnknown, Unsupported]
     balances = [int(reply.get(), 16) for reply in singly]
     raw = _bytes(many)
-    assert natives_found(raw[:-FACTS_BYTES]) == balances
-    assert proven(block, raw[-FACTS_BYTES:]) == {"number", "timestamp", "parent", "state"}
+    assert natives_found(raw[:-TAIL_BYTES]) == balances
+    assert proven(block, raw[-TAIL_BYTES:][:FACTS_BYTES]) == {"number", "timestamp", "parent", "state"}
     return balances
 
 

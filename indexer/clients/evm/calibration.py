@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from indexer.clients.evm.answers import head_of, raw_bytes
 from indexer.clients.evm.calls import Call, Reply
 from indexer.clients.evm.facts import Fact, OtherBlock, contradictions, proven
-from indexer.clients.evm.multiread import FACTS_BYTES, params
+from indexer.clients.evm.multiread import FACTS_BYTES, TAIL_BYTES, params
 from indexer.domain.chain import Head
 from indexer.errors import IndexerError
 
@@ -78,9 +78,10 @@ async def _compared_at(numbers: Sequence[int], travel: Travel) -> tuple[frozense
     asked = [head for head in heads if head is not None]
     answers = _read(await travel([_facts_at(head) for head in asked]), raw_bytes)
     for head, raw in zip(asked, answers, strict=True):
-        if raw is not None and len(raw) == FACTS_BYTES:
-            fitting |= proven(head, raw)
-            contradicted.append(contradictions(head, raw))
+        if raw is not None and len(raw) == TAIL_BYTES:
+            facts = raw[:FACTS_BYTES]
+            fitting |= proven(head, facts)
+            contradicted.append(contradictions(head, facts))
     return frozenset(fitting), contradicted
 
 

@@ -4,6 +4,8 @@ It reads packed wallets from its calldata, then packed pairs of token and wallet
 first and two for each of the others. When its gas runs low it returns the words it has: a short answer is no error, and
 tells how many a call may ask for on this endpoint.
 
+At the very end it repeats the first word of its calldata, which tells the calls of one request apart.
+
 Behind them it says which block it ran at (`facts.py` holds that against the block asked for). The last two words of its
 calldata are where the wallets end and that block's number, and where it stands is the place where EIP-2935 keeps hashes
 of blocks in the state: so it tells whose state it was given, and not only what the node took for the block.
@@ -27,6 +29,9 @@ PLACE: Final = "0x0000f90827f1c53a10cb7a02335b175320002935"
 """Where the program stands for the length of one call: an override leaves what is stored there as it is."""
 
 FACTS_BYTES: Final = 5 * 32
+
+TAIL_BYTES: Final = FACTS_BYTES + 32
+"""Behind the balances: the facts, and the first word of the calldata, by which a swapped answer is recognised."""
 
 _CALL_GAS: Final = 200_000
 """What one `balanceOf` may use. Real ones take 3,000 to 60,000; one that burns all it gets must not starve the rest."""
@@ -130,7 +135,8 @@ end:
     0x1fff DUP1 0x01 DUP4 SUB MOD SLOAD     ; out number 8191 below
     DUP4 0x60 ADD MSTORE                    ; out number 8191   in this state, the hash of the block below
     SWAP1 MOD SLOAD DUP2 0x80 ADD MSTORE    ; out               and its own, which only a later state has
-    0xa0 ADD 0x00 RETURN                    ; memory[0 : out + 160]
+    0x00 CALLDATALOAD DUP2 0xa0 ADD MSTORE  ; out               what was asked
+    0xc0 ADD 0x00 RETURN                    ; memory[0 : out + 192]
 """)
 
 _PLACED: Final = orjson.Fragment(orjson.dumps({PLACE: {"code": "0x" + _PROGRAM.hex()}}))
@@ -154,6 +160,11 @@ def params(wallets: bytes, pairs: bytes, block: KnownBlock) -> list[Any]:
     """Of a call that reads what was packed at exactly this block."""
     end = f'{len(wallets) // 2:064x}{block.number:064x}"}}'.encode()
     return [orjson.Fragment(b"".join((_CALLED, wallets, pairs, end))), {"blockHash": block.hash}, _PLACED]
+
+
+def echo(wallets: bytes, pairs: bytes) -> bytes:
+    """The first word of the calldata, as the answer to this call repeats it."""
+    return bytes.fromhex((wallets[:64] + pairs[:64] + f"{len(wallets) // 2:064x}".encode())[:64].decode())
 
 
 def natives_found(raw: bytes) -> list[int]:

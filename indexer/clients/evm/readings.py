@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import Any, Final
 
 from indexer.clients.evm import multiread
-from indexer.clients.evm.answers import head_of, quantity, raw_bytes
+from indexer.clients.evm.answers import head_of, quantity, raw_bytes, shown
 from indexer.clients.evm.calls import Call, Limit, Limits, Plan, Reply, TooMuch
 from indexer.clients.evm.facts import OtherBlock, contradictions
 from indexer.clients.evm.wording import CallFailed, GasExhausted, Unsupported
@@ -85,8 +85,8 @@ def readings(block: KnownBlock, natives: Natives, pairs: Iterable[Holding], limi
             return balances
 
         found = Found()
-        for ((coins, _), (tokens, _)), reply in zip(asked, replies, strict=False):
-            balances = about(_words(reply, len(coins), len(tokens)))
+        for ((coins, wallets), (tokens, packed)), reply in zip(asked, replies, strict=False):
+            balances = about(_words(reply, len(coins), len(tokens), multiread.echo(wallets, packed)))
             end = 32 * len(coins)
             if coins:
                 found.values.update(natives.values(coins, balances[:end]))
@@ -157,9 +157,15 @@ def _sort_pairs(found: Found, part: Sequence[Holding], balances: Sequence[int | 
             found.values[holding] = balance
 
 
-def _words(reply: Reply, coins: int, tokens: int) -> tuple[bytes, bytes]:
-    """The program's answer for so many of both, and its facts; anything else says what the endpoint cannot do."""
+def _words(reply: Reply, coins: int, tokens: int, echo: bytes) -> tuple[bytes, bytes]:
+    """The program's answer for so many of both, and its facts; anything else says what the endpoint cannot do.
+
+    What answers another question of the same request says nothing of this one: no call is answered by a list, and the
+    program repeats what it was asked.
+    """
     most = max(coins, tokens)
+    if isinstance(reply.result, list | dict):
+        raise BadAnswer(f"no answer to a call: {shown(reply.result)}")
     try:
         raw = raw_bytes(reply.get())
     except ResponseTooLarge as error:
@@ -168,7 +174,9 @@ def _words(reply: Reply, coins: int, tokens: int) -> tuple[bytes, bytes]:
     except (CallFailed, Unsupported, BadAnswer) as error:
         # Our program never fails: it is the contract behind the override that does, where that is ignored.
         raise TooMuch(str(error), "overrides", most) from error
-    end = len(raw) - multiread.FACTS_BYTES
+    end = len(raw) - multiread.TAIL_BYTES
+    if end >= 0 and raw[-32:] != echo:
+        raise BadAnswer("the answer to another call than this one")
     words, rest = divmod(end, 32)
     read, odd = divmod(max(0, words - coins), 2)
     if rest or odd or not 0 < words <= coins + 2 * tokens:
@@ -180,7 +188,7 @@ def _words(reply: Reply, coins: int, tokens: int) -> tuple[bytes, bytes]:
         raise TooMuch(f"gas for none of {tokens} tokens beside {coins} balances", "natives", coins)
     if read < tokens:
         raise TooMuch(f"gas for {read} of {tokens} balances", "pairs" if read else "overrides", tokens, fits=read)
-    return raw[:end], raw[end:]
+    return raw[:end], raw[end : end + multiread.FACTS_BYTES]
 
 
 def _parts(holdings: Sequence[Holding], most: int) -> list[Sequence[Holding]]:

@@ -144,7 +144,7 @@ class Methods:
             run = self._strays.run(machine, block, keeps_hashes=kind != "unkept")
         facts = facts_of(run, int.from_bytes(data[-32:]), kind, machine)
         end = int.from_bytes(data[-64:-32])
-        return "0x" + self._balances(run.state, data[:end], data[end:-64]) + facts
+        return "0x" + self._balances(run.state, data[:end], data[end:-64]) + facts + data[:32].hex()
 
     def _balances(self, block: Block, coins: bytes, tokens: bytes) -> str:
         wallets = [_plain(coins[at : at + 20]) for at in range(0, len(coins), 20)][: self._manners.gas_for]

@@ -6,9 +6,11 @@ import asyncio
 import logging
 import random
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 from typing import Final
 from unittest import mock
+from uuid import UUID
 
 import structlog
 from aiohttp import web_app
@@ -85,6 +87,10 @@ async def bounded(story: Story) -> Outcome:
         return await story.tell()
 
 
+def _drawn_id(ids: Random) -> UUID:
+    return UUID(int=ids.getrandbits(128), version=4)
+
+
 class Story:
     """A world, its endpoints, a store, clients that stay, and one life of the service after the other."""
 
@@ -135,8 +141,13 @@ class Story:
         self._part = Random(f"part {seed}").choice((2, 5, ahead.CATCH_UP_BLOCKS))  # noqa: S311 - as above
 
     async def tell(self) -> Outcome:
-        # Gaps of a story are short: in parts this small, each is followed in several.
-        with mock.patch.object(ahead, "CATCH_UP_BLOCKS", self._part):
+        ids = Random(f"ids {self._seed}")  # noqa: S311 - as above
+        with (
+            # Gaps of a story are short: in parts this small, each is followed in several.
+            mock.patch.object(ahead, "CATCH_UP_BLOCKS", self._part),
+            # Of jobs that were ordered in the same moment, their ids decide which goes first.
+            mock.patch("uuid.uuid4", partial(_drawn_id, ids)),
+        ):
             return await self._told()
 
     async def _told(self) -> Outcome:

@@ -189,6 +189,12 @@ def test_the_same_seed_tells_the_same_story_whatever_the_order_of_sets() -> None
     assert elsewhere.stdout.decode().strip() == str([run(seed) for seed in range(4)]).strip()
 
 
+def test_the_same_seed_gives_the_same_ids() -> None:
+    """Of two jobs of one moment they decide which goes first."""
+    one, other = _told(), _told()
+    assert [commit.id for commit in one.disk.kept.commits] == [commit.id for commit in other.disk.kept.commits]
+
+
 def test_the_oracle_sees_a_retraction_that_nobody_needed() -> None:
     story = Story(1, blocks=20, faults=replace(NONE, reorg=0.3))
     outcome = play(story.tell())

@@ -119,7 +119,8 @@ class AccountActor(AsyncActor):
 
     def _hold_up(self, reason: str | None, since: float) -> None:
         """In the middle of a message: a commit waits for the store, or does so no longer."""
-        self._showing.hold_up(reason, since, queued=self.queued)
+        told = None if reason is None else f"a commit waits for the store: {reason}"
+        self._showing.hold_up(told, since, queued=self.queued)
 
     async def _handle(self, message: Any) -> None:
         match message:

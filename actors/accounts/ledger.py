@@ -10,9 +10,9 @@ from decimal import Decimal
 from functools import partial
 from typing import Protocol
 
-from actors.accounts.holding import HeldUp, until_taken
 from actors.clock import now
 from actors.patience import patiently
+from actors.taken import HeldUp, until_taken
 from indexer.domain.accounts import alerts
 from indexer.domain.accounts.amounts import AccountKey, AssetBalance, Slot
 from indexer.domain.accounts.arrivals import Position

@@ -7,20 +7,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
-import structlog
-
 from actors.chains.memory import CommitLog
+from actors.taken import until_taken
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.commits import Commit, with_replacements
 from indexer.errors import StoreUnavailable
 
-log = structlog.get_logger(__name__)
-
 COMMIT_FACTS = 5_000
 """About 3 MB; a document holds 16 MB at most."""
-
-FIRST_RETRY_SECONDS = 0.1
-LONGEST_RETRY_SECONDS = 2.0
 
 
 class Writer:
@@ -41,7 +35,7 @@ class Writer:
         self.error: str | None = None
         """Why the store did not take what was to be written last."""
         self.held_up: Callable[[], None] = lambda: None
-        """Called each time that the store did not take it."""
+        """Called each time that the store did not take it, and while it says nothing."""
         self._stream = stream
         self._commits = commits
         self._publish = publish
@@ -113,22 +107,13 @@ class Writer:
 
     async def until_taken(self, write: Callable[[], Awaitable[None]]) -> None:
         """Told once when the store does not take it, and once when it does."""
-        pause, lost = FIRST_RETRY_SECONDS, False
-        while True:
-            try:
-                await write()
-            except StoreUnavailable as error:
-                if not lost:
-                    log.warning("store_lost", stream=self._stream, error=repr(error))
-                lost, self.error = True, repr(error)
-                self.held_up()
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_RETRY_SECONDS)
-            else:
-                break
-        if lost:
-            log.info("store_back", stream=self._stream)
+        await until_taken(self._stream, write, self._hold_up)
         self.error = None
+
+    def _hold_up(self, reason: str | None, _since: float) -> None:
+        self.error = None if reason is None else f"a write waits for the store: {reason}"
+        if reason is not None:
+            self.held_up()
 
     async def if_taken(self, write: Callable[[], Awaitable[None]]) -> None:
         """Once, where late or lost is harmless: an ill store is no reason to wait then."""

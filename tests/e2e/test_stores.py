@@ -76,7 +76,7 @@ async def test_a_mongod_killed_in_the_middle_of_a_commit_loses_and_repeats_nothi
             # Nothing is mined meanwhile, and yet it is said.
             await until(lambda: service.said("store_lost"))
             stream = await service.stream(home.anvil.chain_id)
-            assert "the store does not answer" in stream["lastError"]
+            assert "a write waits for the store" in stream["lastError"]
             if moment == "half written":
                 await until(lambda: _health(service, 503))
             await asyncio.to_thread(mongo.start)

@@ -27,7 +27,7 @@ from tests.actors.fakes import STREAM, USDC, Desk, FakeCheckpoints, commit_of, h
 
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr("actors.chains.writing.FIRST_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("actors.taken.FIRST_RETRY_SECONDS", 0.0)
     return Desk()
 
 
@@ -194,7 +194,7 @@ async def test_while_the_store_is_away_the_same_commit_is_tried_again_and_told_o
 
 
 async def test_while_the_store_is_away_the_ledger_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.chains.writing.FIRST_RETRY_SECONDS", 3600.0)
+    monkeypatch.setattr("actors.taken.FIRST_RETRY_SECONDS", 3600.0)
     ledger = desk.open()
     desk.log.troubles = [StoreUnavailable("no primary")]
     writing = asyncio.ensure_future(ledger.commit((updated(5, 7),), head_at(5)))
@@ -202,6 +202,26 @@ async def test_while_the_store_is_away_the_ledger_says_so(desk: Desk, monkeypatc
     assert "no primary" in (ledger.writer.error or "")
     assert (ledger.seq, ledger.balances, desk.published) == (0, {}, [])
     writing.cancel()
+
+
+async def test_a_store_that_says_nothing_at_all_is_told_as_well(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.taken.OVERDUE_SECONDS", 0.0)
+    thawed = asyncio.Event()
+    said = asyncio.Event()
+    ledger = desk.open()
+    ledger.writer.held_up = said.set
+    with structlog.testing.capture_logs() as logs:
+        writing = asyncio.ensure_future(ledger.writer.until_taken(lambda: _frozen(thawed)))
+        await asyncio.wait_for(said.wait(), 5)
+        assert ledger.writer.error == "a write waits for the store: it does not answer"
+        thawed.set()
+        await writing
+    assert [entry["event"] for entry in logs] == ["store_lost", "store_back"]
+    assert ledger.writer.error is None
+
+
+async def _frozen(thawed: asyncio.Event) -> None:
+    await thawed.wait()
 
 
 async def test_another_writer_fences_this_one_off_and_nothing_is_told(desk: Desk) -> None:

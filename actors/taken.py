@@ -1,4 +1,4 @@
-"""A commit that the store does not take: said while it lasts, since the actor hears nothing else meanwhile."""
+"""A write that the store does not take: said while it lasts, since whoever waits for it hears nothing else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Final
 
 import structlog
 
-from actors.patience import RETRY_SECONDS
 from indexer.errors import StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -18,22 +17,26 @@ OVERDUE_SECONDS: Final = 2.0
 
 AGAIN_SECONDS: Final = 1.0
 
+FIRST_RETRY_SECONDS = 0.1
+LONGEST_RETRY_SECONDS = 2.0
+
 HeldUp = Callable[[str | None, float], None]
-"""Why a commit waits, and since when by the loop's clock; nothing once it is taken."""
+"""Why a write waits, and since when by the loop's clock; nothing once it is taken."""
 
 
 async def until_taken(stream: str, write: Callable[[], Awaitable[object]], held_up: HeldUp) -> None:
     """Repeat it until the store answers; logged once when it does not, and once when it does again."""
     loop = asyncio.get_running_loop()
-    since, reason, is_said = loop.time(), "", False
+    since, reason, is_said = loop.time(), "it does not answer", False
+    pause = FIRST_RETRY_SECONDS
     timer: asyncio.TimerHandle | None = None
 
     def say() -> None:
         nonlocal timer, is_said
         if not is_said:
-            log.warning("store_lost", stream=stream, error=reason or f"no answer for {OVERDUE_SECONDS:g} s")
+            log.warning("store_lost", stream=stream, error=reason)
         is_said = True
-        held_up(f"a commit waits for the store: {reason or 'it does not answer'}", since)
+        held_up(reason, since)
         if timer is not None:
             timer.cancel()
         timer = loop.call_later(AGAIN_SECONDS, say)
@@ -46,7 +49,8 @@ async def until_taken(stream: str, write: Callable[[], Awaitable[object]], held_
             except StoreUnavailable as error:
                 reason = repr(error)
                 say()
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_RETRY_SECONDS)
             else:
                 break
     finally:

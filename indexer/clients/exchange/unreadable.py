@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from indexer.clients.exchange.dialects.dialect import number
+from indexer.clients.exchange.dialects.dialect import number, required
 from indexer.errors import BadAnswer
 
 _UNREADABLE: Final = Decimal("NaN")
@@ -21,9 +21,16 @@ _COLUMNS: Final = ("free", "used", "total")
 def amount(text: Any) -> Decimal | None:
     """What the venue wrote, `NaN` where that is no number, and nothing where it wrote nothing."""
     try:
-        return number(text)
+        found = number(text)
     except BadAnswer:
         return _UNREADABLE
+    return found if found is None or found.is_finite() else _UNREADABLE  # of infinities there are no sums
+
+
+def needed(row: Mapping[str, Any], name: str) -> Decimal:
+    """An amount without which the answer is none."""
+    found = amount(row.get(name))
+    return required(row, name) if found is None else found
 
 
 def safe_balance(base: Any, exchange: Any, balance: dict[str, Any]) -> Any:

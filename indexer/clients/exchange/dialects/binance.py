@@ -30,6 +30,7 @@ from indexer.clients.exchange.dialects.dialect import (
 )
 from indexer.clients.exchange.dialects.payments import begin, oldest_first
 from indexer.clients.exchange.throttle import Cost, Limit, Weighed
+from indexer.clients.exchange.unreadable import amount, needed
 from indexer.domain.accounts.amounts import Amounts, Slot, Wallet, plus
 from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions
 from indexer.domain.accounts.validation import Exceptions
@@ -99,7 +100,7 @@ class Binance(Dialect):
         match event.get("e") if isinstance(event, Mapping) else None:
             case "outboundAccountPosition":
                 rows = rows_of(event, "B")
-                amounts = {code_of(exchange, row, "a"): _whole(required(row, "f"), required(row, "l")) for row in rows}
+                amounts = {code_of(exchange, row, "a"): _whole(needed(row, "f"), needed(row, "l")) for row in rows}
                 if wallet == "margin":
                     # Net of nothing: what is owed is told by reads alone.
                     amounts = {asset: each._replace(debt=None) for asset, each in amounts.items()}
@@ -110,7 +111,7 @@ class Binance(Dialect):
             case "ACCOUNT_UPDATE":
                 update = event.get("a")
                 rows = rows_of(update, "B") if isinstance(update, Mapping) else []
-                totals = {code_of(exchange, row, "a"): Amounts(total=required(row, "wb")) for row in rows}
+                totals = {code_of(exchange, row, "a"): Amounts(total=needed(row, "wb")) for row in rows}
                 positions = None
                 if wallet == "futures" and isinstance(update, Mapping) and "P" in update:
                     positions = tuple(rows_of(update, "P"))
@@ -195,7 +196,7 @@ def _family(api: str, path: str) -> str:
 
 def _spot(exchange: Exchange, answer: Any) -> Found:
     rows = rows_of(answer, "balances")
-    amounts = {code_of(exchange, row, "asset"): _whole(required(row, "free"), required(row, "locked")) for row in rows}
+    amounts = {code_of(exchange, row, "asset"): _whole(needed(row, "free"), needed(row, "locked")) for row in rows}
     return Found(amounts, milliseconds(answer.get("updateTime")))
 
 
@@ -216,33 +217,33 @@ def _isolated(exchange: Exchange, answer: Any) -> Found:
 
 
 def _borrowable(exchange: Exchange, row: Mapping[str, Any]) -> tuple[str, Amounts]:
-    debt = plus(required(row, "borrowed"), required(row, "interest"))
-    return code_of(exchange, row, "asset"), _whole(required(row, "free"), required(row, "locked"), debt)
+    debt = plus(needed(row, "borrowed"), needed(row, "interest"))
+    return code_of(exchange, row, "asset"), _whole(needed(row, "free"), needed(row, "locked"), debt)
 
 
 def _futures(exchange: Exchange, answer: Any) -> Found:
     """The wallet's balance, as its frames tell; available funds count other collateral and unrealised profit."""
     amounts, rows = {}, rows_of(answer, "assets")
     for row in rows:
-        free, used = number(row.get("availableBalance")), number(row.get("initialMargin"))
-        amounts[code_of(exchange, row, "asset")] = Amounts(free, used, required(row, "walletBalance"))
+        free, used = amount(row.get("availableBalance")), amount(row.get("initialMargin"))
+        amounts[code_of(exchange, row, "asset")] = Amounts(free, used, needed(row, "walletBalance"))
     return Found(amounts, times=times_of(exchange, rows, "asset", "updateTime"))
 
 
 def _funding(exchange: Exchange, answer: Any) -> Found:
     amounts = {}
     for row in rows_of(answer):
-        parts = (number(row.get(name)) or Decimal(0) for name in ("locked", "freeze", "withdrawing"))
+        parts = (amount(row.get(name)) or Decimal(0) for name in ("locked", "freeze", "withdrawing"))
         used = reduce(plus, parts)
-        amounts[code_of(exchange, row, "asset")] = _whole(required(row, "free"), used)
+        amounts[code_of(exchange, row, "asset")] = _whole(needed(row, "free"), used)
     return Found(amounts)
 
 
 def _earn(exchange: Exchange, flexible: list[Mapping[str, Any]], locked: list[Mapping[str, Any]]) -> Found:
     """Flexible products can be redeemed at once, locked ones cannot."""
     lines = [
-        *((code_of(exchange, row, "asset"), _whole(required(row, "totalAmount"), Decimal(0))) for row in flexible),
-        *((code_of(exchange, row, "asset"), _whole(Decimal(0), required(row, "amount"))) for row in locked),
+        *((code_of(exchange, row, "asset"), _whole(needed(row, "totalAmount"), Decimal(0))) for row in flexible),
+        *((code_of(exchange, row, "asset"), _whole(Decimal(0), needed(row, "amount"))) for row in locked),
     ]
     return Found(summed(lines))
 

@@ -20,7 +20,6 @@ from indexer.clients.exchange.dialects.dialect import (
     code_of,
     funding_of,
     milliseconds,
-    number,
     placed,
     required,
     rows_of,
@@ -28,6 +27,7 @@ from indexer.clients.exchange.dialects.dialect import (
 )
 from indexer.clients.exchange.dialects.payments import Page, begin, newest_first
 from indexer.clients.exchange.throttle import Limit
+from indexer.clients.exchange.unreadable import amount, needed
 from indexer.domain.accounts.amounts import Amounts, Wallet, less, plus
 from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions
 from indexer.domain.accounts.validation import Exceptions
@@ -135,18 +135,16 @@ def _unified(exchange: Exchange, accounts: list[Mapping[str, Any]]) -> dict[str,
         raise BadAnswer("an answer about another number of accounts than one")
     amounts = {}
     for row in rows_of(accounts[0], "coin"):
-        held = [number(row.get(name)) or Decimal(0) for name in _HELD]
-        free, debt = number(row.get("availableToWithdraw")), number(row.get("borrowAmount"))
-        amounts[code_of(exchange, row, "coin")] = Amounts(
-            free, reduce(plus, held), required(row, "walletBalance"), debt
-        )
+        held = [amount(row.get(name)) or Decimal(0) for name in _HELD]
+        free, debt = amount(row.get("availableToWithdraw")), amount(row.get("borrowAmount"))
+        amounts[code_of(exchange, row, "coin")] = Amounts(free, reduce(plus, held), needed(row, "walletBalance"), debt)
     return amounts
 
 
 def _funding(exchange: Exchange, answer: Any) -> Found:
     amounts = {}
     for row in rows_of(answer, "result", "balance"):
-        free, total = required(row, "transferBalance"), required(row, "walletBalance")
+        free, total = needed(row, "transferBalance"), needed(row, "walletBalance")
         amounts[code_of(exchange, row, "coin")] = Amounts(free, less(total, free), total)
     return Found(amounts)
 
@@ -156,11 +154,11 @@ def _earn(exchange: Exchange, flexible: Any, staked: Any) -> Found:
     nothing = Decimal(0)
     lines = []
     for row in rows_of(flexible, "result", "list"):
-        amount = required(row, "amount")
-        lines.append((code_of(exchange, row, "coin"), Amounts(amount, nothing, amount)))
+        saved = needed(row, "amount")
+        lines.append((code_of(exchange, row, "coin"), Amounts(saved, nothing, saved)))
     for row in rows_of(staked, "result", "list"):
-        amount = required(row, "amount")
-        lines.append((code_of(exchange, row, "coin"), Amounts(nothing, amount, amount)))
+        bound = needed(row, "amount")
+        lines.append((code_of(exchange, row, "coin"), Amounts(nothing, bound, bound)))
     return Found(summed(lines))
 
 

@@ -15,12 +15,11 @@ from indexer.clients.exchange.dialects.dialect import (
     Told,
     WalletKind,
     code_of,
-    number,
     placed,
-    required,
     rows_of,
 )
 from indexer.clients.exchange.throttle import Limit
+from indexer.clients.exchange.unreadable import amount, needed
 from indexer.domain.accounts.amounts import Amounts, Wallet
 from indexer.domain.accounts.validation import Exceptions
 
@@ -79,4 +78,4 @@ DERIBIT: Final = Deribit(
 
 
 def _amounts(row: Mapping[str, Any]) -> Amounts:
-    return Amounts(number(row.get("available_funds")), number(row.get("initial_margin")), required(row, "balance"))
+    return Amounts(amount(row.get("available_funds")), amount(row.get("initial_margin")), needed(row, "balance"))

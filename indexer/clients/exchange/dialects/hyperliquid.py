@@ -19,11 +19,11 @@ from indexer.clients.exchange.dialects.dialect import (
     funding_of,
     milliseconds,
     placed,
-    required,
     rows_of,
 )
 from indexer.clients.exchange.dialects.payments import begin, oldest_first
 from indexer.clients.exchange.throttle import Limit
+from indexer.clients.exchange.unreadable import needed
 from indexer.domain.accounts.amounts import Amounts, Wallet, less
 from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions
 from indexer.domain.accounts.validation import Exceptions
@@ -104,13 +104,13 @@ def _state(exchange: Exchange, wallet: Wallet, state: Any) -> tuple[dict[str, Am
     if not isinstance(summary, Mapping):
         raise BadAnswer("an answer without marginSummary")
     amounts = Amounts(
-        required(state, "withdrawable"), required(summary, "totalMarginUsed"), required(summary, "accountValue")
+        needed(state, "withdrawable"), needed(summary, "totalMarginUsed"), needed(summary, "accountValue")
     )
     return {"USDC": amounts}, milliseconds(state.get("time"))
 
 
 def _held(row: Mapping[str, Any]) -> Amounts:
-    total, used = required(row, "total"), required(row, "hold")
+    total, used = needed(row, "total"), needed(row, "hold")
     return Amounts(less(total, used), used, total)
 
 

@@ -15,11 +15,10 @@ from indexer.clients.exchange.dialects.dialect import (
     Told,
     WalletKind,
     code_of,
-    number,
-    required,
     rows_of,
 )
 from indexer.clients.exchange.throttle import Limit
+from indexer.clients.exchange.unreadable import amount, needed
 from indexer.domain.accounts.amounts import Amounts, Wallet, less, plus
 from indexer.errors import BadAnswer
 
@@ -59,7 +58,7 @@ class Kraken(Dialect):
             for one in (row, *rows_of(row, "wallets")) if "wallets" in row else (row,):
                 # Earn has wallets of its own in here, and names of its own over REST.
                 if (one.get("wallet_type", one.get("type")), one.get("wallet_id", one.get("id"))) == ("spot", "main"):
-                    found[code_of(exchange, row, "asset")] = Amounts(total=required(one, "balance"))
+                    found[code_of(exchange, row, "asset")] = Amounts(total=needed(one, "balance"))
             if isinstance(row.get("timestamp"), str):
                 times.append(datetime.fromisoformat(row["timestamp"]))
         return Told(
@@ -85,7 +84,7 @@ def _integer(found: Any) -> int | None:
 
 
 def _amounts(row: Mapping[str, Any]) -> Amounts:
-    total, used = required(row, "balance"), required(row, "hold_trade")
-    credit, owed = (number(row.get(name)) or Decimal(0) for name in ("credit", "credit_used"))
+    total, used = needed(row, "balance"), needed(row, "hold_trade")
+    credit, owed = (amount(row.get(name)) or Decimal(0) for name in ("credit", "credit_used"))
     free = less(less(plus(total, credit), owed), used)
     return Amounts(free, used, total)

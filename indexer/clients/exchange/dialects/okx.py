@@ -19,7 +19,6 @@ from indexer.clients.exchange.dialects.dialect import (
     WalletKind,
     code_of,
     funding_of,
-    number,
     placed,
     required,
     rows_of,
@@ -28,6 +27,7 @@ from indexer.clients.exchange.dialects.dialect import (
 )
 from indexer.clients.exchange.dialects.payments import Page, begin, newest_first
 from indexer.clients.exchange.throttle import Cost, Limit, Weighed
+from indexer.clients.exchange.unreadable import amount, needed
 from indexer.domain.accounts.amounts import Amounts, Wallet
 from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions
 from indexer.domain.accounts.validation import Exceptions
@@ -133,7 +133,7 @@ def _trading(exchange: Exchange, rows: list[Mapping[str, Any]]) -> tuple[dict[st
     details = rows_of(rows[0], "details")
     amounts = {
         code_of(exchange, row, "ccy"): Amounts(
-            number(row.get("availBal")), number(row.get("frozenBal")), required(row, "cashBal"), number(row.get("liab"))
+            amount(row.get("availBal")), amount(row.get("frozenBal")), needed(row, "cashBal"), amount(row.get("liab"))
         )
         for row in details
     }
@@ -143,21 +143,19 @@ def _trading(exchange: Exchange, rows: list[Mapping[str, Any]]) -> tuple[dict[st
 def _funding(exchange: Exchange, answer: Any) -> Found:
     get = partial(code_of, exchange, name="ccy")
     rows = rows_of(answer, "data")
-    return Found(
-        {get(row): Amounts(*(required(row, name) for name in ("availBal", "frozenBal", "bal"))) for row in rows}
-    )
+    return Found({get(row): Amounts(*(needed(row, name) for name in ("availBal", "frozenBal", "bal"))) for row in rows})
 
 
 def _earn(exchange: Exchange, savings: Any, staked: Any) -> Found:
     """Savings can be redeemed at once, what is staked cannot."""
     lines = []
     for row in rows_of(savings, "data"):
-        amount = required(row, "amt")
-        lines.append((code_of(exchange, row, "ccy"), Amounts(amount, Decimal(0), amount)))
+        saved = needed(row, "amt")
+        lines.append((code_of(exchange, row, "ccy"), Amounts(saved, Decimal(0), saved)))
     for order in rows_of(staked, "data"):
         for row in rows_of(order, "investData"):
-            amount = required(row, "amt")
-            lines.append((code_of(exchange, row, "ccy"), Amounts(Decimal(0), amount, amount)))
+            bound = needed(row, "amt")
+            lines.append((code_of(exchange, row, "ccy"), Amounts(Decimal(0), bound, bound)))
     return Found(summed(lines))
 
 

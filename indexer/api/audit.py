@@ -10,7 +10,7 @@ from indexer.api.answers import json_answer
 from indexer.api.bodies import read_object
 from indexer.api.ports import Control
 from indexer.api.routes import API, Answer, Route
-from indexer.api.shapes import audit_json
+from indexer.api.shapes import audit_json, audit_waits_json
 from indexer.errors import Refused
 
 DEFAULT_COUNT: Final = 100
@@ -35,6 +35,14 @@ class AuditResource:
                 answers={200: Answer("What was read, and what differs.", "Audit")},
                 problems=(400, 413, 415, 429, 503),
             ),
+            Route(
+                method="GET",
+                path=f"{API}/audit",
+                handler=self.waits,
+                summary="What an audit that goes on is waiting for",
+                tag="service",
+                answers={200: Answer("Chain by chain; nothing while no audit goes on.", "AuditWaits")},
+            ),
         )
 
     async def audit(self, request: web.Request) -> web.Response:
@@ -43,3 +51,6 @@ class AuditResource:
         if type(count) is not int or not 1 <= count <= MOST:
             raise Refused(f"a whole number from 1 to {MOST} is expected", "count")
         return json_answer(audit_json(await self._control.audit(count)))
+
+    async def waits(self, _request: web.Request) -> web.Response:
+        return json_answer(audit_waits_json(self._control.audit_waits()))

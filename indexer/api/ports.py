@@ -13,7 +13,7 @@ from indexer.domain.accounts.arrivals import Funding, Permissions
 from indexer.domain.accounts.records import AccountRecord, PositionRecord
 from indexer.domain.accounts.registry import Account
 from indexer.domain.accounts.stats import AssetStats
-from indexer.domain.audits import Audit
+from indexer.domain.audits import Audit, Wait
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, Holding, Token
 from indexer.domain.commits import Commit
@@ -144,6 +144,10 @@ class Control(Protocol):
 
     async def audit(self, count: int) -> Audit:
         """Read that many random records again at their own blocks; `Busy` while another audit goes on."""
+        ...
+
+    def audit_waits(self) -> Sequence[Wait] | None:
+        """What the audit that goes on still waits for, chain by chain; nothing without one."""
         ...
 
     async def backfill(

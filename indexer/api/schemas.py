@@ -82,6 +82,8 @@ _EXPLAINED: Final[Schema] = {
         " native and first, and where logs in between are not known.",
     },
 }
+_AUDITED_CHAIN: Final[Schema] = {"chainId": _WHOLE, "name": _TEXT, "endpoint": _TEXT, "records": _WHOLE}
+
 _STREAM: Final[Schema] = {
     "name": _TEXT,
     "state": {"enum": ["starting", "catching_up", "live", "stale", "suspended", "stopped"]},
@@ -270,7 +272,29 @@ SCHEMAS: Final[Schema] = {
     "NewAudit": _object(
         {"count": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}}, optional=("count",)
     ),
-    "Audit": _object({"checked": _WHOLE, "differing": _list("Difference"), "unreadable": _WHOLE, "skipped": _WHOLE}),
+    "Audit": _object(
+        {
+            "checked": _WHOLE,
+            "differing": _list("Difference"),
+            "unreadable": _WHOLE,
+            "skipped": _WHOLE,
+            "unanswered": {
+                "type": "array",
+                "items": _object(_AUDITED_CHAIN | {"reason": _TEXT}),
+                "description": "Chains that nobody answered for in time; `records` of them are among `unreadable`.",
+            },
+        }
+    ),
+    "AuditWaits": _object(
+        {
+            "running": {"type": "boolean"},
+            "waiting": {
+                "type": "array",
+                "items": _object(_AUDITED_CHAIN | {"seconds": {"type": "number", "minimum": 0}}),
+                "description": "Chains with records that are still to be read, and for how long none was.",
+            },
+        }
+    ),
     "Difference": _object(
         _BALANCE
         | _RECORD

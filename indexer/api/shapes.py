@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from math import floor
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from indexer.domain.accounts.events import slot_json
 from indexer.domain.accounts.stats import AssetStats
 from indexer.domain.amounts import amount_text, plain
-from indexer.domain.audits import Audit
+from indexer.domain.audits import Audit, Wait
 from indexer.domain.chain import Transfer
 from indexer.domain.course import Course
 from indexer.domain.incidents import Incident
@@ -81,6 +81,32 @@ def audit_json(audit: Audit) -> dict[str, Any]:
         ],
         "unreadable": audit.unreadable,
         "skipped": audit.skipped,
+        "unanswered": [
+            {
+                "chainId": one.chain_id,
+                "name": one.name,
+                "endpoint": one.endpoint,
+                "records": one.records,
+                "reason": one.reason,
+            }
+            for one in audit.unanswered
+        ],
+    }
+
+
+def audit_waits_json(waits: Sequence[Wait] | None) -> dict[str, Any]:
+    return {
+        "running": waits is not None,
+        "waiting": [
+            {
+                "chainId": one.chain_id,
+                "name": one.name,
+                "endpoint": one.endpoint,
+                "records": one.records,
+                "seconds": round(one.seconds, 3),
+            }
+            for one in waits or ()
+        ],
     }
 
 

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 import structlog
 
-from indexer.domain.audits import Audit, Difference
+from indexer.app.waiting import Waiting
+from indexer.domain.audits import Audit, Difference, Unanswered, Wait
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, KnownBlock
 from indexer.domain.records import BalanceRecord
 from indexer.domain.views import Readings
-from indexer.errors import BlockUnknown, Busy, StateMissing, Transient
+from indexer.errors import BlockUnknown, Busy, NodeUnreachable, StateMissing, Transient
 
 log = structlog.get_logger(__name__)
 
 BLOCKS_AT_ONCE: Final = 4
-"""An audit is in no hurry: live reads go through the same endpoints."""
+"""Of each chain. An audit is in no hurry: live reads go through the same endpoints."""
 
 
 class Node(Protocol):
     """Reads balances at exactly the block asked for."""
+
+    @property
+    def endpoint(self) -> str: ...
 
     @property
     def outage(self) -> str | None: ...
@@ -40,75 +45,148 @@ class Balances(Protocol):
 
 
 class Auditor:
-    """One audit at a time: a second one is refused with `Busy`."""
+    """One audit at a time: a second one is refused with `Busy`. `chains` are the ids of those that are configured."""
 
     def __init__(
         self,
         *,
         balances: Balances,
-        chains: Callable[[], Collection[int]],
+        chains: Callable[[], Mapping[str, int]],
         node: Callable[[int], Node],
+        waiting: Waiting,
         audited: Callable[[int, int, int], None] = lambda _chain, _records, _differing: None,
     ) -> None:
         self._balances = balances
         self._chains = chains
         self._node = node
+        self._waiting = waiting
         self._audited = audited
-        self._is_busy = False
+        self._parts: tuple[_Part, ...] | None = None
+
+    @property
+    def waits(self) -> Sequence[Wait] | None:
+        """What the audit that goes on still waits for, chain by chain; nothing (not even an empty list) without one."""
+        return None if self._parts is None else tuple(part.wait for part in self._parts if part.left)
 
     async def audit(self, count: int) -> Audit:
-        if self._is_busy:
+        if self._parts is not None:
             raise Busy("an audit is going on already; wait until it is done")
-        self._is_busy = True
+        self._parts = ()
         try:
             return await self._audit(await self._balances.sample(count))
         finally:
-            self._is_busy = False
+            self._parts = None
 
     async def _audit(self, sample: Sequence[BalanceRecord]) -> Audit:
-        known = [record for record in sample if record.chain_id in self._chains()]
-        blocks: dict[tuple[int, BlockRef], list[BalanceRecord]] = {}
+        names = {chain_id: name for name, chain_id in self._chains().items()}
+        known = [record for record in sample if record.chain_id in names]
+        read: dict[int, list[BalanceRecord]] = {}
         for record in known:
             if not record.derived:
-                blocks.setdefault((record.chain_id, record.block), []).append(record)
-        gate = asyncio.Semaphore(BLOCKS_AT_ONCE)
-        parts = await asyncio.gather(*(self._block(gate, *at, records) for at, records in blocks.items()))
-        whole = Audit(
-            checked=sum(part.checked for part in parts),
-            differing=tuple(difference for part in parts for difference in part.differing),
-            unreadable=sum(part.unreadable for part in parts),
-            skipped=sum(record.derived for record in known),
-        )
+                read.setdefault(record.chain_id, []).append(record)
+        self._parts = parts = tuple(self._part(chain_id, names[chain_id], read[chain_id]) for chain_id in read)
+        skipped = Audit(0, (), 0, sum(record.derived for record in known))
+        whole = _sum((skipped, *await asyncio.gather(*(part.audit() for part in parts))))
         log.info("audited", records=whole.checked, differing=len(whole.differing), unreadable=whole.unreadable)
         return whole
 
-    async def _block(
-        self, gate: asyncio.Semaphore, chain_id: int, block: BlockRef, records: Sequence[BalanceRecord]
-    ) -> Audit:
-        async with gate:
-            if self._node(chain_id).outage is not None:
-                return Audit(0, (), len(records), 0)  # each block would be waited for as long as the first
+    def _part(self, chain_id: int, name: str, records: Sequence[BalanceRecord]) -> _Part:
+        return _Part(
+            chain_id=chain_id,
+            name=name,
+            records=records,
+            node=self._node(chain_id),
+            balances=self._balances,
+            waiting=self._waiting,
+            audited=self._audited,
+        )
+
+
+class _Part:
+    """The records of one chain; its node holds up nobody else, and itself not for ever."""
+
+    def __init__(
+        self,
+        *,
+        chain_id: int,
+        name: str,
+        records: Sequence[BalanceRecord],
+        node: Node,
+        balances: Balances,
+        waiting: Waiting,
+        audited: Callable[[int, int, int], None],
+    ) -> None:
+        self.left = len(records)
+        self._chain_id = chain_id
+        self._name = name
+        self._node = node
+        self._balances = balances
+        self._waiting = waiting
+        self._audited = audited
+        self._blocks: dict[BlockRef, list[BalanceRecord]] = {}
+        for record in records:
+            self._blocks.setdefault(record.block, []).append(record)
+        self._gate = asyncio.Semaphore(BLOCKS_AT_ONCE)
+        self._given_up: str | None = None
+        self._unanswered = 0
+        self._answered_at = asyncio.get_running_loop().time()
+
+    @property
+    def wait(self) -> Wait:
+        seconds = asyncio.get_running_loop().time() - self._answered_at
+        return Wait(self._chain_id, self._name, self._node.endpoint, self.left, seconds)
+
+    async def audit(self) -> Audit:
+        found = await asyncio.gather(*(self._block(block, records) for block, records in self._blocks.items()))
+        if self._given_up is None:
+            return _sum(found)
+        lost = Unanswered(self._chain_id, self._name, self._node.endpoint, self._unanswered, self._given_up)
+        log.warning("audit_unanswered", chain=self._chain_id, records=lost.records, reason=lost.reason)
+        return replace(_sum(found), unanswered=(lost,))
+
+    async def _block(self, block: BlockRef, records: Sequence[BalanceRecord]) -> Audit:
+        async with self._gate:
             try:
-                values = await self._read(chain_id, block, [record.holding for record in records])
-            except (StateMissing, Transient):
-                return Audit(0, (), len(records), 0)
-            readable = [record for record in records if values is None or record.holding in values]
-            suspects = [Difference(record, None if values is None else values[record.holding]) for record in readable]
-            differing = [
-                one for one in suspects if one.read != one.record.balance and await self._is_stored(one.record)
-            ]
-        self._audited(chain_id, len(readable), len(differing))
+                return await self._compared(block, records)
+            finally:
+                self.left -= len(records)
+
+    async def _compared(self, block: BlockRef, records: Sequence[BalanceRecord]) -> Audit:
+        if self._given_up is not None:
+            return self._left_out(records)
+        try:
+            values = await self._waited_for(block, [record.holding for record in records])
+        except NodeUnreachable:
+            # Each of the other blocks would be waited for as long as this one.
+            self._given_up = self._node.outage or "it does not answer"
+            return self._left_out(records)
+        except (StateMissing, Transient):
+            self._answered_at = asyncio.get_running_loop().time()
+            return Audit(0, (), len(records), 0)
+        self._answered_at = asyncio.get_running_loop().time()
+        readable = [record for record in records if values is None or record.holding in values]
+        suspects = [Difference(record, None if values is None else values[record.holding]) for record in readable]
+        differing = [one for one in suspects if one.read != one.record.balance and await self._is_stored(one.record)]
+        self._audited(self._chain_id, len(readable), len(differing))
         for one in differing:
-            log.warning("audit_differs", chain=chain_id, block=block.number, stored=one.record.balance, read=one.read)
+            stored = one.record.balance
+            log.warning("audit_differs", chain=self._chain_id, block=block.number, stored=stored, read=one.read)
         return Audit(len(readable), tuple(differing), len(records) - len(readable), 0)
 
-    async def _read(self, chain_id: int, block: BlockRef, holdings: Sequence[Holding]) -> Mapping[Holding, int] | None:
+    def _left_out(self, records: Sequence[BalanceRecord]) -> Audit:
+        self._unanswered += len(records)
+        return Audit(0, (), len(records), 0)
+
+    async def _waited_for(self, block: BlockRef, holdings: Sequence[Holding]) -> Mapping[Holding, int] | None:
+        reading = self._read(block, holdings)
+        return await self._waiting.answer(reading, f"chain {self._chain_id}", lambda: self._node.outage)
+
+    async def _read(self, block: BlockRef, holdings: Sequence[Holding]) -> Mapping[Holding, int] | None:
         """Nothing where another block has this number now: then the records should have gone with theirs."""
-        node = self._node(chain_id)
         try:
-            return (await node.read({block: holdings})).get(block.hash, Readings()).values
+            return (await self._node.read({block: holdings})).get(block.hash, Readings()).values
         except BlockUnknown:
-            (canonical,) = await node.headers(block.number, block.number)
+            (canonical,) = await self._node.headers(block.number, block.number)
             if canonical.hash == block.hash:
                 raise
             return None
@@ -117,3 +195,14 @@ class Auditor:
         """Not taken back or replaced meanwhile, as in a reorg."""
         now = await self._balances.at_block(record.chain_id, record.holding, record.block.number)
         return now is not None and (now.block, now.balance) == (record.block, record.balance)
+
+
+def _sum(parts: Iterable[Audit]) -> Audit:
+    parts = tuple(parts)
+    return Audit(
+        checked=sum(part.checked for part in parts),
+        differing=tuple(one for part in parts for one in part.differing),
+        unreadable=sum(part.unreadable for part in parts),
+        skipped=sum(part.skipped for part in parts),
+        unanswered=tuple(one for part in parts for one in part.unanswered),
+    )

@@ -20,7 +20,7 @@ from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
 from indexer.app.waiting import Waiting
 from indexer.config import NatsSettings, ServiceSettings, Settings, Venues, load
-from indexer.domain.audits import Audit
+from indexer.domain.audits import Audit, Wait
 from indexer.domain.chain import Address, Holding, Token
 from indexer.domain.jobs import Job
 from indexer.domain.records import BalanceRecord
@@ -101,6 +101,9 @@ class Control:
     async def audit(self, count: int) -> Audit:
         await self._positions.caught_up()
         return await self._waiting.unless_over(self._auditor.audit(count))
+
+    def audit_waits(self) -> Sequence[Wait] | None:
+        return self._auditor.waits
 
     async def backfill(
         self, chain_id: int, token: Token | None, solver: Address | None, first: int, last: int | None

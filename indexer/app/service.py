@@ -155,8 +155,9 @@ class Service:
             accounts=self.accounts,
             auditor=Auditor(
                 balances=self.store.balances,
-                chains=lambda: self.watching.chains().values(),
+                chains=self.watching.chains,
                 node=self._chains.node,
+                waiting=self._waiting,
                 audited=self._audited,
             ),
             backfills=self._backfills,

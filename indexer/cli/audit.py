@@ -3,25 +3,79 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
-from typing import Any
+import sys
+from collections.abc import Iterator
+from typing import Any, Final
 
-from indexer.cli.client import answered, connected
-from indexer.cli.tables import show_table
+from indexer.cli.client import AskError, Client, answered, connected
+from indexer.cli.tables import plain, show_table
+from indexer.masking import mask_url
+
+LOOK_SECONDS: Final = 2.0
+"""An answer that takes so long is asked after; and a node that is silent for so long is named."""
 
 
 def audit(args: argparse.Namespace) -> int:
     async def ask() -> int:
         async with connected(args) as client:
-            answer = await client.post("/audit", {"count": args.count})
+            answer = await _answer(client, args.count)
         if args.json:
             print(json.dumps(answer, ensure_ascii=False))
         else:
             _show(answer)
+        for lost in answer.get("unanswered", ()):
+            _say(f"{_chain(lost)}: {lost['records']} records were not read: {plain(lost['reason'])}")
         # Where nothing could be read, nothing is known to be right.
-        return 1 if answer["differing"] or (answer["unreadable"] and not answer["checked"]) else 0
+        nothing = answer["unreadable"] and not answer["checked"]
+        return 1 if answer["differing"] or answer.get("unanswered") or nothing else 0
 
     return answered(ask())
+
+
+async def _answer(client: Client, count: int) -> Any:
+    """While it takes long, stderr says what for: each chain once."""
+    said = set[str]()
+    answer = asyncio.ensure_future(client.post("/audit", {"count": count}))
+    try:
+        while not (await asyncio.wait((answer,), timeout=LOOK_SECONDS))[0]:
+            for who, words in await _waits(client):
+                if who not in said:
+                    _say(f"waiting for {words}")
+                said.add(who)
+        return await answer
+    finally:
+        answer.cancel()
+
+
+async def _waits(client: Client) -> list[tuple[str, str]]:
+    """Whom the service waits for, and in words; a service that does not know is an older one."""
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            found = await client.get("/audit")
+    except TimeoutError:
+        return [(client.url, f"{mask_url(client.url)}: it does not answer")]
+    except AskError:
+        return []
+    return list(_silent(found))
+
+
+def _silent(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for one in found["waiting"]:
+        if one["seconds"] >= LOOK_SECONDS:
+            why = f"no answer for {one['seconds']:.0f} s, {one['records']} records are left"
+            yield str(one["chainId"]), f"{_chain(one)}: {why}"
+    if found["running"] and not found["waiting"]:
+        yield "store", "the service's store"
+
+
+def _chain(one: dict[str, Any]) -> str:
+    return f"chain {one['chainId']} ({plain(one['name'])}) at {plain(one['endpoint'])}"
+
+
+def _say(words: str) -> None:
+    print(f"indexer: {words}", file=sys.stderr, flush=True)
 
 
 def _show(answer: dict[str, Any]) -> None:

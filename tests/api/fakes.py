@@ -12,7 +12,7 @@ from indexer.addresses import checksum
 from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.arrivals import Permissions
 from indexer.domain.accounts.registry import Account
-from indexer.domain.audits import Audit
+from indexer.domain.audits import Audit, Wait
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding, Token, TokenInfo, TxHash
 from indexer.domain.commits import Commit
@@ -272,6 +272,11 @@ class FakeControl:
         if isinstance(self.audited, Exception):
             raise self.audited
         return self.audited
+
+    waits: Sequence[Wait] | None = None
+
+    def audit_waits(self) -> Sequence[Wait] | None:
+        return self.waits
 
     jobs: list[Job] = field(default_factory=list)
     ordered: list[tuple[Any, ...]] = field(default_factory=list)

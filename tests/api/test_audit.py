@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from indexer.domain.audits import Audit, Difference
+from indexer.domain.audits import Audit, Difference, Unanswered, Wait
 from indexer.errors import Busy
 from tests.api.conftest import HttpClient, World, problem_of
 from tests.api.fakes import ALICE, USDC
@@ -39,3 +39,20 @@ async def test_a_count_out_of_bounds_is_refused(client: HttpClient, world: World
 async def test_a_second_audit_has_to_wait(client: HttpClient, world: World) -> None:
     world.control.audited = Busy("an audit is going on already")
     await problem_of(await client.post(PATH, json={}), 429)
+
+
+async def test_a_chain_that_nobody_answered_for_is_named_with_its_endpoint(client: HttpClient, world: World) -> None:
+    world.control.audited = Audit(5, (), 3, 0, (Unanswered(7, "mute", "node:8545", 3, "no answer"),))
+    body = await (await client.post(PATH, json={})).json()
+    assert body["unanswered"] == [
+        {"chainId": 7, "name": "mute", "endpoint": "node:8545", "records": 3, "reason": "no answer"}
+    ]
+
+
+async def test_what_an_audit_waits_for_can_be_asked(client: HttpClient, world: World) -> None:
+    assert await (await client.get(PATH)).json() == {"running": False, "waiting": []}
+    world.control.waits = (Wait(7, "mute", "node:8545", 3, 2.5),)
+    assert await (await client.get(PATH)).json() == {
+        "running": True,
+        "waiting": [{"chainId": 7, "name": "mute", "endpoint": "node:8545", "records": 3, "seconds": 2.5}],
+    }

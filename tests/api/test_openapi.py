@@ -104,6 +104,7 @@ def test_every_problem_that_a_route_tells_of_has_a_meaning(world: World) -> None
         ("GET", f"/api/v1/balances/1/native/{ALICE}/stats", None, 200, "Stats"),
         ("POST", f"/api/v1/balances/1/{USDC}/{ALICE}/refresh", None, 200, "Balance"),
         ("POST", "/api/v1/audit", {"count": 5}, 200, "Audit"),
+        ("GET", "/api/v1/audit", None, 200, "AuditWaits"),
         ("GET", "/api/v1/solvers", None, 200, "SolverPage"),
         ("POST", "/api/v1/solvers", {"name": "bob", "address": BOB}, 201, "Solver"),
         ("GET", "/api/v1/tokens", None, 200, "TokenPage"),

@@ -6,12 +6,16 @@ import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from indexer.app import audit as audits
 from indexer.app.audit import BLOCKS_AT_ONCE, Auditor
+from indexer.app.waiting import LONGEST_SECONDS, Waiting
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed
+from indexer.domain.audits import Audit
 from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, KnownBlock, TokenInfo
 from indexer.domain.records import BalanceRecord, Projection, RecordKey
 from indexer.domain.views import Readings
@@ -19,12 +23,19 @@ from indexer.errors import BlockUnknown, Busy, NodeUnreachable, StateMissing
 from repositories.store import Store, open_store
 from tests.clients.builders import node_at
 from tests.fixtures.chain import wallets
+from tests.sim.clock import play
 
 WALLETS = wallets(3)
 
 
 def record_at(head: Head, holding: Holding, balance: int, seq: int = 1) -> BalanceRecord:
     return BalanceRecord(31337, holding, balance, head.ref, None, "first", TokenInfo(), seq)
+
+
+def auditor_of(store: Store, node: audits.Node, **more: Any) -> Auditor:
+    waiting = more.pop("waiting", Waiting())
+    chains = more.pop("chains", lambda: {"test": 31337})
+    return Auditor(balances=store.balances, chains=chains, node=lambda _chain: node, waiting=waiting, **more)
 
 
 async def put(store: Store, *records: BalanceRecord) -> None:
@@ -46,10 +57,9 @@ async def test_a_record_that_was_tampered_with_is_found(anvil: Anvil, token: Dep
                 record_at(head, Holding(NATIVE, wallet), 0),
             ]
         await put(store, *records)
-        auditor = Auditor(
-            balances=store.balances,
-            chains=lambda: (31337,),
-            node=lambda _chain: node,
+        auditor = auditor_of(
+            store,
+            node,
             audited=lambda *counts: counted.append(counts),
         )
         clean = await auditor.audit(100)
@@ -70,7 +80,7 @@ async def test_a_record_of_an_orphaned_block_is_found(anvil: Anvil, token: Deplo
         record = record_at(await node.newest(), Holding(token.address, WALLETS[0]), 5)
         await put(store, record)
         await anvil.rpc("anvil_reorg", 1, [])
-        auditor = Auditor(balances=store.balances, chains=lambda: (31337,), node=lambda _chain: node)
+        auditor = auditor_of(store, node)
         (difference,) = (await auditor.audit(10)).differing
         assert (difference.record, difference.read) == (record, None)
 
@@ -81,6 +91,7 @@ class Node:
     def __init__(self, error: Exception) -> None:
         self.error = error
         self.asked = 0
+        self.endpoint = "node"
         self.outage: str | None = None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -105,7 +116,7 @@ STORED = record_at(Head(7, HASH, HASH, 0), Holding(NATIVE, WALLETS[0]), 1)
 async def test_what_no_endpoint_can_tell_is_unreadable_and_no_difference(error: Exception, tmp_path: Path) -> None:
     async with open_store("memory", "audit", tmp_path) as store:
         await put(store, STORED)
-        auditor = Auditor(balances=store.balances, chains=lambda: (31337,), node=lambda _chain: Node(error))
+        auditor = auditor_of(store, Node(error))
         audit = await auditor.audit(10)
         assert (audit.checked, audit.differing, audit.unreadable) == (0, (), 1)
 
@@ -115,15 +126,52 @@ async def test_a_node_that_is_known_to_be_dead_is_not_asked_for_every_block(tmp_
         heads = [Head(number, BlockHash(f"0x{number:064x}"), HASH, 0) for number in range(30)]
         await put(store, *(record_at(head, Holding(NATIVE, WALLETS[0]), 1) for head in heads))
         node = Node(NodeUnreachable("down"))
-        auditor = Auditor(balances=store.balances, chains=lambda: (31337,), node=lambda _chain: node)
-        assert (await auditor.audit(100)).unreadable == 30
+        auditor = auditor_of(store, node)
+        audit = await auditor.audit(100)
+        assert audit.unreadable == 30
+        assert [(one.name, one.endpoint, one.records, one.reason) for one in audit.unanswered] == [
+            ("test", "node", 30, "down")
+        ]
         assert node.asked <= BLOCKS_AT_ONCE
+
+
+def test_a_node_that_never_answers_is_given_up_for_its_chain_and_holds_up_no_other(tmp_path: Path) -> None:
+    """In virtual time: 30 blocks that each would be waited for, beside a chain that is read at once."""
+    found: list[tuple[Audit, float]] = []
+
+    async def story() -> None:
+        async with open_store("memory", "audit", tmp_path) as store:
+            heads = [Head(number, BlockHash(f"0x{number:064x}"), HASH, 0) for number in range(30)]
+            silent, quick = Node(StateMissing("pruned")), Node(StateMissing("pruned"))
+            silent.gate.clear()
+            rows = [record_at(head, Holding(NATIVE, WALLETS[0]), 1) for head in heads]
+            await put(store, *rows, *(replace(row, chain_id=5) for row in rows))
+            nodes = {31337: silent, 5: quick}
+            auditor = Auditor(
+                balances=store.balances,
+                chains=lambda: {"mute": 31337, "fine": 5},
+                node=nodes.__getitem__,
+                waiting=Waiting(),
+            )
+            loop = asyncio.get_running_loop()
+            began, auditing = loop.time(), asyncio.create_task(auditor.audit(1000))
+            await asyncio.sleep(3)
+            (wait,) = auditor.waits or ()
+            assert (wait.name, wait.records, round(wait.seconds)) == ("mute", 30, 3)
+            found.append((await auditing, loop.time() - began))
+            assert auditor.waits is None
+
+    play(story())
+    ((audit, seconds),) = found
+    assert seconds < LONGEST_SECONDS + 1
+    assert (audit.checked, audit.unreadable) == (0, 60)
+    assert [(one.chain_id, one.records) for one in audit.unanswered] == [(31337, 30)]
 
 
 async def test_records_of_chains_that_are_gone_are_left_alone(tmp_path: Path) -> None:
     async with open_store("memory", "audit", tmp_path) as store:
         await put(store, STORED)
-        auditor = Auditor(balances=store.balances, chains=lambda: (), node=lambda _chain: Node(ValueError()))
+        auditor = auditor_of(store, Node(ValueError()), chains=dict)
         assert (await auditor.audit(10)).unreadable == 0
 
 
@@ -132,7 +180,7 @@ async def test_a_second_audit_is_refused_while_one_goes_on(tmp_path: Path) -> No
         await put(store, STORED)
         node = Node(StateMissing("pruned"))
         node.gate.clear()
-        auditor = Auditor(balances=store.balances, chains=lambda: (31337,), node=lambda _chain: node)
+        auditor = auditor_of(store, node)
         first = asyncio.create_task(auditor.audit(10))
         await asyncio.sleep(0)
         with pytest.raises(Busy):

@@ -131,6 +131,10 @@ class Service:
         default_factory=lambda: {"checked": 7, "differing": [], "unreadable": 0, "skipped": 0}
     )
     audits: list[dict[str, Any]] = field(default_factory=list)
+    audit_gate: asyncio.Event = field(default_factory=asyncio.Event)
+    """Closed, an audit is answered when what it waits for was asked twice."""
+    audit_looks: int = 0
+    audit_waits: dict[str, Any] | None = None
     asked: list[str] = field(default_factory=list)
     subscribed: list[dict[str, Any]] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
@@ -164,6 +168,24 @@ def _page(items: list[dict[str, Any]], query: Any) -> web.Response:
     start, limit = int(query.get("cursor", 0)), min(int(query["limit"]), 2)
     end = start + limit
     return web.json_response({"items": items[start:end], "next": str(end) if end < len(items) else None})
+
+
+def _add_audits(app: web.Application, state: Service) -> None:
+    async def audit(request: web.Request) -> web.Response:
+        state.audits.append(await request.json())
+        await state.audit_gate.wait()
+        return web.json_response(state.audited)
+
+    async def audit_waits(_request: web.Request) -> web.Response:
+        state.audit_looks += 1
+        if state.audit_looks == 2:
+            state.audit_gate.set()
+        if state.audit_waits is None:
+            return _problem(405, "not here")
+        return web.json_response(state.audit_waits)
+
+    app.router.add_post("/api/v1/audit", audit)
+    app.router.add_get("/api/v1/audit", audit_waits)
 
 
 def _add_accounts(app: web.Application, state: Service) -> None:
@@ -223,10 +245,6 @@ async def service() -> AsyncIterator[Service]:
         ]
         return _page(items, request.query)
 
-    async def audit(request: web.Request) -> web.Response:
-        state.audits.append(await request.json())
-        return web.json_response(state.audited)
-
     async def ws(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
@@ -242,7 +260,7 @@ async def service() -> AsyncIterator[Service]:
     app.router.add_get("/api/v1/status", status)
     app.router.add_get("/api/v1/balances", balances)
     app.router.add_get("/api/v1/balances/{chain}/{token}/{solver}/history", history)
-    app.router.add_post("/api/v1/audit", audit)
+    _add_audits(app, state)
     app.router.add_post("/api/v1/backfill", _backfill)
     _add_accounts(app, state)
     app.router.add_get("/ws", ws)
@@ -251,6 +269,7 @@ async def service() -> AsyncIterator[Service]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     state.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    state.audit_gate.set()
     yield state
     await runner.cleanup()
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from indexer.cli import audit
 from tests.cli.conftest import Service, balance
 
 Capture = pytest.CaptureFixture[str]
@@ -34,3 +35,39 @@ async def test_differences_are_shown_and_end_with_one(service: Service, capsys: 
 async def test_nothing_read_is_no_clean_audit(service: Service) -> None:
     service.audited |= {"checked": 0, "unreadable": 3}
     assert await service.run("audit") == 1
+
+
+MUTE = {"chainId": 7, "name": "mute", "endpoint": "node:8545", "records": 3}
+
+
+async def test_a_chain_without_an_answer_ends_with_one_and_is_named(service: Service, capsys: Capture) -> None:
+    service.audited |= {"checked": 5, "unreadable": 3, "unanswered": [MUTE | {"reason": "no answer"}]}
+    assert await service.run("audit", "--json") == 1
+    told = capsys.readouterr()
+    assert told.err == "indexer: chain 7 (mute) at node:8545: 3 records were not read: no answer\n"
+    assert json.loads(told.out) == service.audited
+
+
+@pytest.mark.parametrize(
+    ("waits", "said"),
+    [
+        (
+            {"running": True, "waiting": [MUTE | {"seconds": 3.2}, MUTE | {"chainId": 8, "seconds": 0.0}]},
+            "indexer: waiting for chain 7 (mute) at node:8545: no answer for 3 s, 3 records are left\n",
+        ),
+        ({"running": True, "waiting": []}, "indexer: waiting for the service's store\n"),
+        (None, ""),
+    ],
+    ids=["a node", "the store", "an older service"],
+)
+async def test_what_keeps_it_waiting_is_said_once(
+    service: Service, capsys: Capture, monkeypatch: pytest.MonkeyPatch, waits: dict[str, object] | None, said: str
+) -> None:
+    monkeypatch.setattr(audit, "LOOK_SECONDS", 0.5)
+    service.audit_waits = waits
+    service.audit_gate.clear()
+    assert await service.run("audit") == 0
+    assert service.audit_looks == 2
+    told = capsys.readouterr()
+    assert told.err == said
+    assert told.out == "7 records read again at their blocks: none differ\n"

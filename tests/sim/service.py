@@ -210,7 +210,10 @@ class Life:
                 publish=_nowhere,
                 accounts=_NoAccounts(),
                 auditor=Auditor(
-                    balances=cast(Any, self.store.balances), chains=lambda: (CHAIN_ID,), node=self.chains.node
+                    balances=cast(Any, self.store.balances),
+                    chains=self.watching.chains,
+                    node=self.chains.node,
+                    waiting=self._waiting,
                 ),
                 backfills=self.backfills,
                 waiting=self._waiting,

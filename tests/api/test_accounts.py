@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, cast
 
 import pytest
 
-from indexer.domain.accounts.amounts import AccountKey, Slot, Wallet
+from indexer.domain.accounts.amounts import AccountKey, Amounts, Slot, Wallet
 from indexer.domain.accounts.arrivals import Funding, Position
-from indexer.domain.accounts.facts import FundingPaid, PositionUpdated
+from indexer.domain.accounts.facts import AssetUpdated, FundingPaid, PositionUpdated
 from indexer.domain.status import AccountStatus, StreamState, StreamStatus
 from indexer.errors import BadCredentials, Impossible, NameTaken, Throttled, VenueUnreachable, WalletUnsupported
 from tests.api.conftest import HttpClient, Serve, World, problem_of
 from tests.api.fakes import START
-from tests.domain.accounts.builders import ACCOUNT, TIME
+from tests.domain.accounts.builders import ACCOUNT, TIME, amounts, held
 from tests.repositories.test_accounts import BTC, folded, updates
 
 ACCOUNTS = "/api/v1/accounts"
@@ -171,6 +172,24 @@ async def test_amounts_are_shown_as_the_venue_said_them(client: HttpClient, worl
     paged = await (await client.get(f"{MAIN}/balances?limit=1")).json()
     following = await (await client.get(f"{MAIN}/balances?limit=1&cursor={paged['next']}")).json()
     assert following["items"] == listed["items"][1:]
+
+
+async def test_an_amount_that_the_venue_does_not_tell_any_more_is_null_and_not_zero(
+    client: HttpClient, world: World
+) -> None:
+    await client.post(ACCOUNTS, json=NEW)
+    (zero,) = updates("0")
+    untold = AssetUpdated(ACCOUNT, replace(held("0"), amounts=Amounts()), amounts("0", "0", "0"), "rest")
+    await world.account_books.project(folded([zero, untold]))
+    one = await (await client.get(USDT)).json()
+    assert [one[name] for name in ("balance", "free", "used", "total", "debt")] == [None] * 5
+    history = (await (await client.get(f"{USDT}/history")).json())["items"]
+    assert [(each["balance"], each["used"], each["changeAmount"]) for each in history] == [
+        (None, None, None),
+        ("0", "0", None),
+    ]
+    stats = await (await client.get(f"{USDT}/stats")).json()
+    assert (stats["last"], stats["max"]) == ("0", "0")
 
 
 async def test_what_nobody_tells_of_is_marked_as_the_last_known(client: HttpClient, world: World) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from indexer.clients.exchange.dialects.dialect import number, required
+from indexer.clients.exchange.dialects.dialect import number
 from indexer.errors import BadAnswer
 
 _UNREADABLE: Final = Decimal("NaN")
@@ -25,12 +25,6 @@ def amount(text: Any) -> Decimal | None:
     except BadAnswer:
         return _UNREADABLE
     return found if found is None or found.is_finite() else _UNREADABLE  # of infinities there are no sums
-
-
-def needed(row: Mapping[str, Any], name: str) -> Decimal:
-    """An amount without which the answer is none."""
-    found = amount(row.get(name))
-    return required(row, name) if found is None else found
 
 
 def safe_balance(base: Any, exchange: Any, balance: dict[str, Any]) -> Any:

@@ -61,9 +61,13 @@ class Amounts(NamedTuple):
 
     @property
     def is_nothing(self) -> bool:
-        """Whether the venue says that nothing is here; it has to say so."""
-        known = [amount for amount in self if amount is not None]
-        return bool(known) and not any(known)
+        """Whether the venue says that nothing is here; it has to say so of the balance."""
+        return self.balance is not None and not any(self)
+
+    @property
+    def is_something(self) -> bool:
+        """Whether the venue says that something is here; of what it names without an amount it says neither."""
+        return self.balance is not None and any(self)
 
 
 def less(after: Decimal, before: Decimal) -> Decimal:

@@ -181,13 +181,13 @@ def _once_more_empty(state: WalletState, snapshot: Snapshot) -> WalletState:
 def _needed(state: WalletState, snapshot: Snapshot) -> int:
     """How many empty answers in a row are believed: an empty success is not a success."""
     if _holds_something(state):
-        held = {asset for asset, one in state.known.items() if not one.held.amounts.is_nothing}
+        held = {asset for asset, one in state.known.items() if one.held.amounts.is_something}
         return VANISHED_ONCE if held <= state.gone else VANISHED_ALL
     return 0 if state.is_based or snapshot.amounts else EMPTY_FROM_THE_START
 
 
 def _holds_something(state: WalletState) -> bool:
-    return any(not one.held.amounts.is_nothing for one in state.known.values())
+    return any(one.held.amounts.is_something for one in state.known.values())
 
 
 def _named(state: WalletState, snapshot: Snapshot) -> list[str]:
@@ -230,8 +230,9 @@ def _update(state: WalletState, frame: Updated) -> Merged:
     known = dict(state.known)
     missing = dict(state.missing)
     changed: list[AssetBalance] = []
-    ask, is_unsure, late = None, False, dict(state.late)
-    for asset, amounts in frame.amounts.items():
+    said, ask = unsaid.said(frame, state.known)
+    is_unsure, late = False, dict(state.late)
+    for asset, amounts in said.items():
         before, time = known.get(asset), frame.time_of(asset)
         if before is not None:
             since = float("-inf") if frame.asked is None else frame.asked
@@ -257,7 +258,7 @@ def _update(state: WalletState, frame: Updated) -> Merged:
         if before is None or _differs(before.held, held):
             changed.append(held)
     # Whoever tells an amount has a wallet that is not empty.
-    empty = state.empty if all(one.is_nothing for one in frame.amounts.values()) else 0
+    empty = 0 if any(one.is_something for one in frame.amounts.values()) else state.empty
     lag, gone = with_frame(state.lag, frame), _said_gone(state, frame)
     told = replace(state, known=known, missing=missing, empty=empty, lag=lag, gone=gone, late=late)
     return Merged(told, tuple(changed), ask, unsure=is_unsure)

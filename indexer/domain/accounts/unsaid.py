@@ -1,33 +1,39 @@
-"""Assets that an answer names without their amount: they are there, and may hold another amount than is known."""
+"""Assets that are named without their amount: they are there, and may hold another amount than is known.
+
+What was something stays as it was, marked; of what was nothing it is told that nobody says what it is now.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from indexer.domain.accounts.amounts import Amounts, Slot
-from indexer.domain.accounts.arrivals import Snapshot
+from indexer.domain.accounts.arrivals import Snapshot, Updated
 from indexer.domain.accounts.order import Known
 
 
-def unsaid(snapshot: Snapshot, known: Mapping[str, Known]) -> frozenset[str]:
-    return frozenset(
-        asset for asset, amounts in snapshot.amounts.items() if _says_less(amounts, _known(known.get(asset)))
-    )
+def unsaid(arrival: Snapshot | Updated, known: Mapping[str, Known]) -> frozenset[str]:
+    """Those that are left as they are."""
+    return frozenset(asset for asset, amounts in arrival.amounts.items() if _says_less(amounts, known.get(asset)))
+
+
+def said(frame: Updated, known: Mapping[str, Known]) -> tuple[Mapping[str, Amounts], str | None]:
+    """The others, and why to ask for these."""
+    left = unsaid(frame, known)
+    if not left:
+        return frame.amounts, None
+    others = {asset: amounts for asset, amounts in frame.amounts.items() if asset not in left}
+    return others, f"the stream names {min(left)} without its amount"
 
 
 def held(snapshot: Snapshot, known: Mapping[str, Known]) -> tuple[Slot, ...]:
     """Those in which something was."""
-    return tuple(
-        Slot(snapshot.wallet, asset)
-        for asset in sorted(unsaid(snapshot, known))
-        if _known(known.get(asset)) is not None
-    )
+    return tuple(Slot(snapshot.wallet, asset) for asset in sorted(unsaid(snapshot, known)) if asset in known)
 
 
-def _known(one: Known | None) -> Amounts | None:
-    return None if one is None or one.held.amounts.is_nothing else one.held.amounts
-
-
-def _says_less(said: Amounts, known: Amounts | None) -> bool:
+def _says_less(said: Amounts, known: Known | None) -> bool:
     """No amount at all, or only what is free of one whose total is known: the one is not the other."""
-    return said.balance is None or (said.total is None and known is not None and known.total is not None)
+    if known is None:
+        return said.balance is None
+    was = known.held.amounts
+    return was.is_something and (said.balance is None or (said.total is None and was.total is not None))

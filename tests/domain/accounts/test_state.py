@@ -275,38 +275,3 @@ def test_frames_in_any_order_end_at_the_newest_of_each_asset(moves: list[tuple[s
     for n, one in enumerate(frames):
         state = merge(state, Updated(one.wallet, one.amounts, "wallet", 20 + n, at(20 + n), one.venue_time)).state
     assert totals(state) == dict(sorted(truth.items()))
-
-
-def _unsaid(snapshot: Snapshot, asset: str, said: Amounts = Amounts()) -> Snapshot:  # noqa: B008 - frozen
-    return replace(snapshot, amounts={**snapshot.amounts, asset: said})
-
-
-def test_an_asset_that_is_there_without_its_amount_is_neither_gone_nor_zero() -> None:
-    state = merge(WalletState(), whole(1, BTC="2", EUR="100")).state
-    for asked in range(2, 20):
-        merged = merge(state, _unsaid(whole(asked, EUR="101"), "BTC"))
-        assert merged.unsaid == (Slot("spot", "BTC"),)
-        assert merged.state.known["BTC"].held.amounts == amounts("2", "0", "2")
-        assert merged.state.known["EUR"].held.amounts.total == 101
-        state = merged.state
-    assert merge(state, whole(20, BTC="2", EUR="101")).unsaid == ()
-
-
-def test_a_whole_wallet_without_amounts_is_not_empty() -> None:
-    state = merge(WalletState(), whole(1, BTC="2")).state
-    for asked in range(2, 200, 20):
-        merged = merge(state, _unsaid(whole(asked), "BTC"))
-        assert merged.changed == ()
-        state = merged.state
-    assert state.known["BTC"].held.amounts.total == 2
-
-
-def test_what_is_free_is_not_taken_for_a_total_that_is_not_said() -> None:
-    state = merge(WalletState(), whole(1, BTC="2")).state
-    merged = merge(state, _unsaid(whole(2), "BTC", amounts("1")))
-    assert (merged.changed, merged.unsaid) == ((), (Slot("spot", "BTC"),))
-
-
-def test_an_asset_of_which_nothing_was_ever_said_is_not_known() -> None:
-    merged = merge(WalletState(), _unsaid(whole(1, EUR="1"), "XYZ"))
-    assert (set(merged.state.known), merged.unsaid) == ({"EUR"}, ())

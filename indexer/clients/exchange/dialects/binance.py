@@ -18,6 +18,7 @@ from indexer.clients.exchange.dialects.dialect import (
     Placed,
     Told,
     WalletKind,
+    added,
     code_of,
     funding_of,
     milliseconds,
@@ -25,13 +26,14 @@ from indexer.clients.exchange.dialects.dialect import (
     placed,
     required,
     rows_of,
+    stated,
     summed,
     times_of,
 )
 from indexer.clients.exchange.dialects.payments import begin, oldest_first
 from indexer.clients.exchange.throttle import Cost, Limit, Weighed
-from indexer.clients.exchange.unreadable import amount, needed
-from indexer.domain.accounts.amounts import Amounts, Slot, Wallet, plus
+from indexer.clients.exchange.unreadable import amount
+from indexer.domain.accounts.amounts import Amounts, Slot, Wallet
 from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions
 from indexer.domain.accounts.validation import Exceptions
 from indexer.errors import BadAnswer
@@ -79,9 +81,9 @@ class Binance(Dialect):
         if wallet == "earn":
             flexible = [row async for row in _pages(exchange.sapiGetSimpleEarnFlexiblePosition)]
             locked = [row async for row in _pages(exchange.sapiGetSimpleEarnLockedPosition)]
-            return _earn(exchange, flexible, locked)
+            return stated(_earn(exchange, flexible, locked))
         endpoint, parameters, found = _READS[wallet]
-        return found(exchange, await getattr(exchange, endpoint)(parameters))
+        return stated(found(exchange, await getattr(exchange, endpoint)(parameters)))
 
     async def subscribe(self, exchange: Exchange, wallet: Wallet) -> None:
         await exchange.watch_balance({"type": _TYPES[wallet]})
@@ -100,7 +102,9 @@ class Binance(Dialect):
         match event.get("e") if isinstance(event, Mapping) else None:
             case "outboundAccountPosition":
                 rows = rows_of(event, "B")
-                amounts = {code_of(exchange, row, "a"): _whole(needed(row, "f"), needed(row, "l")) for row in rows}
+                amounts = {
+                    code_of(exchange, row, "a"): _whole(amount(row.get("f")), amount(row.get("l"))) for row in rows
+                }
                 if wallet == "margin":
                     # Net of nothing: what is owed is told by reads alone.
                     amounts = {asset: each._replace(debt=None) for asset, each in amounts.items()}
@@ -111,7 +115,7 @@ class Binance(Dialect):
             case "ACCOUNT_UPDATE":
                 update = event.get("a")
                 rows = rows_of(update, "B") if isinstance(update, Mapping) else []
-                totals = {code_of(exchange, row, "a"): Amounts(total=needed(row, "wb")) for row in rows}
+                totals = {code_of(exchange, row, "a"): Amounts(total=amount(row.get("wb"))) for row in rows}
                 positions = None
                 if wallet == "futures" and isinstance(update, Mapping) and "P" in update:
                     positions = tuple(rows_of(update, "P"))
@@ -196,7 +200,9 @@ def _family(api: str, path: str) -> str:
 
 def _spot(exchange: Exchange, answer: Any) -> Found:
     rows = rows_of(answer, "balances")
-    amounts = {code_of(exchange, row, "asset"): _whole(needed(row, "free"), needed(row, "locked")) for row in rows}
+    amounts = {
+        code_of(exchange, row, "asset"): _whole(amount(row.get("free")), amount(row.get("locked"))) for row in rows
+    }
     return Found(amounts, milliseconds(answer.get("updateTime")))
 
 
@@ -217,8 +223,8 @@ def _isolated(exchange: Exchange, answer: Any) -> Found:
 
 
 def _borrowable(exchange: Exchange, row: Mapping[str, Any]) -> tuple[str, Amounts]:
-    debt = plus(needed(row, "borrowed"), needed(row, "interest"))
-    return code_of(exchange, row, "asset"), _whole(needed(row, "free"), needed(row, "locked"), debt)
+    debt = added(amount(row.get("borrowed")), amount(row.get("interest")))
+    return code_of(exchange, row, "asset"), _whole(amount(row.get("free")), amount(row.get("locked")), debt)
 
 
 def _futures(exchange: Exchange, answer: Any) -> Found:
@@ -226,24 +232,23 @@ def _futures(exchange: Exchange, answer: Any) -> Found:
     amounts, rows = {}, rows_of(answer, "assets")
     for row in rows:
         free, used = amount(row.get("availableBalance")), amount(row.get("initialMargin"))
-        amounts[code_of(exchange, row, "asset")] = Amounts(free, used, needed(row, "walletBalance"))
+        amounts[code_of(exchange, row, "asset")] = Amounts(free, used, amount(row.get("walletBalance")))
     return Found(amounts, times=times_of(exchange, rows, "asset", "updateTime"))
 
 
 def _funding(exchange: Exchange, answer: Any) -> Found:
     amounts = {}
     for row in rows_of(answer):
-        parts = (amount(row.get(name)) or Decimal(0) for name in ("locked", "freeze", "withdrawing"))
-        used = reduce(plus, parts)
-        amounts[code_of(exchange, row, "asset")] = _whole(needed(row, "free"), used)
+        parts = (amount(row.get(name, "0")) for name in ("locked", "freeze", "withdrawing"))
+        amounts[code_of(exchange, row, "asset")] = _whole(amount(row.get("free")), reduce(added, parts))
     return Found(amounts)
 
 
 def _earn(exchange: Exchange, flexible: list[Mapping[str, Any]], locked: list[Mapping[str, Any]]) -> Found:
     """Flexible products can be redeemed at once, locked ones cannot."""
     lines = [
-        *((code_of(exchange, row, "asset"), _whole(needed(row, "totalAmount"), Decimal(0))) for row in flexible),
-        *((code_of(exchange, row, "asset"), _whole(Decimal(0), needed(row, "amount"))) for row in locked),
+        *((code_of(exchange, row, "asset"), _whole(amount(row.get("totalAmount")), Decimal(0))) for row in flexible),
+        *((code_of(exchange, row, "asset"), _whole(Decimal(0), amount(row.get("amount")))) for row in locked),
     ]
     return Found(summed(lines))
 
@@ -264,8 +269,8 @@ async def _pages(endpoint: Any) -> AsyncIterator[Mapping[str, Any]]:
         raise BadAnswer("a list that is shorter than it says")
 
 
-def _whole(free: Decimal, used: Decimal, debt: Decimal | None = None) -> Amounts:
-    return Amounts(free, used, plus(free, used), debt)
+def _whole(free: Decimal | None, used: Decimal | None, debt: Decimal | None = None) -> Amounts:
+    return Amounts(free, used, added(free, used), debt)
 
 
 _READS: Final[Mapping[Wallet, tuple[str, Mapping[str, str], Callable[[Exchange, Any], Found]]]] = {

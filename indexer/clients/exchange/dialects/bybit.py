@@ -17,18 +17,21 @@ from indexer.clients.exchange.dialects.dialect import (
     Placed,
     Told,
     WalletKind,
+    added,
     code_of,
     funding_of,
     milliseconds,
     placed,
     required,
     rows_of,
+    stated,
     summed,
+    taken,
 )
 from indexer.clients.exchange.dialects.payments import Page, begin, newest_first
 from indexer.clients.exchange.throttle import Limit
-from indexer.clients.exchange.unreadable import amount, needed
-from indexer.domain.accounts.amounts import Amounts, Wallet, less, plus
+from indexer.clients.exchange.unreadable import amount
+from indexer.domain.accounts.amounts import Amounts, Wallet, less
 from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions
 from indexer.domain.accounts.validation import Exceptions
 from indexer.errors import BadAnswer
@@ -47,14 +50,16 @@ class Bybit(Dialect):
         match wallet:
             case "unified":
                 answer = await exchange.privateGetV5AccountWalletBalance({"accountType": "UNIFIED"})
-                return Found(_unified(exchange, rows_of(answer, "result", "list")))
+                return stated(Found(_unified(exchange, rows_of(answer, "result", "list"))))
             case "funding":
                 asked = {"accountType": "FUND"}
-                return _funding(exchange, await exchange.privateGetV5AssetTransferQueryAccountCoinsBalance(asked))
+                return stated(
+                    _funding(exchange, await exchange.privateGetV5AssetTransferQueryAccountCoinsBalance(asked))
+                )
             case _:
                 flexible = await exchange.privateGetV5EarnPosition({"category": "FlexibleSaving"})
                 staked = await exchange.privateGetV5EarnPosition({"category": "OnChain"})
-                return _earn(exchange, flexible, staked)
+                return stated(_earn(exchange, flexible, staked))
 
     async def subscribe(self, exchange: Exchange, wallet: Wallet) -> None:  # noqa: ARG002 - there is one that is told
         await exchange.watch_balance()
@@ -135,17 +140,17 @@ def _unified(exchange: Exchange, accounts: list[Mapping[str, Any]]) -> dict[str,
         raise BadAnswer("an answer about another number of accounts than one")
     amounts = {}
     for row in rows_of(accounts[0], "coin"):
-        held = [amount(row.get(name)) or Decimal(0) for name in _HELD]
+        used = reduce(added, (amount(row.get(name, "0")) for name in _HELD))
         free, debt = amount(row.get("availableToWithdraw")), amount(row.get("borrowAmount"))
-        amounts[code_of(exchange, row, "coin")] = Amounts(free, reduce(plus, held), needed(row, "walletBalance"), debt)
+        amounts[code_of(exchange, row, "coin")] = Amounts(free, used, amount(row.get("walletBalance")), debt)
     return amounts
 
 
 def _funding(exchange: Exchange, answer: Any) -> Found:
     amounts = {}
     for row in rows_of(answer, "result", "balance"):
-        free, total = needed(row, "transferBalance"), needed(row, "walletBalance")
-        amounts[code_of(exchange, row, "coin")] = Amounts(free, less(total, free), total)
+        free, total = amount(row.get("transferBalance")), amount(row.get("walletBalance"))
+        amounts[code_of(exchange, row, "coin")] = Amounts(free, taken(total, free), total)
     return Found(amounts)
 
 
@@ -154,10 +159,10 @@ def _earn(exchange: Exchange, flexible: Any, staked: Any) -> Found:
     nothing = Decimal(0)
     lines = []
     for row in rows_of(flexible, "result", "list"):
-        saved = needed(row, "amount")
+        saved = amount(row.get("amount"))
         lines.append((code_of(exchange, row, "coin"), Amounts(saved, nothing, saved)))
     for row in rows_of(staked, "result", "list"):
-        bound = needed(row, "amount")
+        bound = amount(row.get("amount"))
         lines.append((code_of(exchange, row, "coin"), Amounts(nothing, bound, bound)))
     return Found(summed(lines))
 

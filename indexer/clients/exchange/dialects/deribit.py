@@ -17,9 +17,10 @@ from indexer.clients.exchange.dialects.dialect import (
     code_of,
     placed,
     rows_of,
+    stated,
 )
 from indexer.clients.exchange.throttle import Limit
-from indexer.clients.exchange.unreadable import amount, needed
+from indexer.clients.exchange.unreadable import amount
 from indexer.domain.accounts.amounts import Amounts, Wallet
 from indexer.domain.accounts.validation import Exceptions
 
@@ -32,7 +33,7 @@ class Deribit(Dialect):
 
     async def read(self, exchange: Exchange, wallet: Wallet) -> Found:  # noqa: ARG002 - there is one
         rows = rows_of(await exchange.privateGetGetAccountSummaries(), "result", "summaries")
-        return Found({code_of(exchange, row, "currency"): _amounts(row) for row in rows})
+        return stated(Found({code_of(exchange, row, "currency"): _amounts(row) for row in rows}))
 
     async def subscribe(self, exchange: Exchange, wallet: Wallet) -> None:  # noqa: ARG002 - there is one
         await exchange.watch_balance()
@@ -78,4 +79,4 @@ DERIBIT: Final = Deribit(
 
 
 def _amounts(row: Mapping[str, Any]) -> Amounts:
-    return Amounts(amount(row.get("available_funds")), amount(row.get("initial_margin")), needed(row, "balance"))
+    return Amounts(amount(row.get("available_funds")), amount(row.get("initial_margin")), amount(row.get("balance")))

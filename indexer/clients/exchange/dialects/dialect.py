@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NamedTuple
 
 from indexer.clients.exchange.throttle import Cost, Limit, Weighed
-from indexer.domain.accounts.amounts import Amounts, Measure, Slot, Wallet, plus
+from indexer.domain.accounts.amounts import Amounts, Measure, Slot, Wallet, less, plus
 from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions, Position
 from indexer.domain.accounts.validation import Exceptions
 from indexer.errors import BadAnswer
@@ -225,7 +225,24 @@ def summed(amounts: Iterable[tuple[str, Amounts]]) -> dict[str, Amounts]:
     found: dict[str, Amounts] = {}
     for asset, more in amounts:
         before = found.get(asset)
-        found[asset] = more if before is None else Amounts(*map(_both, before, more))
+        found[asset] = more if before is None else Amounts(*map(added, before, more))
+    return found
+
+
+def added(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    """The sum, where both were said."""
+    return None if one is None or other is None else plus(one, other)
+
+
+def taken(whole: Decimal | None, part: Decimal | None) -> Decimal | None:
+    """The rest, where both were said."""
+    return None if whole is None or part is None else less(whole, part)
+
+
+def stated(found: Found) -> Found:
+    """Of all that is named at least one has an amount; an answer in which none has is none."""
+    if found.amounts and all(amounts.balance is None for amounts in found.amounts.values()):
+        raise BadAnswer("an answer that names assets without their amounts")
     return found
 
 
@@ -270,7 +287,3 @@ def code_of(exchange: Exchange, row: Mapping[str, Any], name: str) -> str:
     if not isinstance(found, str) or not found:
         raise BadAnswer(f"an amount without its {name}")
     return str(exchange.safe_currency_code(found))
-
-
-def _both(one: Decimal | None, other: Decimal | None) -> Decimal | None:
-    return None if one is None or other is None else plus(one, other)

@@ -20,11 +20,13 @@ from indexer.clients.exchange.dialects.dialect import (
     milliseconds,
     placed,
     rows_of,
+    stated,
+    taken,
 )
 from indexer.clients.exchange.dialects.payments import begin, oldest_first
 from indexer.clients.exchange.throttle import Limit
-from indexer.clients.exchange.unreadable import needed
-from indexer.domain.accounts.amounts import Amounts, Wallet, less
+from indexer.clients.exchange.unreadable import amount
+from indexer.domain.accounts.amounts import Amounts, Wallet
 from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions
 from indexer.domain.accounts.validation import Exceptions
 from indexer.errors import BadAnswer, BadCredentials
@@ -41,7 +43,7 @@ class Hyperliquid(Dialect):
 
     async def read(self, exchange: Exchange, wallet: Wallet) -> Found:
         answer = await exchange.publicPostInfo({"type": _ASKED[wallet], "user": exchange.walletAddress})
-        return Found(*_state(exchange, wallet, answer))
+        return stated(Found(*_state(exchange, wallet, answer)))
 
     async def subscribe(self, exchange: Exchange, wallet: Wallet) -> None:
         await exchange.watch_balance({"type": _TYPES[wallet]})
@@ -104,14 +106,14 @@ def _state(exchange: Exchange, wallet: Wallet, state: Any) -> tuple[dict[str, Am
     if not isinstance(summary, Mapping):
         raise BadAnswer("an answer without marginSummary")
     amounts = Amounts(
-        needed(state, "withdrawable"), needed(summary, "totalMarginUsed"), needed(summary, "accountValue")
+        amount(state.get("withdrawable")), amount(summary.get("totalMarginUsed")), amount(summary.get("accountValue"))
     )
     return {"USDC": amounts}, milliseconds(state.get("time"))
 
 
 def _held(row: Mapping[str, Any]) -> Amounts:
-    total, used = needed(row, "total"), needed(row, "hold")
-    return Amounts(less(total, used), used, total)
+    total, used = amount(row.get("total")), amount(row.get("hold"))
+    return Amounts(taken(total, used), used, total)
 
 
 def _code(exchange: Exchange, row: Mapping[str, Any]) -> str:

@@ -14,12 +14,15 @@ from indexer.clients.exchange.dialects.dialect import (
     Limits,
     Told,
     WalletKind,
+    added,
     code_of,
     rows_of,
+    stated,
+    taken,
 )
 from indexer.clients.exchange.throttle import Limit
-from indexer.clients.exchange.unreadable import amount, needed
-from indexer.domain.accounts.amounts import Amounts, Wallet, less, plus
+from indexer.clients.exchange.unreadable import amount
+from indexer.domain.accounts.amounts import Amounts, Wallet
 from indexer.errors import BadAnswer
 
 
@@ -32,7 +35,7 @@ class Kraken(Dialect):
         if not isinstance(result, Mapping) or not all(isinstance(row, Mapping) for row in result.values()):
             raise BadAnswer("an answer without result")
         # What one ever had stays on the list, as zero.
-        return Found({str(exchange.safe_currency_code(name)): _amounts(row) for name, row in result.items()})
+        return stated(Found({str(exchange.safe_currency_code(name)): _amounts(row) for name, row in result.items()}))
 
     async def subscribe(self, exchange: Exchange, wallet: Wallet) -> None:  # noqa: ARG002 - there is one
         await exchange.watch_balance()
@@ -58,7 +61,7 @@ class Kraken(Dialect):
             for one in (row, *rows_of(row, "wallets")) if "wallets" in row else (row,):
                 # Earn has wallets of its own in here, and names of its own over REST.
                 if (one.get("wallet_type", one.get("type")), one.get("wallet_id", one.get("id"))) == ("spot", "main"):
-                    found[code_of(exchange, row, "asset")] = Amounts(total=needed(one, "balance"))
+                    found[code_of(exchange, row, "asset")] = Amounts(total=amount(one.get("balance")))
             if isinstance(row.get("timestamp"), str):
                 times.append(datetime.fromisoformat(row["timestamp"]))
         return Told(
@@ -84,7 +87,7 @@ def _integer(found: Any) -> int | None:
 
 
 def _amounts(row: Mapping[str, Any]) -> Amounts:
-    total, used = needed(row, "balance"), needed(row, "hold_trade")
+    total, used = amount(row.get("balance")), amount(row.get("hold_trade"))
     credit, owed = (amount(row.get(name)) or Decimal(0) for name in ("credit", "credit_used"))
-    free = less(less(plus(total, credit), owed), used)
+    free = taken(taken(added(total, credit), owed), used)
     return Amounts(free, used, total)

@@ -22,12 +22,13 @@ from indexer.clients.exchange.dialects.dialect import (
     placed,
     required,
     rows_of,
+    stated,
     summed,
     times_of,
 )
 from indexer.clients.exchange.dialects.payments import Page, begin, newest_first
 from indexer.clients.exchange.throttle import Cost, Limit, Weighed
-from indexer.clients.exchange.unreadable import amount, needed
+from indexer.clients.exchange.unreadable import amount
 from indexer.domain.accounts.amounts import Amounts, Wallet
 from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions
 from indexer.domain.accounts.validation import Exceptions
@@ -47,13 +48,13 @@ class Okx(Dialect):
         match wallet:
             case "unified":
                 amounts, times = _trading(exchange, rows_of(await exchange.privateGetAccountBalance(), "data"))
-                return Found(amounts, times=times)
+                return stated(Found(amounts, times=times))
             case "funding":
-                return _funding(exchange, await exchange.privateGetAssetBalances())
+                return stated(_funding(exchange, await exchange.privateGetAssetBalances()))
             case _:
                 savings = await exchange.privateGetFinanceSavingsBalance()
                 staked = await exchange.privateGetFinanceStakingDefiOrdersActive()
-                return _earn(exchange, savings, staked)
+                return stated(_earn(exchange, savings, staked))
 
     async def subscribe(self, exchange: Exchange, wallet: Wallet) -> None:  # noqa: ARG002 - there is one that is told
         await exchange.watch_balance()
@@ -133,7 +134,10 @@ def _trading(exchange: Exchange, rows: list[Mapping[str, Any]]) -> tuple[dict[st
     details = rows_of(rows[0], "details")
     amounts = {
         code_of(exchange, row, "ccy"): Amounts(
-            amount(row.get("availBal")), amount(row.get("frozenBal")), needed(row, "cashBal"), amount(row.get("liab"))
+            amount(row.get("availBal")),
+            amount(row.get("frozenBal")),
+            amount(row.get("cashBal")),
+            amount(row.get("liab")),
         )
         for row in details
     }
@@ -143,18 +147,20 @@ def _trading(exchange: Exchange, rows: list[Mapping[str, Any]]) -> tuple[dict[st
 def _funding(exchange: Exchange, answer: Any) -> Found:
     get = partial(code_of, exchange, name="ccy")
     rows = rows_of(answer, "data")
-    return Found({get(row): Amounts(*(needed(row, name) for name in ("availBal", "frozenBal", "bal"))) for row in rows})
+    return Found(
+        {get(row): Amounts(*(amount(row.get(name)) for name in ("availBal", "frozenBal", "bal"))) for row in rows}
+    )
 
 
 def _earn(exchange: Exchange, savings: Any, staked: Any) -> Found:
     """Savings can be redeemed at once, what is staked cannot."""
     lines = []
     for row in rows_of(savings, "data"):
-        saved = needed(row, "amt")
+        saved = amount(row.get("amt"))
         lines.append((code_of(exchange, row, "ccy"), Amounts(saved, Decimal(0), saved)))
     for order in rows_of(staked, "data"):
         for row in rows_of(order, "investData"):
-            bound = needed(row, "amt")
+            bound = amount(row.get("amt"))
             lines.append((code_of(exchange, row, "ccy"), Amounts(Decimal(0), bound, bound)))
     return Found(summed(lines))
 

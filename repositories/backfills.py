@@ -9,8 +9,8 @@ from bson import Int64
 
 from indexer.domain.backfill import Chunk
 from indexer.domain.chain import Address, BlockRef, Holding
-from indexer.domain.jobs import Anchor, Hole, Job, Stage
-from indexer.domain.records import Apart
+from indexer.domain.holes import Apart, Hole, Rejoining
+from indexer.domain.jobs import Anchor, Job, Stage
 from repositories.database import Database
 from repositories.documents.blocks import block_document, block_of, holdings_document, holdings_of
 from repositories.documents.packing import chunk_document, chunk_of
@@ -117,20 +117,20 @@ class BackfillBook:
                     {"$min": {"first": Int64(first)}, "$setOnInsert": _owner(chain_id, holding)},
                     upsert=True,
                 )
-        for holding, hole in (await self.holes(chain_id)).items():
-            if anchors.get(holding, -1) < hole.end:
-                continue
-            left = {"$set": {"end": Int64(first)}} if hole.first < first else {"$unset": {"hole": "", "end": ""}}
-            key = {"_id": _owner_id(chain_id, holding), "hole": Int64(hole.first), "end": Int64(hole.end)}
-            with translating:  # unless there is another one by now
-                await self._covered.update_one(key, left)
+        for holding, hole in (await self.holes(chain_id, anchors)).items():
+            if anchors[holding] >= hole.end:
+                left = Hole(hole.first, first) if hole.first < first else None
+                await self._leave(chain_id, holding, hole, left)
 
-    async def holes(self, chain_id: int) -> dict[Holding, Hole]:
+    async def holes(self, chain_id: int, among: Collection[Holding] | None = None) -> dict[Holding, Hole]:
         """In which blocks nobody watched a balance that is watched again, and nobody has filled that in since."""
+        query: Document = {"chainId": chain_id, "hole": {"$exists": True}}
+        if among is not None:
+            query["_id"] = {"$in": [_owner_id(chain_id, holding) for holding in among]}
         with translating:
             return {
                 _owner_of(found): Hole(int(found["hole"]), int(found["end"]))
-                async for found in self._covered.find({"chainId": chain_id, "hole": {"$exists": True}})
+                async for found in self._covered.find(query)
             }
 
     async def part(self, apart: Apart, first: int) -> None:
@@ -144,6 +144,26 @@ class BackfillBook:
             first = first if found is None else min(first, found.get("hole", first))
             hole = {"hole": Int64(first), "end": Int64(number), "seq": Int64(seq)}
             await self._covered.update_one(key, {"$set": hole, "$setOnInsert": _owner(chain_id, holding)}, upsert=True)
+
+    async def rejoin(self, rejoining: Rejoining) -> None:
+        """The records at which holes ended are gone. Safe to repeat."""
+        chain_id = rejoining.chain_id
+        for holding, hole, left, told in rejoining.left_of(await self.holes(chain_id, rejoining.holdings)):
+            await self._leave(chain_id, holding, hole, left, told)
+
+    async def _leave(self, chain_id: int, holding: Holding, hole: Hole, left: Hole | None, told: int = 0) -> None:
+        """Unless there is another one by now, or it is known from a later commit than the one with that number."""
+        key = {"_id": _owner_id(chain_id, holding), "hole": Int64(hole.first), "end": Int64(hole.end)}
+        change: Document = {}
+        if left is None:
+            change["$unset"] = {"hole": "", "end": ""}
+        else:
+            change["$set"] = {"hole": Int64(left.first), "end": Int64(left.end)}
+        if told:
+            key["seq"] = {"$lt": Int64(told)}
+            change.setdefault("$set", {})["seq"] = Int64(told)
+        with translating:
+            await self._covered.update_one(key, change)
 
 
 def _owner_id(chain_id: int, holding: Holding) -> str:

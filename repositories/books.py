@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from indexer.domain.holes import Rejoining, steps
 from indexer.domain.jobs import orders_of
 from indexer.domain.records import Projection
 from repositories.accounts import AccountBooks
@@ -26,8 +27,12 @@ class Books:
             await self._accounts.project(projection.accounts)
         for gap in projection.gaps:
             await self._backfills.offer(orders_of(gap))
-        for apart in projection.apart:
-            older = await self._balances.heard_below(apart.chain_id, apart.holding, apart.number)
+        for step in steps(projection.holes):
+            if isinstance(step, Rejoining):
+                await self._backfills.rejoin(step)
+                continue
+            apart = step.apart
+            older = await self._balances.heard_below(apart.chain_id, apart.holding, step.below)
             first = 0 if older is None else older.block.number + 1
             if first < apart.number:
                 await self._backfills.part(apart, first)

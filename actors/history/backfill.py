@@ -21,7 +21,8 @@ from actors.messages import Begin, PassedOver, Resumed, WatchChanged
 from actors.statusboard import Line
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Holding
-from indexer.domain.jobs import Hole, Job, parts_of
+from indexer.domain.holes import Hole
+from indexer.domain.jobs import Job, parts_of
 from indexer.domain.status import StreamState
 from indexer.errors import BlockUnknown, Fenced, Permanent, StoreUnavailable, Transient
 
@@ -130,7 +131,9 @@ class BackfillActor(AsyncActor):
                 self.spawn(self._labour(), f"backfill {self._name}")
             case WatchChanged(watch):
                 self._watch = watch
-                self._planned &= watch.holdings()
+                watched = watch.holdings()
+                self._planned &= watched
+                self._planned_holes = {key: hole for key, hole in self._planned_holes.items() if key in watched}
                 self._wake.set()
             case StartAt(first):
                 self._start_block = first

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, groupby, takewhile
 from types import MappingProxyType
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding
@@ -60,13 +60,6 @@ def rests_of(stages: Iterable[Stage], below: Mapping[Holding, int] = MappingProx
     for stage in stages:
         rests.update(stage.rests)
     return rests
-
-
-class Hole(NamedTuple):
-    """From block `first` to below block `end`, of which there is a record again, nobody watched a balance."""
-
-    first: int
-    end: int
 
 
 def anchor_at(record: BalanceRecord) -> Anchor:

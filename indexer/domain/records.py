@@ -14,6 +14,7 @@ from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, HistoryFilled, Joint, StreamResync
 from indexer.domain.finality import Settled
 from indexer.domain.gaps import Gap, gap_of
+from indexer.domain.holes import Apart, Rejoined
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +111,6 @@ class Void(NamedTuple):
         return is_its and self.first <= record.block.number <= self.last
 
 
-class Apart(NamedTuple):
-    """Right below the record of this block, told as number `seq`, nobody watched the balance for a while."""
-
-    chain_id: int
-    holding: Holding
-    number: int
-    seq: int
-
-
 class Settling(NamedTuple):
     """How far a chain was settled when its event number `seq` was told."""
 
@@ -145,8 +137,8 @@ class Projection:
     """Last of all: records that were the oldest and are not any more."""
     gaps: list[Gap] = field(default_factory=list)
     """What was passed over: it is ordered to be filled."""
-    apart: list[Apart] = field(default_factory=list)
-    """Oldest first: below each there is a hole, which is filled where all of history is."""
+    holes: list[Apart | Rejoined] = field(default_factory=list)
+    """Oldest first: where holes come, which are filled where all of history is, and where they go."""
     accounts: AccountProjection = field(default_factory=AccountProjection)
 
 
@@ -259,7 +251,7 @@ def _fill(projection: Projection, fact: HistoryFilled) -> None:
 
 def _add(projection: Projection, record: BalanceRecord) -> None:
     if record.apart:
-        projection.apart.append(Apart(record.chain_id, record.holding, record.block.number, record.seq))
+        projection.holes.append(Apart(record.chain_id, record.holding, record.block.number, record.seq))
     projection.records[RecordKey(record.chain_id, record.holding, record.block.number)] = record
     projection.current[HoldingKey(record.chain_id, record.holding)] = record
     projection.restored.discard(HoldingKey(record.chain_id, record.holding))
@@ -272,6 +264,8 @@ def _take_back(projection: Projection, fact: BalanceReverted, seq: int) -> None:
         pending = projection.records.get(key)
         if pending is not None and pending.block.hash == row.hash:
             del projection.records[key]
+    above = fact.block.number
+    projection.holes.append(Rejoined(fact.chain_id, fact.holding, above, above if fact.anchor else above + 1, seq))
     record = restored(fact, seq)
     if fact.anchor:
         _add(projection, record)
@@ -284,6 +278,7 @@ def _cut(projection: Projection, fact: StreamResync, seq: int) -> None:
     above = fact.above
     if above is None:
         return
+    projection.holes.append(Rejoined(fact.chain_id, None, above, fact.block.number, seq))
     earlier = projection.cuts.get(fact.chain_id, Cut(above, seq))
     projection.cuts[fact.chain_id] = Cut(min(above, earlier.above), seq)
     for key in [key for key in projection.records if key.chain_id == fact.chain_id and key.number > above]:

@@ -150,22 +150,3 @@ async def test_records_that_no_log_need_have_led_to_are_found_from_one_block_to_
         (12, 9, "resync"),
     ]
     assert [row.block.number for row in await store.balances.found_late(1, SAME, 6, 11)] == [9]
-
-
-async def test_below_a_record_before_which_nobody_watched_there_is_a_hole_until_it_is_filled(store: Store) -> None:
-    again = replace(updated(14, solver=1, balance=3, previous=9), cause="sync", apart=True)
-    projection = fold([_before(), Commit("again", "chain:1", 7, TIME, (again,))])
-    await store.books.project(projection)
-    loose = await store.balances.newest_loose(1, again.holding, above=5)
-    assert loose is not None
-    assert (loose.block, loose.apart) == (again.block, True)
-    ((key, hole),) = (await store.backfills.holes(1)).items()
-    assert (key, hole.end) == (again.holding, 14)
-    assert not await store.backfills.covered(1)
-    await store.backfills.cover(1, hole.first, {key: 13})
-    assert await store.backfills.holes(1) == {key: hole}, "that was walked back from a record below it"
-    await store.backfills.cover(1, hole.first + 1, {key: 14})
-    assert await store.backfills.holes(1) == {key: hole._replace(end=hole.first + 1)}
-    await store.backfills.cover(1, hole.first, {key: 14})
-    await store.books.project(projection)
-    assert not await store.backfills.holes(1), "what is projected again after a crash may have been filled by now"

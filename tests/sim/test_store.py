@@ -32,8 +32,9 @@ from indexer.domain.facts import (
     StreamResync,
 )
 from indexer.domain.finality import Settled
+from indexer.domain.holes import Apart, Rejoined, Rejoining
 from indexer.domain.jobs import Anchor, Job, Stage
-from indexer.domain.records import Apart, fold
+from indexer.domain.records import fold
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import Fenced, StoreUnavailable, WrongChain
 from repositories.store import Store, open_store
@@ -276,6 +277,8 @@ async def _write_small(store: Any) -> None:
             await store.backfills.part(Apart(1, HOLDINGS[holding], end, seq), first)
         await store.backfills.cover(1, 4, dict.fromkeys(HOLDINGS, 9))
         await store.backfills.part(Apart(1, HOLDINGS[0], 9, 1), 4)
+        await store.backfills.rejoin(Rejoining(1, {HOLDINGS[1]: Rejoined(1, HOLDINGS[1], 7, 7, 4)}))
+        await store.backfills.rejoin(Rejoining(1, {HOLDINGS[1]: Rejoined(1, HOLDINGS[1], 6, 6, 3)}))
     with pytest.raises(WrongChain):
         await store.chains.claim(ChainIdentity(1, block_hash(1)))
     await store.watchlist.remove_solver("b")

@@ -30,7 +30,8 @@ from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Head, Hol
 from indexer.domain.commits import Commit
 from indexer.domain.crossings import Crossed
 from indexer.domain.facts import HistoryFilled, HistoryRow
-from indexer.domain.jobs import MOST_RESTS, Anchor, Hole, Job, Stage, stages_of
+from indexer.domain.holes import Hole
+from indexer.domain.jobs import MOST_RESTS, Anchor, Job, Stage, stages_of
 from indexer.domain.records import fold
 from indexer.domain.stories import Depths
 from indexer.domain.walks import Walk

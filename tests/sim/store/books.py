@@ -11,6 +11,7 @@ from itertools import islice, takewhile
 from indexer.domain.chain import Address, BlockRef, Holding, Token
 from indexer.domain.facts import Joint
 from indexer.domain.finality import Settled
+from indexer.domain.holes import Rejoining, steps
 from indexer.domain.jobs import orders_of
 from indexer.domain.records import (
     FOUND_LATE,
@@ -69,8 +70,12 @@ class SimBooks:
         await self._part(projection)
 
     async def _part(self, projection: Projection) -> None:
-        for apart in projection.apart:
-            older = await self.heard_below(apart.chain_id, apart.holding, apart.number)
+        for step in steps(projection.holes):
+            if isinstance(step, Rejoining):
+                await self._orders.rejoin(step)
+                continue
+            apart = step.apart
+            older = await self.heard_below(apart.chain_id, apart.holding, step.below)
             first = 0 if older is None else older.block.number + 1
             if first < apart.number:
                 await self._orders.part(apart, first)

@@ -12,7 +12,8 @@ from indexer.domain.backfill import Chunk
 from indexer.domain.chain import Address, BlockHash, Holding, TokenInfo
 from indexer.domain.checkpoints import StoredCheckpoint
 from indexer.domain.commits import Commit
-from indexer.domain.jobs import Hole, Job
+from indexer.domain.holes import Hole
+from indexer.domain.jobs import Job
 from indexer.domain.records import BalanceRecord, HoldingKey, Settling
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import StoreUnavailable

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from indexer.domain.backfill import Chunk
 from indexer.domain.chain import Address, BlockHash, ChainIdentity, Holding, TokenInfo
-from indexer.domain.jobs import Hole, Job
-from indexer.domain.records import Apart, HoldingKey
+from indexer.domain.holes import Apart, Hole, Rejoining
+from indexer.domain.jobs import Job
+from indexer.domain.records import HoldingKey
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import WrongChain
 from tests.sim.store.disk import Kept
@@ -132,17 +133,24 @@ class SimBackfills:
     async def cover(self, chain_id: int, first: int, anchors: Mapping[Holding, int]) -> None:
         for holding in anchors:
             await self._wire.write(_covering(chain_id, holding, first))
-        for holding, hole in (await self.holes(chain_id)).items():
-            if anchors.get(holding, -1) >= hole.end:
+        for holding, hole in (await self.holes(chain_id, anchors)).items():
+            if anchors[holding] >= hole.end:
                 left = Hole(hole.first, first) if hole.first < first else None
-                await self._wire.write(_filling(HoldingKey(chain_id, holding), hole, left))
+                await self._wire.write(_leaving(HoldingKey(chain_id, holding), hole, left))
 
-    async def holes(self, chain_id: int) -> dict[Holding, Hole]:
+    async def holes(self, chain_id: int, among: Collection[Holding] | None = None) -> dict[Holding, Hole]:
         return await self._wire.read(
             lambda kept: {
-                key.holding: hole for key, hole in kept.holes.items() if hole is not None and key.chain_id == chain_id
+                key.holding: hole
+                for key, hole in kept.holes.items()
+                if hole is not None and key.chain_id == chain_id and (among is None or key.holding in among)
             }
         )
+
+    async def rejoin(self, rejoining: Rejoining) -> None:
+        chain_id = rejoining.chain_id
+        for holding, hole, left, told in rejoining.left_of(await self.holes(chain_id, rejoining.holdings)):
+            await self._wire.write(_leaving(HoldingKey(chain_id, holding), hole, left, told))
 
     async def part(self, apart: Apart, first: int) -> None:
         await self._wire.write(_parting(apart, first))
@@ -161,12 +169,14 @@ def _chunk_at(key: tuple[str, int]) -> Callable[[Kept], Chunk | None]:
     return lambda kept: kept.chunks.get(key)
 
 
-def _filling(key: HoldingKey, hole: Hole, left: Hole | None) -> Callable[[Kept], None]:
-    def fill(kept: Kept) -> None:
-        if kept.holes.get(key) == hole:
+def _leaving(key: HoldingKey, hole: Hole, left: Hole | None, told: int | None = None) -> Callable[[Kept], None]:
+    def leave(kept: Kept) -> None:
+        if kept.holes.get(key) == hole and (told is None or kept.hole_seqs.get(key, 0) < told):
             kept.holes[key] = left
+            if told is not None:
+                kept.hole_seqs[key] = told
 
-    return fill
+    return leave
 
 
 def _parting(apart: Apart, first: int) -> Callable[[Kept], None]:

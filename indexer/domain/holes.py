@@ -1,0 +1,111 @@
+"""Where nobody watched a balance in between, what a commit says about that, and what becomes of it in a reorg."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from indexer.domain.chain import Holding
+
+
+class Hole(NamedTuple):
+    """From block `first` to below block `end`, of which there is a record again, nobody watched a balance."""
+
+    first: int
+    end: int
+
+
+class Apart(NamedTuple):
+    """Right below the record of this block, told as number `seq`, nobody watched the balance for a while."""
+
+    chain_id: int
+    holding: Holding
+    number: int
+    seq: int
+
+
+class Rejoined(NamedTuple):
+    """A reorg took back all records above block `above`: from block `number` on the chain was followed since.
+
+    Of one balance, or of all that the chain has; told as number `seq`.
+    """
+
+    chain_id: int
+    holding: Holding | None
+    above: int
+    number: int
+    seq: int
+
+    def left_of(self, hole: Hole) -> Hole | None:
+        """A hole ended at a record; where that is gone, nobody would ever reach its end."""
+        if hole.end <= self.above:
+            return hole
+        left = Hole(min(hole.first, self.above + 1), self.number)
+        return left if left.first < left.end else None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejoining:
+    """Of one chain, each balance once: written in one go, as a reorg takes back records of thousands."""
+
+    chain_id: int
+    each: dict[Holding | None, Rejoined] = field(default_factory=dict)
+
+    @property
+    def holdings(self) -> list[Holding] | None:
+        """Whose holes are looked at; nothing for those of all."""
+        return None if None in self.each else [holding for holding in self.each if holding is not None]
+
+    def takes(self, rejoined: Rejoined) -> bool:
+        is_of_all = rejoined.holding is None or None in self.each
+        return rejoined.chain_id == self.chain_id and not is_of_all and rejoined.holding not in self.each
+
+    def left_of(self, holes: Mapping[Holding, Hole]) -> Iterator[tuple[Holding, Hole, Hole | None, int]]:
+        """Those that change: balance, hole, what is left of it, and by which number of the stream."""
+        for holding, hole in holes.items():
+            told = self.each.get(holding, self.each.get(None))
+            if told is not None and (left := told.left_of(hole)) != hole:
+                yield holding, hole, left, told.seq
+
+
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """The newest record below block `below` is the last before the hole: above it there may be what a reorg left."""
+
+    apart: Apart
+    below: int
+
+
+def steps(told: Sequence[Apart | Rejoined]) -> Iterator[Parting | Rejoining]:
+    """In the order told; their records, those of all of them, are there by then."""
+    open_one: Rejoining | None = None
+    for each, below in zip(told, _belows(told), strict=True):
+        if isinstance(each, Apart):
+            if open_one is not None:
+                yield open_one
+                open_one = None
+            yield Parting(each, below)
+            continue
+        if open_one is None or not open_one.takes(each):
+            if open_one is not None:
+                yield open_one
+            open_one = Rejoining(each.chain_id)
+        open_one.each[each.holding] = each
+    if open_one is not None:
+        yield open_one
+
+
+def _belows(told: Sequence[Apart | Rejoined]) -> list[int]:
+    """By each its number, or that from which on the chain was followed after a lower reorg that came later."""
+    lowest: dict[tuple[int, Holding | None], Rejoined] = {}
+    belows = []
+    for each in reversed(told):
+        key = (each.chain_id, each.holding)
+        if isinstance(each, Rejoined):
+            lowest[key] = min(each, lowest.get(key, each), key=lambda one: one.above)
+            belows.append(each.number)
+        else:
+            later = [lowest[one] for one in (key, (each.chain_id, None)) if one in lowest]
+            belows.append(min((one.number for one in later if one.above < each.number), default=each.number))
+    return belows[::-1]

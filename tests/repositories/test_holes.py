@@ -1,0 +1,114 @@
+"""Where nobody watched a balance for a while: the hole is there until it is filled, or until a reorg takes its end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from indexer.domain.balances import BalanceUpdated
+from indexer.domain.chain import Holding
+from indexer.domain.commits import Commit
+from indexer.domain.facts import BalanceReverted, Orphaned, StreamResync
+from indexer.domain.holes import Apart, Hole, Parting, Rejoined, Rejoining, steps
+from indexer.domain.records import fold
+from repositories.store import Store
+from tests.repositories.samples import INFO, TIME, USDC, head_at, solver_at, updated
+
+SAME, OTHER = (Holding(USDC, solver_at(index)) for index in range(2))
+
+
+def _before() -> Commit:
+    """Of both balances, at blocks 5 and 9; then nobody watches them."""
+    facts = [updated(number, solver=solver, balance=number, previous=None) for number in (5, 9) for solver in range(2)]
+    return Commit("before", "chain:1", 1, TIME, tuple(facts))
+
+
+def _again(number: int = 20, first_seq: int = 5) -> Commit:
+    facts = [replace(updated(number, solver=solver, balance=3), cause="sync", apart=True) for solver in range(2)]
+    return Commit(f"again-{first_seq}", "chain:1", first_seq, TIME, tuple(facts))
+
+
+def _reverted(ancestor: int, *, anchor: bool, first_seq: int = 7) -> Commit:
+    """The record at which the hole of one of them ends is taken back."""
+    orphaned = (Orphaned(20, head_at(20).hash, 3),)
+    fact = BalanceReverted(1, SAME, 3, 9, head_at(ancestor).ref, INFO, orphaned, anchor=anchor)
+    return Commit(f"reverted-{first_seq}", "chain:1", first_seq, TIME, (fact,))
+
+
+async def test_below_a_record_before_which_nobody_watched_there_is_a_hole_until_it_is_filled(store: Store) -> None:
+    again = replace(updated(14, solver=1, balance=3, previous=9), cause="sync", apart=True)
+    projection = fold([_before(), Commit("again", "chain:1", 7, TIME, (again,))])
+    await store.books.project(projection)
+    loose = await store.balances.newest_loose(1, again.holding, above=5)
+    assert loose is not None
+    assert (loose.block, loose.apart) == (again.block, True)
+    ((key, hole),) = (await store.backfills.holes(1)).items()
+    assert (key, hole.end) == (again.holding, 14)
+    assert not await store.backfills.covered(1)
+    await store.backfills.cover(1, hole.first, {key: 13})
+    assert await store.backfills.holes(1) == {key: hole}, "that was walked back from a record below it"
+    await store.backfills.cover(1, hole.first + 1, {key: 14})
+    assert await store.backfills.holes(1) == {key: hole._replace(end=hole.first + 1)}
+    await store.backfills.cover(1, hole.first, {key: 14})
+    await store.books.project(projection)
+    assert not await store.backfills.holes(1), "what is projected again after a crash may have been filled by now"
+
+
+async def _left_after(store: Store, *commits: Commit) -> dict[Holding, Hole]:
+    """However they are split, and projected once more after a crash."""
+    for told in ([*commits], *([commit] for commit in commits), list(commits[1:])):
+        await store.books.project(fold(told))
+    return await store.backfills.holes(1)
+
+
+async def test_a_hole_ends_at_the_record_that_a_reorg_leaves_at_the_ancestor(store: Store) -> None:
+    left = await _left_after(store, _before(), _again(), _reverted(14, anchor=True))
+    assert left == {SAME: Hole(10, 14), OTHER: Hole(10, 20)}
+    await store.backfills.cover(1, 10, {SAME: 14})
+    await store.books.project(fold([_reverted(14, anchor=True)]))
+    assert await store.backfills.holes(1) == {OTHER: Hole(10, 20)}, "what is told again may have been filled by now"
+
+
+async def test_without_one_it_ends_above_the_ancestor(store: Store) -> None:
+    assert (await _left_after(store, _before(), _again(), _reverted(14, anchor=False)))[SAME] == Hole(10, 15)
+
+
+async def test_what_a_reorg_reached_below_has_no_hole_any_more(store: Store) -> None:
+    for commit in (_before(), _again(), _reverted(7, anchor=True)):
+        await store.books.project(fold([commit]))
+    assert await store.backfills.holes(1) == {OTHER: Hole(10, 20)}
+
+
+async def test_a_hole_that_ends_below_the_ancestor_stays(store: Store) -> None:
+    assert (await _left_after(store, _before(), _again(), _reverted(20, anchor=True)))[SAME] == Hole(10, 20)
+
+
+async def test_after_a_deep_reorg_holes_end_where_all_was_read_again(store: Store) -> None:
+    cut = StreamResync(1, "a reorg deeper than the window", head_at(17, "b").ref, above=12)
+    left = await _left_after(store, _before(), _again(), Commit("cut", "chain:1", 7, TIME, (cut,)))
+    assert left == {SAME: Hole(10, 17), OTHER: Hole(10, 17)}
+    lower = StreamResync(1, "a reorg deeper than the window", head_at(15, "c").ref, above=6)
+    await store.books.project(fold([Commit("lower", "chain:1", 9, TIME, (lower,))]))
+    assert await store.backfills.holes(1) == {SAME: Hole(7, 15), OTHER: Hole(7, 15)}
+
+
+async def test_watched_anew_after_the_reorg_a_hole_ends_there(store: Store) -> None:
+    again = Commit("apart", "chain:1", 8, TIME, (_apart(16),))
+    assert (await _left_after(store, _before(), _again(), _reverted(14, anchor=False), again))[SAME] == Hole(10, 16)
+
+
+def _apart(number: int) -> BalanceUpdated:
+    return replace(updated(number, balance=4, fork="b"), cause="sync", apart=True)
+
+
+def test_what_a_reorg_took_of_many_balances_is_one_step() -> None:
+    apart = Apart(1, SAME, 9, 1)
+    first, second, third = Rejoined(1, SAME, 5, 5, 2), Rejoined(1, OTHER, 5, 5, 3), Rejoined(1, SAME, 4, 4, 4)
+    of_all, elsewhere = Rejoined(1, None, 4, 8, 5), Rejoined(2, SAME, 3, 8, 1)
+    assert list(steps([apart, first, second, third, of_all, elsewhere, apart])) == [
+        Parting(apart, 4),
+        Rejoining(1, {SAME: first, OTHER: second}),
+        Rejoining(1, {SAME: third}),
+        Rejoining(1, {None: of_all}),
+        Rejoining(2, {SAME: elsewhere}),
+        Parting(apart, 9),
+    ]

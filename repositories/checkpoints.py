@@ -37,6 +37,13 @@ class Checkpoints:
             return None
         return StoredCheckpoint(_unpacked(found.get("window", b"")), int(found.get("projected", 0)), _mark_of(found))
 
+    async def followed(self, stream: str) -> int | None:
+        """The newest block that is known to have been handled; a few seconds old."""
+        with translating:
+            found = await self._checkpoints.find_one({"_id": stream}, {"blockNumber": 1})
+        number = None if found is None else found.get("blockNumber")
+        return None if number is None else int(number)
+
     async def follow(self, stream: str, heads: Sequence[Head], mark: Mark) -> None:
         """These are the newest blocks that were handled, oldest first."""
         if not heads:

@@ -12,6 +12,7 @@ from indexer.domain.chain import BlockRef, Holding
 from indexer.domain.jobs import Job, Stage, rests_of
 from indexer.domain.records import BalanceRecord
 from indexer.domain.stories import Depths
+from indexer.domain.streams import chain_stream
 from indexer.errors import BadAnswer
 
 
@@ -21,21 +22,37 @@ class Records(Protocol):
     async def at_block(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None: ...
 
 
+class Checkpoints(Protocol):
+    """How far the chain's live actor is, a few seconds late."""
+
+    async def followed(self, stream: str) -> int | None: ...
+
+
 class Branches:
     """Asks a node which blocks are canonical now, of those that a job or a record names."""
 
-    def __init__(self, *, node: Node, chunks: Chunks, records: Records, window: int) -> None:
+    def __init__(
+        self, *, chain_id: int, node: Node, chunks: Chunks, records: Records, checkpoints: Checkpoints, window: int
+    ) -> None:
+        self._stream = chain_stream(chain_id)
         self._node = node
         self._chunks = chunks
         self._records = records
+        self._checkpoints = checkpoints
         self._window = window
 
     async def depths(self) -> Depths:
+        """How deep a reorg is counts from where the live actor is, which may be behind.
+
+        One that it takes back block by block may then reach below what is final to the node.
+        """
+        followed = await self._checkpoints.followed(self._stream)
         newest = await self._node.newest()
         safe, finalized, _ = await self._node.tags()
         final = max(newest.number - self._window, -1 if finalized is None else finalized.number)
         by = newest if finalized is None or finalized.number < final else finalized
-        return Depths(max(final, -1 if safe is None else safe.number), final, final, by.ref)
+        settled = -1 if followed is None else min(final, followed - self._window)
+        return Depths(max(final, -1 if safe is None else safe.number), final, settled, by.ref)
 
     async def is_canonical(self, block: BlockRef, beside: BlockRef | None = None) -> bool:
         (head,) = await self._node.headers(block.number, block.number, beside)

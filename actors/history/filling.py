@@ -148,11 +148,16 @@ class Filler:
         if any(record.block.number == top and record.block.hash != head.hash for record in found.values()):
             # Since its records were compared: they say nothing of `head`.
             raise BadAnswer(f"block {top} is being replaced")
-        low, base = min(depths.settled, top), None
+        low, base = min(depths.finalized, top), None
         if job.first <= low:
             (base,) = (head,) if low == top else await self._node.headers(low, low, head.ref)
         return replace(
-            job, top=top, cursor=top, highest=head.ref, settled=depths.settled, base=None if base is None else base.ref
+            job,
+            top=top,
+            cursor=top,
+            highest=head.ref,
+            settled=depths.finalized,
+            base=None if base is None else base.ref,
         )
 
     async def _crossed(self, job: Job, settled: int) -> Crossed:
@@ -261,9 +266,12 @@ class Filler:
         return replace(job, state="settling" if await self._may_go(job) else "done", error=None)
 
     async def _may_go(self, job: Job) -> bool:
-        if job.highest is None or job.highest.number > job.settled:
-            return job.highest is not None
-        return not await self._branches.is_canonical(job.highest, (await self._branches.depths()).by)
+        if job.highest is None:
+            return False
+        depths = await self._branches.depths()
+        if job.highest.number > min(job.settled, depths.settled):
+            return True
+        return not await self._branches.is_canonical(job.highest, depths.by)
 
 
 def _left(job: Job, *, has_told: bool = False) -> Job:

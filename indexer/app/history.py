@@ -102,9 +102,11 @@ class Past:
             line.again()
 
         branches = Branches(
+            chain_id=settings.chain_id,
             node=self.node,
             chunks=self.store.backfills,
             records=self.store.balances,
+            checkpoints=self.store.checkpoints,
             window=settings.reorg_window_blocks,
         )
         return BackfillActor.start(

@@ -300,6 +300,8 @@ async def _small(store: Any) -> list[Any]:
         await store.watchlist.tokens(),
         await store.checkpoints.load("chain:1"),
         await store.checkpoints.load("chain:2"),
+        await store.checkpoints.followed("chain:1"),
+        await store.checkpoints.followed("chain:2"),
         await store.checkpoints.projected(),
         await store.backfills.jobs(1),
         await store.backfills.jobs(2),

@@ -103,7 +103,14 @@ class _Scene:
         )
 
     def branches(self) -> Branches:
-        return Branches(node=self.node, chunks=self.store.backfills, records=self.store.balances, window=8)
+        return Branches(
+            chain_id=CHAIN_ID,
+            node=self.node,
+            chunks=self.store.backfills,
+            records=self.store.balances,
+            checkpoints=self.store.checkpoints,
+            window=8,
+        )
 
     def settler(self) -> Settler:
         async def nothing(*_: object) -> None: ...

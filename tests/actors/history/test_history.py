@@ -27,6 +27,7 @@ from actors.statusboard import Line
 from indexer.domain.backfill import Change, Chunk, Native
 from indexer.domain.balances import BalanceUpdated, Cause, Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Head, Holding, TokenInfo
+from indexer.domain.checkpoints import Mark
 from indexer.domain.commits import Commit
 from indexer.domain.crossings import Crossed
 from indexer.domain.facts import HistoryFilled, HistoryRow
@@ -126,7 +127,14 @@ class _Scene:
 
     @property
     def branches(self) -> Branches:
-        return Branches(node=self.node, chunks=self.store.backfills, records=self.store.balances, window=8)
+        return Branches(
+            chain_id=CHAIN_ID,
+            node=self.node,
+            chunks=self.store.backfills,
+            records=self.store.balances,
+            checkpoints=self.store.checkpoints,
+            window=8,
+        )
 
     async def keep(self, _job: Job) -> None: ...
 
@@ -268,6 +276,29 @@ def test_a_gap_of_which_the_block_before_is_orphaned_is_not_gone_on_from() -> No
     kept, orphaned = play(story())
     assert kept is not None
     assert orphaned is None
+
+
+def test_history_is_looked_at_until_whoever_follows_the_chain_is_beyond_the_reach_of_a_reorg() -> None:
+    """While that one is behind, a reorg that it takes back block by block reaches blocks that are final to the node."""
+
+    async def story() -> list[str]:
+        scene = _Scene()
+        await scene.record(20, 7, "first")
+        job = Job("job", CHAIN_ID, 2, None, (HOLDING,), anchors={HOLDING: Anchor(20, 7, True)}, state="settling")
+        job = replace(job, told=19, settled=22, base=scene.block(19), highest=scene.block(19))
+        states: list[str] = []
+        for followed in (None, 20, 26, 27):
+            if followed is not None:
+                heads = [block.head for block in scene.world.canonical[: followed + 1]]
+                await scene.store.checkpoints.follow(f"chain:{CHAIN_ID}", heads, Mark())
+            settled, again = await scene.settler().settle(job)
+            over = await scene.filler()._over(job)
+            assert again is None
+            assert over.state == settled.state
+            states.append(settled.state)
+        return states
+
+    assert play(story()) == ["settling", "settling", "settling", "done"]
 
 
 def _redone_from(depth: int, *, knows_base: bool = False, anchor: int = 20, rests: int = 14) -> int:

@@ -99,6 +99,13 @@ class SimCheckpoints:
     async def load(self, stream: str) -> StoredCheckpoint | None:
         return await self._wire.read(lambda kept: kept.checkpoints.get(stream))
 
+    async def followed(self, stream: str) -> int | None:
+        def look(kept: Kept) -> int | None:
+            stored = kept.checkpoints.get(stream)
+            return stored.heads[-1].number if stored is not None and stored.heads else None
+
+        return await self._wire.read(look)
+
     async def follow(self, stream: str, heads: Sequence[Head], mark: Mark) -> None:
         if not heads:
             return

@@ -15,6 +15,7 @@ from indexer.api.accounts.registry import AccountsResource
 from indexer.api.audit import AuditResource
 from indexer.api.backfill import BackfillResource
 from indexer.api.balances import BalancesResource
+from indexer.api.bounded import StoreAnswers, StoreBound
 from indexer.api.documents import DocumentsResource
 from indexer.api.events import EventsResource
 from indexer.api.followed import Followed
@@ -53,11 +54,15 @@ def build_app(
     subscribers: Callable[[], int] = lambda: 0,
     metrics: Callable[[], tuple[bytes, str]] = lambda: (b"", "text/plain; charset=utf-8"),
     observe: Observe = lambda _method, _route, _status, _seconds: None,
+    store_answers: StoreAnswers | None = None,
     keys: Sequence[ApiKey] = (),
     local_only: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> web.Application:
-    """`local_only`: bound to loopback without keys, so that no foreign host name is answered (DNS rebinding)."""
+    """`local_only`: bound to loopback without keys, so that no foreign host name is answered (DNS rebinding).
+
+    Without `store_answers` requests wait for the store as long as its driver does.
+    """
     followed = Followed(freshness=freshness, status=status)
     documents = DocumentsResource(version=version)
     routes = (
@@ -81,7 +86,11 @@ def build_app(
     documents.describe(routes)
     access = Access(keys=keys, local_only=local_only)
     gate = _Gate(routes, access, observe)
-    app = web.Application(middlewares=[gate.observed, as_problems, gate.guarded], client_max_size=MAX_BODY_BYTES)
+    bound = None if store_answers is None else StoreBound(store_answers)
+    middlewares = [gate.observed, as_problems, *(() if bound is None else (bound.bounded,)), gate.guarded]
+    app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
+    if bound is not None:
+        app.on_cleanup.append(bound.close)
     app[ROUTES] = routes
     app[ACCESS] = access
     for route in routes:

@@ -26,6 +26,7 @@ from indexer.app.control import Control
 from indexer.app.history import BackfillBoard
 from indexer.app.listeners import Listeners
 from indexer.app.nats import NatsBoard
+from indexer.app.pulse import Pulse
 from indexer.app.reload import watch_file
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
@@ -282,6 +283,8 @@ class Service:
         self._stack.push_async_callback(stop)
 
     async def _open_site(self, listener: socket.socket) -> None:
+        pulse = Pulse(self.store.ping)
+        self._stack.push_async_callback(pulse.close)
         app = build_app(
             balances=self.store.balances,
             log=self.store.commits,
@@ -297,6 +300,7 @@ class Service:
             subscribers=lambda: self._hub.subscribers,
             metrics=self._metrics.render,
             observe=self._metrics.http_answered,
+            store_answers=pulse.is_felt,
             keys=keys_of(self.settings.service),
             local_only=is_local_only(self.settings.service),
         )

@@ -60,8 +60,8 @@ class Within(Protocol):
     async def __call__(self, chain_id: int, work: Coroutine[Any, Any, T], /) -> T: ...
 
 
-async def patiently(_chain_id: int, work: Coroutine[Any, Any, T], /) -> T:
-    """However long it takes."""
+async def _however_long(_chain_id: int, work: Coroutine[Any, Any, T], /) -> T:
+    """For those whom nobody waits for."""
     return await work
 
 
@@ -87,7 +87,7 @@ class Watching:
         book: TokenBook,
         node: Callable[[int], Node],
         changed: Callable[[int, Watch], None] = lambda _chain, _watch: None,
-        within: Within = patiently,
+        within: Within = _however_long,
     ) -> None:
         self._chains = {chain.chain_id: chain for chain in chains}
         self._from_file = tuple(replace(solver, source="file") for solver in solvers)

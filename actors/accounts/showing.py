@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final
 
 from actors.accounts.following import Follower
 from actors.accounts.freshness import Freshness
@@ -15,10 +14,7 @@ from actors.accounts.telling import Teller
 from actors.accounts.venue import Venue
 from indexer.domain.accounts.amounts import Slot
 from indexer.domain.accounts.arrivals import StreamAlive
-from indexer.domain.status import AccountStatus, StreamState, StreamStatus
-
-LASTING_SECONDS: Final = 3.0
-"""What the store does not take for so long may not be as it is shown any more, as for chains."""
+from indexer.domain.status import STALE_SECONDS, AccountStatus, StreamState, StreamStatus
 
 
 class Showing:
@@ -99,7 +95,7 @@ class Showing:
             return "stopped"
         if self._readings.breaker.state == "suspended":
             return "suspended"
-        is_held_up = self._held_up is not None and self._clock() - self._held_since > LASTING_SECONDS
+        is_held_up = self._held_up is not None and self._clock() - self._held_since > STALE_SECONDS
         if self._follower.is_stale or is_held_up:
             return "stale"
         if not self._teller.is_complete(self._readings.unsupported):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from actors.chains.health import STALE_SECONDS, Health
+from actors.chains.health import Health
 from actors.chains.ledger import Ledger
 from indexer.domain.facts import StreamLive, StreamStale
 from indexer.domain.headchain import HeadChain, block_seconds
+from indexer.domain.status import STALE_SECONDS
 
 LONGEST_PATIENCE_SECONDS: Final = 60.0
 """On a chain that mines rarely, an answer that is missing for so long is told all the same."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-from indexer.domain.status import StreamState
+from indexer.domain.status import STALE_SECONDS, StreamState
 from indexer.errors import Fenced, StateMissing, Transient, WrongChain
 
 log = structlog.get_logger(__name__)
@@ -16,9 +16,6 @@ FIRST_RETRY_SECONDS = 0.1
 LONGEST_RETRY_SECONDS = 5.0
 LONGEST_WAIT_TO_BEGIN_SECONDS = 1.0
 """The client waits for its endpoints by itself meanwhile; this only lets go of the inbox."""
-
-STALE_SECONDS = 3.0
-"""Trouble that lasts longer is told."""
 
 
 class Health:

@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from actors.chains.health import STALE_SECONDS, Health
+from actors.chains.health import Health
 from actors.chains.ledger import Ledger
 from indexer.domain.chain import Head
 from indexer.domain.feed import HeadSource
-from indexer.domain.status import EndpointTrouble, StreamState, StreamStatus
+from indexer.domain.status import STALE_SECONDS, EndpointTrouble, StreamState, StreamStatus
 
 CATCHING_UP_BEYOND: Final = 64
 """Fewer missed blocks are a hiccup, not a state worth telling."""

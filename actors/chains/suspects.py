@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Iterable
-from typing import Final
 
 import structlog
 
 from indexer.domain.balances import BalanceUpdated
+from indexer.domain.seldom import Seldom
 from indexer.domain.views import BlockView
 
 log = structlog.get_logger(__name__)
 
-_SAY_AGAIN_SECONDS: Final = 3_600.0
-
 
 class Suspects:
-    """Says so the first time, and then once an hour at most; `counted` is told each time."""
+    """Says so once an hour at most; `counted` is told each time."""
 
     def __init__(self, *, chain: str, counted: Callable[[str, int], None]) -> None:
         self._log = log.bind(chain=chain)
         self._counted = counted
-        self._say_at = -math.inf
+        self._seldom = Seldom()
 
     def judge(self, view: BlockView, facts: Iterable[BalanceUpdated]) -> None:
         """What was read for the block's bloom alone, and has changed."""
@@ -33,7 +30,5 @@ class Suspects:
         if not moved:
             return
         self._counted("balance", moved)
-        now = asyncio.get_running_loop().time()
-        if now >= self._say_at:
-            self._say_at = now + _SAY_AGAIN_SECONDS
+        if self._seldom.may_say("moved", asyncio.get_running_loop().time()):
             self._log.warning("logs_left_out", block=view.head.number, balances=moved, found="balance")

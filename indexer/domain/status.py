@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from indexer.domain.accounts.amounts import Slot, Wallet
 from indexer.domain.accounts.breaker import Breaker
@@ -14,6 +14,9 @@ from indexer.domain.unread import Unread
 
 BusState = Literal["connecting", "live", "catching_up", "lost", "refused"]
 StreamState = Literal["starting", "catching_up", "live", "stale", "suspended", "stopped"]
+
+STALE_SECONDS: Final = 3.0
+"""Trouble that lasts longer is told, of chains and of accounts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from indexer.clients.evm.counts import Counts, Health
 from indexer.clients.evm.endpoint import Endpoint
 from indexer.clients.evm.facts import OtherBlock
 from indexer.domain.chain import BlockHash
+from indexer.domain.seldom import Seldom
 from indexer.errors import BadAnswer, BlockUnknown, IndexerError, Throttled
 
 log = structlog.get_logger(__name__)
@@ -29,7 +30,6 @@ _CALM_SECONDS: Final = 30.0
 """Lost again sooner than this, it is the same outage: it goes on backing off, and says nothing new."""
 _BAD_ANSWERS: Final = 3
 _STRIKES: Final = 3
-_SAY_AGAIN_SECONDS: Final = 3_600.0
 _NEAR: Final = 1
 """An endpoint that is so many blocks behind what we followed is as good as up to date.
 
@@ -60,8 +60,8 @@ class Wellness:
         self._sleep = sleep
         self._chance = chance
         self._dispute: tuple[BlockHash, float] | None = None
-        self._say_other_block_at: dict[str, float] = {}
-        self._say_left_out_at: dict[str, float] = {}
+        self._other_blocks = Seldom()
+        self._left_out = Seldom()
 
     def judge(self, endpoint: Endpoint, error: IndexerError) -> None:
         """What a failed question says of the endpoint."""
@@ -107,10 +107,8 @@ class Wellness:
         self._counts.on_left_out(found, logs)
 
     def tell_left_out(self, name: str, block: int) -> None:
-        """It did so twice. Said the first time, and then once an hour at most: the metric counts them all."""
-        now = self._clock()
-        if now >= self._say_left_out_at.get(name, now):
-            self._say_left_out_at[name] = now + _SAY_AGAIN_SECONDS
+        """It did so twice. The metric counts them all."""
+        if self._left_out.may_say(name, self._clock()):
             self._log.warning("logs_left_out", endpoint=name, block=block, found="hint")
 
     def disputed_for(self, block: BlockHash) -> float:
@@ -128,10 +126,8 @@ class Wellness:
         await asyncio.gather(*revivals, return_exceptions=True)
 
     def _tell_other_block(self, endpoint: Endpoint, error: OtherBlock) -> None:
-        """The first, and then one an hour at most: the metric counts them all."""
-        now = self._clock()
-        if now >= self._say_other_block_at.get(endpoint.name, now):
-            self._say_other_block_at[endpoint.name] = now + _SAY_AGAIN_SECONDS
+        """The metric counts them all."""
+        if self._other_blocks.may_say(endpoint.name, self._clock()):
             self._log.warning(
                 "endpoint_answered_for_another_block",
                 endpoint=endpoint.name,

@@ -165,7 +165,7 @@ class Accounts:
                 raise NameTaken(f"there is an account {account.key} already", "name")
             await self._exchanges.prepare()
             account = self._exchanges.checked(account)
-            permissions = await self._exchanges.tried(account, credentials)
+            permissions = await self._tried(account, credentials)
             await self._keep(account, credentials)
             await self._follow(account, credentials, permissions)
         log.info("account_added", exchange=account.key.exchange, account=account.key.name)
@@ -194,7 +194,7 @@ class Accounts:
                     return one.permissions  # nothing to do: its stream goes on
                 kept, permissions = one.credentials, one.permissions
             else:
-                kept, permissions = credentials, await self._exchanges.tried(account, credentials)
+                kept, permissions = credentials, await self._tried(account, credentials)
             await self._keep(account, kept)
             await self._followed.unfollow(key)
             await self._follow(account, kept, permissions)
@@ -210,6 +210,10 @@ class Accounts:
         log.info("account_removed", exchange=key.exchange, account=key.name)
 
     # --- parts -------------------------------------------------------------------------------------------------------
+
+    async def _tried(self, account: Account, credentials: Credentials) -> Permissions:
+        """What the key may do; whoever waits for that has an answer when the service stops."""
+        return await self._waiting.unless_over(self._exchanges.tried(account, credentials))
 
     def _api_made(self, key: AccountKey) -> Account:
         account = self.account(key)

@@ -19,7 +19,7 @@ from indexer.app.library import Indexer
 from indexer.clients.exchange.account import ExchangeAccount
 from indexer.clients.exchange.exact import ccxt_class
 from indexer.config import ExchangeSettings, RulesSettings, ServiceSettings, Settings, StoreSettings
-from indexer.demo.venue import Account, Venue
+from indexer.demo.venue import Account, Faults, Venue
 from indexer.domain.accounts.amounts import AccountKey, Slot
 from indexer.domain.accounts.arrivals import Permissions
 from indexer.domain.accounts.facts import AccountAlert, AssetChanged, AssetUpdated
@@ -148,6 +148,24 @@ async def test_nobody_waits_for_a_refresh_when_the_service_stops(service: Indexe
     service._waiting.end()
     with pytest.raises(GivenUp, match="the service stops"):
         await asked
+
+
+async def test_nobody_waits_for_the_trial_of_a_key_when_the_service_stops(
+    venue: Venue, main: Account, service: Indexer
+) -> None:
+    await asyncio.wait_for(service.ready(), 20)
+    loop, url = asyncio.get_running_loop(), venue.url("binance")
+    added = [Followed(AccountKey("binance", name), ("spot",), base_url=url) for name in ("second", "third")]
+    venue.faults = Faults(slow=1.0, slow_seconds=30.0)
+    before = venue.requests.total()
+    asked = [asyncio.create_task(service.accounts.add(account, main.credentials)) for account in added]
+    await until(lambda: venue.requests.total() > before)
+    began = loop.time()
+    service._waiting.end()
+    ends = await asyncio.gather(*asked, return_exceptions=True)
+    assert [(type(end), str(end)) for end in ends] == [(GivenUp, "the service stops")] * 2
+    assert loop.time() - began < 2
+    assert [str(one.key) for one in service.accounts.all()] == ["binance/desk"]
 
 
 @pytest.mark.usefixtures("main")

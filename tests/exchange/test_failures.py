@@ -9,7 +9,7 @@ import pytest
 from ccxt.async_support import binance
 
 from indexer.clients.exchange.failures import translating
-from indexer.errors import BadCredentials, Throttled, VenueUnreachable
+from indexer.errors import BadCredentials, Throttled, VenueUnreachable, WalletUnsupported
 
 KEY, SECRET = "Ab3dEf6hIj9lMn2pQr5t", "zY8xWv7uTs6rQp5oNm4l"
 
@@ -37,6 +37,22 @@ async def test_what_else_the_venue_says_is_kept() -> None:
     with pytest.raises(BadCredentials, match="the abc of it: \\*\\*\\* has expired"), translating(exchange):
         raise ccxt.AuthenticationError(f"the abc of it: {KEY} has expired")
     await exchange.close()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'alpaca {"code":40110000,"message":"request is not authorized"}',
+        'alpaca {"message":"forbidden."}',
+        'toobit {"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}',
+    ],
+)
+def test_some_venues_say_of_a_key_that_is_none_what_others_say_of_one_that_may_not(said: str) -> None:
+    with pytest.raises(BadCredentials), translating():
+        raise ccxt.PermissionDenied(said)
+    for other in (f"bequant {said}", 'alpaca {"code":40310000,"message":"new orders are rejected by user request"}'):
+        with pytest.raises(WalletUnsupported), translating():
+            raise ccxt.PermissionDenied(other)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from indexer.clients.exchange.dialects.table import every_dialect
 from indexer.clients.exchange.exact import ccxt_class
 from indexer.clients.exchange.markets import SharedLists
 from indexer.clients.exchange.pool import Venues
-from indexer.errors import BadAnswer, BadCredentials, WalletUnsupported
+from indexer.errors import BadAnswer, BadCredentials
 
 GOOD = "the-key-that-is-known"
 ALPACA_ASSET = {
@@ -31,9 +31,6 @@ ALPACA_ASSET = {
 }
 ALPACA_ACCOUNT = {"currency": "USD", "cash": "5.92", "equity": "22.51", "position_market_value": "16.59"}
 ALPACA_POSITION = {"symbol": "BTCUSD", "qty": "0.000207296", "qty_available": "0.000207296", "side": "long"}
-REFUSED = (BadCredentials, WalletUnsupported)
-"""Alpaca says of a key that is none what it says of one that may not do this."""
-
 MUDREX_FUNDS = {"balance": "12.5", "locked_amount": "2.5", "first_time_user": False}
 
 
@@ -118,7 +115,7 @@ async def test_a_bad_key_is_told_to_its_own_account_and_to_no_other(site: Site, 
     bad, good = account(venues, site, exchange, "another"), account(venues, site, exchange)
     try:
         refused, read = await asyncio.gather(totals(bad), totals(good), return_exceptions=True)
-        assert isinstance(refused, REFUSED)
+        assert isinstance(refused, BadCredentials)
         assert not isinstance(read, BaseException)
     finally:
         await bad.close()

@@ -33,6 +33,9 @@ _REFUSALS: Final = (
 _KEY_REFUSED: Final = re.compile("|".join(_REFUSALS), re.IGNORECASE)
 """Refused keys that ccxt takes for something else: binance -2015 after a first success comes out as DDoSProtection."""
 
+_DENIED: Final = re.compile(r"^(alpaca\b.*(\b40110000\b|\"forbidden\.\")|toobit\b.*-201[457]\b)", re.DOTALL)
+"""Refused keys that ccxt takes for keys that may not read one wallet; of these venues only one is read."""
+
 _CLOCK: Final = re.compile(r"timestamp|\b(50102|60006|-1021)\b", re.IGNORECASE)
 """A wrong time that ccxt takes for a wrong key: Deribit, and everyone's sockets."""
 
@@ -77,6 +80,8 @@ def translated(error: ccxt.BaseError, credentials: Sequence[str] = ()) -> Indexe
         return ClockApart(text)
     if isinstance(error, ccxt.AuthenticationError) and _CLOCK.search(said):
         return ClockApart(text)
+    if _DENIED.search(said):
+        return BadCredentials(text)
     if _KEY_REFUSED.search(said) and not isinstance(error, ccxt.PermissionDenied):
         return BadCredentials(text)
     if _THROTTLED.search(said):

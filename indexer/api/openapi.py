@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from indexer.api.problems import KINDS, PROBLEM_JSON
 from indexer.api.routes import Answer, Parameter, Route
-from indexer.api.schemas import SCHEMAS
+from indexer.api.schemas.components import SCHEMAS
 
 _ALWAYS: Final = (400, 500)
 _WITH_KEY: Final = (401, 403)

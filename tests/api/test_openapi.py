@@ -11,7 +11,7 @@ from aiohttp import web
 from indexer.api.app import ROUTES
 from indexer.api.openapi import openapi
 from indexer.api.problems import KINDS
-from indexer.api.schemas import SCHEMAS
+from indexer.api.schemas.components import SCHEMAS
 from tests.api.conftest import HttpClient, Serve, World
 from tests.api.fakes import ALICE, BOB, USDC
 from tests.api.test_events import commits

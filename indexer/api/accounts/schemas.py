@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
+from indexer.api.schemas.words import COURSE, MAYBE_TEXT, MAYBE_TIME, TEXT, TIME, Schema, an_object, list_of, page_of
 from indexer.domain.accounts.amounts import Measure, Source, Wallet
-from indexer.domain.course import Direction
 
-Schema = dict[str, Any]
-
-_TEXT: Final[Schema] = {"type": "string"}
 _NAME: Final[Schema] = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}
-_MAYBE_TEXT: Final[Schema] = {"type": ["string", "null"]}
 _AMOUNT: Final[Schema] = {
     "type": ["string", "null"],
     "description": "Exactly as the venue says it; null where it does not.",
 }
-_TIME: Final[Schema] = {"type": "string", "format": "date-time"}
-_MAYBE_TIME: Final[Schema] = {"type": ["string", "null"], "format": "date-time"}
 _WALLET: Final[Schema] = {"enum": list(get_args(Wallet))}
 _WALLETS: Final[Schema] = {"type": "array", "items": _WALLET, "maxItems": 20}
 _POLL: Final[Schema] = {
@@ -32,24 +26,7 @@ _CREDENTIALS: Final[Schema] = {
     "description": "What the exchange asks for, of `apiKey`, `secret`, `password`, `uid`, `accountId`, `login`, "
     "`token`, `twofa`, `privateKey`, `walletAddress`.",
 }
-COURSE: Final[Schema] = {
-    "changePercent": {"type": ["string", "null"], "description": "Of the first; null where that is 0."},
-    "volatility": {
-        "type": ["string", "null"],
-        "description": "Standard deviation in percent of `timeWeightedAverage`; null where that is 0.",
-    },
-    "trend": {
-        "type": ["object", "null"],
-        "properties": {
-            "direction": {"enum": list(get_args(Direction))},
-            "strength": {"type": "number", "minimum": 0, "maximum": 1, "description": "How well a straight line fits."},
-        },
-        "required": ["direction", "strength"],
-        "additionalProperties": False,
-    },
-}
-"""What statistics of chains and of exchange accounts have in common."""
-_WHERE: Final[Schema] = {"exchange": _TEXT, "account": _TEXT, "wallet": _WALLET, "asset": _TEXT}
+_WHERE: Final[Schema] = {"exchange": TEXT, "account": TEXT, "wallet": _WALLET, "asset": TEXT}
 _BALANCE: Final[Schema] = {
     **_WHERE,
     "balance": _AMOUNT,
@@ -59,42 +36,30 @@ _BALANCE: Final[Schema] = {
     "debt": _AMOUNT,
     "measure": {"enum": list(get_args(Measure))},
     "source": {"enum": list(get_args(Source))},
-    "venueTime": _MAYBE_TIME,
-    "receivedAt": _TIME,
-    "timestamp": _TIME,
+    "venueTime": MAYBE_TIME,
+    "receivedAt": TIME,
+    "timestamp": TIME,
     "seq": {"type": "integer", "minimum": 1},
 }
 
-
-def _object(properties: Schema, optional: tuple[str, ...] = ()) -> Schema:
-    required = [name for name in properties if name not in optional]
-    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-
-
-def _page(name: str) -> Schema:
-    following = {"type": ["string", "null"], "description": "The `cursor` of the next page; null on the last."}
-    items = {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}}
-    return _object({"items": items, "next": following})
-
-
 ACCOUNT_SCHEMAS: Final[Schema] = {
-    "Account": _object(
+    "Account": an_object(
         {
-            "exchange": _TEXT,
-            "name": _TEXT,
+            "exchange": TEXT,
+            "name": TEXT,
             "wallets": _WALLETS,
             "sandbox": {"type": "boolean"},
             "pollSeconds": _POLL,
             "source": {"enum": ["file", "api"]},
-            "state": _TEXT,
-            "lastError": _MAYBE_TEXT,
-            "warnings": {"type": "array", "items": _TEXT},
+            "state": TEXT,
+            "lastError": MAYBE_TEXT,
+            "warnings": {"type": "array", "items": TEXT},
         }
     ),
-    "AccountPage": _page("Account"),
-    "NewAccount": _object(
+    "AccountPage": page_of("Account"),
+    "NewAccount": an_object(
         {
-            "exchange": _TEXT,
+            "exchange": TEXT,
             "name": _NAME,
             "credentials": _CREDENTIALS,
             "wallets": {**_WALLETS, "type": ["array", "null"]},
@@ -104,11 +69,11 @@ ACCOUNT_SCHEMAS: Final[Schema] = {
         },
         optional=("wallets", "sandbox", "pollSeconds", "baseUrl"),
     ),
-    "AccountChange": _object(
+    "AccountChange": an_object(
         {"credentials": _CREDENTIALS, "wallets": _WALLETS, "pollSeconds": _POLL},
         optional=("credentials", "wallets", "pollSeconds"),
     ),
-    "AccountBalance": _object(
+    "AccountBalance": an_object(
         {
             **_BALANCE,
             "stale": {
@@ -117,12 +82,12 @@ ACCOUNT_SCHEMAS: Final[Schema] = {
             },
         }
     ),
-    "AccountBalancePage": _page("AccountBalance"),
-    "AccountRecord": _object(
+    "AccountBalancePage": page_of("AccountBalance"),
+    "AccountRecord": an_object(
         {**_BALANCE, "changeAmount": _AMOUNT, "cause": {"enum": ["first", "stream", "rest", "refresh"]}}
     ),
-    "AccountRecordPage": _page("AccountRecord"),
-    "AccountStats": _object(
+    "AccountRecordPage": page_of("AccountRecord"),
+    "AccountStats": an_object(
         {
             **_WHERE,
             "count": {"type": "integer", "minimum": 0},
@@ -130,37 +95,37 @@ ACCOUNT_SCHEMAS: Final[Schema] = {
             **COURSE,
         }
     ),
-    "AccountPoint": _object({"time": _TIME, **dict.fromkeys(("balance", "min", "max"), _TEXT)}),
-    "AccountSeries": _object(
+    "AccountPoint": an_object({"time": TIME, **dict.fromkeys(("balance", "min", "max"), TEXT)}),
+    "AccountSeries": an_object(
         {
             **_WHERE,
             "granularity": {"enum": ["minute", "hour", "day"]},
-            "items": {"type": "array", "items": {"$ref": "#/components/schemas/AccountPoint"}},
+            "items": list_of("AccountPoint"),
         }
     ),
-    "Position": _object(
+    "Position": an_object(
         {
-            "exchange": _TEXT,
-            "account": _TEXT,
-            "symbol": _TEXT,
+            "exchange": TEXT,
+            "account": TEXT,
+            "symbol": TEXT,
             "side": {"enum": ["long", "short", "flat"]},
-            "contracts": _TEXT,
+            "contracts": TEXT,
             **dict.fromkeys(("entryPrice", "markPrice", "unrealizedPnl", "leverage", "liquidationPrice"), _AMOUNT),
-            "marginMode": _MAYBE_TEXT,
-            "time": _TIME,
+            "marginMode": MAYBE_TEXT,
+            "time": TIME,
         }
     ),
-    "PositionPage": _page("Position"),
-    "Funding": _object(
+    "PositionPage": page_of("Position"),
+    "Funding": an_object(
         {
-            "exchange": _TEXT,
-            "account": _TEXT,
-            "id": _TEXT,
-            "symbol": _TEXT,
-            "asset": _TEXT,
-            "amount": _TEXT,
-            "time": _TIME,
+            "exchange": TEXT,
+            "account": TEXT,
+            "id": TEXT,
+            "symbol": TEXT,
+            "asset": TEXT,
+            "amount": TEXT,
+            "time": TIME,
         }
     ),
-    "FundingPage": _page("Funding"),
+    "FundingPage": page_of("Funding"),
 }

@@ -1,7 +1,7 @@
 """The configuration file: parsed once into frozen settings, every mistake reported together."""
 
+from indexer.config.exchanges import VenueKnown, Venues
 from indexer.config.load import SECTIONS, load
-from indexer.config.sections import VenueKnown, Venues
 from indexer.config.settings import (
     ApiKey,
     ChainSettings,

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from indexer.config import sections
+from indexer.config.exchanges import Venues, exchange
+from indexer.config.nats import nats
 from indexer.config.rules import rules
-from indexer.config.sections import Venues
 from indexer.config.settings import (
     ChainSettings,
     ExchangeSettings,
@@ -67,11 +68,9 @@ def _settings(root: Table, path: Path, exchanges: Callable[[], Venues]) -> Setti
         store=store,
         chains=chains,
         solvers={name: sections.solver(table, name, tuple(chains)) for name, table in root.tables("solvers")},
-        exchanges={
-            name: sections.exchange(table, name, venues, known_rules) for name, table in root.tables("exchanges")
-        },
+        exchanges={name: exchange(table, name, venues, known_rules) for name, table in root.tables("exchanges")},
         rules=known_rules,
-        nats=sections.nats(root.table("nats"), path.parent),
+        nats=nats(root.table("nats"), path.parent),
         path=path,
     )
     root.close(_PLACES)

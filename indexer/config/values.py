@@ -9,15 +9,19 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from ipaddress import ip_address
-from typing import Literal, TypeVar, get_args
+from typing import Final, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from indexer.addresses import Address, parse_address
 from indexer.config.environment import Expanded
+from indexer.config.settings import NO_SECRET
 from indexer.masking import MASK, Secret, Url, looks_like_key, mask_url
 
 T = TypeVar("T")
 Reader = Callable[[object], T]
+
+FROM_ENVIRONMENT: Final = 'take it from the environment, as in "${BINANCE_API_KEY}"'
+"""What to do about a secret."""
 
 _LONGEST_SHOWN = 80
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?")
@@ -220,6 +224,15 @@ def credential(hint: str) -> Reader[Secret]:
         return Secret("\n".join(lines) + "\n")
 
     return read
+
+
+def or_empty(read: Reader[str]) -> Reader[str]:
+    """Empty text says "none" where that is the default."""
+    return lambda value: "" if value == "" else read(value)
+
+
+def or_none(read: Reader[Secret]) -> Reader[Secret]:
+    return lambda value: NO_SECRET if value == "" else read(value)
 
 
 def host(value: object) -> str:

@@ -1,0 +1,137 @@
+"""`[exchanges]`: an account each, held against what can be followed at its exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, cast
+from urllib.parse import urlsplit
+
+from indexer.config.rules import rules
+from indexer.config.settings import ExchangeSettings, RulesSettings, Wallet
+from indexer.config.table import Table
+from indexer.config.values import (
+    FROM_ENVIRONMENT,
+    Reader,
+    WrongValue,
+    boolean,
+    credential,
+    did_you_mean,
+    integer,
+    one_of,
+    or_empty,
+    or_none,
+    show,
+    text,
+    url,
+)
+
+
+class VenueKnown(NamedTuple):
+    """What can be followed at an exchange, and what an account there has to bring, in ccxt's words."""
+
+    wallets: Sequence[str]
+    credentials: Sequence[str] = ("apiKey", "secret")
+    sandbox: Sequence[str] = ()
+    """The wallets that its test site has; none where there is no such site."""
+
+
+Venues = Mapping[str, VenueKnown]
+"""The exchanges that can be followed; where it is empty, nobody could say."""
+
+_CREDENTIALS: Final = {
+    "apiKey": "api_key",
+    "secret": "secret",
+    "password": "password",
+    "uid": "uid",
+    "accountId": "account_id",
+    "login": "login",
+    "token": "token",
+    "twofa": "twofa",
+    "privateKey": "private_key",
+    "walletAddress": "wallet_address",
+}
+"""Ccxt's words, and those of the file."""
+
+
+def exchange(table: Table, title: str, venues: Venues, known_rules: RulesSettings) -> ExchangeSettings:
+    known = ExchangeSettings(title, "")
+    name = table.required("exchange", _exchange_among(venues), "", 'write its name in lower case, as in "binance"')
+    secret_of = or_none(credential(FROM_ENVIRONMENT))
+    wallet = _wallet_of(name, venues)
+    settings = ExchangeSettings(
+        name=title,
+        exchange=name,
+        api_key=table.optional("api_key", secret_of, known.api_key),
+        secret=table.optional("secret", secret_of, known.secret),
+        password=table.optional("password", secret_of, known.password),
+        uid=table.optional("uid", secret_of, known.uid),
+        account_id=table.optional("account_id", secret_of, known.account_id),
+        login=table.optional("login", secret_of, known.login),
+        token=table.optional("token", secret_of, known.token),
+        twofa=table.optional("twofa", secret_of, known.twofa),
+        private_key=table.optional("private_key", secret_of, known.private_key),
+        wallet_address=table.optional("wallet_address", secret_of, known.wallet_address),
+        wallets=table.list_of("wallets", wallet, 'write a list, as in ["spot", "funding"]') or known.wallets,
+        sandbox=table.optional("sandbox", boolean, known.sandbox),
+        poll_seconds=table.optional("poll_seconds", integer(0, 3_600), known.poll_seconds),
+        base_url=table.optional("base_url", or_empty(_url_without_login), known.base_url),
+        rules=rules(table.table("rules"), known_rules),
+    )
+    if settings.sandbox and name in venues:
+        _check_sandbox(settings, venues[name], table)
+    for key in _needed(settings, venues):
+        if not table.has(key):
+            table.wrong(key, f"is missing: {name or 'the exchange'} asks for it", FROM_ENVIRONMENT)
+    table.close()
+    return settings
+
+
+def _check_sandbox(settings: ExchangeSettings, venue: VenueKnown, table: Table) -> None:
+    if not venue.sandbox:
+        table.wrong("sandbox", f"{settings.exchange} has none", "leave it out for the exchange itself")
+        return
+    for wallet in settings.wallets:
+        if wallet in venue.wallets and wallet not in venue.sandbox:
+            told = f"the sandbox of {settings.exchange} has no {wallet} wallet"
+            table.wrong("wallets", told, f"it has {', '.join(venue.sandbox)}")
+
+
+def _needed(settings: ExchangeSettings, venues: Venues) -> list[str]:
+    """The keys without which nobody can ask the exchange; a key and a secret where nobody could say."""
+    if settings.exchange in venues:
+        return [_CREDENTIALS[word] for word in venues[settings.exchange].credentials]
+    is_known_otherwise = settings.wallet_address.reveal() or settings.private_key.reveal()
+    return [] if is_known_otherwise else ["api_key", "secret"]
+
+
+def _url_without_login(value: object) -> str:
+    given = url("http", "https")(value)
+    if "@" in urlsplit(given).netloc:
+        raise WrongValue(
+            "names a user or password", "write it without: credentials have keys of their own", show(given)
+        )
+    return given
+
+
+def _exchange_among(venues: Venues) -> Reader[str]:
+    def read(value: object) -> str:
+        given = _exchange(value)
+        if venues and given not in venues:
+            hint = did_you_mean(given, tuple(venues)) or f"there are {', '.join(venues)}"
+            raise WrongValue("there is no such exchange", hint, show(given))
+        return given
+
+    return read
+
+
+def _wallet_of(name: str, venues: Venues) -> Reader[Wallet]:
+    def read(value: object) -> Wallet:
+        given = one_of(Wallet)(value)
+        if name in venues and given not in venues[name].wallets:
+            raise WrongValue(f"{name} has no such wallet", f"it has {', '.join(venues[name].wallets)}", show(given))
+        return cast("Wallet", given)
+
+    return read
+
+
+_exchange = text('write its name in lower case, as in "binance"', pattern=r"[a-z0-9]+", longest=40)

@@ -1,0 +1,50 @@
+"""`[nats]`: where events are published, and how to log in there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from indexer.config.paths import file_in
+from indexer.config.settings import NatsSettings, NatsStart
+from indexer.config.table import Table
+from indexer.config.values import integer, one_of, or_empty, or_none, secret, text, urls
+
+
+def nats(table: Table, folder: Path) -> NatsSettings:
+    from_environment = 'take it from the environment, as in "${NATS_PASSWORD}"'
+    file, known = file_in(folder), NatsSettings()
+    stream = text("write a stream's name: up to 64 letters, digits, _ and -", pattern=r"[A-Za-z0-9_-]+", longest=64)
+    settings = NatsSettings(
+        url=table.optional("url", or_empty(urls("nats", "tls", "ws", "wss")), known.url),
+        user=table.optional("user", or_empty(text("write the user's name")), known.user),
+        password=table.optional("password", or_none(secret(from_environment)), known.password),
+        token=table.optional("token", or_none(secret(from_environment)), known.token),
+        credentials_file=table.optional("credentials_file", file, known.credentials_file),
+        tls_ca_file=table.optional("tls_ca_file", file, known.tls_ca_file),
+        tls_certificate_file=table.optional("tls_certificate_file", file, known.tls_certificate_file),
+        tls_key_file=table.optional("tls_key_file", file, known.tls_key_file),
+        stream=table.optional("stream", stream, known.stream),
+        stream_days=table.optional("stream_days", integer(0, 36_500), known.stream_days),
+        stream_megabytes=table.optional("stream_megabytes", integer(0, 2**40), known.stream_megabytes),
+        stream_replicas=table.optional("stream_replicas", integer(1, 5), known.stream_replicas),
+        start=table.optional("start", _nats_start, known.start),
+    )
+    _check_nats(settings, table)
+    table.close()
+    return settings
+
+
+def _check_nats(settings: NatsSettings, table: Table) -> None:
+    ways = [key for key in ("user", "token", "credentials_file") if getattr(settings, key)]
+    ways += ["url"] * any("@" in url for url in settings.urls)
+    if len(ways) > 1:
+        table.wrong(ways[-1], f"there is another way to log in: {ways[0]}", "keep one of the two")
+    for one, other in (("user", "password"), ("tls_certificate_file", "tls_key_file")):
+        if table.has(one) != table.has(other):
+            missing, there = (one, other) if table.has(other) else (other, one)
+            table.wrong(missing, f"is missing, and {there} is there", "set both, or none")
+
+
+def _nats_start(value: object) -> NatsStart:
+    return cast("NatsStart", one_of(NatsStart)(value))

@@ -28,7 +28,11 @@ class FakeService:
     def __init__(self) -> None:
         self.items: list[dict[str, Any]] = []
         self.positions: dict[str, int] = {}
-        self.solvers = [{"name": "acme", "address": ACME}, {"name": "bolt", "address": BOLT}]
+        self.solvers: list[dict[str, Any]] = [
+            {"name": "acme", "address": ACME, "chains": None},
+            {"name": "bolt", "address": BOLT, "chains": None},
+        ]
+        self.tokens: list[dict[str, Any]] = [{"chainId": 31337, "tokenAddress": GOLD}]
         self.subscriptions: list[dict[str, Any]] = []
         self.key: str | None = None
         self.epoch = "aaaa1111"
@@ -131,6 +135,7 @@ class FakeService:
         app.router.add_static("/static", STATIC)
         app.router.add_get("/api/v1/status", self._status)
         app.router.add_get("/api/v1/solvers", self._solvers)
+        app.router.add_get("/api/v1/tokens", self._tokens)
         app.router.add_get("/ws", self._ws)
         return app
 
@@ -158,6 +163,9 @@ class FakeService:
 
     async def _solvers(self, _: web.Request) -> web.Response:
         return web.json_response({"items": self.solvers, "next": None})
+
+    async def _tokens(self, _: web.Request) -> web.Response:
+        return web.json_response({"items": self.tokens, "next": None})
 
     async def _ws(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()

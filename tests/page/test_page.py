@@ -118,6 +118,32 @@ async def test_rows_go_with_their_account_and_come_back_with_it(tab: Tab, servic
     assert tab.complaints == []
 
 
+@pytest.mark.parametrize("what", ["solvers", "chains", "tokens"])
+async def test_rows_of_what_is_not_watched_any_more_go(tab: Tab, service: FakeService, what: str) -> None:
+    silver = "0x" + "51" * 20
+    service.tokens.append({"chainId": 31338, "tokenAddress": silver})
+    service.items = [service.item(5), service.item(6, chainId=31338, solverAddress=BOLT, tokenAddress=silver)]
+    await opened(tab, service)
+    await tab.until(f"{ROWS}.length === 2")
+    match what:
+        case "solvers":
+            del service.solvers[1]
+        case "chains":
+            service.solvers[1]["chains"] = [31337]
+        case _:
+            del service.tokens[1]
+    del service.items[1]
+    for seq in range(10, 200):  # an address without a name has the page ask who is watched
+        await service.tell(service.update(seq, seq, 0, solverAddress="0x" + "77" * 20))
+        if len(service.subscriptions) > 1:
+            break
+        await asyncio.sleep(0.05)
+    await service.subscribed(2)
+    await tab.until(f"{ROWS}.length === 1")
+    assert [heading.split()[0] for heading in await tab.run(HEADINGS)] == ["acme"]
+    assert tab.complaints == []
+
+
 async def test_an_account_that_is_gone_is_not_brought_back_by_an_older_status(tab: Tab, service: FakeService) -> None:
     await opened(tab, service)
     name = "exchange:okx:desk"

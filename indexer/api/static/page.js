@@ -55,7 +55,11 @@ async function connect() {
 let asking = null;
 function askService() {
   asking ??= directory.refresh(book)
-    .then((isNew) => { if (isNew) pending.everything = true; schedule(); }, () => {})
+    .then(({ isNew, hasLeft }) => {
+      if (isNew) pending.everything = true;
+      if (hasLeft) feed.restart();  // no event says so, but the snapshot leaves it out
+      schedule();
+    }, () => {})
     .finally(() => setTimeout(() => { asking = null; }, 1000));
 }
 

@@ -8,23 +8,31 @@ export class NeedsKey extends Error {}
 export class Directory {
   #solvers = new Map();
   #chains = new Map();
+  #watched = new Set();
 
-  /** Asks again; true where a name is new. Also tells the book what only GET /status knows. */
+  /** Asks again → {isNew: a name, hasLeft: what was watched before}. Also tells the book what only GET /status knows. */
   async refresh(book) {
-    const [status, solvers] = await Promise.all([get("api/v1/status"), get("api/v1/solvers?limit=1000")]);
+    const lists = ["status", "solvers?limit=1000", "tokens?limit=1000"];
+    const [status, solvers, tokens] = await Promise.all(lists.map((name) => get(`api/v1/${name}`)));
     const before = JSON.stringify([[...this.#solvers], [...this.#chains]]);
     for (const [stream, about] of Object.entries(status.streams)) {
       book.describe(stream, about);
       if (stream.startsWith("chain:")) this.#chains.set(stream.slice(6), about.name);
     }
     this.#solvers = new Map(solvers.items.map(({ name, address }) => [address, name]));
-    return before !== JSON.stringify([[...this.#solvers], [...this.#chains]]);
+    const watched = new Set([...solvers.items.flatMap(places), ...tokens.items.map(place)]);
+    const hasLeft = [...this.#watched].some((one) => !watched.has(one));
+    this.#watched = watched;
+    return { isNew: before !== JSON.stringify([[...this.#solvers], [...this.#chains]]), hasLeft };
   }
 
   knows(solver) { return isAccount(solver) || this.#solvers.has(solver); }
   solverName(address) { return isAccount(address) ? accountName(address) : this.#solvers.get(address) ?? null; }
   chainName(id) { return this.#chains.get(String(id)) ?? `chain ${id}`; }
 }
+
+const places = ({ address, chains }) => (chains ?? ["all"]).map((chain) => `${address} on ${chain}`);
+const place = ({ chainId, tokenAddress }) => `${tokenAddress} on ${chainId}`;
 
 const isAccount = (group) => group.startsWith("exchange:");
 

@@ -26,8 +26,9 @@ from indexer.domain.accounts.facts import (
     Severity,
 )
 from indexer.domain.accounts.judging import Rules, judge
+from indexer.domain.accounts.merging import merge
 from indexer.domain.accounts.positions import MergedPositions, PositionsState, merge_positions, restored_positions
-from indexer.domain.accounts.state import WalletState, merge, restored
+from indexer.domain.accounts.state import WalletState, restored
 from indexer.domain.accounts.validation import inconsistency
 
 BATCH_FACTS = 500

@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from indexer.domain.accounts.arrivals import Position, PositionsSeen
+from indexer.domain.accounts.merging import APART_SECONDS, VANISHED_ALL, VANISHED_ONCE
 from indexer.domain.accounts.order import OLD_ANSWER_SECONDS
-from indexer.domain.accounts.state import APART_SECONDS, VANISHED_ALL, VANISHED_ONCE
 
 LAG_SECONDS: Final = 5.0
 """So soon after a frame an answer that says otherwise may be from before it: some venues answer from a copy."""

@@ -12,7 +12,8 @@ from indexer.domain.accounts.changes import ChangeThreshold
 from indexer.domain.accounts.facts import AssetChanged, AssetUpdated
 from indexer.domain.accounts.hearing import DEAD_SECONDS, LATE_SECONDS, Hearing
 from indexer.domain.accounts.judging import Rules, Verdict, judge
-from indexer.domain.accounts.state import WalletState, merge
+from indexer.domain.accounts.merging import merge
+from indexer.domain.accounts.state import WalletState
 from indexer.domain.accounts.validation import Finding
 from tests.domain.accounts.builders import ACCOUNT, TIME, USDT, amounts
 

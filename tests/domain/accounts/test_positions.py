@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from indexer.domain.accounts.arrivals import Position, PositionsSeen
+from indexer.domain.accounts.merging import APART_SECONDS, VANISHED_ALL
 from indexer.domain.accounts.order import OLD_ANSWER_SECONDS
 from indexer.domain.accounts.positions import (
     LAG_SECONDS,
@@ -17,7 +18,6 @@ from indexer.domain.accounts.positions import (
     merge_positions,
     restored_positions,
 )
-from indexer.domain.accounts.state import APART_SECONDS, VANISHED_ALL
 from tests.domain.accounts.builders import TIME
 
 BTC = Position("BTC/USDT:USDT", "long", Decimal(1), Decimal(100), leverage=Decimal(10), margin_mode="cross")

@@ -14,16 +14,8 @@ from hypothesis import strategies as st
 
 from indexer.domain.accounts.amounts import Amounts, Measure, Slot
 from indexer.domain.accounts.arrivals import Moved, Snapshot, Updated
-from indexer.domain.accounts.state import (
-    APART_SECONDS,
-    EMPTY_FROM_THE_START,
-    VANISHED_ALL,
-    VANISHED_ONCE,
-    Merged,
-    WalletState,
-    merge,
-    restored,
-)
+from indexer.domain.accounts.merging import APART_SECONDS, EMPTY_FROM_THE_START, VANISHED_ALL, VANISHED_ONCE, merge
+from indexer.domain.accounts.state import Merged, WalletState, restored
 from tests.domain.accounts.builders import TIME, amounts, held
 
 

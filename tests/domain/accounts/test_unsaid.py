@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from indexer.domain.accounts.amounts import Amounts, Slot
 from indexer.domain.accounts.arrivals import Snapshot, Updated
-from indexer.domain.accounts.state import WalletState, merge
+from indexer.domain.accounts.merging import merge
+from indexer.domain.accounts.state import WalletState
 from tests.domain.accounts.builders import amounts
 from tests.domain.accounts.test_state import after, at, frame, totals, whole
 

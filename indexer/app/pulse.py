@@ -1,4 +1,4 @@
-"""Whether the store says anything, for those who do not wait for it any longer than that."""
+"""Whether the store is well: for `/health`, and for those who do not wait for one that says nothing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from indexer.errors import Permanent, StoreUnavailable
 
 SILENT_SECONDS: Final = 2.0
 """A store that is merely slow answers a ping long before; a frozen one lets its driver wait for half a minute."""
+
+
+PING_SECONDS: Final = 2.0
+"""How often the store is asked whether it is well, for `/health`."""
 
 
 class Pulse:
@@ -39,3 +43,21 @@ class Pulse:
         except (StoreUnavailable, Permanent):
             return False
         return True
+
+
+async def watched(
+    ping: Callable[[], Awaitable[None]], *, ill: Callable[[str | None], None], lost: Callable[[Permanent], None]
+) -> None:
+    """Until it is lost for good, `ill` is told again and again what is the matter with it, or nothing."""
+    while True:
+        try:
+            await ping()
+        except StoreUnavailable as error:
+            ill(str(error))
+        except Permanent as error:
+            ill(str(error))
+            lost(error)
+            return
+        else:
+            ill(None)
+        await asyncio.sleep(PING_SECONDS)

@@ -26,7 +26,8 @@ from indexer.app.control import Control
 from indexer.app.history import BackfillBoard
 from indexer.app.listeners import Listeners
 from indexer.app.nats import NatsBoard
-from indexer.app.pulse import Pulse
+from indexer.app.nodes import connected
+from indexer.app.pulse import Pulse, watched
 from indexer.app.reload import watch_file
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
@@ -34,18 +35,15 @@ from indexer.app.site import is_local_only, keys_of, listen, serve
 from indexer.app.trunk import Trunk
 from indexer.app.version import VERSION
 from indexer.app.waiting import Waiting
-from indexer.config import ChainSettings, ServiceSettings, Settings
+from indexer.config import ServiceSettings, Settings
 from indexer.domain.commits import Commit
 from indexer.domain.streams import account_of
-from indexer.errors import Permanent, Stopped, StoreUnavailable
+from indexer.errors import Stopped
 from indexer.metrics import Metrics
 from indexer.vault import open_vault
 from repositories.store import open_store
 
 log = structlog.get_logger(__name__)
-
-PING_SECONDS = 2.0
-"""How often the store is asked whether it is well, for `/health`."""
 
 
 class Service:
@@ -173,7 +171,8 @@ class Service:
         await self._start_actors()
         if listener is not None:
             await self._open_site(listener)
-        self._spawn(self._watch_store(), "store watch")
+        watch = watched(self.store.ping, ill=partial(self.report.ill, "store"), lost=partial(self._give_up, "store"))
+        self._spawn(watch, "store watch")
         self._stack.callback(self.accounts.end_waiting)
         self._stack.callback(self._waiting.end)  # first of all: whoever waits has an answer before the site is closed
         await self.control.start()
@@ -185,7 +184,7 @@ class Service:
         self._chains = Chains(
             store=self.store,
             board=self._board,
-            connect=self._connect,
+            connect=lambda chain: connected(chain, self._metrics),
             supervisor=self._trunk.supervisor,
             broadcaster=self._trunk.broadcaster,
             prepare=self._prepare,
@@ -208,25 +207,6 @@ class Service:
         )
         self._chains.watching = self.watching
         await self.watching.load()
-
-    def _connect(self, chain: ChainSettings) -> Any:
-        from indexer.clients.evm import connect  # noqa: PLC0415 - web3 takes a second and 30 MB to import
-
-        metrics = self._metrics
-        return connect(
-            chain=chain.name,
-            chain_id=chain.chain_id,
-            rpc_urls=chain.rpc_urls,
-            ws_urls=chain.ws_urls,
-            on_request=partial(metrics.rpc_request, chain.name),
-            on_switch=partial(metrics.endpoint_switched, chain.name),
-            on_reconnect=partial(metrics.websocket_reconnected, chain.name),
-            on_hedge=partial(metrics.endpoint_hedged, chain.name),
-            on_health=partial(metrics.endpoint_health, chain.name),
-            on_pace=partial(metrics.endpoint_pace, chain.name),
-            on_other_block=partial(metrics.endpoint_other_block, chain.name),
-            on_left_out=metrics.chain(chain.name).left_out,
-        )
 
     def _build_hub(self) -> Hub:
         return Hub(
@@ -324,17 +304,3 @@ class Service:
     def hang_up(self) -> None:
         """What `SIGHUP` does: read the configuration file again, as soon as the start is over."""
         self._hung_up.set()
-
-    async def _watch_store(self) -> None:
-        while True:
-            try:
-                await self.store.ping()
-            except StoreUnavailable as error:
-                self.report.ill("store", str(error))
-            except Permanent as error:
-                self.report.ill("store", str(error))
-                self._give_up("store", error)
-                return
-            else:
-                self.report.ill("store", None)
-            await asyncio.sleep(PING_SECONDS)

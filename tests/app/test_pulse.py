@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from indexer.app.pulse import SILENT_SECONDS, Pulse
+from indexer.app.pulse import PING_SECONDS, SILENT_SECONDS, Pulse, watched
 from indexer.errors import StoreUnavailable, StoreUnusable
 from tests.sim.clock import play
 
@@ -60,5 +60,21 @@ def test_many_who_ask_a_frozen_store_send_one_ping_and_later_ones_need_not_wait(
 def test_a_store_that_refuses_says_nothing_either(error: Exception) -> None:
     async def story() -> None:
         assert await _felt(Pulse(Server(0.5, error).ping)) == (False, 0.5)
+
+    play(story())
+
+
+def test_what_is_the_matter_with_the_store_is_told_until_it_is_lost_for_good() -> None:
+    told: list[object] = []
+
+    async def story() -> None:
+        server = Server(0, StoreUnavailable("gone"))
+        watch = asyncio.create_task(watched(server.ping, ill=told.append, lost=told.append))
+        await asyncio.sleep(1)
+        server.error = None
+        await asyncio.sleep(PING_SECONDS)
+        server.error = StoreUnusable("closed")
+        await watch
+        assert told == ["gone", None, "closed", server.error]
 
     play(story())

@@ -1,4 +1,4 @@
-"""`audit`: has a running service read random records again; exit 1 when any differs."""
+"""`audit`: has a running service read random records again; exit 1 when any differs, or a chain does not answer."""
 
 from __future__ import annotations
 

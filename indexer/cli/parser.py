@@ -90,9 +90,8 @@ def _add_questions(commands: Any, environ: Mapping[str, str]) -> None:
     balances = _command(commands, "balances", "what every solver and every exchange account holds now", "ask:balances")
     history = _command(commands, "history", "how one balance changed, newest first", "ask:history")
     tail = _command(commands, "tail", "follow the events, one line each, until Ctrl-C", "tail:tail")
-    audit = _command(
-        commands, "audit", "read random stored records again at their blocks; exit 1 when any differs", "audit:audit"
-    )
+    about = "read random stored records again at their blocks; exit 1 when any differs, or a chain does not answer"
+    audit = _command(commands, "audit", about, "audit:audit")
     audit.add_argument("--count", type=_count, default=100, metavar="N", help="how many, 1000 at most (%(default)s)")
     for command in (status, balances, history, tail, audit):
         _add_connection(command, environ)

@@ -12,8 +12,8 @@ from indexer.app.library import Indexer
 from indexer.clients.exchange.dialects.table import DIALECTS
 from indexer.clients.exchange.pool import Venues
 from indexer.config import ExchangeSettings, ServiceSettings, Settings, StoreSettings
-from indexer.demo.venue import Venue
-from indexer.domain.accounts.facts import AssetUpdated
+from indexer.demo.venue import Account, Venue
+from indexer.domain.accounts.facts import AssetUpdated, PositionUpdated
 from indexer.domain.commits import Event
 from indexer.masking import Secret
 from tests.exchange.test_service import until
@@ -54,11 +54,7 @@ def test_two_that_ask_at_once_find_how_far_it_is_apart(seconds: tuple[float, flo
     assert abs(play(story()) - APART_MS) <= 2  # milliseconds are cut off here and there
 
 
-async def test_what_changes_after_the_venues_clock_went_back_is_told_within_seconds(
-    venue: Venue, tmp_path: Path
-) -> None:
-    account = venue.account("okx")
-    venue.truth.deposit(account, "unified", "USDT", "100")
+def followed(venue: Venue, account: Account, folder: Path) -> Settings:
     key, secret, password = (Secret(account.credentials[name]) for name in ("apiKey", "secret", "password"))
     desk = ExchangeSettings(
         name="desk",
@@ -69,10 +65,43 @@ async def test_what_changes_after_the_venues_clock_went_back_is_told_within_seco
         wallets=("unified",),
         base_url=venue.url("okx"),
     )
-    settings = Settings(
-        service=ServiceSettings(port=0, data_dir=tmp_path), store=StoreSettings(url="memory"), exchanges={"desk": desk}
+    return Settings(
+        service=ServiceSettings(port=0, data_dir=folder), store=StoreSettings(url="memory"), exchanges={"desk": desk}
     )
-    async with Indexer(settings, serve=False) as indexer:
+
+
+async def test_a_position_that_changes_after_the_venues_clock_went_back_is_told_within_seconds(
+    venue: Venue, tmp_path: Path
+) -> None:
+    account, symbol = venue.account("okx"), "BTC/USDT:USDT"
+    venue.truth.deposit(account, "unified", "USDT", "1000")
+    async with Indexer(followed(venue, account, tmp_path), serve=False) as indexer:
+        told: list[Event] = []
+        indexer.listen(told.append, "position.updated")
+
+        def last() -> str:
+            facts = [one.fact for one in told if isinstance(one.fact, PositionUpdated)]
+            return str(facts[-1].position.contracts) if facts else ""
+
+        await asyncio.wait_for(indexer.ready(), 20)
+        await until(lambda: indexer.report.streams()[0].heads == "ws")
+        venue.truth.open_position(account, symbol, "1", "100")
+        await until(lambda: last() != "")
+        venue.shift_clock(-60_000)
+        venue.truth.open_position(account, symbol, "2", "100")
+        first = last()
+        await until(lambda: last() != first, 6)
+        second = last()
+        venue.truth.open_position(account, symbol, "3", "100")
+        await until(lambda: last() != second, 3)
+
+
+async def test_what_changes_after_the_venues_clock_went_back_is_told_within_seconds(
+    venue: Venue, tmp_path: Path
+) -> None:
+    account = venue.account("okx")
+    venue.truth.deposit(account, "unified", "USDT", "100")
+    async with Indexer(followed(venue, account, tmp_path), serve=False) as indexer:
         told: list[Event] = []
         indexer.listen(told.append, "balance.updated")
 

@@ -14,10 +14,26 @@ from typing import Final, NamedTuple
 
 from indexer.domain.accounts.arrivals import Position, PositionsSeen
 from indexer.domain.accounts.merging import APART_SECONDS, VANISHED_ALL, VANISHED_ONCE
-from indexer.domain.accounts.order import OLD_ANSWER_SECONDS
+from indexer.domain.accounts.order import LATE_SECONDS, OLD_ANSWER_SECONDS
 
 LAG_SECONDS: Final = 5.0
 """So soon after a frame an answer that says otherwise may be from before it: some venues answer from a copy."""
+
+
+BACK_SECONDS: Final = 2.0
+"""So long after the newest word an answer with an older time is believed where a frame says the same: copies are seldom
+behind by more, and that frame would have to be held up as well. Otherwise the venue's clock went back."""
+
+MOST_LATE: Final = 16
+_NEVER: Final = float("-inf")
+
+
+class Late(NamedTuple):
+    """What a frame said whose time was older than what was known."""
+
+    position: Position
+    time: datetime
+    received: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +46,10 @@ class KnownPosition:
     """When the stream told it last."""
     venue_time: datetime | None = None
     """When the venue changed it: a frame from before that comes late is not believed, whatever was read meanwhile."""
+    late: tuple[Late, ...] = ()
+    """Oldest first, since the newest word."""
+    set_back: float = _NEVER
+    """When the first frame came that was told by a clock set back: `venue_time` is of the clock as it goes since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +117,14 @@ def _take(state: PositionsState, seen: PositionsSeen) -> MergedPositions:
 
 
 def _answered(before: KnownPosition, position: Position, seen: PositionsSeen) -> KnownPosition:
-    ours, theirs = before.venue_time, seen.changed(position.symbol)
+    ours, theirs, set_back = before.venue_time, seen.changed(position.symbol), before.set_back
     if ours is None or theirs is None:
         time = ours if theirs is None else theirs
+    elif _core(position) == _core(before.position):
+        time = max(ours, theirs)
     else:  # one that says otherwise was believed though it is older: the venue's clock went back
-        time = max(ours, theirs) if _core(position) == _core(before.position) else theirs
-    return KnownPosition(position, seen.asked, before.heard, time)
+        time, set_back = theirs, _said_late(before, position, theirs) if theirs < ours else set_back
+    return KnownPosition(position, seen.asked, before.heard, time, set_back=set_back)
 
 
 def _once_more_empty(state: PositionsState, asked: float) -> PositionsState:
@@ -118,8 +140,16 @@ def _is_newer(known: KnownPosition, position: Position, seen: PositionsSeen) -> 
         return True
     ours, theirs = known.venue_time, seen.changed(position.symbol)
     if ours is not None and theirs is not None:
-        return theirs < ours and seen.asked - known.as_of < OLD_ANSWER_SECONDS
+        if theirs >= ours or seen.asked - known.as_of >= OLD_ANSWER_SECONDS:
+            return False
+        return seen.asked - known.as_of < BACK_SECONDS or _said_late(known, position, theirs) == _NEVER
     return seen.asked - known.heard < LAG_SECONDS and _core(position) != _core(known.position)
+
+
+def _said_late(known: KnownPosition, position: Position, time: datetime) -> float:
+    """When a frame came that says what this answer says, with no newer time."""
+    same = (late.received for late in known.late if late.time <= time and _core(late.position) == _core(position))
+    return next(same, _NEVER)
 
 
 # --- frames ----------------------------------------------------------------------------------------------------------
@@ -133,12 +163,16 @@ def _hear(state: PositionsState, seen: PositionsSeen) -> MergedPositions:
         if before is not None and _is_older(seen, before):
             if _core(told) != _core(before.position):
                 ask = f"{told.symbol} was told late"
+            known[told.symbol] = _with_late(before, told, seen)
             continue
         position = _filled(told, before)
         if position.side != "flat" and not (before is not None and _is_open(before)):
             ask = f"{told.symbol} was opened"  # not every stream says all of it
         missing.pop(told.symbol, None)
-        known[told.symbol] = KnownPosition(position, seen.received, seen.received, seen.changed(told.symbol))
+        set_back = _NEVER if before is None else before.set_back
+        known[told.symbol] = KnownPosition(
+            position, seen.received, seen.received, seen.changed(told.symbol), set_back=set_back
+        )
         if _differs(position, before):
             changed.append(position)
     has_open = any(position.side != "flat" for position in seen.positions)
@@ -150,8 +184,21 @@ def _hear(state: PositionsState, seen: PositionsSeen) -> MergedPositions:
 def _is_older(seen: PositionsSeen, known: KnownPosition) -> bool:
     theirs = seen.changed(known.position.symbol)
     if theirs is not None and known.venue_time is not None:
-        return theirs < known.venue_time
+        return theirs < known.venue_time or _is_of_the_clock_before(seen, theirs, known.venue_time, known.set_back)
     return seen.received < known.as_of
+
+
+def _is_of_the_clock_before(seen: PositionsSeen, theirs: datetime, ours: datetime, set_back: float) -> bool:
+    """Soon after a venue's clock went back: whether this frame is ahead of what the clock can show by now."""
+    since = seen.received - set_back
+    return since <= LATE_SECONDS and (theirs - ours).total_seconds() > since + LATE_SECONDS / 2
+
+
+def _with_late(known: KnownPosition, told: Position, seen: PositionsSeen) -> KnownPosition:
+    time = seen.changed(told.symbol)
+    if time is None or known.venue_time is None or time >= known.venue_time:
+        return known
+    return replace(known, late=(*known.late, Late(told, time, seen.received))[-MOST_LATE:])
 
 
 def _filled(position: Position, before: KnownPosition | None) -> Position:

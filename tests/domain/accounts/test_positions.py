@@ -11,6 +11,7 @@ from indexer.domain.accounts.arrivals import Position, PositionsSeen
 from indexer.domain.accounts.merging import APART_SECONDS, VANISHED_ALL
 from indexer.domain.accounts.order import OLD_ANSWER_SECONDS
 from indexer.domain.accounts.positions import (
+    BACK_SECONDS,
     LAG_SECONDS,
     MergedPositions,
     PositionsState,
@@ -141,6 +142,37 @@ def test_a_time_that_goes_backwards_for_long_is_the_clocks_mistake_and_not_the_p
     back = merge_positions(merged.state, replace(answer(10 + OLD_ANSWER_SECONDS, BTC), times=times))
     assert back.changed == (BTC,)
     assert merge_positions(back.state, frame(31, most, venue_time=3)).changed == (most,)
+
+
+def _answered(asked: float, position: Position, changed: float) -> PositionsSeen:
+    return replace(answer(asked, position), times={position.symbol: TIME + timedelta(seconds=changed)})
+
+
+def test_what_a_frame_and_an_answer_say_with_an_older_time_is_believed_soon_after_the_clock_went_back() -> None:
+    two, three, four = (replace(BTC, contracts=Decimal(count)) for count in (2, 3, 4))
+    late = merge_positions(holding(BTC), frame(10, two, venue_time=10)).state
+    late = merge_positions(late, frame(10.5, three, venue_time=1)).state
+    soon = merge_positions(late, _answered(9.9 + BACK_SECONDS, three, 1))
+    assert (soon.changed, soon.ask is None) == ((), False)
+    otherwise = merge_positions(soon.state, _answered(10 + BACK_SECONDS, BTC, 0.5))
+    assert (otherwise.changed, otherwise.ask is None) == ((), False)
+    merged, told = played(otherwise.state, [_answered(10.1 + BACK_SECONDS, three, 1), frame(13, four, venue_time=3.5)])
+    assert (told, merged.ask) == ([three, four], None)
+
+
+def test_a_frame_from_before_the_clock_went_back_that_comes_after_it_is_asked_about() -> None:
+    two, three = (replace(BTC, contracts=Decimal(count)) for count in (2, 3))
+    seen = [frame(10, two, venue_time=10), frame(10.5, three, venue_time=1), _answered(10 + BACK_SECONDS, three, 1)]
+    merged, told = played(holding(BTC), seen)
+    before = merge_positions(merged.state, frame(12.5, BTC, venue_time=9))
+    assert (told, before.changed, before.ask) == ([two, three], (), "BTC/USDT:USDT was told late")
+
+
+def test_a_frame_that_was_late_indeed_does_not_help_an_older_answer_once_a_newer_one_came() -> None:
+    two, three = (replace(BTC, contracts=Decimal(count)) for count in (2, 3))
+    seen = [frame(10, two, venue_time=10), frame(10.1, BTC, venue_time=9), frame(10.2, three, venue_time=10.2)]
+    merged, told = played(holding(BTC), [*seen, _answered(15, BTC, 9)])
+    assert (told, merged.changed) == ([two, three], ())
 
 
 def test_what_a_frame_leaves_out_is_as_it_was() -> None:

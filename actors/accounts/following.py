@@ -63,6 +63,8 @@ class Follower:
         self.hearing = Hearing()
         self.is_stale = False
         self.error: str | None = None
+        self.lost_by: str | None = None
+        """Why the stream was lost last."""
         self._venue = venue
         self._ledger = ledger
         self._teller = teller
@@ -93,13 +95,14 @@ class Follower:
     def note_who_talks(self) -> None:
         """Wallets of which the stream tells are known as they are now."""
         now = self._clock()
-        self._freshness.good((wallet for wallet in self._venue.streamed if self.hearing.talks(now, wallet)), now)
+        self._freshness.told((wallet for wallet in self._venue.streamed if self.hearing.talks(now, wallet)), now)
 
     def next_due(self) -> float:
         """When to look around, as things are now."""
         extras_due = self._extras.next_due if self._readings.breaker.state == "closed" else math.inf
-        due = (self._readings.next_due(), self.hearing.next_doubt(), extras_due, self._stale_due)
-        return min(*due, self._freshness.next_stale(self._clock()))
+        now = self._clock()
+        stale_due = self._freshness.next_stale(now) if self._is_now_stale(now) == self.is_stale else now
+        return min(self._readings.next_due(), self.hearing.next_doubt(), extras_due, self._stale_due, stale_due)
 
     # --- the stream --------------------------------------------------------------------------------------------------
 
@@ -135,6 +138,7 @@ class Follower:
             self._log.info("account_stream_open", endpoint=self._venue.endpoint)
         fresh = wallets - self.hearing.open
         self.hearing = self.hearing.opened(wallets, now)
+        self._freshness.opened(fresh, now)
         for wallet in fresh:
             self._readings.soon(wallet)
             if self._was_lost:
@@ -146,7 +150,8 @@ class Follower:
         if self.hearing.open:
             self._log.warning("account_stream_lost", reason=reason)
         self.hearing, self._was_lost = self.hearing.lost(), True
-        self.error = reason
+        self.error = self.lost_by = reason
+        self._freshness.lost(self._venue.streamed, self._clock())
         for wallet in self._venue.streamed:
             self._readings.suspect(wallet)
             self._readings.soon(wallet)
@@ -173,7 +178,7 @@ class Follower:
     def _believe(self, wallet: Wallet, snapshot: Snapshot) -> None:
         now = self._clock()
         talks = self.hearing.talks(now, wallet)
-        self._freshness.good((wallet,), now)
+        self._freshness.read(wallet, snapshot.asked, now)
         self._listener.begin()
         self._readings.answered(wallet, stream_talks=talks)
         self._teller.over(AlertKey("authentication"), AlertKey("breaker_open"), AlertKey("not_followed"))
@@ -243,8 +248,8 @@ class Follower:
         self._tell_stale(now)
 
     def _tell_stale(self, now: float) -> None:
-        silent = not self.hearing.talks(now) and self._freshness.is_silent(now)
-        is_stale = silent or self._readings.breaker.state == "suspended"
+        self.note_who_talks()
+        is_stale = self._is_now_stale(now)
         if is_stale == self.is_stale:
             return
         self.is_stale = is_stale
@@ -254,3 +259,6 @@ class Follower:
         else:
             self._log.info("account_live")
             self._teller.live("the venue answers again")
+
+    def _is_now_stale(self, now: float) -> bool:
+        return self._freshness.is_silent(now) or self._readings.breaker.state == "suspended"

@@ -12,7 +12,7 @@ from actors.accounts.messages import Arrived
 from actors.accounts.reading import Readings
 from actors.accounts.telling import Teller
 from actors.accounts.venue import Venue
-from indexer.domain.accounts.amounts import Slot
+from indexer.domain.accounts.amounts import Slot, Wallet
 from indexer.domain.accounts.arrivals import StreamAlive
 from indexer.domain.status import STALE_SECONDS, AccountStatus, StreamState, StreamStatus
 
@@ -67,7 +67,8 @@ class Showing:
     def _status(self, stopped: str | None, queued: int) -> StreamStatus:
         now = self._clock()
         kept_out = self._teller.kept_out
-        state, talks = self._state(stopped), self._follower.hearing.talks(now)
+        owed = self._freshness.owed(now, self._readings.unsupported)
+        state, talks = self._state(stopped, owed), self._follower.hearing.talks(now)
         return StreamStatus(
             stream=self._ledger.stream,
             name=str(self._ledger.account),
@@ -77,7 +78,7 @@ class Showing:
             heads="ws" if talks else "poll",
             seq=self._ledger.seq,
             restarts=self._restarts,
-            last_error=stopped or self._held_up or self._follower.error or _first(kept_out),
+            last_error=stopped or self._held_up or self._follower.error or self._said_of(owed) or _first(kept_out),
             queue_depth=queued,
             account=AccountStatus(
                 breaker=self._readings.breaker,
@@ -90,7 +91,11 @@ class Showing:
             ),
         )
 
-    def _state(self, stopped: str | None) -> StreamState:
+    def _said_of(self, owed: tuple[Wallet, ...]) -> str | None:
+        names = f"the {owed[0]} wallet is" if len(owed) == 1 else f"the wallets {', '.join(owed)} are"
+        return f"{names} to be read since the stream was lost: {self._follower.lost_by}" if owed else None
+
+    def _state(self, stopped: str | None, owed: tuple[Wallet, ...]) -> StreamState:
         if stopped is not None:
             return "stopped"
         if self._readings.breaker.state == "suspended":
@@ -100,7 +105,7 @@ class Showing:
             return "stale"
         if not self._teller.is_complete(self._readings.unsupported):
             return "starting" if self._ledger.seq == 0 else "catching_up"
-        return "live"
+        return "catching_up" if owed else "live"
 
 
 def _first(kept_out: Mapping[Slot, str]) -> str | None:

@@ -68,6 +68,8 @@ class FakeVenue:
         self.answers: list[dict[str, Amounts]] = []
         """Answered instead of the truth, one after the other."""
         self.delay = 0.01
+        self.turn = 0.0
+        """Seconds until a read leaves: others are asking as well."""
         self.reads: list[float] = []
         self.reopened: list[str] = []
         self.told_again: list[Wallet] = []
@@ -87,6 +89,7 @@ class FakeVenue:
 
     async def read(self, wallet: Wallet) -> Snapshot:
         loop = asyncio.get_running_loop()
+        await asyncio.sleep(self.turn)
         asked = loop.time()
         self.reads.append(asked)
         found = self.answers.pop(0) if self.answers else dict(self.truth)

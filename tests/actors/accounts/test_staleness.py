@@ -54,7 +54,7 @@ def test_after_a_short_restart_nothing_is_stale_before_three_polls_are_over() ->
     play(story())
 
 
-def test_a_word_of_the_stream_is_one_of_this_life() -> None:
+def test_a_stream_that_talks_says_nothing_of_what_an_earlier_life_knew() -> None:
     async def story() -> None:
         async with Stage(FakeVenue(BTC="1")) as first:
             await asyncio.sleep(1)
@@ -62,6 +62,9 @@ def test_a_word_of_the_stream_is_one_of_this_life() -> None:
         venue = FakeVenue(BTC="1")
         venue.ill = {"spot": VenueUnreachable("HTTP 503")}
         async with Stage(venue, first.log) as second:
+            await asyncio.sleep(10)
+            assert _account(second).stale == ("spot",)
+            venue.ill = {}
             await asyncio.sleep(10)
             assert _account(second).stale == ()
 

@@ -264,8 +264,7 @@ class FollowedAccounts:
     async def close(self) -> None:
         """After the supervisor has ended every actor."""
         await self._partings.close()
-        for one in self._followed.values():
-            await one.connection.close()
+        await asyncio.gather(*(one.connection.close() for one in self._followed.values()))
 
 
 def _child(key: AccountKey) -> str:

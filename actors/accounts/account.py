@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -160,7 +161,7 @@ class AccountActor(AsyncActor):
     async def _read(self, wallet: Wallet, asked: float) -> None:
         outcome: Snapshot | IndexerError
         try:
-            outcome = await self._venue.read(wallet)
+            outcome = await self._venue.read(wallet, partial(self._follower.presses, wallet))
         except (Transient, Permanent) as error:
             outcome = error
         self._post(WalletRead(wallet, asked, outcome))

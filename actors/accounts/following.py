@@ -178,13 +178,14 @@ class Follower:
     def _believe(self, wallet: Wallet, snapshot: Snapshot) -> None:
         now = self._clock()
         talks = self.hearing.talks(now, wallet)
+        was_told = talks and not self._freshness.is_owed(wallet)  # since the wallet was read last
         self._freshness.read(wallet, snapshot.asked, now)
         self._listener.begin()
         self._readings.answered(wallet, stream_talks=talks)
         self._teller.over(AlertKey("authentication"), AlertKey("breaker_open"), AlertKey("not_followed"))
         self._teller.over(AlertKey("permissions", wallet), AlertKey("breaker_open", wallet))
         self._merge(snapshot, wallet)
-        if talks and self._teller.drifted:
+        if was_told and self._teller.drifted:
             self.hearing = self.hearing.found(self._teller.drifted, now)
             self._readings.soon(wallet, CONFIRM_SECONDS)  # that answer may be older than what was lost last
         if not self._readings.is_in_doubt(wallet):
@@ -227,6 +228,10 @@ class Follower:
         for wallet in wallets:
             self._readings.soon(wallet)
         self._readings.begin_due()
+
+    def presses(self, wallet: Wallet) -> bool:
+        """Whether somebody waits for a read of it, or nobody knows what is in it until there is one."""
+        return self._orders.want(wallet) or self._freshness.is_owed(wallet)
 
     # --- time --------------------------------------------------------------------------------------------------------
 

@@ -82,6 +82,10 @@ class Freshness:
 
     # --- what it says ------------------------------------------------------------------------------------------------
 
+    def is_owed(self, wallet: Wallet) -> bool:
+        """Whether a read is wanted before anything is known of what is in it now."""
+        return wallet in self._owed or wallet not in self._read
+
     def owed(self, now: float, unsupported: Collection[Wallet] = ()) -> tuple[Wallet, ...]:
         """Those of which the last that was known has been shown for too long since their stream was lost."""
         return tuple(

@@ -17,6 +17,7 @@ from indexer.clients.exchange.leaving import watched
 from indexer.clients.exchange.listening import Ear
 from indexer.clients.exchange.pool import Venues
 from indexer.clients.exchange.throttle import patient
+from indexer.clients.exchange.turns import pressing
 from indexer.domain.accounts.amounts import Wallet
 from indexer.domain.accounts.arrivals import (
     Arrival,
@@ -77,8 +78,8 @@ class ExchangeAccount:
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
-    async def read(self, wallet: Wallet) -> Snapshot:
-        with watched() as left:
+    async def read(self, wallet: Wallet, presses: Callable[[], bool] = lambda: False) -> Snapshot:
+        with watched() as left, pressing(presses):
             began = _clock()
             found = await self._ask(lambda exchange: self._dialect.read(exchange, wallet))
         kind = self._dialect.wallets[wallet]
@@ -125,7 +126,8 @@ class ExchangeAccount:
 
     async def permissions(self) -> Permissions:
         """Try the key: `BadCredentials` when it is none."""
-        return await self._ask(self._dialect.permissions)
+        with pressing(lambda: True):  # somebody waits for it
+            return await self._ask(self._dialect.permissions)
 
     async def close(self) -> None:
         if self._rest is not None:

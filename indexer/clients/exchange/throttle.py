@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, Self
 from aiolimiter import AsyncLimiter
 
 from indexer.clients.exchange.leaving import left
+from indexer.clients.exchange.turns import Turns
 
 SHARE: Final = 0.8
 """Of the venue's own limit: whoever else uses the address (a browser, a bot) has to live as well."""
@@ -88,7 +89,7 @@ class Bucket:
         self._paced = AsyncLimiter(burst, burst / rate)
         self._saved = AsyncLimiter(max(1.0, share), SAVED_SECONDS)
         self._window = Window(share + burst if limit.burst else max(share, burst), limit.seconds)
-        self._turn = asyncio.Lock()
+        self._turns = Turns()
         self._patience = asyncio.Lock()
         self._pressing = 0
         """Requests under way or in the queue that cannot wait."""
@@ -112,7 +113,7 @@ class Bucket:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _take_all(self, weight: float) -> None:
-        async with self._turn:
+        async with self._turns.turn():
             while weight > 0:
                 part = min(weight, self._paced.max_rate)
                 await self._take(part)

@@ -85,10 +85,13 @@ class FakeVenue:
         self.heartbeat = True
         self.opening = 0.0
         """Seconds until the stream is open."""
+        self.presses: Callable[[], bool] = lambda: False
+        """Whether the newest read presses."""
         self._listener: Callable[[Arrival], None] | None = None
 
-    async def read(self, wallet: Wallet) -> Snapshot:
+    async def read(self, wallet: Wallet, presses: Callable[[], bool]) -> Snapshot:
         loop = asyncio.get_running_loop()
+        self.presses = presses
         await asyncio.sleep(self.turn)
         asked = loop.time()
         self.reads.append(asked)

@@ -591,10 +591,10 @@ def test_a_quiet_account_looks_around_for_its_reads_and_hardly_else(monkeypatch:
 
 def test_a_wallet_that_the_key_may_not_read_does_not_keep_the_others_waiting() -> None:
     class Half(FakeVenue):
-        async def read(self, wallet: Any) -> Any:
+        async def read(self, wallet: Any, presses: Any) -> Any:
             if wallet == "margin":
                 raise WalletUnsupported("the key may not read margin")
-            return await super().read(wallet)
+            return await super().read(wallet, presses)
 
     async def story() -> None:
         async with Stage(Half(wallets=("spot", "margin"), BTC="1")) as stage:

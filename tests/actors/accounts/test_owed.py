@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from indexer.domain.accounts.amounts import Wallet
-from indexer.domain.accounts.arrivals import Snapshot
+from indexer.domain.accounts.arrivals import Snapshot, StreamOpened
 from indexer.domain.accounts.facts import AccountLive, AccountStale
 from indexer.domain.status import AccountStatus
 from tests.actors.accounts.fakes import FakeVenue, Stage
@@ -30,10 +31,10 @@ class _Crowded(FakeVenue):
         self.has_turn = asyncio.Event()
         self.has_turn.set()
 
-    async def read(self, wallet: Wallet) -> Snapshot:
+    async def read(self, wallet: Wallet, presses: Callable[[], bool]) -> Snapshot:
         if wallet == "spot":
             await self.has_turn.wait()
-        return await super().read(wallet)
+        return await super().read(wallet, presses)
 
 
 def test_a_quick_reconnect_makes_nothing_stale() -> None:
@@ -133,5 +134,56 @@ def test_a_wallet_that_no_stream_tells_of_stays_good_and_the_account_answers() -
             assert stage.shown[-1].state == "live"
             assert stage.shown[-1].last_error is None
             assert not any(isinstance(fact, AccountStale) for fact in stage.facts), "one wallet alone"
+
+    play(story())
+
+
+def test_a_read_that_is_owed_presses_and_one_that_is_usual_does_not() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            await asyncio.sleep(130)
+            stage.venue.turn = 3
+            stage.venue.frame(BTC="2")
+            await asyncio.sleep(2)  # by now a read that confirms the frame waits for its turn
+            assert not stage.venue.presses()
+            _reconnect(stage.venue)
+            await asyncio.sleep(0.1)
+            assert stage.venue.presses()
+            await asyncio.sleep(10)
+            assert not stage.venue.presses()
+
+    play(story())
+
+
+def test_a_read_that_somebody_waits_for_presses() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            await asyncio.sleep(130)
+            stage.venue.turn = 3
+            waiting = asyncio.create_task(stage.refresh())
+            await asyncio.sleep(0.1)
+            assert stage.venue.presses()
+            await waiting
+            assert not stage.venue.presses()
+
+    play(story())
+
+
+def test_a_stream_is_not_blamed_for_what_happened_before_it_opened() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            await asyncio.sleep(40)
+            stage.venue.turn = 3
+            stage.venue.lose_stream()
+            stage.venue.frame(silent=True, BTC="2")
+            stage.venue.say(StreamOpened(stage.venue.streamed))
+            await asyncio.sleep(20)
+            assert stage.told == [("BTC", "1"), ("BTC", "2")]
+            assert stage.venue.reopened == []
+            assert stage.alerts == []
+            stage.venue.frame(silent=True, BTC="3")
+            await asyncio.sleep(20)
+            assert stage.told[-1] == ("BTC", "3")
+            assert stage.venue.reopened == ["the stream did not tell that BTC changed"]
 
     play(story())

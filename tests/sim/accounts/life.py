@@ -166,11 +166,11 @@ class _Overheard(ExchangeAccount):
 
         await super().listen(all_of_them)
 
-    async def read(self, wallet: Wallet) -> Snapshot:
+    async def read(self, wallet: Wallet, presses: Callable[[], bool] = lambda: False) -> Snapshot:
         clock = asyncio.get_running_loop().time
         began = self.heard.reading[wallet] = clock()
         try:
-            snapshot = await super().read(wallet)
+            snapshot = await super().read(wallet, presses)
         except IndexerError as error:
             self._tell(error)
             raise

@@ -27,6 +27,10 @@ class NodeUnreachable(Transient):
 class GivenUp(NodeUnreachable):
     """Somebody waited long enough for an answer; the text is ours, and says nothing about where a node lives."""
 
+    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
 
 class Throttled(Transient):
     """The endpoint asks us to slow down."""

@@ -162,6 +162,7 @@ class AccountActor(AsyncActor):
         outcome: Snapshot | IndexerError
         try:
             outcome = await self._venue.read(wallet, partial(self._follower.presses, wallet))
+            asked = outcome.asked  # it may have waited for its turn: who came meanwhile is answered as well
         except (Transient, Permanent) as error:
             outcome = error
         self._post(WalletRead(wallet, asked, outcome))

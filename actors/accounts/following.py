@@ -181,7 +181,7 @@ class Follower:
         was_told = talks and not self._freshness.is_owed(wallet)  # since the wallet was read last
         self._freshness.read(wallet, snapshot.asked, now)
         self._listener.begin()
-        self._readings.answered(wallet, stream_talks=talks)
+        self._readings.answered(wallet, snapshot.asked, stream_talks=talks)
         self._teller.over(AlertKey("authentication"), AlertKey("breaker_open"), AlertKey("not_followed"))
         self._teller.over(AlertKey("permissions", wallet), AlertKey("breaker_open", wallet))
         self._merge(snapshot, wallet)

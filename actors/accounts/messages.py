@@ -19,7 +19,7 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class WalletRead:
-    """A read of one wallet, begun at `asked`, ended: with a snapshot, or with why there is none."""
+    """A read of one wallet ended: with a snapshot of what it was after `asked`, or with why there is none."""
 
     wallet: Wallet
     asked: float

@@ -19,7 +19,7 @@ class Orders:
         self._open.append(Order(wallets, since, done))
 
     def want(self, wallet: Wallet) -> bool:
-        return any(wallet in order.wallets for order in self._open)
+        return any(wallet in order.wallets and not order.done.done() for order in self._open)
 
     def settle(self, read: WalletRead, *, is_unsure: bool) -> bool:
         """Take it for an answer wherever it is one; whether an order that came after it began wants another."""

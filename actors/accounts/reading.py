@@ -159,7 +159,8 @@ class Readings:
         if one is not None:
             one.suspected_until, one.is_unsure = self._clock() + SUSPICIOUS_SECONDS, True
 
-    def answered(self, wallet: Wallet, *, stream_talks: bool) -> None:
+    def answered(self, wallet: Wallet, asked: float, *, stream_talks: bool) -> None:
+        """By what left at `asked`: whatever made it due before that is in the answer."""
         one = self._wallets[wallet]
         one.is_read, one.unsupported, one.failures, one.own = False, None, 0, Breaker()
         one.was_read, one.is_refused = True, False
@@ -169,7 +170,7 @@ class Readings:
         pause = self._rhythm.next_after(stream_talks=is_trusted, jitter=self._jitter())
         if one.is_unsure:
             one.is_unsure, pause = False, min(pause, CONFIRM_SECONDS)
-        one.due = min(now + pause, one.again)
+        one.due = now + pause if one.again <= asked else min(now + pause, one.again)
         for other in self._wallets.values():
             if other.is_refused:
                 other.is_refused, other.due = False, now

@@ -181,6 +181,7 @@ def _unavailable(error: Transient, peer: str) -> web.Response:
         detail = "The store does not answer just now."
     elif isinstance(error, GivenUp):
         detail = str(error)
+        wait = error.retry_after_seconds or wait
     elif isinstance(error, Throttled):
         detail = f"The {peer} asks us to slow down."
         wait = error.retry_after_seconds or wait

@@ -42,6 +42,12 @@ log = structlog.get_logger(__name__)
 
 REFRESH_SECONDS: Final = 30.0
 
+TURN_SECONDS: Final = 8.0
+"""So long somebody waits for a read that has not left yet: what a venue lets us ask may be used up for a minute."""
+
+AGAIN_SECONDS: Final = 15.0
+"""After so long it is worth asking again."""
+
 
 @dataclass(slots=True)
 class Followed:
@@ -75,7 +81,11 @@ class Followed:
         ref.tell(RefreshWallets(frozenset(wallets), done))
         over = self.over
         try:
-            await asyncio.wait((done, over), timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((done, over), timeout=TURN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if not (done.done() or over.done()):
+                self._refuse_to_queue()
+                rest = REFRESH_SECONDS - TURN_SECONDS
+                await asyncio.wait((done, over), timeout=rest, return_when=asyncio.FIRST_COMPLETED)
             if done.done():
                 return done.result()
             if over.done():
@@ -83,6 +93,12 @@ class Followed:
         finally:
             done.cancel()
         raise VenueUnreachable(f"{key} did not answer within {REFRESH_SECONDS:g} s")
+
+    def _refuse_to_queue(self) -> None:
+        if self.connection.waits_for_turn():
+            key = self.account.key
+            told = f"{key} waits for its turn at {key.exchange}, which lets one address ask so much a minute"
+            raise GivenUp(f"{told}; it is read when it has it, also if nobody asks again", AGAIN_SECONDS)
 
 
 class FollowedAccounts:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from indexer.app import followed
 from indexer.app.library import Indexer
 from indexer.clients.exchange.account import ExchangeAccount
+from indexer.clients.exchange.throttle import Bucket
 from indexer.demo.venue import Account, Venue
 from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.accounts.registry import Account as Followed
@@ -73,6 +75,20 @@ async def test_a_service_that_stops_keeps_nobody_waiting(indexer: Indexer, monke
     task = await waiting(indexer, monkeypatch)
     indexer.accounts.end_waiting()
     assert isinstance(await told(task), GivenUp)
+
+
+async def test_who_waits_for_a_turn_at_the_venue_is_told_so_soon(
+    indexer: Indexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Bucket, "take", never)
+    monkeypatch.setattr(followed, "TURN_SECONDS", 0.5)
+    error = await told(asyncio.create_task(indexer.accounts.refresh(KEY)))
+    assert isinstance(error, GivenUp)
+    assert "its turn at binance" in str(error)
+    assert error.retry_after_seconds is not None
 
 
 async def test_metrics_know_no_account_that_was_removed(indexer: Indexer) -> None:

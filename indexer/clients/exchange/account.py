@@ -69,6 +69,8 @@ class ExchangeAccount:
         self._now = now
         self._rest: Exchange = None
         self._ears: dict[Wallet, Ear] = {}
+        self._left: dict[Wallet, list[float]] = {}
+        """When the requests left of each read that is under way."""
         self.wallets = wallets
         self.streamed = frozenset(wallet for wallet in wallets if dialect.wallets[wallet].is_streamed)
         # Not those of Binance's coin-margined wallet, of which ccxt asks apart.
@@ -81,7 +83,11 @@ class ExchangeAccount:
     async def read(self, wallet: Wallet, presses: Callable[[], bool] = lambda: False) -> Snapshot:
         with watched() as left, pressing(presses):
             began = _clock()
-            found = await self._ask(lambda exchange: self._dialect.read(exchange, wallet))
+            self._left[wallet] = left
+            try:
+                found = await self._ask(lambda exchange: self._dialect.read(exchange, wallet))
+            finally:
+                self._left.pop(wallet, None)
         kind = self._dialect.wallets[wallet]
         snapshot = Snapshot(
             wallet=wallet,
@@ -97,6 +103,10 @@ class ExchangeAccount:
         )
         self._venues.cache.keep(snapshot, self._cached_as(wallet))
         return snapshot
+
+    def waits_for_turn(self) -> bool:
+        """Whether a read of some wallet is under way that did not leave yet."""
+        return any(not left for left in self._left.values())
 
     async def recent(self, wallet: Wallet, max_age_seconds: float, renew: Callable[[], Awaitable[object]]) -> Snapshot:
         """What was read not longer ago than this; where there is nothing, `renew` has it read, once for all who ask."""

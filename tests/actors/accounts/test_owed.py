@@ -187,3 +187,33 @@ def test_a_stream_is_not_blamed_for_what_happened_before_it_opened() -> None:
             assert stage.venue.reopened == ["the stream did not tell that BTC changed"]
 
     play(story())
+
+
+def test_a_read_that_waited_for_its_turn_answers_who_asked_meanwhile() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            await asyncio.sleep(130)
+            stage.venue.turn = 3
+            stage.venue.frame(BTC="2")
+            await asyncio.sleep(2)  # by now a read that confirms the frame waits for its turn
+            before, began = len(stage.venue.reads), asyncio.get_running_loop().time()
+            await stage.refresh()
+            assert asyncio.get_running_loop().time() - began < 3
+            await asyncio.sleep(10)
+            assert len(stage.venue.reads) == before + 1
+
+    play(story())
+
+
+def test_a_read_that_had_left_before_somebody_asked_is_no_answer() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as stage:
+            await asyncio.sleep(130)
+            stage.venue.delay = 3
+            stage.venue.frame(BTC="2")
+            await asyncio.sleep(2)
+            before = len(stage.venue.reads)
+            await stage.refresh()
+            assert len(stage.venue.reads) == before + 1, "one more"
+
+    play(story())

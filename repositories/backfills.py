@@ -101,32 +101,38 @@ class BackfillBook:
 
     async def covered(self, chain_id: int) -> dict[Holding, int]:
         """From which block on the history of each balance was filled, or found that it cannot be."""
+        query = _of_owners(chain_id, None, {"first": {"$exists": True}})
+        with translating:
+            return {_owner_of(found): int(found["first"]) async for found in self._covered.find(query)}
+
+    async def filled_up_to(self, chain_id: int, among: Collection[Holding]) -> dict[Holding, int]:
+        """Up to which record the history of those of whom it was filled is; -1 where it has a hole."""
+        query = _of_owners(chain_id, among, {"first": {"$exists": True}})
         with translating:
             return {
-                _owner_of(found): int(found["first"])
-                async for found in self._covered.find({"chainId": chain_id, "first": {"$exists": True}})
+                _owner_of(found): -1 if "hole" in found else int(found.get("top", -1))
+                async for found in self._covered.find(query)
             }
 
     async def cover(self, chain_id: int, first: int, anchors: Mapping[Holding, int]) -> None:
         """From that block on, up to the record of each that its history is walked back from."""
-        for holding in anchors:
+        for holding, top in anchors.items():
+            # A later order for less does not take back what an earlier one covered.
+            widened = {"$min": {"first": Int64(first)}, "$max": {"top": Int64(top)}}
+            key, owner = {"_id": _owner_id(chain_id, holding)}, {"$setOnInsert": _owner(chain_id, holding)}
             with translating:
-                # A later order for less does not take back what an earlier one covered.
-                await self._covered.update_one(
-                    {"_id": _owner_id(chain_id, holding)},
-                    {"$min": {"first": Int64(first)}, "$setOnInsert": _owner(chain_id, holding)},
-                    upsert=True,
-                )
-        for holding, hole in (await self.holes(chain_id, anchors)).items():
-            if anchors[holding] >= hole.end:
+                await self._covered.update_one(key, widened | owner, upsert=True)
+
+    async def close(self, chain_id: int, first: int, ends: Mapping[Holding, int]) -> None:
+        """Holes of these balances, as far as they are filled now from that block to below the end of each."""
+        for holding, hole in (await self.holes(chain_id, ends)).items():
+            if ends[holding] >= hole.end:
                 left = Hole(hole.first, first) if hole.first < first else None
                 await self._leave(chain_id, holding, hole, left)
 
     async def holes(self, chain_id: int, among: Collection[Holding] | None = None) -> dict[Holding, Hole]:
         """In which blocks nobody watched a balance that is watched again, and nobody has filled that in since."""
-        query: Document = {"chainId": chain_id, "hole": {"$exists": True}}
-        if among is not None:
-            query["_id"] = {"$in": [_owner_id(chain_id, holding) for holding in among]}
+        query = _of_owners(chain_id, among, {"hole": {"$exists": True}})
         with translating:
             return {
                 _owner_of(found): Hole(int(found["hole"]), int(found["end"]))
@@ -150,6 +156,14 @@ class BackfillBook:
         chain_id = rejoining.chain_id
         for holding, hole, left, told in rejoining.left_of(await self.holes(chain_id, rejoining.holdings)):
             await self._leave(chain_id, holding, hole, left, told)
+        cut = rejoining.cut
+        if cut is None or cut.above + 1 >= cut.number:
+            return
+        covered = {"chainId": chain_id, "first": {"$exists": True}, "hole": {"$exists": False}}
+        unknown = {"$or": [{"seq": {"$exists": False}}, {"seq": {"$lt": Int64(cut.seq)}}]}
+        made = {"hole": Int64(cut.above + 1), "end": Int64(cut.number), "seq": Int64(cut.seq)}
+        with translating:
+            await self._covered.update_many(covered | unknown, {"$set": made})
 
     async def _leave(self, chain_id: int, holding: Holding, hole: Hole, left: Hole | None, told: int = 0) -> None:
         """Unless there is another one by now, or it is known from a later commit than the one with that number."""
@@ -164,6 +178,13 @@ class BackfillBook:
             change.setdefault("$set", {})["seq"] = Int64(told)
         with translating:
             await self._covered.update_one(key, change)
+
+
+def _of_owners(chain_id: int, among: Collection[Holding] | None, condition: Document) -> Document:
+    query: Document = {"chainId": chain_id, **condition}
+    if among is not None:
+        query["_id"] = {"$in": [_owner_id(chain_id, holding) for holding in among]}
+    return query
 
 
 def _owner_id(chain_id: int, holding: Holding) -> str:

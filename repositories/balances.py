@@ -12,7 +12,17 @@ from bson import Int64
 
 from indexer.domain.chain import Holding
 from indexer.domain.facts import Joint
-from indexer.domain.records import HISTORY_SEQ, JOINED, BalanceRecord, Cut, Projection, RecordKey, Settling, cause_over
+from indexer.domain.records import (
+    HISTORY_SEQ,
+    JOINED,
+    BalanceRecord,
+    Cut,
+    Projection,
+    RecordKey,
+    Settling,
+    Void,
+    cause_over,
+)
 from indexer.domain.uncounted import counted, uncounted
 from repositories.database import BATCH, Database
 from repositories.documents.rows import current_row_of, joint_row_of, row_of
@@ -58,6 +68,8 @@ class BalanceBook(BalanceQueries):
                 self._replace_current(list(projection.current.values())),
             )
         await self._settle(projection.settled)
+        for void in projection.voided:
+            await self._part(void)
         for (chain_id, holding, _), joint in projection.joints.items():
             await self._join(chain_id, holding, joint)
         for chain_id, cut in projection.cuts.items():
@@ -137,6 +149,14 @@ class BalanceBook(BalanceQueries):
                 was_first = {"$or": [{"cause": "first"}, {"joined": True}]}
                 cause = {"cause": cause_over(holding, joint.change), "joined": True}
                 await self._records.update_one({**its_own, **was_first}, {"$set": cause})
+
+    async def _part(self, void: Void) -> None:
+        """Records that may have been joined to history that is gone: what they changed by is not known."""
+        joined = {"$or": [{"cause": {"$in": list(JOINED)}}, {"joined": True}, {"apart": True}]}
+        blocks = {"blockNumber": {"$gte": void.first, "$lte": void.last + 1}, "seq": {"$gt": HISTORY_SEQ}}
+        query: Query = {**of_holding(void.chain_id, void.holding), **blocks, **joined}
+        with translating:
+            await self._records.update_many(query, {"$set": {"changeAmount": None, "unexplained": None}})
 
     async def forget(self, before: datetime) -> int:
         """Delete records older than that time, but the newest of them per balance: it still holds then."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from indexer.domain.holes import Rejoining, steps
+from indexer.domain.holes import Rejoining, loose_by_chain, steps, where_filled
 from indexer.domain.jobs import orders_of
 from indexer.domain.records import Projection
 from repositories.accounts import AccountBooks
@@ -27,15 +27,23 @@ class Books:
             await self._accounts.project(projection.accounts)
         for gap in projection.gaps:
             await self._backfills.offer(orders_of(gap))
-        for step in steps(projection.holes):
+        loose = loose_by_chain(projection.holes)
+        tops = {chain_id: await self._backfills.filled_up_to(chain_id, among) for chain_id, among in loose.items()}
+        for step in steps(where_filled(projection.holes, tops)):
             if isinstance(step, Rejoining):
-                await self._backfills.rejoin(step)
+                await self._backfills.rejoin(await self._grounded(step))
                 continue
             apart = step.apart
             older = await self._balances.heard_below(apart.chain_id, apart.holding, step.below)
             first = 0 if older is None else older.block.number + 1
             if first < apart.number:
                 await self._backfills.part(apart, first)
+
+    async def _grounded(self, step: Rejoining) -> Rejoining:
+        if step.cut is None:
+            return step
+        left = await self._balances.block_at_or_below(step.chain_id, step.cut.above, heard=True)
+        return step.grounded(-1 if left is None else left.number)
 
     async def forget(self, before: datetime) -> int:
         """Delete records older than that time; how many."""

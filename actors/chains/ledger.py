@@ -19,6 +19,7 @@ from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, Checkpoint, Fact, StreamResync
 from indexer.domain.finality import Settled
 from indexer.domain.headchain import HeadChain
+from indexer.domain.holes import may_leave_one
 from indexer.domain.incidents import Incident, Incidents
 from indexer.domain.recovery import continued, ends_stale, natives_read_at
 from indexer.domain.reorgs import left_unread
@@ -273,8 +274,8 @@ class Ledger:
         self._take_over(commit)
         if self.returned:
             self.returned -= {fact.holding for fact in commit.facts if isinstance(fact, BalanceUpdated)}
-            if any(isinstance(fact, BalanceUpdated) and fact.apart for fact in commit.facts):
-                self._tell_returned(commit.last_seq)
+        if any(may_leave_one(fact) for fact in commit.facts):
+            self._tell_returned(commit.last_seq)
         self.trails.account(commit.facts, self._recent.updates)
         self.settling.remember(commit)
         self._recent.remember(commit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -251,11 +251,20 @@ class BackfillActor(AsyncActor):
             for holding, hole in (await self._book.holes(self._chain_id)).items()
             if holding in watched - missing and hole.end > first and self._planned_holes.get(holding) != hole
         }
-        lowest = max(first, min((hole.first for hole in holes.values()), default=first))
+        by_end: dict[int, dict[Holding, Hole]] = {}
+        for holding, hole in holes.items():
+            by_end.setdefault(hole.end, {})[holding] = hole
+        for end, open_ones in by_end.items():
+            await self._plan_holes(covered, open_ones, end)
+
+    async def _plan_holes(self, covered: Mapping[Holding, int], holes: Mapping[Holding, Hole], end: int) -> None:
+        """Up to the record at their end: history may be there already between it and where they begin."""
+        # What was filled below the first block as well goes on from there.
+        lowest = min(max(covered[holding], hole.first) for holding, hole in holes.items())
         open_ones = holes.keys() - self._ordered(lowest)
         if open_ones:
             self._planned_holes |= {holding: holes[holding] for holding in open_ones}
-            await self._take(self._order(open_ones, lowest), self._jobs.save)
+            await self._take(self._order(open_ones, lowest, end - 1), self._jobs.save)
 
     def _ordered(self, first: int) -> set[Holding]:
         return {holding for job in self._jobs.unfinished() if job.first <= first for holding in job.holdings}

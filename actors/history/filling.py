@@ -43,6 +43,8 @@ class Book(Protocol):
 
     async def cover(self, chain_id: int, first: int, anchors: Mapping[Holding, int]) -> None: ...
 
+    async def close(self, chain_id: int, first: int, ends: Mapping[Holding, int]) -> None: ...
+
 
 class Records(anchoring.Records, crossing.Records, Protocol):
     """Records that there are already."""
@@ -131,6 +133,7 @@ class Filler:
         nothing = {holding: record for holding, record in found.items() if record.block.number <= job.first}
         there = {holding: record.block.number for holding, record in nothing.items() if holding in watched}
         await self._book.cover(job.chain_id, job.first, there)
+        await self._book.close(job.chain_id, job.first, there)
         # That nothing has happened since is only known of those that are followed.
         left = {holding: _why_nothing(record) for holding, record in nothing.items() if holding not in watched}
         anchors = {holding: anchor_at(record) for holding, record in found.items() if record.block.number > job.first}
@@ -263,6 +266,8 @@ class Filler:
         anchors = {holding: anchor.number for holding, anchor in job.anchors.items()}
         covered = {holding: number for holding, number in anchors.items() if job.end_of(holding) == number - 1}
         await self._book.cover(job.chain_id, job.first, covered)
+        ends = {holding: job.end_of(holding) + 1 for holding in anchors}
+        await self._book.close(job.chain_id, job.first, ends)
         return replace(job, state="settling" if await self._may_go(job) else "done", error=None)
 
     async def _may_go(self, job: Job) -> bool:

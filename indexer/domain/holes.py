@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import Holding
+from indexer.domain.facts import Fact, StreamResync
 
 
 class Hole(NamedTuple):
@@ -16,8 +18,24 @@ class Hole(NamedTuple):
     end: int
 
 
+def may_leave_one(fact: Fact) -> bool:
+    """Whether history may have to be filled below the record that it tells."""
+    if isinstance(fact, BalanceUpdated):
+        return fact.apart or fact.cause == "first"
+    return isinstance(fact, StreamResync) and fact.above is not None
+
+
 class Apart(NamedTuple):
     """Right below the record of this block, told as number `seq`, nobody watched the balance for a while."""
+
+    chain_id: int
+    holding: Holding
+    number: int
+    seq: int
+
+
+class Loose(NamedTuple):
+    """The record of this block says nothing of what was below it: there is a hole where history was filled before."""
 
     chain_id: int
     holding: Holding
@@ -38,8 +56,11 @@ class Rejoined(NamedTuple):
     seq: int
 
     def left_of(self, hole: Hole) -> Hole | None:
-        """A hole ended at a record; where that is gone, nobody would ever reach its end."""
-        if hole.end <= self.above:
+        """A hole ended at a record; where that is gone, nobody would ever reach its end.
+
+        Where the records of all are cut off, it goes on up to the block at which all were read again.
+        """
+        if hole.end <= self.above and self.holding is not None:
             return hole
         left = Hole(min(hole.first, self.above + 1), self.number)
         return left if left.first < left.end else None
@@ -51,6 +72,16 @@ class Rejoining:
 
     chain_id: int
     each: dict[Holding | None, Rejoined] = field(default_factory=dict)
+
+    @property
+    def cut(self) -> Rejoined | None:
+        """Of all: whatever history was filled above it is gone, and nobody followed what is in its place."""
+        return self.each.get(None)
+
+    def grounded(self, newest: int) -> Rejoining:
+        """The cut with block `newest` of the records that are left: from there on nobody knows where branches part."""
+        cut = self.each[None]
+        return replace(self, each={**self.each, None: cut._replace(above=min(cut.above, newest))})
 
     @property
     def holdings(self) -> list[Holding] | None:
@@ -75,6 +106,28 @@ class Parting:
 
     apart: Apart
     below: int
+
+
+def where_filled(
+    told: Sequence[Apart | Loose | Rejoined], tops: Mapping[int, Mapping[Holding, int]]
+) -> list[Apart | Rejoined]:
+    """Below a loose record nothing is missing where history never was filled, or was filled up to there.
+
+    `tops` tell by chain up to which record it was, of those of whom it was.
+    """
+    return [
+        Apart(*each) if isinstance(each, Loose) else each
+        for each in told
+        if not isinstance(each, Loose) or tops.get(each.chain_id, {}).get(each.holding, each.number) < each.number
+    ]
+
+
+def loose_by_chain(told: Sequence[Apart | Loose | Rejoined]) -> dict[int, list[Holding]]:
+    found: dict[int, list[Holding]] = {}
+    for each in told:
+        if isinstance(each, Loose):
+            found.setdefault(each.chain_id, []).append(each.holding)
+    return found
 
 
 def steps(told: Sequence[Apart | Rejoined]) -> Iterator[Parting | Rejoining]:

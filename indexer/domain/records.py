@@ -14,7 +14,7 @@ from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, HistoryFilled, Joint, StreamResync
 from indexer.domain.finality import Settled
 from indexer.domain.gaps import Gap, gap_of
-from indexer.domain.holes import Apart, Rejoined
+from indexer.domain.holes import Apart, Loose, Rejoined
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,11 @@ class Void(NamedTuple):
     first: int
     last: int
 
+    def may_part(self, key: RecordKey) -> bool:
+        """Whether the record there may count its change from one that is taken back."""
+        is_its = (key.chain_id, key.holding) == (self.chain_id, self.holding)
+        return is_its and self.first <= key.number <= self.last + 1
+
     def has(self, record: BalanceRecord) -> bool:
         is_its = (record.chain_id, record.holding, record.seq) == (self.chain_id, self.holding, HISTORY_SEQ)
         return is_its and self.first <= record.block.number <= self.last
@@ -137,7 +142,7 @@ class Projection:
     """Last of all: records that were the oldest and are not any more."""
     gaps: list[Gap] = field(default_factory=list)
     """What was passed over: it is ordered to be filled."""
-    holes: list[Apart | Rejoined] = field(default_factory=list)
+    holes: list[Apart | Loose | Rejoined] = field(default_factory=list)
     """Oldest first: where holes come, which are filled where all of history is, and where they go."""
     accounts: AccountProjection = field(default_factory=AccountProjection)
 
@@ -242,6 +247,8 @@ def _fill(projection: Projection, fact: HistoryFilled) -> None:
         projection.voided.add(void)
         for key in [key for key, record in projection.records.items() if void.has(record)]:
             del projection.records[key]
+        for key in [key for key in projection.joints if void.may_part(key)]:
+            del projection.joints[key]
     for record in history_of(fact):
         # What was heard live stays, where both are about to be written.
         projection.records.setdefault(RecordKey(*holding, record.block.number), record)
@@ -250,6 +257,8 @@ def _fill(projection: Projection, fact: HistoryFilled) -> None:
 
 
 def _add(projection: Projection, record: BalanceRecord) -> None:
+    if record.cause == "first":
+        projection.holes.append(Loose(record.chain_id, record.holding, record.block.number, record.seq))
     if record.apart:
         projection.holes.append(Apart(record.chain_id, record.holding, record.block.number, record.seq))
     projection.records[RecordKey(record.chain_id, record.holding, record.block.number)] = record

@@ -79,6 +79,25 @@ async def test_a_first_record_that_is_not_the_first_any_more_has_the_cause_of_it
     assert newest in await store.balances.found_late(1, ours, 4, 9)
 
 
+async def test_what_a_record_changed_by_is_not_known_once_history_below_it_is_taken_back(store: Store) -> None:
+    """It may never be filled again: a node may have no state there by then."""
+    live = replace(updated(5, balance=9), previous=None, cause="first")
+    below = HistoryRow(head_at(3).ref, 5, None, (), "latest", derived=True)
+    filled = HistoryFilled(1, OURS, 0, 4, (below,), TokenInfo(), "job", joint=Joint(5, 4, ()))
+    void = HistoryFilled(1, OURS, 2, 4, (), TokenInfo(), "job", void=True)
+    later = replace(updated(8, balance=7, previous=9))
+    heard = Commit("c", "chain:1", 1, TIME, (live, later))
+    commits = [Commit(f"h{seq}", "history:1", seq, TIME, (fact,)) for seq, fact in enumerate((filled, void, filled), 1)]
+    for split in (commits[:2], commits[1:2], commits[:2]):
+        await store.balances.project(fold([heard]))
+        await store.balances.project(fold(split))
+        rows = await store.balances.history(1, OURS, limit=9)
+        assert [(row.block.number, row.change) for row in rows] == [(8, -2), (5, None)]
+    await store.balances.project(fold(commits))
+    rows = await store.balances.history(1, OURS, limit=9)
+    assert [(row.block.number, row.change) for row in rows] == [(8, -2), (5, 4), (3, None)]
+
+
 async def test_one_that_an_earlier_release_left_as_first_is_read_like_the_others(store: Store) -> None:
     live = replace(updated(5, balance=9), previous=None, cause="first")
     await store.balances.project(fold([Commit("c", "chain:1", 1, TIME, (live,))]))

@@ -44,11 +44,11 @@ async def test_below_a_record_before_which_nobody_watched_there_is_a_hole_until_
     ((key, hole),) = (await store.backfills.holes(1)).items()
     assert (key, hole.end) == (again.holding, 14)
     assert not await store.backfills.covered(1)
-    await store.backfills.cover(1, hole.first, {key: 13})
+    await store.backfills.close(1, hole.first, {key: 13})
     assert await store.backfills.holes(1) == {key: hole}, "that was walked back from a record below it"
-    await store.backfills.cover(1, hole.first + 1, {key: 14})
+    await store.backfills.close(1, hole.first + 1, {key: 14})
     assert await store.backfills.holes(1) == {key: hole._replace(end=hole.first + 1)}
-    await store.backfills.cover(1, hole.first, {key: 14})
+    await store.backfills.close(1, hole.first, {key: 14})
     await store.books.project(projection)
     assert not await store.backfills.holes(1), "what is projected again after a crash may have been filled by now"
 
@@ -63,7 +63,7 @@ async def _left_after(store: Store, *commits: Commit) -> dict[Holding, Hole]:
 async def test_a_hole_ends_at_the_record_that_a_reorg_leaves_at_the_ancestor(store: Store) -> None:
     left = await _left_after(store, _before(), _again(), _reverted(14, anchor=True))
     assert left == {SAME: Hole(10, 14), OTHER: Hole(10, 20)}
-    await store.backfills.cover(1, 10, {SAME: 14})
+    await store.backfills.close(1, 10, {SAME: 14})
     await store.books.project(fold([_reverted(14, anchor=True)]))
     assert await store.backfills.holes(1) == {OTHER: Hole(10, 20)}, "what is told again may have been filled by now"
 
@@ -88,7 +88,43 @@ async def test_after_a_deep_reorg_holes_end_where_all_was_read_again(store: Stor
     assert left == {SAME: Hole(10, 17), OTHER: Hole(10, 17)}
     lower = StreamResync(1, "a reorg deeper than the window", head_at(15, "c").ref, above=6)
     await store.books.project(fold([Commit("lower", "chain:1", 9, TIME, (lower,))]))
-    assert await store.backfills.holes(1) == {SAME: Hole(7, 15), OTHER: Hole(7, 15)}
+    assert await store.backfills.holes(1) == {SAME: Hole(6, 15), OTHER: Hole(6, 15)}
+
+
+async def test_a_deep_reorg_leaves_a_hole_in_what_was_filled(store: Store) -> None:
+    """Nobody followed the blocks that are in the place of those that it took."""
+    await store.books.project(fold([_before()]))
+    await store.backfills.cover(1, 3, {SAME: 5})
+    cut = StreamResync(1, "a reorg deeper than the window", head_at(17, "b").ref, above=7)
+    for _ in range(2):
+        await store.books.project(fold([Commit("cut", "chain:1", 5, TIME, (cut,))]))
+        assert await store.backfills.holes(1) == {SAME: Hole(6, 17)}, "where branches part is known by records only"
+    await store.backfills.close(1, 6, {SAME: 17})
+    await store.books.project(fold([Commit("cut", "chain:1", 5, TIME, (cut,))]))
+    assert not await store.backfills.holes(1), "what is told again may have been filled by now"
+
+
+async def test_so_does_a_deep_reorg_that_took_the_last_block_only_once_it_is_higher(store: Store) -> None:
+    await store.books.project(fold([_before()]))
+    await store.backfills.cover(1, 3, {SAME: 5})
+    cut = StreamResync(1, "a reorg deeper than the window", head_at(10, "b").ref, above=9)
+    await store.books.project(fold([Commit("cut", "chain:1", 5, TIME, (cut,))]))
+    assert not await store.backfills.holes(1)
+
+
+async def test_below_a_first_record_there_is_a_hole_where_history_was_filled_before(store: Store) -> None:
+    """All that was recorded of it may have been cut off while nobody watched it."""
+    await store.books.project(fold([_before()]))
+    assert not await store.backfills.holes(1), "without history, what was before a first record is not asked for"
+    await store.backfills.cover(1, 3, {OTHER: 5})
+    anew = Commit("anew", "chain:1", 5, TIME, tuple(updated(30, solver=each, previous=None) for each in range(2)))
+    await store.books.project(fold([anew]))
+    assert await store.backfills.holes(1) == {OTHER: Hole(10, 30)}
+    await store.backfills.cover(1, 10, {OTHER: 30})
+    await store.backfills.close(1, 10, {OTHER: 30})
+    await store.backfills.cover(1, 3, {SAME: 30})
+    await store.books.project(fold([anew]))
+    assert not await store.backfills.holes(1), "what is told again may have been filled by now"
 
 
 async def test_watched_anew_after_the_reorg_a_hole_ends_there(store: Store) -> None:

@@ -62,12 +62,12 @@ def uncovered(kept: Kept, watch: Watch, start_block: int | None) -> set[Holding]
 
 
 def _holes_are_filled(kept: Kept, world: World, watch: Watch, start_block: int | None) -> Iterator[str]:
-    """What changed while nobody watched is there, where all of history is to be."""
+    """What changed while nobody watched, or followed, is there where all of history is to be."""
     if start_block is None:
         return
     explained = {holding for job in kept.jobs.values() for holding in job.reasons}
     unread = {key for job in kept.jobs.values() if job.unread is not None for key in job.holdings if job.is_native}
-    for row in [row for row in kept.records.values() if row.apart]:
+    for row in [row for row in kept.records.values() if row.apart or row.cause in ("first", "resync") or row.joined]:
         holding = row.holding
         if holding not in watch.holdings() - explained - unread or holding.token == SILENT:
             continue
@@ -76,7 +76,7 @@ def _holes_are_filled(kept: Kept, world: World, watch: Watch, start_block: int |
         first = max(start_block, max(below, default=-1) + 1)
         there = {each.block.hash for each in rows}
         for block in changes_in(world.canonical[first : row.block.number], holding).keys() - there:
-            yield f"nobody watched {holding} at block {world.blocks[block].head.number}, and nobody filled that in"
+            yield f"nobody followed {holding} at block {world.blocks[block].head.number}, and nobody filled that in"
 
 
 def _is_complete(world: World, kept: Kept, job: Job, holding: Holding, passed: Sequence[Stretch]) -> Iterator[str]:

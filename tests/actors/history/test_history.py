@@ -541,6 +541,8 @@ class _Book:
         self.saved: dict[str, Job] = {}
         self.forgotten: list[str] = []
         self.refusals = 0
+        self.filled_from: dict[Holding, int] = {}
+        self.unwatched: dict[Holding, Hole] = {}
 
     async def save(self, job: Job) -> None:
         await asyncio.sleep(0.01)
@@ -556,10 +558,10 @@ class _Book:
         return [job for job in self.saved.values() if job.after is not None and job.id not in known]
 
     async def covered(self, _chain: int) -> dict[Holding, int]:
-        return {}
+        return self.filled_from
 
     async def holes(self, _chain: int) -> dict[Holding, Hole]:
-        return {}
+        return self.unwatched
 
     async def forget(self, job: str) -> None:
         self.forgotten.append(job)
@@ -600,15 +602,18 @@ async def _projected(_stream: str, _seq: int) -> None:
 
 @asynccontextmanager
 async def _actor(
-    book: _Book, filler: Any, projected: Callable[[str, int], Awaitable[None]] = _projected
+    book: _Book,
+    filler: Any,
+    projected: Callable[[str, int], Awaitable[None]] = _projected,
+    start_block: int | None = None,
 ) -> AsyncIterator[ActorRef[BackfillActor]]:
     ledger: Any = SimpleNamespace(seq=0, writer=SimpleNamespace(has_written=False))
     ref = BackfillActor.start(
         name="sim",
         chain_id=CHAIN_ID,
         stream=f"history:{CHAIN_ID}",
-        start_block=None,
-        watch=Watch(),
+        start_block=start_block,
+        watch=Watch(solvers=frozenset(WALLETS)),
         filler=filler,
         settler=filler,
         ledger=ledger,
@@ -626,6 +631,20 @@ async def _actor(
         yield ref
     finally:
         await end(ref, 5)
+
+
+def test_a_hole_is_filled_from_where_history_was_filled_before_even_below_the_first_block() -> None:
+    """From the first block on it would begin with a record that knows nothing of the ones below."""
+
+    async def story() -> list[tuple[int, int | None, tuple[Holding, ...]]]:
+        book = _Book()
+        book.filled_from = dict.fromkeys((Holding(NATIVE, wallet) for wallet in WALLETS), 3)
+        book.unwatched = {HOLDING: Hole(0, 20)}
+        async with _actor(book, _Filler(book), start_block=12):
+            await asyncio.sleep(10)
+        return [(job.first, job.last, job.wanted) for job in book.saved.values()]
+
+    assert play(story()) == [(3, 19, (HOLDING,))]
 
 
 def test_what_was_passed_over_is_taken_up_once_it_is_projected() -> None:

@@ -11,16 +11,18 @@ from itertools import islice, takewhile
 from indexer.domain.chain import Address, BlockRef, Holding, Token
 from indexer.domain.facts import Joint
 from indexer.domain.finality import Settled
-from indexer.domain.holes import Rejoining, steps
+from indexer.domain.holes import Rejoining, loose_by_chain, steps, where_filled
 from indexer.domain.jobs import orders_of
 from indexer.domain.records import (
     FOUND_LATE,
     HISTORY_SEQ,
+    JOINED,
     BalanceRecord,
     HoldingKey,
     Projection,
     RecordKey,
     Settling,
+    Void,
 )
 from indexer.domain.stats import Statistics, Stats, Tally
 from indexer.domain.uncounted import counted, uncounted
@@ -59,8 +61,7 @@ class SimBooks:
                 if isinstance(outcome, BaseException):
                     raise outcome
         await self._settle(projection.settled)
-        for place, joint in projection.joints.items():
-            await self._wire.write(_joining(HoldingKey(place.chain_id, place.holding), joint))
+        await self._join(projection)
         for chain_id, cut in projection.cuts.items():
             await self._wire.write(_deleting_current(_above(chain_id, cut.above, cut.seq)))
         now = int(asyncio.get_running_loop().time() * 1000)  # of commits it is the real one
@@ -69,16 +70,30 @@ class SimBooks:
             await self._orders.offer(replace(order, created=created) for created, order in orders)
         await self._part(projection)
 
+    async def _join(self, projection: Projection) -> None:
+        for void in projection.voided:
+            await self._wire.write(_parting(void))
+        for place, joint in projection.joints.items():
+            await self._wire.write(_joining(HoldingKey(place.chain_id, place.holding), joint))
+
     async def _part(self, projection: Projection) -> None:
-        for step in steps(projection.holes):
+        loose = loose_by_chain(projection.holes)
+        tops = {chain_id: await self._orders.filled_up_to(chain_id, among) for chain_id, among in loose.items()}
+        for step in steps(where_filled(projection.holes, tops)):
             if isinstance(step, Rejoining):
-                await self._orders.rejoin(step)
+                await self._orders.rejoin(await self._grounded(step))
                 continue
             apart = step.apart
             older = await self.heard_below(apart.chain_id, apart.holding, step.below)
             first = 0 if older is None else older.block.number + 1
             if first < apart.number:
                 await self._orders.part(apart, first)
+
+    async def _grounded(self, step: Rejoining) -> Rejoining:
+        if step.cut is None:
+            return step
+        left = await self.block_at_or_below(step.chain_id, step.cut.above, heard=True)
+        return step.grounded(-1 if left is None else left.number)
 
     async def _below(self, key: RecordKey) -> BalanceRecord | None:
         return await self.at_block(key.chain_id, key.holding, key.number - 1)
@@ -290,6 +305,16 @@ def _replace_settlings(kept: Kept, settlings: Mapping[int, Settling]) -> None:
     for chain_id, settling in settlings.items():
         if chain_id not in kept.settlings or kept.settlings[chain_id].seq <= settling.seq:
             kept.settlings[chain_id] = settling
+
+
+def _parting(void: Void) -> Callable[[Kept], None]:
+    def part(kept: Kept) -> None:
+        for key in [key for key in kept.records if void.may_part(key)]:
+            row = kept.records[key]
+            if row.seq > HISTORY_SEQ and (row.cause in JOINED or row.joined or row.apart):
+                kept.records[key] = replace(row, change=None, unexplained=None)
+
+    return part
 
 
 def _joining(key: HoldingKey, joint: Joint) -> Callable[[Kept], None]:

@@ -39,6 +39,7 @@ class Kept:
     jobs: dict[str, Job] = field(default_factory=dict)
     chunks: dict[tuple[str, int], Chunk] = field(default_factory=dict)
     covered: dict[int, dict[Holding, int]] = field(default_factory=dict)
+    tops: dict[HoldingKey, int] = field(default_factory=dict)
     holes: dict[HoldingKey, Hole | None] = field(default_factory=dict)
     hole_seqs: dict[HoldingKey, int] = field(default_factory=dict)
     """Of the record above the newest hole of each."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from indexer.domain.backfill import Chunk
 from indexer.domain.chain import Address, BlockHash, ChainIdentity, Holding, TokenInfo
-from indexer.domain.holes import Apart, Hole, Rejoining
+from indexer.domain.holes import Apart, Hole, Rejoined, Rejoining
 from indexer.domain.jobs import Job
 from indexer.domain.records import HoldingKey
 from indexer.domain.watching import Solver, WatchedToken
@@ -130,11 +130,21 @@ class SimBackfills:
     async def covered(self, chain_id: int) -> Mapping[Holding, int]:
         return await self._wire.read(lambda kept: dict(kept.covered.get(chain_id, {})))
 
+    async def filled_up_to(self, chain_id: int, among: Collection[Holding]) -> Mapping[Holding, int]:
+        def look(kept: Kept) -> Mapping[Holding, int]:
+            keys = [HoldingKey(chain_id, each) for each in among if each in kept.covered.get(chain_id, {})]
+            return {key.holding: -1 if kept.holes.get(key) is not None else kept.tops[key] for key in keys}
+
+        return await self._wire.read(look)
+
     async def cover(self, chain_id: int, first: int, anchors: Mapping[Holding, int]) -> None:
-        for holding in anchors:
-            await self._wire.write(_covering(chain_id, holding, first))
-        for holding, hole in (await self.holes(chain_id, anchors)).items():
-            if anchors[holding] >= hole.end:
+        for holding, top in anchors.items():
+            await self._wire.write(_covering(chain_id, holding, first, top))
+
+    async def close(self, chain_id: int, first: int, ends: Mapping[Holding, int]) -> None:
+        """Holes of these balances, as far as they are filled now from that block to below the end of each."""
+        for holding, hole in (await self.holes(chain_id, ends)).items():
+            if ends[holding] >= hole.end:
                 left = Hole(hole.first, first) if hole.first < first else None
                 await self._wire.write(_leaving(HoldingKey(chain_id, holding), hole, left))
 
@@ -151,6 +161,8 @@ class SimBackfills:
         chain_id = rejoining.chain_id
         for holding, hole, left, told in rejoining.left_of(await self.holes(chain_id, rejoining.holdings)):
             await self._wire.write(_leaving(HoldingKey(chain_id, holding), hole, left, told))
+        if rejoining.cut is not None:
+            await self._wire.write(_cutting(chain_id, rejoining.cut))
 
     async def part(self, apart: Apart, first: int) -> None:
         await self._wire.write(_parting(apart, first))
@@ -179,6 +191,17 @@ def _leaving(key: HoldingKey, hole: Hole, left: Hole | None, told: int | None = 
     return leave
 
 
+def _cutting(chain_id: int, cut: Rejoined) -> Callable[[Kept], None]:
+    def mark(kept: Kept) -> None:
+        for holding in kept.covered.get(chain_id, ()):
+            key = HoldingKey(chain_id, holding)
+            if kept.holes.get(key) is None and kept.hole_seqs.get(key, 0) < cut.seq and cut.above + 1 < cut.number:
+                kept.holes[key] = Hole(cut.above + 1, cut.number)
+                kept.hole_seqs[key] = cut.seq
+
+    return mark
+
+
 def _parting(apart: Apart, first: int) -> Callable[[Kept], None]:
     def part(kept: Kept) -> None:
         key = HoldingKey(apart.chain_id, apart.holding)
@@ -190,9 +213,11 @@ def _parting(apart: Apart, first: int) -> Callable[[Kept], None]:
     return part
 
 
-def _covering(chain_id: int, holding: Holding, first: int) -> Callable[[Kept], None]:
+def _covering(chain_id: int, holding: Holding, first: int, top: int) -> Callable[[Kept], None]:
     def cover(kept: Kept) -> None:
         covered = kept.covered.setdefault(chain_id, {})
         covered[holding] = min(first, covered.get(holding, first))
+        key = HoldingKey(chain_id, holding)
+        kept.tops[key] = max(top, kept.tops.get(key, top))
 
     return cover

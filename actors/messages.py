@@ -83,6 +83,11 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class BranchLeft:
+    """The chain's live actor went over to another branch."""
+
+
+@dataclass(frozen=True, slots=True)
 class PassedOver:
     """A chain passes over blocks, and says so under this number: what is to be filled is found once it is projected.
 

@@ -9,7 +9,7 @@ from bson import Int64
 
 from indexer.domain.backfill import Chunk
 from indexer.domain.chain import Address, BlockRef, Holding
-from indexer.domain.holes import Apart, Hole, Rejoining
+from indexer.domain.holes import Apart, Hole, Rejoining, Rereading
 from indexer.domain.jobs import Anchor, Job, Stage
 from repositories.database import Database
 from repositories.documents.blocks import block_document, block_of, holdings_document, holdings_of
@@ -32,6 +32,7 @@ class BackfillBook:
         self._jobs = database["backfills"]
         self._chunks = database["backfill_chunks"]
         self._covered = database["backfill_covered"]
+        self._database = database
 
     # --- jobs ---
 
@@ -150,6 +151,17 @@ class BackfillBook:
             first = first if found is None else min(first, found.get("hole", first))
             hole = {"hole": Int64(first), "end": Int64(number), "seq": Int64(seq)}
             await self._covered.update_one(key, {"$set": hole, "$setOnInsert": _owner(chain_id, holding)}, upsert=True)
+
+    async def reread(self, reread: Rereading, first: int) -> None:
+        """There is a hole from block `first` on up to there, whether history was filled already or will be."""
+        chain_id, end = reread.chain_id, reread.number
+        owners = [{"_id": _owner_id(chain_id, holding), **_owner(chain_id, holding)} for holding in reread.each]
+        seq = Int64(max(reread.each.values()))
+        unknown = {"$or": [{"seq": {"$exists": False}}, {"seq": {"$lt": seq}}]}
+        hole = {"$min": {"hole": Int64(first)}, "$set": {"end": Int64(end), "seq": seq}}
+        with translating:
+            await self._database.insert_new(self._covered, owners)
+            await self._covered.update_many({"_id": {"$in": [owner["_id"] for owner in owners]}, **unknown}, hole)
 
     async def rejoin(self, rejoining: Rejoining) -> None:
         """The records at which holes ended are gone. Safe to repeat."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from bson import Int64
 
-from indexer.domain.chain import Holding
+from indexer.domain.chain import BlockHash, Holding
 from indexer.domain.facts import Joint
 from indexer.domain.records import (
     HISTORY_SEQ,
@@ -46,10 +46,9 @@ class BalanceBook(BalanceQueries):
 
     async def project(self, projection: Projection) -> None:
         """Safe to repeat, whole or in any split: where a key is written twice, the higher `seq` stays."""
-        for (chain_id, block_hash), number in projection.orphaned.items():
+        for orphaned in _orphaned(projection):
             with translating:
-                # The number is indexed, the hash is not: an index less to keep for what reorgs seldom need.
-                await self._records.delete_many({"blockNumber": number, "blockHash": block_hash, "chainId": chain_id})
+                await self._records.delete_many(orphaned)
         for chain_id, cut in projection.cuts.items():
             with translating:
                 await self._records.delete_many(_cut_off(chain_id, cut))
@@ -171,6 +170,16 @@ class BalanceBook(BalanceQueries):
                     older = {**key, "blockNumber": {"$lt": last["blockNumber"]}}
                     gone += (await self._records.delete_many(older)).deleted_count
         return gone
+
+
+def _orphaned(projection: Projection) -> Iterator[Query]:
+    """Their numbers are indexed, their hashes are not: an index less to keep for what reorgs seldom need."""
+    by_chain: dict[int, dict[int, list[BlockHash]]] = {}
+    for (chain_id, block_hash), number in projection.orphaned.items():
+        by_chain.setdefault(chain_id, {}).setdefault(number, []).append(block_hash)
+    for chain_id, blocks in by_chain.items():
+        hashes = [block_hash for found in blocks.values() for block_hash in found]
+        yield {"blockNumber": {"$in": list(blocks)}, "blockHash": {"$in": hashes}, "chainId": chain_id}
 
 
 def _batches(records: Sequence[BalanceRecord]) -> Iterator[Sequence[BalanceRecord]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from indexer.domain.holes import Rejoining, loose_by_chain, steps, where_filled
+from indexer.domain.holes import Rejoining, Rereading, loose_by_chain, steps, where_filled
 from indexer.domain.jobs import orders_of
 from indexer.domain.records import Projection
 from repositories.accounts import AccountBooks
@@ -32,6 +32,10 @@ class Books:
         for step in steps(where_filled(projection.holes, tops)):
             if isinstance(step, Rejoining):
                 await self._backfills.rejoin(await self._grounded(step))
+                continue
+            if isinstance(step, Rereading):
+                left = await self._balances.block_at_or_below(step.chain_id, step.number - 1, heard=True)
+                await self._backfills.reread(step, 0 if left is None else left.number + 1)
                 continue
             apart = step.apart
             older = await self._balances.heard_below(apart.chain_id, apart.holding, step.below)

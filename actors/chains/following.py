@@ -27,7 +27,7 @@ from indexer.domain.balances import Watch, touched
 from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, KnownBlock
 from indexer.domain.facts import BalanceReverted
 from indexer.domain.headchain import Extended, HeadChain, Known, Missed, Reorged, advance, is_linked
-from indexer.domain.reorgs import replaced
+from indexer.domain.reorgs import leaving, replaced
 from indexer.domain.views import BlockView, Readings, unread
 from indexer.errors import BadAnswer, StateMissing
 from indexer.metrics import ChainMetrics
@@ -56,6 +56,7 @@ class Follower:
         metrics: ChainMetrics,
         was_read: Callable[[frozenset[Holding]], None] = lambda _holdings: None,
         passed_over: Callable[[int], None] = lambda _seq: None,
+        left_branch: Callable[[], None] = lambda: None,
     ) -> None:
         self.known = HeadChain(window)
         self.watch = watch
@@ -100,6 +101,7 @@ class Follower:
         )
         self._doubts = Doubts(chain=name, node=self._node, doubted=metrics.doubted)
         self._suspects = Suspects(chain=name, counted=metrics.left_out)
+        self._left_branch = left_branch
         self._reorgs: list[dict[str, int]] = []
         self._clock = time.perf_counter  # the loop's own clock stands still within a turn
 
@@ -267,7 +269,7 @@ class Follower:
     async def _cut(self, ancestor: Head, facts: Sequence[BalanceReverted]) -> None:
         depth = self.known.heads[-1].number - ancestor.number
         known = self.known.cut(ancestor.hash)
-        await self._ledger.roll_back(known, facts)
+        await self._ledger.roll_back(known, leaving(facts, self.known.above(ancestor.hash)))
         self.reader.due |= self._ledger.returned & self.watch.holdings()
         self.known = known
         self._book.roll_back(ancestor.number)
@@ -277,6 +279,8 @@ class Follower:
 
     def _say_reorged(self) -> None:
         """Once it is written: a line of the log takes 0.15 ms, in which clients would wait."""
+        if self._reorgs:
+            self._left_branch()
         for reorg in self._reorgs:
             log.info("chain_reorged", chain=self._name, **reorg)
         self._reorgs.clear()

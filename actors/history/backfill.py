@@ -17,7 +17,7 @@ from actors.history import jobs
 from actors.history.filling import Filler
 from actors.history.jobs import Jobs
 from actors.history.settling import Settler
-from actors.messages import Begin, PassedOver, Resumed, WatchChanged
+from actors.messages import Begin, BranchLeft, PassedOver, Resumed, WatchChanged
 from actors.statusboard import Line
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Holding
@@ -139,6 +139,8 @@ class BackfillActor(AsyncActor):
                 self._start_block = first
                 self._planned, self._planned_holes = set(), {}
                 self._wake.set()
+            case BranchLeft():
+                self._wake.set()  # what it orphaned of history is still served until that is taken back
             case PassedOver():
                 self._passed = message
                 self._wake.set()

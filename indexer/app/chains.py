@@ -18,7 +18,7 @@ from actors.chains.following import Follower
 from actors.chains.ledger import Ledger
 from actors.chains.quiet import Quiet
 from actors.history.backfill import Fill, StartAt
-from actors.messages import Begin, Committed, PassedOver, Refresh, SyncEvery, WatchChanged
+from actors.messages import Begin, BranchLeft, Committed, PassedOver, Refresh, SyncEvery, WatchChanged
 from actors.positions import Positions
 from actors.statusboard import StatusBoard
 from actors.supervisor import StartChild, StopChild
@@ -228,6 +228,7 @@ class Chains:
             metrics=metrics,
             was_read=partial(self.watching.was_read, chain_id),
             passed_over=lambda seq: chain.history.tell(PassedOver(stream, seq)),
+            left_branch=lambda: chain.history.tell(BranchLeft()),
         )
         ref = ChainActor.start(
             name=settings.name,

@@ -24,7 +24,8 @@ class Orphaned:
 class BalanceReverted:
     """A reorg took back records of this balance; `balance` is what holds at the common ancestor, `block`.
 
-    `anchor`: history has no older record that says so, so this one is kept as a record.
+    `anchor`: history has no older record that says so, so this one is kept as a record. The first one of a reorg tells
+    which blocks it `left`: what was filled in of them is gone at the same moment.
     """
 
     chain_id: int
@@ -35,6 +36,7 @@ class BalanceReverted:
     info: TokenInfo
     orphaned: tuple[Orphaned, ...]
     anchor: bool = False
+    left: tuple[tuple[int, BlockHash], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ class Hole(NamedTuple):
 def may_leave_one(fact: Fact) -> bool:
     """Whether history may have to be filled below the record that it tells."""
     if isinstance(fact, BalanceUpdated):
-        return fact.apart or fact.cause == "first"
+        return fact.apart or fact.cause in ("first", "resync")
     return isinstance(fact, StreamResync) and fact.above is not None
 
 
@@ -36,6 +36,15 @@ class Apart(NamedTuple):
 
 class Loose(NamedTuple):
     """The record of this block says nothing of what was below it: there is a hole where history was filled before."""
+
+    chain_id: int
+    holding: Holding
+    number: int
+    seq: int
+
+
+class Reread(NamedTuple):
+    """Read at this block, since all records above some lower one were cut off: told as number `seq`."""
 
     chain_id: int
     holding: Holding
@@ -108,9 +117,23 @@ class Parting:
     below: int
 
 
-def where_filled(
-    told: Sequence[Apart | Loose | Rejoined], tops: Mapping[int, Mapping[Holding, int]]
-) -> list[Apart | Rejoined]:
+@dataclass(frozen=True, slots=True)
+class Rereading:
+    """Of one chain at one block, written in one go: nobody followed the blocks above the records that are left."""
+
+    chain_id: int
+    number: int
+    each: dict[Holding, int] = field(default_factory=dict)
+    """By balance the number under which it was told."""
+
+    def takes(self, reread: Reread) -> bool:
+        return (reread.chain_id, reread.number) == (self.chain_id, self.number)
+
+
+Told = Apart | Loose | Reread | Rejoined
+
+
+def where_filled(told: Sequence[Told], tops: Mapping[int, Mapping[Holding, int]]) -> list[Apart | Reread | Rejoined]:
     """Below a loose record nothing is missing where history never was filled, or was filled up to there.
 
     `tops` tell by chain up to which record it was, of those of whom it was.
@@ -122,7 +145,7 @@ def where_filled(
     ]
 
 
-def loose_by_chain(told: Sequence[Apart | Loose | Rejoined]) -> dict[int, list[Holding]]:
+def loose_by_chain(told: Sequence[Told]) -> dict[int, list[Holding]]:
     found: dict[int, list[Holding]] = {}
     for each in told:
         if isinstance(each, Loose):
@@ -130,26 +153,35 @@ def loose_by_chain(told: Sequence[Apart | Loose | Rejoined]) -> dict[int, list[H
     return found
 
 
-def steps(told: Sequence[Apart | Rejoined]) -> Iterator[Parting | Rejoining]:
+def steps(told: Sequence[Apart | Reread | Rejoined]) -> Iterator[Parting | Rereading | Rejoining]:
     """In the order told; their records, those of all of them, are there by then."""
-    open_one: Rejoining | None = None
+    open_one: Rereading | Rejoining | None = None
     for each, below in zip(told, _belows(told), strict=True):
-        if isinstance(each, Apart):
-            if open_one is not None:
-                yield open_one
-                open_one = None
-            yield Parting(each, below)
-            continue
-        if open_one is None or not open_one.takes(each):
-            if open_one is not None:
-                yield open_one
-            open_one = Rejoining(each.chain_id)
-        open_one.each[each.holding] = each
+        if open_one is not None and not _takes(open_one, each):
+            yield open_one
+            open_one = None
+        match each:
+            case Apart():
+                yield Parting(each, below)
+            case Reread():
+                open_one = open_one or Rereading(each.chain_id, each.number)
+                assert isinstance(open_one, Rereading)  # noqa: S101 - it takes no other
+                open_one.each[each.holding] = each.seq
+            case Rejoined():
+                open_one = open_one or Rejoining(each.chain_id)
+                assert isinstance(open_one, Rejoining)  # noqa: S101 - as above
+                open_one.each[each.holding] = each
     if open_one is not None:
         yield open_one
 
 
-def _belows(told: Sequence[Apart | Rejoined]) -> list[int]:
+def _takes(step: Rereading | Rejoining, each: Apart | Reread | Rejoined) -> bool:
+    if isinstance(step, Rereading):
+        return isinstance(each, Reread) and step.takes(each)
+    return isinstance(each, Rejoined) and step.takes(each)
+
+
+def _belows(told: Sequence[Apart | Reread | Rejoined]) -> list[int]:
     """By each its number, or that from which on the chain was followed after a lower reorg that came later."""
     lowest: dict[tuple[int, Holding | None], Rejoined] = {}
     belows = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -14,7 +14,7 @@ from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, HistoryFilled, Joint, StreamResync
 from indexer.domain.finality import Settled
 from indexer.domain.gaps import Gap, gap_of
-from indexer.domain.holes import Apart, Loose, Rejoined
+from indexer.domain.holes import Apart, Loose, Rejoined, Reread
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class Projection:
     """Last of all: records that were the oldest and are not any more."""
     gaps: list[Gap] = field(default_factory=list)
     """What was passed over: it is ordered to be filled."""
-    holes: list[Apart | Loose | Rejoined] = field(default_factory=list)
+    holes: list[Apart | Loose | Reread | Rejoined] = field(default_factory=list)
     """Oldest first: where holes come, which are filled where all of history is, and where they go."""
     accounts: AccountProjection = field(default_factory=AccountProjection)
 
@@ -156,7 +156,7 @@ def fold(commits: Iterable[Commit]) -> Projection:
         for seq, fact in enumerate(commit.facts, commit.first_seq):
             match fact:
                 case BalanceUpdated():
-                    _add(projection, _uncounted(record_of(fact, seq), cut_for))
+                    _update(projection, fact, seq, has_cut=cut_for.get(fact.block.hash, True))
                 case BalanceReverted():
                     _take_back(projection, fact, seq)
                 case StreamResync():
@@ -177,13 +177,17 @@ def fold(commits: Iterable[Commit]) -> Projection:
     return projection
 
 
-def _uncounted(record: BalanceRecord, cut_for: Mapping[BlockHash, bool]) -> BalanceRecord:
+def _update(projection: Projection, fact: BalanceUpdated, seq: int, *, has_cut: bool) -> None:
     """After a cut its change counts from the record that is left, which only the store knows.
 
     A resync of too many balances for one commit is told in the first of several: of the others nobody can tell.
     """
-    is_sure = record.cause != "resync" or not cut_for.get(record.block.hash, True)
-    return record if is_sure else replace(record, change=None)
+    record = record_of(fact, seq)
+    if record.cause != "resync" or not has_cut:
+        _add(projection, record)
+        return
+    _add(projection, replace(record, change=None))
+    projection.holes.append(Reread(fact.chain_id, fact.holding, fact.block.number, seq))
 
 
 def record_of(fact: BalanceUpdated, seq: int) -> BalanceRecord:
@@ -267,6 +271,12 @@ def _add(projection: Projection, record: BalanceRecord) -> None:
 
 
 def _take_back(projection: Projection, fact: BalanceReverted, seq: int) -> None:
+    for number, block in fact.left:
+        projection.orphaned[fact.chain_id, block] = number
+    left = {block for _, block in fact.left}
+    for key in [key for key, record in projection.records.items() if left and record.block.hash in left]:
+        if key.chain_id == fact.chain_id:
+            del projection.records[key]
     for row in fact.orphaned:
         projection.orphaned[fact.chain_id, row.hash] = row.number
         key = RecordKey(fact.chain_id, fact.holding, row.number)
@@ -309,3 +319,5 @@ def _confirm(projection: Projection, fact: StreamResync, seq: int) -> None:
                 seq=seq,
             ),
         )
+        if fact.above is not None:
+            projection.holes.append(Reread(fact.chain_id, confirmed.holding, fact.block.number, seq))

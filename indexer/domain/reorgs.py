@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import BlockRef, Head, Holding
@@ -55,6 +56,14 @@ def reverts(
         )
         for holding in sorted(rows)
     )
+
+
+def leaving(facts: Sequence[BalanceReverted], heads: Sequence[Head]) -> tuple[BalanceReverted, ...]:
+    """The same, and which blocks the reorg left: of some there may be records that were filled in, and no others."""
+    if not facts:
+        return ()
+    left = tuple((head.number, head.hash) for head in heads)
+    return replace(facts[0], left=left), *facts[1:]
 
 
 def left_unread(orphaned: Sequence[BalanceUpdated], facts: Sequence[Fact]) -> frozenset[Holding]:

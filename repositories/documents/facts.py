@@ -7,7 +7,7 @@ from typing import Any
 from bson import Int64
 
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.chain import NATIVE, Holding
+from indexer.domain.chain import NATIVE, BlockHash, Holding
 from indexer.domain.facts import (
     BalanceReverted,
     ChainFinalized,
@@ -80,6 +80,8 @@ def encode_reverted(fact: BalanceReverted, shared: Shared) -> Document:
     }
     if fact.anchor:
         document["a"] = True
+    if fact.left:
+        document["l"] = [{"n": Int64(number), "h": block} for number, block in fact.left]
     return shared.differing(document, fact.chain_id, fact.block)
 
 
@@ -94,6 +96,7 @@ def decode_reverted(document: Document, shared: Shared, tokens: TokenTable) -> B
         info=info,
         orphaned=tuple(Orphaned(int(row["n"]), row["h"], int(row["b"])) for row in document["o"]),
         anchor=document.get("a", False),
+        left=tuple((int(block["n"]), BlockHash(block["h"])) for block in document.get("l", ())),
     )
 
 

@@ -48,6 +48,7 @@ holdings = st.builds(Holding, addresses | st.just(NATIVE), addresses)
 levels = st.sampled_from(["latest", "safe", "finalized"])
 causes = st.sampled_from(["first", "transfer", "native", "sync", "refresh", "resync"])
 orphans = st.lists(st.builds(Orphaned, int64s, hashes, uint256s), max_size=3).map(tuple)
+left = st.lists(st.tuples(int64s, hashes), max_size=3).map(tuple)
 chain_ids = st.integers(1, 3)
 logs = st.builds(Transfer, addresses, addresses, addresses, uint256s, hashes, transactions, int64s, int64s)
 
@@ -127,7 +128,7 @@ updates = st.builds(
 )
 facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(own_logs, updates, st.lists(logs, max_size=4)),
-    st.builds(BalanceReverted, chain_ids, holdings, uint256s, uint256s, blocks, infos, orphans, st.booleans()),
+    st.builds(BalanceReverted, chain_ids, holdings, uint256s, uint256s, blocks, infos, orphans, st.booleans(), left),
     st.builds(ChainFinalized, chain_ids, blocks, levels),
     st.builds(StreamStale, chain_ids, texts, st.none() | int64s),
     st.builds(StreamLive, chain_ids, texts, st.none() | int64s),

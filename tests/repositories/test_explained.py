@@ -10,7 +10,7 @@ from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, Holding, TokenInfo, Transfer, TxHash
 from indexer.domain.checkpoints import Mark, SilentCut, StoredCheckpoint
 from indexer.domain.commits import Commit
-from indexer.domain.facts import Checkpoint, HistoryFilled, HistoryRow, Joint
+from indexer.domain.facts import BalanceReverted, Checkpoint, HistoryFilled, HistoryRow, Joint, Orphaned
 from indexer.domain.finality import Settled
 from indexer.domain.incidents import Incident, Incidents
 from indexer.domain.records import fold
@@ -96,6 +96,23 @@ async def test_what_a_record_changed_by_is_not_known_once_history_below_it_is_ta
     await store.balances.project(fold(commits))
     rows = await store.balances.history(1, OURS, limit=9)
     assert [(row.block.number, row.change) for row in rows] == [(8, -2), (5, 4), (3, None)]
+
+
+async def test_what_was_filled_in_of_blocks_that_a_reorg_left_is_gone_at_once(store: Store) -> None:
+    """In blocks that had no record of what was heard as well, and before anybody looks at that history again."""
+    heard = replace(updated(5, balance=9), previous=None, cause="first")
+    blocks = (head_at(2).ref, head_at(3).ref, head_at(4, "b").ref)
+    rows = tuple(HistoryRow(block, block.number, None, (), "latest", derived=True) for block in blocks)
+    filled = HistoryFilled(1, OURS, 0, 4, rows, TokenInfo(), "job")
+    orphaned = (Orphaned(5, heard.block.hash, 9),)
+    left = tuple((number, block_hash(number)) for number in (3, 4, 5))
+    reverted = BalanceReverted(1, OURS, 9, 2, head_at(2).ref, TokenInfo(), orphaned, left=left)
+    live = [Commit("c", "chain:1", 1, TIME, (heard,)), Commit("r", "chain:1", 2, TIME, (reverted,))]
+    history = Commit("h", "history:1", 1, TIME, (filled,))
+    for split in ((live[0], history, live[1]), live[1:]):
+        await store.balances.project(fold(split))
+        there = [row.block for row in await store.balances.history(1, OURS, limit=9)]
+        assert there == [head_at(4, "b").ref, head_at(2).ref], "what was filled of the new branch stays"
 
 
 async def test_one_that_an_earlier_release_left_as_first_is_read_like_the_others(store: Store) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import Holding
 from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, Orphaned, StreamResync
+from indexer.domain.facts import BalanceReverted, Confirmed, Orphaned, StreamResync
 from indexer.domain.holes import Apart, Hole, Parting, Rejoined, Rejoining, steps
 from indexer.domain.records import fold
 from repositories.store import Store
@@ -102,6 +102,27 @@ async def test_a_deep_reorg_leaves_a_hole_in_what_was_filled(store: Store) -> No
     await store.backfills.close(1, 6, {SAME: 17})
     await store.books.project(fold([Commit("cut", "chain:1", 5, TIME, (cut,))]))
     assert not await store.backfills.holes(1), "what is told again may have been filled by now"
+
+
+async def test_so_it_does_in_what_is_being_filled_by_then(store: Store) -> None:
+    """Its order was walked back from a record below the hole, and knows nothing of it."""
+    cut = StreamResync(1, "deep", head_at(17, "b").ref, above=7, confirmed=(Confirmed(SAME, 9, INFO),))
+    differs = replace(updated(17, solver=1, balance=3, previous=9, fork="b"), cause="resync")
+    commits = [Commit("cut", "chain:1", 5, TIME, (cut, differs)), Commit("rest", "chain:1", 7, TIME, (_rest(),))]
+    await store.books.project(fold([_before()]))
+    for split in (commits, commits[:1], commits[1:]):
+        await store.books.project(fold(split))
+        assert await store.backfills.holes(1) == dict.fromkeys((SAME, OTHER, _rest().holding), Hole(6, 17))
+    await store.backfills.cover(1, 2, {SAME: 5})
+    assert (await store.backfills.holes(1))[SAME] == Hole(6, 17)
+    await store.backfills.close(1, 6, {SAME: 17})
+    await store.books.project(fold(commits))
+    assert SAME not in await store.backfills.holes(1), "what is told again may have been filled by now"
+
+
+def _rest() -> BalanceUpdated:
+    """A resync of thousands of balances is told in several commits."""
+    return replace(updated(17, solver=2, balance=3, previous=9, fork="b"), cause="resync")
 
 
 async def test_so_does_a_deep_reorg_that_took_the_last_block_only_once_it_is_higher(store: Store) -> None:

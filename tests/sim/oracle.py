@@ -79,7 +79,15 @@ def violations(evidence: Evidence) -> Iterator[str]:
     for holding in sorted(evidence.watch.holdings()):
         yield from _balance_is_true(world, kept, holding)
         yield from _history_is_true(evidence, holding, passed)
-    yield from past_is_true(world, kept, _known(life), evidence.watch, evidence.start_block, passed)
+    yield from past_is_true(
+        world,
+        kept,
+        _known(life),
+        evidence.watch,
+        evidence.start_block,
+        passed,
+        natives_are_late=evidence.native_interval > 1,
+    )
 
 
 def _known(life: Life) -> set[str]:

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator, Sequence
 from actors.history.jobs import KEPT_JOBS
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Holding
-from indexer.domain.facts import HistoryFilled
+from indexer.domain.facts import HistoryFilled, StreamResync
 from indexer.domain.jobs import Job, orders_of
 from indexer.domain.records import HISTORY_SEQ, fold
 from tests.sim.passed import Stretch
@@ -26,7 +26,14 @@ def job_is_over(job: Job, world: World, known: Container[str]) -> bool:
 
 
 def past_is_true(
-    world: World, kept: Kept, known: Container[str], watch: Watch, start_block: int | None, passed: Sequence[Stretch]
+    world: World,
+    kept: Kept,
+    known: Container[str],
+    watch: Watch,
+    start_block: int | None,
+    passed: Sequence[Stretch],
+    *,
+    natives_are_late: bool,
 ) -> Iterator[str]:
     """That each row is true is looked at with all others; here: nothing is left out, and nothing left undone."""
     for gap in fold(kept.commits).gaps:
@@ -40,7 +47,7 @@ def past_is_true(
         if job.state in ("done", "settling"):
             for holding in job.anchors:
                 yield from _is_complete(world, kept, job, holding, passed)
-    yield from _holes_are_filled(kept, world, watch, start_block)
+    yield from _holes_are_filled(kept, world, watch, start_block, natives_are_late=natives_are_late)
     for holding in sorted(uncovered(kept, watch, start_block)):
         yield f"{holding} is not covered from {start_block} on, and nothing says why"
 
@@ -61,15 +68,27 @@ def uncovered(kept: Kept, watch: Watch, start_block: int | None) -> set[Holding]
     }
 
 
-def _holes_are_filled(kept: Kept, world: World, watch: Watch, start_block: int | None) -> Iterator[str]:
-    """What changed while nobody watched, or followed, is there where all of history is to be."""
+def _holes_are_filled(
+    kept: Kept, world: World, watch: Watch, start_block: int | None, *, natives_are_late: bool
+) -> Iterator[str]:
+    """What changed while nobody watched, or followed, is there where all of history is to be.
+
+    Natives that are read now and then may have changed in any block since. Where blocks are passed over, they are
+    filled of those only that were followed up to there.
+    """
     if start_block is None:
         return
     explained = {holding for job in kept.jobs.values() for holding in job.reasons}
     unread = {key for job in kept.jobs.values() if job.unread is not None for key in job.holdings if job.is_native}
-    for row in [row for row in kept.records.values() if row.apart or row.cause in ("first", "resync") or row.joined]:
+    resyncs = [fact for commit in kept.commits for fact in commit.facts if isinstance(fact, StreamResync)]
+    deep = {fact.block.hash for fact in resyncs if fact.above is not None}
+    for row in kept.records.values():
+        if not (row.apart or row.joined or row.cause == "first" or row.block.hash in deep):
+            continue
         holding = row.holding
         if holding not in watch.holdings() - explained - unread or holding.token == SILENT:
+            continue
+        if natives_are_late and holding.token == NATIVE and not row.apart:
             continue
         rows = list(kept.records.newest_first(CHAIN_ID, holding))
         below = [each.block.number for each in rows if each.seq != HISTORY_SEQ and each.block.number < row.block.number]

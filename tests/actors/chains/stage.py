@@ -46,6 +46,7 @@ class Stage:
         self.statuses: list[StreamStatus] = []
         self.read: list[frozenset[Holding]] = []
         self.passed_over: list[int] = []
+        self.branches_left = 0
         self.deaths: list[BaseException] = []
         self.metrics = Metrics()
         self.follower: Follower
@@ -68,6 +69,9 @@ class Stage:
             for fact in self.facts
             if isinstance(fact, BalanceUpdated) and (fact.cause in causes or (not causes and fact.cause != "first"))
         ]
+
+    def _left_branch(self) -> None:
+        self.branches_left += 1
 
     def start(self) -> None:
         ledger = Ledger(
@@ -93,6 +97,7 @@ class Stage:
             metrics=metrics,
             was_read=self.read.append,
             passed_over=self.passed_over.append,
+            left_branch=self._left_branch,
         )
         self.ref = ChainActor.start(
             name="sim",

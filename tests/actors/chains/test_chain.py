@@ -139,6 +139,19 @@ async def test_a_reorg_of_the_very_blocks_that_were_followed_first_is_a_retracti
 
 
 @in_virtual_time
+async def test_a_reorg_says_which_blocks_it_left_and_wakes_who_fills_history() -> None:
+    """Of some of them there may be records that were filled in, and no others."""
+    async with staged() as stage:
+        left = [block.head for block in stage.world.canonical[-2:]]
+        told = len(stage.facts)
+        await stage.hear(stage.world.reorg(2))
+        reverted = [fact for fact in stage.facts[told:] if isinstance(fact, BalanceReverted)]
+        assert reverted[0].left == tuple((head.number, head.hash) for head in left)
+        assert not any(fact.left for fact in reverted[1:])
+        assert stage.branches_left == 1
+
+
+@in_virtual_time
 async def test_what_the_first_block_stands_on_tells_nothing_of_how_long_blocks_take() -> None:
     async with staged() as stage:
         assert len(stage.follower.known.heads) > 1

@@ -11,7 +11,7 @@ from itertools import islice, takewhile
 from indexer.domain.chain import Address, BlockRef, Holding, Token
 from indexer.domain.facts import Joint
 from indexer.domain.finality import Settled
-from indexer.domain.holes import Rejoining, loose_by_chain, steps, where_filled
+from indexer.domain.holes import Rejoining, Rereading, loose_by_chain, steps, where_filled
 from indexer.domain.jobs import orders_of
 from indexer.domain.records import (
     FOUND_LATE,
@@ -82,6 +82,10 @@ class SimBooks:
         for step in steps(where_filled(projection.holes, tops)):
             if isinstance(step, Rejoining):
                 await self._orders.rejoin(await self._grounded(step))
+                continue
+            if isinstance(step, Rereading):
+                left = await self.block_at_or_below(step.chain_id, step.number - 1, heard=True)
+                await self._orders.reread(step, 0 if left is None else left.number + 1)
                 continue
             apart = step.apart
             older = await self.heard_below(apart.chain_id, apart.holding, step.below)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from indexer.domain.backfill import Chunk
 from indexer.domain.chain import Address, BlockHash, ChainIdentity, Holding, TokenInfo
-from indexer.domain.holes import Apart, Hole, Rejoined, Rejoining
+from indexer.domain.holes import Apart, Hole, Rejoined, Rejoining, Rereading
 from indexer.domain.jobs import Job
 from indexer.domain.records import HoldingKey
 from indexer.domain.watching import Solver, WatchedToken
@@ -157,6 +157,9 @@ class SimBackfills:
             }
         )
 
+    async def reread(self, reread: Rereading, first: int) -> None:
+        await self._wire.write(_rereading(reread, first))
+
     async def rejoin(self, rejoining: Rejoining) -> None:
         chain_id = rejoining.chain_id
         for holding, hole, left, told in rejoining.left_of(await self.holes(chain_id, rejoining.holdings)):
@@ -189,6 +192,19 @@ def _leaving(key: HoldingKey, hole: Hole, left: Hole | None, told: int | None = 
                 kept.hole_seqs[key] = told
 
     return leave
+
+
+def _rereading(reread: Rereading, first: int) -> Callable[[Kept], None]:
+    def mark(kept: Kept) -> None:
+        seq = max(reread.each.values())
+        for holding in reread.each:
+            key = HoldingKey(reread.chain_id, holding)
+            if kept.hole_seqs.get(key, 0) < seq:
+                there = kept.holes.get(key)
+                kept.holes[key] = Hole(first if there is None else min(first, there.first), reread.number)
+                kept.hole_seqs[key] = seq
+
+    return mark
 
 
 def _cutting(chain_id: int, cut: Rejoined) -> Callable[[Kept], None]:

@@ -77,3 +77,8 @@ async def test_digits_of_a_url_are_no_refusal(query: str) -> None:
 def test_a_secret_that_is_no_base64_is_a_bad_credential_and_no_outage() -> None:
     with pytest.raises(BadCredentials, match="no base64"), translating():
         base64.b64decode("abc")
+
+
+def test_a_secret_outside_ascii_is_a_bad_credential_and_no_outage() -> None:
+    with pytest.raises(BadCredentials, match="outside ASCII"), translating():
+        base64.b64decode("ZZQ" + "é" * 20)

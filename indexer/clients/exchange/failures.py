@@ -42,6 +42,9 @@ _CLOCK: Final = re.compile(r"timestamp|\b(50102|60006|-1021)\b", re.IGNORECASE)
 _THROTTLED: Final = re.compile(r"\b(GET|POST) \S+ (429|418)\b|too many (requests|visits)", re.IGNORECASE)
 """A 429 that the venue, or what stands before it, words in a way that ccxt takes for an outage."""
 
+_NO_ASCII: Final = "should contain only ASCII characters"
+"""Python's words for what cannot be base64 at all."""
+
 _MOST: Final = 200
 _LONGEST: Final = 20_000
 """So much of a page that came instead of an answer is looked through."""
@@ -68,6 +71,9 @@ def translating(exchange: Any = None) -> Iterator[None]:
         # Nothing was asked: some venues' secrets are base64, and ccxt signs with what is in it.
         raise BadCredentials("the secret is not written as the venue gives it: it is no base64") from None
     except (TypeError, KeyError, IndexError, AttributeError, ValueError, ArithmeticError) as error:
+        if _NO_ASCII in str(error):  # what it says before it looks for base64; again nothing was asked
+            told = "the secret is not written as the venue gives it: it holds a letter outside ASCII"
+            raise BadCredentials(told) from None
         # ccxt's parsers meet a shape that they do not expect: an answer that cannot be one.
         raise BadAnswer(f"an answer without its usual shape: {type(error).__name__}") from None
 

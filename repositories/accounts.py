@@ -179,10 +179,11 @@ class AccountBooks:
             tally.add(time, balance)
         return tally.statistics(until)
 
-    async def positions(self, account: AccountKey) -> list[PositionRecord]:
-        """In the order of their symbols; those that were closed are flat."""
+    async def positions(self, account: AccountKey, *, after: str | None = None, limit: int = 0) -> list[PositionRecord]:
+        """In the order of their symbols, `after` one of them; those that were closed are flat. No limit is all."""
+        query = account_query(account) | ({} if after is None else {"symbol": {"$gt": after}})
         with translating:
-            cursor = self._positions.find(account_query(account)).sort("symbol", 1)
+            cursor = self._positions.find(query).sort("symbol", 1).limit(limit)
             return [position_record_of(row) async for row in cursor]
 
     async def fundings(

@@ -233,7 +233,9 @@ class AccountBooks(Protocol):
         """Over the records from `start` to `end`, both inclusive; what held last goes on `until` then."""
         ...
 
-    async def positions(self, account: AccountKey) -> list[PositionRecord]: ...
+    async def positions(
+        self, account: AccountKey, *, after: str | None = None, limit: int = 0
+    ) -> list[PositionRecord]: ...
 
     async def fundings(
         self, account: AccountKey, *, limit: int, before: datetime | None = None, after_id: str | None = None

@@ -276,6 +276,23 @@ async def test_positions_and_funding_payments_are_listed(client: HttpClient, wor
     assert [one["amount"] for one in fundings["items"]] == ["1", "2"]
 
 
+async def test_positions_come_in_pages(client: HttpClient, world: World) -> None:
+    await client.post(ACCOUNTS, json=NEW)
+    symbols = [f"{letter}/USDT:USDT" for letter in "ABCDE"]
+    told = [PositionUpdated(ACCOUNT, Position(symbol, "long", Decimal(1)), TIME) for symbol in symbols]
+    await world.account_books.project(folded(told))
+    seen: list[str] = []
+    path, pages = f"{MAIN}/positions?limit=2", 0
+    while path:
+        page = await (await client.get(path)).json()
+        assert len(page["items"]) <= 2
+        seen, pages = seen + [one["symbol"] for one in page["items"]], pages + 1
+        path = page["next"] and f"{MAIN}/positions?limit=2&cursor={page['next']}"
+    assert (seen, pages) == (symbols, 3)
+    await problem_of(await client.get(f"{MAIN}/positions?limit=0"), 400, "limit")
+    await problem_of(await client.get(f"{MAIN}/positions?cursor=nonsense"), 400, "cursor")
+
+
 async def test_a_page_of_funding_payments_may_end_between_those_of_one_time(client: HttpClient, world: World) -> None:
     await client.post(ACCOUNTS, json=NEW)
     paid = [

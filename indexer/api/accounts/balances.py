@@ -36,6 +36,7 @@ PERIODS: Final = {"24h": 1, "7d": 7, "30d": 30, "90d": 90, "1y": 365}
 """In days."""
 
 _BALANCES, _HISTORY, _FUNDINGS = "account-balances", "account-history", "account-fundings"
+_POSITIONS = "account-positions"
 _WALLET = Parameter("wallet", "Only this wallet.", {"enum": list(get_args(Wallet))})
 _ASSET = Parameter("asset", "Only this asset.", {"type": "string"})
 _PERIOD = Parameter("period", "How far back, from `to` or now.", {"enum": list(PERIODS), "default": "24h"})
@@ -94,7 +95,7 @@ class AccountBalancesResource:
             ),
             get(f"{SLOT}/stats", self.stats, "Statistics over its records", "AccountStats", *span),
             get(f"{SLOT}/series", self.series, "Points for a chart", "AccountSeries", _PERIOD, _GRANULARITY, TO),
-            get(f"{ACCOUNT}/positions", self.positions, "The newest word on each position", "PositionPage"),
+            get(f"{ACCOUNT}/positions", self.positions, "The newest word on each position", "PositionPage", *page),
             get(f"{ACCOUNT}/fundings", self.fundings, "Funding payments, newest first", "FundingPage", *page),
         )
 
@@ -185,10 +186,12 @@ class AccountBalancesResource:
         return json_answer({**named, "items": [point_json(point) for point in points]})
 
     async def positions(self, request: web.Request) -> web.Response:
-        key = self._accounts.account(key_of(request)).key
+        query, key = Query(request.query), self._accounts.account(key_of(request)).key
+        listed = listing(_POSITIONS, *key)
+        limit, place = query.limit(), place_of(query, listed, str)
         await self._freshness.caught_up()
-        rows = await self._books.positions(key)
-        return json_answer({"items": [account_position_json(row) for row in rows], "next": None})
+        rows = await self._books.positions(key, after=None if place is None else place[0], limit=limit + 1)
+        return json_answer(page_of(rows, limit, account_position_json, lambda row: cursor(listed, row.position.symbol)))
 
     async def fundings(self, request: web.Request) -> web.Response:
         query, key = Query(request.query), key_of(request)

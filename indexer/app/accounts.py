@@ -179,7 +179,7 @@ class Accounts:
         wallets: tuple[Wallet, ...] | None = None,
         poll_seconds: float | EllipsisType | None = ...,
     ) -> Permissions | None:
-        """Other credentials, wallets or pace (nothing for the usual one); the account's history goes on."""
+        """Other credentials, wallets (none for all) or pace (nothing for the usual one); its history goes on."""
         async with self._changing:
             known = self._api_made(key)
             account = replace(

@@ -338,6 +338,9 @@ class FakeStatus:
         return self.reasons if chain_id in (None, 8453) else []
 
 
+EVERY_WALLET: tuple[Wallet, ...] = ("spot", "funding", "earn")
+
+
 class FakeAccounts:
     """Accounts in memory; `refusal` is raised by whatever changes them."""
 
@@ -375,7 +378,7 @@ class FakeAccounts:
         account, before = self.account(key), self.kept[key][1]
         changed = replace(
             account,
-            wallets=wallets or account.wallets,
+            wallets=account.wallets if wallets is None else wallets or EVERY_WALLET,
             poll_seconds=account.poll_seconds if isinstance(poll_seconds, EllipsisType) else poll_seconds,
         )
         self.kept[key] = (changed, credentials or before)

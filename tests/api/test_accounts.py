@@ -15,7 +15,7 @@ from indexer.domain.accounts.facts import AssetUpdated, FundingPaid, PositionUpd
 from indexer.domain.status import AccountStatus, StreamState, StreamStatus
 from indexer.errors import BadCredentials, Impossible, NameTaken, Throttled, VenueUnreachable, WalletUnsupported
 from tests.api.conftest import HttpClient, Serve, World, problem_of
-from tests.api.fakes import START
+from tests.api.fakes import EVERY_WALLET, START
 from tests.domain.accounts.builders import ACCOUNT, TIME, amounts, held
 from tests.repositories.test_accounts import BTC, folded, updates
 
@@ -115,6 +115,13 @@ async def test_an_account_is_changed_refreshed_and_removed(client: HttpClient, w
         assert (await (await client.patch(MAIN, json=body)).json())["pollSeconds"] == pace
     assert (await client.delete(MAIN)).status == 204
     await problem_of(await client.get(MAIN), 404, "name")
+
+
+async def test_no_wallets_are_all_there_are_and_one_named_twice_is_one(client: HttpClient) -> None:
+    added = await (await client.post(ACCOUNTS, json=NEW | {"wallets": ["spot", "funding", "spot"]})).json()
+    assert added["wallets"] == ["spot", "funding"]
+    assert (await (await client.patch(MAIN, json={"pollSeconds": 9})).json())["wallets"] == ["spot", "funding"]
+    assert (await (await client.patch(MAIN, json={"wallets": None})).json())["wallets"] == list(EVERY_WALLET)
 
 
 async def test_accounts_are_listed_page_by_page(client: HttpClient) -> None:

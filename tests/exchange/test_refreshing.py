@@ -91,6 +91,11 @@ async def test_who_waits_for_a_turn_at_the_venue_is_told_so_soon(
     assert error.retry_after_seconds is not None
 
 
+async def test_an_account_that_is_to_name_no_wallets_any_more_has_all_of_them(indexer: Indexer) -> None:
+    await indexer.accounts.change(KEY, wallets=())
+    assert {"spot", "funding", "futures"} < set(indexer.accounts.account(KEY).wallets)
+
+
 async def test_metrics_know_no_account_that_was_removed(indexer: Indexer) -> None:
     def lines() -> list[str]:
         return [line for line in indexer._metrics.render()[0].decode().splitlines() if str(KEY) in line]

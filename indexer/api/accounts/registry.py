@@ -142,7 +142,7 @@ class AccountsResource:
             raise Refused("true or false is expected", "sandbox")
         account = Account(
             key=AccountKey(exchange, name),
-            wallets=_wallets(body) or (),
+            wallets=_wallets(body),
             sandbox=bool(sandbox),
             poll_seconds=_poll_seconds(body),
             base_url=_base_url(body),
@@ -160,7 +160,7 @@ class AccountsResource:
         await self._accounts.change(
             key,
             credentials=_credentials(body) if body.get("credentials") is not None else None,
-            wallets=_wallets(body),
+            wallets=_wallets(body) if "wallets" in body else None,
             poll_seconds=_poll_seconds(body) if "pollSeconds" in body else ...,
         )
         return json_answer(self._shown(self._accounts.account(key)))
@@ -208,10 +208,10 @@ def _credentials(body: Mapping[str, Any]) -> dict[str, str]:
     return dict(given)
 
 
-def _wallets(body: Mapping[str, Any]) -> tuple[Wallet, ...] | None:
-    """Words; which of them the exchange has is known where accounts are followed."""
+def _wallets(body: Mapping[str, Any]) -> tuple[Wallet, ...]:
+    """Words, each once, none for all there are; which the exchange has is known where accounts are followed."""
     if body.get("wallets") is None:
-        return None
+        return ()
     named: dict[Wallet, None] = {}
     for index, value in enumerate(list_of(body, "wallets", _MOST_WALLETS)):
         if not isinstance(value, str):

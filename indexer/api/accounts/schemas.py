@@ -70,7 +70,7 @@ ACCOUNT_SCHEMAS: Final[Schema] = {
         optional=("wallets", "sandbox", "pollSeconds", "baseUrl"),
     ),
     "AccountChange": an_object(
-        {"credentials": _CREDENTIALS, "wallets": _WALLETS, "pollSeconds": _POLL},
+        {"credentials": _CREDENTIALS, "wallets": {**_WALLETS, "type": ["array", "null"]}, "pollSeconds": _POLL},
         optional=("credentials", "wallets", "pollSeconds"),
     ),
     "AccountBalance": an_object(

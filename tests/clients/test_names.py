@@ -13,6 +13,7 @@ from indexer.clients.evm.names import endpoint_name, endpoint_names, without_sec
         ("https://mainnet.infura.io/v3/0123456789abcdef", "mainnet.infura.io/***"),
         ("wss://user:password@node.example:8546/?apikey=xyz", "node.example:8546/***"),
         ("https://node.example?key=1", "node.example/***"),
+        ("ws://[::1]:8546/key", "[::1]:8546/***"),
     ],
 )
 def test_a_name_shows_where_and_never_the_key(url: str, name: str) -> None:

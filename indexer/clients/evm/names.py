@@ -22,7 +22,8 @@ def endpoint_name(url: str) -> str:
     parts = urlsplit(url)
     port = f":{parts.port}" if parts.port else ""
     more = "/***" if parts.path.strip("/") or parts.query else ""
-    return f"{parts.hostname or '?'}{port}{more}"
+    host = parts.hostname or "?"
+    return f"{f'[{host}]' if ':' in host else host}{port}{more}"
 
 
 def without_secrets(text: str, url: str) -> str:

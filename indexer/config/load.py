@@ -74,15 +74,19 @@ def _settings(root: Table, path: Path, exchanges: Callable[[], Venues]) -> Setti
         path=path,
     )
     root.close(_PLACES)
-    _check_something_is_followed(root)
+    _check_something_is_followed(settings, root)
     _check_chains(settings, root)
     _check_solvers(settings, root)
     return settings
 
 
-def _check_something_is_followed(root: Table) -> None:
-    if not root.has("chains") and not root.has("exchanges"):
-        hint = "add [chains.<name>] with chain_id and rpc_urls, or have a file written by `indexer init`"
+def _check_something_is_followed(settings: Settings, root: Table) -> None:
+    """Whoever sets a master key means to add accounts over HTTP, or has."""
+    if not root.has("chains") and not root.has("exchanges") and not settings.service.master_key.reveal():
+        hint = (
+            "add [chains.<name>] with chain_id and rpc_urls, or have a file written by `indexer init`; "
+            "with accounts that are added over HTTP alone, set service.master_key"
+        )
         root.wrong("chains", "there is nothing to follow: neither a chain nor an exchange", hint)
 
 

@@ -218,6 +218,13 @@ def test_twenty_mistakes_are_reported_at_once(wrong: Wrong) -> None:
     assert problems["chains.ethereum.rpc_urls[1]"].value == '"ftp://***@node"'
 
 
+def test_with_a_master_key_accounts_may_be_added_over_http_alone(tmp_path: Path) -> None:
+    path = tmp_path / "chains.toml"
+    path.write_text("[service]\nmaster_key = '${KEY}'\n")
+    settings = load(path, {"KEY": "k" * 32})
+    assert (settings.chains, settings.exchanges) == ({}, {})
+
+
 @pytest.mark.parametrize(
     ("text", "key", "message"),
     [

@@ -127,7 +127,7 @@ class BackfillBook:
     async def close(self, chain_id: int, first: int, ends: Mapping[Holding, int]) -> None:
         """Holes of these balances, as far as they are filled now from that block to below the end of each."""
         for holding, hole in (await self.holes(chain_id, ends)).items():
-            if ends[holding] >= hole.end:
+            if first < hole.end <= ends[holding]:
                 left = Hole(hole.first, first) if hole.first < first else None
                 await self._leave(chain_id, holding, hole, left)
 

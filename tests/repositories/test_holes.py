@@ -46,6 +46,8 @@ async def test_below_a_record_before_which_nobody_watched_there_is_a_hole_until_
     assert not await store.backfills.covered(1)
     await store.backfills.close(1, hole.first, {key: 13})
     assert await store.backfills.holes(1) == {key: hole}, "that was walked back from a record below it"
+    await store.backfills.close(1, 15, {key: 19})
+    assert await store.backfills.holes(1) == {key: hole}, "that was filled above it"
     await store.backfills.close(1, hole.first + 1, {key: 14})
     assert await store.backfills.holes(1) == {key: hole._replace(end=hole.first + 1)}
     await store.backfills.close(1, hole.first, {key: 14})

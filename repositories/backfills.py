@@ -100,9 +100,9 @@ class BackfillBook:
 
     # --- what is covered ---
 
-    async def covered(self, chain_id: int) -> dict[Holding, int]:
+    async def covered(self, chain_id: int, among: Collection[Holding] | None = None) -> dict[Holding, int]:
         """From which block on the history of each balance was filled, or found that it cannot be."""
-        query = _of_owners(chain_id, None, {"first": {"$exists": True}})
+        query = _of_owners(chain_id, among, {"first": {"$exists": True}})
         with translating:
             return {_owner_of(found): int(found["first"]) async for found in self._covered.find(query)}
 
@@ -126,9 +126,11 @@ class BackfillBook:
 
     async def close(self, chain_id: int, first: int, ends: Mapping[Holding, int]) -> None:
         """Holes of these balances, as far as they are filled now from that block to below the end of each."""
-        for holding, hole in (await self.holes(chain_id, ends)).items():
+        holes = await self.holes(chain_id, ends)
+        covered = await self.covered(chain_id, holes) if holes else {}
+        for holding, hole in holes.items():
             if first < hole.end <= ends[holding]:
-                left = Hole(hole.first, first) if hole.first < first else None
+                left = hole.below(first, covered.get(holding))
                 await self._leave(chain_id, holding, hole, left)
 
     async def holes(self, chain_id: int, among: Collection[Holding] | None = None) -> dict[Holding, Hole]:

@@ -119,6 +119,8 @@ class BackfillActor(AsyncActor):
         self._planned: set[Holding] = set()
         """What this life has ordered by itself: a balance that cannot be read is not ordered again and again."""
         self._planned_holes: dict[Holding, Hole] = {}
+        self._may_plan = True
+        """Something happened since orders were looked for that may want one: it means to read what is covered."""
         self._passed: PassedOver | None = None
         """Since orders were looked for."""
         self._wake = asyncio.Event()
@@ -130,17 +132,17 @@ class BackfillActor(AsyncActor):
             case Begin():
                 self.spawn(self._labour(), f"backfill {self._name}")
             case WatchChanged(watch):
-                self._watch = watch
+                self._watch, self._may_plan = watch, True
                 watched = watch.holdings()
                 self._planned &= watched
                 self._planned_holes = {key: hole for key, hole in self._planned_holes.items() if key in watched}
                 self._wake.set()
             case StartAt(first):
                 self._start_block = first
-                self._planned, self._planned_holes = set(), {}
+                self._planned, self._planned_holes, self._may_plan = set(), {}, True
                 self._wake.set()
             case BranchLeft():
-                self._wake.set()  # what it orphaned of history is still served until that is taken back
+                self._wake.set()  # what it orphaned of history is to be filled again, and may be served until then
             case PassedOver():
                 self._passed = message
                 self._wake.set()
@@ -191,8 +193,9 @@ class BackfillActor(AsyncActor):
                     begun = True
                 self._wake.clear()  # not later: an order may come in while we look at others
                 await self._take_up()
-                await self._plan()
+                await self._plan_due()
                 worked = await self._work()
+                self._may_plan |= worked
             except Transient as error:
                 log.debug("backfill_waits", chain=self._name, error=repr(error))
                 self._jobs.trouble(str(error))
@@ -231,13 +234,24 @@ class BackfillActor(AsyncActor):
         except TimeoutError:
             return  # said before it was written; if it never is, others need not wait for it
         await self._jobs.take_up()
+        self._may_plan = True
         if self._passed is passed:
             self._passed = None
+
+    async def _plan_due(self) -> None:
+        if not self._may_plan:
+            return
+        self._may_plan = False  # not later: more may happen meanwhile
+        try:
+            await self._plan()
+        except BaseException:
+            self._may_plan = True
+            raise
 
     async def _plan(self) -> None:
         """With a number as `start_block`, whatever is watched and not covered yet is filled from there.
 
-        So are the holes in what is covered: of all of them at once, as a token may be watched again for thousands.
+        So are the holes in what is covered: of many at once, as a token may be watched again for thousands.
         """
         first = self._start_block
         if first is None:
@@ -253,10 +267,11 @@ class BackfillActor(AsyncActor):
             for holding, hole in (await self._book.holes(self._chain_id)).items()
             if holding in watched - missing and hole.end > first and self._planned_holes.get(holding) != hole
         }
-        by_end: dict[int, dict[Holding, Hole]] = {}
+        alike: dict[tuple[int, int], dict[Holding, Hole]] = {}
         for holding, hole in holes.items():
-            by_end.setdefault(hole.end, {})[holding] = hole
-        for end, open_ones in by_end.items():
+            wide = hole.end - max(covered[holding], hole.first)
+            alike.setdefault((hole.end, wide.bit_length()), {})[holding] = hole  # none is walked far for another
+        for (end, _), open_ones in alike.items():
             await self._plan_holes(covered, open_ones, end)
 
     async def _plan_holes(self, covered: Mapping[Holding, int], holes: Mapping[Holding, Hole], end: int) -> None:

@@ -25,7 +25,7 @@ class BalanceReverted:
     """A reorg took back records of this balance; `balance` is what holds at the common ancestor, `block`.
 
     `anchor`: history has no older record that says so, so this one is kept as a record. The first one of a reorg tells
-    which blocks it `left`: what was filled in of them is gone at the same moment.
+    which blocks it `left`: what was filled in of them goes with it.
     """
 
     chain_id: int

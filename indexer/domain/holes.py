@@ -17,6 +17,11 @@ class Hole(NamedTuple):
     first: int
     end: int
 
+    def below(self, first: int, covered: int | None) -> Hole | None:
+        """What is left of it once it is filled from block `first` on; of what nobody wants below, nothing."""
+        is_all = first <= self.first or (covered is not None and first <= covered)
+        return None if is_all else Hole(self.first, first)
+
 
 def may_leave_one(fact: Fact) -> bool:
     """Whether history may have to be filled below the record that it tells."""

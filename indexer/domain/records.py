@@ -156,7 +156,7 @@ def fold(commits: Iterable[Commit]) -> Projection:
         for seq, fact in enumerate(commit.facts, commit.first_seq):
             match fact:
                 case BalanceUpdated():
-                    _update(projection, fact, seq, has_cut=cut_for.get(fact.block.hash, True))
+                    _update(projection, fact, seq, cut_for.get(fact.block.hash))
                 case BalanceReverted():
                     _take_back(projection, fact, seq)
                 case StreamResync():
@@ -177,17 +177,18 @@ def fold(commits: Iterable[Commit]) -> Projection:
     return projection
 
 
-def _update(projection: Projection, fact: BalanceUpdated, seq: int, *, has_cut: bool) -> None:
+def _update(projection: Projection, fact: BalanceUpdated, seq: int, has_cut: bool | None) -> None:
     """After a cut its change counts from the record that is left, which only the store knows.
 
     A resync of too many balances for one commit is told in the first of several: of the others nobody can tell.
     """
     record = record_of(fact, seq)
-    if record.cause != "resync" or not has_cut:
+    if record.cause != "resync" or has_cut is False:
         _add(projection, record)
         return
     _add(projection, replace(record, change=None))
-    projection.holes.append(Reread(fact.chain_id, fact.holding, fact.block.number, seq))
+    if has_cut:
+        projection.holes.append(Reread(fact.chain_id, fact.holding, fact.block.number, seq))
 
 
 def record_of(fact: BalanceUpdated, seq: int) -> BalanceRecord:
@@ -273,9 +274,9 @@ def _add(projection: Projection, record: BalanceRecord) -> None:
 def _take_back(projection: Projection, fact: BalanceReverted, seq: int) -> None:
     for number, block in fact.left:
         projection.orphaned[fact.chain_id, block] = number
-    left = {block for _, block in fact.left}
-    for key in [key for key, record in projection.records.items() if left and record.block.hash in left]:
-        if key.chain_id == fact.chain_id:
+    if fact.left:
+        left = {block for _, block in fact.left}
+        for key in [key for key, record in projection.records.items() if record.block.hash in left]:
             del projection.records[key]
     for row in fact.orphaned:
         projection.orphaned[fact.chain_id, row.hash] = row.number

@@ -50,6 +50,7 @@ async def test_below_a_record_before_which_nobody_watched_there_is_a_hole_until_
     assert await store.backfills.holes(1) == {key: hole}, "that was filled above it"
     await store.backfills.close(1, hole.first + 1, {key: 14})
     assert await store.backfills.holes(1) == {key: hole._replace(end=hole.first + 1)}
+    await store.books.project(projection)
     await store.backfills.close(1, hole.first, {key: 14})
     await store.books.project(projection)
     assert not await store.backfills.holes(1), "what is projected again after a crash may have been filled by now"
@@ -112,7 +113,7 @@ async def test_so_it_does_in_what_is_being_filled_by_then(store: Store) -> None:
     differs = replace(updated(17, solver=1, balance=3, previous=9, fork="b"), cause="resync")
     commits = [Commit("cut", "chain:1", 5, TIME, (cut, differs)), Commit("rest", "chain:1", 7, TIME, (_rest(),))]
     await store.books.project(fold([_before()]))
-    for split in (commits, commits[:1], commits[1:]):
+    for split in (commits, commits[:1], commits):
         await store.books.project(fold(split))
         assert await store.backfills.holes(1) == dict.fromkeys((SAME, OTHER, _rest().holding), Hole(6, 17))
     await store.backfills.cover(1, 2, {SAME: 5})
@@ -125,6 +126,22 @@ async def test_so_it_does_in_what_is_being_filled_by_then(store: Store) -> None:
 def _rest() -> BalanceUpdated:
     """A resync of thousands of balances is told in several commits."""
     return replace(updated(17, solver=2, balance=3, previous=9, fork="b"), cause="resync")
+
+
+async def test_what_is_below_all_that_is_wanted_is_no_hole_any_more(store: Store) -> None:
+    """It would be joined to the next hole above it, and be filled with that, again and again."""
+    again = replace(updated(14, balance=3), cause="sync", apart=True)
+    await store.books.project(fold([Commit("again", "chain:1", 1, TIME, (again,))]))
+    assert await store.backfills.holes(1) == {SAME: Hole(0, 14)}
+    await store.backfills.cover(1, 6, {SAME: 14})
+    await store.backfills.close(1, 6, {SAME: 14})
+    assert not await store.backfills.holes(1)
+
+
+async def test_after_a_gap_the_rest_of_a_resync_leaves_no_hole(store: Store) -> None:
+    """Of thousands of balances: it is told in several commits, and those alone do not say why."""
+    await store.books.project(fold([_before(), Commit("rest", "chain:1", 7, TIME, (_rest(),))]))
+    assert not await store.backfills.holes(1)
 
 
 async def test_so_does_a_deep_reorg_that_took_the_last_block_only_once_it_is_higher(store: Store) -> None:

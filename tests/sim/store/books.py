@@ -85,7 +85,9 @@ class SimBooks:
                 continue
             if isinstance(step, Rereading):
                 left = await self.block_at_or_below(step.chain_id, step.number - 1, heard=True)
-                await self._orders.reread(step, 0 if left is None else left.number + 1)
+                first = 0 if left is None else left.number + 1
+                if first < step.number:
+                    await self._orders.reread(step, first)
                 continue
             apart = step.apart
             older = await self.heard_below(apart.chain_id, apart.holding, step.below)

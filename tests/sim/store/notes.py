@@ -143,9 +143,10 @@ class SimBackfills:
 
     async def close(self, chain_id: int, first: int, ends: Mapping[Holding, int]) -> None:
         """Holes of these balances, as far as they are filled now from that block to below the end of each."""
-        for holding, hole in (await self.holes(chain_id, ends)).items():
+        holes, covered = await self.holes(chain_id, ends), await self.covered(chain_id)
+        for holding, hole in holes.items():
             if first < hole.end <= ends[holding]:
-                left = Hole(hole.first, first) if hole.first < first else None
+                left = hole.below(first, covered.get(holding))
                 await self._wire.write(_leaving(HoldingKey(chain_id, holding), hole, left))
 
     async def holes(self, chain_id: int, among: Collection[Holding] | None = None) -> dict[Holding, Hole]:

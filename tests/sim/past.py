@@ -83,8 +83,9 @@ def _holes_are_filled(
     resyncs = [fact for commit in kept.commits for fact in commit.facts if isinstance(fact, StreamResync)]
     deep = {fact.block.hash for fact in resyncs if fact.above is not None}
     for row in kept.records.values():
-        if not (row.apart or row.joined or row.cause == "first" or row.block.hash in deep):
-            continue
+        is_loose = row.apart or row.joined or row.cause == "first" or row.block.hash in deep
+        if row.seq == HISTORY_SEQ or not is_loose:
+            continue  # history that was ordered from some block on begins there
         holding = row.holding
         if holding not in watch.holdings() - explained - unread or holding.token == SILENT:
             continue

@@ -144,6 +144,21 @@ async def test_rows_of_what_is_not_watched_any_more_go(tab: Tab, service: FakeSe
     assert tab.complaints == []
 
 
+async def test_a_row_may_change_and_go_in_the_same_frame(tab: Tab, service: FakeService) -> None:
+    await opened(tab, service)
+    row = {"key": "k", "solver": ACME, "token": "native", "chainId": 1, "where": "1", "amount": "1", "direction": 1}
+    row |= {"change": None, "block": 1, "time": "2026-11-27T00:00:00Z", "isZero": False, "isRaw": False}
+    script = (
+        "import('./static/table.js').then(({ Table }) => {"
+        " const drawn = document.createElement('table');"
+        " const table = new Table(drawn, { solverName: () => null, chainName: () => 'c' });"
+        f" const row = {json.dumps(row)};"
+        " table.update([row], [], new Map([[row.key, row]]), {}); const before = drawn.rows.length;"
+        " table.update([row], [row.key], new Map(), {}); return [before, drawn.rows.length]; })"
+    )
+    assert await tab.run(script) == [2, 0]
+
+
 async def test_an_account_that_is_gone_is_not_brought_back_by_an_older_status(tab: Tab, service: FakeService) -> None:
     await opened(tab, service)
     name = "exchange:okx:desk"

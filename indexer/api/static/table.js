@@ -28,8 +28,10 @@ export class Table {
       else if (isShown) shown.push(row);
     }
     if (isNew) this.rebuild(rows, wanted);
-    for (const row of shown) this.#fill(row);
-    for (const row of shown) this.#flash(row);
+    // One that changed may be gone by the end of the same frame.
+    const there = shown.filter((row) => this.#lines.has(row.key));
+    for (const row of there) this.#fill(row);
+    for (const row of there) this.#flash(row);
   }
 
   rebuild(rows, wanted) {

@@ -24,7 +24,7 @@ from indexer.domain.records import (
     cause_over,
 )
 from indexer.domain.uncounted import counted, uncounted
-from repositories.database import BATCH, Database
+from repositories.database import BATCH, Database, Update
 from repositories.documents.rows import current_row_of, joint_row_of, row_of
 from repositories.failures import translating
 from repositories.queries import BalanceQueries, Query, id_of, of_holding
@@ -52,11 +52,7 @@ class BalanceBook(BalanceQueries):
         for chain_id, cut in projection.cuts.items():
             with translating:
                 await self._records.delete_many(_cut_off(chain_id, cut))
-        for chain_id, holding, first, last in projection.voided:
-            with translating:
-                # What lies above was told by another order, whose records stand or are taken back by themselves.
-                blocks = {"blockNumber": {"$gte": first, "$lte": last}}
-                await self._records.delete_many({**of_holding(chain_id, holding), **blocks, "seq": HISTORY_SEQ})
+        await self._database.delete_each(self._records, [_voided(void) for void in projection.voided])
         records = list((await self._counted(projection)).values())
         if projection.restored:
             await self._add(records)
@@ -67,10 +63,9 @@ class BalanceBook(BalanceQueries):
                 self._replace_current(list(projection.current.values())),
             )
         await self._settle(projection.settled)
-        for void in projection.voided:
-            await self._part(void)
-        for (chain_id, holding, _), joint in projection.joints.items():
-            await self._join(chain_id, holding, joint)
+        await self._database.update_each(self._records, [_parting(void) for void in projection.voided])
+        joining = [each for key, joint in projection.joints.items() for each in _joining(*key[:2], joint)]
+        await self._database.update_each(self._records, joining)
         for chain_id, cut in projection.cuts.items():
             with translating:
                 # Last, so that a balance that is watched is never absent; these are of wallets no longer watched.
@@ -134,29 +129,6 @@ class BalanceBook(BalanceQueries):
         await self._database.replace_older(self._finality, rows, ("_id",))
         self._settled.update(moved)
 
-    async def _join(self, chain_id: int, holding: Holding, joint: Joint) -> None:
-        """Only the record that is meant: repeating it changes nothing."""
-        its_own: Query = {**of_holding(chain_id, holding), "blockNumber": joint.number}
-        meant: Query = {}
-        if joint.block_hash is not None:
-            its_own["blockHash"] = joint.block_hash
-        else:  # joints of before: another may be in its place, but none that refers to something
-            meant = {"$or": [{"changeAmount": None}, {"cause": {"$in": list(JOINED)}}, {"joined": True}]}
-        with translating:
-            await self._records.update_one({**its_own, **meant}, {"$set": joint_row_of(joint)})
-            if not joint.transactions:
-                was_first = {"$or": [{"cause": "first"}, {"joined": True}]}
-                cause = {"cause": cause_over(holding, joint.change), "joined": True}
-                await self._records.update_one({**its_own, **was_first}, {"$set": cause})
-
-    async def _part(self, void: Void) -> None:
-        """Records that may have been joined to history that is gone: what they changed by is not known."""
-        joined = {"$or": [{"cause": {"$in": list(JOINED)}}, {"joined": True}, {"apart": True}]}
-        blocks = {"blockNumber": {"$gte": void.first, "$lte": void.last + 1}, "seq": {"$gt": HISTORY_SEQ}}
-        query: Query = {**of_holding(void.chain_id, void.holding), **blocks, **joined}
-        with translating:
-            await self._records.update_many(query, {"$set": {"changeAmount": None, "unexplained": None}})
-
     async def forget(self, before: datetime) -> int:
         """Delete records older than that time, but the newest of them per balance: it still holds then."""
         gone = 0
@@ -170,6 +142,35 @@ class BalanceBook(BalanceQueries):
                     older = {**key, "blockNumber": {"$lt": last["blockNumber"]}}
                     gone += (await self._records.delete_many(older)).deleted_count
         return gone
+
+
+def _voided(void: Void) -> Query:
+    """What lies above was told by another order, whose records stand or are taken back by themselves."""
+    blocks = {"blockNumber": {"$gte": void.first, "$lte": void.last}}
+    return {**of_holding(void.chain_id, void.holding), **blocks, "seq": HISTORY_SEQ}
+
+
+def _parting(void: Void) -> Update:
+    """Records that may have been joined to history that is gone: what they changed by is not known."""
+    joined = {"$or": [{"cause": {"$in": list(JOINED)}}, {"joined": True}, {"apart": True}]}
+    blocks = {"blockNumber": {"$gte": void.first, "$lte": void.last + 1}, "seq": {"$gt": HISTORY_SEQ}}
+    query: Query = {**of_holding(void.chain_id, void.holding), **blocks, **joined}
+    return query, {"$set": {"changeAmount": None, "unexplained": None}}
+
+
+def _joining(chain_id: int, holding: Holding, joint: Joint) -> Iterator[Update]:
+    """Only the record that is meant: repeating it changes nothing."""
+    its_own: Query = {**of_holding(chain_id, holding), "blockNumber": joint.number}
+    meant: Query = {}
+    if joint.block_hash is not None:
+        its_own["blockHash"] = joint.block_hash
+    else:  # joints of before: another may be in its place, but none that refers to something
+        meant = {"$or": [{"changeAmount": None}, {"cause": {"$in": list(JOINED)}}, {"joined": True}]}
+    yield {**its_own, **meant}, {"$set": joint_row_of(joint)}
+    if not joint.transactions:
+        was_first = {"$or": [{"cause": "first"}, {"joined": True}]}
+        cause = {"cause": cause_over(holding, joint.change), "joined": True}
+        yield {**its_own, **was_first}, {"$set": cause}
 
 
 def _orphaned(projection: Projection) -> Iterator[Query]:

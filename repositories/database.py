@@ -16,7 +16,7 @@ from motor.motor_asyncio import (
     AsyncIOMotorCollection,
     AsyncIOMotorDatabase,
 )
-from pymongo import ReplaceOne
+from pymongo import DeleteMany, ReplaceOne, UpdateMany
 from pymongo.errors import BulkWriteError, InvalidURI, PyMongoError
 
 from indexer.errors import StoreUnusable
@@ -24,6 +24,8 @@ from repositories.direct import DirectInserts
 from repositories.failures import duplicates, masked, translating
 
 Document = dict[str, Any]
+Update = tuple[Document, Document]
+"""Which document, and what becomes of it."""
 Collection = AsyncIOMotorCollection[Document]
 StoreKind = Literal["embedded", "memory", "mongodb"]
 
@@ -105,6 +107,15 @@ class Database:
             else:
                 await _replace(collection, batch, key)
 
+    async def update_each(self, collection: Collection, updates: Sequence[Update], *, upsert: bool = False) -> None:
+        """In any order, each of all that match. One by one they would wait for the journal some 4 ms each."""
+        # Not UpdateOne, which mongomock 4.3 does not take from pymongo 4.11.
+        await _write_each(collection, [UpdateMany(query, change, upsert=upsert) for query, change in updates])
+
+    async def delete_each(self, collection: Collection, queries: Sequence[Document]) -> None:
+        """All that match any of them."""
+        await _write_each(collection, [DeleteMany(query) for query in queries])
+
 
 def connect(url: str, database: str, *, timeout_seconds: float) -> tuple[AsyncIOMotorClient[Document], Database]:
     """A client that gives up on an absent server after `timeout_seconds`; nothing is sent yet."""
@@ -152,6 +163,12 @@ def connect_memory(database: str) -> Database:
     from mongomock_motor import AsyncMongoMockClient  # noqa: PLC0415 - an extra, and slow to import
 
     return Database(AsyncMongoMockClient(tz_aware=True)[database], in_memory=True)
+
+
+async def _write_each(collection: Collection, writes: Sequence[UpdateMany | DeleteMany]) -> None:
+    for start in range(0, len(writes), BATCH):
+        with translating:
+            await collection.bulk_write(writes[start : start + BATCH], ordered=False)
 
 
 async def _replace(collection: Collection, batch: Sequence[Document], key: Sequence[str]) -> None:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 
-from indexer.domain.holes import Rejoining, Rereading, loose_by_chain, steps, where_filled
+from indexer.domain.holes import Apart, Parting, Rejoining, Rereading, loose_by_chain, steps, where_filled
 from indexer.domain.jobs import orders_of
 from indexer.domain.records import Projection
 from repositories.accounts import AccountBooks
 from repositories.backfills import BackfillBook
 from repositories.balances import BalanceBook
+from repositories.coverage import Coverage
 
 
 class Books:
     """Chains' balances and exchange accounts, each in collections of their own, and what was passed over as orders."""
 
-    def __init__(self, balances: BalanceBook, accounts: AccountBooks, backfills: BackfillBook) -> None:
+    def __init__(
+        self, balances: BalanceBook, accounts: AccountBooks, backfills: BackfillBook, coverage: Coverage
+    ) -> None:
         self._balances = balances
         self._accounts = accounts
         self._backfills = backfills
+        self._coverage = coverage
 
     async def project(self, projection: Projection) -> None:
         """Safe to repeat, whole or in any split."""
@@ -28,22 +33,25 @@ class Books:
         for gap in projection.gaps:
             await self._backfills.offer(orders_of(gap))
         loose = loose_by_chain(projection.holes)
-        tops = {chain_id: await self._backfills.filled_up_to(chain_id, among) for chain_id, among in loose.items()}
+        tops = {chain_id: await self._coverage.filled_up_to(chain_id, among) for chain_id, among in loose.items()}
         for step in steps(where_filled(projection.holes, tops)):
             if isinstance(step, Rejoining):
-                await self._backfills.rejoin(await self._grounded(step))
+                await self._coverage.rejoin(await self._grounded(step))
                 continue
             if isinstance(step, Rereading):
                 left = await self._balances.block_at_or_below(step.chain_id, step.number - 1, heard=True)
                 first = 0 if left is None else left.number + 1
                 if first < step.number:
-                    await self._backfills.reread(step, first)
+                    await self._coverage.reread(step, first)
                 continue
-            apart = step.apart
-            older = await self._balances.heard_below(apart.chain_id, apart.holding, step.below)
+            await self._coverage.part([each async for each in self._parted(step)])
+
+    async def _parted(self, step: Parting) -> AsyncIterator[tuple[Apart, int]]:
+        for apart, below in zip(step.each, step.belows, strict=True):
+            older = await self._balances.heard_below(apart.chain_id, apart.holding, below)
             first = 0 if older is None else older.block.number + 1
             if first < apart.number:
-                await self._backfills.part(apart, first)
+                yield apart, first
 
     async def _grounded(self, step: Rejoining) -> Rejoining:
         if step.cut is None:

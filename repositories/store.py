@@ -16,6 +16,7 @@ from repositories.books import Books
 from repositories.chains import ChainBook
 from repositories.checkpoints import Checkpoints
 from repositories.commits import CommitLog
+from repositories.coverage import Coverage
 from repositories.data_folder import locked
 from repositories.database import Database, StoreKind, connect, connect_memory, disconnect
 from repositories.direct import direct_inserts
@@ -40,7 +41,8 @@ class Store:
         self.balances = BalanceBook(database)
         self.accounts = AccountBooks(database)
         self.backfills = BackfillBook(database)
-        self.books = Books(self.balances, self.accounts, self.backfills)
+        self.coverage = Coverage(database)
+        self.books = Books(self.balances, self.accounts, self.backfills, self.coverage)
         self.published = Published(database)
         self.account_list = AccountList(database)
         self.watchlist = Watchlist(database)

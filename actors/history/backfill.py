@@ -54,8 +54,8 @@ class StartAt:
     first: int | None
 
 
-class Book(jobs.Book, Protocol):
-    """Where jobs survive a restart, what they covered, and where nobody watched."""
+class Coverage(Protocol):
+    """What jobs have filled, and where nobody watched."""
 
     async def covered(self, chain_id: int) -> dict[Holding, int]: ...
 
@@ -83,7 +83,8 @@ class BackfillActor(AsyncActor):
         settler: Settler,
         ledger: Ledger,
         log: Log,
-        book: Book,
+        book: jobs.Book,
+        coverage: Coverage,
         resumed: Callable[[Resumed], None],
         projected: Callable[[str, int], Awaitable[None]],
         newest: Callable[[], PassedOver],
@@ -103,6 +104,7 @@ class BackfillActor(AsyncActor):
         self._ledger = ledger
         self._log = log
         self._book = book
+        self._coverage = coverage
         self._resumed = resumed
         self._projected = projected
         self._newest = newest
@@ -256,7 +258,7 @@ class BackfillActor(AsyncActor):
         first = self._start_block
         if first is None:
             return
-        covered, watched = await self._book.covered(self._chain_id), self._watch.holdings()
+        covered, watched = await self._coverage.covered(self._chain_id), self._watch.holdings()
         missing = {holding for holding in watched if covered.get(holding, first + 1) > first}
         wanted = missing - self._ordered(first) - self._planned
         if wanted:
@@ -264,7 +266,7 @@ class BackfillActor(AsyncActor):
             await self._take(self._order(wanted, first), self._jobs.save)
         holes = {
             holding: hole
-            for holding, hole in (await self._book.holes(self._chain_id)).items()
+            for holding, hole in (await self._coverage.holes(self._chain_id)).items()
             if holding in watched - missing and hole.end > first and self._planned_holes.get(holding) != hole
         }
         alike: dict[tuple[int, int], dict[Holding, Hole]] = {}

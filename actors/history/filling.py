@@ -35,11 +35,15 @@ Keep = Callable[[Job], Awaitable[None]]
 
 
 class Book(Protocol):
-    """What was collected, and what is covered by it."""
+    """What was collected."""
 
     async def put(self, job_id: str, chunk: Chunk) -> None: ...
 
     async def lowest(self, job_id: str) -> Chunk | None: ...
+
+
+class Coverage(Protocol):
+    """What is filled with it."""
 
     async def cover(self, chain_id: int, first: int, anchors: Mapping[Holding, int]) -> None: ...
 
@@ -69,6 +73,7 @@ class Filler:
         ledger: Ledger,
         branches: Branches,
         book: Book,
+        coverage: Coverage,
         records: Records,
         tokens: Tokens,
         breathe: Callable[[], Awaitable[None]],
@@ -84,6 +89,7 @@ class Filler:
         self._ledger = ledger
         self._branches = branches
         self._book = book
+        self._coverage = coverage
         self._records = records
         self._tokens = tokens
         self._breathe = breathe
@@ -132,8 +138,8 @@ class Filler:
         never = {holding: "it was never read" for holding in job.holdings if holding not in found}
         nothing = {holding: record for holding, record in found.items() if record.block.number <= job.first}
         there = {holding: record.block.number for holding, record in nothing.items() if holding in watched}
-        await self._book.cover(job.chain_id, job.first, there)
-        await self._book.close(job.chain_id, job.first, there)
+        await self._coverage.cover(job.chain_id, job.first, there)
+        await self._coverage.close(job.chain_id, job.first, there)
         # That nothing has happened since is only known of those that are followed.
         left = {holding: _why_nothing(record) for holding, record in nothing.items() if holding not in watched}
         anchors = {holding: anchor_at(record) for holding, record in found.items() if record.block.number > job.first}
@@ -265,9 +271,9 @@ class Filler:
     async def _over(self, job: Job) -> Job:
         anchors = {holding: anchor.number for holding, anchor in job.anchors.items()}
         covered = {holding: number for holding, number in anchors.items() if job.end_of(holding) == number - 1}
-        await self._book.cover(job.chain_id, job.first, covered)
+        await self._coverage.cover(job.chain_id, job.first, covered)
         ends = {holding: job.end_of(holding) + 1 for holding in anchors}
-        await self._book.close(job.chain_id, job.first, ends)
+        await self._coverage.close(job.chain_id, job.first, ends)
         return replace(job, state="settling" if await self._may_go(job) else "done", error=None)
 
     async def _may_go(self, job: Job) -> bool:

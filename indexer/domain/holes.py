@@ -102,10 +102,6 @@ class Rejoining:
         """Whose holes are looked at; nothing for those of all."""
         return None if None in self.each else [holding for holding in self.each if holding is not None]
 
-    def takes(self, rejoined: Rejoined) -> bool:
-        is_of_all = rejoined.holding is None or None in self.each
-        return rejoined.chain_id == self.chain_id and not is_of_all and rejoined.holding not in self.each
-
     def left_of(self, holes: Mapping[Holding, Hole]) -> Iterator[tuple[Holding, Hole, Hole | None, int]]:
         """Those that change: balance, hole, what is left of it, and by which number of the stream."""
         for holding, hole in holes.items():
@@ -116,10 +112,11 @@ class Rejoining:
 
 @dataclass(frozen=True, slots=True)
 class Parting:
-    """The newest record below block `below` is the last before the hole: above it there may be what a reorg left."""
+    """Of one chain, each balance once: written in one go, as a token may be watched again for thousands."""
 
-    apart: Apart
-    below: int
+    each: tuple[Apart, ...]
+    belows: tuple[int, ...]
+    """The newest record below that block is the last before the hole: above it there may be what a reorg left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +127,6 @@ class Rereading:
     number: int
     each: dict[Holding, int] = field(default_factory=dict)
     """By balance the number under which it was told."""
-
-    def takes(self, reread: Reread) -> bool:
-        return (reread.chain_id, reread.number) == (self.chain_id, self.number)
 
 
 Told = Apart | Loose | Reread | Rejoined
@@ -160,30 +154,40 @@ def loose_by_chain(told: Sequence[Told]) -> dict[int, list[Holding]]:
 
 def steps(told: Sequence[Apart | Reread | Rejoined]) -> Iterator[Parting | Rereading | Rejoining]:
     """In the order told; their records, those of all of them, are there by then."""
-    open_one: Rereading | Rejoining | None = None
+    run: list[tuple[Apart | Reread | Rejoined, int]] = []
+    met: set[Holding | None] = set()
     for each, below in zip(told, _belows(told), strict=True):
-        if open_one is not None and not _takes(open_one, each):
-            yield open_one
-            open_one = None
-        match each:
-            case Apart():
-                yield Parting(each, below)
-            case Reread():
-                open_one = open_one or Rereading(each.chain_id, each.number)
-                assert isinstance(open_one, Rereading)  # noqa: S101 - it takes no other
-                open_one.each[each.holding] = each.seq
-            case Rejoined():
-                open_one = open_one or Rejoining(each.chain_id)
-                assert isinstance(open_one, Rejoining)  # noqa: S101 - as above
-                open_one.each[each.holding] = each
-    if open_one is not None:
-        yield open_one
+        if run and (not _are_alike(run[0][0], each) or each.holding in met):
+            yield _step_of(run)
+            run, met = [], set()
+        run.append((each, below))
+        met.add(each.holding)
+    if run:
+        yield _step_of(run)
 
 
-def _takes(step: Rereading | Rejoining, each: Apart | Reread | Rejoined) -> bool:
-    if isinstance(step, Rereading):
-        return isinstance(each, Reread) and step.takes(each)
-    return isinstance(each, Rejoined) and step.takes(each)
+def _are_alike(one: Apart | Reread | Rejoined, other: Apart | Reread | Rejoined) -> bool:
+    """Whether both can be written in one go."""
+    if type(one) is not type(other) or one.chain_id != other.chain_id:
+        return False
+    if isinstance(one, Reread):
+        return one.number == other.number
+    return (one.holding is None) == (other.holding is None)
+
+
+def _step_of(run: Sequence[tuple[Apart | Reread | Rejoined, int]]) -> Parting | Rereading | Rejoining:
+    one = run[0][0]
+    match one:
+        case Apart():
+            aparts = tuple(each for each, _ in run if isinstance(each, Apart))
+            return Parting(aparts, tuple(below for _, below in run))
+        case Reread():
+            return Rereading(
+                one.chain_id, one.number, {each.holding: each.seq for each, _ in run if isinstance(each, Reread)}
+            )
+        case Rejoined():
+            rejoined = {each.holding: each for each, _ in run if isinstance(each, Rejoined)}
+            return Rejoining(one.chain_id, rejoined)
 
 
 def _belows(told: Sequence[Apart | Reread | Rejoined]) -> list[int]:

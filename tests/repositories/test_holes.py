@@ -41,34 +41,34 @@ async def test_below_a_record_before_which_nobody_watched_there_is_a_hole_until_
     loose = await store.balances.newest_loose(1, again.holding, above=5)
     assert loose is not None
     assert (loose.block, loose.apart) == (again.block, True)
-    ((key, hole),) = (await store.backfills.holes(1)).items()
+    ((key, hole),) = (await store.coverage.holes(1)).items()
     assert (key, hole.end) == (again.holding, 14)
-    assert not await store.backfills.covered(1)
-    await store.backfills.close(1, hole.first, {key: 13})
-    assert await store.backfills.holes(1) == {key: hole}, "that was walked back from a record below it"
-    await store.backfills.close(1, 15, {key: 19})
-    assert await store.backfills.holes(1) == {key: hole}, "that was filled above it"
-    await store.backfills.close(1, hole.first + 1, {key: 14})
-    assert await store.backfills.holes(1) == {key: hole._replace(end=hole.first + 1)}
+    assert not await store.coverage.covered(1)
+    await store.coverage.close(1, hole.first, {key: 13})
+    assert await store.coverage.holes(1) == {key: hole}, "that was walked back from a record below it"
+    await store.coverage.close(1, 15, {key: 19})
+    assert await store.coverage.holes(1) == {key: hole}, "that was filled above it"
+    await store.coverage.close(1, hole.first + 1, {key: 14})
+    assert await store.coverage.holes(1) == {key: hole._replace(end=hole.first + 1)}
     await store.books.project(projection)
-    await store.backfills.close(1, hole.first, {key: 14})
+    await store.coverage.close(1, hole.first, {key: 14})
     await store.books.project(projection)
-    assert not await store.backfills.holes(1), "what is projected again after a crash may have been filled by now"
+    assert not await store.coverage.holes(1), "what is projected again after a crash may have been filled by now"
 
 
 async def _left_after(store: Store, *commits: Commit) -> dict[Holding, Hole]:
     """However they are split, and projected once more after a crash."""
     for told in ([*commits], *([commit] for commit in commits), list(commits[1:])):
         await store.books.project(fold(told))
-    return await store.backfills.holes(1)
+    return await store.coverage.holes(1)
 
 
 async def test_a_hole_ends_at_the_record_that_a_reorg_leaves_at_the_ancestor(store: Store) -> None:
     left = await _left_after(store, _before(), _again(), _reverted(14, anchor=True))
     assert left == {SAME: Hole(10, 14), OTHER: Hole(10, 20)}
-    await store.backfills.close(1, 10, {SAME: 14})
+    await store.coverage.close(1, 10, {SAME: 14})
     await store.books.project(fold([_reverted(14, anchor=True)]))
-    assert await store.backfills.holes(1) == {OTHER: Hole(10, 20)}, "what is told again may have been filled by now"
+    assert await store.coverage.holes(1) == {OTHER: Hole(10, 20)}, "what is told again may have been filled by now"
 
 
 async def test_without_one_it_ends_above_the_ancestor(store: Store) -> None:
@@ -78,7 +78,7 @@ async def test_without_one_it_ends_above_the_ancestor(store: Store) -> None:
 async def test_what_a_reorg_reached_below_has_no_hole_any_more(store: Store) -> None:
     for commit in (_before(), _again(), _reverted(7, anchor=True)):
         await store.books.project(fold([commit]))
-    assert await store.backfills.holes(1) == {OTHER: Hole(10, 20)}
+    assert await store.coverage.holes(1) == {OTHER: Hole(10, 20)}
 
 
 async def test_a_hole_that_ends_below_the_ancestor_stays(store: Store) -> None:
@@ -91,20 +91,20 @@ async def test_after_a_deep_reorg_holes_end_where_all_was_read_again(store: Stor
     assert left == {SAME: Hole(10, 17), OTHER: Hole(10, 17)}
     lower = StreamResync(1, "a reorg deeper than the window", head_at(15, "c").ref, above=6)
     await store.books.project(fold([Commit("lower", "chain:1", 9, TIME, (lower,))]))
-    assert await store.backfills.holes(1) == {SAME: Hole(6, 15), OTHER: Hole(6, 15)}
+    assert await store.coverage.holes(1) == {SAME: Hole(6, 15), OTHER: Hole(6, 15)}
 
 
 async def test_a_deep_reorg_leaves_a_hole_in_what_was_filled(store: Store) -> None:
     """Nobody followed the blocks that are in the place of those that it took."""
     await store.books.project(fold([_before()]))
-    await store.backfills.cover(1, 3, {SAME: 5})
+    await store.coverage.cover(1, 3, {SAME: 5})
     cut = StreamResync(1, "a reorg deeper than the window", head_at(17, "b").ref, above=7)
     for _ in range(2):
         await store.books.project(fold([Commit("cut", "chain:1", 5, TIME, (cut,))]))
-        assert await store.backfills.holes(1) == {SAME: Hole(6, 17)}, "where branches part is known by records only"
-    await store.backfills.close(1, 6, {SAME: 17})
+        assert await store.coverage.holes(1) == {SAME: Hole(6, 17)}, "where branches part is known by records only"
+    await store.coverage.close(1, 6, {SAME: 17})
     await store.books.project(fold([Commit("cut", "chain:1", 5, TIME, (cut,))]))
-    assert not await store.backfills.holes(1), "what is told again may have been filled by now"
+    assert not await store.coverage.holes(1), "what is told again may have been filled by now"
 
 
 async def test_so_it_does_in_what_is_being_filled_by_then(store: Store) -> None:
@@ -115,12 +115,12 @@ async def test_so_it_does_in_what_is_being_filled_by_then(store: Store) -> None:
     await store.books.project(fold([_before()]))
     for split in (commits, commits[:1], commits):
         await store.books.project(fold(split))
-        assert await store.backfills.holes(1) == dict.fromkeys((SAME, OTHER, _rest().holding), Hole(6, 17))
-    await store.backfills.cover(1, 2, {SAME: 5})
-    assert (await store.backfills.holes(1))[SAME] == Hole(6, 17)
-    await store.backfills.close(1, 6, {SAME: 17})
+        assert await store.coverage.holes(1) == dict.fromkeys((SAME, OTHER, _rest().holding), Hole(6, 17))
+    await store.coverage.cover(1, 2, {SAME: 5})
+    assert (await store.coverage.holes(1))[SAME] == Hole(6, 17)
+    await store.coverage.close(1, 6, {SAME: 17})
     await store.books.project(fold(commits))
-    assert SAME not in await store.backfills.holes(1), "what is told again may have been filled by now"
+    assert SAME not in await store.coverage.holes(1), "what is told again may have been filled by now"
 
 
 def _rest() -> BalanceUpdated:
@@ -132,39 +132,39 @@ async def test_what_is_below_all_that_is_wanted_is_no_hole_any_more(store: Store
     """It would be joined to the next hole above it, and be filled with that, again and again."""
     again = replace(updated(14, balance=3), cause="sync", apart=True)
     await store.books.project(fold([Commit("again", "chain:1", 1, TIME, (again,))]))
-    assert await store.backfills.holes(1) == {SAME: Hole(0, 14)}
-    await store.backfills.cover(1, 6, {SAME: 14})
-    await store.backfills.close(1, 6, {SAME: 14})
-    assert not await store.backfills.holes(1)
+    assert await store.coverage.holes(1) == {SAME: Hole(0, 14)}
+    await store.coverage.cover(1, 6, {SAME: 14})
+    await store.coverage.close(1, 6, {SAME: 14})
+    assert not await store.coverage.holes(1)
 
 
 async def test_after_a_gap_the_rest_of_a_resync_leaves_no_hole(store: Store) -> None:
     """Of thousands of balances: it is told in several commits, and those alone do not say why."""
     await store.books.project(fold([_before(), Commit("rest", "chain:1", 7, TIME, (_rest(),))]))
-    assert not await store.backfills.holes(1)
+    assert not await store.coverage.holes(1)
 
 
 async def test_so_does_a_deep_reorg_that_took_the_last_block_only_once_it_is_higher(store: Store) -> None:
     await store.books.project(fold([_before()]))
-    await store.backfills.cover(1, 3, {SAME: 5})
+    await store.coverage.cover(1, 3, {SAME: 5})
     cut = StreamResync(1, "a reorg deeper than the window", head_at(10, "b").ref, above=9)
     await store.books.project(fold([Commit("cut", "chain:1", 5, TIME, (cut,))]))
-    assert not await store.backfills.holes(1)
+    assert not await store.coverage.holes(1)
 
 
 async def test_below_a_first_record_there_is_a_hole_where_history_was_filled_before(store: Store) -> None:
     """All that was recorded of it may have been cut off while nobody watched it."""
     await store.books.project(fold([_before()]))
-    assert not await store.backfills.holes(1), "without history, what was before a first record is not asked for"
-    await store.backfills.cover(1, 3, {OTHER: 5})
+    assert not await store.coverage.holes(1), "without history, what was before a first record is not asked for"
+    await store.coverage.cover(1, 3, {OTHER: 5})
     anew = Commit("anew", "chain:1", 5, TIME, tuple(updated(30, solver=each, previous=None) for each in range(2)))
     await store.books.project(fold([anew]))
-    assert await store.backfills.holes(1) == {OTHER: Hole(10, 30)}
-    await store.backfills.cover(1, 10, {OTHER: 30})
-    await store.backfills.close(1, 10, {OTHER: 30})
-    await store.backfills.cover(1, 3, {SAME: 30})
+    assert await store.coverage.holes(1) == {OTHER: Hole(10, 30)}
+    await store.coverage.cover(1, 10, {OTHER: 30})
+    await store.coverage.close(1, 10, {OTHER: 30})
+    await store.coverage.cover(1, 3, {SAME: 30})
     await store.books.project(fold([anew]))
-    assert not await store.backfills.holes(1), "what is told again may have been filled by now"
+    assert not await store.coverage.holes(1), "what is told again may have been filled by now"
 
 
 async def test_watched_anew_after_the_reorg_a_hole_ends_there(store: Store) -> None:
@@ -176,15 +176,15 @@ def _apart(number: int) -> BalanceUpdated:
     return replace(updated(number, balance=4, fork="b"), cause="sync", apart=True)
 
 
-def test_what_a_reorg_took_of_many_balances_is_one_step() -> None:
-    apart = Apart(1, SAME, 9, 1)
+def test_what_is_told_of_many_balances_is_one_step() -> None:
+    apart, beside = Apart(1, SAME, 9, 1), Apart(1, OTHER, 12, 2)
     first, second, third = Rejoined(1, SAME, 5, 5, 2), Rejoined(1, OTHER, 5, 5, 3), Rejoined(1, SAME, 4, 4, 4)
     of_all, elsewhere = Rejoined(1, None, 4, 8, 5), Rejoined(2, SAME, 3, 8, 1)
-    assert list(steps([apart, first, second, third, of_all, elsewhere, apart])) == [
-        Parting(apart, 4),
+    assert list(steps([apart, beside, first, second, third, of_all, elsewhere, apart])) == [
+        Parting((apart, beside), (4, 5)),
         Rejoining(1, {SAME: first, OTHER: second}),
         Rejoining(1, {SAME: third}),
         Rejoining(1, {None: of_all}),
         Rejoining(2, {SAME: elsewhere}),
-        Parting(apart, 9),
+        Parting((apart,), (9,)),
     ]

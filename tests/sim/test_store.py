@@ -271,15 +271,15 @@ async def _write_small(store: Any) -> None:
         await store.backfills.put("j", Chunk(3, 5, (moved,), {3: {HOLDINGS[0]: 4}}))
         await store.backfills.put("j", Chunk(1, 2, natives=(Native(block, HOLDINGS[1], 4),), unread=1))
         await store.backfills.put("k", Chunk(1, 2))
-        await store.backfills.cover(1, 3, dict.fromkeys(HOLDINGS[:2], 9))
-        await store.backfills.cover(1, 5, dict.fromkeys(HOLDINGS[1:], 9))
+        await store.coverage.cover(1, 3, dict.fromkeys(HOLDINGS[:2], 9))
+        await store.coverage.cover(1, 5, dict.fromkeys(HOLDINGS[1:], 9))
         for holding, first, end, seq in ((0, 4, 9, 1), (1, 4, 10, 1), (1, 8, 12, 3), (1, 9, 11, 2), (2, 2, 9, 1)):
-            await store.backfills.part(Apart(1, HOLDINGS[holding], end, seq), first)
-        await store.backfills.close(1, 4, dict.fromkeys(HOLDINGS, 9))
-        await store.backfills.part(Apart(1, HOLDINGS[0], 9, 1), 4)
-        await store.backfills.rejoin(Rejoining(1, {HOLDINGS[1]: Rejoined(1, HOLDINGS[1], 7, 7, 4)}))
-        await store.backfills.rejoin(Rejoining(1, {HOLDINGS[1]: Rejoined(1, HOLDINGS[1], 6, 6, 3)}))
-        await store.backfills.rejoin(Rejoining(1, {None: Rejoined(1, None, 6, 9, 2)}))
+            await store.coverage.part([(Apart(1, HOLDINGS[holding], end, seq), first)])
+        await store.coverage.close(1, 4, dict.fromkeys(HOLDINGS, 9))
+        await store.coverage.part([(Apart(1, HOLDINGS[0], 9, 1), 4)])
+        await store.coverage.rejoin(Rejoining(1, {HOLDINGS[1]: Rejoined(1, HOLDINGS[1], 7, 7, 4)}))
+        await store.coverage.rejoin(Rejoining(1, {HOLDINGS[1]: Rejoined(1, HOLDINGS[1], 6, 6, 3)}))
+        await store.coverage.rejoin(Rejoining(1, {None: Rejoined(1, None, 6, 9, 2)}))
     with pytest.raises(WrongChain):
         await store.chains.claim(ChainIdentity(1, block_hash(1)))
     await store.watchlist.remove_solver("b")
@@ -310,9 +310,9 @@ async def _small(store: Any) -> list[Any]:
         await store.backfills.lowest("k"),
         [chunk async for chunk in store.backfills.chunks("j", newest_first=True)],
         [chunk async for chunk in store.backfills.chunks("j", newest_first=False)],
-        await store.backfills.covered(1),
-        await store.backfills.filled_up_to(1, HOLDINGS),
-        await store.backfills.holes(1),
+        await store.coverage.covered(1),
+        await store.coverage.filled_up_to(1, HOLDINGS),
+        await store.coverage.holes(1),
     ]
 
 

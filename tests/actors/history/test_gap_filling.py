@@ -93,6 +93,7 @@ class _Scene:
             ledger=ledger,
             branches=self.branches(),
             book=books,
+            coverage=self.store.coverage,
             records=records,
             tokens=tokens,
             breathe=nothing,

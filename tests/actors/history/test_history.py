@@ -106,6 +106,7 @@ class _Scene:
             ledger=self.ledger,
             branches=self.branches,
             book=self.store.backfills,
+            coverage=self.store.coverage,
             records=self.store.balances,
             tokens=unused,
             breathe=self._breathe,
@@ -490,7 +491,7 @@ def _ordered_above_the_newest_record(due: frozenset[Holding]) -> tuple[Job, floa
         await scene.record(9, 12)
         scene.due, began = due, loop.time()
         done = await scene.filler().fill(Job("job", CHAIN_ID, 12, None, (HOLDING,)), scene.keep)
-        return done, loop.time() - began, dict(await scene.store.backfills.covered(CHAIN_ID))
+        return done, loop.time() - began, dict(await scene.store.coverage.covered(CHAIN_ID))
 
     return play(story())
 
@@ -527,7 +528,7 @@ def test_what_nobody_watches_any_more_is_not_taken_to_have_stayed_as_it_was() ->
         await scene.record(0, 0, "resync")
         scene.watch = Watch()
         done = await scene.filler().fill(Job("job", CHAIN_ID, 0, None, (HOLDING,)), scene.keep)
-        return done, dict(await scene.store.backfills.covered(CHAIN_ID))
+        return done, dict(await scene.store.coverage.covered(CHAIN_ID))
 
     done, covered = play(story())
     assert (done.state, list(done.reasons), covered) == ("done", [HOLDING], {})
@@ -619,6 +620,7 @@ async def _actor(
         ledger=ledger,
         log=book,
         book=cast("Any", book),
+        coverage=cast("Any", book),
         resumed=lambda _resumed: None,
         projected=projected,
         newest=lambda: PassedOver(f"chain:{CHAIN_ID}", 0),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice, takewhile
@@ -11,7 +11,7 @@ from itertools import islice, takewhile
 from indexer.domain.chain import Address, BlockRef, Holding, Token
 from indexer.domain.facts import Joint
 from indexer.domain.finality import Settled
-from indexer.domain.holes import Rejoining, Rereading, loose_by_chain, steps, where_filled
+from indexer.domain.holes import Apart, Parting, Rejoining, Rereading, loose_by_chain, steps, where_filled
 from indexer.domain.jobs import orders_of
 from indexer.domain.records import (
     FOUND_LATE,
@@ -26,6 +26,7 @@ from indexer.domain.records import (
 )
 from indexer.domain.stats import Statistics, Stats, Tally
 from indexer.domain.uncounted import counted, uncounted
+from tests.sim.store.coverage import SimCoverage
 from tests.sim.store.disk import Kept
 from tests.sim.store.notes import SimBackfills
 from tests.sim.store.ports import Wire
@@ -38,6 +39,7 @@ class SimBooks:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._orders = SimBackfills(wire)
+        self._coverage = SimCoverage(wire)
         self._settled: dict[int, Settling] = {}
 
     # --- writing -----------------------------------------------------------------------------------------------------
@@ -78,22 +80,25 @@ class SimBooks:
 
     async def _part(self, projection: Projection) -> None:
         loose = loose_by_chain(projection.holes)
-        tops = {chain_id: await self._orders.filled_up_to(chain_id, among) for chain_id, among in loose.items()}
+        tops = {chain_id: await self._coverage.filled_up_to(chain_id, among) for chain_id, among in loose.items()}
         for step in steps(where_filled(projection.holes, tops)):
             if isinstance(step, Rejoining):
-                await self._orders.rejoin(await self._grounded(step))
+                await self._coverage.rejoin(await self._grounded(step))
                 continue
             if isinstance(step, Rereading):
                 left = await self.block_at_or_below(step.chain_id, step.number - 1, heard=True)
                 first = 0 if left is None else left.number + 1
                 if first < step.number:
-                    await self._orders.reread(step, first)
+                    await self._coverage.reread(step, first)
                 continue
-            apart = step.apart
-            older = await self.heard_below(apart.chain_id, apart.holding, step.below)
+            await self._coverage.part([each async for each in self._parted(step)])
+
+    async def _parted(self, step: Parting) -> AsyncIterator[tuple[Apart, int]]:
+        for apart, below in zip(step.each, step.belows, strict=True):
+            older = await self.heard_below(apart.chain_id, apart.holding, below)
             first = 0 if older is None else older.block.number + 1
             if first < apart.number:
-                await self._orders.part(apart, first)
+                yield apart, first
 
     async def _grounded(self, step: Rejoining) -> Rejoining:
         if step.cut is None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tests.sim.store.books import SimBooks
+from tests.sim.store.coverage import SimCoverage
 from tests.sim.store.disk import Disk, Kept
 from tests.sim.store.log import SimCheckpoints, SimLog
 from tests.sim.store.notes import SimBackfills, SimChains, SimTokens, SimWatchlist
@@ -32,6 +33,7 @@ class SimStore:
         self.tokens = SimTokens(self)
         self.watchlist = SimWatchlist(self)
         self.backfills = SimBackfills(self)
+        self.coverage = SimCoverage(self)
 
     def die(self) -> None:
         self._is_dead = True

@@ -2,27 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 
+from indexer.domain.accounts.records import AccountProjection
+from indexer.domain.chain import BlockRef, Holding
 from indexer.domain.holes import Apart, Parting, Rejoining, Rereading, loose_by_chain, steps, where_filled
-from indexer.domain.jobs import orders_of
-from indexer.domain.records import Projection
-from repositories.accounts import AccountBooks
-from repositories.backfills import BackfillBook
-from repositories.balances import BalanceBook
-from repositories.coverage import Coverage
+from indexer.domain.jobs import Job, orders_of
+from indexer.domain.records import BalanceRecord, Projection
+
+
+class Balances(Protocol):
+    """What chains' balances are and were."""
+
+    async def project(self, projection: Projection) -> None: ...
+
+    async def block_at_or_below(self, chain_id: int, number: int, *, heard: bool = False) -> BlockRef | None: ...
+
+    async def heard_below(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None: ...
+
+    async def forget(self, before: datetime) -> int: ...
+
+
+class Accounts(Protocol):
+    """What exchange accounts hold and held."""
+
+    async def project(self, projection: AccountProjection) -> None: ...
+
+    async def forget(self, before: datetime) -> int: ...
+
+
+class Orders(Protocol):
+    """What is to be filled of history."""
+
+    async def offer(self, jobs: Iterable[Job]) -> None: ...
+
+
+class Coverage(Protocol):
+    """Where history has holes."""
+
+    async def filled_up_to(self, chain_id: int, among: Collection[Holding]) -> Mapping[Holding, int]: ...
+
+    async def rejoin(self, rejoining: Rejoining) -> None: ...
+
+    async def reread(self, reread: Rereading, first: int) -> None: ...
+
+    async def part(self, parted: Sequence[tuple[Apart, int]]) -> None: ...
 
 
 class Books:
     """Chains' balances and exchange accounts, each in collections of their own, and what was passed over as orders."""
 
-    def __init__(
-        self, balances: BalanceBook, accounts: AccountBooks, backfills: BackfillBook, coverage: Coverage
-    ) -> None:
+    def __init__(self, balances: Balances, accounts: Accounts, orders: Orders, coverage: Coverage) -> None:
         self._balances = balances
         self._accounts = accounts
-        self._backfills = backfills
+        self._orders = orders
         self._coverage = coverage
 
     async def project(self, projection: Projection) -> None:
@@ -31,7 +66,7 @@ class Books:
         if projection.accounts:
             await self._accounts.project(projection.accounts)
         for gap in projection.gaps:
-            await self._backfills.offer(orders_of(gap))
+            await self._orders.offer(orders_of(gap))
         loose = loose_by_chain(projection.holes)
         tops = {chain_id: await self._coverage.filled_up_to(chain_id, among) for chain_id, among in loose.items()}
         for step in steps(where_filled(projection.holes, tops)):

@@ -249,7 +249,7 @@ class Life:
     def _project(self, report: Report) -> ActorRef[Any]:
         ref = Projector.start(
             ledger=self.store.commits,
-            books=self.store.balances,
+            books=self.store.books,
             checkpoints=self.store.checkpoints,
             positions=self.positions,
             report=report,

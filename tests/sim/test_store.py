@@ -208,8 +208,8 @@ async def _same_after(store: Store, sim: SimStore, commits: list[Commit], size: 
     for start in range(0, len(commits), size):
         projection = commits[start : start + size]
         for _ in range(2):
-            await store.balances.project(fold(projection))
-            await sim.balances.project(fold(projection))
+            await store.books.project(fold(projection))
+            await sim.books.project(fold(projection))
     assert await _read(sim) == await _read(store)
 
 

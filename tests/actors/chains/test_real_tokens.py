@@ -79,7 +79,7 @@ class Desk:
         return (await self.history(token))[0]
 
     async def history(self, token: Address) -> Sequence[BalanceRecord]:
-        await self._store.balances.project(fold(self._commits))
+        await self._store.books.project(fold(self._commits))
         return await self._store.balances.history(self._anvil.chain_id, Holding(token, OURS), limit=100)
 
 

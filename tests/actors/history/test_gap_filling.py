@@ -52,7 +52,7 @@ class _Scene:
         """As the chain's live actor does."""
         commit = Commit(f"live {self._heard}", f"chain:{CHAIN_ID}", self._heard + 1, TIME, facts)
         self._heard = commit.last_seq
-        await self.store.balances.project(fold([commit]))
+        await self.store.books.project(fold([commit]))
 
     def update(self, previous: int | None, balance: int, cause: Any) -> BalanceUpdated:
         return BalanceUpdated(CHAIN_ID, HELD, previous, balance, self.world.tip.ref, cause, TokenInfo())
@@ -60,7 +60,7 @@ class _Scene:
     async def commit(self, facts: Sequence[Fact], _head: object) -> None:
         commit = Commit(f"history {self.seq}", f"history:{CHAIN_ID}", self.seq + 1, TIME, tuple(facts))
         self.seq = commit.last_seq
-        await self.store.balances.project(fold([commit]))
+        await self.store.books.project(fold([commit]))
 
     def filler(self) -> Filler:
         async def nothing(*_: object) -> None: ...

@@ -69,13 +69,13 @@ class _Scene:
     async def record(self, number: int, balance: int, cause: Cause = "native") -> None:
         """As it was heard live."""
         fact = BalanceUpdated(CHAIN_ID, HOLDING, None, balance, self.block(number), cause, TokenInfo())
-        await self.store.balances.project(fold([Commit("live", f"chain:{CHAIN_ID}", 1, TIME, (fact,))]))
+        await self.store.books.project(fold([Commit("live", f"chain:{CHAIN_ID}", 1, TIME, (fact,))]))
 
     async def fill(self, number: int) -> None:
         """As an earlier job filled it in."""
         row = HistoryRow(self.block(number), 7, None, (), "latest", derived=False)
         fact = HistoryFilled(CHAIN_ID, HOLDING, 0, 20, (row,), TokenInfo(), "job")
-        await self.store.balances.project(fold([Commit("filled", f"history:{CHAIN_ID}", 1, TIME, (fact,))]))
+        await self.store.books.project(fold([Commit("filled", f"history:{CHAIN_ID}", 1, TIME, (fact,))]))
 
     def replace_from(self, number: int) -> None:
         """A reorg of this block and all above it."""

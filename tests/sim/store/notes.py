@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
@@ -81,8 +82,9 @@ class SimBackfills:
         await self._wire.write(lambda kept: kept.jobs.update({job.id: frozen}))
 
     async def offer(self, jobs: Iterable[Job]) -> None:
-        for job in jobs:
-            await self._wire.write(_offering(job))
+        now = int(asyncio.get_running_loop().time() * 1000)  # of commits it is the real one
+        for created, job in enumerate(jobs, now):
+            await self._wire.write(_offering(replace(job, created=created)))
 
     async def offered(self, chain_id: int, known: Collection[str]) -> list[Job]:
         return await self._wire.read(

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from tests.sim.store.books import SimBooks
+from repositories.books import Books
+from tests.sim.store.balances import SimBalances
 from tests.sim.store.coverage import SimCoverage
 from tests.sim.store.disk import Disk, Kept
 from tests.sim.store.log import SimCheckpoints, SimLog
@@ -15,6 +16,14 @@ from tests.sim.store.notes import SimBackfills, SimChains, SimTokens, SimWatchli
 T = TypeVar("T")
 
 EPOCH = "5eed5eed"
+
+
+class _NoAccounts:
+    async def project(self, _projection: object) -> None:
+        raise AssertionError("this world has no exchange")
+
+    async def forget(self, _before: object) -> int:
+        return 0
 
 
 class SimStore:
@@ -28,12 +37,13 @@ class SimStore:
         self._is_dead = False
         self.commits = SimLog(self)
         self.checkpoints = SimCheckpoints(self)
-        self.balances = SimBooks(self)
+        self.balances = SimBalances(self)
         self.chains = SimChains(self)
         self.tokens = SimTokens(self)
         self.watchlist = SimWatchlist(self)
         self.backfills = SimBackfills(self)
         self.coverage = SimCoverage(self)
+        self.books = Books(self.balances, _NoAccounts(), self.backfills, self.coverage)
 
     def die(self) -> None:
         self._is_dead = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice, takewhile
@@ -11,8 +11,6 @@ from itertools import islice, takewhile
 from indexer.domain.chain import Address, BlockRef, Holding, Token
 from indexer.domain.facts import Joint
 from indexer.domain.finality import Settled
-from indexer.domain.holes import Apart, Parting, Rejoining, Rereading, loose_by_chain, steps, where_filled
-from indexer.domain.jobs import orders_of
 from indexer.domain.records import (
     FOUND_LATE,
     HISTORY_SEQ,
@@ -26,20 +24,16 @@ from indexer.domain.records import (
 )
 from indexer.domain.stats import Statistics, Stats, Tally
 from indexer.domain.uncounted import counted, uncounted
-from tests.sim.store.coverage import SimCoverage
 from tests.sim.store.disk import Kept
-from tests.sim.store.notes import SimBackfills
 from tests.sim.store.ports import Wire
 from tests.sim.store.records import Records
 
 
-class SimBooks:
+class SimBalances:
     """`balance_records`, `current_balances` and `finality`, in the steps of `repositories.balances`."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._orders = SimBackfills(wire)
-        self._coverage = SimCoverage(wire)
         self._settled: dict[int, Settling] = {}
 
     # --- writing -----------------------------------------------------------------------------------------------------
@@ -66,45 +60,12 @@ class SimBooks:
         await self._join(projection)
         for chain_id, cut in projection.cuts.items():
             await self._wire.write(_deleting_current(_above(chain_id, cut.above, cut.seq)))
-        now = int(asyncio.get_running_loop().time() * 1000)  # of commits it is the real one
-        for gap in projection.gaps:
-            orders = enumerate(orders_of(gap), now)
-            await self._orders.offer(replace(order, created=created) for created, order in orders)
-        await self._part(projection)
 
     async def _join(self, projection: Projection) -> None:
         for void in projection.voided:
             await self._wire.write(_parting(void))
         for place, joint in projection.joints.items():
             await self._wire.write(_joining(HoldingKey(place.chain_id, place.holding), joint))
-
-    async def _part(self, projection: Projection) -> None:
-        loose = loose_by_chain(projection.holes)
-        tops = {chain_id: await self._coverage.filled_up_to(chain_id, among) for chain_id, among in loose.items()}
-        for step in steps(where_filled(projection.holes, tops)):
-            if isinstance(step, Rejoining):
-                await self._coverage.rejoin(await self._grounded(step))
-                continue
-            if isinstance(step, Rereading):
-                left = await self.block_at_or_below(step.chain_id, step.number - 1, heard=True)
-                first = 0 if left is None else left.number + 1
-                if first < step.number:
-                    await self._coverage.reread(step, first)
-                continue
-            await self._coverage.part([each async for each in self._parted(step)])
-
-    async def _parted(self, step: Parting) -> AsyncIterator[tuple[Apart, int]]:
-        for apart, below in zip(step.each, step.belows, strict=True):
-            older = await self.heard_below(apart.chain_id, apart.holding, below)
-            first = 0 if older is None else older.block.number + 1
-            if first < apart.number:
-                yield apart, first
-
-    async def _grounded(self, step: Rejoining) -> Rejoining:
-        if step.cut is None:
-            return step
-        left = await self.block_at_or_below(step.chain_id, step.cut.above, heard=True)
-        return step.grounded(-1 if left is None else left.number)
 
     async def _below(self, key: RecordKey) -> BalanceRecord | None:
         return await self.at_block(key.chain_id, key.holding, key.number - 1)

@@ -16,6 +16,7 @@ from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, TokenInfo, Tra
 from indexer.domain.facts import Passed
 from indexer.domain.headchain import HeadChain
 from indexer.domain.incidents import Incident
+from indexer.domain.status import NativesRead
 from indexer.errors import StateMissing
 
 log = structlog.get_logger(__name__)
@@ -54,6 +55,16 @@ class Bookkeeper:
     def are_natives_due(self, head: Head) -> bool:
         return head.number - self._ledger.natives_at >= self._interval
 
+    @property
+    def read(self) -> NativesRead | None:
+        """When they were read last; nothing where that is at every block."""
+        return None if self._interval == 1 else NativesRead(self._ledger.natives_at, dict(self._read_at))
+
+    def some_read(self, holdings: Iterable[Holding], number: int) -> None:
+        """These, at this block. Not before it is committed: what fails is tried again, and searched again."""
+        if number > self._ledger.natives_at:
+            self._read_at |= {holding: number for holding in holdings if holding.token == NATIVE}
+
     def natives_read(self, number: int) -> None:
         """All of them, at this block."""
         self._ledger.natives_at = number
@@ -78,8 +89,6 @@ class Bookkeeper:
         self.late = frozenset(span.holding for span in late)
         others = {holding: value for holding, value in values.items() if holding not in self.late}
         native = await self._placed(late, head, cause) if late else ()
-        # Not before: what fails on the way is tried again, and searched again.
-        self._read_at |= {holding: head.number for holding in values if holding.token == NATIVE}
         return (*native, *self.changed(others, head.ref, transfers, cause))
 
     async def _placed(self, late: Sequence[Span], head: Head, cause: Cause | None) -> Sequence[BalanceUpdated]:

@@ -333,4 +333,5 @@ class ChainActor(AsyncActor):
             endpoint=self._node.endpoint,
             troubles=self._node.troubles,
             queued=self.queued,
+            natives_read=self._follower.natives_read,
         )

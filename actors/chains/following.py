@@ -28,6 +28,7 @@ from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, KnownBlock
 from indexer.domain.facts import BalanceReverted
 from indexer.domain.headchain import Extended, HeadChain, Known, Missed, Reorged, advance, is_linked
 from indexer.domain.reorgs import leaving, replaced
+from indexer.domain.status import NativesRead
 from indexer.domain.views import BlockView, Readings, unread
 from indexer.errors import BadAnswer, StateMissing
 from indexer.metrics import ChainMetrics
@@ -108,6 +109,10 @@ class Follower:
     @property
     def tip(self) -> Head | None:
         return self.known.tip
+
+    @property
+    def natives_read(self) -> NativesRead | None:
+        return self._book.read
 
     async def load(self) -> None:
         """Go on where the log ends; everything watched is read again once we have caught up."""

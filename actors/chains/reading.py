@@ -46,6 +46,7 @@ class Reader:
         facts = (*facts, *self._book.confirmed(readings.values, tip.ref))
         if facts:
             await self._ledger.commit(facts, tip)
+        self._book.some_read(readings.values, tip.number)
         self._drifted(sum(fact.cause == "sync" and fact.holding not in expected for fact in facts))
         read = wanted - readings.unreadable.keys()
         self._ledger.returned -= read
@@ -67,5 +68,6 @@ class Reader:
             facts = (*facts, *self._book.confirmed(readings.values, tip.ref))
         if facts:
             await self._ledger.commit(facts, tip)
+        self._book.some_read(readings.values, tip.number)
         self._unanswered.note(readings, tip.number)
         return readings.values[holding], tip.ref

@@ -12,7 +12,7 @@ from actors.chains.health import Health
 from actors.chains.ledger import Ledger
 from indexer.domain.chain import Head
 from indexer.domain.feed import HeadSource
-from indexer.domain.status import STALE_SECONDS, EndpointTrouble, StreamState, StreamStatus
+from indexer.domain.status import STALE_SECONDS, EndpointTrouble, NativesRead, StreamState, StreamStatus
 
 CATCHING_UP_BEYOND: Final = 64
 """Fewer missed blocks are a hiccup, not a state worth telling."""
@@ -63,7 +63,9 @@ class Showing:
         endpoint: str,
         troubles: tuple[EndpointTrouble, ...],
         queued: int,
+        natives_read: NativesRead | None,
     ) -> None:
+        # As of this block, as all of it: while the next ones are written they may have been read further up.
         self._put(
             replace(
                 self._first,
@@ -73,6 +75,7 @@ class Showing:
                 block_time=datetime.fromtimestamp(tip.timestamp, UTC) if tip else None,
                 endpoint=endpoint,
                 troubles=troubles,
+                natives_read=natives_read,
             ),
             queued,
         )

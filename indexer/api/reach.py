@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from indexer.domain.chain import Holding
+from indexer.domain.chain import NATIVE, Holding
 from indexer.domain.status import StreamStatus
 from indexer.domain.streams import chain_of, chain_stream
 
@@ -14,7 +14,7 @@ class Reach:
 
     def __init__(self, streams: Iterable[StreamStatus]) -> None:
         self._chains = {
-            chain: (status.block, status.unread.held)
+            chain: (status.block, status.natives_read, status.unread.held)
             for status in streams
             if status.block is not None
             and (chain := chain_of(status.stream)) is not None
@@ -25,8 +25,13 @@ class Reach:
         return self._chains[chain_id][0] if chain_id in self._chains else None
 
     def held(self, chain_id: int, holding: Holding) -> int | None:
-        """The block up to which its newest record holds; what its token does not tell ends before."""
+        """The block up to which its newest record holds.
+
+        What its token does not tell ends before; so does what is native, where that is read every few blocks only.
+        """
         if chain_id not in self._chains:
             return None
-        block, held = self._chains[chain_id]
+        block, natives_read, held = self._chains[chain_id]
+        if holding.token == NATIVE and natives_read is not None:
+            block = min(block, natives_read.held(holding))
         return min(block, held.get(holding, block))

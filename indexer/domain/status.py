@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from indexer.domain.accounts.amounts import Slot, Wallet
 from indexer.domain.accounts.breaker import Breaker
+from indexer.domain.chain import Holding
 from indexer.domain.incidents import Incidents
 from indexer.domain.unread import Unread
 
@@ -46,6 +47,17 @@ class EndpointTrouble(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class NativesRead:
+    """The block at which native balances were read last: all of them, and those that were read once more since."""
+
+    at: int
+    since: Mapping[Holding, int] = field(default_factory=dict)
+
+    def held(self, holding: Holding) -> int:
+        return self.since.get(holding, self.at)
+
+
+@dataclass(frozen=True, slots=True)
 class StreamStatus:
     """One stream's newest word on itself. `ready` once all first balances were committed and told."""
 
@@ -67,6 +79,8 @@ class StreamStatus:
     incidents: Incidents = field(default_factory=Incidents)
     unread: Unread = field(default_factory=Unread)
     """Only chains have such, and incidents."""
+    natives_read: NativesRead | None = None
+    """Of a chain; nothing where native balances are read at every block."""
     troubles: tuple[EndpointTrouble, ...] = ()
     """Of a chain's endpoints, those that are not well."""
 

@@ -20,7 +20,7 @@ from indexer.domain.incidents import Incident, Incidents
 from indexer.domain.jobs import Job
 from indexer.domain.records import BalanceRecord, record_of
 from indexer.domain.stats import Statistics, Stats, Tally
-from indexer.domain.status import EndpointTrouble, StreamStatus
+from indexer.domain.status import EndpointTrouble, NativesRead, StreamStatus
 from indexer.domain.unread import Unread
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import Impossible, NameTaken, NotFound
@@ -307,6 +307,7 @@ class FakeStatus:
     reasons: list[str] = field(default_factory=list)
     more: list[StreamStatus] = field(default_factory=list)
     unread: Unread = field(default_factory=Unread)
+    natives_read: NativesRead | None = None
 
     def streams(self) -> Sequence[StreamStatus]:
         live = StreamStatus(
@@ -324,6 +325,7 @@ class FakeStatus:
             troubles=(EndpointTrouble("node-2", "lost", "HTTP 401"),),
             incidents=Incidents(resync=Incident(120, "a reorg deeper than the window", START)),
             unread=self.unread,
+            natives_read=self.natives_read,
         )
         return [live, StreamStatus("chain:8453", "base"), *self.more]
 

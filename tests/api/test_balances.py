@@ -8,6 +8,7 @@ import pytest
 from indexer.domain.balances import Cause
 from indexer.domain.chain import NATIVE, Holding, Transfer, TxHash
 from indexer.domain.incidents import Incident
+from indexer.domain.status import NativesRead
 from indexer.domain.times import time_text
 from indexer.domain.unread import Unread
 from indexer.domain.watching import Solver
@@ -77,6 +78,24 @@ async def test_what_its_token_does_not_tell_holds_no_further_than_it_was_known(
     assert (await (await client.get(f"{ONE}/history?limit=1")).json())["items"][0]["verifiedBlock"] == 115
     world.status.unread = Unread({ours: 0}, world.status.unread.tokens)
     assert (await (await client.get(ONE)).json())["verifiedBlock"] == 110
+
+
+async def test_a_native_balance_that_is_read_now_and_then_holds_up_to_its_last_reading(
+    client: HttpClient, world: World
+) -> None:
+    world.balances.rows = [update(1, 5, 100, token=NATIVE), update(2, 7, 110)]
+    world.status.natives_read = NativesRead(115)
+    native = ONE.replace(USDC, "native")
+    assert (await (await client.get(native)).json())["verifiedBlock"] == 115
+    assert (await (await client.get(f"{native}?block=120")).json())["verifiedBlock"] == 115
+    assert (await (await client.get(f"{native}?block=112")).json())["verifiedBlock"] == 115
+    assert (await (await client.get(f"{native}/history?limit=1")).json())["items"][0]["verifiedBlock"] == 115
+    world.status.natives_read = NativesRead(115, {Holding(NATIVE, ALICE): 120})
+    page = (await (await client.get("/api/v1/balances?token=native")).json())["items"]
+    assert [item["verifiedBlock"] for item in page] == [120], "it was read once more"
+    assert (await (await client.get(ONE)).json())["verifiedBlock"] == 123, "tokens are followed by their logs"
+    world.status.natives_read = NativesRead(0)
+    assert (await (await client.get(native)).json())["verifiedBlock"] == 100
 
 
 async def test_what_is_not_watched_has_no_current_balance_but_keeps_its_past(client: HttpClient, world: World) -> None:

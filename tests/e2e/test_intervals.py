@@ -64,6 +64,21 @@ async def test_native_changes_between_two_reads_are_recorded_at_their_own_blocks
     truth.check_dense(await service.events(home.stream))
 
 
+async def test_a_native_balance_is_never_said_to_hold_where_it_was_not_read(stage: Stage) -> None:
+    home, service = stage.home, stage.service
+    await _read_again(stage)
+    for sent in range(3 * EVERY):
+        if sent % EVERY == 1:
+            await home.anvil.send(home.cold, value=sent + 1)
+        await home.anvil.mine()
+        await service.followed(home.anvil)
+        newest = int((await home.anvil.block())["number"], 16)
+        for asked in ({}, {"block": newest}):
+            row = await service.balance(home.anvil.chain_id, "native", home.cold, **asked)
+            truly = await home.anvil.rpc("eth_getBalance", home.cold, hex(row["verifiedBlock"]))
+            assert int(row["balance"]) == int(truly, 16), f"not so at block {row['verifiedBlock']}"
+
+
 async def test_tokens_are_still_told_at_once(stage: Stage) -> None:
     home = stage.home
     async with stage.service.subscribed() as subscriber:

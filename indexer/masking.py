@@ -22,6 +22,11 @@ _URL = re.compile(
     r"(?P<query>\?[^#\s\"'<>]*)?"
     r"(?P<fragment>#[^\s\"'<>]*)?"
 )
+# A text that is one URL as a whole: whatever it holds is of it, blanks and quotes included.
+_WHOLE = re.compile(
+    r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<user>.*@)?(?P<host>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?P<fragment>#.*)?",
+    re.DOTALL,
+)
 _AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[^\s\"',}]+", re.IGNORECASE)
 # What stands where a port would, and is none: a password whose `@` was forgotten.
 _NO_PORT = re.compile(r":(?=[^,:\[\]]*[A-Za-z])[^,:\[\]]*(?=,|$)")
@@ -91,7 +96,8 @@ class Url(str):
 
 def mask_url(url: str) -> str:
     """The URL without user, password, query values, and whatever in its path looks like a key."""
-    return _URL.sub(_masked, url)
+    whole = _WHOLE.fullmatch(url)
+    return _masked(whole) if whole else _URL.sub(_masked, url)
 
 
 def mask_text(text: str) -> str:
@@ -103,7 +109,8 @@ def mask_text(text: str) -> str:
 
 def url_secrets(url: str) -> Iterator[str]:
     """The parts of a URL that `mask_url` hides, to be recognized where they turn up alone."""
-    for match in _URL.finditer(url):
+    whole = _WHOLE.fullmatch(url)
+    for match in (whole,) if whole else _URL.finditer(url):
         _, _, password = (match["user"] or "").removesuffix("@").partition(":")
         yield password
         yield from (wrong[0][1:] for wrong in _NO_PORT.finditer(match["host"]))

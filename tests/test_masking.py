@@ -31,6 +31,7 @@ Packed = Callable[[bytes], bytes]
         ("mongodb://user:hunter2/db", "mongodb://user:***/db"),
         ("mongodb://one:1,user:hunter2,three", "mongodb://one:1,user:***,three"),
         ("http://[::1]:8545/x", "http://[::1]:8545/x"),
+        ('mongodb://user:pa"ss w<rd@one/db', "mongodb://***@one/db"),
         (
             "http://h/balances/1/native/0x742d35Cc6634C0532925a3b844Bc454e4438f44e",
             "http://h/balances/1/native/0x742d35Cc6634C0532925a3b844Bc454e4438f44e",
@@ -94,6 +95,7 @@ def test_old_secrets_stay_masked_when_new_ones_come() -> None:
 def test_the_parts_of_a_url_that_are_masked_are_known() -> None:
     found = set(url_secrets("https://user:pass@node/v3/0123456789abcdef?key=value"))
     assert {"pass", "0123456789abcdef", "value"} <= found
+    assert 'pa"ss w<rd' in set(url_secrets('mongodb://user:pa"ss w<rd@one/db'))
 
 
 @given(st.text(min_size=8, alphabet=st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Z"))))

@@ -14,6 +14,7 @@ from indexer.cli.draft import ChainDraft, Draft, rendered
 from indexer.cli.questions import ask
 from indexer.cli.service import show_problems
 from indexer.config import load
+from indexer.config.showing import show, show_key, show_url
 from indexer.errors import ConfigError
 from indexer.masking import mask_url
 
@@ -84,7 +85,7 @@ def _chain(flag: str) -> ChainDraft:
     values = {key: [value for name, _, value in pairs if name == key] for key in ("name", "rpc", "ws", "id")}
     unknown = [name for name, equals, _ in pairs if name not in values or not equals]
     if unknown or len(values["name"]) != 1 or not values["rpc"] or len(values["id"]) > 1:
-        raise UsageError(f"can't read --chain {mask_url(flag)}: write {_CHAIN}")
+        raise UsageError(f"can't read --chain {','.join(map(_shown, pairs))}: write {_CHAIN}")
     draft = ChainDraft(values["name"][0], values["rpc"], values["ws"])
     if values["id"]:
         if not values["id"][0].isdecimal():
@@ -93,6 +94,13 @@ def _chain(flag: str) -> ChainDraft:
     if draft.chain_id is None:
         raise UsageError(f"--chain {draft.name}: its id is not known here, say it: --chain name={draft.name},id=N,...")
     return draft
+
+
+def _shown(pair: tuple[str, str, str]) -> str:
+    name, equals, value = pair
+    if not equals:
+        return show(name)
+    return f"{show_key(name, is_known=False)}={show_url(value) if name in ('rpc', 'ws') else show(value)}"
 
 
 def _check(draft: Draft, environ: Mapping[str, str]) -> None:

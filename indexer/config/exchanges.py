@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from indexer.config.rules import rules
 from indexer.config.settings import ExchangeSettings, RulesSettings, Wallet
+from indexer.config.showing import show, show_url
 from indexer.config.table import Table
 from indexer.config.values import (
     FROM_ENVIRONMENT,
@@ -20,7 +21,6 @@ from indexer.config.values import (
     one_of,
     or_empty,
     or_none,
-    show,
     text,
     url,
 )
@@ -108,7 +108,7 @@ def _url_without_login(value: object) -> str:
     given = url("http", "https")(value)
     if "@" in urlsplit(given).netloc:
         raise WrongValue(
-            "names a user or password", "write it without: credentials have keys of their own", show(given)
+            "names a user or password", "write it without: credentials have keys of their own", show_url(value)
         )
     return given
 
@@ -118,7 +118,7 @@ def _exchange_among(venues: Venues) -> Reader[str]:
         given = _exchange(value)
         if venues and given not in venues:
             hint = did_you_mean(given, tuple(venues)) or f"there are {', '.join(venues)}"
-            raise WrongValue("there is no such exchange", hint, show(given))
+            raise WrongValue("there is no such exchange", hint, show(value))
         return given
 
     return read
@@ -128,7 +128,7 @@ def _wallet_of(name: str, venues: Venues) -> Reader[Wallet]:
     def read(value: object) -> Wallet:
         given = one_of(Wallet)(value)
         if name in venues and given not in venues[name].wallets:
-            raise WrongValue(f"{name} has no such wallet", f"it has {', '.join(venues[name].wallets)}", show(given))
+            raise WrongValue(f"{name} has no such wallet", f"it has {', '.join(venues[name].wallets)}", show(value))
         return cast("Wallet", given)
 
     return read

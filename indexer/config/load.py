@@ -23,6 +23,7 @@ from indexer.config.settings import (
     SolverSettings,
     StoreSettings,
 )
+from indexer.config.showing import show_key
 from indexer.config.table import Report, Table, filled_in
 from indexer.errors import ConfigError, Problem
 
@@ -123,7 +124,8 @@ def _parsed(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:  # what tomllib raises on numbers and nesting beyond all measure, too
         line = re.search(r"line (\d+)", str(error))
         where = f"{path}:{line[1]}" if line else str(path)
-        raise _unreadable(where, f"is not TOML: {error}", "look at this line and the one above it") from error
+        told = re.sub(r"'([^']{2,})'", lambda name: show_key(name[1]), str(error))
+        raise _unreadable(where, f"is not TOML: {told}", "look at this line and the one above it") from error
 
 
 def _unreadable(where: Path | str, message: str, hint: str) -> ConfigError:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from indexer.config.values import Reader, WrongValue, show, text
+from indexer.config.showing import show
+from indexer.config.values import Reader, WrongValue, text
 
 
 def folder_path(value: object) -> Path:
@@ -13,7 +14,7 @@ def folder_path(value: object) -> Path:
     try:
         return Path(given).expanduser()
     except RuntimeError as error:
-        raise WrongValue("there is no such user, or no home folder", hint, show(given)) from error
+        raise WrongValue("there is no such user, or no home folder", hint, show(value)) from error
 
 
 def file_in(base: Path) -> Reader[Path | None]:
@@ -24,7 +25,7 @@ def file_in(base: Path) -> Reader[Path | None]:
             return None
         path = base / folder_path(value)
         if not path.is_file():
-            raise WrongValue("there is no such file", "a relative path begins at this file's folder", show(str(value)))
+            raise WrongValue("there is no such file", "a relative path begins at this file's folder", show(value))
         return path
 
     return read

@@ -17,6 +17,7 @@ from indexer.config.settings import (
     SolverSettings,
     StoreSettings,
 )
+from indexer.config.showing import show
 from indexer.config.table import Table
 from indexer.config.values import (
     FROM_ENVIRONMENT,
@@ -33,7 +34,6 @@ from indexer.config.values import (
     one_of,
     or_none,
     secret,
-    show,
     store_url,
     text,
     url,
@@ -144,7 +144,7 @@ def _one_of_the(chain_names: tuple[str, ...]) -> Reader[str]:
         hint = f"chains in this file: {', '.join(chain_names) or 'none'}"
         title = text(hint)(value)
         if title not in chain_names:
-            raise WrongValue("there is no such chain", did_you_mean(title, chain_names) or hint, show(title))
+            raise WrongValue("there is no such chain", did_you_mean(title, chain_names) or hint, show(value))
         return title
 
     return read

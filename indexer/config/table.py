@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from indexer.config.environment import Expanded, expand
-from indexer.config.values import Reader, WrongValue, did_you_mean, name, quoted, show
+from indexer.config.showing import show, show_key
+from indexer.config.values import Reader, WrongValue, did_you_mean, name
 from indexer.errors import Problem
 
 T = TypeVar("T")
@@ -56,7 +56,8 @@ class Table:
         return value is None or (isinstance(value, list) and all(entry == "" for entry in value))
 
     def wrong(self, key: str, message: str, hint: str, value: object = None) -> None:
-        self.report.add(self.path(key), message, hint, None if value is None else show(value))
+        """Where a `value` is wrong, it is shown as it stands in the file."""
+        self.report.add(self.path(key), message, hint, None if value is None else show(self._raw.get(key, value)))
 
     def optional(self, key: str, read: Reader[T], default: T) -> T:
         value = self._take(key)
@@ -132,7 +133,7 @@ class Table:
             elsewhere = f"`{key}` belongs under {places[key]}" if places and key in places else None
             hint = elsewhere or did_you_mean(key, known) or f"known here: {', '.join(known)}"
             # The value is not shown: a mistyped `secret` is still a secret.
-            self.report.add(self.path(key), "is not a known key", hint)
+            self.report.add(joined(self.key, key, is_known=False), "is not a known key", hint)
 
     def _take(self, key: str) -> Any:
         self._taken[key] = None
@@ -152,9 +153,9 @@ class Table:
             return ()
 
 
-def joined(table: str, key: str) -> str:
-    """A dotted key as TOML writes it."""
-    part = key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else quoted(key)
+def joined(table: str, key: str, *, is_known: bool = True) -> str:
+    """A dotted key as TOML writes it, without what may be a secret in the wrong place."""
+    part = show_key(key, is_known=is_known)
     return f"{table}.{part}" if table else part
 
 
@@ -182,4 +183,4 @@ def _expanded(value: str, environ: Mapping[str, str], report: Report, key: str) 
         report.add(key, "holds a ${ that begins no variable", hint)
     if expansion.unset or expansion.is_broken:
         return UNSET
-    return Expanded(expansion.text) if expansion.is_changed else value
+    return Expanded(expansion.text, expansion.written) if expansion.is_changed else value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import re
 from collections.abc import Callable
@@ -15,7 +14,8 @@ from urllib.parse import urlsplit
 from indexer.addresses import Address, parse_address
 from indexer.config.environment import Expanded
 from indexer.config.settings import NO_SECRET
-from indexer.masking import MASK, Secret, Url, looks_like_key, mask_url
+from indexer.config.showing import quoted, show, show_url, type_of
+from indexer.masking import MASK, Secret, Url
 
 T = TypeVar("T")
 Reader = Callable[[object], T]
@@ -23,11 +23,8 @@ Reader = Callable[[object], T]
 FROM_ENVIRONMENT: Final = 'take it from the environment, as in "${BINANCE_API_KEY}"'
 """What to do about a secret."""
 
-_LONGEST_SHOWN = 80
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?")
-_KEY = re.compile(r"[\w+/=-]{20,}")
 _NAME = re.compile(r"[^\W_]([\w .-]{0,62}[\w.-])?")
-_TYPES = {bool: "a boolean", int: "an integer", float: "a float", str: "a string", list: "a list", dict: "a table"}
 
 
 class WrongValue(ValueError):
@@ -69,12 +66,14 @@ def integer(least: int, most: int, *, or_word: str | None = None) -> Reader[int]
 
     def read(value: object) -> int:
         if isinstance(value, Expanded) and re.fullmatch(r"[+-]?[0-9]{1,30}", value):
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int):
+            given: object = int(value)
+        else:
+            given = value
+        if isinstance(given, bool) or not isinstance(given, int):
             raise _wrong_type("an integer", value, hint)
-        if not least <= value <= most:
+        if not least <= given <= most:
             raise WrongValue("is out of range", hint, show(value))
-        return value
+        return given
 
     return read
 
@@ -131,9 +130,8 @@ def url(*schemes: str, hint: str = "") -> Reader[str]:
     hint = hint or f"write a URL that begins with {wanted}"
 
     def read(value: object) -> str:
-        given = _string(value, hint)
-        # Without its scheme it still holds its key.
-        shown = show(given) if "://" in given else show(mask_url(f"x://{given}").removeprefix("x://"))
+        shown = show_url(value)
+        given = _string(value, hint, shown)
         try:
             parts = urlsplit(given)
             is_whole = bool(parts.hostname) and parts.port != 0
@@ -155,21 +153,24 @@ def urls(*schemes: str) -> Reader[str]:
     def read(value: object) -> str:
         if not isinstance(value, str):
             return read_one(value)
-        return Url(",".join(read_one(part.strip()) for part in value.split(",")))
+        parts: list[str] = [part.strip() for part in value.split(",")]
+        if isinstance(value, Expanded):
+            parts = [Expanded(part, value.written) for part in parts]
+        return Url(",".join(map(read_one, parts)))
 
     return read
 
 
 def store_url(value: object) -> str:
     hint = 'write "embedded", "memory", or a URL that begins with mongodb:// or mongodb+srv://'
-    given = _string(value, hint)
+    shown = show_url(value)
+    given = _string(value, hint, shown)
     if given in ("embedded", "memory"):
         return str(given)
     # Several hosts may stand in one of these: urlsplit would take the second for a port.
     if not _is_mongodb(given):
-        is_url = "://" in given
-        near = None if is_url else did_you_mean(given, ("embedded", "memory"))
-        raise WrongValue("is no store", near or hint, show(given))
+        near = None if "://" in given else did_you_mean(given, ("embedded", "memory"))
+        raise WrongValue("is no store", near or hint, show(value) if near else shown)
     return Url(given)
 
 
@@ -192,8 +193,8 @@ def address(value: object) -> Address:
         return parse_address(given)
     except ValueError as error:
         # Anything longer may be a private key in the wrong place.
-        shown = json.dumps(given) if len(given) <= 50 and given.isprintable() else MASK
-        raise WrongValue(str(error), hint, shown) from error
+        is_plain = not isinstance(value, Expanded) and re.fullmatch(r"0[xX]\w{0,48}", given)
+        raise WrongValue(str(error), hint, quoted(given) if is_plain else show(value)) from error
 
 
 def secret(hint: str) -> Reader[Secret]:
@@ -201,7 +202,7 @@ def secret(hint: str) -> Reader[Secret]:
 
     def read(value: object) -> Secret:
         if not isinstance(value, str):
-            raise WrongValue(f"expected a string, got {_type(value)}", hint, MASK)
+            raise WrongValue(f"expected a string, got {type_of(value)}", hint, MASK)
         if not value:
             raise WrongValue("is empty", hint, '""')
         if not re.fullmatch(r"[!-~]+", value):
@@ -253,41 +254,14 @@ def did_you_mean(given: str, known: tuple[str, ...]) -> str | None:
     return f"did you mean `{near[0]}`?" if near else None
 
 
-def show(value: object) -> str:
-    """The value as it could stand in the file, cut where it is long, masked where it looks like a key."""
-    match value:
-        case str():
-            masked = MASK if _KEY.fullmatch(value) and looks_like_key(value) else mask_url(value)
-            return quoted(masked[:_LONGEST_SHOWN])
-        case bool():
-            return "true" if value else "false"
-        case int() if value.bit_length() > 256:
-            return "a huge number"  # Python refuses to write out the largest
-        case int() | float():
-            return str(value)
-        case dt.date() | dt.time():
-            return value.isoformat()
-        case _:
-            return _type(value)
-
-
-def quoted(value: str) -> str:
-    """In quotes, on one line, with nothing in it that a terminal would obey."""
-    return json.dumps(value, ensure_ascii=not value.isprintable()).replace("\x7f", "\\u007f")
-
-
-def _string(value: object, hint: str) -> str:
+def _string(value: object, hint: str, shown: str | None = None) -> str:
     if not isinstance(value, str):
-        raise _wrong_type("a string", value, hint)
+        raise _wrong_type("a string", value, hint, shown)
     return value
 
 
-def _wrong_type(expected: str, value: object, hint: str) -> WrongValue:
-    return WrongValue(f"expected {expected}, got {_type(value)}", hint, show(value))
-
-
-def _type(value: object) -> str:
-    return next((words for kind, words in _TYPES.items() if isinstance(value, kind)), "a date or time")
+def _wrong_type(expected: str, value: object, hint: str, shown: str | None = None) -> WrongValue:
+    return WrongValue(f"expected {expected}, got {type_of(value)}", hint, shown or show(value))
 
 
 def _is_ip(given: str) -> bool:

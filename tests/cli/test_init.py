@@ -75,6 +75,7 @@ def test_a_wrong_answer_writes_nothing_even_with_force(file: Path, capsys: Captu
         (["--chain", "ethereum"], "can't read --chain"),
         (["--chain", "name=ethereum"], "can't read --chain"),
         (["--chain", "rpc=http://u:hush@h/"], "can't read --chain"),
+        (["--chain", "nme=a,rpc=http//u:hush@h/"], 'can\'t read --chain nme="a",rpc="***@h/": write'),
         (["--chain", "name=mine,rpc=http://h"], "say it"),
         (["--chain", "name=mine,rpc=http://h,id=x"], "id is a number"),
         (["--chain", "name=base,rpc=http://h", "--chain", "name=base,rpc=http://h"], "two chains are called base"),

@@ -20,7 +20,8 @@ def test_a_text_without_variables_stays_as_it_is(text: str) -> None:
 
 @given(plain, names, st.text(max_size=20), plain)
 def test_a_variable_is_replaced_by_exactly_what_it_holds(before: str, name: str, value: str, after: str) -> None:
-    assert expand(f"{before}${{{name}}}{after}", {name: value}) == Expansion(f"{before}{value}{after}", is_changed=True)
+    text = f"{before}${{{name}}}{after}"
+    assert expand(text, {name: value}) == Expansion(f"{before}{value}{after}", is_changed=True, written=text)
 
 
 @given(names, inner, st.text(max_size=20))
@@ -29,6 +30,7 @@ def test_the_default_stands_for_unset_and_for_empty(name: str, default: str, val
     assert expand(text, {}).text == default
     assert expand(text, {}).unset == ()
     assert expand(text, {name: value}).text == (value or default)
+    assert expand(text, {name: value}).written == f"${{{name}}}"
 
 
 @given(st.lists(names, max_size=5))

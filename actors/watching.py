@@ -102,8 +102,8 @@ class Watching:
         self._unusable: set[tuple[int, Address]] = set()
         self._told: dict[int, Watch] = {}
         self._due: dict[int, frozenset[Holding]] = {}
-        self._naming = asyncio.Lock()
-        """Between looking whether a name is free and storing it, nobody else takes it."""
+        self._storing = asyncio.Lock()
+        """Between looking what is there and storing what is to be, nobody else adds or removes."""
 
     async def load(self) -> None:
         """Read what was added in earlier lives; a name that the file has taken since is the file's."""
@@ -157,7 +157,7 @@ class Watching:
     # --- changing ----------------------------------------------------------------------------------------------------
 
     async def add_solver(self, name: str, address: Address, chains: Sequence[int] | None) -> Solver:
-        async with self._naming:
+        async with self._storing:
             return await self._add_solver(name, address, chains)
 
     async def _add_solver(self, name: str, address: Address, chains: Sequence[int] | None) -> Solver:
@@ -177,6 +177,10 @@ class Watching:
         return solver
 
     async def remove_solver(self, name: str) -> None:
+        async with self._storing:
+            await self._remove_solver(name)
+
+    async def _remove_solver(self, name: str) -> None:
         solver = next((solver for solver in self.solvers() if solver.name == name), None)
         if solver is None:
             raise NotFound(f"no solver is named {name!r}", field="name")
@@ -194,16 +198,28 @@ class Watching:
         known = {token.address: token for token in self.tokens() if token.chain_id == chain_id}
         wanted = dict.fromkeys(addresses)
         unknown = [(address, f"addresses[{index}]") for index, address in enumerate(wanted) if address not in known]
-        new = await self._within(chain_id, self._probed(chain_id, unknown)) if unknown else []
+        found = await self._within(chain_id, self._probed(chain_id, unknown)) if unknown else []
+        async with self._storing:
+            new = await self._keep_tokens(chain_id, found) if found else []
+        listed = {token.address: token for token in self.tokens() if token.chain_id == chain_id}
+        return tuple(listed[address] for address in wanted if address in listed), bool(new)
+
+    async def _keep_tokens(self, chain_id: int, found: Sequence[WatchedToken]) -> Sequence[WatchedToken]:
+        """Those that nobody added while the node was asked."""
+        known = {token.address for token in self.tokens() if token.chain_id == chain_id}
+        new = [token for token in found if token.address not in known]
         if new:
             await self._watchlist.add_tokens(new)
             self._added_tokens = (*self._added_tokens, *new)
             log.info("tokens_added", chain=chain_id, tokens=[token.address for token in new])
             self._tell((chain_id,))
-        listed = {token.address: token for token in self.tokens() if token.chain_id == chain_id}
-        return tuple(listed[address] for address in wanted if address in listed), bool(new)
+        return new
 
     async def remove_token(self, chain_id: int, address: Address) -> None:
+        async with self._storing:
+            await self._remove_token(chain_id, address)
+
+    async def _remove_token(self, chain_id: int, address: Address) -> None:
         token = next((t for t in self.tokens() if (t.chain_id, t.address) == (chain_id, address)), None)
         if token is None:
             raise NotFound(f"token {address} is not watched on chain {chain_id}", field="address")

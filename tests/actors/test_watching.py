@@ -175,6 +175,22 @@ async def test_a_removed_solver_is_forgotten_and_told() -> None:
     assert (await watching.add_solver("beta", wallet(1), None)).name == "beta"
 
 
+async def test_of_many_who_remove_a_solver_at_once_one_did_and_the_others_find_none() -> None:
+    watching = await Desk().loaded()
+    await watching.add_solver("beta", wallet(1), None)
+    results = await asyncio.gather(*(watching.remove_solver("beta") for _ in range(5)), return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), *[NotFound] * 4]
+
+
+async def test_a_solver_that_is_added_while_it_is_removed_is_there_afterwards() -> None:
+    desk = Desk()
+    watching = await desk.loaded()
+    await watching.add_solver("beta", wallet(1), None)
+    await asyncio.gather(watching.remove_solver("beta"), watching.add_solver("beta", wallet(2), None))
+    assert [solver.address for solver in watching.solvers()] == [wallet(0), wallet(2)]
+    assert [solver.address for solver in desk.watchlist.kept_solvers.values()] == [wallet(2)]
+
+
 async def test_what_is_watched_anew_is_due_until_it_was_read() -> None:
     watching = await Desk().loaded()
     assert not watching.due(1)
@@ -260,9 +276,17 @@ async def test_of_tokens_that_are_none_the_first_is_refused() -> None:
 async def test_a_token_added_twice_at_once_is_listed_once() -> None:
     desk = Desk()
     watching = await desk.loaded()
-    await asyncio.gather(watching.add_tokens(8453, [DAI]), watching.add_tokens(8453, [DAI]))
+    results = await asyncio.gather(watching.add_tokens(8453, [DAI]), watching.add_tokens(8453, [DAI]))
+    assert sorted(is_new for _, is_new in results) == [False, True]
     await watching.remove_token(8453, DAI)
     assert (watching.watch(8453).tokens, desk.watchlist.kept_tokens) == (frozenset(), {})
+
+
+async def test_of_many_who_remove_a_token_at_once_one_did_and_the_others_find_none() -> None:
+    watching = await Desk().loaded()
+    await watching.add_tokens(8453, [DAI])
+    results = await asyncio.gather(*(watching.remove_token(8453, DAI) for _ in range(5)), return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), *[NotFound] * 4]
 
 
 async def test_a_token_belongs_to_its_chain() -> None:

@@ -211,7 +211,8 @@ async def test_an_account_is_added_with_tried_credentials_kept_sealed_and_follow
     async with Indexer(durable, serve=False) as again:
         await asyncio.wait_for(again.ready(), 20)
         assert [one.key for one in again.accounts.all()] == [KEY]
-        await again.accounts.remove(KEY)
+        removed = await asyncio.gather(*(again.accounts.remove(KEY) for _ in range(3)), return_exceptions=True)
+        assert [type(result) for result in removed] == [type(None), NotFound, NotFound]
         assert await again.store.account_list.all() == []
         with pytest.raises(NotFound):
             again.accounts.account(KEY)

@@ -129,10 +129,9 @@ class Follower:
 
     async def rewatch(self, watch: Watch) -> None:
         """What is new is due to be read, even where an older balance of it is stored."""
-        added = watch.holdings() - self.watch.holdings()
         self._ledger.rewatch(self.watch, watch)
+        self.reader.due = watch.of(self.reader.due | watch.beyond(self.watch))
         self.watch = watch
-        self.reader.due = (self.reader.due | added) & watch.holdings()
         self.unanswered.show()
         # Before another block is handled: what happens to those that are not watched in it is not known.
         await self._ledger.keep(self.known)
@@ -142,7 +141,7 @@ class Follower:
         """What was seen beside the heads, a little below our tip: read again there."""
         match said:
             case Differed(holdings):
-                self.reader.due |= holdings & self.watch.holdings()
+                self.reader.due |= self.watch.of(holdings)
             case Failed(block, why) if self.known.find(block.hash) is not None:
                 recorded = {update.holding for update in self._ledger.above(block.number)}
                 left = {key: reason for key, reason in why.items() if key not in recorded and self.watch.covers(key)}
@@ -275,7 +274,7 @@ class Follower:
         depth = self.known.heads[-1].number - ancestor.number
         known = self.known.cut(ancestor.hash)
         await self._ledger.roll_back(known, leaving(facts, self.known.above(ancestor.hash)))
-        self.reader.due |= self._ledger.returned & self.watch.holdings()
+        self.reader.due |= self.watch.of(self._ledger.returned)
         self.known = known
         self._book.roll_back(ancestor.number)
         self.unanswered.roll_back(ancestor.number)

@@ -152,7 +152,7 @@ class Ledger:
         """What happened to a wallet or token while nobody watched it is not known."""
         if before == after:
             return
-        gone, come = before.holdings() - after.holdings(), after.holdings() - before.holdings()
+        gone, come = before.beyond(after), after.beyond(before)
         for holding in gone:
             self.trails.end(holding)
         self.trails.lose(come & self.balances.keys())

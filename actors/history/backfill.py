@@ -134,10 +134,9 @@ class BackfillActor(AsyncActor):
             case Begin():
                 self.spawn(self._labour(), f"backfill {self._name}")
             case WatchChanged(watch):
+                self._planned -= self._watch.beyond(watch)
                 self._watch, self._may_plan = watch, True
-                watched = watch.holdings()
-                self._planned &= watched
-                self._planned_holes = {key: hole for key, hole in self._planned_holes.items() if key in watched}
+                self._planned_holes = {key: hole for key, hole in self._planned_holes.items() if watch.covers(key)}
                 self._wake.set()
             case StartAt(first):
                 self._start_block = first

@@ -33,6 +33,17 @@ class Watch:
     def covers(self, holding: Holding) -> bool:
         return holding.solver in self.solvers and (holding.token == NATIVE or holding.token in self.tokens)
 
+    def beyond(self, other: Watch) -> frozenset[Holding]:
+        """What is watched here and not there; it costs what differs, and not what both have."""
+        solvers, tokens = self.solvers - other.solvers, self.tokens - other.tokens
+        added = {Holding(token, solver) for token in (NATIVE, *self.tokens) for solver in solvers}
+        added.update(Holding(token, solver) for token in tokens for solver in self.solvers)
+        return frozenset(added)
+
+    def of(self, holdings: Iterable[Holding]) -> frozenset[Holding]:
+        """Those of these that are watched."""
+        return frozenset(holding for holding in holdings if self.covers(holding))
+
 
 def touched(transfers: Iterable[Transfer], watch: Watch) -> frozenset[Holding]:
     """The watched holdings that these transfers went out of or into."""

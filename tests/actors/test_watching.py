@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import NoReturn
 
 import pytest
 import structlog.testing
@@ -205,6 +206,31 @@ async def test_what_is_watched_anew_is_due_until_it_was_read() -> None:
     assert watching.due(1) == {Holding(DAI, wallet(0))}
 
 
+async def test_one_solver_more_costs_no_look_at_all_that_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    watching = await Desk().loaded()
+    monkeypatch.setattr(Watch, "holdings", _never)
+    await watching.add_solver("beta", wallet(1), None)
+    assert watching.due(1) == {Holding(NATIVE, wallet(1)), Holding(USDC, wallet(1))}
+
+
+async def test_what_is_watched_is_made_anew_when_it_changes_and_not_for_everyone_who_asks() -> None:
+    watching = await Desk().loaded()
+    before = watching.watch(1)
+    assert watching.watch(1) is before
+    await watching.add_solver("beta", wallet(1), None)
+    assert watching.watch(1) == Watch(before.tokens, before.solvers | {wallet(1)})
+
+
+async def test_a_token_that_was_asked_about_while_its_chain_went_is_told_to_nobody() -> None:
+    desk = Desk()
+    watching = await desk.loaded()
+    adding = asyncio.create_task(watching.add_tokens(8453, [DAI]))
+    await asyncio.sleep(0)
+    watching.configure(CHAINS[:1], [Solver("acme", wallet(0))])
+    assert await adding == ((), True)
+    assert desk.told == []
+
+
 async def test_on_a_chain_of_a_new_file_only_what_comes_later_is_due() -> None:
     watching = await Desk().loaded()
     watching.configure((*CHAINS, WatchedChain("polygon", 137, ETH, (USDC,))), [Solver("acme", wallet(0))])
@@ -381,3 +407,7 @@ async def test_a_token_of_the_file_that_is_none_is_named_once() -> None:
         for _ in range(3):
             await watching.describe(1, {wallet(9)})
     assert [entry["event"] for entry in logs] == ["token_unusable"]
+
+
+def _never(_watch: Watch) -> NoReturn:
+    raise AssertionError("it would grow with all that is watched")

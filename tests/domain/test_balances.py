@@ -12,6 +12,7 @@ from tests.domain.samples import DAI, INFO, UINT256, USDC, block_at, holding, tr
 HOLDINGS = st.builds(holding, st.integers(0, 4), st.sampled_from([NATIVE, USDC, DAI]))
 BALANCES = st.dictionaries(HOLDINGS, st.integers(0, 5) | st.integers(0, UINT256))
 WATCH = Watch(frozenset({USDC}), frozenset({wallet(0), wallet(1)}))
+WATCHES = st.builds(Watch, st.frozensets(st.sampled_from([USDC, DAI])), st.frozensets(st.integers(0, 4).map(wallet)))
 
 
 @given(BALANCES, BALANCES)
@@ -121,6 +122,12 @@ def test_every_token_and_the_native_coin_of_every_solver_is_watched() -> None:
     assert not WATCH.covers(holding(0, DAI))
     assert not WATCH.covers(holding(2))
     assert Watch().holdings() == frozenset()
+
+
+@given(WATCHES, WATCHES)
+def test_a_watch_tells_what_it_has_beyond_another(one: Watch, other: Watch) -> None:
+    assert one.beyond(other) == one.holdings() - other.holdings()
+    assert one.of(other.holdings()) == one.holdings() & other.holdings()
 
 
 def test_an_update_without_a_previous_balance_has_no_change() -> None:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future as ThreadFuture
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import pykka
 import structlog
@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 Report = Callable[[BaseException], None]
+
+T = TypeVar("T")
 
 
 class BlockingOnLoop(RuntimeError):
@@ -121,6 +123,13 @@ class Inbox:
     def get(self) -> Any:
         return self._envelopes.popleft()
 
+    def take(self, kind: type[T]) -> list[T]:
+        """Out of turn: what was told of this kind, in order; who asked keeps waiting for an answer."""
+        taken = [one for one in tuple(self._envelopes) if one.reply_to is None and isinstance(one.message, kind)]
+        for envelope in taken:
+            self._envelopes.remove(envelope)
+        return [envelope.message for envelope in taken]
+
     def empty(self) -> bool:
         return not self._envelopes
 
@@ -159,6 +168,10 @@ class AsyncActor(pykka.Actor):
     @property
     def queued(self) -> int:
         return len(self._inbox)
+
+    def also_told(self, kind: type[T]) -> list[T]:
+        """Messages of this kind that wait behind the one that is handled: they are handled with it."""
+        return self._inbox.take(kind)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run a listener beside the inbox; when it fails, the actor fails, in its own turn."""

@@ -161,7 +161,7 @@ class ChainActor(AsyncActor):
             case TagsRead():
                 await self._settle(message)
             case WatchChanged(watch):
-                await self._rewatch(watch)
+                await self._rewatch(watch, *(more.watch for more in self.also_told(WatchChanged)))
             case Differed() | Failed():
                 self._follower.doubt(message)
                 await self._arrive()
@@ -220,10 +220,10 @@ class ChainActor(AsyncActor):
         else:
             await self._follow(await self._node.newest(), asked=True)
 
-    async def _rewatch(self, watch: Watch) -> None:
-        """What is new is read at once, not at its first transfer."""
-        self._feed.watch(watch)
-        await self._follower.rewatch(watch)
+    async def _rewatch(self, *watches: Watch) -> None:
+        """What is new is read at once, not at its first transfer; what came while we were busy, in one go."""
+        self._feed.watch(watches[-1])
+        await self._follower.rewatch(*watches)
         if self._began and self._health.halted is None:
             # A new token may be younger than our tip, since the node was asked about it at its newest block.
             await self._follow(await self._node.newest())

@@ -127,11 +127,15 @@ class Follower:
     async def describe(self) -> None:
         self._book.infos = await self._tokens.describe(self._chain_id, self.watch.tokens)
 
-    async def rewatch(self, watch: Watch) -> None:
-        """What is new is due to be read, even where an older balance of it is stored."""
-        self._ledger.rewatch(self.watch, watch)
-        self.reader.due = watch.of(self.reader.due | watch.beyond(self.watch))
-        self.watch = watch
+    async def rewatch(self, *watches: Watch) -> None:
+        """What is new is due to be read, even where an older balance of it is stored.
+
+        One after the other, since who is missing in one of them was not watched for a while; kept once.
+        """
+        for watch in watches:
+            self._ledger.rewatch(self.watch, watch)
+            self.reader.due = (self.reader.due - self.watch.beyond(watch)) | watch.beyond(self.watch)
+            self.watch = watch
         self.unanswered.show()
         # Before another block is handled: what happens to those that are not watched in it is not known.
         await self._ledger.keep(self.known)

@@ -113,6 +113,19 @@ async def test_messages_are_handled_one_at_a_time_and_in_order(life: Life) -> No
     assert life.actor.seen == ["hang", *range(100), "last"]
 
 
+async def test_what_was_told_of_a_kind_is_taken_out_of_turn_and_in_order(life: Life) -> None:
+    life.ref.tell("hang")
+    await life.actor.busy.wait()
+    for message in (1, "other", 2):
+        life.ref.tell(message)
+    answer = life.ref.ask(3, block=False)
+    assert life.actor.also_told(int) == [1, 2]
+    assert life.actor.also_told(int) == []
+    life.actor.go_on.set()
+    assert await within(answer) == 3
+    assert life.actor.seen == ["hang", "other", 3]
+
+
 async def test_tells_from_another_thread_arrive_in_order_and_wake_the_actor(life: Life) -> None:
     def tell_all() -> None:
         for number in range(1_000):

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 import pytest
 
 from actors.messages import WatchChanged
-from indexer.domain.balances import Watch
-from indexer.domain.chain import NATIVE, Address, Holding
-from tests.actors.chains.stage import staged
+from indexer.domain.balances import BalanceUpdated, Watch
+from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding, KnownBlock
+from indexer.domain.checkpoints import Mark
+from indexer.domain.views import Readings
+from tests.actors.chains.stage import Stage, staged
 from tests.actors.chains.test_chain import in_virtual_time
-from tests.sim.world import TOKENS, WATCH
+from tests.sim.world import OUTSIDE, TOKENS, WALLETS, WATCH
 
+USD = TOKENS[0]
+ALICE, BOB, CAROL = WALLETS
 DAVE = Address("0x" + "dd" * 20)
 
 
@@ -24,6 +31,99 @@ async def test_a_new_solver_costs_no_look_at_all_that_is_watched() -> None:
             stage.ref.tell(WatchChanged(Watch(WATCH.tokens, WATCH.solvers | {DAVE})))
             await stage.settle(0.1)
         assert stage.read[-1] == {Holding(token, DAVE) for token in (NATIVE, *TOKENS)}
+
+
+@in_virtual_time
+async def test_solvers_that_come_while_others_are_read_share_one_read_and_one_commit() -> None:
+    many = [_wallet(number) for number in range(50)]
+    async with staged() as stage:
+        with _counting(stage) as asked:
+            for number in range(len(many)):
+                stage.ref.tell(WatchChanged(Watch(WATCH.tokens, WATCH.solvers | set(many[: number + 1]))))
+                if not number:
+                    await asked.reading.wait()
+            asked.go_on.set()
+            before = len(stage.commits) + 1
+            await stage.settle()
+            rest = {Holding(token, wallet) for token in (NATIVE, *TOKENS) for wallet in many[1:]}
+            assert asked.reads == [{Holding(token, many[0]) for token in (NATIVE, *TOKENS)}, rest]
+            assert asked.kept == 2
+            told = [
+                {fact.holding for fact in commit.facts if isinstance(fact, BalanceUpdated)} for commit in stage.commits
+            ]
+            assert told[before:] == [rest]
+
+
+@in_virtual_time
+async def test_a_head_behind_a_changed_watch_is_handled_with_what_is_watched_by_then() -> None:
+    async with staged(watch=Watch(WATCH.tokens, frozenset({ALICE}))) as stage:
+        with _counting(stage) as asked:
+            stage.ref.tell(WatchChanged(Watch(WATCH.tokens, frozenset({ALICE, DAVE}))))
+            await asked.reading.wait()
+            stage.ref.tell(WatchChanged(Watch(WATCH.tokens, frozenset({ALICE, DAVE, BOB}))))
+            stage.world.pay(USD, OUTSIDE, BOB, 5)
+            stage.say_tip()
+            stage.ref.tell(WatchChanged(Watch(WATCH.tokens, frozenset({ALICE, DAVE, BOB, CAROL}))))
+            asked.go_on.set()
+            await stage.settle()
+            assert [(fact.balance, fact.cause) for fact in _usd_of(stage, BOB)] == [(5, "first")]
+            assert [(fact.balance, fact.cause) for fact in _usd_of(stage, CAROL)] == [(0, "first")]
+            await stage.hear(stage.world.pay(USD, OUTSIDE, CAROL, 7))
+            assert [(fact.balance, fact.cause) for fact in _usd_of(stage, CAROL)][1:] == [(7, "transfer")]
+
+
+@in_virtual_time
+async def test_who_left_and_came_back_while_others_were_read_was_not_watched_in_between() -> None:
+    async with staged() as stage:
+        await stage.hear(stage.world.mine(busy=0))
+        with _counting(stage) as asked:
+            stage.ref.tell(WatchChanged(Watch(WATCH.tokens, WATCH.solvers | {DAVE})))
+            await asked.reading.wait()
+            for solvers in (WATCH.solvers - {BOB}, WATCH.solvers):
+                stage.ref.tell(WatchChanged(Watch(WATCH.tokens, solvers | {DAVE})))
+            asked.go_on.set()
+            await stage.settle()
+            again = stage.updates("sync")
+            assert {fact.holding for fact in again} == {Holding(token, BOB) for token in (NATIVE, *TOKENS)}
+            assert all(fact.apart and not fact.change for fact in again)
+
+
+class _Asked:
+    """What was read because it is due, and how often the watch was kept; the first read waits."""
+
+    def __init__(self) -> None:
+        self.reads: list[set[Holding]] = []
+        self.kept = 0
+        self.reading, self.go_on = asyncio.Event(), asyncio.Event()
+
+
+@contextmanager
+def _counting(stage: Stage) -> Iterator[_Asked]:
+    asked = _Asked()
+    read, follow = stage.node.read, stage.store.checkpoints.follow
+
+    async def held(wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]:
+        asked.reads.append({holding for holdings in wanted.values() for holding in holdings})
+        asked.reading.set()
+        await asked.go_on.wait()
+        return await read(wanted)
+
+    async def counted(stream: str, heads: Sequence[Head], mark: Mark) -> None:
+        asked.kept += mark.watch is not None
+        await follow(stream, heads, mark)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage.node, "read", held)
+        patch.setattr(stage.store.checkpoints, "follow", counted)
+        yield asked
+
+
+def _usd_of(stage: Stage, wallet: Address) -> list[BalanceUpdated]:
+    return [fact for fact in stage.updates("first", "transfer", "sync") if fact.holding == Holding(USD, wallet)]
+
+
+def _wallet(number: int) -> Address:
+    return Address(f"0x{0xABC000 + number:040x}")
 
 
 def _never(_watch: Watch) -> NoReturn:

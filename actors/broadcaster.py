@@ -45,6 +45,7 @@ class Broadcaster(AsyncActor):
         sinks: Sequence[Sink],
         positions: Positions,
         project: Callable[[Commit], None],
+        told: Callable[[Commit], None] = lambda _commit: None,
         published: Callable[[Commit, float], None] = lambda _commit, _seconds: None,
         clock: Callable[[], float] = time.perf_counter,
         report: Report | None = None,
@@ -54,6 +55,7 @@ class Broadcaster(AsyncActor):
         self._sinks = sinks
         self._positions = positions
         self._project = project
+        self._told = told
         self._published = published
         self._clock = clock
         self._broken: set[int] = set()
@@ -87,6 +89,7 @@ class Broadcaster(AsyncActor):
             self._deliver(index, sink, commit)
         self._published(commit, self._clock() - started)
         self._positions.tell(commit.stream, commit.last_seq)
+        self._told(commit)
         self._project(commit)
 
     def _deliver(self, index: int, sink: Sink, commit: Commit) -> None:

@@ -6,20 +6,33 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from indexer.domain.commits import Commit
+from indexer.domain.since import Since
 from indexer.domain.status import StreamState, StreamStatus
 
 
 class StatusBoard:
-    """Actors write their own line; whoever answers `/status` or beats the heart reads them all."""
+    """Actors write their own line; whoever answers `/status` or beats the heart reads them all.
+
+    A line says by its `seq` as of which event it was written. What was told since is laid over it when it is read, so
+    that nobody reads less than a client was told, and nobody who tells has to write a line first.
+    """
 
     def __init__(self) -> None:
         self._lines: dict[str, StreamStatus] = {}
+        self._told: dict[str, Since] = {}
         self._moved = asyncio.Event()
 
     def show(self, status: StreamStatus) -> None:
         self._lines[status.stream] = status
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
+
+    def tell(self, commit: Commit) -> None:
+        """It has just been told."""
+        line, told = self._lines.get(commit.stream), self._told.get(commit.stream, Since())
+        is_known = line is not None and line.seq >= told.seq
+        self._told[commit.stream] = (Since() if is_known else told).and_told(commit)
 
     async def until(self, met: Callable[[], bool]) -> None:
         """Return once `met` holds; it is asked again whenever a stream says something new."""
@@ -28,12 +41,18 @@ class StatusBoard:
 
     def forget(self, stream: str) -> None:
         self._lines.pop(stream, None)
+        self._told.pop(stream, None)
 
     def streams(self) -> Sequence[StreamStatus]:
-        return tuple(self._lines.values())
+        return tuple(self._brought(line) for line in self._lines.values())
 
     def one(self, stream: str) -> StreamStatus | None:
-        return self._lines.get(stream)
+        line = self._lines.get(stream)
+        return None if line is None else self._brought(line)
+
+    def _brought(self, line: StreamStatus) -> StreamStatus:
+        told = self._told.get(line.stream)
+        return line if told is None or told.seq <= line.seq else told.brought(line)
 
 
 class Line:

@@ -76,12 +76,16 @@ class Showing:
                 endpoint=endpoint,
                 troubles=troubles,
                 natives_read=natives_read,
+                seq=self._ledger.seq,
             ),
             queued,
         )
 
     def waiting(self, queued: int) -> None:
-        """A handler that is held up, as by a store that is gone, says nothing until it is done; what waits is shown."""
+        """A handler that is held up, as by a store that is gone, says nothing until it is done; what waits is shown.
+
+        The number stays as well: what the handler told since is not in the rest of this word.
+        """
         if self.busy_since is None or self._shown is None:
             return
         held_up = self._shown.state == "live" and self._clock() - self.busy_since > STALE_SECONDS
@@ -94,7 +98,6 @@ class Showing:
             newest_block=self.newest.number if self.newest else None,
             behind_since=self._behind_since,
             heads=self.source,
-            seq=self._ledger.seq,
             last_error=self._health.reason or self._ledger.writer.error,
             queue_depth=queued,
             incidents=self._ledger.incidents,

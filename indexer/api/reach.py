@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from indexer.domain.chain import NATIVE, Holding
-from indexer.domain.status import StreamStatus
+from indexer.domain.status import Reached, StreamStatus
 from indexer.domain.streams import chain_of, chain_stream
 
 
@@ -14,7 +14,7 @@ class Reach:
 
     def __init__(self, streams: Iterable[StreamStatus]) -> None:
         self._chains = {
-            chain: (status.block, status.natives_read, status.unread.held)
+            chain: (_reached(status), status.natives_read, status.unread.held)
             for status in streams
             if status.block is not None
             and (chain := chain_of(status.stream)) is not None
@@ -22,7 +22,7 @@ class Reach:
         }
 
     def followed(self, chain_id: int) -> int | None:
-        return self._chains[chain_id][0] if chain_id in self._chains else None
+        return self._chains[chain_id][0].followed if chain_id in self._chains else None
 
     def held(self, chain_id: int, holding: Holding) -> int | None:
         """The block up to which its newest record holds.
@@ -31,7 +31,11 @@ class Reach:
         """
         if chain_id not in self._chains:
             return None
-        block, natives_read, held = self._chains[chain_id]
+        (_, sure), natives_read, held = self._chains[chain_id]
         if holding.token == NATIVE and natives_read is not None:
-            block = min(block, natives_read.held(holding))
-        return min(block, held.get(holding, block))
+            sure = min(sure, natives_read.held(holding))
+        return min(sure, held.get(holding, sure))
+
+
+def _reached(status: StreamStatus) -> Reached:
+    return status.reached or Reached(status.block, status.block or 0)

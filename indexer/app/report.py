@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ class ServiceReport:
         version: str,
         store: str,
         expected: Callable[[], Mapping[str, str]],
+        told: Callable[[], Mapping[str, int]],
         nats: Callable[[], Mapping[str, Any] | None] = lambda: None,
         cache: Callable[[], Mapping[str, Any] | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
@@ -31,6 +33,7 @@ class ServiceReport:
         self._version = version
         self._store = store
         self._expected = expected
+        self._told = told
         self._nats = nats
         self._cache = cache
         self._clock = clock
@@ -40,8 +43,10 @@ class ServiceReport:
         self._ills: dict[str, str] = {}
 
     def streams(self) -> Sequence[StreamStatus]:
-        known = {status.stream: status for status in self._board.streams()}
-        return tuple(known.get(stream, StreamStatus(stream, name)) for stream, name in self._expected().items())
+        """Numbers are those that were told, whatever a stream says of itself."""
+        known, told = {status.stream: status for status in self._board.streams()}, self._told()
+        expected = (known.get(stream, StreamStatus(stream, name)) for stream, name in self._expected().items())
+        return tuple(replace(status, seq=told.get(status.stream, 0)) for status in expected)
 
     def service(self) -> Mapping[str, Any]:
         return {

@@ -112,6 +112,7 @@ class Service:
             store=self.store,
             positions=self.positions,
             metrics=self._metrics,
+            told=self._board.tell,
             published=self._published,
             give_up=self._give_up,
         )
@@ -139,6 +140,7 @@ class Service:
             version=VERSION,
             store=self.store.kind,
             expected=lambda: {**self._chains.expected(), **self.accounts.expected()},
+            told=self.positions.told,
             nats=self._nats.status,
             cache=self.accounts.cache,
         )

@@ -34,6 +34,7 @@ class Trunk:
         store: Store,
         positions: Positions,
         metrics: Metrics,
+        told: Callable[[Commit], None],
         published: Callable[[Commit, float], None],
         give_up: Callable[[str, BaseException], None],
     ) -> None:
@@ -41,6 +42,7 @@ class Trunk:
         self._store = store
         self._positions = positions
         self._metrics = metrics
+        self._told = told
         self._published = published
         self._give_up = give_up
         self._root: ActorRef[Any] | None = None
@@ -94,6 +96,7 @@ class Trunk:
             sinks=sinks,
             positions=self._positions,
             project=lambda commit: self._projector.tell(Committed(commit)),
+            told=self._told,
             published=self._published,
             report=report,
         )

@@ -46,6 +46,15 @@ class EndpointTrouble(NamedTuple):
     reason: str
 
 
+class Reached(NamedTuple):
+    """How far a chain is known where events were told since its newest word on itself."""
+
+    followed: int | None
+    """The block up to which all is told."""
+    sure: int
+    """The block up to which a balance holds that no newer event is about: what cannot be read is known up to here."""
+
+
 @dataclass(frozen=True, slots=True)
 class NativesRead:
     """The block at which native balances were read last: all of them, and those that were read once more since."""
@@ -83,6 +92,8 @@ class StreamStatus:
     """Of a chain; nothing where native balances are read at every block."""
     troubles: tuple[EndpointTrouble, ...] = ()
     """Of a chain's endpoints, those that are not well."""
+    reached: Reached | None = None
+    """Nothing where both are `block`."""
 
     @property
     def lag_blocks(self) -> int:

@@ -45,6 +45,8 @@ class Stage:
         self.sinks = (Sink(), Sink())
         self.positions = Positions({STREAM: told} if told else {}, {})
         self.projected: list[Commit] = []
+        self.told: list[tuple[Commit, int]] = []
+        """What was said to be told, and how many the last sink had by then."""
         self.deaths: list[BaseException] = []
         self.ref: ActorRef[Any] = self.live()
 
@@ -54,6 +56,7 @@ class Stage:
             sinks=self.sinks,
             positions=self.positions,
             project=self.projected.append,
+            told=lambda commit: self.told.append((commit, len(self.sinks[-1].got))),
             report=self.deaths.append,
         )
         return self.ref
@@ -93,6 +96,12 @@ async def test_every_sink_gets_every_commit_once_and_in_order_and_then_the_proje
     await stage.hear(*map(Committed, commits), *map(Committed, commits))
     assert stage.sinks[0].got == stage.sinks[1].got == stage.projected == commits
     assert stage.positions.told() == {STREAM: 6}
+
+
+async def test_a_commit_is_said_to_be_told_once_every_sink_has_it(stage: Stage) -> None:
+    commits = [stage.write() for _ in range(3)]
+    await stage.hear(Committed(commits[0]), Committed(commits[2]), Committed(commits[1]))
+    assert stage.told == [(commit, place) for place, commit in enumerate(commits, 1)]
 
 
 async def test_a_hole_is_filled_from_the_log_before_what_came_after_it(stage: Stage) -> None:

@@ -8,8 +8,6 @@ import pytest
 
 from actors import positions as module
 from actors.positions import Positions
-from actors.statusboard import StatusBoard
-from indexer.domain.status import StreamStatus
 from indexer.errors import StoreUnavailable
 
 SECONDS = 5.0
@@ -62,26 +60,3 @@ def test_positions_are_not_shared_with_those_who_gave_them() -> None:
     positions = Positions(given, given)
     positions.tell("chain:1", 9)
     assert given == {"chain:1": 4}
-
-
-async def test_the_board_shows_each_streams_newest_word() -> None:
-    board = StatusBoard()
-    board.show(StreamStatus("chain:1", "ethereum"))
-    board.show(StreamStatus("chain:2", "base"))
-    board.show(StreamStatus("chain:1", "ethereum", "live"))
-    assert [status.state for status in board.streams()] == ["live", "starting"]
-    assert board.one("chain:2") == StreamStatus("chain:2", "base")
-    board.forget("chain:1")
-    board.forget("chain:1")
-    assert board.one("chain:1") is None
-
-
-async def test_whoever_waits_for_the_board_is_woken_by_every_word() -> None:
-    board = StatusBoard()
-    waiting = asyncio.ensure_future(board.until(lambda: len(board.streams()) == 2))
-    for number in (1, 2):
-        await asyncio.sleep(0)
-        assert not waiting.done()
-        board.show(StreamStatus(f"chain:{number}", "x"))
-    await asyncio.wait_for(waiting, SECONDS)
-    await asyncio.wait_for(board.until(lambda: True), SECONDS)

@@ -23,11 +23,13 @@ class Desk:
         self.now = 100.0
         self.board = StatusBoard()
         self.streams = {"chain:1": "ethereum", "chain:8453": "base"}
+        self.told: dict[str, int] = {}
         self.report = ServiceReport(
             board=self.board,
             version="1.2.3",
             store="memory",
             expected=lambda: self.streams,
+            told=lambda: self.told,
             clock=lambda: self.now,
         )
 
@@ -52,6 +54,14 @@ def test_a_stream_that_has_not_said_anything_yet_is_starting(desk: Desk) -> None
 def test_a_stream_that_nobody_expects_any_more_is_not_shown(desk: Desk) -> None:
     desk.ready("chain:137")
     assert {status.stream for status in desk.report.streams()} == {"chain:1", "chain:8453"}
+
+
+def test_numbers_are_those_that_were_told_whatever_streams_say_of_themselves(desk: Desk) -> None:
+    desk.told = {"chain:1": 43, "chain:8453": 8}
+    desk.board.show(StreamStatus("chain:1", "ethereum", "live", seq=42))
+    assert [status.seq for status in desk.report.streams()] == [43, 8]
+    desk.board.show(StreamStatus("chain:8453", "base", "live", seq=9))
+    assert [status.seq for status in desk.report.streams()] == [43, 8]
 
 
 def test_a_service_is_ready_while_history_is_still_filled(desk: Desk) -> None:

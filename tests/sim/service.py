@@ -148,7 +148,9 @@ class Life:
             within=chains.within,
         )
         await _patiently(self.watching.load)
-        self.report = ServiceReport(board=self.board, version="sim", store=store.kind, expected=chains.expected)
+        self.report = ServiceReport(
+            board=self.board, version="sim", store=store.kind, expected=chains.expected, told=self.positions.told
+        )
         self.hub = self._hub()
         await _patiently(self.hub.start)
         await self._start_actors()
@@ -264,6 +266,7 @@ class Life:
             sinks=(self.hub,),
             positions=self.positions,
             project=lambda commit: self._projector.tell(Committed(commit)),
+            told=self.board.tell,
             report=report,
         )
         ref.tell(Begin())

@@ -15,6 +15,7 @@ from actors.chains.chain import ChainActor
 from actors.chains.following import Follower
 from actors.chains.ledger import Ledger
 from actors.messages import Begin, Resumed
+from actors.statusboard import StatusBoard
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import Head, Holding
 from indexer.domain.commits import Commit
@@ -44,6 +45,7 @@ class Stage:
         self.commits: list[Commit] = []
         self.resumed: list[Resumed] = []
         self.statuses: list[StreamStatus] = []
+        self.board = StatusBoard()
         self.read: list[frozenset[Holding]] = []
         self.passed_over: list[int] = []
         self.branches_left = 0
@@ -108,7 +110,7 @@ class Stage:
             ledger=ledger,
             follower=self.follower,
             resumed=self.resumed.append,
-            show=self.statuses.append,
+            show=self._show,
             metrics=metrics,
             sync_seconds=300,
             report=self.deaths.append,
@@ -140,9 +142,14 @@ class Stage:
         for listener in tuple(self.feed.listeners):
             listener(event)
 
+    def _show(self, status: StreamStatus) -> None:
+        self.statuses.append(status)
+        self.board.show(status)
+
     def _published(self, commit: Commit) -> None:
-        """What the projector does, at once."""
+        """What broadcaster and projector do, at once."""
         self.commits.append(commit)
+        self.board.tell(commit)
         projection, kept = fold([commit]), self.disk.kept
         for key in [k for k, row in kept.records.items() if (row.chain_id, row.block.hash) in projection.orphaned]:
             del kept.records[key]

@@ -20,8 +20,9 @@ TIP = 100
 class Machine:
     """Has blocks up to 100, the newest with state; what programs find there is of another chain, or its own."""
 
-    def __init__(self, state_from: int, *, is_foreign: bool = True) -> None:
+    def __init__(self, state_from: int, *, is_foreign: bool = True, behind: int = 0) -> None:
         self.asked = 0
+        self._behind = behind
         self._state_from = state_from
         self._is_foreign = is_foreign
 
@@ -39,6 +40,7 @@ class Machine:
         number = int(call.params[1]["blockHash"], 16)
         if number < self._state_from:
             return Reply(error=StateMissing("pruned"))
+        number -= self._behind
         words = (number // 7, 1, 12) if self._is_foreign else (number, 1, number - 1)
         return Reply("0x" + "".join(f"{word:064x}" for word in (*words, number - 1, 0, 0)))
 
@@ -73,6 +75,21 @@ async def test_what_fits_elsewhere_is_not_excused() -> None:
     excused, calibration = await calibrated(Machine(85, is_foreign=False), 85)
     assert not excused
     assert calibration.fitting >= CONTRADICTED
+
+
+@pytest.mark.parametrize("behind", [1, 2, 50])
+async def test_who_answers_with_all_that_an_older_block_has_is_not_excused(behind: int) -> None:
+    """It never fits either, but it is no other meaning: it is the older block."""
+    excused, calibration = await calibrated(Machine(1, is_foreign=False, behind=behind), 90)
+    assert not excused
+    assert not calibration.foreign
+
+
+async def test_what_has_fitted_before_is_not_excused_and_not_asked_about() -> None:
+    machine = Machine(1)
+    problem = OtherBlock(BlockRef(90, name(90), 1), CONTRADICTED)
+    assert not await Calibration().excuses(problem, machine.travel, 0.0, CONTRADICTED)
+    assert machine.asked == 0
 
 
 async def test_where_there_is_state_below_nothing_else_is_asked() -> None:

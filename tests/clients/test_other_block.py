@@ -237,6 +237,28 @@ async def test_an_older_state_is_found_where_programs_run_as_in_the_next_block(
             await node.read({head.ref: NATIVES})
 
 
+@pytest.mark.parametrize("answered", [0, 3])
+async def test_who_begins_to_answer_for_the_block_below_is_never_believed(
+    stray: Stray, blocks: list[BlockHash], answered: int
+) -> None:
+    """Not even where it does so of every block that it is held against, and after it was lost."""
+    async with node_at(stray.url) as node:
+        heads = await node.headers(1, 10)
+        for head in heads[5 : 5 + answered]:
+            assert await balance_at(node, head) == head.number - 2
+
+        def ask(call: dict[str, Any]) -> dict[str, Any]:
+            if not is_program(call):
+                return call
+            target, asked, placed = call["params"]
+            return {**call, "params": [target, {"blockHash": blocks[blocks.index(asked["blockHash"]) - 1]}, placed]}
+
+        stray.ask = ask
+        for _ in range(4):
+            with pytest.raises((BadAnswer, NodeUnreachable)):
+                await node.read({heads[9]: NATIVES})
+
+
 async def test_an_honest_endpoint_is_asked_nothing_more(anvil: Anvil, blocks: list[BlockHash]) -> None:
     async with node_at(anvil.http_url) as node:
         (head,) = await node.headers(len(blocks) - 1, len(blocks) - 1)

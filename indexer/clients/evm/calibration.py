@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from indexer.clients.evm.answers import head_of, raw_bytes
 from indexer.clients.evm.calls import Call, Reply
-from indexer.clients.evm.facts import Fact, OtherBlock, contradictions, proven
+from indexer.clients.evm.facts import Fact, OtherBlock, contradictions, number_of, proven
 from indexer.clients.evm.multiread import FACTS_BYTES, TAIL_BYTES, params
 from indexer.domain.chain import Head
 from indexer.errors import IndexerError
@@ -21,6 +21,8 @@ _BELOW: Final = (4, 6, 8)
 """So many blocks below the one in question: deep enough to be settled, and not so deep that the state is gone."""
 _ENOUGH: Final = 2
 """So many blocks have to say that a fact is foreign: one alone may be an accident."""
+_OLDER: Final = 64
+"""So many blocks below the one asked for an answer may be of another block."""
 _FOR_SECONDS: Final = 3_600.0
 """Then it is found out anew: a chain learns what it did not know, a node is replaced."""
 
@@ -43,8 +45,14 @@ class Calibration:
         self.fitting = self.foreign = frozenset()
         self._since = None
 
-    async def excuses(self, problem: OtherBlock, travel: Travel, now: float) -> bool:
-        """Whether something new is known to be foreign, so that the question is worth putting again."""
+    async def excuses(
+        self, problem: OtherBlock, travel: Travel, now: float, fitted: frozenset[Fact] = frozenset()
+    ) -> bool:
+        """Whether something new is known to be foreign, so that the question is worth putting again.
+
+        What has `fitted` the blocks of its answers is its word on them: who says something else then is not believed.
+        """
+        self.fitting |= fitted
         if problem.facts & self.foreign:
             # Another question found that out while this one was on its way.
             return True
@@ -77,12 +85,27 @@ async def _compared_at(numbers: Sequence[int], travel: Travel) -> tuple[frozense
     contradicted: list[frozenset[Fact]] = []
     asked = [head for head in heads if head is not None]
     answers = _read(await travel([_facts_at(head) for head in asked]), raw_bytes)
-    for head, raw in zip(asked, answers, strict=True):
-        if raw is not None and len(raw) == TAIL_BYTES:
-            facts = raw[:FACTS_BYTES]
-            fitting |= proven(head, facts)
+    told = [
+        (head, raw[:FACTS_BYTES])
+        for head, raw in zip(asked, answers, strict=True)
+        if raw is not None and len(raw) == TAIL_BYTES
+    ]
+    older = await _of_older_blocks(told, travel)
+    for head, facts in told:
+        fitting |= proven(head, facts)
+        if head not in older:
             contradicted.append(contradictions(head, facts))
     return frozenset(fitting), contradicted
+
+
+async def _of_older_blocks(told: Sequence[tuple[Head, bytes]], travel: Travel) -> list[Head]:
+    """Those about which it answered with all that an older block has: that is another block, and no other meaning."""
+    suspects = [(head, facts) for head, facts in told if 0 < head.number - number_of(facts) <= _OLDER]
+    if not suspects:
+        return []
+    calls = [Call("eth_getBlockByNumber", [hex(number_of(facts)), False]) for _, facts in suspects]
+    older = zip(suspects, _read(await travel(calls), head_of), strict=True)
+    return [head for (head, facts), other in older if other and not contradictions(other, facts) - {"state"}]
 
 
 def _near(number: int) -> list[int]:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, TypeVar
 
-from indexer.clients.evm.facts import Fact
+from indexer.clients.evm.facts import FACTS, Fact, Words, proven
+from indexer.domain.chain import Head, KnownBlock
 from indexer.errors import IndexerError, ResponseTooLarge, Transient
 
 T = TypeVar("T")
@@ -89,10 +90,22 @@ class Limits:
     """For how many more questions we do without state overrides."""
     doubted: frozenset[Fact] = frozenset()
     """What its programs say of the block they run at, and what means something else there."""
+    fitting: frozenset[Fact] = frozenset()
+    """What was a block's own in answers about two blocks: it never means anything else here, whatever comes later."""
+    _fits: tuple[int, frozenset[Fact]] | None = None
 
     def takes_overrides(self) -> bool:
         self.overrides = max(0, self.overrides - 1)
         return self.overrides == 0
+
+    def fitted(self, block: KnownBlock, facts: Words) -> None:
+        """An answer that contradicted nothing; at one block alone it may have been by chance."""
+        if len(self.fitting) == len(FACTS) or not isinstance(block, Head) or not block.number:
+            return
+        fits = proven(block, facts)
+        if self._fits is not None and self._fits[0] != block.number:
+            self.fitting |= fits & self._fits[1]
+        self._fits = (block.number, fits)
 
     def lower(self, problem: TooMuch) -> bool:
         """Remember what passes; False when there is nothing left to lower."""

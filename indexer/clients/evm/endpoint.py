@@ -135,7 +135,7 @@ class Endpoint:
         async def travel(calls: Sequence[Call]) -> list[Reply]:
             return [reply for trip in trips(calls, self.limits) for reply in await self._travel(trip, terms)]
 
-        if not await self.calibration.excuses(problem, travel, self.clock()):
+        if not await self.calibration.excuses(problem, travel, self.clock(), self.limits.fitting):
             raise problem
         self.limits.doubted = foreign = self.calibration.foreign
         if not foreign <= self._told_foreign:

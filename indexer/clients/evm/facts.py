@@ -7,12 +7,15 @@ next block's balances: anvil does, when it mines meanwhile.
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from indexer.domain.chain import Head, KnownBlock
 from indexer.errors import BadAnswer
 
 Fact = Literal["number", "timestamp", "parent", "state"]
+FACTS: Final[frozenset[Fact]] = frozenset(get_args(Fact))
+Words = bytes
+"""As the program returns them."""
 
 _NOTHING: Final = bytes(32)
 
@@ -58,6 +61,11 @@ def proven(block: Head, raw: bytes) -> frozenset[Fact]:
     if raw[96:128] != _NOTHING:
         facts.add("state")
     return frozenset(facts) - contradictions(block, raw)
+
+
+def number_of(raw: bytes) -> int:
+    """The block that the program took for its own."""
+    return int.from_bytes(raw[:32])
 
 
 def _bytes(value: str) -> bytes:

@@ -82,6 +82,7 @@ def readings(block: KnownBlock, natives: Natives, pairs: Iterable[Holding], limi
             balances, facts = answer
             if contradicted := contradictions(known, facts, doubted):
                 raise OtherBlock(block, contradicted)
+            limits.fitted(known, facts)
             return balances
 
         found = Found()

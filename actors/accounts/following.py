@@ -29,9 +29,10 @@ from indexer.domain.accounts.arrivals import (
     StreamOpened,
     Updated,
 )
+from indexer.domain.accounts.facts import AccountCause
 from indexer.domain.accounts.hearing import Hearing
 from indexer.domain.accounts.polling import CONFIRM_SECONDS
-from indexer.errors import BadCredentials, IndexerError, WalletUnsupported
+from indexer.errors import BadAnswer, BadCredentials, IndexerError, WalletUnsupported
 
 OPENING_SECONDS = 5.0
 """How long the first read waits for the stream: one that was asked before it opened would be needed twice."""
@@ -80,6 +81,11 @@ class Follower:
         """Only then one answer is not enough when it opens: a start of 200 accounts asks no more than it has to."""
         self._stale_due = math.inf
         """When a wallet may be so old that it is told as an alert."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why a newest answer is not believed, or else what went wrong last."""
+        return self._readings.doubted or self.error
 
     def begin(self) -> None:
         """Go on with what the ledger loaded."""
@@ -164,27 +170,33 @@ class Follower:
 
     def take(self, read: WalletRead) -> None:
         """A read ended."""
-        outcome, is_unsure = read.outcome, False
+        outcome, is_unsure, doubted = read.outcome, False, None
         if isinstance(outcome, Snapshot):
-            self._counts.read("ok")
-            self._believe(read.wallet, outcome)
-            is_unsure = self._teller.is_unsure
+            self._weigh(read.wallet, outcome)
+            is_unsure, doubted = self._teller.is_unsure, self._teller.quarantined
+            self._counts.read("ok" if doubted is None else BadAnswer.__name__)
         else:
             self._counts.read(type(outcome).__name__)
             self._fail(read.wallet, outcome)
-        if self._orders.settle(read, is_unsure=is_unsure):
+        if self._orders.settle(read, is_unsure=is_unsure, doubted=doubted):
             self._readings.soon(read.wallet)
+        elif doubted is not None and self._orders.want(read.wallet):
+            self._readings.soon(read.wallet, CONFIRM_SECONDS)
 
-    def _believe(self, wallet: Wallet, snapshot: Snapshot) -> None:
-        now = self._clock()
-        talks = self.hearing.talks(now, wallet)
+    def _weigh(self, wallet: Wallet, snapshot: Snapshot) -> None:
+        """An answer is believed, or not: then it says only that the venue is there, and takes the key."""
+        now, talks = self._clock(), self.hearing.talks(self._clock(), wallet)
         was_told = talks and not self._freshness.is_owed(wallet)  # since the wallet was read last
-        self._freshness.read(wallet, snapshot.asked, now)
+        ask = self._teller.merge(snapshot, wallet, self._cause(wallet))
+        doubted = self._teller.quarantined
         self._listener.begin()
-        self._readings.answered(wallet, snapshot.asked, stream_talks=talks)
+        self._readings.answered(wallet, snapshot.asked, stream_talks=talks, doubted=doubted)
         self._teller.over(AlertKey("authentication"), AlertKey("breaker_open"), AlertKey("not_followed"))
         self._teller.over(AlertKey("permissions", wallet), AlertKey("breaker_open", wallet))
-        self._merge(snapshot, wallet)
+        self._readings.settled(wallet, in_doubt=ask is not None)
+        if doubted is None:
+            self._freshness.read(wallet, snapshot.asked, now)
+            self._venue.believed(snapshot)
         if was_told and self._teller.drifted:
             self.hearing = self.hearing.found(self._teller.drifted, now)
             self._readings.soon(wallet, CONFIRM_SECONDS)  # that answer may be older than what was lost last
@@ -211,15 +223,16 @@ class Follower:
             self._teller.alert(AlertKey("breaker_open", wallet), "warning", str(error))
 
     def _merge(self, arrival: Snapshot | Updated | Moved, wallet: Wallet) -> None:
-        """Whatever contradicts something, or says only half of it, is a reason to ask."""
-        ask = self._teller.merge(arrival, wallet, "refresh" if self._orders.want(wallet) else None)
-        if isinstance(arrival, Snapshot) and arrival.source == "rest":
-            self._readings.settled(wallet, in_doubt=ask is not None)
-        elif self._teller.is_unsure:
+        """What the stream says: whatever contradicts something, or says only half of it, is a reason to ask."""
+        ask = self._teller.merge(arrival, wallet, self._cause(wallet))
+        if self._teller.is_unsure:
             self._readings.decide(wallet)
             self._venue.tell_again(wallet)
         elif ask is not None:
             self._readings.at_once(wallet)
+
+    def _cause(self, wallet: Wallet) -> AccountCause | None:
+        return "refresh" if self._orders.want(wallet) else None
 
     def read_all(self, wallets: Collection[Wallet]) -> None:
         """Somebody waits for these wallets, and is told the rest as well."""
@@ -259,8 +272,8 @@ class Follower:
             return
         self.is_stale = is_stale
         if is_stale:
-            self._log.warning("account_stale", reason=self.error)
-            self._teller.stale(self.error or "the venue does not answer")
+            self._log.warning("account_stale", reason=self.trouble)
+            self._teller.stale(self.trouble or "the venue does not answer")
         else:
             self._log.info("account_live")
             self._teller.live("the venue answers again")

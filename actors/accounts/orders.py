@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from typing import Final
 
 from actors.accounts.messages import WalletRead
 from indexer.domain.accounts.amounts import Wallet
-from indexer.errors import IndexerError
+from indexer.errors import GivenUp, IndexerError
+
+MOST_DOUBTED: Final = 2
+"""So many empty answers are waited out: the third is believed where nothing was ever there, or a frame said so, too."""
+
+AGAIN_SECONDS: Final = 5.0
+"""After so long it is worth asking again."""
 
 
 class Orders:
@@ -21,12 +29,12 @@ class Orders:
     def want(self, wallet: Wallet) -> bool:
         return any(wallet in order.wallets and not order.done.done() for order in self._open)
 
-    def settle(self, read: WalletRead, *, is_unsure: bool) -> bool:
+    def settle(self, read: WalletRead, *, is_unsure: bool, doubted: str | None = None) -> bool:
         """Take it for an answer wherever it is one; whether an order that came after it began wants another."""
         is_too_old = False
         for order in self._open:
             if order.concerns(read):
-                order.settle(read, is_unsure=is_unsure)
+                order.settle(read, is_unsure=is_unsure, doubted=doubted)
             elif read.wallet in order.wallets:
                 is_too_old = True
         return is_too_old
@@ -46,19 +54,25 @@ class Order:
         self.done = done
         self._since = since
         self._error: IndexerError | None = None
-        self._unsure: set[Wallet] = set()
+        self._waited_out: Counter[Wallet] = Counter()
 
     def concerns(self, read: WalletRead) -> bool:
         return read.wallet in self.wallets and read.asked >= self._since
 
-    def settle(self, read: WalletRead, *, is_unsure: bool) -> None:
-        """An answer that may be older than what is known is waited out once: where much happens, all of them may be."""
-        if is_unsure and read.wallet not in self._unsure:
-            self._unsure.add(read.wallet)
+    def settle(self, read: WalletRead, *, is_unsure: bool, doubted: str | None) -> None:
+        """An answer that may be older than what is known is waited out once: where much happens, all of them may be.
+
+        One that is `doubted` is none, and another is waited for, though not until it is believed: that may take long.
+        """
+        most = MOST_DOUBTED if doubted is not None else int(is_unsure)
+        if self._waited_out[read.wallet] < most:
+            self._waited_out[read.wallet] += 1
             return
         self.wallets.discard(read.wallet)
         if isinstance(read.outcome, IndexerError):
             self._error = read.outcome
+        elif doubted is not None:
+            self._error = GivenUp(f"{doubted}, which is not believed yet; it is asked again", AGAIN_SECONDS)
 
     def answer(self) -> None:
         if self.wallets or self.done.done():

@@ -49,6 +49,8 @@ class _Wallet:
     own: Breaker = field(default_factory=Breaker)
     """For this wallet alone, while the venue answers for another one."""
     doubts: int = 0
+    doubted: str | None = None
+    """Why the newest answer was none."""
     was_read: bool = False
     is_refused: bool = False
     """The key was refused for this wallet, which was never read: for this one alone, or for all?"""
@@ -159,12 +161,18 @@ class Readings:
         if one is not None:
             one.suspected_until, one.is_unsure = self._clock() + SUSPICIOUS_SECONDS, True
 
-    def answered(self, wallet: Wallet, asked: float, *, stream_talks: bool) -> None:
-        """By what left at `asked`: whatever made it due before that is in the answer."""
+    def answered(self, wallet: Wallet, asked: float, *, stream_talks: bool, doubted: str | None = None) -> None:
+        """By what left at `asked`: whatever made it due before that is in the answer.
+
+        One that is `doubted` says that the venue is there, and nothing of the wallet.
+        """
         one = self._wallets[wallet]
         one.is_read, one.unsupported, one.failures, one.own = False, None, 0, Breaker()
-        one.was_read, one.is_refused = True, False
-        self.answers += 1
+        one.was_read, one.is_refused, one.doubted = one.was_read or doubted is None, False, doubted
+        if doubted is None:
+            self.answers += 1
+        else:
+            self.failures += 1
         one.answered = now = self._clock()
         is_trusted = stream_talks and now >= one.suspected_until
         pause = self._rhythm.next_after(stream_talks=is_trusted, jitter=self._jitter())
@@ -187,9 +195,14 @@ class Readings:
     def is_in_doubt(self, wallet: Wallet) -> bool:
         return self._wallets[wallet].doubts > 0
 
+    @property
+    def doubted(self) -> str | None:
+        """Why the newest answer of some wallet was none, where it was."""
+        return next((one.doubted for one in self._wallets.values() if one.doubted is not None), None)
+
     def failed(self, wallet: Wallet, error: IndexerError) -> None:
         now, one = self._clock(), self._wallets[wallet]
-        one.is_read = False
+        one.is_read, one.doubted = False, None
         one.failures += 1
         self.failures += 1
         one.due = now + min(try_again(one.failures), self._rhythm.next_after(stream_talks=False, jitter=self._jitter()))
@@ -233,7 +246,7 @@ class Readings:
 
     def cannot(self, wallet: Wallet, reason: str) -> None:
         one = self._wallets[wallet]
-        one.is_read, one.unsupported = False, reason
+        one.is_read, one.doubted, one.unsupported = False, None, reason
         self.failures += 1
         one.due = self._clock() + SUSPENDED_WALLET_SECONDS
         self.breaker = self.breaker.succeeded()

@@ -78,7 +78,7 @@ class Showing:
             heads="ws" if talks else "poll",
             seq=self._ledger.seq,
             restarts=self._restarts,
-            last_error=stopped or self._held_up or self._follower.error or self._said_of(owed) or _first(kept_out),
+            last_error=stopped or self._held_up or self._follower.trouble or self._said_of(owed) or _first(kept_out),
             queue_depth=queued,
             account=AccountStatus(
                 breaker=self._readings.breaker,

@@ -70,6 +70,8 @@ class Teller:
         """What the newest snapshot found to differ by more than venues round, though nothing had told so."""
         self.is_unsure = False
         """Whether the newest snapshot may be older than what is known."""
+        self.quarantined: str | None = None
+        """Why nothing of the newest snapshot is believed, so that it is no answer."""
 
     def begin(self) -> None:
         """Go on with what the ledger loaded."""
@@ -130,6 +132,7 @@ class Teller:
         verdict = judge(self._ledger.account, merged, before, self._rules, self._baselines, now, cause)
         self._states[wallet] = verdict.state
         self.is_unsure = merged.unsure
+        self.quarantined = merged.doubt if merged.quarantined else None
         self.drifted = tuple(slot for slot in merged.drifted if self._differs(slot, before, verdict.state))
         for finding in verdict.findings:
             if finding.severity == "error":

@@ -108,18 +108,22 @@ def test_entries_end_by_age_and_by_number() -> None:
     played(story())
 
 
-async def test_polls_fill_the_cache_and_are_not_served_from_it(venue: Venue, connect: Connect) -> None:
+async def test_polls_that_are_believed_fill_the_cache_and_are_not_served_from_it(
+    venue: Venue, connect: Connect
+) -> None:
     account = venue.account("binance")
     connection = connect(account)
     venue.truth.deposit(account, "spot", "BTC", "1")
-    await connection.read("spot")
+    connection.believed(await connection.read("spot"))
     venue.truth.deposit(account, "spot", "BTC", "1")
 
     async def renew() -> None:
-        await connection.read("spot")
+        connection.believed(await connection.read("spot"))
 
     assert (await connection.recent("spot", 60, renew)).amounts["BTC"].total == 1
-    assert (await connection.read("spot")).amounts["BTC"].total == 2
+    doubted = await connection.read("spot")
+    assert (await connection.recent("spot", 60, renew)).amounts["BTC"].total == 1
+    connection.believed(doubted)
     assert (await connection.recent("spot", 60, renew)).amounts["BTC"].total == 2
     venue.once("lost_connection", times=10)
     with pytest.raises(VenueUnreachable):

@@ -89,7 +89,7 @@ class ExchangeAccount:
             finally:
                 self._left.pop(wallet, None)
         kind = self._dialect.wallets[wallet]
-        snapshot = Snapshot(
+        return Snapshot(
             wallet=wallet,
             amounts=found.amounts,
             measure=kind.measure,
@@ -101,8 +101,10 @@ class ExchangeAccount:
             complete=found.complete,
             times=found.times,
         )
-        self._venues.cache.keep(snapshot, self._cached_as(wallet))
-        return snapshot
+
+    def believed(self, snapshot: Snapshot) -> None:
+        """That answer is one: who asks again soon has it. One that is not believed answers nobody."""
+        self._venues.cache.keep(snapshot, self._cached_as(snapshot.wallet))
 
     def waits_for_turn(self) -> bool:
         """Whether a read of some wallet is under way that did not leave yet."""

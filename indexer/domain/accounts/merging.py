@@ -52,7 +52,7 @@ def _take(state: WalletState, snapshot: Snapshot) -> Merged:
     )
     if is_empty and (doubted := _once_more_empty(state, snapshot)).empty < _needed(state, snapshot):
         reason = f"the {snapshot.wallet} wallet came back empty"
-        return Merged(doubted, ask=reason, doubt=reason)
+        return Merged(doubted, ask=reason, doubt=reason, quarantined=True)
     known, missing = dict(state.known), dict[str, int]()
     changed: list[AssetBalance] = []
     doubt = ask = None

@@ -52,6 +52,8 @@ class Merged:
     """Whether something in it may be older than what is known: the next answer tells."""
     unsaid: tuple[Slot, ...] = ()
     """What a snapshot names without its amount, though that was known: it is left as it was, and may be another."""
+    quarantined: bool = False
+    """Whether nothing of a snapshot is believed: then it is no answer at all."""
 
 
 def restored(balances: Mapping[str, AssetBalance], seen: Mapping[str, float] | None = None) -> WalletState:

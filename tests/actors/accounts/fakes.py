@@ -65,12 +65,16 @@ class FakeVenue:
         """Wallets for which the key is none."""
         self.ill: dict[Wallet, IndexerError] = {}
         """What is said of these wallets, every time."""
+        self.doubtful: frozenset[Wallet] = frozenset()
+        """Wallets that are said to be empty."""
         self.answers: list[dict[str, Amounts]] = []
         """Answered instead of the truth, one after the other."""
         self.delay = 0.01
         self.turn = 0.0
         """Seconds until a read leaves: others are asking as well."""
         self.reads: list[float] = []
+        self.taken: list[Snapshot] = []
+        """Answers that were believed."""
         self.reopened: list[str] = []
         self.told_again: list[Wallet] = []
         self.logins = 0
@@ -96,6 +100,8 @@ class FakeVenue:
         asked = loop.time()
         self.reads.append(asked)
         found = self.answers.pop(0) if self.answers else dict(self.truth)
+        if wallet in self.doubtful:
+            found = {}
         await asyncio.sleep(self.delay)
         if wallet in self.refuses:
             raise BadCredentials("invalid api key, or no permission for this")
@@ -104,6 +110,9 @@ class FakeVenue:
         if self.errors:
             raise self.errors.pop(0)
         return Snapshot(wallet, found, "wallet", "rest", asked, loop.time(), _now())
+
+    def believed(self, snapshot: Snapshot) -> None:
+        self.taken.append(snapshot)
 
     async def positions(self) -> PositionsSeen:
         if self.positions_error is not None:

@@ -48,6 +48,7 @@ class Accounts:
         metrics: Metrics,
         vault: Callable[[], Vault],
         waiting: Waiting,
+        told: Callable[[], Mapping[str, int]],
     ) -> None:
         self._store = store
         self._vault = vault
@@ -61,18 +62,27 @@ class Accounts:
             prepare=prepare,
             metrics=metrics,
             exchanges=self._exchanges,
+            told=told,
         )
         self._rules = RulesSettings()
         self._changing = asyncio.Lock()
 
     # --- life --------------------------------------------------------------------------------------------------------
 
+    async def load(self, settings: Settings) -> None:
+        """Know all of them before anybody may ask; `start` follows them."""
+        added = [account for account, _ in await self._store.account_list.all()]
+        in_file = [file_account(one) for one in settings.exchanges.values()]  # a name in the file goes first
+        for account in await self._completed((*added, *in_file)):
+            self._followed.expect(account)
+
     async def start(self, settings: Settings) -> None:
         """Follow those of the file, and those that were added in earlier lives."""
-        self._rules = settings.rules
-        for one in settings.exchanges.values():
-            await self._follow(file_account(one), file_credentials(one), rules=one.rules)
-        await self._follow_added()
+        async with self._changing:
+            self._rules = settings.rules
+            for one in settings.exchanges.values():
+                await self._follow(file_account(one), file_credentials(one), rules=one.rules)
+            await self._follow_added()
 
     async def _follow_added(self) -> None:
         """Those of the API that are not followed; a name in the file goes first."""
@@ -89,22 +99,27 @@ class Accounts:
     async def apply(self, old: Settings, new: Settings) -> None:
         """What differs between two files; accounts that were added over the API go on, but for rules that changed."""
         async with self._changing:
-            stale = {
+            changed = {
+                file_account(settings).key: settings
+                for name, settings in new.exchanges.items()
+                if old.exchanges.get(name) != settings
+            }
+            gone = {
                 file_account(settings).key
                 for name, settings in old.exchanges.items()
                 if new.exchanges.get(name) != settings
             }
-            kept = {file_account(settings).key for settings in new.exchanges.values()}
-            removed = stale - kept
+            stale = gone | changed.keys()  # of a name that is new in the file one may have been added over the API
             if new.rules != old.rules:
                 stale |= {account.key for account in self._followed.followed() if account.source == "api"}
             self._rules = new.rules
+            added = [account for account, _ in await self._store.account_list.all()]
+            in_file = [file_account(settings) for settings in changed.values()]
+            coming = {account.key: account for account in await self._completed((*added, *in_file))}
             for key in stale:
-                await self._followed.unfollow(key, for_good=key in removed)
-            for name, settings in new.exchanges.items():
-                if old.exchanges.get(name) != settings:
-                    await self._followed.unfollow(file_account(settings).key)  # one of this name was added over the API
-                    await self._follow(file_account(settings), file_credentials(settings), rules=settings.rules)
+                await self._followed.unfollow(key, until=coming.get(key))
+            for settings in changed.values():
+                await self._follow(file_account(settings), file_credentials(settings), rules=settings.rules)
             await self._follow_added()
 
     def end_waiting(self) -> None:
@@ -196,7 +211,7 @@ class Accounts:
             else:
                 kept, permissions = credentials, await self._tried(account, credentials)
             await self._keep(account, kept)
-            await self._followed.unfollow(key)
+            await self._followed.unfollow(key, until=account)
             await self._follow(account, kept, permissions)
         log.info("account_changed", exchange=key.exchange, account=key.name)
         return permissions
@@ -206,7 +221,7 @@ class Accounts:
         async with self._changing:
             self._api_made(key)
             await self._store.account_list.remove(key)
-            await self._followed.unfollow(key, for_good=True)
+            await self._followed.unfollow(key)
         log.info("account_removed", exchange=key.exchange, account=key.name)
 
     # --- parts -------------------------------------------------------------------------------------------------------
@@ -214,6 +229,12 @@ class Accounts:
     async def _tried(self, account: Account, credentials: Credentials) -> Permissions:
         """What the key may do; whoever waits for that has an answer when the service stops."""
         return await self._waiting.unless_over(self._exchanges.tried(account, credentials))
+
+    async def _completed(self, accounts: Sequence[Account]) -> Sequence[Account]:
+        """With all wallets there are where one names none: only what is asked about by name can be shown."""
+        if not all(account.wallets for account in accounts):
+            await self._exchanges.prepare()
+        return [self._exchanges.completed(account) for account in accounts]
 
     def _api_made(self, key: AccountKey) -> Account:
         account = self.account(key)

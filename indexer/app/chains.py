@@ -120,14 +120,25 @@ class Chains:
         await self._ask_supervisor(StartChild(_sibling(chain_id), lambda report: self._give_past(chain_id, report)))
 
     async def stop(self, chain_id: int) -> None:
+        chain = await self._ended(chain_id)
+        await chain.node.close()
+        self._metrics.forget_chain(chain.settings.name)
+
+    async def replace(self, settings: ChainSettings) -> None:
+        """End it, and make it known as it is configured now: whoever asks meanwhile is not told that there is none."""
+        chain = await self._ended(settings.chain_id)
+        self._metrics.forget_chain(chain.settings.name)
+        self.prepare(settings)
+        await chain.node.close()
+
+    async def _ended(self, chain_id: int) -> _Followed:
+        """It is known until its actors have ended, and no longer."""
         await self._ask_supervisor(StopChild(_sibling(chain_id)))
         await self._ask_supervisor(StopChild(_child(chain_id)))
         self._backfills.forget(chain_id)
-        chain = self._followed.pop(chain_id)
         self._board.forget(chain_stream(chain_id))
         self._board.forget(history_stream(chain_id))
-        await chain.node.close()
-        self._metrics.forget_chain(chain.settings.name)
+        return self._followed.pop(chain_id)
 
     async def close(self) -> None:
         """After the supervisor has ended every actor."""

@@ -154,16 +154,18 @@ class Control:
         old = {chain.chain_id: chain for chain in before.chains.values()}
         wanted = {chain.chain_id: chain for chain in new.chains.values()}
         self.settings = new
-        stale = [i for i in old if i not in wanted or is_other_chain(old[i], wanted[i])]
-        fresh = [i for i in wanted if i not in old or i in stale]
-        for chain_id in stale:
+        other = [i for i in wanted if i in old and is_other_chain(old[i], wanted[i])]
+        fresh = [i for i in wanted if i not in old]
+        for chain_id in old.keys() - wanted.keys():
             await self._chains.stop(chain_id)
+        for chain_id in other:
+            await self._chains.replace(wanted[chain_id])
         for chain_id in fresh:
             self._chains.prepare(wanted[chain_id])
-        for chain_id in wanted.keys() - set(fresh):
+        for chain_id in wanted.keys() - {*other, *fresh}:
             self._chains.adjust(wanted[chain_id])
         self._watching.configure(watched_chains(new), file_solvers(new))
         await self._publish(new.nats)
-        for chain_id in fresh:
+        for chain_id in (*other, *fresh):
             await self._chains.start(chain_id)
         await self._accounts.apply(before, new)

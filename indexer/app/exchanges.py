@@ -66,6 +66,15 @@ class Exchanges:
         check_wallets(site, account.wallets, wallets)
         return account if account.wallets else replace(account, wallets=wallets)
 
+    def completed(self, account: Account) -> Account:
+        """The same with its wallets; as it is where there is no such thing, which `checked` says in due time."""
+        if account.wallets:
+            return account
+        try:
+            return self.checked(account)
+        except Impossible:
+            return account
+
     def check_credentials(self, exchange: str, credentials: Credentials) -> None:
         """`Impossible` when one is missing that the exchange asks for; named, never quoted."""
         needed = self._dialect(exchange).credentials

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, get_args
@@ -18,6 +18,7 @@ from actors.base import Report
 from actors.messages import Begin, Committed
 from actors.statusboard import StatusBoard
 from actors.supervisor import StartChild, StopChild
+from indexer.app.coming import Coming
 from indexer.app.exchanges import Credentials, Exchanges
 from indexer.app.partings import Partings
 from indexer.app.posts import Post
@@ -114,6 +115,7 @@ class FollowedAccounts:
         prepare: Callable[[Commit], None],
         metrics: Metrics,
         exchanges: Exchanges,
+        told: Callable[[], Mapping[str, int]],
     ) -> None:
         self._store = store
         self._board = board
@@ -125,6 +127,7 @@ class FollowedAccounts:
         self._followed: dict[AccountKey, Followed] = {}
         self._held_back: dict[AccountKey, tuple[Account, str]] = {}
         """Accounts that cannot be followed, and why: credentials that cannot be unsealed, an exchange there is not."""
+        self._coming = Coming(board=board, told=told)
         self._partings = Partings(ledger=self._ledger, board=board)
 
     # --- asking ------------------------------------------------------------------------------------------------------
@@ -133,26 +136,31 @@ class FollowedAccounts:
         return key in self._followed
 
     def knows(self, key: AccountKey) -> bool:
-        """Followed or held back."""
-        return key in self._followed or key in self._held_back
+        """Followed, about to be, or held back."""
+        return key in self._followed or key in self._coming or key in self._held_back
 
     def followed(self) -> Sequence[Account]:
         return tuple(one.account for one in self._followed.values())
 
     def all(self) -> Sequence[Account]:
         known = {key: account for key, (account, _) in self._held_back.items()}
+        known |= {account.key: account for account in self._coming.all()}
         known |= {key: one.account for key, one in self._followed.items()}
         return tuple(account for _, account in sorted(known.items()))
 
     def account(self, key: AccountKey) -> Account:
-        return self._held_back[key][0] if key in self._held_back else self.one(key).account
+        if key in self._held_back:
+            return self._held_back[key][0]
+        return self._coming.one(key) or self.one(key).account
 
     def permissions(self, key: AccountKey) -> Permissions | None:
-        return None if key in self._held_back else self.one(key).permissions
+        return None if key in self._held_back or key in self._coming else self.one(key).permissions
 
     def one(self, key: AccountKey) -> Followed:
         if key in self._held_back:
             raise Impossible(f"{key} is not followed: {self._held_back[key][1]}", "credentials")
+        if key in self._coming:
+            raise GivenUp(f"{key} is being opened; try again in a moment")
         one = self._followed.get(key)
         if one is None:
             raise NotFound(f"there is no account {key}", "name")
@@ -160,12 +168,18 @@ class FollowedAccounts:
 
     # --- following ---------------------------------------------------------------------------------------------------
 
+    def expect(self, account: Account) -> None:
+        """It is known from now on, and followed in a moment."""
+        self._held_back.pop(account.key, None)
+        self._coming.expect(account)
+
     async def hold_back(self, account: Account, reason: str) -> None:
         """Nobody follows it, and whoever looks or listens is told so."""
         if self._held_back.get(account.key) == (account, reason):
             return
         log.error("account_held_back", exchange=account.key.exchange, account=account.key.name, reason=reason)
         self._held_back[account.key] = (account, reason)
+        self._coming.forget(account.key)
         self._watch_breakers(account.key.exchange)
         await self._partings.begin(account, reason)
 
@@ -180,7 +194,7 @@ class FollowedAccounts:
         except Impossible as error:
             await self.hold_back(account, str(error))
             return
-        self._held_back.pop(account.key, None)
+        self.expect(account)
         await self._partings.end(account.key)
         hide(credentials.values())
         post = Post()
@@ -192,6 +206,7 @@ class FollowedAccounts:
             rules,
             permissions,
         )
+        self._coming.forget(account.key)
         self._metrics.watch_inbox(_child(account.key), lambda: post.waiting)
         self._watch_breakers(account.key.exchange)
         await self._ask_supervisor(
@@ -202,18 +217,24 @@ class FollowedAccounts:
             )
         )
 
-    async def unfollow(self, key: AccountKey, *, for_good: bool = False) -> None:
-        """`for_good`: it is removed; else it is followed otherwise in a moment."""
+    async def unfollow(self, key: AccountKey, *, until: Account | None = None) -> None:
+        """It is removed; or followed as `until` in a moment, and known all the time."""
         self._held_back.pop(key, None)
-        await self._partings.end(key)
         one = self._followed.pop(key, None)
+        if until is not None:
+            self._coming.keep(until if one is None else one.account)  # as it was, while its last life still ends
+        else:
+            self._coming.forget(key)
+        await self._partings.end(key)
         if one is not None:
             changed = GivenUp(f"{key} was changed while it was read; try again in a moment")
-            one.end_life(NotFound(f"there is no account {key}", "name") if for_good else changed)
+            one.end_life(changed if until is not None else NotFound(f"there is no account {key}", "name"))
             await self._ask_supervisor(StopChild(_child(key)))
             await one.connection.close()
-        self._board.forget(exchange_stream(*key))
-        if for_good:
+        if until is not None:
+            self._coming.expect(until)
+        else:
+            self._board.forget(exchange_stream(*key))
             self._metrics.forget_actor(_child(key))
 
     def _watch_breakers(self, exchange: str) -> None:

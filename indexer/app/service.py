@@ -126,8 +126,10 @@ class Service:
             metrics=self._metrics,
             vault=lambda: open_vault(self.control.settings.service.master_key, settings.service.data_dir),
             waiting=self._waiting,
+            told=self.positions.told,
         )
         self._stack.push_async_callback(self.accounts.close)
+        await self.accounts.load(self.settings)  # nobody may ask before all of them are known
         self._nats = NatsBoard(
             store=self.store,
             positions=self.positions,

@@ -34,6 +34,7 @@ class Config:
     folder: Path
     chains: Mapping[str, Json] = field(default_factory=dict)
     solvers: Mapping[str, Json] = field(default_factory=dict)
+    exchanges: Mapping[str, Json] = field(default_factory=dict)
     service: Json = field(default_factory=dict)
     store: Json = field(default_factory=dict)
     keys: Sequence[Json] = ()
@@ -56,6 +57,7 @@ class Config:
         tables: Json = {"service": service, "store": self.store, "nats": self.nats}
         tables |= {f"chains.{name}": table for name, table in self.chains.items()}
         tables |= {f"solvers.{name}": table for name, table in self.solvers.items()}
+        tables |= {f"exchanges.{name}": table for name, table in self.exchanges.items()}
         lines = []
         for name, table in tables.items():
             lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items()), ""]

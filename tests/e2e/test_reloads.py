@@ -70,6 +70,24 @@ async def test_a_chain_that_is_removed_leaves_no_task_and_no_connection(home: Wo
                 await until(lambda: not ws.open and not http.open)
 
 
+async def test_a_chain_that_is_changed_is_known_all_the_time(home: World, tmp_path: Path) -> None:
+    config = home.config(tmp_path, store={"url": "memory"})
+    chain_id = home.anvil.chain_id
+    stream = f"chain:{chain_id}"
+    async with Service(load(config.write(), {}), serve=False) as service:
+        await service.ready()
+        name = next(iter(config.chains))
+        config.but(chains={name: home.table(reorg_window_blocks=99)}).write()
+        task = asyncio.ensure_future(service.control.reload())
+        while not task.done():
+            assert service._chains.node(chain_id) is not None
+            (shown,) = (one for one in service.report.streams() if one.stream == stream)
+            assert shown.seq > 0
+            await asyncio.sleep(0)
+        assert (await task)["chains"]["changed"] == [name]
+        await service.ready()
+
+
 async def test_no_hang_up_while_it_starts_ends_it(home: World, tmp_path: Path) -> None:
     async with Running(home.config(tmp_path, store={"url": "memory"})) as service:
         await service.launch()

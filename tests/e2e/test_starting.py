@@ -1,0 +1,124 @@
+"""Who asks a service that has just begun: every account, solver and token of the file and of the store is there."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from indexer.demo.venue import Account, Venue
+from tests.e2e.service import Config, Json, Running, until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.mongo]
+
+IN_FILE = 40
+ADDED = "added"
+"""One account that only the store knows."""
+NAMES = {ADDED, *(f"a{number:03}" for number in range(IN_FILE))}
+
+
+@pytest.fixture
+async def venue() -> AsyncIterator[Venue]:
+    async with Venue("okx", seed=1) as opened:
+        opened.weights.enforced = False
+        yield opened
+
+
+def account_table(venue: Venue, account: Account) -> Json:
+    words = {"apiKey": "api_key", "secret": "secret", "password": "password"}
+    credentials = {words[word]: value for word, value in account.credentials.items()}
+    return {"exchange": "okx", "wallets": ["unified"], "base_url": venue.url("okx"), **credentials}
+
+
+def funded(venue: Venue, name: str) -> Account:
+    account = venue.account("okx", name)
+    venue.truth.deposit(account, "unified", "USDT", "1000")
+    return account
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+class Asking:
+    """All that can be asked of accounts, each question once, as soon as somebody answers at the address."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def all(self) -> list[Any]:
+        async with aiohttp.ClientSession(self._url) as self._http:
+            questions = (
+                self.snapshot(),
+                self.snapshot(exchange="okx", account="a039"),
+                self.snapshot(exchange="okx", account=ADDED),
+                self.get("/api/v1/accounts?limit=1000"),
+                self.get(f"/api/v1/accounts/okx/{ADDED}/balances"),
+                self.get("/api/v1/accounts/okx/a039/balances/unified/USDT"),
+                self.get("/api/v1/status"),
+                self.get("/ready"),
+            )
+            return await asyncio.gather(*questions)
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        while True:
+            try:
+                async with self._http.get(path) as answer:
+                    return answer.status, await answer.json()
+            except aiohttp.ClientConnectionError:
+                await asyncio.sleep(0.01)
+
+    async def snapshot(self, **wanted: str) -> Json:
+        while True:
+            try:
+                async with self._http.ws_connect("/ws", max_msg_size=0) as ws:
+                    await ws.send_json({"op": "subscribe", "id": "1", "snapshot": True, "filters": [wanted]})
+                    assert (await ws.receive_json())["type"] == "subscribed"
+                    frame: Json = await ws.receive_json()
+                    assert frame["type"] == "snapshot"
+                    return frame
+            except aiohttp.ClientConnectionError:
+                await asyncio.sleep(0.01)
+
+
+def named(frame: Json) -> set[str]:
+    return {item["account"] for item in frame["items"]}
+
+
+async def test_whoever_connects_first_after_a_start_knows_every_account(venue: Venue, tmp_path: Path) -> None:
+    accounts = {name: account_table(venue, funded(venue, name)) for name in sorted(NAMES - {ADDED})}
+    port = free_port()
+    config = Config(tmp_path, exchanges=accounts, service={"port": port})
+    added = funded(venue, ADDED)
+    async with Running(config) as service:
+        await service.start()
+        body = {"exchange": "okx", "name": ADDED, "credentials": added.credentials, "baseUrl": venue.url("okx")}
+        status, _ = await service.post("/accounts", {**body, "wallets": ["unified"]})
+        assert status == 201
+        await service.ready()
+        told = {f"exchange:okx:{name}" for name in NAMES}
+        for ending in (signal.SIGTERM, signal.SIGKILL):
+            await service.end(ending)
+            await service.launch()
+            async with asyncio.timeout(20):
+                answers = await Asking(f"http://127.0.0.1:{port}").all()
+            whole, of_file, of_store, listed, balances, amount, streams, ready = answers
+            assert (named(whole), set(whole["positions"])) == (NAMES, told), ending
+            assert (named(of_file), named(of_store)) == ({"a039"}, {ADDED})
+            assert {one["name"] for one in listed[1]["items"]} == NAMES
+            assert [one["asset"] for one in balances[1]["items"]] == ["USDT"]
+            assert amount[0] == 200
+            assert {stream for stream in told if "account" in streams[1]["streams"][stream]} == told
+            assert all(streams[1]["streams"][stream]["seq"] > 0 for stream in told)
+            assert ready[0] == 503
+            await until(lambda: service.said("listening"))
+            service.url = service.said("listening")[0]["url"]
+            await service.ready()

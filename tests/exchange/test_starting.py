@@ -1,0 +1,147 @@
+"""Accounts that are about to be followed: they are known all the time, and what they hold is the last that was told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+
+from indexer.app.accounts import Accounts
+from indexer.app.library import Indexer
+from indexer.clients.exchange.account import ExchangeAccount
+from indexer.clients.exchange.dialects.table import DIALECTS
+from indexer.config import RulesSettings, Settings, StoreSettings
+from indexer.demo.venue import Account, Faults, Venue
+from indexer.domain.accounts.amounts import AccountKey
+from indexer.domain.accounts.registry import Account as Followed
+from indexer.errors import GivenUp, Impossible
+from tests.exchange.test_service import KEY, settings, until
+
+STREAM = "exchange:binance:desk"
+
+
+@pytest.fixture
+def main(venue: Venue) -> Account:
+    account = venue.account("binance")
+    venue.truth.deposit(account, "spot", "USDT", "1000.50")
+    return account
+
+
+async def known_meanwhile(indexer: Indexer, key: AccountKey, work: Coroutine[Any, Any, object]) -> set[tuple[str, ...]]:
+    """Its wallets at every turn of the loop until the work is done; every time it is in the status as well."""
+    seen: set[tuple[str, ...]] = set()
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        seen.add(indexer.accounts.account(key).wallets)
+        assert key in {account.key for account in indexer.accounts.all()}
+        (status,) = (one for one in indexer.report.streams() if one.stream == STREAM)
+        assert status.account is not None
+        assert status.seq > 0
+        await asyncio.sleep(0)
+    await task
+    return seen
+
+
+async def test_what_an_account_held_before_a_restart_is_stale_until_it_is_read(
+    venue: Venue, main: Account, tmp_path: Path
+) -> None:
+    known = replace(settings(venue, main, tmp_path), store=StoreSettings(url="embedded"))
+    async with Indexer(known, serve=False) as indexer:
+        await asyncio.wait_for(indexer.ready(), 20)
+    venue.faults = Faults(slow=1.0, slow_seconds=30.0)
+    async with Indexer(known) as again, ClientSession(again.url) as http, http.ws_connect("/ws") as socket:
+        await socket.send_json({"op": "subscribe", "id": "1", "snapshot": True, "filters": [{"exchange": "binance"}]})
+        assert (await socket.receive_json())["type"] == "subscribed"
+        snapshot = await socket.receive_json()
+        assert [(item["asset"], item["stale"]) for item in snapshot["items"]] == [("USDT", True)]
+        async with http.get("/api/v1/status") as answer:
+            shown = (await answer.json())["streams"][STREAM]
+        assert (set(shown["account"]["stale"]), shown["seq"]) == ({"spot", "funding"}, snapshot["positions"][STREAM])
+
+
+async def test_every_account_of_the_file_and_of_the_store_is_known_before_any_is_followed(
+    venue: Venue, main: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of the file names no wallets: it has all that there are."""
+    without = replace(settings(venue, main, tmp_path, in_file=False), store=StoreSettings(url="embedded"))
+    added = AccountKey("binance", "added")
+    async with Indexer(without, serve=False) as indexer:
+        await indexer.accounts.add(Followed(added, ("spot",), base_url=venue.url("binance")), main.credentials)
+    known: dict[AccountKey, tuple[str, ...]] = {}
+    start = Accounts.start
+
+    async def looking(accounts: Accounts, settings: Settings) -> None:
+        known.update({account.key: account.wallets for account in accounts.all()})
+        await start(accounts, settings)
+
+    monkeypatch.setattr(Accounts, "start", looking)
+    desk = replace(settings(venue, main, tmp_path).exchanges["desk"], wallets=())
+    async with Indexer(replace(without, exchanges={"desk": desk}), serve=False):
+        assert known == {added: ("spot",), KEY: tuple(DIALECTS["binance"].wallets)}
+
+
+async def test_an_account_that_is_changed_by_the_file_is_known_all_the_time(
+    venue: Venue, main: Account, tmp_path: Path
+) -> None:
+    known = settings(venue, main, tmp_path)
+    fewer = replace(known, exchanges={"desk": replace(known.exchanges["desk"], wallets=("spot",))})
+    async with Indexer(known, serve=False) as indexer:
+        await asyncio.wait_for(indexer.ready(), 20)
+        seen = await known_meanwhile(indexer, KEY, indexer.accounts.apply(known, fewer))
+        assert seen == {("spot", "funding"), ("spot",)}
+        await asyncio.wait_for(indexer.ready(), 20)
+
+
+async def test_an_account_of_the_api_is_known_all_the_time_while_file_and_rules_change(
+    venue: Venue, main: Account, tmp_path: Path
+) -> None:
+    without, within = settings(venue, main, tmp_path, in_file=False), settings(venue, main, tmp_path)
+    rules = replace(without, rules=RulesSettings(change_absolute=Decimal(100)))
+    async with Indexer(without, serve=False) as indexer:
+        await indexer.accounts.add(Followed(KEY, ("spot",), base_url=venue.url("binance")), main.credentials)
+        await asyncio.wait_for(indexer.ready(), 20)
+        assert await known_meanwhile(indexer, KEY, indexer.accounts.apply(without, rules)) == {("spot",)}
+        await known_meanwhile(indexer, KEY, indexer.accounts.apply(rules, within))
+        await known_meanwhile(indexer, KEY, indexer.accounts.apply(within, without))
+        await known_meanwhile(indexer, KEY, indexer.accounts.change(KEY, poll_seconds=7))
+        await asyncio.wait_for(indexer.ready(), 20)
+
+
+async def test_a_refresh_of_an_account_that_is_just_being_opened_says_so(
+    venue: Venue, main: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close, may_close = ExchangeAccount.close, asyncio.Event()
+
+    async def closing(connection: ExchangeAccount) -> None:
+        await may_close.wait()
+        await close(connection)
+
+    monkeypatch.setattr(ExchangeAccount, "close", closing)
+    known = settings(venue, main, tmp_path)
+    async with Indexer(known, serve=False) as indexer:
+        await asyncio.wait_for(indexer.ready(), 20)
+        rules = replace(known.exchanges["desk"], rules=RulesSettings(change_absolute=Decimal(100)))
+        task = asyncio.ensure_future(indexer.accounts.apply(known, replace(known, exchanges={"desk": rules})))
+        await until(lambda: KEY in indexer.accounts._followed._coming)
+        with pytest.raises(GivenUp, match="is being opened; try again in a moment"):
+            await indexer.accounts.refresh(KEY)
+        may_close.set()
+        await task
+        await indexer.accounts.refresh(KEY)
+
+
+async def test_an_account_that_cannot_be_followed_is_known_as_such_from_the_start(
+    venue: Venue, main: Account, tmp_path: Path
+) -> None:
+    known = settings(venue, main, tmp_path)
+    other = replace(known, exchanges={"desk": replace(known.exchanges["desk"], wallets=("earn", "moon"))})  # type: ignore[arg-type]
+    async with Indexer(other, serve=False) as indexer:
+        assert [account.key for account in indexer.accounts.all()] == [KEY]
+        with pytest.raises(Impossible, match="moon"):
+            await indexer.accounts.refresh(KEY)

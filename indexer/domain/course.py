@@ -24,7 +24,11 @@ PLACES: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """`volatility` is the standard deviation in percent of the average; `strength` how well a straight line fits."""
+    """`volatility` is the standard deviation in percent of the average; `strength` how well a straight line fits.
+
+    `direction` is the line's; where it explains nothing, as far as strength is shown, it is that of the records: from
+    the first to the last, so that it never contradicts their change.
+    """
 
     average: Fraction
     volatility: Decimal | None
@@ -38,7 +42,9 @@ class Curve:
     def __init__(self, start: datetime | None = None, held: Fraction | None = None) -> None:
         self._start = start if held is not None else None
         self._at = self._start
-        self._first = self._held = held
+        self._held = held
+        self._first: Fraction | None = None
+        """Of those that were added."""
         self._length = 0
         self._sum = self._squares = self._moments = Fraction(0)
 
@@ -52,9 +58,9 @@ class Curve:
         """Up to `until`, or to the last balance where that is later; nothing where nothing is known."""
         if until is not None and self._held is not None:
             self._reach(until)
-        if self._held is None or self._first is None:
+        if self._held is None:
             return None
-        moved = self._held - self._first
+        moved = Fraction(0) if self._first is None else self._held - self._first
         if not self._length:
             return Course(self._held, Decimal(0), _sign(moved), Decimal(0))
         average = self._sum / self._length
@@ -62,7 +68,8 @@ class Curve:
         # Against time: the mean of time is half the length, and its variance a twelfth of the length's square.
         together = self._moments / self._length - average * Fraction(self._length, 2)
         fits = together**2 * 12 / (variance * self._length**2) if variance else Fraction(0)
-        return Course(average, _volatility(variance, average), _sign(together or moved), _rounded(fits))
+        strength = _rounded(fits)
+        return Course(average, _volatility(variance, average), _sign(together if strength else moved), strength)
 
     def _reach(self, time: datetime) -> None:
         """What holds went on until then."""

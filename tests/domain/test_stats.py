@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.domain.accounts.stats import AssetTally
+from indexer.domain.course import Curve, Direction
 from indexer.domain.stats import Tally
 from tests.domain.samples import UINT256
 
@@ -60,3 +63,98 @@ def test_of_decimals_they_are_as_exact() -> None:
     assert statistics.course is not None
     assert (statistics.records.change, statistics.records.change_percent) == (Decimal("0.1"), Decimal(100))
     assert statistics.course.average == Fraction(3, 20)
+
+
+# --- the trend beside the change ---
+
+Steps = list[tuple[int, int]]
+"""Seconds since the start (several records may share one) and balances."""
+Told = tuple[int | Decimal, Direction, Decimal]
+"""Change, direction and strength."""
+Trend = Callable[[Steps, int | None, int], Told | None]
+"""Of records, what held before the start (where that is known), and until when the last goes on."""
+
+STEPS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 5)), max_size=8).map(
+    lambda steps: sorted(steps, key=lambda step: step[0])
+)
+
+
+def chain_trend(steps: Steps, before: int | None, until: int) -> Told | None:
+    tally = Tally(curve=Curve(START, None if before is None else Fraction(before)))
+    for second, balance in steps:
+        tally.add(START + second * SECOND, balance)
+    statistics = tally.statistics(START + until * SECOND)
+    change = 0 if statistics.records is None else statistics.records.change
+    course = statistics.course
+    return None if course is None else (change, course.direction, course.strength)
+
+
+def account_trend(steps: Steps, before: int | None, until: int) -> Told | None:
+    tally = AssetTally(curve=Curve(START, None if before is None else Fraction(before)))
+    for second, balance in steps:
+        tally.add(START + second * SECOND, Decimal(balance))
+    statistics = tally.statistics(START + until * SECOND)
+    change = Decimal(0) if statistics.records is None else statistics.records.change
+    course = statistics.course
+    return None if course is None else (change, course.direction, course.strength)
+
+
+TRENDS = pytest.mark.parametrize("trend", [chain_trend, account_trend])
+
+
+def sign(value: int | Decimal | Fraction) -> Direction:
+    return "flat" if not value else "up" if value > 0 else "down"
+
+
+@TRENDS
+@given(STEPS, st.none() | st.integers(0, 5), st.integers(0, 8))
+def test_where_no_line_fits_the_direction_is_that_of_the_change(
+    trend: Trend,
+    steps: Steps,
+    before: int | None,
+    until: int,
+) -> None:
+    told = trend(steps, before, until)
+    assert (told is None) == (not steps and before is None)
+    if told is not None and not told[2]:
+        assert told[1] == sign(told[0])
+
+
+@TRENDS
+@given(STEPS, st.none() | st.integers(0, 5), st.integers(0, 8))
+def test_where_a_line_fits_the_direction_is_that_of_the_line(
+    trend: Trend,
+    steps: Steps,
+    before: int | None,
+    until: int,
+) -> None:
+    told = trend(steps, before, until)
+    if told is not None and told[2]:
+        assert told[1] == sign(slope(steps, before, until))
+
+
+def slope(steps: Steps, before: int | None, until: int) -> Fraction:
+    """The long way: each second that something held in, by its middle; their steps are level, so that is exact."""
+    first = 0 if before is not None else steps[0][0]
+    held = {
+        second: balance
+        for second in range(first, max(until, *(at for at, _ in steps), 0))
+        if (balance := next((value for at, value in reversed(steps) if at <= second), before)) is not None
+    }
+    middle = Fraction(sum(held), len(held))
+    return Fraction(sum((second - middle) * balance for second, balance in held.items()))
+
+
+@TRENDS
+def test_a_span_that_begins_with_its_only_record_is_flat(
+    trend: Trend,
+) -> None:
+    assert trend([(0, 9)], 5, 60) == trend([], 9, 60) == (0, "flat", Decimal(0))
+
+
+@TRENDS
+def test_a_line_that_is_level_as_far_as_it_is_shown_does_not_contradict_the_change(
+    trend: Trend,
+) -> None:
+    steps = [(0, 1_000), (9_000, 2_000), (9_001, 1_000), (20_000, 1_001)]
+    assert trend(steps, None, 20_000) == (1, "up", Decimal(0))

@@ -14,6 +14,7 @@ from actors.clock import now
 from indexer.domain.balances import BalanceUpdated, Cause, changes, net
 from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, TokenInfo, Transfer
 from indexer.domain.facts import Passed
+from indexer.domain.gaps import Later
 from indexer.domain.headchain import HeadChain
 from indexer.domain.incidents import Incident
 from indexer.domain.status import NativesRead
@@ -140,16 +141,35 @@ class Bookkeeper:
 
     def passed(self, after: BlockRef, values: Iterable[Holding]) -> Passed:
         """Not followed above that block; whoever was not watched, or not looked at there, is not gone on from."""
-        ledger = self._ledger
+        followed = tuple(key for key in sorted(values) if self._is_known_at(key, after) and self._was_read(key))
+        return Passed(after, followed, tuple(key for key in followed if key in self._ledger.trails.logs))
+
+    def passed_below(self, after: BlockRef, values: Iterable[Holding], later: Later) -> Passed:
+        """The same where all records above that block, of which `later` tells, are taken back."""
+        unread = self._ledger.unread.held
         followed = tuple(
-            holding
-            for holding in sorted(values)
-            if holding in ledger.balances
-            and holding not in ledger.returned
-            and (holding.token != NATIVE or self._read_at.get(holding, ledger.natives_at) >= after.number)
-            and self._was_read(holding)
+            key
+            for key in sorted(values)
+            if self._is_known_at(key, after)
+            and key not in later.doubtful
+            and key not in unread
+            and (key in later.told or self._was_read(key))
         )
-        return Passed(after, followed, tuple(holding for holding in followed if holding in ledger.trails.logs))
+        return Passed(after, followed, tuple(key for key in followed if self._trails_at(key, after, later)))
+
+    def _is_known_at(self, holding: Holding, after: BlockRef) -> bool:
+        ledger = self._ledger
+        is_native = holding.token == NATIVE
+        is_read = not is_native or self._read_at.get(holding, ledger.natives_at) >= after.number
+        return is_read and holding in ledger.balances and holding not in ledger.returned
+
+    def _trails_at(self, holding: Holding, after: BlockRef, later: Later) -> bool:
+        """A record above accounts for all logs before it, also for those that are left."""
+        if holding.token == NATIVE:
+            return False
+        logs = self._ledger.trails.logs.get(holding, ())
+        is_left = holding not in later.told and (logs is None or any(log.block_number <= after.number for log in logs))
+        return is_left or holding in later.trailing
 
     def _was_read(self, holding: Holding) -> bool:
         """Its last log led to a read: where the token could not be read then, the record is from before that log."""

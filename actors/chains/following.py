@@ -270,7 +270,8 @@ class Follower:
             )
         except StateMissing as error:
             await self._doubts.confirm(self.known, ancestor, newest)
-            await self._resync(f"a reorg to a block that cannot be read any more: {error}", newest, ancestor.number + 1)
+            why = f"a reorg to a block that cannot be read any more: {error}"
+            await self._resync(why, newest, ancestor.number + 1, ancestor)
             return
         await self._cut(ancestor, facts)
 
@@ -293,10 +294,12 @@ class Follower:
             log.info("chain_reorged", chain=self._name, **reorg)
         self._reorgs.clear()
 
-    async def _resync(self, reason: str, newest: Head, orphaned: int | None = None) -> None:
+    async def _resync(
+        self, reason: str, newest: Head, orphaned: int | None = None, ancestor: Head | None = None
+    ) -> None:
         depth = self.known.depth
         heads = await self._resyncer.resync(
-            reason, newest, tip=self.tip, watch=self.watch, orphaned=orphaned, depth=depth
+            reason, newest, tip=self.tip, watch=self.watch, depth=depth, orphaned=orphaned, ancestor=ancestor
         )
         self.known = HeadChain(depth, heads, newest.number - 1)
         await self._ledger.keep_unread(self.known)

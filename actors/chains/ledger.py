@@ -238,6 +238,18 @@ class Ledger:
         stored = await self._checkpoints.load(self._stream)
         return Recorded(self.stored_block, self._heard_block, await self._since(stored.projected if stored else 0))
 
+    async def told_above(self, number: int) -> Sequence[Commit] | None:
+        """All commits that told of blocks above that one, oldest first; nothing where some may not be kept any more."""
+        await self.writer.write_held()
+        above = await self._commits.above_block(self._stream, number)
+        if not above or above[0].first_seq == 1:
+            return above
+        first = above[0].first_seq
+        before = await self._commits.since(self._stream, first - 2, 1)
+        # Of a commit in parts only the last has a checkpoint: the others are not among what was found.
+        is_whole = all(commit.first_seq < first and commit.checkpoint is not None for commit in before)
+        return await self._since(first - 1) if before and is_whole else None
+
     async def settle(self, settled: Settled, tip: Head) -> None:
         """These blocks stay; told where one of them has records."""
         facts = await self.settling.advance(settled)

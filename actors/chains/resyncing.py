@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
 from actors.chains.bookkeeping import Bookkeeper
 from actors.chains.ledger import Ledger
 from actors.chains.nodes import Node
+from actors.chains.recent import Recorded
 from actors.chains.repair import canonical_floor, leads_to, standing_on
 from actors.chains.unanswered import Unanswered
 from indexer.domain.balances import Watch
-from indexer.domain.chain import Head
-from indexer.domain.facts import Confirmed, StreamResync
+from indexer.domain.chain import Head, Holding
+from indexer.domain.facts import Confirmed, Passed, StreamResync
+from indexer.domain.gaps import later_than
 from indexer.domain.views import Readings
 from indexer.errors import BadAnswer
 
@@ -45,14 +47,23 @@ class Resyncer:
         self._passed_over = passed_over
 
     async def resync(
-        self, reason: str, newest: Head, *, tip: Head | None, watch: Watch, depth: int, orphaned: int | None = None
+        self,
+        reason: str,
+        newest: Head,
+        *,
+        tip: Head | None,
+        watch: Watch,
+        depth: int,
+        orphaned: int | None = None,
+        ancestor: Head | None = None,
     ) -> tuple[Head, ...]:
         """The blocks in between cannot be followed one by one: read everything at the newest, and say so.
 
         After a reorg that is the block which showed it: asked again, another node might be far behind. With
         `orphaned`, a block number from which on records are of another branch: history is cut where it is still
-        canonical. What did not change is confirmed at the newest block: it may have moved and come back meanwhile.
-        The answer is the newest block on those below it of which every record is known to be canonical.
+        canonical, and filled from there, or from the `ancestor` where that is known. What did not change is confirmed
+        at the newest block: it may have moved and come back meanwhile. The answer is the newest block on those below
+        it of which every record is known to be canonical.
         """
         if orphaned is None and tip is not None and newest.number <= tip.number:
             # Whoever answered is behind, and what is recorded there says more than a read.
@@ -60,7 +71,9 @@ class Resyncer:
         readings = (await self._node.read({newest: watch.holdings()})).get(newest.hash, Readings())
         above, passed = None, None
         if orphaned is not None:
-            above = await canonical_floor(self._node, await self._ledger.recorded(), orphaned, newest)
+            recorded = await self._ledger.recorded()
+            above = await canonical_floor(self._node, recorded, orphaned, newest)
+            passed = await self._passed_below(recorded, above, ancestor, readings.values)
         elif tip is not None and not await leads_to(self._node, tip.ref, newest):
             # The blocks that could not be read may have been orphaned, and our own newest ones with them.
             raise BadAnswer("the chain was reorganised while it could not be read")
@@ -90,3 +103,24 @@ class Resyncer:
         self._unanswered.note(readings, newest.number, known)
         self._book.natives_read(newest.number)
         return heads
+
+    async def _passed_below(
+        self, recorded: Recorded, above: int, ancestor: Head | None, values: Iterable[Holding]
+    ) -> Passed | None:
+        """From where on there is nothing: our own branch was followed up to where it parts, or to what is left of it.
+
+        What was filled in tells nothing of what was followed.
+        """
+        blocks = []
+        if ancestor is not None:
+            newest = await recorded.stored_block(ancestor.number)
+            if newest is None or newest.number <= above:
+                blocks.append(ancestor.ref)
+        left = await recorded.heard_block(above)
+        for block in (*blocks, left):
+            commits = None if block is None else await self._ledger.told_above(block.number)
+            if block is not None and commits is not None:
+                passed = self._book.passed_below(block, values, later_than(block.number, commits))
+                if passed.followed:
+                    return passed
+        return None

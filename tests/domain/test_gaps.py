@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from indexer.domain.chain import NATIVE, Holding
+from indexer.domain.balances import BalanceUpdated, Cause
+from indexer.domain.chain import NATIVE, Holding, TokenInfo, Transfer, TxHash
 from indexer.domain.commits import Commit
-from indexer.domain.facts import Passed, StreamResync
-from indexer.domain.gaps import Gap, gap_of
+from indexer.domain.facts import BalanceReverted, Confirmed, Fact, Passed, StreamResync
+from indexer.domain.gaps import Gap, gap_of, later_than
 from indexer.domain.jobs import MOST_BALANCES, orders_of
 from indexer.domain.records import fold
 from tests.repositories.samples import TIME, USDC, head_at, solver_at
@@ -80,3 +81,52 @@ def test_an_order_once_more_still_knows_up_to_where_the_chain_was_followed() -> 
     assert (again.after, again.last, again.state) == (head_at(5).ref, None, "queued")
     assert again.trailing == {TOKEN}
     assert (again.in_place_of, again.records, again.id) == (tokens.id, 0, "")
+
+
+def told(number: int, cause: Cause, previous: int | None = 1, *, apart: bool = False) -> BalanceUpdated:
+    return BalanceUpdated(1, TOKEN, previous, 2, head_at(number).ref, cause, TokenInfo(), unexplained=0, apart=apart)
+
+
+def doubted(*facts: Fact) -> bool:
+    return TOKEN in later_than(5, [Commit("id", "chain:1", 7, TIME, facts)]).doubtful
+
+
+def test_what_a_record_calls_the_previous_held_below_it_unless_it_was_found_by_a_read_or_was_the_first() -> None:
+    assert not doubted(told(6, "transfer"), told(9, "transfer"))
+    assert not doubted(told(5, "sync"))  # that is no later
+    assert doubted(told(6, "transfer"), told(9, "sync"))
+    assert doubted(told(6, "refresh"))
+    assert doubted(told(6, "first", None))
+    assert doubted(told(6, "transfer", apart=True))
+
+
+def test_a_resync_says_so_only_of_those_who_were_followed_at_that_block() -> None:
+    read_anew = told(9, "resync")
+    assert not doubted(RESYNC, read_anew)
+    assert doubted(read_anew)  # the part of a commit that tells of it is not there
+    assert doubted(replace(RESYNC, passed=PASSED._replace(after=head_at(4).ref)), read_anew)
+    assert doubted(replace(RESYNC, passed=PASSED._replace(followed=(COIN,))), read_anew)
+    confirmed = (Confirmed(TOKEN, 2, TokenInfo()),)
+    assert not doubted(replace(RESYNC, confirmed=confirmed))
+    assert doubted(replace(RESYNC, confirmed=confirmed, passed=None))
+
+
+def test_a_record_that_a_reorg_left_at_its_ancestor_is_from_blocks_of_which_nobody_knew() -> None:
+    fact = BalanceReverted(1, TOKEN, 2, 1, head_at(7).ref, TokenInfo(), (), anchor=True)
+    assert doubted(told(8, "transfer"), fact)
+    assert not doubted(told(8, "transfer"), replace(fact, anchor=False))
+    assert not doubted(told(6, "transfer"), replace(fact, block=head_at(5).ref))
+
+
+def test_logs_that_a_later_record_accounts_for_are_left_open_where_it_is_taken_back() -> None:
+    def trail(number: int) -> Transfer:
+        block = head_at(number).ref
+        return Transfer(USDC, solver_at(2), TOKEN.solver, 1, block.hash, TxHash("0x1"), 0, number)
+
+    def is_trailing(fact: BalanceUpdated) -> bool:
+        return TOKEN in later_than(5, [Commit("id", "chain:1", 7, TIME, (fact,))]).trailing
+
+    later = told(8, "transfer")
+    assert is_trailing(replace(later, transfers=(trail(5), trail(8))))
+    assert not is_trailing(replace(later, transfers=(trail(8),)))
+    assert is_trailing(replace(later, unexplained=None))

@@ -141,3 +141,53 @@ async def test_the_next_life_repairs_it_as_well() -> None:
         await stage.settle(30)
         assert len(resyncs(stage)) == 1
         assert {fact.block.number for fact in reverted(stage).values()} == {block.number - 2}
+
+
+@in_virtual_time
+async def test_a_reorg_to_a_block_without_state_is_filled_from_where_the_branches_part() -> None:
+    async with staged() as stage:
+        for _ in range(4):
+            await stage.hear(stage.world.mine(busy=0))
+        ancestor = stage.world.tip
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
+        orphan(stage, 1)
+        for _ in range(30):
+            stage.world.pay(USD, OUTSIDE, BOB, 5)
+        stage.node.pruned_below = stage.world.tip.number - 8
+        stage.say_tip()
+        await stage.settle(30)
+        (resync,) = resyncs(stage)
+        assert resync.above is not None
+        assert resync.passed is not None
+        assert resync.passed.after == ancestor.ref
+        assert set(resync.passed.followed) == WATCH.holdings()
+        assert resync.passed.trailing == ()
+
+
+@in_virtual_time
+async def test_after_a_reorg_deeper_than_the_window_it_is_filled_from_the_newest_record_that_is_left() -> None:
+    async with staged(window=WINDOW) as stage:
+        left = stage.world.pay(USD, OUTSIDE, BOB, 1)
+        await stage.hear(left)
+        await read_anew(stage, 4)
+        (resync,) = resyncs(stage)
+        assert resync.passed is not None
+        assert resync.passed.after == left.ref
+        assert set(resync.passed.followed) == WATCH.holdings()
+
+
+@in_virtual_time
+async def test_the_next_deep_reorg_is_filled_from_there_as_well_and_not_from_what_nobody_followed() -> None:
+    async with staged(window=WINDOW) as stage:
+        left = stage.world.pay(USD, OUTSIDE, BOB, 1)
+        await stage.hear(left)
+        await read_anew(stage, 4)
+        orphan(stage, WINDOW + 5)
+        for _ in range(WINDOW + 7):
+            stage.world.mine(busy=0)
+        stage.say_tip()
+        await stage.settle(30)
+        _, again = resyncs(stage)
+        assert again.passed is not None
+        assert again.passed.after == left.ref
+        assert set(again.passed.followed) == WATCH.holdings()

@@ -30,6 +30,11 @@ class GoOn:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadOn:
+    """More is due to be read than one turn is for; messages that came meanwhile had theirs."""
+
+
+@dataclass(frozen=True, slots=True)
 class WatchChanged:
     """Other tokens or solvers are watched from now on."""
 

@@ -20,7 +20,19 @@ from actors.chains.quiet import Quiet
 from actors.chains.showing import Showing
 from actors.chains.syncing import Syncer
 from actors.chains.tags import Settler, TagReader
-from actors.messages import Begin, Differed, Failed, GoOn, Refresh, Resumed, SyncEvery, TagsRead, TryAgain, WatchChanged
+from actors.messages import (
+    Begin,
+    Differed,
+    Failed,
+    GoOn,
+    ReadOn,
+    Refresh,
+    Resumed,
+    SyncEvery,
+    TagsRead,
+    TryAgain,
+    WatchChanged,
+)
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, Head, Holding
 from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
@@ -95,6 +107,7 @@ class ChainActor(AsyncActor):
         self._began = False
         self._caught_up = False
         self._turn = self._turned = 0
+        self._reads_on = False
         follower.asking.watch(self._alarm.patience, self._overdue)
 
     # --- hearing -----------------------------------------------------------------------------------------------------
@@ -162,9 +175,8 @@ class ChainActor(AsyncActor):
                 await self._settle(message)
             case WatchChanged(watch):
                 await self._rewatch(watch, *(more.watch for more in self.also_told(WatchChanged)))
-            case Differed() | Failed():
-                self._follower.doubt(message)
-                await self._arrive()
+            case Differed() | Failed() | ReadOn():
+                await self._read_more(message)
 
     async def _note_ears(self, event: HeadsLost | HeadsBack) -> None:
         match event:
@@ -244,7 +256,7 @@ class ChainActor(AsyncActor):
     async def _arrive(self) -> None:
         """After each step: see whether there is more to follow or to read."""
         tip = self._follower.tip
-        if tip is None:
+        if tip is None or self._health.halted is not None:
             return
         self._showing.reached(tip)
         if self._showing.is_far_behind(tip):
@@ -253,14 +265,33 @@ class ChainActor(AsyncActor):
             tags, self._first_tags = self._first_tags, None
             await self._settle(tags)
         await self._follower.reader.read_due(tip)
-        if not self._caught_up:
+        if self._follower.reader.due:
+            self._read_on()
+        elif not self._caught_up:
             self._caught_up = True
             log.info("chain_caught_up", chain=self._name, block=tip.number, endpoint=self._node.endpoint)
+
+    async def _read_more(self, why: Differed | Failed | ReadOn) -> None:
+        if isinstance(why, ReadOn):
+            self._reads_on = False
+        else:
+            self._follower.doubt(why)
+        await self._arrive()
+
+    def _read_on(self) -> None:
+        """Once others have had their turn."""
+        if not self._reads_on:
+            self._reads_on = True
+            self.actor_ref.tell(ReadOn())
 
     async def _settle(self, answer: TagsRead) -> None:
         """While we are behind, the tags are of blocks that we do not know: they are read again."""
         if self._health.halted is None and not self._showing.is_far_behind(self._follower.tip):
             await self._settler.settle(answer)
+
+    def _owes_reads(self) -> bool:
+        """Once caught up, it is live while it reads what is new part by part."""
+        return bool(self._follower.reader.due) and not (self._caught_up and self._reads_on)
 
     def _may_sync(self) -> bool:
         return self._caught_up and self._health.halted is None and not self._showing.is_far_behind(self._follower.tip)
@@ -325,7 +356,7 @@ class ChainActor(AsyncActor):
         self._showing.status(
             self._health.state(
                 began=self._began and tip is not None,
-                behind=bool(self._follower.reader.due) or self._showing.is_far_behind(tip),
+                behind=self._owes_reads() or self._showing.is_far_behind(tip),
                 told_stale=self._alarm.is_stale,
             ),
             tip,

@@ -88,6 +88,67 @@ async def test_who_left_and_came_back_while_others_were_read_was_not_watched_in_
             assert all(fact.apart and not fact.change for fact in again)
 
 
+@in_virtual_time
+async def test_heads_have_their_turn_between_parts_of_what_is_new() -> None:
+    """And the chain stays live meanwhile."""
+    many = frozenset(map(_wallet, range(6)))
+    new = {Holding(token, wallet) for token in (NATIVE, *TOKENS) for wallet in many}
+    async with staged() as stage:
+        before, shown = len(stage.commits), len(stage.statuses)
+        with _in_parts_of(4), _counting(stage) as asked:
+            stage.ref.tell(WatchChanged(Watch(WATCH.tokens, WATCH.solvers | many)))
+            await asked.reading.wait()
+            stage.world.pay(USD, OUTSIDE, BOB, 5)
+            stage.say_tip()
+            asked.go_on.set()
+            await stage.settle()
+        commits = stage.commits[before:]
+        causes = [{fact.cause for fact in commit.facts if isinstance(fact, BalanceUpdated)} for commit in commits]
+        assert {"transfer"} <= causes[1]
+        assert {"first"} in causes[2:]
+        assert max(map(len, asked.reads)) == 4
+        assert {holding.token for holding in asked.reads[0]} == {NATIVE}
+        assert {fact.holding for fact in stage.updates("first")} >= new
+        assert len([fact for fact in stage.updates("first") if fact.holding in new]) == len(new)
+        assert {(status.state, status.ready) for status in stage.statuses[shown:]} == {("live", True)}
+
+
+@in_virtual_time
+async def test_a_chain_is_ready_once_the_last_part_is_read() -> None:
+    with _in_parts_of(2):
+        async with staged() as stage:
+            firsts = stage.updates("first")
+            assert {fact.holding for fact in firsts} == WATCH.holdings()
+            assert len(firsts) == len(WATCH.holdings())
+            assert len(stage.commits) > 1
+            ready = next(status for status in stage.statuses if status.ready)
+            assert ready.seq == stage.commits[-1].last_seq
+
+
+@in_virtual_time
+async def test_a_part_that_fails_is_read_again_and_the_rest_after_it() -> None:
+    async with staged() as stage:
+        with _in_parts_of(2):
+            stage.node.pruned_below = stage.world.tip.number + 1
+            stage.ref.tell(WatchChanged(Watch(WATCH.tokens, WATCH.solvers | {DAVE, OUTSIDE})))
+            await stage.settle()
+            assert stage.state() != "live"
+            stage.node.pruned_below = 0
+            await stage.settle(6)
+        assert stage.state() == "live"
+        told = [fact.holding for fact in stage.updates("first") if fact.holding.solver in (DAVE, OUTSIDE)]
+        assert sorted(told) == sorted(
+            Holding(token, wallet) for token in (NATIVE, *TOKENS) for wallet in (DAVE, OUTSIDE)
+        )
+
+
+@contextmanager
+def _in_parts_of(balances: int) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("actors.chains.reading.PART", balances)
+        yield
+
+
 class _Asked:
     """What was read because it is due, and how often the watch was kept; the first read waits."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from indexer.cli.client import AskError, Client, answered, connected, refused, told
+from indexer.cli.client import AskError, Client, answered, connected, refusal, refused, told
 from indexer.cli.lines import line_of
 from indexer.cli.positions import Positions
 
@@ -21,6 +21,9 @@ _SILENCE_SECONDS = 20
 """Heartbeats come every five: a connection that is silent for longer is lost, whatever TCP says."""
 
 _PAUSES = (0.2, 0.5, 1, 2, 5)
+
+_UNKNOWN_TIMES = 8
+"""So often in a row filters that were accepted may name what is unknown: it may be about a file that is changed."""
 
 Frame = dict[str, Any]
 
@@ -45,17 +48,21 @@ async def frames(
 ) -> AsyncGenerator[Frame, None]:
     """Every event from now on, once, and word of what was missed; ends only with an `AskError`."""
     positions = await _positions_now(client)
-    lost = 0
+    lost = unknown = 0
+    was_accepted = False
     while True:
         try:
             async with aclosing(_one_connection(client, filters, positions)) as received:
                 async for frame in received:
                     if lost:
                         _note("connected again")
-                    lost = 0
+                    lost, unknown, was_accepted = 0, 0, True
                     if frame["type"] not in ("subscribed", "heartbeat"):
                         yield frame
-        except _Lost as error:
+        except (_Lost, _Unknown) as error:
+            unknown += isinstance(error, _Unknown)
+            if isinstance(error, _Unknown) and (not was_accepted or unknown > _UNKNOWN_TIMES):
+                raise
             if not lost:
                 _note(f"{error}; trying again")
             await asyncio.sleep(pauses[min(lost, len(pauses) - 1)])
@@ -64,6 +71,10 @@ async def frames(
 
 class _Lost(Exception):
     """The connection is gone; another one may come."""
+
+
+class _Unknown(AskError):
+    """A filter names what the service does not know, now."""
 
 
 async def _positions_now(client: Client) -> Positions:
@@ -105,6 +116,8 @@ async def _received(socket: aiohttp.ClientWebSocketResponse, url: str) -> Frame:
         problem = frame["problem"]
         if problem["status"] == HTTPStatus.SERVICE_UNAVAILABLE:  # that subscription is over, and a new one is welcome
             raise _Lost(problem["detail"])
+        if problem["status"] == HTTPStatus.NOT_FOUND:
+            raise _Unknown(refusal(problem["status"], url, problem))
         raise refused(problem["status"], url, problem)
     return frame
 

@@ -19,6 +19,9 @@ SILENCE_SECONDS: Final = 15.0
 """Three heartbeats."""
 FIRST_WAIT_SECONDS: Final = 0.2
 LONGEST_WAIT_SECONDS: Final = 10.0
+UNKNOWN_TIMES: Final = 8
+"""So often in a row filters that were accepted may name what is unknown: for half a minute, in which who starts has
+read what it follows, and a file that is being changed is a whole one again."""
 PAGE: Final = 1_000
 
 Json = dict[str, Any]
@@ -105,15 +108,16 @@ class IndexerClient:
         """Everything that any filter accepts, each event once and in its stream's order, until the caller stops.
 
         Lost connections are made again and resumed where they broke. Ends only with `Unauthorized`, `Forbidden`, or
-        the `Problem` that the service has with these filters.
+        the `Problem` that the service has with these filters: at once where it never took them, or where they are
+        wrong; after some attempts where it took them before and does not know now what they name.
         """
         following = Following(filters, after=after, snapshot=snapshot)
-        failures = 0
+        failures = unknown = 0
         while True:
             try:
                 async with aclosing(self._connection(following)) as messages:
                     async for message in messages:
-                        failures = 0
+                        failures = unknown = 0
                         if message is not None:
                             yield message
             except StartOver:
@@ -122,7 +126,9 @@ class IndexerClient:
                 if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
                     raise problem_of(error.status, {"title": error.message}) from error
             except Problem as error:
-                if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                unknown += error.status == HTTPStatus.NOT_FOUND
+                may_pass = error.status == HTTPStatus.NOT_FOUND and following.was_accepted and unknown <= UNKNOWN_TIMES
+                if error.status < HTTPStatus.INTERNAL_SERVER_ERROR and not may_pass:
                     raise
             except (aiohttp.ClientError, OSError, TimeoutError):
                 pass  # the plan: connect again, however long it takes

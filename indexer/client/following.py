@@ -74,6 +74,8 @@ class Following:
     def __init__(
         self, filters: Sequence[Filter] = (), *, after: Mapping[str, int] | None = None, snapshot: bool = False
     ) -> None:
+        self.was_accepted = False
+        """Whether the service ever took the filters."""
         self._filters = filters
         self._last: dict[str, int] = dict(after or {})
         self._wants_snapshot = snapshot
@@ -129,6 +131,7 @@ class Following:
                 pass  # of a newer service
 
     def _subscribed(self) -> Iterator[Message]:
+        self.was_accepted = True
         # Without a baseline there is no telling what happened while we were away.
         if self._connections > 1 and not self._is_complete and not self._wants_snapshot:
             yield Gap(None)

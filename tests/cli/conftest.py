@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -137,7 +137,8 @@ class Service:
     audit_waits: dict[str, Any] | None = None
     asked: list[str] = field(default_factory=list)
     subscribed: list[dict[str, Any]] = field(default_factory=list)
-    connections: list[Connection] = field(default_factory=list)
+    connections: list[Connection | Mapping[str, Any]] = field(default_factory=list)
+    """What each connection is told once it has subscribed; or the problem with what it wants."""
     accounts: list[dict[str, Any]] = field(default_factory=list)
     posted: list[Any] = field(default_factory=list)
     wants_key: bool = False
@@ -250,9 +251,13 @@ async def service() -> AsyncIterator[Service]:
         await socket.prepare(request)
         frame = await socket.receive_json()
         state.subscribed.append(frame)
-        await socket.send_json({"type": "subscribed", "id": frame["id"]})
         play = state.connections.pop(0) if len(state.connections) > 1 else state.connections[0]
-        await play(socket, frame)
+        if isinstance(play, Mapping):
+            await socket.send_json({"type": "error", "id": frame["id"], "problem": play})
+            await socket.receive()
+        else:
+            await socket.send_json({"type": "subscribed", "id": frame["id"]})
+            await play(socket, frame)
         await socket.close()
         return socket
 

@@ -118,6 +118,27 @@ async def test_a_refused_subscription_ends_it(service: Service, capsys: Capture)
     assert capsys.readouterr().err == "indexer: filters[0].type: unknown type\n"
 
 
+UNKNOWN = {"type": "about:blank", "title": "x", "status": 404, "detail": "no account of 'okx' is followed"}
+
+
+async def test_filters_that_were_taken_once_are_tried_again_where_what_they_name_is_unknown(
+    service: Service, capsys: Capture
+) -> None:
+    service.connections = [sending(event(42)), UNKNOWN, UNKNOWN, sending(event(43), stay=True)]
+    assert await service.run("tail", "--json", "--limit", "2", "--exchange", "okx") == 0
+    assert seqs(capsys) == [42, 43]
+
+
+async def test_filters_end_it_where_what_they_name_was_never_known_or_stays_unknown(
+    service: Service, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexer.cli.tail._UNKNOWN_TIMES", 1)
+    for connections in ([UNKNOWN], [sending(event(42)), UNKNOWN]):
+        service.connections = list(connections)
+        assert await service.run("tail", "--exchange", "okx") == 1
+        assert capsys.readouterr().err.splitlines()[-1] == "indexer: no account of 'okx' is followed"
+
+
 async def test_a_subscription_whose_store_failed_is_made_again(service: Service, capsys: Capture) -> None:
     problem = {"type": "about:blank", "title": "x", "status": 503, "detail": "the store does not answer"}
     ended = {"type": "error", "id": "tail", "problem": problem}

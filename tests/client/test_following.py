@@ -23,6 +23,7 @@ from indexer.client import (
     Snapshot,
     Unauthorized,
 )
+from indexer.client.client import UNKNOWN_TIMES
 from indexer.client.following import Following, StartOver
 from tests.hub.fakes import World, solver, updated
 from tests.hub.stage import Stage, stage, until
@@ -208,6 +209,59 @@ async def test_filters_that_the_service_refuses_are_an_error() -> None:
         with pytest.raises(Problem) as refused:
             await take(client.events({"chain": "nowhere"}), 1)
         assert (refused.value.status, refused.value.field) == (404, "filters[0].chain")
+
+
+@asynccontextmanager
+async def forgetful(on: Stage, refusals: int, status: int = 404) -> AsyncIterator[str]:
+    """A service that takes the first connection, and says of the next ones that it does not know what is asked for."""
+    connections = 0
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        nonlocal connections
+        connections += 1
+        if not 1 < connections <= 1 + refusals:
+            return await on.hub.handle(request)
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        await ws.receive()
+        problem = {"status": status, "title": "Not Found", "detail": "no account of 'okx' is followed"}
+        await ws.send_json({"type": "error", "id": "1", "problem": problem})
+        await ws.close()
+        return ws
+
+    async with serving(handle) as url:
+        yield url
+
+
+async def test_filters_that_were_taken_once_are_tried_again_where_what_they_name_is_unknown() -> None:
+    async with (
+        stage(limits=BEATING) as on,
+        forgetful(on, UNKNOWN_TIMES) as url,
+        client_of(url, jitter=lambda: 0.0) as client,
+        aclosing(client.events({"solver": solver(1)}, snapshot=True)) as messages,
+    ):
+        await take(messages, 1)
+        cut(on)
+        on.tell(updated(1, 1))
+        assert seqs(await take(messages, 1)) == [1]
+
+
+@pytest.mark.parametrize(("refusals", "status"), [(UNKNOWN_TIMES + 1, 404), (1, 400), (1, 422)])
+async def test_filters_that_were_taken_once_are_an_error_where_they_stay_unknown_or_are_wrong(
+    refusals: int, status: int
+) -> None:
+    async with (
+        stage(limits=BEATING) as on,
+        forgetful(on, refusals, status) as url,
+        client_of(url, jitter=lambda: 0.0) as client,
+        aclosing(client.events({"solver": solver(1)}, snapshot=True)) as messages,
+    ):
+        await take(messages, 1)
+        cut(on)
+        on.tell(updated(1, 1))
+        with pytest.raises(Problem, match="no account of 'okx' is followed") as refused:
+            await take(messages, 1)
+        assert refused.value.status == status
 
 
 async def test_the_key_goes_into_a_header_and_never_into_the_address() -> None:

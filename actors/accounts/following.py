@@ -214,6 +214,7 @@ class Follower:
         self._readings.failed(wallet, error)
         breaker = self._readings.breaker
         if breaker.state == "suspended":
+            self._orders.give_up(error)
             self._listener.end()
             self._lose_stream(str(error))
             self._teller.alert(AlertKey("authentication"), "error", str(error))

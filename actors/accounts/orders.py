@@ -39,6 +39,11 @@ class Orders:
                 is_too_old = True
         return is_too_old
 
+    def give_up(self, error: IndexerError) -> None:
+        """Nothing is asked any more, whoever waits: no read will come."""
+        for order in self._open:
+            order.give_up(error)
+
     def answer(self) -> None:
         """Once what they asked for is committed."""
         for order in self._open:
@@ -73,6 +78,10 @@ class Order:
             self._error = read.outcome
         elif doubted is not None:
             self._error = GivenUp(f"{doubted}, which is not believed yet; it is asked again", AGAIN_SECONDS)
+
+    def give_up(self, error: IndexerError) -> None:
+        self.wallets.clear()
+        self._error = error
 
     def answer(self) -> None:
         if self.wallets or self.done.done():

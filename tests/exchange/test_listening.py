@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
@@ -17,7 +18,7 @@ from indexer.clients.exchange.account import ExchangeAccount
 from indexer.clients.exchange.dialects.dialect import WalletKind
 from indexer.clients.exchange.dialects.table import DIALECTS
 from indexer.clients.exchange.pinging import BEATS
-from indexer.demo.venue import Venue
+from indexer.demo.venue import NONE, Venue
 from indexer.domain.accounts.amounts import Slot, Wallet
 from indexer.domain.accounts.arrivals import Arrival, Moved, Snapshot, StreamAlive, StreamLost, StreamOpened, Updated
 from indexer.domain.accounts.hearing import DEAD_SECONDS
@@ -188,3 +189,28 @@ async def test_what_came_without_an_amount_is_heard_as_moved(venue: Venue, conne
     async with listening(connect(account)) as heard:
         venue.truth.deposit(account, "spot", "BTC", "0.25")
         await until(lambda: any(isinstance(one, Moved) for one in heard))
+
+
+@pytest.mark.parametrize(
+    ("exchange", "wallet", "path"),
+    [("binance", "margin", "/sapi/v1/userListenToken"), ("kraken", "spot", "GetWebSocketsToken")],
+)
+async def test_a_stream_is_not_opened_again_before_the_venue_lets_us(
+    venue: Venue, connect: Connect, exchange: str, wallet: Wallet, path: str
+) -> None:
+    account = venue.account(exchange)
+    connection = connect(account, wallet)
+    await connection.read(wallet)  # what kraken's lists are needed for
+    asked, loop = list[float](), asyncio.get_running_loop()
+
+    def is_asked(times: int) -> bool:
+        return sum(count for (_, place), count in venue.requests.items() if place.endswith(path)) >= times
+
+    venue.faults = replace(NONE, throttled=1.0, retry_after_seconds=2.0)
+    async with asyncio.TaskGroup() as group:
+        listens = group.create_task(connection.listen(lambda _arrival: None))
+        for number in (1, 2):
+            await until(partial(is_asked, number))
+            asked.append(loop.time())
+        listens.cancel()
+    assert asked[1] - asked[0] > 1.9

@@ -205,3 +205,41 @@ def test_one_api_is_left_alone_for_as_long_as_it_says_and_all_of_them_when_the_a
         return found
 
     assert play(waited()) == pytest.approx((30 if status != 200 else 0, spot), abs=AT_ONCE)
+
+
+STREAM_TOKENS = {
+    "binance": (
+        ("sapi", "userListenToken", 0.1),
+        "https://api.binance.com/sapi/v1/margin/account?x=1",
+        ("sapi", "margin/account", 1),
+    ),
+    "kraken": (
+        ("private", "GetWebSocketsToken", 3),
+        "https://api.kraken.com/0/private/BalanceEx",
+        ("private", "BalanceEx", 3),
+    ),
+    "okx": (
+        ("private", "account/balance", 2),
+        "https://www.okx.com/api/v5/asset/balances?x=1",
+        ("private", "asset/balances", 2),
+    ),
+}
+"""What is asked to open a stream, or else to read; who answered, and another question there."""
+
+
+@pytest.mark.parametrize("exchange", STREAM_TOKENS)
+def test_where_no_budget_is_the_addresss_a_pause_is_kept_by_all_of_it_as_well(exchange: str) -> None:
+    async def waited() -> list[float]:
+        venues, dialect = Venues(), DIALECTS[exchange]
+        one, other = (venues.exchange(dialect, {"apiKey": key}) for key in "ab")
+        question, url, another = STREAM_TOKENS[exchange]
+        await _ask(one, question)
+        one.answered(url, 429, {"Retry-After": "30"})
+        later = venues.exchange(dialect, {"apiKey": "c"})
+        found = await asyncio.gather(
+            *(_seconds(each, what) for each in (one, other, later) for what in {question, another})
+        )
+        await venues.close()
+        return found
+
+    assert min(play(waited())) >= 30 - AT_ONCE

@@ -15,6 +15,7 @@ from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Placed,
 from indexer.clients.exchange.failures import translating
 from indexer.clients.exchange.leaving import watched
 from indexer.clients.exchange.listening import Ear
+from indexer.clients.exchange.pausing import pause_after
 from indexer.clients.exchange.pool import Venues
 from indexer.clients.exchange.throttle import patient
 from indexer.clients.exchange.turns import pressing
@@ -31,15 +32,10 @@ from indexer.domain.accounts.arrivals import (
     StreamOpened,
     Updated,
 )
-from indexer.errors import BadAnswer, BadCredentials, ClockApart, IndexerError, VenueUnreachable
+from indexer.errors import BadAnswer, ClockApart, IndexerError, VenueUnreachable
 
-FIRST_PAUSE_SECONDS: Final = 0.5
 POSITIONED: Final[frozenset[Wallet]] = frozenset({"futures", "unified", "options", "portfolio"})
 """Wallets in which positions are held."""
-
-LONGEST_PAUSE_SECONDS: Final = 15.0
-REFUSED_PAUSE_SECONDS: Final = 60.0
-"""After a login that the venue refuses: where REST refuses the key as well, the account is suspended long before."""
 
 Answer = TypeVar("Answer")
 
@@ -231,14 +227,11 @@ class ExchangeAccount:
                 if wallet in open_now or not failures:
                     open_now.discard(wallet)
                     on_arrival(StreamLost(str(error)))
-                is_hopeless, is_apart = isinstance(error, BadCredentials), isinstance(error, ClockApart)
+                why, is_apart = error, isinstance(error, ClockApart)
             finally:
                 await exchange.close()
             failures += 1
-            pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 10))
-            if is_hopeless:
-                pause = REFUSED_PAUSE_SECONDS
-            await asyncio.sleep(pause * (0.5 + self._jitter() / 2))
+            await asyncio.sleep(pause_after(why, failures, self._jitter()))
 
     def _arrivals(self, wallet: Wallet, told: Told) -> list[Arrival]:
         now, time, kind = _clock(), self._now(), self._dialect.wallets[wallet]

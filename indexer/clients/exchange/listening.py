@@ -91,7 +91,7 @@ class Ear:
         watching = asyncio.create_task(self._watch(), name=f"watch {self._wallet}")
         looking = asyncio.create_task(self._look(), name=f"look {self._wallet}")
         try:
-            with translating():
+            with translating(self._exchange):
                 await asyncio.wait((watching, looking, self._over), return_when=asyncio.FIRST_COMPLETED)
                 for part in (self._over, watching, looking):
                     if part.done():

@@ -19,7 +19,7 @@ from indexer.clients.exchange.exact import ccxt_class, exact_class
 from indexer.clients.exchange.failures import retry_after, translating
 from indexer.clients.exchange.leaving import watched
 from indexer.clients.exchange.markets import SharedLists, load_beside
-from indexer.clients.exchange.throttle import Bucket, Limit, Throttler
+from indexer.clients.exchange.throttle import Bucket, Gate, Limit, Throttler
 from indexer.domain.accounts.amounts import Wallet
 from indexer.errors import Impossible
 
@@ -66,6 +66,7 @@ class Venues:
         self._session: aiohttp.ClientSession | None = None
         self._sockets: aiohttp.ClientSession | None = None
         self._buckets: dict[tuple[str, str, str, str], Bucket] = {}
+        self._gates: dict[tuple[str, str, str], Gate] = {}
         self._lists = SharedLists()
         self._classes: dict[str, Any] = {}
         self._shared: dict[tuple[str, str], Any] = {}
@@ -137,10 +138,15 @@ class Venues:
                 await session.close()
 
     async def _load(self, dialect: Dialect, base_url: str, sandbox: bool, credentials: Mapping[str, str]) -> Exchange:
-        def make(session: aiohttp.ClientSession) -> Exchange:
-            return self._made(dialect, credentials, session, base_url=base_url, sandbox=sandbox)
+        plain, loop = self._class(dialect.exchange)(), asyncio.get_running_loop()
+        answered = partial(self._answered, _limits(plain, dialect), dialect, base_url)
 
-        throttler = self._throttler(self._class(dialect.exchange)(), dialect, base_url, credentials)
+        def make(session: aiohttp.ClientSession) -> Exchange:
+            made = self._made(dialect, credentials, session, base_url=base_url, sandbox=sandbox)
+            made.answered = partial(loop.call_soon_threadsafe, answered)
+            return made
+
+        throttler = self._throttler(plain, dialect, base_url, credentials)
         loaded = await load_beside(make, throttler)
         if not credentials:
             return loaded
@@ -187,17 +193,19 @@ class Venues:
         self, exchange: Exchange, dialect: Dialect, base_url: str, credentials: Mapping[str, str]
     ) -> Throttler:
         limits, usual = _limits(exchange, dialect), _usual(exchange)
+        venue = (dialect.exchange, base_url)
         key = credentials.get("apiKey") or credentials.get("walletAddress") or ""
 
         def buckets(family: str) -> Iterator[Bucket]:
             own = limits.families.get(family, limits)
+            gate = self._gate((*venue, dialect.part(family)))
             # What needs no key is counted for the address everywhere.
             if own.address:
-                yield self._bucket((dialect.exchange, base_url, family, "address"), own.address)
+                yield self._bucket((*venue, family, "address"), own.address, gate)
             elif not key:
-                yield self._bucket((dialect.exchange, base_url, family, "public"), usual)
+                yield self._bucket((*venue, family, "public"), usual, gate)
             if own.key and key:
-                yield self._bucket((dialect.exchange, base_url, family, f"key {key}"), own.key)
+                yield self._bucket((*venue, family, f"key {key}"), own.key, gate)
 
         return Throttler(dialect.weighed, buckets)
 
@@ -205,22 +213,23 @@ class Venues:
         self, limits: Limits, dialect: Dialect, base_url: str, url: str, status: int, headers: Mapping[str, str]
     ) -> None:
         """What one account is told goes for all of them: how much is used, and that the venue wants a pause."""
-        own = dialect.family(url)
+        venue, own = (dialect.exchange, base_url), dialect.family(url)
         used = dialect.used(url, headers)
+        address = limits.families.get(own, limits).address
+        if used is not None and address is not None:
+            self._bucket((*venue, own, "address"), address, self._gate((*venue, dialect.part(own)))).told(used)
         pause = retry_after(headers) if status in (_TOO_MANY, _BANNED) else None
-        for family, one in {**limits.families, "": limits}.items():
-            if one.address is None:
-                continue
-            address = self._bucket((dialect.exchange, base_url, family, "address"), one.address)
-            if used is not None and family == own:
-                address.told(used)
-            if pause and (status == _BANNED or family == own):
-                address.close(pause)
+        if pause:
+            for family in {*limits.families, ""} if status == _BANNED else {own}:
+                self._gate((*venue, dialect.part(family))).close(pause)
 
-    def _bucket(self, name: tuple[str, str, str, str], limit: Limit) -> Bucket:
+    def _bucket(self, name: tuple[str, str, str, str], limit: Limit, gate: Gate) -> Bucket:
         if name not in self._buckets:
-            self._buckets[name] = Bucket(limit)
+            self._buckets[name] = Bucket(limit, gate)
         return self._buckets[name]
+
+    def _gate(self, name: tuple[str, str, str]) -> Gate:
+        return self._gates.setdefault(name, Gate())
 
     def _class(self, name: str) -> Any:
         if name not in self._classes:

@@ -78,10 +78,24 @@ def patient() -> Iterator[None]:
         _CAN_WAIT.reset(token)
 
 
+class Gate:
+    """Closed while the venue wants to be left alone, by everybody at this address, whatever else may be asked."""
+
+    def __init__(self) -> None:
+        self._closed_until = float("-inf")
+
+    def close(self, seconds: float) -> None:
+        self._closed_until = max(self._closed_until, _now() + seconds)
+
+    async def passed(self) -> None:
+        while self._closed_until > _now():  # noqa: ASYNC110 - closed for longer, perhaps, while this one slept
+            await asyncio.sleep(self._closed_until - _now())
+
+
 class Bucket:
     """One limit that is shared; a single request that weighs more than the burst waits for a full one."""
 
-    def __init__(self, limit: Limit) -> None:
+    def __init__(self, limit: Limit, gate: Gate | None = None) -> None:
         share = limit.weight * SHARE
         # What a counter takes at once comes on top of what it loses meanwhile; a window has one for both.
         burst = limit.burst * SHARE or max(1.0, share * BURST)
@@ -93,7 +107,7 @@ class Bucket:
         self._patience = asyncio.Lock()
         self._pressing = 0
         """Requests under way or in the queue that cannot wait."""
-        self._closed_until = float("-inf")
+        self._gate = gate or Gate()
 
     async def take(self, weight: float) -> None:
         if _CAN_WAIT.get():
@@ -123,10 +137,6 @@ class Bucket:
         """The venue says how much of the limit is used by now, by whomever."""
         self._window.told(used, _now())
 
-    def close(self, seconds: float) -> None:
-        """The venue wants to be left alone for so long, by everybody who shares this."""
-        self._closed_until = max(self._closed_until, _now() + seconds)
-
     async def _take(self, weight: float) -> None:
         # Without the venue's word the last life of this service may have spent what this one believes to have.
         if self._window.is_told(_now()) and self._saved.has_capacity(weight):
@@ -134,8 +144,7 @@ class Bucket:
         else:
             await self._paced.acquire(weight)
         await asyncio.sleep(self._window.pause(weight, _now()))
-        while self._closed_until > _now():  # noqa: ASYNC110 - closed for longer, perhaps, while this one slept
-            await asyncio.sleep(self._closed_until - _now())
+        await self._gate.passed()
         self._window.add(weight, _now())
 
 

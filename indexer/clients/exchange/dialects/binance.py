@@ -149,6 +149,9 @@ class Binance(Dialect):
         found = _URL.search(url)
         return _family(*found.groups()) if found else ""
 
+    def part(self, family: str) -> str:
+        return family.partition(" ")[0]
+
     def used(self, url: str, headers: Mapping[str, str]) -> float | None:
         """Whoever used it: that of spot counts its sockets, too."""
         wanted, unit = _USED.get(self.family(url), ("", 1))

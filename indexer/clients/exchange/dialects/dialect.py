@@ -143,6 +143,10 @@ class Dialect:
         """Which family answered."""
         return ""
 
+    def part(self, family: str) -> str:  # noqa: ARG002 - for those that have any
+        """Of the API, which is left alone as a whole when the venue asks for a pause: elsewhere the venue itself."""
+        return ""
+
     def used(self, url: str, headers: Mapping[str, str]) -> float | None:  # noqa: ARG002 - for those that say it
         """How much of the address's limit of that family is used by now, in its units, where an answer tells."""
         return None

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import orjson
 
 from indexer.demo.venue.dialects.base import Ask, Dialect, Refused, Route, Session
-from indexer.demo.venue.dialects.deribit.shapes import CURRENCIES, instrument, position_data, summary
+from indexer.demo.venue.dialects.deribit.shapes import CURRENCIES, granted, instrument, position_data, summary
 from indexer.demo.venue.dialects.deribit.sockets import DeribitSession
 from indexer.demo.venue.signing import hmac_of, is_recent, number, same
 from indexer.demo.venue.state import Account
@@ -47,6 +47,7 @@ class Deribit(Dialect):
 
         return {
             ("GET", "/api/v2/public/get_time"): public(lambda _: self.desk.now_ms()),
+            ("GET", "/api/v2/public/auth"): public(lambda ask: granted(self.authenticated(ask.params))),
             ("GET", "/api/v2/public/test"): public(lambda _: {"version": "1.2.26"}),
             ("GET", "/api/v2/public/status"): public(lambda _: {"locked": "false", "locked_indices": []}),
             ("GET", "/api/v2/public/get_currencies"): public(lambda _: currencies),
@@ -72,6 +73,14 @@ class Deribit(Dialect):
             raise self.error(INVALID_CREDENTIALS)
         if self.desk.keys.is_expired(account):
             raise self.expired()
+        return account
+
+    def authenticated(self, params: Mapping[str, Any]) -> Account:
+        """Whose signature it is, over REST and on the socket alike."""
+        account = self.keyed(str(params.get("client_id", "")))
+        told = str(params.get("timestamp", ""))
+        message = f"{told}\n{params.get('nonce', '')}\n{params.get('data', '')}"
+        self.check(account, told, message, str(params.get("signature", "")))
         return account
 
     def check(self, account: Account, told: str, message: str, signature: str) -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from indexer.demo.venue.markets import Pair
-from indexer.demo.venue.state import EXACT, ZERO, AccountState, Holding, Position
+from indexer.demo.venue.state import EXACT, ZERO, Account, AccountState, Holding, Position
 
 CURRENCIES = ("BTC", "ETH", "SOL", "USDC", "USDT")
 _MAINTENANCE = Decimal("0.01")
@@ -111,3 +111,17 @@ def instrument(pair: Pair) -> dict[str, Any]:
 
 def _maintenance(position: Position) -> Decimal:
     return EXACT.multiply(abs(position.notional), _MAINTENANCE)
+
+
+def granted(account: Account) -> dict[str, Any]:
+    """What a key is told that logs in: a token, and what it may do."""
+    writes = "read_write" if "trade" in account.permissions else "read"
+    wallet = "read_write" if "withdraw" in account.permissions else "read"
+    return {
+        "access_token": f"{account.number}.access",
+        "refresh_token": f"{account.number}.refresh",
+        "expires_in": 31536000,
+        "scope": f"account:read connection mainaccount trade:{writes} wallet:{wallet}",
+        "token_type": "bearer",
+        "enabled_features": [],
+    }

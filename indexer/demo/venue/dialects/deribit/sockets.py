@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import orjson
 
 from indexer.demo.venue.dialects.base import Frame, Refused, Session
-from indexer.demo.venue.dialects.deribit.shapes import position_data, summary
+from indexer.demo.venue.dialects.deribit.shapes import granted, position_data, summary
 from indexer.demo.venue.state import Account, Change
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ class DeribitSession(Session):
             case "public/get_time":
                 return self._desk.now_ms()
             case "public/auth":
-                return self._authenticated(params)
+                self._account = self._dialect.authenticated(params)
+                return granted(self._account)
             case "private/subscribe" if self._account is not None:
                 asked = tuple(str(name).lower() for name in params.get("channels", ()))
                 kept = tuple(name for name in asked if name.startswith((_PORTFOLIO, _CHANGES)))
@@ -85,23 +86,6 @@ class DeribitSession(Session):
                 raise self._dialect.expired()
             case _:
                 raise self._dialect.error({"code": -32601, "message": "Method not found"})
-
-    def _authenticated(self, params: Mapping[str, Any]) -> Any:
-        account = self._dialect.keyed(str(params.get("client_id", "")))
-        told = str(params.get("timestamp", ""))
-        message = f"{told}\n{params.get('nonce', '')}\n{params.get('data', '')}"
-        self._dialect.check(account, told, message, str(params.get("signature", "")))
-        self._account = account
-        writes = "read_write" if "trade" in account.permissions else "read"
-        wallet = "read_write" if "withdraw" in account.permissions else "read"
-        return {
-            "access_token": f"{account.number}.access",
-            "refresh_token": f"{account.number}.refresh",
-            "expires_in": 31536000,
-            "scope": f"account:read connection mainaccount trade:{writes} wallet:{wallet}",
-            "token_type": "bearer",
-            "enabled_features": [],
-        }
 
     def _portfolios(self, channels: tuple[str, ...]) -> list[Frame]:
         """The first word on a portfolio comes at once."""

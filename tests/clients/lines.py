@@ -48,6 +48,7 @@ class Wire:
             self._place.refused += 1
             self.put({"id": call["id"], "error": {"code": -32601, "message": "the method does not exist"}})
             return
+        self._place.subscribed += call["method"] == "eth_subscribe" and call["params"][0] == "logs"
         result = answers.get(call["method"], True)
         self.put({"id": call["id"], "result": str(result[0]) if isinstance(result, list) else result})
 
@@ -81,6 +82,8 @@ class Place:
     genesis: dict[str, Any] | None = field(default_factory=lambda: told(0))
     """Its first block, where it has not forgotten that."""
     refused: int = 0
+    subscribed: int = 0
+    """How many log filters were subscribed to."""
     lines: list[Wire] = field(default_factory=list)
     opened: int = 0
 

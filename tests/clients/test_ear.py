@@ -14,8 +14,10 @@ from structlog.testing import capture_logs
 from indexer.clients.evm import ear, heads
 from indexer.clients.evm.heads import HeadFeed
 from indexer.clients.evm.hints import Hints
+from indexer.domain.balances import Watch
 from indexer.domain.feed import FeedEvent, HeadHeard, HeadsLost
 from indexer.errors import NodeUnreachable, WrongChain
+from tests.actors.fakes import USDC, wallet
 from tests.clients.builders import eventually
 from tests.clients.lines import Place, Second, opening
 from tests.fixtures.fakenode import header
@@ -227,3 +229,16 @@ async def test_a_flood_of_heads_and_noise_is_read_to_its_end() -> None:
             line.put({"method": "eth_subscription", "params": {"subscription": "0xdead", "result": {}}})
         await eventually(lambda: heard.numbers()[-1] == 5_100)
     assert heard.numbers() == list(range(100, 5_101))
+
+
+async def test_a_watch_that_changes_again_and_again_is_asked_for_once_more_and_not_each_time() -> None:
+    place, second = Place(), Second()
+    async with feed(second, place) as (made, _):
+        await eventually(lambda: made.ear.hinting is not None)
+        before, watch = place.subscribed, Watch()
+        for number in range(100):
+            watch = Watch(frozenset({USDC}), frozenset(map(wallet, range(number + 1))))
+            made.watch(watch)
+            await asyncio.sleep(0)
+        await eventually(lambda: made.ear.hinting == watch)
+        assert place.subscribed - before == 2  # sender and recipient

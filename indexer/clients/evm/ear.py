@@ -37,6 +37,8 @@ FAR_BELOW: Final = 256
 
 _FILTER_MOST: Final = 1_000
 """geth takes so many addresses, or topics, in one filter."""
+_HINTS_SECONDS: Final = 0.25
+"""How soon hints are asked for once more: with 1,000 wallets, a filter is 140 KB for us to send and a node to read."""
 _SHORTEST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 10.0
 _BETTER_SECONDS: Final = 30.0
@@ -81,7 +83,7 @@ class WebsocketEar:
         self._clock = clock
         self._chance = chance
         self._watch = Watch()
-        self._filters = Filters(self._watch)
+        self._made: Filters | None = None
         self._watch_changed = asyncio.Event()
         self._ever_live = False
         self._loss_told = False
@@ -103,8 +105,15 @@ class WebsocketEar:
     def watch(self, watch: Watch) -> None:
         """From now on, log hints are for these wallets and tokens; heads go on meanwhile."""
         self._watch = watch
-        self._filters = Filters(watch)
+        self._made = None
         self._watch_changed.set()
+
+    @property
+    def _filters(self) -> Filters:
+        """Made when they are needed: a watch may change many times before that."""
+        if self._made is None:
+            self._made = Filters(self._watch)
+        return self._made
 
     def call_ill(self, illness: str) -> None:
         """Leave this socket; the next one is on trial."""
@@ -169,6 +178,7 @@ class WebsocketEar:
                 if not self._outages[name].refused:
                     self._outages[name].refused = True
                     self._log.warning("log_hints_refused", endpoint=name, reason=str(error))
+            await asyncio.sleep(_HINTS_SECONDS)
             await self._watch_changed.wait()
 
     async def _falls_ill(self) -> NoReturn:

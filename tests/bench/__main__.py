@@ -25,6 +25,7 @@ GROUPS: Final = (
     "latency",
     "trips",
     "burst",
+    "adding",
     "store",
     "process",
     "backfill",

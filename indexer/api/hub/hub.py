@@ -172,7 +172,7 @@ class Hub:
             compress=False,
             autoping=False,
             autoclose=False,
-            max_msg_size=limits.refused_frame_bytes,
+            max_msg_size=limits.refused_frame_bytes + 1,  # from that on aiohttp closes
             timeout=FLUSH_SECONDS,
         )
         writer = await switch(ws, request)

@@ -211,7 +211,11 @@ async def test_a_packed_body_is_read_as_what_was_packed(client: HttpClient, enco
     [
         (b'{"name":"acme","name":"acme"}', "name"),
         (b'{"name":"acme","chains":[1],"\\u006eame":"other"}', "name"),
-        (b'{"name":"acme","chains":[{"id":1,"id":2}]}', "id"),
+        (b'{"name":"acme","chains":[{"id":1,"id":2}]}', "chains[0].id"),
+        (b'{"a":[[{}],[0,{"b":{"c":1,"c":[]}}]],"d":1}', "a[1][1].b.c"),
+        (b'{"a":{"b":1,"b":2},"a":1}', "a"),
+        (b'{"' + b"x" * 100 + b'":1,"' + b"x" * 100 + b'":2}', "x" * 64),
+        (b'{"a":' + b"[" * 300 + b'{"b":1,"b":2}' + b"]" * 300 + b"}", "a" + "[0]" * 66 + "….b"),
     ],
 )
 async def test_a_member_that_is_given_twice_is_refused_by_its_name(client: HttpClient, raw: bytes, field: str) -> None:

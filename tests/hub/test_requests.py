@@ -28,12 +28,26 @@ async def test_who_asks_without_a_websocket_is_told_how_to_ask() -> None:
                 assert "`Upgrade: websocket`" in (await answer.json(content_type=None))["detail"]
 
 
-async def test_a_member_that_is_given_twice_in_a_frame_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("text", "identifier", "field"),
+    [
+        ('{"op":"subscribe","id":"a","filters":[],"filters":[{"chain":1}]}', "a", "filters"),
+        ('{"op":"subscribe","id":"a","after":{"chain:1":1,"chain:1":2}}', "a", "after.chain:1"),
+        ('{"after":{"chain:1":1,"chain:1":2},"id":7}', 7, "after.chain:1"),
+        ('{"op":"subscribe","id":"a","filters":[{},{"chain":1,"chain":2}]}', "a", "filters[1].chain"),
+        ('{"op":"subscribe","id":"a","id":"b"}', None, "id"),
+        ('[{"op":"subscribe","op":"ping"}]', None, "[0].op"),
+    ],
+)
+async def test_a_member_that_is_given_twice_in_a_frame_is_refused_by_its_whole_name(
+    text: str, identifier: str | int | None, field: str
+) -> None:
     async with stage() as on:
         client = await on.client()
-        await client.ws.send_str('{"op":"subscribe","id":"a","filters":[],"filters":[{"chain":1}]}')
+        await client.ws.send_str(text)
         frame = await client.read()
-        assert (frame["type"], frame["problem"]["field"]) == ("error", "filters")
+        assert (frame["type"], frame["id"], frame["problem"]["field"]) == ("error", identifier, field)
+        assert frame["problem"]["detail"] == "given more than once"
 
 
 def subscribe(**more: Any) -> dict[str, Any]:

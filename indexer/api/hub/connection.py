@@ -23,6 +23,7 @@ from indexer.api.hub.requests import (
     subscription_id,
 )
 from indexer.api.hub.subscription import Feed, Subscription
+from indexer.api.objects import GivenTwice
 from indexer.api.problems import problem_json, refusal_json
 from indexer.errors import Impossible, NameTaken, NotFound, Refused, Transient
 
@@ -123,6 +124,8 @@ class Connection:
         try:
             frame = decoded(text, self._limits)
             self._on_request(frame)
+        except GivenTwice as error:
+            self._refuse(error, error.rest)
         except Refused as error:
             self._refuse(error, frame)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Final
 
@@ -136,11 +136,21 @@ def rfc3339(text: str, field: str) -> datetime:
     day, clock, fraction, offset = match.groups()
     offset = "+00:00" if offset in "Zz" else offset.replace(" ", "+")
     try:
+        if clock.endswith(":60"):
+            return _after_leap(datetime.fromisoformat(f"{day}T{clock[:-3]}:59{offset}"))
         return datetime.fromisoformat(
             f"{day}T{clock}{(fraction or '')[:7].ljust(7, '0') if fraction else ''}{offset}"
         ).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise Refused(f"there is no such time: {_shown(text)!r}", field) from error
+
+
+def _after_leap(before: datetime) -> datetime:
+    """The first moment after a leap second: blocks and clocks here count none. They end months, in UTC."""
+    after = before.astimezone(UTC) + timedelta(seconds=1)
+    if (after.day, after.hour, after.minute, after.second) != (1, 0, 0, 0):
+        raise ValueError("no month ends there")
+    return after
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ import io
 import string
 import zlib
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -18,7 +19,7 @@ from multidict import MultiDict
 from structlog.testing import capture_logs
 
 from indexer.api.pages import cursor, listing, place_of
-from indexer.api.parameters import INT64, Query, address, chain_id, token
+from indexer.api.parameters import INT64, Query, address, chain_id, rfc3339, token
 from indexer.errors import Refused
 from tests.api.conftest import HttpClient, Serve, World, problem_of
 from tests.api.fakes import ALICE, CHAINS, USDC
@@ -98,6 +99,10 @@ async def test_options_names_the_methods_and_head_is_get_without_a_body(client: 
         (f"{ONE}?at=0000-01-01T00:00:00Z", 400, "at"),
         (f"{ONE}?at=0001-01-01T00:00:00%2B14:00", 400, "at"),
         (f"{ONE}?at=9999-12-31T23:59:59-14:00", 400, "at"),
+        (f"{ONE}?at=9999-12-31T23:59:60Z", 400, "at"),
+        (f"{ONE}?at=2016-12-30T23:59:60Z", 400, "at"),
+        (f"{ONE}?at=2016-12-31T23:58:60Z", 400, "at"),
+        (f"{ONE}?at=2016-12-31T23:59:61Z", 400, "at"),
         (f"{ONE}?limit=1", 400, "limit"),
         (f"{ONE}/history?before=x", 400, "before"),
         (f"{ONE}/history?from=1700000000", 400, "from"),
@@ -110,6 +115,20 @@ async def test_a_bad_part_of_path_or_query_is_refused_by_name(
     client: HttpClient, path: str, status: int, field: str
 ) -> None:
     await problem_of(await client.get(path), status, field)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2016-12-31T23:59:60Z", datetime(2017, 1, 1, tzinfo=UTC)),
+        ("2016-12-31T23:59:60.999Z", datetime(2017, 1, 1, tzinfo=UTC)),
+        ("2015-06-30T16:59:60-07:00", datetime(2015, 7, 1, tzinfo=UTC)),
+        ("2015-07-01T05:29:60 05:30", datetime(2015, 7, 1, tzinfo=UTC)),
+        ("2016-12-31T23:59:59.9Z", datetime(2016, 12, 31, 23, 59, 59, 900_000, UTC)),
+    ],
+)
+def test_a_leap_second_is_read_as_the_first_moment_of_the_next(text: str, moment: datetime) -> None:
+    assert rfc3339(text, "at") == moment
 
 
 async def test_a_mistyped_parameter_is_told_what_was_meant(client: HttpClient) -> None:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
+from typing import Final
 
+from actors.clock import now
 from indexer.domain.commits import Commit
 from indexer.domain.since import Since
 from indexer.domain.status import StreamState, StreamStatus
+from indexer.domain.streams import is_history
+
+_LOST: Final = ("stale", "suspended", "stopped")
 
 
 class StatusBoard:
@@ -18,13 +24,20 @@ class StatusBoard:
     that nobody reads less than a client was told, and nobody who tells has to write a line first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], datetime] = now) -> None:
+        self._clock = clock
         self._lines: dict[str, StreamStatus] = {}
+        self._lost_since: dict[str, datetime] = {}
+        """Since when a stream says that it is not followed: it must not look up to date."""
         self._told: dict[str, Since] = {}
         self._moved = asyncio.Event()
 
     def show(self, status: StreamStatus) -> None:
         self._lines[status.stream] = status
+        if status.state in _LOST and not is_history(status.stream):
+            self._lost_since.setdefault(status.stream, self._clock())
+        else:
+            self._lost_since.pop(status.stream, None)
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 
@@ -42,6 +55,7 @@ class StatusBoard:
     def forget(self, stream: str) -> None:
         self._lines.pop(stream, None)
         self._told.pop(stream, None)
+        self._lost_since.pop(stream, None)
 
     def streams(self) -> Sequence[StreamStatus]:
         return tuple(self._brought(line) for line in self._lines.values())
@@ -51,8 +65,12 @@ class StatusBoard:
         return None if line is None else self._brought(line)
 
     def _brought(self, line: StreamStatus) -> StreamStatus:
-        told = self._told.get(line.stream)
-        return line if told is None or told.seq <= line.seq else told.brought(line)
+        told, lost = self._told.get(line.stream), self._lost_since.get(line.stream)
+        if told is not None and told.seq > line.seq:
+            line = told.brought(line)
+        if lost is None:
+            return line
+        return replace(line, behind_since=lost if line.behind_since is None else min(lost, line.behind_since))
 
 
 class Line:

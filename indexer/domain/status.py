@@ -102,7 +102,7 @@ class StreamStatus:
         return max(0, self.newest_block - self.block)
 
     def lag_seconds(self, now: datetime) -> float:
-        """Seconds since a head that is not handled yet was first heard of; 0 when all are handled."""
+        """Seconds since a head that is not handled yet was first heard of, or nobody knows it; else 0."""
         return 0.0 if self.behind_since is None else max(0.0, (now - self.behind_since).total_seconds())
 
 

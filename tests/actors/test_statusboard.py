@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from actors.statusboard import StatusBoard
 from indexer.api.reach import Reach
 from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.accounts.facts import AccountStale
 from indexer.domain.facts import BalanceReverted, Orphaned, StreamResync
-from indexer.domain.status import StreamStatus
+from indexer.domain.status import StreamState, StreamStatus
 from tests.actors.fakes import STREAM, TIME, commit_of, head_at, holding, updated
 
 SECONDS = 5.0
@@ -119,6 +122,33 @@ def test_a_new_life_that_knows_nothing_yet_does_not_take_back_what_was_told() ->
     board.show(line(812, seq=42))
     board.show(StreamStatus(STREAM, "ethereum"))
     assert (shown(board).block, shown(board).state, reach(board)) == (812, "starting", (812, 0))
+
+
+@pytest.mark.parametrize("state", ["stale", "suspended", "stopped"])
+@pytest.mark.parametrize("stream", [STREAM, "exchange:binance:main"])
+def test_a_stream_that_is_not_followed_lags_since_it_said_so(state: StreamState, stream: str) -> None:
+    moments = [TIME]
+    board = StatusBoard(clock=lambda: moments[-1])
+    board.show(StreamStatus(stream, "x", "live"))
+    board.show(StreamStatus(stream, "x", state))
+    moments.append(TIME + timedelta(seconds=5))
+    board.show(StreamStatus(stream, "x", state, queue_depth=1))
+    assert board.streams()[0].lag_seconds(TIME + timedelta(seconds=12)) == 12
+    board.show(StreamStatus(stream, "x", "live"))
+    assert board.streams()[0].lag_seconds(TIME + timedelta(seconds=13)) == 0
+
+
+def test_a_stale_stream_with_an_older_head_that_is_not_handled_lags_since_that_was_heard() -> None:
+    board = StatusBoard(clock=lambda: TIME)
+    earlier = TIME - timedelta(seconds=7)
+    board.show(replace(line(811, seq=41, newest=812), state="stale", behind_since=earlier))
+    assert shown(board).lag_seconds(TIME) == 7
+
+
+def test_history_that_stopped_has_no_lag() -> None:
+    board = StatusBoard(clock=lambda: TIME)
+    board.show(StreamStatus("history:1", "ethereum", "stopped"))
+    assert board.streams()[0].lag_seconds(TIME + timedelta(seconds=9)) == 0
 
 
 def test_streams_without_blocks_keep_their_word() -> None:

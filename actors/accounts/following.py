@@ -22,6 +22,7 @@ from indexer.domain.accounts.amounts import Wallet
 from indexer.domain.accounts.arrivals import (
     Arrival,
     Moved,
+    OrderMoved,
     PositionsSeen,
     Snapshot,
     StreamAlive,
@@ -132,6 +133,9 @@ class Follower:
                 self.hearing = self.hearing.told((slot,), now)
                 self._merge(arrival, slot.wallet)
                 self._readings.confirm(slot.wallet)
+            case OrderMoved(wallet):
+                self.hearing = self.hearing.alive(now)
+                self._readings.untold(wallet)
             case Snapshot(wallet=wallet) | Updated(wallet=wallet):
                 self.hearing = self.hearing.told(arrival.slots, now)
                 self._merge(arrival, wallet)

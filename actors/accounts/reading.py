@@ -125,6 +125,12 @@ class Readings:
         if one is not None:
             self.soon(wallet, max(0.0, one.begun + CONFIRM_SECONDS - self._clock()))
 
+    def untold(self, wallet: Wallet) -> None:
+        """What no frame tells has changed: soon, but never sooner than where there is no stream."""
+        one = self._wallets.get(wallet)
+        if one is not None:
+            self.soon(wallet, max(CONFIRM_SECONDS, one.begun + self._rhythm.fast - self._clock()))
+
     def decide(self, wallet: Wallet) -> None:
         """As soon as an answer would be believed whatever it says: a frame that may be late waits to be told."""
         one = self._wallets.get(wallet)

@@ -207,7 +207,8 @@ class _Breaking(Kraken):
 
 async def test_a_stream_that_is_over_is_asked_nothing() -> None:
     """It would open a connection that nobody hears."""
-    dialect = _Breaking(**{each.name: getattr(KRAKEN, each.name) for each in fields(KRAKEN)})
+    asked_nothing = replace(KRAKEN, asks_for_orders=False)
+    dialect = _Breaking(**{each.name: getattr(asked_nothing, each.name) for each in fields(asked_nothing)})
     exchange = SimpleNamespace(clients={})
     ear = Ear(
         dialect,

@@ -24,6 +24,7 @@ from indexer.domain.accounts.arrivals import (
     Arrival,
     FundingsSeen,
     Moved,
+    OrderMoved,
     Permissions,
     PositionsSeen,
     Snapshot,
@@ -255,6 +256,8 @@ class ExchangeAccount:
             found.append(
                 Updated(wallet, told.amounts, kind.measure, now, time, told.venue_time, told.times, told.asked)
             )
+        if told.orders:
+            found.append(OrderMoved(wallet))
         if told.positions is not None:
             seen = PositionsSeen(
                 wallet, (), now, now, time, complete=told.whole, source="stream", venue_time=told.venue_time

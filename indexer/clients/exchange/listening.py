@@ -215,6 +215,8 @@ class Ear:
             self._opened()
             if self._positions and (question := self._dialect.ask_for_positions()) is not None:
                 self._ask(question)
+            if self._dialect.asks_for_orders:
+                self._send(self._dialect.ask_for_orders(self._exchange))
 
     def _notice(self) -> None:
         self._life = self._clock()

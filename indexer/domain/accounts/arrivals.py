@@ -75,6 +75,13 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderMoved:
+    """An order came, was filled or went: what it holds of this wallet is told by reads alone, a reason to ask."""
+
+    wallet: Wallet
+
+
+@dataclass(frozen=True, slots=True)
 class StreamOpened:
     """The venue's stream talks: it was subscribed, and what it says from now on is complete."""
 
@@ -159,4 +166,4 @@ class Permissions:
     can_withdraw: bool | None = None
 
 
-Arrival = Snapshot | Updated | Moved | StreamOpened | StreamAlive | StreamLost | PositionsSeen
+Arrival = Snapshot | Updated | Moved | OrderMoved | StreamOpened | StreamAlive | StreamLost | PositionsSeen

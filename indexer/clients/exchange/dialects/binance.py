@@ -120,6 +120,8 @@ class Binance(Dialect):
                 if wallet == "futures" and isinstance(update, Mapping) and "P" in update:
                     positions = tuple(rows_of(update, "P"))
                 return Told(totals, venue_time=milliseconds(event.get("T")), positions=positions)
+            case "ORDER_TRADE_UPDATE" | "ACCOUNT_CONFIG_UPDATE":
+                return Told(orders=True)  # they hold margin, by the leverage, of which no frame tells
             case _:
                 return None
 

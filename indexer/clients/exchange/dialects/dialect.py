@@ -52,6 +52,8 @@ class Told(NamedTuple):
     they are all that are open."""
     times: Mapping[str, datetime] = {}
     """Of single assets, where the venue says when each changed."""
+    orders: bool = False
+    """That an order moved, where what orders hold is told by reads alone."""
 
 
 class Placed(NamedTuple):
@@ -101,6 +103,7 @@ class Dialect:
     """What an account has to bring, in ccxt's words."""
     tells_again: bool = False
     """It numbers its frames, and begins each new subscription with all that there is (`renew`)."""
+    asks_for_orders: bool = False
     needs_markets: bool = False
     """Its assets have other names in the API, which only its lists tell."""
     lists_need_key: bool = False
@@ -155,13 +158,17 @@ class Dialect:
         """Whether it answers what we sent beside ccxt, which would not know what to do with it."""
         return isinstance(message, Mapping) and str(message.get("id")) == str(KNOCK)
 
-    def is_ours(self, message: Any) -> bool:  # noqa: ARG002 - for those that are asked to tell positions
-        """Whether it tells positions: ccxt would look for lists of markets that a stream does not have."""
+    def is_ours(self, message: Any) -> bool:  # noqa: ARG002 - for those that are asked to tell positions or orders
+        """Whether it tells positions or orders: ccxt would look for lists of markets that a stream does not have."""
         return False
 
     def ask_for_positions(self) -> Mapping[str, Any] | None:
         """What is sent once the stream is open, so that it tells positions as well; nothing where it does anyway."""
         return None
+
+    async def ask_for_orders(self, exchange: Exchange) -> None:
+        """The same of orders, for those that say nothing else of what orders hold (`asks_for_orders`)."""
+        raise NotImplementedError
 
     def position(self, exchange: Exchange, row: Mapping[str, Any]) -> Placed | None:
         """One that a frame told; nothing for one of two sides, of which a read knows both."""

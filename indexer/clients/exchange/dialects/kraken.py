@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from indexer.clients.exchange.dialects.dialect import (
+    KNOCK,
     Dialect,
     Exchange,
     Found,
@@ -24,6 +25,8 @@ from indexer.clients.exchange.throttle import Limit
 from indexer.clients.exchange.unreadable import amount
 from indexer.domain.accounts.amounts import Amounts, Wallet
 from indexer.errors import BadAnswer
+
+_ORDERS: Final = "executions"
 
 
 class Kraken(Dialect):
@@ -47,12 +50,27 @@ class Kraken(Dialect):
             params = {"channel": "balances", "token": token}
             await client.send({"method": method, "params": params, "req_id": exchange.request_id()})
 
+    async def ask_for_orders(self, exchange: Exchange) -> None:
+        """A key that may not ask for orders is refused, and goes on telling balances."""
+        params = {"channel": _ORDERS, "snap_orders": False, "snap_trades": False}
+        params["token"] = await exchange.authenticate()
+        client = exchange.client(exchange.urls["api"]["ws"]["privateV2"])
+        await client.send({"method": "subscribe", "params": params, "req_id": KNOCK})
+
+    def is_answer(self, message: Any) -> bool:
+        return isinstance(message, Mapping) and message.get("req_id") == KNOCK
+
+    def is_ours(self, message: Any) -> bool:
+        return isinstance(message, Mapping) and message.get("channel") == _ORDERS
+
     def is_acknowledged(self, message: Any) -> bool:
         if not isinstance(message, Mapping):
             return False
         return message.get("method") == "subscribe" and message.get("success") is True
 
     def told(self, exchange: Exchange, wallet: Wallet, message: Any) -> Told | None:  # noqa: ARG002
+        if self.is_ours(message):
+            return Told(orders=True)  # as its first one: there may have been some before
         if not isinstance(message, Mapping) or message.get("channel") != "balances":
             return None
         found: dict[str, Amounts] = {}
@@ -79,6 +97,7 @@ KRAKEN: Final = Kraken(
     limits=Limits(key=Limit(60, 60, burst=45)),
     needs_markets=True,
     tells_again=True,
+    asks_for_orders=True,
 )
 
 

@@ -128,8 +128,12 @@ class FuturesSession(Session):
             return
         moves = change.moved(self._wallet)
         positions = change.positions if self._wallet == "futures" else ()
-        # An order that waits is margin in use, but Binance says nothing of it here.
-        if change.kind in {"hold", "release"} or not (moves or positions):
+        if change.kind in {"hold", "release"}:
+            # An order that waits is margin in use, and how much Binance does not say.
+            for move in moves:
+                yield Frame(_order(change, move, self._wallet), "delta")
+            return
+        if not (moves or positions):
             return
         event = {
             "e": "ACCOUNT_UPDATE",
@@ -145,6 +149,39 @@ class FuturesSession(Session):
 
     def closing(self) -> Iterable[Frame]:
         yield Frame({"e": "listenKeyExpired", "E": self._desk.now_ms(), "listenKey": self._key})
+
+
+def _order(change: Change, move: Move, wallet: str) -> dict[str, Any]:
+    status = "NEW" if change.kind == "hold" else "CANCELED"
+    order = {
+        "s": "BTCUSDT" if wallet == "futures" else f"{move.asset}USD_PERP",
+        "c": f"order-{change.seq}",
+        "S": "BUY",
+        "o": "LIMIT",
+        "f": "GTC",
+        "q": "0.001",
+        "p": "9910",
+        "ap": "0",
+        "sp": "0",
+        "x": status,
+        "X": status,
+        "i": 8886774 + change.seq,
+        "l": "0",
+        "z": "0",
+        "L": "0",
+        "T": change.time_ms,
+        "t": 0,
+        "b": "9.91",
+        "a": "0",
+        "m": False,
+        "R": False,
+        "wt": "CONTRACT_PRICE",
+        "ot": "LIMIT",
+        "ps": "BOTH",
+        "cp": False,
+        "rp": "0",
+    }
+    return {"e": "ORDER_TRADE_UPDATE", "E": change.time_ms, "T": change.time_ms, "o": order}
 
 
 def _wallet_events(change: Change, wallet: str) -> Iterable[dict[str, Any]]:

@@ -24,7 +24,8 @@ class KrakenSession(Session):
         self._desk = desk
         self._owner = owner
         self._account: Account | None = None
-        self._sequence = 0
+        self._orders_of: Account | None = None
+        self._sequence = self._orders = 0
 
     @property
     def account(self) -> Account | None:
@@ -48,13 +49,20 @@ class KrakenSession(Session):
             case "subscribe":
                 return self._subscribe(ask)
             case "unsubscribe":
-                self._account = None
+                if (ask.get("params") or {}).get("channel") == "balances":
+                    self._account = None
+                else:
+                    self._orders_of = None
                 return [self._answer(ask, {"method": "unsubscribe", "success": True, "result": ask.get("params")})]
             case _:
                 return [self._answer(ask, {"error": "Method not found", "success": False})]
 
     def told(self, change: Change) -> Iterable[Frame]:
-        """What is only held for an order changes no total and is not told."""
+        """What is only held for an order changes no total: of it only the channel of orders tells, and not how much."""
+        mine = self._orders_of
+        if mine is not None and change.account.name == mine.name and change.kind in {"hold", "release"}:
+            self._orders += 1
+            yield Frame(_executions("update", [_order(change)], self._orders), "delta")
         if self._account is None or change.account.name != self._account.name:
             return
         moves = [move for move in change.moved("spot") if move.delta]
@@ -73,7 +81,10 @@ class KrakenSession(Session):
             return
         told = {"channel": params["channel"], "snapshot": True}
         yield self._answer(ask, {"method": "subscribe", "result": told, "success": True})
-        if params["channel"] == "balances":
+        if params["channel"] == "executions":
+            self._orders_of, self._orders = account, 1
+            yield Frame(_executions("snapshot", [], 1))
+        else:
             self._account, self._sequence = account, 0
             held = self._desk.truth.state(account).holdings("spot")
             yield self._numbered("snapshot", [_whole(asset, each.total) for asset, each in held.items()], "snapshot")
@@ -86,6 +97,28 @@ class KrakenSession(Session):
         numbered = {"req_id": ask["req_id"]} if "req_id" in ask else {}
         now = _iso(self._desk.now_ms())
         return Frame({**told, "time_in": now, "time_out": now, **numbered})
+
+
+def _executions(kind: str, data: list[dict[str, Any]], sequence: int) -> dict[str, Any]:
+    return {"channel": "executions", "type": kind, "data": data, "sequence": sequence}
+
+
+def _order(change: Change) -> dict[str, Any]:
+    status = "new" if change.kind == "hold" else "canceled"
+    return {
+        "order_id": f"O{change.seq:05d}-KSTLS-7DZZO5",
+        "symbol": "BTC/USD",
+        "order_qty": 0.005,
+        "cum_cost": 0.0,
+        "time_in_force": "GTC",
+        "exec_type": status,
+        "side": "buy",
+        "order_type": "limit",
+        "order_userref": 0,
+        "limit_price": 26500.0,
+        "order_status": status,
+        "timestamp": _iso(change.time_ms),
+    }
 
 
 def _whole(asset: str, total: Any) -> dict[str, Any]:

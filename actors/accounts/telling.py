@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
@@ -28,7 +29,7 @@ from indexer.domain.accounts.facts import (
 from indexer.domain.accounts.judging import Rules, judge
 from indexer.domain.accounts.merging import merge
 from indexer.domain.accounts.positions import MergedPositions, PositionsState, merge_positions, restored_positions
-from indexer.domain.accounts.state import WalletState, restored
+from indexer.domain.accounts.state import Merged, WalletState, restored
 from indexer.domain.accounts.validation import inconsistency
 
 BATCH_FACTS = 500
@@ -56,12 +57,17 @@ class Teller:
         rules: Rules,
         counts: Counts,
         now: Callable[[], datetime],
+        *,
+        anew: Collection[Wallet] = (),
     ) -> None:
         self._ledger = ledger
         self._now = now
         self._rules = rules
         self._counts = counts
         self._states: dict[Wallet, WalletState] = {wallet: WalletState() for wallet in wallets}
+        self._anew = anew
+        """Wallets that nobody followed right before: what is in them is told once, also where it is as it was."""
+        self._untold: set[Slot] = set()
         self._positions = PositionsState()
         self._baselines: dict[Slot, Decimal] = {}
         self._alerts: alerts.On = {}
@@ -80,6 +86,8 @@ class Teller:
             held = {slot.asset: one for slot, one in self._ledger.held.items() if slot.wallet == wallet}
             ages = {asset: max(0.0, (now - one.received).total_seconds()) for asset, one in held.items()}
             self._states[wallet] = restored(held, {asset: moment - age for asset, age in ages.items()})
+        stored = self._ledger.held.items()
+        self._untold = {slot for slot, one in stored if slot.wallet in self._anew and one.amounts.is_something}
         self._positions = restored_positions(self._ledger.positions)
         self._alerts = self._ledger.alerts
         self.over(*(key for key in self._alerts if key.wallet is not None and key.wallet not in self._states))
@@ -127,7 +135,7 @@ class Teller:
         before = self._states.get(wallet)
         if before is None:
             return None
-        merged = merge(before, arrival)
+        merged = self._with_untold(merge(before, arrival), arrival)
         now = self._now()
         verdict = judge(self._ledger.account, merged, before, self._rules, self._baselines, now, cause)
         self._states[wallet] = verdict.state
@@ -139,6 +147,7 @@ class Teller:
                 self._counts.refused(finding.kind)
         self._baselines.update(_baselines(verdict.facts, self._baselines))
         self._pending += verdict.facts
+        self._untold -= {fact.slot for fact in verdict.facts}
         on = alerts.judged(self._alerts, verdict.findings, verdict.judged)
         if isinstance(arrival, Snapshot):
             doubt = AlertKey("empty_answer", wallet)
@@ -148,6 +157,19 @@ class Teller:
                 on = alerts.raised(on, doubt, Raised("warning", merged.doubt))
         self._change_alerts(on)
         return merged.ask
+
+    def _with_untold(self, merged: Merged, arrival: Snapshot | Updated | Moved) -> Merged:
+        """Whoever began to listen while nobody followed the wallet knows of nothing in it."""
+        if not self._untold or not isinstance(arrival, Snapshot):
+            return merged
+        known, changed = merged.state.known, {held.slot for held in merged.changed}
+        again = (
+            known[asset].held
+            for asset, amounts in arrival.amounts.items()
+            if asset in known and known[asset].held.amounts == amounts
+        )
+        more = tuple(held for held in again if held.slot in self._untold and held.slot not in changed)
+        return replace(merged, changed=(*merged.changed, *more)) if more else merged
 
     def _differs(self, slot: Slot, before: WalletState, after: WalletState) -> bool:
         told, found = before.known.get(slot.asset), after.known.get(slot.asset)

@@ -14,7 +14,8 @@ import structlog
 
 from actors.statusboard import StatusBoard
 from indexer.app.exchanges import Credentials, Exchanges, check_wallets
-from indexer.app.followed import Followed, FollowedAccounts
+from indexer.app.followed import FollowedAccounts
+from indexer.app.lives import Followed
 from indexer.app.posts import Post
 from indexer.app.settings import file_account, file_credentials
 from indexer.app.waiting import Waiting

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import structlog
 from pykka import ActorRef
 
 from actors.accounts.account import AccountActor
 from actors.accounts.ledger import AccountLedger
-from actors.accounts.messages import RefreshWallets
 from actors.base import Report
 from actors.messages import Begin, Committed
 from actors.statusboard import StatusBoard
 from actors.supervisor import StartChild, StopChild
 from indexer.app.coming import Coming
 from indexer.app.exchanges import Credentials, Exchanges
+from indexer.app.lives import Followed
 from indexer.app.partings import Partings
 from indexer.app.posts import Post
 from indexer.app.settings import rules_of
@@ -31,75 +30,14 @@ from indexer.domain.accounts.polling import Rhythm
 from indexer.domain.accounts.registry import Account
 from indexer.domain.commits import Commit
 from indexer.domain.streams import exchange_stream
-from indexer.errors import GivenUp, Impossible, IndexerError, NotFound, VenueUnreachable
+from indexer.errors import GivenUp, Impossible, NotFound
 from indexer.log import hide
 from indexer.metrics import Metrics
 
 if TYPE_CHECKING:
-    from indexer.clients.exchange.account import ExchangeAccount  # importing ccxt takes a second and 60 MB
     from repositories.store import Store
 
 log = structlog.get_logger(__name__)
-
-REFRESH_SECONDS: Final = 30.0
-
-TURN_SECONDS: Final = 8.0
-"""So long somebody waits for a read that has not left yet: what a venue lets us ask may be used up for a minute."""
-
-AGAIN_SECONDS: Final = 15.0
-"""After so long it is worth asking again."""
-
-
-@dataclass(slots=True)
-class Followed:
-    """One of them, across the lives of its actor."""
-
-    account: Account
-    credentials: Credentials
-    connection: ExchangeAccount
-    post: Post
-    rules: RulesSettings
-    permissions: Permissions | None = None
-    lives: int = 0
-    given_up: str = ""
-    """Why it is followed no longer."""
-    over: asyncio.Future[IndexerError] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    """Why who waits for this life of its actor has no answer from it."""
-
-    def end_life(self, why: IndexerError) -> None:
-        """Whoever waits is told so now; who comes later waits for the next life."""
-        over, self.over = self.over, asyncio.get_running_loop().create_future()
-        over.set_result(why)
-
-    async def read_now(self, wallets: Sequence[Wallet]) -> None:
-        """Returns once what they hold is committed."""
-        key, ref = self.account.key, self.post.ref
-        if self.given_up:
-            raise Impossible(f"{key} is not followed: {self.given_up}")
-        if ref is None:
-            raise GivenUp(f"{key} is being restarted; try again in a moment")
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        ref.tell(RefreshWallets(frozenset(wallets), done))
-        over = self.over
-        try:
-            await asyncio.wait((done, over), timeout=TURN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if not (done.done() or over.done()):
-                self._refuse_to_queue()
-                rest = REFRESH_SECONDS - TURN_SECONDS
-                await asyncio.wait((done, over), timeout=rest, return_when=asyncio.FIRST_COMPLETED)
-            if done.done():
-                return done.result()
-            if over.done():
-                raise over.result()
-        finally:
-            done.cancel()
-        raise VenueUnreachable(f"{key} did not answer within {REFRESH_SECONDS:g} s")
-
-    def _refuse_to_queue(self) -> None:
-        if self.connection.waits_for_turn():
-            key = self.account.key
-            told = f"{key} waits for its turn at {key.exchange}, which lets one address ask so much a minute"
-            raise GivenUp(f"{told}; it is read when it has it, also if nobody asks again", AGAIN_SECONDS)
 
 
 class FollowedAccounts:
@@ -127,6 +65,8 @@ class FollowedAccounts:
         self._followed: dict[AccountKey, Followed] = {}
         self._held_back: dict[AccountKey, tuple[Account, str]] = {}
         """Accounts that cannot be followed, and why: credentials that cannot be unsealed, an exchange there is not."""
+        self._before: dict[AccountKey, frozenset[Wallet]] = {}
+        """Of those that are coming: what was followed until then, also in an earlier life."""
         self._coming = Coming(board=board, told=told)
         self._partings = Partings(ledger=self._ledger, board=board)
 
@@ -169,8 +109,8 @@ class FollowedAccounts:
     # --- following ---------------------------------------------------------------------------------------------------
 
     def expect(self, account: Account) -> None:
-        """It is known from now on, and followed in a moment."""
-        self._held_back.pop(account.key, None)
+        """It is known from now on, and followed in a moment as it was in an earlier life."""
+        self._before[account.key] = frozenset(account.wallets)
         self._coming.expect(account)
 
     async def hold_back(self, account: Account, reason: str) -> None:
@@ -194,7 +134,9 @@ class FollowedAccounts:
         except Impossible as error:
             await self.hold_back(account, str(error))
             return
-        self.expect(account)
+        held_back = self._held_back.pop(account.key, None)
+        before = self._before.pop(account.key, frozenset(() if held_back is None else held_back[0].wallets))
+        self._coming.expect(account)
         await self._partings.end(account.key)
         hide(credentials.values())
         post = Post()
@@ -205,6 +147,7 @@ class FollowedAccounts:
             post,
             rules,
             permissions,
+            anew=frozenset(account.wallets) - before,
         )
         self._coming.forget(account.key)
         self._metrics.watch_inbox(_child(account.key), lambda: post.waiting)
@@ -219,11 +162,14 @@ class FollowedAccounts:
 
     async def unfollow(self, key: AccountKey, *, until: Account | None = None) -> None:
         """It is removed; or followed as `until` in a moment, and known all the time."""
+        if until is not None and key not in self._before:
+            self._before[key] = frozenset(self.account(key).wallets if self.knows(key) else ())
         self._held_back.pop(key, None)
         one = self._followed.pop(key, None)
         if until is not None:
             self._coming.keep(until if one is None else one.account)  # as it was, while its last life still ends
         else:
+            self._before.pop(key, None)
             self._coming.forget(key)
         await self._partings.end(key)
         if one is not None:
@@ -250,6 +196,9 @@ class FollowedAccounts:
 
     def _give_life(self, key: AccountKey, report: Report) -> ActorRef[Any]:
         one = self._followed[key]
+        shown = self._board.one(exchange_stream(*key))
+        if one.lives and shown is not None and shown.ready:
+            one.anew = frozenset()
         fast = one.account.poll_seconds or Rhythm().fast
         ref = AccountActor.start(
             venue=one.connection,
@@ -259,6 +208,7 @@ class FollowedAccounts:
             resumed=self._broadcaster.tell,
             show=self._board.show,
             rhythm=Rhythm(fast=fast, slow=max(fast, Rhythm().slow), slowest=max(fast, Rhythm().slowest)),
+            anew=one.anew,
             restarts=one.lives,
             report=report,
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.app import followed
+from indexer.app import lives
 from indexer.app.library import Indexer
 from indexer.clients.exchange.account import ExchangeAccount
 from indexer.clients.exchange.throttle import Bucket
@@ -84,7 +84,7 @@ async def test_who_waits_for_a_turn_at_the_venue_is_told_so_soon(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(Bucket, "take", never)
-    monkeypatch.setattr(followed, "TURN_SECONDS", 0.5)
+    monkeypatch.setattr(lives, "TURN_SECONDS", 0.5)
     error = await told(asyncio.create_task(indexer.accounts.refresh(KEY)))
     assert isinstance(error, GivenUp)
     assert "its turn at binance" in str(error)

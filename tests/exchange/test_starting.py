@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, ClientWebSocketResponse
 
 from indexer.app.accounts import Accounts
 from indexer.app.library import Indexer
@@ -19,6 +19,7 @@ from indexer.clients.exchange.dialects.table import DIALECTS
 from indexer.config import RulesSettings, Settings, StoreSettings
 from indexer.demo.venue import Account, Faults, Venue
 from indexer.domain.accounts.amounts import AccountKey
+from indexer.domain.accounts.facts import AssetUpdated
 from indexer.domain.accounts.registry import Account as Followed
 from indexer.errors import GivenUp, Impossible
 from tests.exchange.test_service import KEY, settings, until
@@ -145,3 +146,61 @@ async def test_an_account_that_cannot_be_followed_is_known_as_such_from_the_star
         assert [account.key for account in indexer.accounts.all()] == [KEY]
         with pytest.raises(Impossible, match="moon"):
             await indexer.accounts.refresh(KEY)
+
+
+async def _heard(
+    socket: ClientWebSocketResponse, *wanted: tuple[str, str]
+) -> dict[tuple[str, str], tuple[str, str | None]]:
+    """What is told of these first: the amount, and by how much it changed."""
+    found: dict[tuple[str, str], tuple[str, str | None]] = {}
+    async with asyncio.timeout(20):
+        while set(wanted) - found.keys():
+            frame = await socket.receive_json()
+            if frame["type"] == "balance.updated":
+                data = frame["data"]
+                found.setdefault((data["wallet"], data["asset"]), (data["newBalance"], data["changeAmount"]))
+    return found
+
+
+async def test_what_an_account_holds_that_is_added_again_is_told_to_who_listens(
+    venue: Venue, main: Account, tmp_path: Path
+) -> None:
+    """Their snapshot did not have it."""
+    venue.truth.deposit(main, "funding", "ETH", "2")
+    added = Followed(KEY, ("spot",), base_url=venue.url("binance"))
+    served = Indexer(settings(venue, main, tmp_path, in_file=False))
+    async with served as indexer, ClientSession(served.url) as http:
+        await indexer.accounts.add(replace(added, wallets=("spot", "funding")), main.credentials)
+        await asyncio.wait_for(indexer.ready(), 20)
+        await indexer.accounts.remove(KEY)
+        async with http.ws_connect("/ws") as socket:
+            await socket.send_json({"op": "subscribe", "id": "1", "snapshot": True})
+            assert (await socket.receive_json())["type"] == "subscribed"
+            assert (await socket.receive_json())["items"] == []
+            await indexer.accounts.add(added, main.credentials)
+            told = await _heard(socket, ("spot", "USDT"))
+            assert told == {("spot", "USDT"): ("1000.5", "0")}
+            await asyncio.wait_for(indexer.ready(), 20)
+            before = indexer.positions.told()[STREAM]
+            await indexer.accounts.change(KEY, wallets=("spot", "funding"))
+            assert await _heard(socket, ("funding", "ETH")) == {("funding", "ETH"): ("2", "0")}
+            await asyncio.wait_for(indexer.ready(), 20)
+            await indexer.accounts.refresh(KEY)
+            commits = await indexer.store.commits.since(STREAM, before, 10)
+            facts = [fact for commit in commits for fact in commit.facts if isinstance(fact, AssetUpdated)]
+            assert [fact.slot.wallet for fact in facts] == ["funding"]
+
+
+async def test_what_an_account_holds_that_was_followed_before_a_restart_is_not_told_again(
+    venue: Venue, main: Account, tmp_path: Path
+) -> None:
+    known = replace(settings(venue, main, tmp_path), store=StoreSettings(url="embedded"))
+    async with Indexer(known, serve=False) as indexer:
+        await asyncio.wait_for(indexer.ready(), 20)
+        before = indexer.positions.told()[STREAM]
+    async with Indexer(known, serve=False) as again:
+        await asyncio.wait_for(again.ready(), 20)
+        other = replace(known.exchanges["desk"], poll_seconds=7)
+        await again.accounts.apply(known, replace(known, exchanges={"desk": other}))
+        await asyncio.wait_for(again.ready(), 20)
+        assert again.positions.told()[STREAM] == before

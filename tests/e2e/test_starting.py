@@ -12,10 +12,13 @@ from typing import Any
 import aiohttp
 import pytest
 
+from indexer.demo.contracts import deploy
 from indexer.demo.venue import Account, Venue
 from tests.e2e.service import Config, Json, Running, until
+from tests.e2e.world import World
+from tests.fixtures.chain import wallets
 
-pytestmark = [pytest.mark.e2e, pytest.mark.mongo]
+pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.mongo]
 
 IN_FILE = 40
 ADDED = "added"
@@ -51,22 +54,21 @@ def free_port() -> int:
 class Asking:
     """All that can be asked of accounts, each question once, as soon as somebody answers at the address."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, http: aiohttp.ClientSession) -> None:
+        self._http = http
 
     async def all(self) -> list[Any]:
-        async with aiohttp.ClientSession(self._url) as self._http:
-            questions = (
-                self.snapshot(),
-                self.snapshot(exchange="okx", account="a039"),
-                self.snapshot(exchange="okx", account=ADDED),
-                self.get("/api/v1/accounts?limit=1000"),
-                self.get(f"/api/v1/accounts/okx/{ADDED}/balances"),
-                self.get("/api/v1/accounts/okx/a039/balances/unified/USDT"),
-                self.get("/api/v1/status"),
-                self.get("/ready"),
-            )
-            return await asyncio.gather(*questions)
+        questions = (
+            self.snapshot(),
+            self.snapshot(exchange="okx", account="a039"),
+            self.snapshot(exchange="okx", account=ADDED),
+            self.get("/api/v1/accounts?limit=1000"),
+            self.get(f"/api/v1/accounts/okx/{ADDED}/balances"),
+            self.get("/api/v1/accounts/okx/a039/balances/unified/USDT"),
+            self.get("/api/v1/status"),
+            self.get("/ready"),
+        )
+        return await asyncio.gather(*questions)
 
     async def get(self, path: str) -> tuple[int, Any]:
         while True:
@@ -108,8 +110,8 @@ async def test_whoever_connects_first_after_a_start_knows_every_account(venue: V
         for ending in (signal.SIGTERM, signal.SIGKILL):
             await service.end(ending)
             await service.launch()
-            async with asyncio.timeout(20):
-                answers = await Asking(f"http://127.0.0.1:{port}").all()
+            async with asyncio.timeout(20), aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
+                answers = await Asking(http).all()
             whole, of_file, of_store, listed, balances, amount, streams, ready = answers
             assert (named(whole), set(whole["positions"])) == (NAMES, told), ending
             assert (named(of_file), named(of_store)) == ({"a039"}, {ADDED})
@@ -119,6 +121,41 @@ async def test_whoever_connects_first_after_a_start_knows_every_account(venue: V
             assert {stream for stream in told if "account" in streams[1]["streams"][stream]} == told
             assert all(streams[1]["streams"][stream]["seq"] > 0 for stream in told)
             assert ready[0] == 503
+            await until(lambda: service.said("listening"))
+            service.url = service.said("listening")[0]["url"]
+            await service.ready()
+
+
+async def test_whoever_connects_first_after_a_start_knows_every_balance_of_a_chain(home: World, tmp_path: Path) -> None:
+    port, wallet = free_port(), wallets(1, 0x7700)[0]
+    token = await deploy(home.anvil, "PlainToken", "Later", "LTR", 2)
+    config = home.config(tmp_path, service={"port": port})
+    filters: list[dict[str, str]] = [
+        {},
+        {"solver": wallet},
+        {"token": token.address},
+        {"chain": next(iter(config.chains))},
+    ]
+    async with Running(config) as service:
+        await service.start()
+        assert (await service.post("/solvers", {"name": "dune", "address": wallet}))[0] == 201
+        body = {"chain": home.anvil.chain_id, "addresses": [token.address]}
+        assert (await service.post("/tokens", body))[0] == 201
+        count = len(home.solvers) + 1, len(home.table()["tokens"]) + 2  # one of each was added, and the native coin
+
+        async def all_there() -> bool:
+            return len((await service.get("/balances", limit=1000))["items"]) == count[0] * count[1]
+
+        await until(all_there)
+        for ending in (signal.SIGTERM, signal.SIGKILL):
+            await service.end(ending)
+            await service.launch()
+            async with asyncio.timeout(20), aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
+                asking = Asking(http)
+                frames = await asyncio.gather(*(asking.snapshot(**one) for one in filters))
+            found = [len(frame["items"]) for frame in frames]
+            assert found == [count[0] * count[1], count[1], count[0], count[0] * count[1]], ending
+            assert all(home.stream in frame["positions"] for frame in frames)
             await until(lambda: service.said("listening"))
             service.url = service.said("listening")[0]["url"]
             await service.ready()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable
+from itertools import pairwise
 from typing import Final
 
 from indexer.domain.backfill import Chunk
@@ -66,17 +67,22 @@ class BackfillBook:
             await self._chunks.replace_one({"_id": key}, document, upsert=True)
 
     async def chunks(self, job_id: str, *, newest_first: bool) -> AsyncIterator[Chunk]:
-        """A few in memory at a time, whatever the history's length."""
+        """A few in memory at a time, whatever the history's length.
+
+        One that was divided later on is still there as a whole while the parts above are written: those count.
+        """
         query = {"_id": {"$gte": _chunk_id(job_id, 0), "$lt": f"{job_id}:~"}}
         with translating:
             ids = [found["_id"] async for found in self._chunks.find(query, {"_id": 1})]
         ids.sort(reverse=newest_first)
+        above = {lower: _first_of(upper) for lower, upper in pairwise(sorted(ids))}
         for start in range(0, len(ids), _PAGE):
             with translating:
                 page = self._chunks.find({"_id": {"$in": ids[start : start + _PAGE]}}, batch_size=_PAGE)
                 documents = {found["_id"]: found async for found in page}
             for key in sorted(documents, reverse=newest_first):
-                yield chunk_of(documents.pop(key))
+                chunk = chunk_of(documents.pop(key))
+                yield chunk.up_to(above[key] - 1) if key in above else chunk
 
     async def lowest(self, job_id: str) -> Chunk | None:
         """The one with the lowest blocks; what is collected has no hole above it."""
@@ -93,3 +99,7 @@ class BackfillBook:
 
 def _chunk_id(job_id: str, first: int) -> str:
     return f"{job_id}:{first:0{_DIGITS}}"
+
+
+def _first_of(key: str) -> int:
+    return int(key.rpartition(":")[2])

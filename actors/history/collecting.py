@@ -81,6 +81,31 @@ class Collector:
         readings = await self._read(head.number, {head: holdings})
         return {} if readings is None else readings.get(head.hash, Readings()).values
 
+    async def reads(self, job: Job, moved: Sequence[Moved]) -> tuple[dict[int, Mapping[Holding, int]], int | None]:
+        """Balances at every changed block, from the newest down until the node has no state."""
+        unread = job.unread
+        holdings, wanted = frozenset(job.holdings), dict[int, tuple[BlockRef, set[Holding]]]()
+        for block, transfer in moved:
+            if unread is not None and block.number <= unread:
+                continue
+            ours = {Holding(transfer.token, wallet) for wallet in (transfer.sender, transfer.recipient)} & holdings
+            wanted.setdefault(block.number, (block, set()))[1].update(ours)
+        numbers = sorted(wanted, reverse=True)
+        found: dict[int, Mapping[Holding, int]] = {}
+        at, size = 0, READ_BLOCKS
+        while at < len(numbers):
+            part = numbers[at : at + size]
+            readings = await self._read(part[-1], {wanted[number][0]: wanted[number][1] for number in part})
+            if readings is not None:
+                found.update((number, readings[wanted[number][0].hash].values) for number in part)
+                at, size = at + len(part), READ_BLOCKS
+            elif len(part) == 1:
+                unread = part[0]
+                break
+            else:
+                size = len(part) // 2
+        return found, unread
+
     # --- tokens ------------------------------------------------------------------------------------------------------
 
     async def _tokens(self, job: Job) -> list[Chunk]:
@@ -102,7 +127,7 @@ class Collector:
                 (job.id, below, first - 1, job.highest), asyncio.create_task(self._asked(job, below, first - 1))
             )
             await asyncio.sleep(0)  # it is on its way before we are busy with this one
-        reads, unread = await self._reads(job, moved)
+        reads, unread = await self.reads(job, moved)
         return [
             Chunk(
                 part_first,
@@ -128,31 +153,6 @@ class Collector:
         started = self._clock()
         moved = await self._node.moved(first, last, job.watch, job.highest)
         return moved, self._clock() - started
-
-    async def _reads(self, job: Job, moved: Sequence[Moved]) -> tuple[dict[int, Mapping[Holding, int]], int | None]:
-        """Balances at every changed block, from the newest down until the node has no state."""
-        unread = job.unread
-        holdings, wanted = frozenset(job.holdings), dict[int, tuple[BlockRef, set[Holding]]]()
-        for block, transfer in moved:
-            if unread is not None and block.number <= unread:
-                continue
-            ours = {Holding(transfer.token, wallet) for wallet in (transfer.sender, transfer.recipient)} & holdings
-            wanted.setdefault(block.number, (block, set()))[1].update(ours)
-        numbers = sorted(wanted, reverse=True)
-        found: dict[int, Mapping[Holding, int]] = {}
-        at, size = 0, READ_BLOCKS
-        while at < len(numbers):
-            part = numbers[at : at + size]
-            readings = await self._read(part[-1], {wanted[number][0]: wanted[number][1] for number in part})
-            if readings is not None:
-                found.update((number, readings[wanted[number][0].hash].values) for number in part)
-                at, size = at + len(part), READ_BLOCKS
-            elif len(part) == 1:
-                unread = part[0]
-                break
-            else:
-                size = len(part) // 2
-        return found, unread
 
     async def _read(
         self, lowest: int, wanted: Mapping[KnownBlock, Collection[Holding]]

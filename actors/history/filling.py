@@ -15,6 +15,7 @@ from actors.history.anchoring import Anchorage
 from actors.history.branches import Branches
 from actors.history.collecting import Collector, Node
 from actors.history.crossing import crossed_by
+from actors.history.doubting import SecondLook
 from actors.history.older import Older, older_than
 from actors.history.settling import taken_back
 from actors.history.telling import Narrator
@@ -69,6 +70,7 @@ class Filler:
         name: str,
         node: Node,
         collector: Collector,
+        second: SecondLook,
         narrator: Narrator,
         ledger: Ledger,
         branches: Branches,
@@ -85,6 +87,7 @@ class Filler:
         self._name = name
         self._node = node
         self._collector = collector
+        self._second = second
         self._narrator = narrator
         self._ledger = ledger
         self._branches = branches
@@ -224,6 +227,10 @@ class Filler:
         builds_on = [before.record for before in older.values() if before is not None and before.holds]
         await self._branches.check([record for record in builds_on if record.block.number > depths.settled])
         known = await self._known(job, walks, older, beside)
+        again = await self._again(job, walks, known, crossed, older)
+        if again is None:
+            return _left(job)
+        walks, known = again
         for holding, walk in walks.items():
             walk.finish(job.first, known.get(holding))
         if job.is_native and job.unread is not None:
@@ -249,6 +256,29 @@ class Filler:
                 balances=len(holdings),
             )
         return await self._over(replace(job, reasons=reasons))
+
+    async def _again(
+        self,
+        job: Job,
+        walks: dict[Holding, Walk],
+        known: dict[Holding, int],
+        crossed: Crossed,
+        older: Mapping[Holding, Older | None],
+    ) -> tuple[dict[Holding, Walk], dict[Holding, int]] | None:
+        """With what had been left out where logs and balances do not agree; nothing where its branch is gone.
+
+        Not once some of it is told: that would have to be told anew.
+        """
+        if not self._second.doubted(job, walks, known) or await self._narrator.has_told(job):
+            return walks, known
+
+        async def walk_again() -> tuple[dict[Holding, Walk], dict[Holding, int]]:
+            walks = await self._narrator.walk(job, crossed)
+            return walks, await self._known(job, walks, older, job.highest)
+
+        again = await self._second.completed(job, walks, known, walk_again)
+        is_left = again is not None and await self._branches.branch_of(job) is None
+        return None if is_left else again or (walks, known)
 
     async def _known(
         self,

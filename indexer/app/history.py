@@ -14,6 +14,7 @@ from actors.chains.ledger import Ledger
 from actors.history.backfill import BackfillActor
 from actors.history.branches import Branches
 from actors.history.collecting import Collector
+from actors.history.doubting import SecondLook
 from actors.history.filling import Filler
 from actors.history.settling import Settler
 from actors.history.telling import Narrator
@@ -161,10 +162,19 @@ class Past:
             breathe=self.breathe,
             saw=saw,
         )
+        collector = Collector(self.node)
+        second = SecondLook(
+            name=self.settings.name,
+            node=self.node,
+            collector=collector,
+            book=self.store.backfills,
+            breathe=self.breathe,
+        )
         return Filler(
             name=self.settings.name,
             node=self.node,
-            collector=Collector(self.node),
+            collector=collector,
+            second=second,
             narrator=narrator,
             ledger=ledger,
             branches=branches,

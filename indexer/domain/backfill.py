@@ -74,6 +74,19 @@ class Chunk:
     natives: tuple[Native, ...] = ()
     unread: int | None = None
 
+    def up_to(self, last: int) -> Chunk:
+        """The part of it that a piece right above leaves."""
+        if last >= self.last:
+            return self
+        return Chunk(
+            self.first,
+            last,
+            tuple(each for each in self.moved if each.block.number <= last),
+            {number: values for number, values in self.reads.items() if number <= last},
+            tuple(each for each in self.natives if each.block.number <= last),
+            self.unread,
+        )
+
 
 _NO_READS: Final[Mapping[Holding, int]] = {}
 

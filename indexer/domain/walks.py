@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from indexer.domain.backfill import Change
 from indexer.domain.balances import Finality, net, told
 from indexer.domain.chain import NATIVE, BlockRef, Holding, Transfer
+from indexer.domain.doubts import Doubts, Span
 from indexer.domain.facts import HistoryRow, Joint
 from indexer.domain.jobs import Anchor, anchor_at
 from indexer.domain.records import BalanceRecord
@@ -30,6 +31,11 @@ class Walk:
     is_proven: bool = False
     opening: int | None = None
     """What it was before the first block; nothing where that is not known."""
+    doubts: Doubts = field(init=False)
+    """Where logs and reads say different things, which logs that were left out would explain."""
+
+    def __post_init__(self) -> None:
+        self.doubts = Doubts(self.anchor)
 
     def step(self, change: Change) -> None:
         """Blocks come from the newest down; the anchor's own is among them."""
@@ -40,9 +46,23 @@ class Walk:
             self._meet(number, change.read)
         if not change.is_told:
             self._break(f"a Transfer log of block {number} does not say how much")
+            self.doubts.is_blind = True
         self.balance -= change.delta
         if self.balance < 0:
             self._break(f"its transfers would make it negative before block {number}")
+            self.doubts.is_sure = True
+
+    def doubted(self, first: int, known: int | None, *, is_thorough: bool) -> tuple[Span, ...]:
+        """What to ask for once more, now that the walk is above block `first` - 1, where the balance is `known`.
+
+        A rest that nothing can be held against is doubted by who `is_thorough`: history that begins in the midst of
+        another one leaves one as well.
+        """
+        if self.is_native:
+            return ()
+        differs = self.balance != (known or 0)
+        is_due = self.doubts.is_sure or (differs and (known is not None or first == 0 or is_thorough))
+        return self.doubts.at_end(first, is_due=is_due)
 
     def finish(self, first: int, known: int | None) -> None:
         """The walk is at its end, above block `first` - 1, where `known` is the balance if anybody knows it."""
@@ -65,8 +85,10 @@ class Walk:
         if read is None:
             self.derived += 1
             return
-        if read != self.balance and not self.is_native:
-            self._break(f"at block {number} it was {read}, its transfers say {self.balance}")
+        if not self.is_native:
+            self.doubts.meet(number, differs=read != self.balance)
+            if read != self.balance:
+                self._break(f"at block {number} it was {read}, its transfers say {self.balance}")
         self.balance = read
 
     def _break(self, reason: str) -> None:

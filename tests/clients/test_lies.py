@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
-import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp import web
@@ -22,33 +21,20 @@ from indexer.errors import BadAnswer, BlockUnknown, NodeUnreachable, WrongChain
 from tests.clients.builders import mined_head, node_at
 from tests.fixtures.chain import wallets
 from tests.fixtures.fakenode import FakeNode, json_response
+from tests.fixtures.liar import Alter, Liar
 
 pytestmark = pytest.mark.node
-
-Alter = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
 
 
 @pytest_asyncio.fixture
 async def liar(anvil: Anvil) -> AsyncIterator[FakeNode]:
     """Asks anvil, and lets `alter(call, answer)` change each answer."""
-    async with FakeNode() as fake, aiohttp.ClientSession() as session:
-
-        async def respond(payload: Any) -> web.StreamResponse:
-            async with session.post(anvil.http_url, json=payload) as response:
-                answer = await response.json()
-            alter: Alter = fake.alter  # type: ignore[attr-defined]  # hung on by the tests below
-            if isinstance(payload, dict):
-                return json_response(alter(payload, answer))
-            by_id = {part["id"]: part for part in answer}
-            return json_response([alter(call, by_id[call["id"]]) for call in payload])
-
-        fake.alter = lambda _call, answer: answer  # type: ignore[attr-defined]  # see above
-        fake.respond = respond
+    async with Liar(anvil.http_url) as fake:
         yield fake
 
 
 def set_alter(fake: FakeNode, alter: Alter) -> None:
-    fake.alter = alter  # type: ignore[attr-defined]  # see the fixture
+    fake.alter = alter  # type: ignore[attr-defined]  # of a `Liar`
 
 
 def refused(call: dict[str, Any], code: int, message: str) -> dict[str, Any]:

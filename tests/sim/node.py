@@ -101,6 +101,17 @@ class SimNode:
             if touched((transfer,), watch)
         )
 
+    @property
+    def has_others(self) -> bool:
+        """There is one endpoint."""
+        return False
+
+    async def left_out(
+        self, first: int, last: int, watch: Watch, beside: BlockRef | None, told: Collection[Moved]
+    ) -> tuple[Moved, ...]:
+        """Asked again, it says all."""
+        return tuple(each for each in await SimNode.moved(self, first, last, watch, beside) if each not in told)
+
     async def describe(self, _token: Address) -> TokenInfo:
         await self._wire()
         return TokenInfo(6, "SIM", "Simulated")

@@ -204,6 +204,12 @@ class EvmNode:
         """
         return await self._history.moved(first, last, watch, beside)
 
+    async def left_out(
+        self, first: int, last: int, watch: Watch, beside: BlockRef | None, told: Collection[Moved]
+    ) -> tuple[Moved, ...]:
+        """What `moved` should have said of these blocks beside what it `told`, asked elsewhere if possible."""
+        return await self._history.left_out(first, last, watch, beside, told)
+
     async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]:
         """Balances at exactly these blocks; what a contract refuses to tell is named, never zero."""
         split = {block: _told_apart(holdings) for block, holdings in wanted.items() if holdings}

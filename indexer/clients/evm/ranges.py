@@ -12,7 +12,7 @@ from indexer.clients.evm.calls import Call, Limits, Plan, Reply, joined
 from indexer.clients.evm.endpoints import NEVER, Endpoints
 from indexer.clients.evm.leftout import Asked, Block, completed
 from indexer.clients.evm.logs import Filters, transfer_of, transfers_at
-from indexer.clients.evm.opinions import require
+from indexer.clients.evm.opinions import header_of, require
 from indexer.clients.evm.readings import Found
 from indexer.domain.backfill import Moved
 from indexer.domain.chain import BlockHash, BlockRef, Head
@@ -49,6 +49,22 @@ def logs_between(
     return Plan([logs, *headers], read, together=True)
 
 
+def headers_of(numbers: Sequence[int], beside: BlockRef | None) -> Plan[dict[int, Head]]:
+    """By number, as an endpoint tells them that has the block `beside` as well."""
+    wanted = numbers if beside is None else [*numbers, beside.number]
+    plans = joined([header_of("eth_getBlockByNumber", hex(number)) for number in wanted])
+
+    def read(replies: Sequence[Reply]) -> dict[int, Head]:
+        heads = plans.read(replies)
+        if [head.number for head in heads] != [*wanted]:
+            raise BadAnswer("another block than the one asked for")
+        if beside is not None:
+            require(beside, heads[-1])
+        return {head.number: head for head in heads}
+
+    return Plan(plans.calls, read)
+
+
 async def moved_in(endpoints: Endpoints, heads: Sequence[Head], asked: Asked) -> tuple[Moved, ...]:
     """The watched transfers of these blocks, each asked by its hash, but for those whose bloom rules us out.
 
@@ -82,8 +98,9 @@ def moved(
     filters: Filters,
     headers: Mapping[int, Head],
     blocks: dict[str, BlockRef],
-) -> Iterator[Moved]:
+) -> list[Moved]:
     """What these logs say; `blocks` remembers those that were met."""
+    found: list[Moved] = []
     for log in logs:
         if not isinstance(log, dict):
             raise BadAnswer(f"not a log: {shown(log)}")
@@ -95,7 +112,8 @@ def moved(
                 raise BadAnswer(f"a log of block {block.number}, asked for {first} to {last}")
         transfer = transfer_of(log, block, filters)
         if transfer is not None:
-            yield Moved(block, transfer)
+            found.append(Moved(block, transfer))
+    return found
 
 
 def _block(log: Mapping[str, Any], headers: Mapping[int, Head]) -> BlockRef:

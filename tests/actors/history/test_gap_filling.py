@@ -11,6 +11,7 @@ from typing import Any
 
 from actors.history.branches import Branches
 from actors.history.collecting import Collector
+from actors.history.doubting import SecondLook
 from actors.history.filling import Filler
 from actors.history.settling import Settler
 from actors.history.telling import Narrator
@@ -85,10 +86,12 @@ class _Scene:
             breathe=nothing,
             saw=lambda _job: None,
         )
+        collector = Collector(self.node)
         return Filler(
             name="sim",
             node=self.node,
-            collector=Collector(self.node),
+            collector=collector,
+            second=SecondLook(name="sim", node=self.node, collector=collector, book=books, breathe=nothing),
             narrator=narrator,
             ledger=ledger,
             branches=self.branches(),

@@ -102,6 +102,7 @@ class _Scene:
             name="sim",
             node=self.node,
             collector=Collector(self.node),
+            second=unused,
             narrator=unused,
             ledger=self.ledger,
             branches=self.branches,

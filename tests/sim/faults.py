@@ -64,6 +64,12 @@ class Faults:
     left_out: float = 0.03
     """There are none, as where a block is announced before its logs are indexed."""
 
+    # per answer about the logs of a range
+    left_out_of_range: float = 0.1
+    """One of them is not there."""
+    other_hash: float = 0.05
+    """They are told as of another block."""
+
     # per read of many balances
     other_block: float = 0.01
     """It is answered for the block above or below."""
@@ -101,6 +107,7 @@ class Faults:
     silent_mint: float = 0.03
 
 
+OF_RANGES: Final = ("left_out_of_range", "other_hash")
 NONE = Faults(**{field.name: 0.0 for field in fields(Faults)})
 
 
@@ -114,14 +121,14 @@ RARELY: Final = Faults(
         **{
             name: getattr(Faults(), name) / 10 for name in ("unreachable", "throttled", "bad_answer", "lost_connection")
         },
-        **{name: getattr(Faults(), name) / 10 for name in ("store_down", "store_lost_answer", "left_out")},
+        **{name: getattr(Faults(), name) / 10 for name in ("store_down", "store_lost_answer", "left_out", *OF_RANGES)},
     }
 )
 """For a whole day: now and then something that every service meets."""
 
 
 _SCALES: Final = (0, 0, 0.3, 1, 3)
-LATER: Final = ("left_out", "other_block", "stands_still", "lags_for_good", "begins_anew", "set_back")
+LATER: Final = ("left_out", "other_block", "stands_still", "lags_for_good", "begins_anew", "set_back", *OF_RANGES)
 """Each drawn apart, so that seeds which were told before these faults were known tell the same stories."""
 
 

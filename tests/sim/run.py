@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Final
+from typing import Any, Final
 from unittest import mock
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from actors.chains.doubts import FAR_BELOW, SET_BACK_SECONDS
 from indexer.config import Settings
 from tests.sim.clock import play
 from tests.sim.crowd import Crowd
-from tests.sim.faults import NONE, Faults, drawn
+from tests.sim.faults import NONE, OF_RANGES, Faults, drawn
 from tests.sim.needless import told_needlessly
 from tests.sim.operating import Operator
 from tests.sim.oracle import Evidence, at_rest, violations
@@ -68,12 +68,16 @@ class Outcome:
         return f"make sim SEED={self.seed} RUNS=1   # {said if len(said) <= _LONGEST else said[:_LONGEST] + '…'}"
 
 
-def run(seed: int, *, as_kept: bool = False) -> Outcome:
-    """`as_kept`: as it was told before chains were set back, and natives read now and then only."""
+def run(seed: int, *, as_kept: bool = False, lapses: bool = True) -> Outcome:
+    """`as_kept`: as it was told before chains were set back, and natives read now and then only.
+
+    Without `lapses`, as before logs of a range were left out.
+    """
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
-        return play(bounded(Story(seed, native_interval=1, sets_back=False) if as_kept else Story(seed)))
+        kept: dict[str, Any] = {"native_interval": 1, "sets_back": False} if as_kept else {}
+        return play(bounded(Story(seed, lapses=lapses and not as_kept, **kept)))
     except Exception as error:  # noqa: BLE001 - whatever ends a story early is told like a violation, with its seed
         return Outcome(seed, (f"the story broke off: {error!r}",))
     finally:
@@ -103,6 +107,7 @@ class Story:
         native_interval: int | None = None,
         *,
         sets_back: bool = True,
+        lapses: bool = True,
     ) -> None:
         self._seed = seed
         self._blocks = blocks
@@ -115,11 +120,15 @@ class Story:
             "lags_for_good": Random(f"lags_for_good {seed}"),  # noqa: S311 - as above
             "begins_anew": Random(f"begins_anew {seed}"),  # noqa: S311 - as above
             "set_back": Random(f"set_back {seed}"),  # noqa: S311 - as above
+            "left_out_of_range": Random(f"left_out_of_range {seed}"),  # noqa: S311 - as above
+            "other_hash": Random(f"other_hash {seed}"),  # noqa: S311 - as above
         }
         self._back = apart["set_back"]
         self._now = faults or drawn(self._random, apart)
         if not sets_back:
             self._now = replace(self._now, set_back=0.0)
+        if not lapses:
+            self._now = replace(self._now, **dict.fromkeys(OF_RANGES, 0.0))
         self._window = self._random.choice((8, 16, 256))
         self.world = World(self._random)
         self.world.silent_mints = self._now.silent_mint

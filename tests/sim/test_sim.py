@@ -47,7 +47,24 @@ the node was orphaned by a reorg that was within the window of the chain's live 
 
 @pytest.mark.parametrize("seed", NEWLY_KEPT_SEEDS)
 def test_what_went_wrong_of_late_stays_right(seed: int) -> None:
+    outcome = run(seed, lapses=False)
+    assert not outcome.violations, str(outcome)
+
+
+LAPSED_SEEDS = (8000, 8046)
+"""An endpoint that left out logs of history was believed, though what was read said otherwise."""
+
+
+@pytest.mark.parametrize("seed", LAPSED_SEEDS)
+def test_what_was_left_out_of_history_is_found(seed: int) -> None:
     outcome = run(seed)
+    assert not outcome.violations, str(outcome)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_history_is_right_though_many_answers_lack_a_log_or_speak_of_another_block(seed: int) -> None:
+    faults = replace(NONE, order=0.5, left_out_of_range=0.8, other_hash=0.1)
+    outcome = play(Story(seed, blocks=40, faults=faults).tell())
     assert not outcome.violations, str(outcome)
 
 

@@ -2,7 +2,7 @@
 
 What no client can find out is not simulated, since no test could ever pass it: a balance that was asked for alone and
 is another block's, logs that are left out of an answer while others of the same wallet are in it, an empty list for a
-block that it has not together with a load balancer that takes a batch apart.
+block that it has not together with a load balancer that takes a batch apart. Nor what `Lapses` does not leave out.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from indexer.errors import NodeUnreachable
 from tests.sim.faults import Faults
 from tests.sim.rpc.dialects import BATCH_TOO_LONG, NO_BATCHES, PAGES, SICK, SLOW_DOWN, Words
 from tests.sim.rpc.gaps import Gaps
+from tests.sim.rpc.lapses import Lapses
 from tests.sim.rpc.machine import Machine
 from tests.sim.rpc.methods import Manners, Methods, Refused
 
@@ -53,6 +54,7 @@ class SimEndpoint:
         random: Random,
         faults: Callable[[], Faults],
         gaps: Gaps | None = None,
+        lapses: Lapses | None = None,
     ) -> None:
         self.machines = tuple(machines)
         self.asked = 0
@@ -61,6 +63,7 @@ class SimEndpoint:
         self._random = random
         self._faults = faults
         self._gaps = gaps
+        self._lapses = lapses
         self._down_until = 0.0
         self._hangs = False
 
@@ -137,6 +140,8 @@ class SimEndpoint:
         answered = self._marred(kind, machine, asked, [self._one(machine, call) for call in asked])
         if self._gaps is not None:
             self._gaps.leave_out(asked, answered)
+        if self._lapses is not None:
+            self._lapses.befall(asked, answered)
         if self._random.random() < self._faults().shuffled:
             self._random.shuffle(answered)
         return answered

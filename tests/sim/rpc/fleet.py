@@ -15,6 +15,7 @@ from tests.sim.rpc.encoded import Encoded
 from tests.sim.rpc.endpoint import SimEndpoint
 from tests.sim.rpc.gaps import Gaps
 from tests.sim.rpc.laggards import Laggards
+from tests.sim.rpc.lapses import Lapses
 from tests.sim.rpc.line import SimLine
 from tests.sim.rpc.machine import Machine
 from tests.sim.rpc.methods import Manners, Methods
@@ -39,6 +40,7 @@ class Fleet:
         self._encoded = Encoded()
         apart = apart or dict.fromkeys(LATER, random)
         self._gaps = Gaps(faults, apart["left_out"])
+        self._lapses = Lapses(faults, apart["left_out_of_range"], apart["other_hash"])
         self._strange = apart["other_block"]
         self._strays = Strays(faults, self._strange)
         self._twins: dict[Machine, str] = {}
@@ -50,6 +52,7 @@ class Fleet:
         names = _NAMES[: 1 if is_calm else random.choice((1, 2, 2, 3))]
         for name in names:
             self._endpoints[name] = self._endpoint(name, tag_lags)
+        self._lapses.is_archive = all(machine.state_depth is None for machine in self._machines())
         self.laggards = Laggards(self._endpoints, faults, apart["stands_still"])
         self._anew = apart["begins_anew"]
         self.rpc_urls = [f"http://{name}.sim/" for name in names]
@@ -177,9 +180,8 @@ class Fleet:
             ]
             machines.append(self._twin(random.choice(fates) if fates else "", tag_lags))
         self._manners[name] = manners = self._drawn_manners()
-        return SimEndpoint(
-            machines, manners, Methods(manners, self._encoded, self._strays), random, self._faults, self._gaps
-        )
+        methods = Methods(manners, self._encoded, self._strays)
+        return SimEndpoint(machines, manners, methods, random, self._faults, self._gaps, self._lapses)
 
     def _machine(self, tag_lags: tuple[int, int] | None) -> Machine:
         random, faults = self._random, self._faults()

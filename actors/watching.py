@@ -11,7 +11,7 @@ import structlog
 
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, Holding, TokenInfo
-from indexer.domain.watching import Solver, WatchedToken
+from indexer.domain.watching import HiddenSolver, Solver, WatchedToken, hidden_by
 from indexer.errors import Impossible, NameTaken, NotAToken, NotFound
 
 log = structlog.get_logger(__name__)
@@ -133,10 +133,17 @@ class Watching:
         self._due[chain_id] = self.due(chain_id) - holdings
 
     def solvers(self) -> Sequence[Solver]:
-        names = {solver.name for solver in self._from_file}
-        wallets = {solver.address for solver in self._from_file}
-        added = (solver for solver in self._added if solver.name not in names and solver.address not in wallets)
-        return (*self._from_file, *added)
+        hidden = {one.solver.name for one in self.hidden_solvers()}
+        return (*self._from_file, *(solver for solver in self._added if solver.name not in hidden))
+
+    def hidden_solvers(self) -> Sequence[HiddenSolver]:
+        """Those that were added here, and that the file hides."""
+        return hidden_by(self._from_file, self._added, tuple(self._chains))
+
+    def hidden_tokens(self) -> Sequence[WatchedToken]:
+        """Those that were added here, and that the file names too: they are watched as before, and are the file's."""
+        of_file = {(chain.chain_id, address) for chain in self._chains.values() for address in chain.tokens}
+        return tuple(token for token in self._added_tokens if (token.chain_id, token.address) in of_file)
 
     def tokens(self) -> Sequence[WatchedToken]:
         listed = {
@@ -164,9 +171,15 @@ class Watching:
                 raise NameTaken(f"a solver named {name!r} is watched already", field="name")
             if solver.address == address:
                 raise Impossible(f"{address} is watched already, as solver {solver.name!r}", field="address")
+        hidden = self.hidden_solvers()
+        if by := next((one.by for one in hidden if one.solver.name == name), None):
+            raise NameTaken(f"a solver named {name!r} was added before, and {by!r} of the file hides it", field="name")
         unknown = sorted(set(chains or ()) - self._chains.keys())
         if unknown:
             raise Impossible(f"chain {unknown[0]} is not configured", field="chains")
+        for one in hidden:
+            if one.solver.address == address:  # lost to a name of the file: it has another one from now on
+                await self._forget_solver(one.solver.name)
         solver = Solver(name, address, None if chains is None else tuple(chains), source="api")
         await self._watchlist.add_solver(solver)
         self._added = (*(kept for kept in self._added if kept.name != name), solver)
@@ -179,15 +192,20 @@ class Watching:
             await self._remove_solver(name)
 
     async def _remove_solver(self, name: str) -> None:
-        solver = next((solver for solver in self.solvers() if solver.name == name), None)
+        solver = {solver.name: solver for solver in (*self._added, *self._from_file)}.get(name)
         if solver is None:
             raise NotFound(f"no solver is named {name!r}", field="name")
         if solver.source == "file":
             raise Impossible(f"solver {name!r} is defined in the configuration file; remove it there and reload")
+        is_watched = name not in {one.solver.name for one in self.hidden_solvers()}
+        await self._forget_solver(name)
+        if is_watched:
+            self._tell(chain_id for chain_id in self._chains if solver.is_on(chain_id))
+
+    async def _forget_solver(self, name: str) -> None:
         await self._watchlist.remove_solver(name)
         self._added = tuple(kept for kept in self._added if kept.name != name)
         log.info("solver_removed", solver=name)
-        self._tell(chain_id for chain_id in self._chains if solver.is_on(chain_id))
 
     async def add_tokens(self, chain_id: int, addresses: Sequence[Address]) -> tuple[Sequence[WatchedToken], bool]:
         """All of them or none: the node is asked about each before anything is stored."""

@@ -171,7 +171,7 @@ class Status(Protocol):
     def streams(self) -> Sequence[StreamStatus]: ...
 
     def service(self) -> Mapping[str, Any]:
-        """`version`, `uptimeSeconds`, `store`, `config{loadedAt,problems}` of `GET /status`."""
+        """`version`, `uptimeSeconds`, `store`, `config{loadedAt,problems,hidden}` of `GET /status`."""
         ...
 
     def health_problems(self) -> Sequence[str]:

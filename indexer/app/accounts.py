@@ -66,13 +66,17 @@ class Accounts:
             told=told,
         )
         self._rules = RulesSettings()
+        self._of_file: frozenset[AccountKey] = frozenset()
+        self._hidden: tuple[AccountKey, ...] = ()
         self._changing = asyncio.Lock()
 
     # --- life --------------------------------------------------------------------------------------------------------
 
     async def load(self, settings: Settings) -> None:
         """Know all of them before anybody may ask; `start` follows them."""
+        self._of_file = _keys_of(settings)
         added = [account for account, _ in await self._store.account_list.all()]
+        self._hide(added)
         in_file = [file_account(one) for one in settings.exchanges.values()]  # a name in the file goes first
         for account in await self._completed((*added, *in_file)):
             self._followed.expect(account)
@@ -85,10 +89,15 @@ class Accounts:
                 await self._follow(file_account(one), file_credentials(one), rules=one.rules)
             await self._follow_added()
 
+    def _hide(self, added: Sequence[Account]) -> None:
+        self._hidden = tuple(account.key for account in added if account.key in self._of_file)
+
     async def _follow_added(self) -> None:
         """Those of the API that are not followed; a name in the file goes first."""
-        for account, sealed in await self._store.account_list.all():
-            if self._followed.has(account.key):
+        added = await self._store.account_list.all()
+        self._hide([account for account, _ in added])
+        for account, sealed in added:
+            if account.key in self._of_file or self._followed.has(account.key):
                 continue
             try:
                 credentials = orjson.loads(self._opened().unseal(sealed, str(account.key)))
@@ -111,6 +120,7 @@ class Accounts:
                 if new.exchanges.get(name) != settings
             }
             stale = gone | changed.keys()  # of a name that is new in the file one may have been added over the API
+            self._of_file = _keys_of(new)
             if new.rules != old.rules:
                 stale |= {account.key for account in self._followed.followed() if account.source == "api"}
             self._rules = new.rules
@@ -139,6 +149,10 @@ class Accounts:
 
     def all(self) -> Sequence[Account]:
         return self._followed.all()
+
+    def hidden(self) -> Sequence[AccountKey]:
+        """Those that were added over the API, while the file has one of the same name."""
+        return self._hidden
 
     def account(self, key: AccountKey) -> Account:
         return self._followed.account(key)
@@ -262,3 +276,7 @@ class Accounts:
         except VaultLocked as error:
             log.error("vault_locked", path=str(error.path or ""), reason=str(error))  # noqa: TRY400 -- no mistake of ours
             raise
+
+
+def _keys_of(settings: Settings) -> frozenset[AccountKey]:
+    return frozenset(file_account(one).key for one in settings.exchanges.values())

@@ -14,12 +14,14 @@ from actors.positions import Positions
 from actors.watching import Watching
 from indexer.app.audit import Auditor
 from indexer.app.chains import Chains
+from indexer.app.hidden import Hidden, hidden, merged
 from indexer.app.history import BackfillBoard
 from indexer.app.reload import difference, is_other_chain
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
 from indexer.app.waiting import Waiting
 from indexer.config import NatsSettings, ServiceSettings, Settings, Venues, load
+from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.audits import Audit, Wait
 from indexer.domain.chain import Address, Holding, Token
 from indexer.domain.jobs import Job
@@ -44,6 +46,8 @@ class Following(Protocol):
     async def apply(self, old: Settings, new: Settings) -> None: ...
 
     def exchanges(self) -> Venues: ...
+
+    def hidden(self) -> Sequence[AccountKey]: ...
 
 
 class Control:
@@ -86,7 +90,12 @@ class Control:
         for chain_id in self._watching.chains().values():
             await self._chains.start(chain_id)
         await self._accounts.start(self.settings)
+        self.hidden().tell(Hidden())
         self._started_up.set()
+
+    def hidden(self) -> Hidden:
+        """What was added here, and the file in force hides."""
+        return hidden(self._watching, self._accounts)
 
     async def refresh(self, chain_id: int, holding: Holding) -> BalanceRecord:
         if not self._watching.watch(chain_id).covers(holding):
@@ -135,12 +144,15 @@ class Control:
                 log.error("config_refused", problems=len(error.problems), first=str(error.problems[0]))  # noqa: TRY400
                 raise
             applied, is_other = difference(self.settings, new, self._started), new != self.settings
+            before = self.hidden()
             hide(new.secrets())
             await self._apply(new)
+            applied = merged(applied, before, self.hidden())
             self._admit(new.service)
             self._report.loaded()
             if is_other:  # a file that is saved and then reloaded by hand is applied once
                 log.info("config_applied", **applied)
+                self.hidden().tell(before)
             return applied
 
     async def reload_quietly(self) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from actors.statusboard import StatusBoard
+from indexer.app.hidden import Hidden
 from indexer.domain.status import StreamStatus
 from indexer.domain.streams import chain_of, is_history
 from indexer.domain.times import time_text
@@ -27,6 +28,7 @@ class ServiceReport:
         told: Callable[[], Mapping[str, int]],
         nats: Callable[[], Mapping[str, Any] | None] = lambda: None,
         cache: Callable[[], Mapping[str, Any] | None] = lambda: None,
+        hidden: Callable[[], Hidden] = Hidden,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._board = board
@@ -36,6 +38,7 @@ class ServiceReport:
         self._told = told
         self._nats = nats
         self._cache = cache
+        self._hidden = hidden
         self._clock = clock
         self._started = clock()
         self._loaded_at = datetime.now(UTC)
@@ -55,7 +58,11 @@ class ServiceReport:
             "store": self._store,
             "nats": self._nats(),
             "exchangeCache": self._cache(),
-            "config": {"loadedAt": time_text(self._loaded_at), "problems": list(self._problems)},
+            "config": {
+                "loadedAt": time_text(self._loaded_at),
+                "problems": list(self._problems),
+                "hidden": self._hidden().json(),
+            },
         }
 
     def loaded(self) -> None:

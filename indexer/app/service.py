@@ -23,6 +23,7 @@ from indexer.app.accounts import Accounts
 from indexer.app.audit import Auditor
 from indexer.app.chains import Chains
 from indexer.app.control import Control
+from indexer.app.hidden import hidden
 from indexer.app.history import BackfillBoard
 from indexer.app.listeners import Listeners
 from indexer.app.nats import NatsBoard
@@ -145,6 +146,7 @@ class Service:
             told=self.positions.told,
             nats=self._nats.status,
             cache=self.accounts.cache,
+            hidden=lambda: hidden(self.watching, self.accounts),
         )
         self.control = Control(
             settings=settings,

@@ -68,6 +68,7 @@ def _show_status(answer: dict[str, Any]) -> None:
     print(f"indexer {answer['version']}, up {uptime}, {answer['subscribers']} subscribers, store {_store(answer)}")
     for problem in answer["config"]["problems"]:
         print(f"configuration: {problem}")
+    _show_hidden(answer["config"].get("hidden") or {})
     nats = answer.get("nats")
     if nats:
         why = f": {nats['lastError']}" if nats["lastError"] else ""
@@ -93,6 +94,17 @@ def _show_status(answer: dict[str, Any]) -> None:
     )
     _show_incidents(answer["streams"])
     _show_accounts(answer["streams"])
+
+
+def _show_hidden(hidden: dict[str, list[dict[str, Any]]]) -> None:
+    """Only what is not watched as it was asked for over the API."""
+    for one in hidden.get("solvers", ()):
+        if one["unwatchedOn"]:
+            chains = ", ".join(map(str, one["unwatchedOn"]))
+            told = f"solver {one['name']} of the API ({one['address']}) is hidden by {one['by']} of the file"
+            print(plain(f"configuration: {told}, and not watched on {chains}"))
+    for one in hidden.get("accounts", ()):
+        print(plain(f"configuration: account {one['exchange']}/{one['name']} of the API is hidden by the file's"))
 
 
 def _show_incidents(streams: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import structlog.testing
 from actors.watching import WatchedChain, Watching
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, Holding, TokenInfo
-from indexer.domain.watching import Solver, WatchedToken
+from indexer.domain.watching import HiddenSolver, Solver, WatchedToken
 from indexer.errors import Impossible, NameTaken, NotFound, StoreUnavailable
 from tests.actors.fakes import DAI, USDC, FakeTokenBook, FakeTokenNode, FakeWatchlist, wallet
 from tests.clients.builders import eventually
@@ -369,6 +369,48 @@ async def test_a_solver_that_leaves_the_file_is_not_watched_and_one_hidden_by_it
     watching.configure(CHAINS, [])
     assert list(watching.solvers()) == [Solver("acme", wallet(5))]
     assert desk.told_chains == [1, 8453]
+
+
+async def test_of_what_was_added_it_is_told_which_the_file_hides_and_where_it_is_watched_no_more() -> None:
+    stored = [
+        Solver("acme", wallet(5)),
+        Solver("beta", wallet(1)),
+        Solver("late", wallet(6)),
+        Solver("part", wallet(2)),
+    ]
+    watching = await Desk(watchlist=FakeWatchlist(stored, [WatchedToken(1, USDC), WatchedToken(8453, USDC)])).loaded()
+    watching.configure(
+        CHAINS, [Solver("acme", wallet(0)), Solver("gamma", wallet(1)), Solver("part", wallet(2), chains=(1,))]
+    )
+    assert list(watching.hidden_solvers()) == [
+        HiddenSolver(stored[0], "acme", (1, 8453)),
+        HiddenSolver(stored[1], "gamma", ()),
+        HiddenSolver(stored[3], "part", (8453,)),
+    ]
+    assert [solver.name for solver in watching.solvers()] == ["acme", "gamma", "part", "late"]
+    assert [(token.chain_id, token.address) for token in watching.hidden_tokens()] == [(1, USDC)]
+    watching.configure(CHAINS, [])
+    assert list(watching.hidden_solvers()) == []
+
+
+async def test_the_name_of_a_hidden_solver_is_taken_until_it_is_removed() -> None:
+    desk = Desk(watchlist=FakeWatchlist([Solver("other", wallet(0))]))
+    watching = await desk.loaded()
+    with pytest.raises(NameTaken, match="hides"):
+        await watching.add_solver("other", wallet(9), None)
+    await watching.remove_solver("other")
+    assert (desk.watchlist.kept_solvers, list(watching.hidden_solvers())) == ({}, [])
+    await watching.add_solver("other", wallet(9), None)
+    assert wallet(9) in watching.watch(1).solvers
+
+
+async def test_a_hidden_solvers_address_may_be_added_under_another_name_and_is_that_ones_from_then_on() -> None:
+    desk = Desk(watchlist=FakeWatchlist([Solver("acme", wallet(5))]))
+    watching = await desk.loaded()
+    await watching.add_solver("beta", wallet(5), None)
+    assert list(desk.watchlist.kept_solvers) == ["beta"]
+    watching.configure(CHAINS, [])
+    assert [(solver.name, solver.address) for solver in watching.solvers()] == [("beta", wallet(5))]
 
 
 # --- describing ------------------------------------------------------------------------------------------------------

@@ -330,7 +330,11 @@ class FakeStatus:
         return [live, StreamStatus("chain:8453", "base"), *self.more]
 
     def service(self) -> Mapping[str, Any]:
-        config = {"loadedAt": "2026-11-21T01:00:00.000Z", "problems": []}
+        config = {
+            "loadedAt": "2026-11-21T01:00:00.000Z",
+            "problems": [],
+            "hidden": {"solvers": [], "tokens": [], "accounts": []},
+        }
         return {"version": "0.1.0", "uptimeSeconds": 5.0, "store": "memory", "config": config}
 
     def health_problems(self) -> Sequence[str]:

@@ -58,7 +58,11 @@ async def test_the_status_has_every_field_of_the_contract(client: HttpClient) ->
         "uptimeSeconds": 5.0,
         "store": "memory",
         "subscribers": 3,
-        "config": {"loadedAt": "2026-11-21T01:00:00.000Z", "problems": []},
+        "config": {
+            "loadedAt": "2026-11-21T01:00:00.000Z",
+            "problems": [],
+            "hidden": {"solvers": [], "tokens": [], "accounts": []},
+        },
     }
 
 

@@ -52,7 +52,18 @@ STATUS = {
     "uptimeSeconds": 3725.5,
     "store": "embedded",
     "subscribers": 2,
-    "config": {"loadedAt": "2026-11-21T01:02:03Z", "problems": ["service.port: is out of range"]},
+    "config": {
+        "loadedAt": "2026-11-21T01:02:03Z",
+        "problems": ["service.port: is out of range"],
+        "hidden": {
+            "solvers": [
+                {"name": "shade", "address": ACME, "by": "shade", "unwatchedOn": [1, 8453]},
+                {"name": "same", "address": ACME, "by": "acme", "unwatchedOn": []},
+            ],
+            "tokens": [],
+            "accounts": [{"exchange": "binance", "name": "desk"}],
+        },
+    },
     "streams": {
         "chain:1": {
             "name": "ethereum",

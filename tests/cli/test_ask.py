@@ -25,6 +25,10 @@ async def test_status_is_a_table_for_people(service: Service, capsys: Capture) -
     assert f"{silent} (2026-11-21T01:01:00.000Z): balanceOf fails: paused" in told
     assert "chain:1: everything was read anew at block 90 (2026-11-21T01:00:00.000Z): a reorg deeper than" in told
     assert "native changes" not in told
+    hidden = f"solver shade of the API ({ACME}) is hidden by shade of the file, and not watched on 1, 8453"
+    assert f"configuration: {hidden}" in told
+    assert "configuration: account binance/desk of the API is hidden by the file's" in told
+    assert "solver same" not in told
 
 
 async def test_status_is_the_answer_itself_for_programs(service: Service, capsys: Capture) -> None:

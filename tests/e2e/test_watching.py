@@ -194,6 +194,45 @@ async def test_a_reload_adds_and_removes_chain_solver_and_token_and_leaves_the_r
     await _reload(service)
 
 
+async def test_a_solver_that_the_file_hides_is_named_while_it_is_hidden_and_when_it_comes_back(stage: Stage) -> None:
+    ours, files = next(FRESH), next(FRESH)
+    service, old = stage.service, stage.service.config
+    assert (await service.post("/solvers", {"name": "shade", "address": ours}))[0] == 201
+    await until(lambda: _is_read(service, "native", ours))
+    token = (await deploy(stage.home.anvil, "PlainToken", "Both", "BTH", 0)).address
+    assert (await service.post("/tokens", {"chain": "first", "addresses": [token]}))[0] == 201
+    hidden = {"name": "shade", "address": ours, "by": "shade", "unwatchedOn": [31337]}
+    tokens = [{"chainId": 31337, "address": token}]
+    service.config = old.but(
+        solvers={**stage.home.solvers, "shade": {"address": files}},
+        chains={"first": {**old.chains["first"], "tokens": [stage.home.token.address, token]}},
+    )
+    service.config.write()
+    status, applied = await service.post("/reload")
+    assert status == 200
+    await until(lambda: service.said("solver_hidden", solver="shade", address=ours, by="shade", level="warning"))
+    # Who looks at the file once a second may have been first.
+    told = applied if applied["solvers"]["added"] else service.said("config_applied")[-1]
+    assert (told["solvers"]["hidden"], told["tokens"]["hidden"]) == ([hidden], tokens)
+    assert (await service.get("/status"))["config"]["hidden"] == {"solvers": [hidden], "tokens": tokens, "accounts": []}
+    await service.end()
+    await service.start()
+    assert (await service.get("/status"))["config"]["hidden"]["solvers"] == [hidden]
+    await until(lambda: service.said("solver_hidden", solver="shade", unwatched=[31337]))
+    service.config = old
+    service.config.write()
+    _, applied = await service.post("/reload")
+    await until(lambda: service.said("solver_back", solver="shade"))
+    told = applied if applied["solvers"]["removed"] else service.said("config_applied")[-1]
+    assert told["solvers"]["removed"] == ["shade"]
+    assert told["solvers"]["back"] == [{"name": "shade", "address": ours}]
+    assert told["tokens"]["back"] == tokens
+    assert (await service.get("/status"))["config"]["hidden"] == {"solvers": [], "tokens": [], "accounts": []}
+    await until(lambda: _is_read(service, "native", ours))
+    assert await service.delete("/solvers/shade") == 204
+    assert await service.delete(f"/tokens/first/{token}") == 204
+
+
 async def test_saving_the_file_applies_it(stage: Stage) -> None:
     wallet = next(FRESH)
     service, old = stage.service, stage.service.config

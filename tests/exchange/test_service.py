@@ -310,9 +310,11 @@ async def test_a_name_in_the_file_goes_before_one_of_the_api_until_it_is_taken_o
     async with Indexer(without, serve=False) as indexer:
         await indexer.accounts.add(Followed(KEY, ("spot",), base_url=venue.url("binance")), main.credentials)
         await indexer.accounts.apply(without, within)
+        assert indexer.report.service()["config"]["hidden"]["accounts"] == [{"exchange": "binance", "name": "desk"}]
         assert [(one.source, one.wallets) for one in indexer.accounts.all()] == [("file", ("spot", "funding"))]
         await asyncio.wait_for(indexer.ready(), 20)
         await indexer.accounts.apply(within, without)
+        assert indexer.report.service()["config"]["hidden"]["accounts"] == []
         assert [(one.source, one.wallets) for one in indexer.accounts.all()] == [("api", ("spot",))]
         await asyncio.wait_for(indexer.ready(), 20)
 

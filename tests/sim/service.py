@@ -31,6 +31,7 @@ from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
 from indexer.app.waiting import Waiting
 from indexer.config import ChainSettings, NatsSettings, Settings, SolverSettings, Venues
+from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.accounts.registry import Account
 from indexer.domain.chain import Address, TokenInfo
 from indexer.domain.commits import Commit
@@ -293,6 +294,9 @@ class _NoAccounts:
         return {}
 
     def all(self) -> tuple[Account, ...]:
+        return ()
+
+    def hidden(self) -> tuple[AccountKey, ...]:
         return ()
 
 

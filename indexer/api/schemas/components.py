@@ -30,7 +30,10 @@ SCHEMAS: Final[Schema] = {
     **AUDIT_SCHEMAS,
     **HISTORY_SCHEMAS,
     **ACCOUNT_SCHEMAS,
-    "Reloaded": {"type": "object", "description": "What was added, removed and changed."},
+    "Reloaded": {
+        "type": "object",
+        "description": "What was added, removed and changed, what is hidden by the file now, and what is back.",
+    },
     "Health": an_object({"status": {"const": "ok"}}),
     "Ready": an_object({"status": {"const": "ready"}}),
     "OpenApi": {"type": "object"},

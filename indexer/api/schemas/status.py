@@ -107,10 +107,30 @@ STATUS_SCHEMAS: Final[Schema] = {
                 "description": "What was at hand of exchange accounts; null where none is followed.",
                 "anyOf": [{"type": "null"}, ref("ExchangeCache")],
             },
-            "config": an_object({"loadedAt": MAYBE_TIME, "problems": {"type": "array", "items": TEXT}}, closed=False),
+            "config": an_object(
+                {"loadedAt": MAYBE_TIME, "problems": {"type": "array", "items": TEXT}, "hidden": ref("Hidden")},
+                closed=False,
+            ),
             "streams": {"type": "object", "additionalProperties": ref("Stream")},
         },
         optional=("nats", "exchangeCache"),
+    ),
+    "Hidden": an_object(
+        {
+            "solvers": {
+                "type": "array",
+                "items": an_object(
+                    {
+                        "name": TEXT,
+                        "address": TEXT,
+                        "by": {**TEXT, "description": "The file's solver that has its name or its address."},
+                        "unwatchedOn": {"type": "array", "items": WHOLE},
+                    }
+                ),
+            },
+            "tokens": {"type": "array", "items": an_object({"chainId": WHOLE, "address": TEXT})},
+            "accounts": {"type": "array", "items": an_object({"exchange": TEXT, "name": TEXT})},
+        },
     ),
     "ExchangeCache": an_object(
         {

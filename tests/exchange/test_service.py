@@ -329,7 +329,7 @@ async def test_an_account_whose_credentials_cannot_be_unsealed_says_so_until_the
         await asyncio.wait_for(indexer.ready(), 20)
     other = replace(durable, service=replace(durable.service, master_key=Secret("another key than before")))
     async with Indexer(other, serve=False) as again:
-        await until(lambda: bool(again.accounts.all()))
+        await until(lambda: [one.state for one in again.report.streams()] == ["suspended"])
         (status,) = again.report.streams()
         assert (status.state, status.ready, "another master key" in (status.last_error or "")) == (
             "suspended",

@@ -82,3 +82,28 @@ def test_a_secret_that_is_no_base64_is_a_bad_credential_and_no_outage() -> None:
 def test_a_secret_outside_ascii_is_a_bad_credential_and_no_outage() -> None:
     with pytest.raises(BadCredentials, match="outside ASCII"), translating():
         base64.b64decode("ZZQ" + "é" * 20)
+
+
+PAGE = "<html><head><style>p {color: red}</style></head><body>invalid api-key: ask your administrator</body></html>"
+
+
+def _refused(status: int, body: str) -> None:
+    """As ccxt does with what a venue's own class has no word for."""
+    ccxt.Exchange().handle_http_status_code(status, "Unauthorized", "https://api.example/account?a=1", "GET", body)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(401, PAGE), (401, ""), (401, "Unauthorized"), (407, '{"code":-2015}'), (511, PAGE)],
+)
+def test_what_a_proxy_says_is_no_word_of_the_venues_on_the_key(status: int, body: str) -> None:
+    with pytest.raises(VenueUnreachable, match=str(status)), translating():
+        _refused(status, body)
+
+
+@pytest.mark.parametrize(
+    "body", ['{"error":"unauthorized","see":"https://api.example/<1>"}', ' [{"code": 1}]', "Invalid API key"]
+)
+def test_a_refusal_in_the_venues_own_words_is_one(body: str) -> None:
+    with pytest.raises(BadCredentials), translating():
+        _refused(401, body)

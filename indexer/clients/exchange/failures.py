@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,6 +42,11 @@ _CLOCK: Final = re.compile(r"timestamp|\b(50102|60006|-1021)\b", re.IGNORECASE)
 
 _THROTTLED: Final = re.compile(r"\b(GET|POST) \S+ (429|418)\b|too many (requests|visits)", re.IGNORECASE)
 """A 429 that the venue, or what stands before it, words in a way that ccxt takes for an outage."""
+
+_UNAUTHORIZED: Final = re.compile(r"^\S* (?:GET|POST|PUT|DELETE) \S+ (401|407|511) (.*)", re.DOTALL)
+"""ccxt's words where only the status says that the key is none, with what came along."""
+
+_PROXYS_OWN: Final = ("407", "511")
 
 _NO_ASCII: Final = "should contain only ASCII characters"
 """Python's words for what cannot be base64 at all."""
@@ -82,17 +88,41 @@ def translated(error: ccxt.BaseError, credentials: Sequence[str] = ()) -> Indexe
     text = told(error, credentials)
     # The digits of a signed URL are any: 1 in 400 holds the code of some refusal.
     said = _without_urls(str(error))
+    if isinstance(error, ccxt.AuthenticationError) and _is_foreign(str(error)):
+        return VenueUnreachable(text)
     if isinstance(error, ccxt.InvalidNonce):
         return ClockApart(text)
     if isinstance(error, ccxt.AuthenticationError) and _CLOCK.search(said):
         return ClockApart(text)
-    if _DENIED.search(said):
-        return BadCredentials(text)
-    if _KEY_REFUSED.search(said) and not isinstance(error, ccxt.PermissionDenied):
+    if _DENIED.search(said) or (_KEY_REFUSED.search(said) and not isinstance(error, ccxt.PermissionDenied)):
         return BadCredentials(text)
     if _THROTTLED.search(said):
         return Throttled(text)
     return next((ours(text) for theirs, ours in _TABLE if isinstance(error, theirs)), BadAnswer(text))
+
+
+def _is_foreign(said: str) -> bool:
+    """Whether somebody in between refused us: venues say JSON, or at least name the key.
+
+    A refusal suspends an account until somebody acts, and one page of a proxy's would suspend all of them.
+    """
+    found = _UNAUTHORIZED.match(said)
+    if found is None:
+        return False
+    status, rest = found.groups()
+    if status in _PROXYS_OWN:
+        return True
+    return not _holds_json(rest) and ("<" in rest[:_MOST] or not _KEY_REFUSED.search(rest))
+
+
+def _holds_json(text: str) -> bool:
+    """After the words of the status."""
+    start = next((place for place, letter in enumerate(text) if letter in "{["), len(text))
+    try:
+        json.loads(text[start:])
+    except ValueError:
+        return False
+    return True
 
 
 _TABLE: Final[tuple[tuple[tuple[type[ccxt.BaseError], ...], type[IndexerError]], ...]] = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Context, Decimal
@@ -105,12 +105,19 @@ def _overflows(amounts: Amounts, thresholds: Thresholds) -> Iterator[_Broken]:
         _, digits, exponent = amount.as_tuple()
         if not isinstance(exponent, int):
             yield "precision_overflow", "error", f"{name} is {amount}"
-        elif len(digits) > thresholds.digits or -exponent > thresholds.decimals:
-            yield (
-                "precision_overflow",
-                "error",
-                f"{name} has {len(digits)} digits and the exponent {exponent}",
-            )
+            continue
+        zeros = _zeros_behind(digits, exponent)
+        count, decimals = len(digits) - zeros, max(0, -exponent - zeros)
+        if count > thresholds.digits or decimals > thresholds.decimals:
+            yield "precision_overflow", "error", f"{name} has {count} digits, {decimals} of them behind the point"
+
+
+def _zeros_behind(digits: Sequence[int], exponent: int) -> int:
+    """Some venues fill up with zeros behind the point: they say nothing."""
+    if not any(digits):
+        return max(0, -exponent)
+    zeros = next(place for place, digit in enumerate(reversed(digits)) if digit)
+    return min(zeros, max(0, -exponent))
 
 
 def _signs(held: AssetBalance, exceptions: Exceptions) -> Iterator[_Broken]:

@@ -77,6 +77,17 @@ def test_what_is_no_number_is_kept_out_whatever_is_configured() -> None:
     assert found_in(balance(None, None, "1" * 61), thresholds=mild)[-1] == ("precision_overflow", "warning")
 
 
+@pytest.mark.parametrize("total", ["100.00000000", "0.00000000", "12.3400000000", "0E-20", "100000"])
+def test_zeros_behind_the_last_digit_are_no_decimals_and_no_digits(total: str) -> None:
+    assert found_in(balance(None, None, total), thresholds=Thresholds(digits=6, decimals=4)) == []
+
+
+@pytest.mark.parametrize("total", ["100.00001000", "12.3456700", "1000000"])
+def test_digits_before_such_zeros_count(total: str) -> None:
+    few = Thresholds(digits=6, decimals=4)
+    assert found_in(balance(None, None, total), thresholds=few) == [("precision_overflow", "error")]
+
+
 def test_what_an_honest_venue_says_breaks_no_rule() -> None:
     assert found_in(balance("1.5", "0.5", "2"), amounts("1", "0", "1")) == []
     assert found_in(balance(None, None, "2")) == []

@@ -126,10 +126,14 @@ def _exchange_among(venues: Venues) -> Reader[str]:
 
 def _wallet_of(name: str, venues: Venues) -> Reader[Wallet]:
     def read(value: object) -> Wallet:
-        given = one_of(Wallet)(value)
-        if name in venues and given not in venues[name].wallets:
-            raise WrongValue(f"{name} has no such wallet", f"it has {', '.join(venues[name].wallets)}", show(value))
-        return cast("Wallet", given)
+        if name not in venues or not isinstance(value, str):
+            return cast("Wallet", one_of(Wallet)(value))
+        known = tuple(venues[name].wallets)
+        if value not in known:
+            listed, near = ", ".join(known), did_you_mean(value, known)
+            hint = f"{near} It has {listed}" if near else f"it has {listed}"
+            raise WrongValue(f"{name} has no such wallet", hint, show(value))
+        return cast("Wallet", value)
 
     return read
 

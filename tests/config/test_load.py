@@ -301,6 +301,16 @@ def test_a_private_key_in_the_place_of_an_address_is_not_repeated(wrong: Wrong) 
             "binance has no such wallet; it has spot, margin, earn",
         ),
         (
+            "exchange = 'okx'\npassword = 'p'\nwallets = ['spott']",
+            "wallets[0]",
+            "okx has no such wallet; it has unified",
+        ),
+        (
+            "exchange = 'binance'\nwallets = ['spott']",
+            "wallets[0]",
+            "binance has no such wallet; did you mean `spot`? It has spot, margin, earn",
+        ),
+        (
             "exchange = 'kraken'\nbase_url = 'https://me:hush-pass@proxy'",
             "base_url",
             "names a user or password; write it without: credentials have keys of their own",

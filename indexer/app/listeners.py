@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -11,6 +12,7 @@ import structlog
 
 from indexer.domain.commits import Commit, Event
 from indexer.domain.events import EVENT_TYPES
+from indexer.log import masked
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +101,9 @@ class _Listener:
         except (Exception, asyncio.CancelledError) as error:  # the boundary to somebody else's code: it ends nothing
             if isinstance(error, asyncio.CancelledError) and self._is_over():
                 raise
-            log.exception("listener_failed", event_id=event.id)
+            # Not `exception`: structlog's own defaults show local variables, and in these there may be secrets.
+            told = masked("".join(traceback.format_exception(error)))
+            log.error("listener_failed", event_id=event.id, error=masked(repr(error)), exception=told)  # noqa: TRY400
 
     def _is_over(self) -> bool:
         """Whether this task was cancelled; otherwise the callback only awaited something that was."""

@@ -12,6 +12,7 @@ from indexer.app import listeners as module
 from indexer.app.listeners import Listeners
 from indexer.domain.commits import Commit, Event
 from indexer.domain.facts import Fact, StreamStale
+from indexer.log import hide
 from tests.actors.fakes import commit_of, updated
 
 SECONDS = 5.0
@@ -91,6 +92,25 @@ async def test_a_listener_that_fails_is_logged_and_hears_the_next_event(listener
         listeners.deliver(commit(2))
         assert await ear.until(2) == [1, 2]
     assert [(entry["event"], entry["event_id"]) for entry in logs] == [("listener_failed", "epoch:chain:1:1")]
+
+
+async def test_what_a_listener_fails_with_is_logged_without_secrets_and_local_variables(listeners: Listeners) -> None:
+    ear, secret = Ear(), "kR7-vT2-qW9-zX4"
+    hide([secret])
+
+    def fails(event: Event) -> None:
+        ear.now(event)
+        raise ValueError(f"signed with {secret}")
+
+    with structlog.testing.capture_logs() as logs:
+        listeners.add(fails)
+        listeners.deliver(commit(1))
+        assert await ear.until(1) == [1]
+    [entry] = logs
+    assert entry["error"] == "ValueError('signed with ***')"
+    assert "in fails" in entry["exception"]
+    assert secret not in str(entry)
+    assert "exc_info" not in entry, "structlog's defaults would show the locals of each frame"
 
 
 async def test_a_listener_that_awaits_something_cancelled_hears_the_next_event(listeners: Listeners) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 
@@ -19,6 +19,9 @@ from indexer.masking import mask_url
 _PATIENCE = aiohttp.ClientTimeout(total=60, sock_connect=10)
 _LONG_PATIENCE = aiohttp.ClientTimeout(total=900, sock_connect=10)
 _LARGEST_PAGE = 1000
+
+
+_NAMED: Final = ("chain", "exchange", "account")
 
 
 class AskError(Exception):
@@ -120,6 +123,8 @@ def refused(status: int, url: str, problem: Mapping[str, Any] | None) -> AskErro
 def _is_of_an_argument(status: int, problem: Mapping[str, Any] | None) -> bool:
     """Whether it can be read, but names what there is not; credentials that are refused were no argument."""
     field = str((problem or {}).get("field") or "")
+    if status == HTTPStatus.NOT_FOUND:  # a block or a time of which nothing is known may be known later
+        return field.rpartition(".")[2] in _NAMED
     return status == HTTPStatus.UNPROCESSABLE_ENTITY and bool(field) and not field.startswith("credentials")
 
 

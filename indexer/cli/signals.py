@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from types import FrameType
 from typing import Final, NoReturn
 
 _SERVICES: Final = ("run", "demo")
+_FOLLOWERS: Final = ("tail", "backfill", "audit")
+"""Those that ask a service for long."""
 
 
 def heed(command: str = "") -> None:
-    """SIGTERM ends a service that starts as Ctrl-C does; SIGHUP, which would end it as well, does nothing.
+    """SIGTERM ends what lasts as Ctrl-C does; SIGHUP, which would end a service as well, does nothing there.
 
     No hang-up is lost: a service looks at its file once more as soon as it runs.
     """
@@ -22,6 +25,9 @@ def heed(command: str = "") -> None:
         signal.signal(signal.SIGTERM, _leave)
         signal.signal(signal.SIGINT, _leave)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    elif command in _FOLLOWERS:
+        with suppress(ValueError):  # within a program, off its main thread: signals are the program's own
+            signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
 
 
 def _leave(_number: int, _frame: FrameType | None) -> NoReturn:

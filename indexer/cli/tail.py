@@ -76,6 +76,8 @@ class _Lost(Exception):
 class _Unknown(AskError):
     """A filter names what the service does not know, now."""
 
+    code = 2
+
 
 async def _positions_now(client: Client) -> Positions:
     """Asked before subscribing, so that what happens until the first event is not lost with a connection."""

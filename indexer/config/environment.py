@@ -50,14 +50,16 @@ def expand(text: str, environ: Mapping[str, str]) -> Expansion:
     As in a shell, the default stands for a variable that is unset or empty.
     """
     unset: dict[str, None] = {}
+    between = _VARIABLE.split(text)[:: _VARIABLE.groups + 1]
+    # What follows a `${` that stands alone may be a part of it: that one is told, and nothing behind it.
+    sound = next((place for place, piece in enumerate(between) if "${" in piece), len(between))
+    for match, _ in zip(_VARIABLE.finditer(text), range(sound), strict=False):
+        if match["default"] is None and match["name"] not in environ:
+            unset[match["name"]] = None
 
     def value(match: re.Match[str]) -> str:
-        name, default = match["name"], match["default"]
-        if default is None and name not in environ:
-            unset[name] = None
-        return environ.get(name, "") or default or ""
+        return environ.get(match["name"], "") or match["default"] or ""
 
-    between = _VARIABLE.split(text)[:: _VARIABLE.groups + 1]
     return Expansion(
         text=_VARIABLE.sub(value, text),
         unset=tuple(unset),

@@ -111,7 +111,7 @@ async def test_history_has_as_many_records_as_asked_for(service: Service, capsys
 @pytest.mark.parametrize(
     ("argv", "code", "told"),
     [
-        (("balances", "--chain", "nowhere"), 1, "chain: there is no chain 'nowhere'"),
+        (("balances", "--chain", "nowhere"), 2, "chain: there is no chain 'nowhere'"),
         (("history", "1", "bad", ACME), 2, "token: not an address"),
         (("backfill", "--chain", "nowhere"), 2, "chain: no chain 'nowhere' is configured"),
         (("backfill", "--from-block", "9", "--to-block", "8"), 2, "toBlock: `toBlock` is below `fromBlock`"),

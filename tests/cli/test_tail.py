@@ -135,7 +135,7 @@ async def test_filters_end_it_where_what_they_name_was_never_known_or_stays_unkn
     monkeypatch.setattr("indexer.cli.tail._UNKNOWN_TIMES", 1)
     for connections in ([UNKNOWN], [sending(event(42)), UNKNOWN]):
         service.connections = list(connections)
-        assert await service.run("tail", "--exchange", "okx") == 1
+        assert await service.run("tail", "--exchange", "okx") == 2
         assert capsys.readouterr().err.splitlines()[-1] == "indexer: no account of 'okx' is followed"
 
 
@@ -154,7 +154,8 @@ async def test_a_key_is_shown_to_the_websocket_too(service: Service) -> None:
     assert await service.run("tail", "--limit", "1", "--api-key", KEY) == 0
 
 
-async def test_ctrl_c_ends_it_quietly(service: Service) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
+async def test_a_signal_ends_it_quietly(service: Service, number: signal.Signals) -> None:
     service.connections = [sending(event(42), stay=True)]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -164,7 +165,7 @@ async def test_ctrl_c_ends_it_quietly(service: Service) -> None:
     )
     assert process.stdout is not None
     assert b"chain:1#42" in await asyncio.wait_for(process.stdout.readline(), 30)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = await asyncio.wait_for(process.communicate(), 30)
     assert (process.returncode, out, err) == (0, b"", b"")
 

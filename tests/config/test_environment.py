@@ -46,6 +46,11 @@ def test_whatever_is_written_is_read_or_called_broken(text: str, environ: dict[s
         assert expansion == Expansion(text)
 
 
+def test_a_variable_within_a_default_is_told_once_as_what_it_is() -> None:
+    assert (expand("${A:-${B}}", {}).is_broken, expand("${A:-${B}}", {}).unset) == (True, ())
+    assert expand("${A} ${B:-${C}}", {}).unset == ("A",)
+
+
 @pytest.mark.parametrize("text", ["${", "${}", "${1A}", "${A", "${A:-${B}}", "${A-x}", "x ${A B}"])
 def test_what_begins_like_a_variable_and_is_none_is_broken(text: str) -> None:
     assert expand(text, {"A": "a", "B": "b"}).is_broken

@@ -96,7 +96,7 @@ async def test_history_is_the_services(stage: Stage) -> None:
 
 async def test_what_is_wrong_is_one_line_and_an_exit_code(stage: Stage) -> None:
     code, out, err = await stage.ask("history", "nowhere", "native", stage.home.cold)
-    assert (code, out) == (1, "")
+    assert (code, out) == (2, "")
     assert "nowhere" in err
     assert len(err.splitlines()) == 1
     code, _, err = await _command("status", "--url", f"http://127.0.0.1:{free_port()}")

@@ -151,7 +151,15 @@ def _history_is_true(evidence: Evidence, holding: Holding, passed: Sequence[Stre
         yield f"{holding} has no history"
         return
     yield from _holds_until_the_next(world, rows)
-    yield from _changes_add_up(rows)
+    # A record that ended a time in which nobody could search refers to the one that was before it then.
+    was_away = holding.token == SILENT
+    for older, newer in pairwise(rows):
+        if (was_away or _was_found_late(evidence, newer)) and older.seq == HISTORY_SEQ != newer.seq:
+            continue
+        if any(each.refers_elsewhere(older, newer) for each in passed):
+            continue
+        if newer.change is not None and newer.balance - newer.change != older.balance:
+            yield f"{newer} does not follow on {older}"
     live = [row.block.number for row in rows if row.seq != HISTORY_SEQ]
     since = evidence.since.get(holding)
     if since is None or holding.token == SILENT or not live:
@@ -161,15 +169,6 @@ def _history_is_true(evidence: Evidence, holding: Holding, passed: Sequence[Stre
         number = world.blocks[block].head.number
         if not any(each.has(number) for each in passed) and not _is_found_late(evidence, rows, number):
             yield f"I3: {holding} changed at block {number}, and no record says so"
-
-
-def _changes_add_up(rows: Sequence[BalanceRecord]) -> Iterator[str]:
-    """The oldest says that it is the first; every other one what it changed since the one below, whatever led to it."""
-    if (rows[0].cause, rows[0].change) != ("first", None):
-        yield f"{rows[0]} is the oldest, and does not say so"
-    for older, newer in pairwise(rows):
-        if newer.cause == "first" or newer.change != newer.balance - older.balance:
-            yield f"{newer} does not follow on {older}"
 
 
 def _is_found_late(evidence: Evidence, rows: Sequence[BalanceRecord], number: int) -> bool:

@@ -20,6 +20,8 @@ from tests.sim.clock import play
 OURS = Holding(USDC, wallet(1))
 COIN = Holding(NATIVE, wallet(1))
 WATCH = Watch(frozenset({USDC}), frozenset({wallet(1)}))
+FORKS = "abcdef0123456789"
+"""A letter for each branch of a story, more than it has steps: a hash must not come back with other logs."""
 
 
 @dataclass
@@ -119,7 +121,7 @@ class Story:
         return max(rows, key=lambda row: row.block.number)
 
     def _head(self, number: int) -> Head:
-        return head_at(number, "abcdef"[self.forks % 6], self.branch[-1].head.hash[2])
+        return head_at(number, FORKS[self.forks], self.branch[-1].head.hash[2])
 
     def _log(self, head: Head, index: int, amount: int) -> Transfer:
         other = wallet(9)

@@ -125,10 +125,16 @@ class Inbox:
 
     def take(self, kind: type[T]) -> list[T]:
         """Out of turn: what was told of this kind, in order; who asked keeps waiting for an answer."""
-        taken = [one for one in tuple(self._envelopes) if one.reply_to is None and isinstance(one.message, kind)]
-        for envelope in taken:
-            self._envelopes.remove(envelope)
-        return [envelope.message for envelope in taken]
+        taken: list[T] = []
+        left: list[Any] = []
+        for envelope in [self._envelopes.popleft() for _ in range(len(self._envelopes))]:
+            message = envelope.message
+            if envelope.reply_to is None and isinstance(message, kind):
+                taken.append(message)
+            else:
+                left.append(envelope)
+        self._envelopes.extendleft(reversed(left))  # before whatever another thread put meanwhile
+        return taken
 
     def empty(self) -> bool:
         return not self._envelopes

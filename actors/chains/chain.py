@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import structlog
-
 from actors.base import AsyncActor, Report
 from actors.chains.alarm import Alarm
 from actors.chains.following import Follower
@@ -20,6 +18,7 @@ from actors.chains.quiet import Quiet
 from actors.chains.showing import Showing
 from actors.chains.syncing import Syncer
 from actors.chains.tags import Settler, TagReader
+from actors.chains.turns import ReadingTurns
 from actors.messages import (
     Begin,
     Differed,
@@ -39,8 +38,6 @@ from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
 from indexer.domain.status import StreamStatus
 from indexer.errors import Fenced, Impossible, NodeUnreachable, StateMissing, Transient, WrongChain
 from indexer.metrics import ChainMetrics
-
-log = structlog.get_logger(__name__)
 
 WRONG_CHAIN_SECONDS = 5.0
 """How often a node of the wrong chain is asked again: somebody may have corrected it."""
@@ -89,6 +86,9 @@ class ChainActor(AsyncActor):
         self._showing = Showing(
             stream=stream, name=name, restarts=restarts, health=self._health, ledger=ledger, show=show
         )
+        self._turns = ReadingTurns(
+            chain=name, node=self._node, reader=follower.reader, line_up=lambda: self.actor_ref.tell(ReadOn())
+        )
         self._tag_reader = TagReader(node, lambda: follower.known)
         self._settler = Settler(ledger, lambda: follower.known)
         self._syncer = Syncer(
@@ -105,9 +105,7 @@ class ChainActor(AsyncActor):
         self._heard_at = 0.0
         self._loaded = False
         self._began = False
-        self._caught_up = False
         self._turn = self._turned = 0
-        self._reads_on = False
         follower.asking.watch(self._alarm.patience, self._overdue)
 
     # --- hearing -----------------------------------------------------------------------------------------------------
@@ -264,37 +262,23 @@ class ChainActor(AsyncActor):
         if self._first_tags is not None:
             tags, self._first_tags = self._first_tags, None
             await self._settle(tags)
-        await self._follower.reader.read_due(tip)
-        if self._follower.reader.due:
-            self._read_on()
-        elif not self._caught_up:
-            self._caught_up = True
-            log.info("chain_caught_up", chain=self._name, block=tip.number, endpoint=self._node.endpoint)
+        await self._turns.read(tip)
 
     async def _read_more(self, why: Differed | Failed | ReadOn) -> None:
         if isinstance(why, ReadOn):
-            self._reads_on = False
+            self._turns.came()
         else:
             self._follower.doubt(why)
         await self._arrive()
-
-    def _read_on(self) -> None:
-        """Once others have had their turn."""
-        if not self._reads_on:
-            self._reads_on = True
-            self.actor_ref.tell(ReadOn())
 
     async def _settle(self, answer: TagsRead) -> None:
         """While we are behind, the tags are of blocks that we do not know: they are read again."""
         if self._health.halted is None and not self._showing.is_far_behind(self._follower.tip):
             await self._settler.settle(answer)
 
-    def _owes_reads(self) -> bool:
-        """Once caught up, it is live while it reads what is new part by part."""
-        return bool(self._follower.reader.due) and not (self._caught_up and self._reads_on)
-
     def _may_sync(self) -> bool:
-        return self._caught_up and self._health.halted is None and not self._showing.is_far_behind(self._follower.tip)
+        has_caught_up = self._turns.has_caught_up and not self._showing.is_far_behind(self._follower.tip)
+        return has_caught_up and self._health.halted is None
 
     async def _refresh(self, holding: Holding) -> tuple[int, BlockRef]:
         if not self._began or self._health.halted is not None:
@@ -328,7 +312,7 @@ class ChainActor(AsyncActor):
 
     async def _overdue(self) -> None:
         """Beside a handler that still waits for the node; a chain that never was live promised nothing yet."""
-        if self._caught_up and self._health.halted is None:
+        if self._turns.has_caught_up and self._health.halted is None:
             await self._ledger.writer.write_held()  # no block is shown as followed before it is told
             silence = f"no answer from {self._node.endpoint} for {self._alarm.patience():.0f} s"
             self._health.slow = self._node.outage or silence
@@ -356,11 +340,11 @@ class ChainActor(AsyncActor):
         self._showing.status(
             self._health.state(
                 began=self._began and tip is not None,
-                behind=self._owes_reads() or self._showing.is_far_behind(tip),
+                behind=self._turns.owe_reads or self._showing.is_far_behind(tip),
                 told_stale=self._alarm.is_stale,
             ),
             tip,
-            caught_up=self._caught_up,
+            caught_up=self._turns.has_caught_up,
             endpoint=self._node.endpoint,
             troubles=self._node.troubles,
             queued=self.queued,

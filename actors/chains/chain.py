@@ -83,11 +83,19 @@ class ChainActor(AsyncActor):
         self._is_first_life = restarts == 0
         self._health = Health(name, jitter)
         self._alarm = Alarm(chain_id=chain_id, health=self._health, ledger=ledger, known=lambda: follower.known)
-        self._showing = Showing(
-            stream=stream, name=name, restarts=restarts, health=self._health, ledger=ledger, show=show
-        )
         self._turns = ReadingTurns(
             chain=name, node=self._node, reader=follower.reader, line_up=lambda: self.actor_ref.tell(ReadOn())
+        )
+        self._showing = Showing(
+            stream=stream,
+            name=name,
+            restarts=restarts,
+            node=self._node,
+            health=self._health,
+            alarm=self._alarm,
+            turns=self._turns,
+            ledger=ledger,
+            show=show,
         )
         self._tag_reader = TagReader(node, lambda: follower.known)
         self._settler = Settler(ledger, lambda: follower.known)
@@ -336,17 +344,6 @@ class ChainActor(AsyncActor):
     # --- showing -----------------------------------------------------------------------------------------------------
 
     def _show_status(self) -> None:
-        tip = self._follower.tip
         self._showing.status(
-            self._health.state(
-                began=self._began and tip is not None,
-                behind=self._turns.owe_reads or self._showing.is_far_behind(tip),
-                told_stale=self._alarm.is_stale,
-            ),
-            tip,
-            caught_up=self._turns.has_caught_up,
-            endpoint=self._node.endpoint,
-            troubles=self._node.troubles,
-            queued=self.queued,
-            natives_read=self._follower.natives_read,
+            self._follower.tip, began=self._began, natives_read=self._follower.natives_read, queued=self.queued
         )

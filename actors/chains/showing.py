@@ -8,11 +8,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+from actors.chains.alarm import Alarm
 from actors.chains.health import Health
 from actors.chains.ledger import Ledger
+from actors.chains.nodes import Node
+from actors.chains.turns import ReadingTurns
 from indexer.domain.chain import Head
 from indexer.domain.feed import HeadSource
-from indexer.domain.status import STALE_SECONDS, EndpointTrouble, NativesRead, StreamState, StreamStatus
+from indexer.domain.status import STALE_SECONDS, NativesRead, StreamStatus
 
 CATCHING_UP_BEYOND: Final = 64
 """Fewer missed blocks are a hiccup, not a state worth telling."""
@@ -27,7 +30,10 @@ class Showing:
         stream: str,
         name: str,
         restarts: int,
+        node: Node,
         health: Health,
+        alarm: Alarm,
+        turns: ReadingTurns,
         ledger: Ledger,
         show: Callable[[StreamStatus], None],
     ) -> None:
@@ -36,7 +42,10 @@ class Showing:
         self.busy_since: float | None = None
         self._behind_since: datetime | None = None
         self._first = StreamStatus(stream=stream, name=name, restarts=restarts)
+        self._node = node
         self._health = health
+        self._alarm = alarm
+        self._turns = turns
         self._ledger = ledger
         self._show = show
         self._clock = asyncio.get_running_loop().time
@@ -54,27 +63,22 @@ class Showing:
     def is_far_behind(self, tip: Head | None) -> bool:
         return tip is None or (self.newest is not None and self.newest.number - tip.number > CATCHING_UP_BEYOND)
 
-    def status(
-        self,
-        state: StreamState,
-        tip: Head | None,
-        *,
-        caught_up: bool,
-        endpoint: str,
-        troubles: tuple[EndpointTrouble, ...],
-        queued: int,
-        natives_read: NativesRead | None,
-    ) -> None:
+    def status(self, tip: Head | None, *, began: bool, natives_read: NativesRead | None, queued: int) -> None:
+        state = self._health.state(
+            began=began and tip is not None,
+            behind=self._turns.owe_reads or self.is_far_behind(tip),
+            told_stale=self._alarm.is_stale,
+        )
         # As of this block, as all of it: while the next ones are written they may have been read further up.
         self._put(
             replace(
                 self._first,
                 state=state,
-                ready=state == "live" and caught_up,
+                ready=state == "live" and self._turns.has_caught_up,
                 block=tip.number if tip else None,
                 block_time=datetime.fromtimestamp(tip.timestamp, UTC) if tip else None,
-                endpoint=endpoint,
-                troubles=troubles,
+                endpoint=self._node.endpoint,
+                troubles=self._node.troubles,
                 natives_read=natives_read,
                 seq=self._ledger.seq,
             ),

@@ -1,4 +1,4 @@
-"""One chain: hears heads and orders, follows them through its follower, and copes with trouble."""
+"""One chain: hears heads and orders, and follows them through its follower."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from actors.chains.quiet import Quiet
 from actors.chains.showing import Showing
 from actors.chains.syncing import Syncer
 from actors.chains.tags import Settler, TagReader
+from actors.chains.trouble import Trouble
 from actors.chains.turns import ReadingTurns
 from actors.messages import (
     Begin,
@@ -38,9 +39,6 @@ from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
 from indexer.domain.status import StreamStatus
 from indexer.errors import Fenced, Impossible, NodeUnreachable, StateMissing, Transient, WrongChain
 from indexer.metrics import ChainMetrics
-
-WRONG_CHAIN_SECONDS = 5.0
-"""How often a node of the wrong chain is asked again: somebody may have corrected it."""
 
 MOST_QUEUED = 10_000
 """Heads beyond that many waiting messages are dropped: the next one shows the gap."""
@@ -97,6 +95,15 @@ class ChainActor(AsyncActor):
             ledger=ledger,
             show=show,
         )
+        self._trouble = Trouble(
+            health=self._health,
+            alarm=self._alarm,
+            node=self._node,
+            turns=self._turns,
+            writer=ledger.writer,
+            show=self._show_status,
+            post=self._post,
+        )
         self._tag_reader = TagReader(node, lambda: follower.known)
         self._settler = Settler(ledger, lambda: follower.known)
         self._syncer = Syncer(
@@ -113,8 +120,7 @@ class ChainActor(AsyncActor):
         self._heard_at = 0.0
         self._loaded = False
         self._began = False
-        self._turn = self._turned = 0
-        follower.asking.watch(self._alarm.patience, self._overdue)
+        follower.asking.watch(self._alarm.patience, self._trouble.overdue)
 
     # --- hearing -----------------------------------------------------------------------------------------------------
 
@@ -151,14 +157,11 @@ class ChainActor(AsyncActor):
         try:
             await self._handle(message)
             self._health.slow = None
-            self._note_owed()
+            self._trouble.note_owed(is_owed=self._owes_a_block(), queued=self.queued)
             await self._alarm.tell_live()
-        except (Transient, StateMissing) as error:
-            await self._in_trouble(error)
-        except WrongChain as error:
-            self._health.suspend(error)
-            self._retry(WRONG_CHAIN_SECONDS)
-            await self._alarm.tell_stale(str(error))
+        except (Transient, StateMissing, WrongChain) as error:
+            asked_at = self._showing.busy_since or self._loop.time()
+            await self._trouble.met(error, began=self._began, asked_at=asked_at)
 
     async def _handle(self, message: Any) -> None:
         match message:
@@ -174,8 +177,8 @@ class ChainActor(AsyncActor):
                 await self._note_ears(message)
             case GoOn():
                 await self._follow(self._showing.newest or await self._node.newest())
-            case TryAgain(turn) if turn == self._turn:
-                self._turned = turn
+            case TryAgain(turn) if self._trouble.counts(turn):
+                self._trouble.came()
                 await self._try_again()
             case TagsRead():
                 await self._settle(message)
@@ -204,6 +207,10 @@ class ChainActor(AsyncActor):
                 return
         self._post(event)
         self._showing.waiting(self.queued)
+
+    def _post(self, message: object) -> None:
+        if self.actor_ref.is_alive():
+            self.actor_ref.tell(message)
 
     # --- beginning ---------------------------------------------------------------------------------------------------
 
@@ -284,6 +291,10 @@ class ChainActor(AsyncActor):
         if self._health.halted is None and not self._showing.is_far_behind(self._follower.tip):
             await self._settler.settle(answer)
 
+    def _owes_a_block(self) -> bool:
+        head, is_followed = self._showing.newest, self._began and self._health.halted is None
+        return head is not None and is_followed and self._follower.known.find(head.hash) is None
+
     def _may_sync(self) -> bool:
         has_caught_up = self._turns.has_caught_up and not self._showing.is_far_behind(self._follower.tip)
         return has_caught_up and self._health.halted is None
@@ -300,48 +311,11 @@ class ChainActor(AsyncActor):
                 self.actor_ref.tell(GoOn())
             self._show_status()
 
-    # --- trouble -----------------------------------------------------------------------------------------------------
-
-    async def _in_trouble(self, error: Transient | StateMissing) -> None:
-        """Try again later; told when it lasts."""
-        asked_at = self._showing.busy_since or self._loop.time()
-        pause = self._health.trouble(error, began=self._began, asked_at=asked_at)
-        if self._health.is_lasting:
-            await self._alarm.tell_stale(str(error))
-        self._retry(pause)
-
-    def _note_owed(self) -> None:
-        """A head that is not followed though it was announced: its block is still to come to the endpoint we ask."""
-        head = self._showing.newest
-        if head is None or not self._began or self._health.halted is not None or self._follower.known.find(head.hash):
-            self._health.waits = 0
-        elif not self.queued and self._turn == self._turned:
-            self._retry(self._health.wait())
-
-    async def _overdue(self) -> None:
-        """Beside a handler that still waits for the node; a chain that never was live promised nothing yet."""
-        if self._turns.has_caught_up and self._health.halted is None:
-            await self._ledger.writer.write_held()  # no block is shown as followed before it is told
-            silence = f"no answer from {self._node.endpoint} for {self._alarm.patience():.0f} s"
-            self._health.slow = self._node.outage or silence
-            self._show_status()
-            await self._alarm.tell_stale(self._health.slow)
-            await self._ledger.writer.write_held()
-            self._show_status()
-
-    def _retry(self, seconds: float) -> None:
-        self._turn += 1
-        self._loop.call_later(seconds, self._post, TryAgain(self._turn))
-
-    def _post(self, message: object) -> None:
-        if self.actor_ref.is_alive():
-            self.actor_ref.tell(message)
+    # --- ending and showing ------------------------------------------------------------------------------------------
 
     async def closing(self) -> None:
         if self._began:
             await self._ledger.save(self._follower.known)
-
-    # --- showing -----------------------------------------------------------------------------------------------------
 
     def _show_status(self) -> None:
         self._showing.status(

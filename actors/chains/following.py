@@ -13,23 +13,24 @@ from actors.chains.ahead import Ahead, spans_of
 from actors.chains.asking import Asking
 from actors.chains.bookkeeping import Bookkeeper
 from actors.chains.doubts import Doubts
+from actors.chains.followed import Followed
+from actors.chains.indexing import BlockIndexer
 from actors.chains.ledger import Ledger
 from actors.chains.nodes import Node, Tokens
 from actors.chains.reading import Reader
 from actors.chains.recognizing import ChainBook, Recognizer
-from actors.chains.repair import Agreed, Parted, Strangers, TooLow, compare, retractions, standing_on, together
+from actors.chains.repair import Agreed, Parted, Strangers, TooLow, compare, retractions, together
 from actors.chains.resyncing import Resyncer
-from actors.chains.suspects import Suspects
 from actors.chains.swapping import Place, swap
 from actors.chains.unanswered import Unanswered
 from actors.messages import Differed, Failed
-from indexer.domain.balances import Watch, touched
-from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, KnownBlock
+from indexer.domain.balances import Watch
+from indexer.domain.chain import Head, Holding
 from indexer.domain.facts import BalanceReverted
 from indexer.domain.headchain import Extended, HeadChain, Known, Missed, Reorged, advance, is_linked
 from indexer.domain.reorgs import leaving, replaced
 from indexer.domain.status import NativesRead
-from indexer.domain.views import BlockView, Readings, unread
+from indexer.domain.views import Readings
 from indexer.errors import BadAnswer, StateMissing
 from indexer.metrics import ChainMetrics
 
@@ -59,8 +60,7 @@ class Follower:
         passed_over: Callable[[int], None] = lambda _seq: None,
         left_branch: Callable[[], None] = lambda: None,
     ) -> None:
-        self.known = HeadChain(window)
-        self.watch = watch
+        self._followed = Followed(watch, window)
         self._name = name
         self._chain_id = chain_id
         self.asking = Asking(node)
@@ -69,7 +69,6 @@ class Follower:
         self._ledger = ledger
         self._tokens = tokens
         self._recognizer = Recognizer(chain=name, chain_id=chain_id, node=self._node, book=book)
-        self._native_interval = native_interval
         self._metrics = metrics
         self._book = Bookkeeper(
             name=name,
@@ -101,14 +100,31 @@ class Follower:
             passed_over=passed_over,
         )
         self._doubts = Doubts(chain=name, node=self._node, doubted=metrics.doubted)
-        self._suspects = Suspects(chain=name, counted=metrics.left_out)
+        self._blocks = BlockIndexer(
+            chain=name,
+            followed=self._followed,
+            node=self._node,
+            ledger=ledger,
+            book=self._book,
+            unanswered=self.unanswered,
+            native_interval=native_interval,
+            metrics=metrics,
+        )
         self._left_branch = left_branch
         self._reorgs: list[dict[str, int]] = []
         self._clock = time.perf_counter  # the loop's own clock stands still within a turn
 
     @property
+    def known(self) -> HeadChain:
+        return self._followed.known
+
+    @property
+    def watch(self) -> Watch:
+        return self._followed.watch
+
+    @property
     def tip(self) -> Head | None:
-        return self.known.tip
+        return self._followed.tip
 
     @property
     def natives_read(self) -> NativesRead | None:
@@ -116,7 +132,7 @@ class Follower:
 
     async def load(self) -> None:
         """Go on where the log ends; everything watched is read again once we have caught up."""
-        self.known = await self._ledger.load(self.watch)
+        self._followed.known = await self._ledger.load(self.watch)
         self._book.load()
         self.unanswered.show()
 
@@ -135,7 +151,7 @@ class Follower:
         for watch in watches:
             self._ledger.rewatch(self.watch, watch)
             self.reader.due = (self.reader.due - self.watch.beyond(watch)) | watch.beyond(self.watch)
-            self.watch = watch
+            self._followed.watch = watch
         self.unanswered.show()
         # Before another block is handled: what happens to those that are not watched in it is not known.
         await self._ledger.keep(self.known)
@@ -162,7 +178,7 @@ class Follower:
             case Known():
                 return False
             case Extended():
-                await self._index_head(head)
+                await self._blocks.index_head(head)
                 self._doubts.none()
                 return False
             case Missed(first, last):
@@ -174,7 +190,7 @@ class Follower:
     async def _catch_up(self, first: int, last: int, parts: int = PARTS_A_TURN) -> bool | None:
         """Index the first parts of what was missed; nothing when it does not sit on our tip."""
         spans = tuple(islice(spans_of(first, last), parts))
-        ahead = Ahead(self.asking.node, self.watch, self._look_at, spans)
+        ahead = Ahead(self.asking.node, self.watch, self._blocks.look_at, spans)
         try:
             ahead.ask()
             for span in spans:
@@ -190,7 +206,7 @@ class Follower:
                     await asyncio.sleep(0)  # they are on their way before we are busy with this one
                     self._doubts.none()
                     self._metrics.gap(len(part.heads))
-                    await self._index(part.views)
+                    await self._blocks.index(part.views)
                 except StateMissing as error:
                     await ahead.drop()
                     why = f"blocks {span.first} to {span.last} cannot be read any more: {error}"
@@ -209,7 +225,7 @@ class Follower:
             Place(tip, ancestor, head, self._ledger.above(ancestor.number)),
             node=self._node,
             watch=self.watch,
-            natives=self._native_interval == 1 or self._book.are_natives_due(head),
+            natives=self._blocks.reads_natives_at(head),
             balances=self._ledger.balances,
         )
         if swapped is None:
@@ -217,7 +233,7 @@ class Follower:
         self._doubts.none()
         async with self._ledger.writer.together():
             await self._cut(ancestor, swapped.reverted)
-            await self._close(swapped.view, swapped.more)
+            await self._blocks.close(swapped.view, swapped.more)
         self._say_reorged()
         await self._ledger.follow(self.known)
         return True
@@ -258,7 +274,7 @@ class Follower:
         if self._ledger.balances:
             await self._resync("a reorg deeper than the window", newest, self.known.heads[0].number)
         else:
-            self.known = HeadChain(self.known.depth, (newest,))
+            self._followed.known = HeadChain(self.known.depth, (newest,))
 
     async def _roll_back(self, ancestor: Head, newest: Head) -> None:
         orphaned = self._ledger.above(ancestor.number)
@@ -280,7 +296,7 @@ class Follower:
         known = self.known.cut(ancestor.hash)
         await self._ledger.roll_back(known, leaving(facts, self.known.above(ancestor.hash)))
         self.reader.due |= self.watch.of(self._ledger.returned)
-        self.known = known
+        self._followed.known = known
         self._book.roll_back(ancestor.number)
         self.unanswered.roll_back(ancestor.number)
         self._metrics.reorged(depth)
@@ -301,64 +317,5 @@ class Follower:
         heads = await self._resyncer.resync(
             reason, newest, tip=self.tip, watch=self.watch, depth=depth, orphaned=orphaned, ancestor=ancestor
         )
-        self.known = HeadChain(depth, heads, newest.number - 1)
+        self._followed.known = HeadChain(depth, heads, newest.number - 1)
         await self._ledger.keep_unread(self.known)
-
-    # --- acting ------------------------------------------------------------------------------------------------------
-
-    async def _index_head(self, head: Head) -> None:
-        """The block on top of our tip, or the first of all."""
-        if self.tip is None:
-            heads = await standing_on(self._node, head, self.known.depth)
-            self.known = HeadChain(self.known.depth, heads, head.number - 1)
-            await self._ledger.keep(self.known)
-            return
-        started = self._clock()
-        views = await self._look_at(self._node, (head,))
-        self._metrics.stage("logs", self._clock() - started)
-        await self._index(views)
-
-    async def _index(self, views: Sequence[BlockView]) -> None:
-        """Commit what each of these blocks changed, in order."""
-        looked = self._clock()
-        surprises = await self._read_surprises(views)
-        self._metrics.stage("reads", self._clock() - looked)
-        async with self._ledger.writer.together():
-            for view in views:
-                await self._close(view, surprises.get(view.head.hash, Readings()))
-        await self._ledger.follow(self.known)
-
-    async def _look_at(self, node: Node, heads: Sequence[Head]) -> tuple[BlockView, ...]:
-        """With an interval, native balances are read at the last of many blocks only, and only when they are due."""
-        if self._native_interval == 1:
-            return await node.look(heads, self.watch)
-        due = self._book.are_natives_due(heads[-1])
-        earlier = await node.look(heads[:-1], self.watch, natives=False) if len(heads) > 1 else ()
-        return (*earlier, *await node.look(heads[-1:], self.watch, natives=due))
-
-    async def _read_surprises(self, views: Sequence[BlockView]) -> dict[BlockHash, Readings]:
-        """The holdings that the logs name and nobody hinted at."""
-        wanted: dict[KnownBlock, frozenset[Holding]] = {
-            view.head: surprising
-            for view in views
-            if (surprising := unread(touched(view.transfers, self.watch), view.readings))
-        }
-        return await self._node.read(wanted) if wanted else {}
-
-    async def _close(self, view: BlockView, more: Readings) -> None:
-        head = view.head
-        readings = view.readings.and_more(more)
-        facts = await self._book.facts(readings.values, head, view.transfers)
-        self._suspects.judge(view, facts)
-        if unread := self._ledger.unread.held:
-            told = {holding: value for holding, value in readings.values.items() if holding in unread}
-            facts = (*facts, *self._book.confirmed(told, head.ref))
-        if view.transfers:
-            self._ledger.note(view.transfers, {fact.holding for fact in facts})
-        if facts:
-            await self._ledger.commit(facts, head)
-        self.unanswered.note(readings, head.number)
-        self.known = self.known.extend(head)
-        if any(holding.token == NATIVE for holding in view.readings.values):
-            self._book.natives_read(head.number)
-        self._metrics.block_done()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -16,12 +16,12 @@ from actors.chains.ledger import Ledger
 from actors.history import jobs
 from actors.history.filling import Filler
 from actors.history.jobs import Jobs
+from actors.history.planning import Coverage, Planner
 from actors.history.settling import Settler
 from actors.messages import Begin, BranchLeft, PassedOver, Resumed, WatchChanged
 from actors.statusboard import Line
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Holding
-from indexer.domain.holes import Hole
 from indexer.domain.jobs import Job, parts_of
 from indexer.domain.status import StreamState
 from indexer.errors import BlockUnknown, Fenced, Permanent, StoreUnavailable, Transient
@@ -52,14 +52,6 @@ class StartAt:
     """Whatever is watched is filled from this block on; with nothing, only what is ordered."""
 
     first: int | None
-
-
-class Coverage(Protocol):
-    """What jobs have filled, and where nobody watched."""
-
-    async def covered(self, chain_id: int) -> dict[Holding, int]: ...
-
-    async def holes(self, chain_id: int) -> dict[Holding, Hole]: ...
 
 
 class Log(Protocol):
@@ -97,14 +89,11 @@ class BackfillActor(AsyncActor):
         self._name = name
         self._chain_id = chain_id
         self._stream = stream
-        self._start_block = start_block
-        self._watch = watch
         self._filler = filler
         self._settler = settler
         self._ledger = ledger
         self._log = log
         self._book = book
-        self._coverage = coverage
         self._resumed = resumed
         self._projected = projected
         self._newest = newest
@@ -118,11 +107,14 @@ class BackfillActor(AsyncActor):
             changed=lambda: self._line.say(self._state()),
             clock=clock,
         )
-        self._planned: set[Holding] = set()
-        """What this life has ordered by itself: a balance that cannot be read is not ordered again and again."""
-        self._planned_holes: dict[Holding, Hole] = {}
-        self._may_plan = True
-        """Something happened since orders were looked for that may want one: it means to read what is covered."""
+        self._planner = Planner(
+            chain_id=chain_id,
+            first=start_block,
+            watch=watch,
+            coverage=coverage,
+            jobs=self._jobs,
+            order=lambda holdings, first, last: self._take(self._order(holdings, first, last), self._jobs.save),
+        )
         self._passed: PassedOver | None = None
         """Since orders were looked for."""
         self._wake = asyncio.Event()
@@ -134,13 +126,10 @@ class BackfillActor(AsyncActor):
             case Begin():
                 self.spawn(self._labour(), f"backfill {self._name}")
             case WatchChanged(watch):
-                self._planned -= self._watch.beyond(watch)
-                self._watch, self._may_plan = watch, True
-                self._planned_holes = {key: hole for key, hole in self._planned_holes.items() if watch.covers(key)}
+                self._planner.rewatch(watch)
                 self._wake.set()
             case StartAt(first):
-                self._start_block = first
-                self._planned, self._planned_holes, self._may_plan = set(), {}, True
+                self._planner.start_at(first)
                 self._wake.set()
             case BranchLeft():
                 self._wake.set()  # what it orphaned of history is to be filled again, and may be served until then
@@ -194,9 +183,10 @@ class BackfillActor(AsyncActor):
                     begun = True
                 self._wake.clear()  # not later: an order may come in while we look at others
                 await self._take_up()
-                await self._plan_due()
+                await self._planner.plan_due()
                 worked = await self._work()
-                self._may_plan |= worked
+                if worked:
+                    self._planner.look_again()
             except Transient as error:
                 log.debug("backfill_waits", chain=self._name, error=repr(error))
                 self._jobs.trouble(str(error))
@@ -235,57 +225,9 @@ class BackfillActor(AsyncActor):
         except TimeoutError:
             return  # said before it was written; if it never is, others need not wait for it
         await self._jobs.take_up()
-        self._may_plan = True
+        self._planner.look_again()
         if self._passed is passed:
             self._passed = None
-
-    async def _plan_due(self) -> None:
-        if not self._may_plan:
-            return
-        self._may_plan = False  # not later: more may happen meanwhile
-        try:
-            await self._plan()
-        except BaseException:
-            self._may_plan = True
-            raise
-
-    async def _plan(self) -> None:
-        """With a number as `start_block`, whatever is watched and not covered yet is filled from there.
-
-        So are the holes in what is covered: of many at once, as a token may be watched again for thousands.
-        """
-        first = self._start_block
-        if first is None:
-            return
-        covered, watched = await self._coverage.covered(self._chain_id), self._watch.holdings()
-        missing = {holding for holding in watched if covered.get(holding, first + 1) > first}
-        wanted = missing - self._ordered(first) - self._planned
-        if wanted:
-            self._planned |= wanted
-            await self._take(self._order(wanted, first), self._jobs.save)
-        holes = {
-            holding: hole
-            for holding, hole in (await self._coverage.holes(self._chain_id)).items()
-            if holding in watched - missing and hole.end > first and self._planned_holes.get(holding) != hole
-        }
-        alike: dict[tuple[int, int], dict[Holding, Hole]] = {}
-        for holding, hole in holes.items():
-            wide = hole.end - max(covered[holding], hole.first)
-            alike.setdefault((hole.end, wide.bit_length()), {})[holding] = hole  # none is walked far for another
-        for (end, _), open_ones in alike.items():
-            await self._plan_holes(covered, open_ones, end)
-
-    async def _plan_holes(self, covered: Mapping[Holding, int], holes: Mapping[Holding, Hole], end: int) -> None:
-        """Up to the record at their end: history may be there already between it and where they begin."""
-        # What was filled below the first block as well goes on from there.
-        lowest = min(max(covered[holding], hole.first) for holding, hole in holes.items())
-        open_ones = holes.keys() - self._ordered(lowest)
-        if open_ones:
-            self._planned_holes |= {holding: holes[holding] for holding in open_ones}
-            await self._take(self._order(open_ones, lowest, end - 1), self._jobs.save)
-
-    def _ordered(self, first: int) -> set[Holding]:
-        return {holding for job in self._jobs.unfinished() if job.first <= first for holding in job.holdings}
 
     async def _work(self) -> bool:
         """Look at settled jobs again, then do the next one; whether there was anything to do."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -22,9 +21,9 @@ from actors.messages import Begin, BranchLeft, PassedOver, Resumed, WatchChanged
 from actors.statusboard import Line
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Holding
-from indexer.domain.jobs import Job, parts_of
+from indexer.domain.jobs import Job
 from indexer.domain.status import StreamState
-from indexer.errors import BlockUnknown, Fenced, Permanent, StoreUnavailable, Transient
+from indexer.errors import BlockUnknown, Fenced, Permanent, Transient
 
 log = structlog.get_logger(__name__)
 
@@ -93,31 +92,23 @@ class BackfillActor(AsyncActor):
         self._settler = settler
         self._ledger = ledger
         self._log = log
-        self._book = book
         self._resumed = resumed
         self._projected = projected
         self._newest = newest
         self._line = line
-        self._clock = clock
+        self._wake = asyncio.Event()
         self._jobs = Jobs(
             name=name,
             chain_id=chain_id,
             book=book,
             show=show,
             changed=lambda: self._line.say(self._state()),
+            ordered=self._wake.set,
             clock=clock,
         )
-        self._planner = Planner(
-            chain_id=chain_id,
-            first=start_block,
-            watch=watch,
-            coverage=coverage,
-            jobs=self._jobs,
-            order=lambda holdings, first, last: self._take(self._order(holdings, first, last), self._jobs.save),
-        )
+        self._planner = Planner(chain_id=chain_id, first=start_block, watch=watch, coverage=coverage, jobs=self._jobs)
         self._passed: PassedOver | None = None
         """Since orders were looked for."""
-        self._wake = asyncio.Event()
 
     # --- hearing -----------------------------------------------------------------------------------------------------
 
@@ -137,39 +128,8 @@ class BackfillActor(AsyncActor):
                 self._passed = message
                 self._wake.set()
             case Fill(holdings, first, last):
-                return await self._take(self._order(holdings, first, last), self._book.save)
+                return await self._jobs.order(Job("", self._chain_id, first, last, holdings), waits=False)
         return None
-
-    def _order(self, holdings: Collection[Holding], first: int, last: int | None = None) -> Job:
-        return Job("", self._chain_id, first, last, tuple(holdings))
-
-    async def _take(self, order: Job, save: Callable[[Job], Awaitable[None]]) -> Sequence[Job]:
-        """As several jobs; the same that are there already, where somebody orders once more."""
-        parts = parts_of(order.holdings)
-        bounds = (order.first, order.last)
-        same = [job for job in self._jobs.unfinished() if (job.first, job.last) == bounds and job.wanted in parts]
-        if order.anchors:  # one that began before all that was taken back may stop below it
-            same = [job for job in same if job.anchors == order.anchors]
-        if len(same) == len(parts):
-            return same
-        now = int(self._clock() * 1000)
-        made = [
-            replace(order, id=uuid.uuid4().hex[:12], holdings=part, wanted=part, created=now + place)
-            for place, part in enumerate(parts)
-        ]
-        failure: StoreUnavailable | None = None
-        for job in made:
-            try:
-                await save(job)
-            except StoreUnavailable as error:
-                failure = error  # it is saved again while it is worked off; who orders once more gets the same
-        for job in made:  # not before: a late save must not take back what was done since
-            self._jobs.know(job)
-            log.info("backfill_ordered", chain=self._name, job=job.id, first=job.first, balances=len(job.holdings))
-        self._wake.set()
-        if failure is not None:
-            raise failure
-        return made
 
     # --- working -----------------------------------------------------------------------------------------------------
 
@@ -267,7 +227,7 @@ class BackfillActor(AsyncActor):
         for settling in [job for job in self._jobs.all() if job.state == "settling"]:
             settled, again = await self._settler.settle(settling)
             if again is not None:  # before the old job is over: a crash in between must not forget it
-                await self._take(again.as_order(in_place_of=settling.id), self._jobs.save)
+                await self._jobs.order(again.as_order(in_place_of=settling.id))
             if settled != settling:
                 await self._jobs.keep(settled)
             if again is not None:

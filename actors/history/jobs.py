@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+import uuid
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
@@ -11,7 +12,8 @@ from typing import Protocol
 import structlog
 
 from actors.patience import patiently
-from indexer.domain.jobs import Job
+from indexer.domain.jobs import Job, parts_of
+from indexer.errors import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +46,7 @@ class Jobs:
         book: Book,
         show: Callable[[Job], None],
         changed: Callable[[], None],
+        ordered: Callable[[], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._name = name
@@ -51,6 +54,7 @@ class Jobs:
         self._book = book
         self._show = show
         self._changed = changed
+        self._ordered = ordered
         self._clock = clock
         self._jobs: dict[str, Job] = {}
 
@@ -78,6 +82,37 @@ class Jobs:
         await self._trim()
         for job in self._jobs.values():
             self._show(job)
+
+    async def order(self, order: Job, *, waits: bool = True) -> Sequence[Job]:
+        """As several jobs; the same that are there already, where somebody orders once more.
+
+        Without `waits`, who orders is told at once that the store is away.
+        """
+        parts = parts_of(order.holdings)
+        bounds = (order.first, order.last)
+        same = [job for job in self.unfinished() if (job.first, job.last) == bounds and job.wanted in parts]
+        if order.anchors:  # one that began before all that was taken back may stop below it
+            same = [job for job in same if job.anchors == order.anchors]
+        if len(same) == len(parts):
+            return same
+        now = int(self._clock() * 1000)
+        made = [
+            replace(order, id=uuid.uuid4().hex[:12], holdings=part, wanted=part, created=now + place)
+            for place, part in enumerate(parts)
+        ]
+        failure: StoreUnavailable | None = None
+        for job in made:
+            try:
+                await (self.save(job) if waits else self._book.save(job))
+            except StoreUnavailable as error:
+                failure = error  # it is saved again while it is worked off; who orders once more gets the same
+        for job in made:  # not before: a late save must not take back what was done since
+            self.know(job)
+            log.info("backfill_ordered", chain=self._name, job=job.id, first=job.first, balances=len(job.holdings))
+        self._ordered()
+        if failure is not None:
+            raise failure
+        return made
 
     async def take_up(self) -> None:
         """Orders that were made of what the chain's live actor passed over."""

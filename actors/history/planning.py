@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from actors.history.jobs import Jobs
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Holding
 from indexer.domain.holes import Hole
-
-Order = Callable[[Collection[Holding], int, int | None], Awaitable[object]]
+from indexer.domain.jobs import Job
 
 
 class Coverage(Protocol):
@@ -24,15 +23,12 @@ class Coverage(Protocol):
 class Planner:
     """With a number as first block, whatever is watched is filled from there; with none, nothing is planned."""
 
-    def __init__(
-        self, *, chain_id: int, first: int | None, watch: Watch, coverage: Coverage, jobs: Jobs, order: Order
-    ) -> None:
+    def __init__(self, *, chain_id: int, first: int | None, watch: Watch, coverage: Coverage, jobs: Jobs) -> None:
         self._chain_id = chain_id
         self._first = first
         self._watch = watch
         self._coverage = coverage
         self._jobs = jobs
-        self._order = order
         self._planned: set[Holding] = set()
         """What this life has ordered by itself: a balance that cannot be read is not ordered again and again."""
         self._planned_holes: dict[Holding, Hole] = {}
@@ -72,7 +68,7 @@ class Planner:
         wanted = missing - self._ordered(first) - self._planned
         if wanted:
             self._planned |= wanted
-            await self._order(wanted, first, None)
+            await self._order(wanted, first)
         holes = {
             holding: hole
             for holding, hole in (await self._coverage.holes(self._chain_id)).items()
@@ -93,6 +89,9 @@ class Planner:
         if open_ones:
             self._planned_holes |= {holding: holes[holding] for holding in open_ones}
             await self._order(open_ones, lowest, end - 1)
+
+    async def _order(self, holdings: Collection[Holding], first: int, last: int | None = None) -> None:
+        await self._jobs.order(Job("", self._chain_id, first, last, tuple(holdings)))
 
     def _ordered(self, first: int) -> set[Holding]:
         return {holding for job in self._jobs.unfinished() if job.first <= first for holding in job.holdings}

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol, TypeVar
+from typing import Protocol
 
 import structlog
 
+from actors.tokens import Node, TokenBook, TokenInfos, Within, however_long
 from indexer.domain.balances import Watch
-from indexer.domain.chain import NATIVE, Address, Holding, TokenInfo
+from indexer.domain.chain import Address, Holding, TokenInfo
 from indexer.domain.watching import HiddenSolver, Solver, WatchedToken, hidden_by
-from indexer.errors import Impossible, NameTaken, NotAToken, NotFound
+from indexer.errors import Impossible, NameTaken, NotFound
 
 log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
-
-_PROBED_AT_ONCE: Final = 16
-"""A thousand tokens, one after the other, would take longer than anybody waits."""
-
-
-class Node(Protocol):
-    """Asks a token what it is; `probe` raises `NotAToken`."""
-
-    async def probe(self, token: Address) -> TokenInfo: ...
-
-    async def describe(self, token: Address) -> TokenInfo: ...
 
 
 class Watchlist(Protocol):
@@ -44,25 +32,6 @@ class Watchlist(Protocol):
     async def add_tokens(self, tokens: Sequence[WatchedToken]) -> None: ...
 
     async def remove_token(self, chain_id: int, address: Address) -> None: ...
-
-
-class TokenBook(Protocol):
-    """What tokens said of themselves."""
-
-    async def get(self, chain_id: int) -> Mapping[Address, TokenInfo]: ...
-
-    async def put(self, chain_id: int, address: Address, info: TokenInfo) -> None: ...
-
-
-class Within(Protocol):
-    """Waits for what a chain's node is asked on behalf of somebody, in bounds."""
-
-    async def __call__(self, chain_id: int, work: Coroutine[Any, Any, T], /) -> T: ...
-
-
-async def _however_long(_chain_id: int, work: Coroutine[Any, Any, T], /) -> T:
-    """For those whom nobody waits for."""
-    return await work
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +56,15 @@ class Watching:
         book: TokenBook,
         node: Callable[[int], Node],
         changed: Callable[[int, Watch], None] = lambda _chain, _watch: None,
-        within: Within = _however_long,
+        within: Within = however_long,
     ) -> None:
         self._chains = {chain.chain_id: chain for chain in chains}
         self._from_file = tuple(replace(solver, source="file") for solver in solvers)
         self._watchlist = watchlist
-        self._book = book
-        self._node = node
         self._changed = changed
-        self._within = within
+        self._infos = TokenInfos(book=book, node=node, within=within)
         self._added: tuple[Solver, ...] = ()
         self._added_tokens: tuple[WatchedToken, ...] = ()
-        self._infos: dict[int, dict[str, TokenInfo]] = {}
-        self._unusable: set[tuple[int, Address]] = set()
         self._told: dict[int, Watch] = {}
         """What each chain was told last; made of all that is watched, it is not made again for everyone who asks."""
         self._due: dict[int, frozenset[Holding]] = {}
@@ -111,10 +76,7 @@ class Watching:
         self._added = tuple(await self._watchlist.solvers())
         self._added_tokens = tuple(await self._watchlist.tokens())
         for chain in self._chains.values():
-            infos: dict[str, TokenInfo] = {NATIVE: chain.native}
-            known = await self._book.get(chain.chain_id)
-            infos.update((str(address), info) for address, info in known.items())
-            self._infos[chain.chain_id] = infos
+            await self._infos.load(chain.chain_id, chain.native)
             self._told[chain.chain_id] = self._made(chain.chain_id)
 
     # --- asking ------------------------------------------------------------------------------------------------------
@@ -155,9 +117,13 @@ class Watching:
             if token.chain_id in self._chains:
                 listed.setdefault((token.chain_id, token.address), token)
         return tuple(
-            replace(token, info=self._infos.get(chain_id, {}).get(address, token.info))
+            replace(token, info=self._infos.of(chain_id, address) or token.info)
             for (chain_id, address), token in sorted(listed.items())
         )
+
+    async def describe(self, chain_id: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]:
+        """What these tokens, and the native coin, say of themselves."""
+        return await self._infos.describe(chain_id, tokens)
 
     # --- changing ----------------------------------------------------------------------------------------------------
 
@@ -214,7 +180,7 @@ class Watching:
         known = {token.address: token for token in self.tokens() if token.chain_id == chain_id}
         wanted = dict.fromkeys(addresses)
         unknown = [(address, f"addresses[{index}]") for index, address in enumerate(wanted) if address not in known]
-        found = await self._within(chain_id, self._probed(chain_id, unknown)) if unknown else []
+        found = await self._infos.probed(chain_id, unknown)
         async with self._storing:
             new = await self._keep_tokens(chain_id, found) if found else []
         listed = {token.address: token for token in self.tokens() if token.chain_id == chain_id}
@@ -252,7 +218,7 @@ class Watching:
         self._chains = {chain.chain_id: chain for chain in chains}
         self._from_file = tuple(replace(solver, source="file") for solver in solvers)
         for chain in self._chains.values():
-            self._infos.setdefault(chain.chain_id, {})[NATIVE] = chain.native
+            self._infos.configure(chain.chain_id, chain.native)
             if chain.chain_id not in before:
                 watch = self._told[chain.chain_id] = self._made(chain.chain_id)
                 self._due[chain.chain_id] = watch.of(self.due(chain.chain_id))
@@ -261,43 +227,7 @@ class Watching:
             chain_id for chain_id in self._chains if chain_id in before and self._told[chain_id] != self._made(chain_id)
         )
 
-    # --- describing --------------------------------------------------------------------------------------------------
-
-    async def describe(self, chain_id: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]:
-        """What these tokens say of themselves, asked once and kept; the native coin is always among them."""
-        infos = self._infos.setdefault(chain_id, {})
-        for token in sorted(set(tokens) - infos.keys()):
-            try:
-                infos[token] = await self._node(chain_id).describe(token)
-            except NotAToken as error:
-                if (chain_id, token) not in self._unusable:
-                    self._unusable.add((chain_id, token))
-                    log.warning("token_unusable", chain=chain_id, token=token, reason=str(error))
-                continue
-            await self._book.put(chain_id, token, infos[token])
-        return infos
-
-    async def _probed(self, chain_id: int, tokens: Sequence[tuple[Address, str]]) -> list[WatchedToken]:
-        """Several at a time, in order: of those that are none, the first is refused."""
-        found: list[WatchedToken] = []
-        for at in range(0, len(tokens), _PROBED_AT_ONCE):
-            part = tokens[at : at + _PROBED_AT_ONCE]
-            asked = (self._probe(chain_id, address, field) for address, field in part)
-            infos = await asyncio.gather(*asked, return_exceptions=True)
-            for (address, _), info in zip(part, infos, strict=True):
-                if isinstance(info, BaseException):
-                    raise info
-                found.append(WatchedToken(chain_id, address, info))
-        return found
-
-    async def _probe(self, chain_id: int, address: Address, field: str) -> TokenInfo:
-        try:
-            info = await self._node(chain_id).probe(address)
-        except NotAToken as error:
-            raise Impossible(str(error), field) from error
-        await self._book.put(chain_id, address, info)
-        self._infos.setdefault(chain_id, {})[address] = info
-        return info
+    # --- telling -----------------------------------------------------------------------------------------------------
 
     def _tell(self, chain_ids: Iterable[int]) -> None:
         """It costs what changed: with 1,000 solvers, all that is watched is made of 5,000 balances."""

@@ -1,0 +1,110 @@
+"""What tokens say of themselves: asked once, and kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeVar
+
+import structlog
+
+from indexer.domain.chain import NATIVE, Address, TokenInfo
+from indexer.domain.watching import WatchedToken
+from indexer.errors import Impossible, NotAToken
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+_PROBED_AT_ONCE: Final = 16
+"""A thousand tokens, one after the other, would take longer than anybody waits."""
+
+
+class Node(Protocol):
+    """Asks a token what it is; `probe` raises `NotAToken`."""
+
+    async def probe(self, token: Address) -> TokenInfo: ...
+
+    async def describe(self, token: Address) -> TokenInfo: ...
+
+
+class TokenBook(Protocol):
+    """Where it is kept."""
+
+    async def get(self, chain_id: int) -> Mapping[Address, TokenInfo]: ...
+
+    async def put(self, chain_id: int, address: Address, info: TokenInfo) -> None: ...
+
+
+class Within(Protocol):
+    """Waits for what a chain's node is asked on behalf of somebody, in bounds."""
+
+    async def __call__(self, chain_id: int, work: Coroutine[Any, Any, T], /) -> T: ...
+
+
+async def however_long(_chain_id: int, work: Coroutine[Any, Any, T], /) -> T:
+    """For those whom nobody waits for."""
+    return await work
+
+
+class TokenInfos:
+    """By chain; the native coin is among its tokens, and the file says what it is."""
+
+    def __init__(self, *, book: TokenBook, node: Callable[[int], Node], within: Within) -> None:
+        self._book = book
+        self._node = node
+        self._within = within
+        self._infos: dict[int, dict[str, TokenInfo]] = {}
+        self._unusable: set[tuple[int, Address]] = set()
+
+    async def load(self, chain_id: int, native: TokenInfo) -> None:
+        infos: dict[str, TokenInfo] = {NATIVE: native}
+        known = await self._book.get(chain_id)
+        infos.update((str(address), info) for address, info in known.items())
+        self._infos[chain_id] = infos
+
+    def configure(self, chain_id: int, native: TokenInfo) -> None:
+        self._infos.setdefault(chain_id, {})[NATIVE] = native
+
+    def of(self, chain_id: int, address: Address) -> TokenInfo | None:
+        return self._infos.get(chain_id, {}).get(address)
+
+    async def describe(self, chain_id: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]:
+        """Those that were never asked are asked; the native coin is always among the answers."""
+        infos = self._infos.setdefault(chain_id, {})
+        for token in sorted(set(tokens) - infos.keys()):
+            try:
+                infos[token] = await self._node(chain_id).describe(token)
+            except NotAToken as error:
+                if (chain_id, token) not in self._unusable:
+                    self._unusable.add((chain_id, token))
+                    log.warning("token_unusable", chain=chain_id, token=token, reason=str(error))
+                continue
+            await self._book.put(chain_id, token, infos[token])
+        return infos
+
+    async def probed(self, chain_id: int, tokens: Sequence[tuple[Address, str]]) -> Sequence[WatchedToken]:
+        """Each with the field that names it, for whoever ordered that: the first that is no token is refused."""
+        return await self._within(chain_id, self._probed(chain_id, tokens)) if tokens else ()
+
+    async def _probed(self, chain_id: int, tokens: Sequence[tuple[Address, str]]) -> list[WatchedToken]:
+        """Several at a time, in order."""
+        found: list[WatchedToken] = []
+        for at in range(0, len(tokens), _PROBED_AT_ONCE):
+            part = tokens[at : at + _PROBED_AT_ONCE]
+            asked = (self._probe(chain_id, address, field) for address, field in part)
+            infos = await asyncio.gather(*asked, return_exceptions=True)
+            for (address, _), info in zip(part, infos, strict=True):
+                if isinstance(info, BaseException):
+                    raise info
+                found.append(WatchedToken(chain_id, address, info))
+        return found
+
+    async def _probe(self, chain_id: int, address: Address, field: str) -> TokenInfo:
+        try:
+            info = await self._node(chain_id).probe(address)
+        except NotAToken as error:
+            raise Impossible(str(error), field) from error
+        await self._book.put(chain_id, address, info)
+        self._infos.setdefault(chain_id, {})[address] = info
+        return info

@@ -1,4 +1,4 @@
-"""Works off one job: anchors, collecting, walking, telling."""
+"""Works off one job: prepared, collected, walked, told."""
 
 from __future__ import annotations
 
@@ -10,23 +10,20 @@ from typing import Protocol
 import structlog
 
 from actors.chains.ledger import Ledger
-from actors.history import anchoring, crossing
-from actors.history.anchoring import Anchorage
 from actors.history.branches import Branches
 from actors.history.collecting import Collector, Node
+from actors.history.crossing import Records as CrossedRecords
 from actors.history.crossing import crossed_by
 from actors.history.doubting import SecondLook
 from actors.history.older import Older, older_than
-from actors.history.settling import taken_back
+from actors.history.older import Records as OlderRecords
+from actors.history.preparing import Coverage, Preparer
 from actors.history.telling import Narrator
 from indexer.domain.backfill import Chunk, changes_of
-from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, BlockRef, Holding, TokenInfo
 from indexer.domain.crossings import Crossed, through
-from indexer.domain.jobs import Job, anchor_at, stages_of
-from indexer.domain.records import BalanceRecord
+from indexer.domain.jobs import Job, stages_of
 from indexer.domain.walks import Walk, walked
-from indexer.errors import BadAnswer
 
 log = structlog.get_logger(__name__)
 
@@ -43,15 +40,7 @@ class Book(Protocol):
     async def lowest(self, job_id: str) -> Chunk | None: ...
 
 
-class Coverage(Protocol):
-    """What is filled with it."""
-
-    async def cover(self, chain_id: int, first: int, anchors: Mapping[Holding, int]) -> None: ...
-
-    async def close(self, chain_id: int, first: int, ends: Mapping[Holding, int]) -> None: ...
-
-
-class Records(anchoring.Records, crossing.Records, Protocol):
+class Records(OlderRecords, CrossedRecords, Protocol):
     """Records that there are already."""
 
 
@@ -69,6 +58,7 @@ class Filler:
         *,
         name: str,
         node: Node,
+        preparer: Preparer,
         collector: Collector,
         second: SecondLook,
         narrator: Narrator,
@@ -80,12 +70,10 @@ class Filler:
         tokens: Tokens,
         breathe: Callable[[], Awaitable[None]],
         saw: Callable[[Job], None],
-        caught_up: Callable[[], Awaitable[None]],
-        due: Callable[[], Collection[Holding]],
-        watched: Callable[[], Watch],
     ) -> None:
         self._name = name
         self._node = node
+        self._preparer = preparer
         self._collector = collector
         self._second = second
         self._narrator = narrator
@@ -97,8 +85,6 @@ class Filler:
         self._tokens = tokens
         self._breathe = breathe
         self._saw = saw
-        self._watched = watched
-        self._anchorage = Anchorage(records=records, caught_up=caught_up, due=due, watched=watched)
         self._clock = asyncio.get_running_loop().time
         self._walked: tuple[str, dict[Holding, Walk]] = ("", {})
         """How far balances were walked back while their changes were collected."""
@@ -106,10 +92,7 @@ class Filler:
     async def fill(self, job: Job, keep: Keep) -> Job:
         """From wherever an earlier life left it to its end."""
         if job.state == "queued":
-            job = await self._prepare(job)
-            # Not before: the highest block may be of a branch that came while it was looked for.
-            if job.grounds and not await self._branches.is_canonical(job.grounds[-1].block, job.highest):
-                raise BadAnswer(f"block {job.grounds[-1].block.number} is being replaced")
+            job = await self._preparer.prepare(job)
             await keep(job)
         if not job.anchors:
             return await self._over(job)
@@ -126,56 +109,6 @@ class Filler:
             job = replace(job, state="telling", seq=self._ledger.seq, stages=stages_of(branch, job.settled))
             await keep(job)
         return await self._tell(job)
-
-    # --- anchors -----------------------------------------------------------------------------------------------------
-
-    async def _prepare(self, job: Job) -> Job:
-        ordered, job = job, await self._branches.grounded(job)
-        if job.first < ordered.first:
-            taken = [taken_back(job, holding, job.first, ordered.first - 1) for holding in job.holdings]
-            await self._ledger.commit(taken, await self._node.newest())
-        depths, watch = await self._branches.depths(), self._watched()
-        found = await self._anchorage.of(job)
-        watched = {holding for holding in found if watch.covers(holding) and self._watched().covers(holding)}
-        await self._branches.check([record for record in found.values() if record.block.number > depths.settled])
-        never = {holding: "it was never read" for holding in job.holdings if holding not in found}
-        nothing = {holding: record for holding, record in found.items() if record.block.number <= job.first}
-        there = {holding: record.block.number for holding, record in nothing.items() if holding in watched}
-        await self._coverage.cover(job.chain_id, job.first, there)
-        await self._coverage.close(job.chain_id, job.first, there)
-        # That nothing has happened since is only known of those that are followed.
-        left = {holding: _why_nothing(record) for holding, record in nothing.items() if holding not in watched}
-        anchors = {holding: anchor_at(record) for holding, record in found.items() if record.block.number > job.first}
-        top = max((anchor.number for anchor in anchors.values()), default=job.first)
-        job = replace(
-            job,
-            anchors=anchors,
-            holdings=tuple(sorted(anchors)) or job.holdings,
-            reasons=never | left,
-            state="collecting",
-        )
-        if not anchors:
-            return job
-        (head,) = await self._node.headers(top, top, depths.by)
-        if any(record.block.number == top and record.block.hash != head.hash for record in found.values()):
-            # Since its records were compared: they say nothing of `head`.
-            raise BadAnswer(f"block {top} is being replaced")
-        low, base = min(depths.finalized, top), None
-        if job.first <= low:
-            (base,) = (head,) if low == top else await self._node.headers(low, low, head.ref)
-        return replace(
-            job,
-            top=top,
-            cursor=top,
-            highest=head.ref,
-            settled=depths.finalized,
-            base=None if base is None else base.ref,
-        )
-
-    async def _crossed(self, job: Job, settled: int) -> Crossed:
-        crossed = await crossed_by(self._records, job)
-        await self._branches.check([row for rows in crossed.values() for row in rows if row.block.number > settled])
-        return crossed
 
     # --- collecting --------------------------------------------------------------------------------------------------
 
@@ -205,6 +138,11 @@ class Filler:
             await self._collector.drop()
         self._walked = (job.id, walks)
         return job
+
+    async def _crossed(self, job: Job, settled: int) -> Crossed:
+        crossed = await crossed_by(self._records, job)
+        await self._branches.check([row for rows in crossed.values() for row in rows if row.block.number > settled])
+        return crossed
 
     # --- telling -----------------------------------------------------------------------------------------------------
 
@@ -319,7 +257,3 @@ def _left(job: Job, *, has_told: bool = False) -> Job:
     """Its branch is gone: no more of it is told, what was told already is taken back, and all of it is filled anew."""
     told = job.first - 1 if has_told else None
     return replace(job, state="settling", settled=job.first - 1, told=told, stages=())
-
-
-def _why_nothing(record: BalanceRecord) -> str:
-    return f"nobody watches it any more, and there is nothing to fill below its record of block {record.block.number}"

@@ -11,11 +11,13 @@ from pykka import ActorRef
 
 from actors.base import Report
 from actors.chains.ledger import Ledger
+from actors.history.anchoring import Anchorage
 from actors.history.backfill import BackfillActor
 from actors.history.branches import Branches
 from actors.history.collecting import Collector
 from actors.history.doubting import SecondLook
 from actors.history.filling import Filler
+from actors.history.preparing import Preparer
 from actors.history.settling import Settler
 from actors.history.telling import Narrator
 from actors.messages import PassedOver, Resumed
@@ -23,6 +25,7 @@ from actors.positions import Positions
 from actors.statusboard import Line
 from actors.watching import Watching
 from indexer.config import ChainSettings
+from indexer.domain.balances import Watch
 from indexer.domain.commits import Commit
 from indexer.domain.jobs import Job
 from indexer.domain.status import StreamStatus
@@ -173,6 +176,7 @@ class Past:
         return Filler(
             name=self.settings.name,
             node=self.node,
+            preparer=self._preparer(ledger, branches),
             collector=collector,
             second=second,
             narrator=narrator,
@@ -184,10 +188,26 @@ class Past:
             tokens=self.watching,
             breathe=self.breathe,
             saw=saw,
+        )
+
+    def _preparer(self, ledger: Ledger, branches: Branches) -> Preparer:
+        anchorage = Anchorage(
+            records=self.store.balances,
             caught_up=self.positions.caught_up,
             due=lambda: self.watching.due(self.settings.chain_id),
-            watched=lambda: self.watching.watch(self.settings.chain_id),
+            watched=self._watched,
         )
+        return Preparer(
+            node=self.node,
+            anchorage=anchorage,
+            branches=branches,
+            ledger=ledger,
+            coverage=self.store.coverage,
+            watched=self._watched,
+        )
+
+    def _watched(self) -> Watch:
+        return self.watching.watch(self.settings.chain_id)
 
     def _settler(self, ledger: Ledger, branches: Branches) -> Settler:
         return Settler(

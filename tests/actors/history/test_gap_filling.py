@@ -9,10 +9,12 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
+from actors.history.anchoring import Anchorage
 from actors.history.branches import Branches
 from actors.history.collecting import Collector
 from actors.history.doubting import SecondLook
 from actors.history.filling import Filler
+from actors.history.preparing import Preparer
 from actors.history.settling import Settler
 from actors.history.telling import Narrator
 from indexer.domain.balances import BalanceUpdated
@@ -87,9 +89,18 @@ class _Scene:
             saw=lambda _job: None,
         )
         collector = Collector(self.node)
+        preparer = Preparer(
+            node=self.node,
+            anchorage=Anchorage(records=records, caught_up=nothing, due=frozenset, watched=lambda: WATCH),
+            branches=self.branches(),
+            ledger=ledger,
+            coverage=self.store.coverage,
+            watched=lambda: WATCH,
+        )
         return Filler(
             name="sim",
             node=self.node,
+            preparer=preparer,
             collector=collector,
             second=SecondLook(name="sim", node=self.node, collector=collector, book=books, breathe=nothing),
             narrator=narrator,
@@ -101,9 +112,6 @@ class _Scene:
             tokens=tokens,
             breathe=nothing,
             saw=lambda _job: None,
-            caught_up=nothing,
-            due=frozenset,
-            watched=lambda: WATCH,
         )
 
     def branches(self) -> Branches:

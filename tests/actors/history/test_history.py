@@ -14,12 +14,14 @@ import pytest
 from pykka import ActorRef
 
 from actors.base import end
+from actors.history.anchoring import Anchorage
 from actors.history.backfill import BackfillActor, Fill
 from actors.history.branches import Branches
 from actors.history.collecting import Collector
 from actors.history.filling import Filler
 from actors.history.jobs import KEPT_JOBS
 from actors.history.older import older_than
+from actors.history.preparing import Preparer
 from actors.history.settling import Settler
 from actors.history.telling import NOBODY, Narrator, _with
 from actors.messages import Begin, PassedOver
@@ -101,6 +103,7 @@ class _Scene:
         return Filler(
             name="sim",
             node=self.node,
+            preparer=self.preparer(),
             collector=Collector(self.node),
             second=unused,
             narrator=unused,
@@ -112,8 +115,21 @@ class _Scene:
             tokens=unused,
             breathe=self._breathe,
             saw=lambda _job: None,
+        )
+
+    def preparer(self) -> Preparer:
+        anchorage = Anchorage(
+            records=self.store.balances,
             caught_up=self._breathe,
             due=lambda: self.due,
+            watched=lambda: self.watch,
+        )
+        return Preparer(
+            node=self.node,
+            anchorage=anchorage,
+            branches=self.branches,
+            ledger=self.ledger,
+            coverage=self.store.coverage,
             watched=lambda: self.watch,
         )
 
@@ -459,7 +475,7 @@ def test_what_was_settled_when_it_was_ordered_and_was_of_another_branch_is_fille
         scene = _Scene()
         scene.watch = Watch(solvers=frozenset(WALLETS))
         await scene.record(9, 12)
-        job = await scene.filler()._prepare(Job("job", CHAIN_ID, 2, None, (HOLDING,)))
+        job = await scene.preparer().prepare(Job("job", CHAIN_ID, 2, None, (HOLDING,)))
         assert job.settled > 9
         scene.world.reorg(25)
         await scene.fill(10)  # by another job, of the branch that stays
@@ -1048,7 +1064,7 @@ def test_history_is_not_walked_back_from_a_record_of_a_branch_on_which_one_node_
         await scene.record(15, 30)
         _beside_one_that_stands_still(scene, 20)
         with pytest.raises(BadAnswer, match="block 15 is being replaced"):
-            await scene.filler()._prepare(Job("job", CHAIN_ID, 2, None, (HOLDING,)))
+            await scene.preparer().prepare(Job("job", CHAIN_ID, 2, None, (HOLDING,)))
 
     play(story())
 
@@ -1069,7 +1085,7 @@ def test_history_is_compared_with_what_a_node_says_that_does_not_stand_still() -
 def test_an_order_in_the_place_of_another_waits_where_what_it_goes_on_from_is_replaced_while_it_begins() -> None:
     async def story() -> None:
         scene = _Scene()
-        filler, depths = scene.filler(), scene.branches.depths
+        preparer, depths = scene.preparer(), scene.branches.depths
 
         async def reorganised() -> Depths:
             """Before the record is found that is walked back from, and after what is below was compared."""
@@ -1077,9 +1093,9 @@ def test_an_order_in_the_place_of_another_waits_where_what_it_goes_on_from_is_re
             await scene.record(25, 30)
             return await depths()
 
-        filler._branches.depths = reorganised  # type: ignore[method-assign] # between two questions
+        preparer._branches.depths = reorganised  # type: ignore[method-assign] # between two questions
         job = Job("job", CHAIN_ID, 16, None, (HOLDING,), filled_from=2, grounds=(Stage(scene.block(15)),))
         with pytest.raises(BadAnswer, match="block 15 is being replaced"):
-            await filler.fill(job, scene.keep)
+            await preparer.prepare(job)
 
     play(story())

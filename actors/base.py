@@ -6,8 +6,6 @@ import asyncio
 import inspect
 import queue
 import sys
-import threading
-from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future as ThreadFuture
 from types import TracebackType
@@ -16,6 +14,8 @@ from typing import Any, TypeVar
 import pykka
 import structlog
 from pykka import messages
+
+from actors.inbox import Inbox
 
 log = structlog.get_logger(__name__)
 
@@ -101,55 +101,6 @@ class AsyncFuture(pykka.Future[Any]):
     def _refuse_second_answer(self) -> None:
         if self._result.done() or self._get_hook is not None:
             raise queue.Full
-
-
-class Inbox:
-    """Never waits to put, never blocks to get: the actor's loop awaits `filled` first."""
-
-    def __init__(self) -> None:
-        self._envelopes: deque[Any] = deque()
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
-        self._waiter: asyncio.Future[None] | None = None
-        self.reader: asyncio.Task[None] | None = None
-
-    def put(self, envelope: Any, /) -> None:
-        self._envelopes.append(envelope)
-        if threading.get_ident() == self._thread:
-            self._wake()
-        else:
-            self._loop.call_soon_threadsafe(self._wake)
-
-    def get(self) -> Any:
-        return self._envelopes.popleft()
-
-    def take(self, kind: type[T]) -> list[T]:
-        """Out of turn: what was told of this kind, in order; who asked keeps waiting for an answer."""
-        taken: list[T] = []
-        left: list[Any] = []
-        for envelope in [self._envelopes.popleft() for _ in range(len(self._envelopes))]:
-            message = envelope.message
-            if envelope.reply_to is None and isinstance(message, kind):
-                taken.append(message)
-            else:
-                left.append(envelope)
-        self._envelopes.extendleft(reversed(left))  # before whatever another thread put meanwhile
-        return taken
-
-    def empty(self) -> bool:
-        return not self._envelopes
-
-    def __len__(self) -> int:
-        return len(self._envelopes)
-
-    async def filled(self) -> None:
-        while not self._envelopes:
-            self._waiter = self._loop.create_future()
-            await self._waiter
-
-    def _wake(self) -> None:
-        if self._waiter is not None:
-            _settle(self._waiter)
 
 
 class AsyncActor(pykka.Actor):

@@ -13,7 +13,7 @@ import pykka
 import pytest
 import structlog.testing
 
-from actors.base import AsyncActor, AsyncFuture, BlockingOnLoop, Inbox, end
+from actors.base import AsyncActor, AsyncFuture, BlockingOnLoop, end
 
 SECONDS = 5.0
 """A bound on every wait: reached only by what hangs."""
@@ -124,39 +124,6 @@ async def test_what_was_told_of_a_kind_is_taken_out_of_turn_and_in_order(life: L
     life.actor.go_on.set()
     assert await within(answer) == 3
     assert life.actor.seen == ["hang", "other", 3]
-
-
-class Letter:
-    """An envelope that counts how often it is looked at or held against another."""
-
-    looks = 0
-
-    def __init__(self, message: object) -> None:
-        self._message = message
-        self.reply_to = None
-
-    @property
-    def message(self) -> object:
-        Letter.looks += 1
-        return self._message
-
-    def __eq__(self, other: object) -> bool:
-        Letter.looks += 1
-        return self is other
-
-    __hash__ = object.__hash__
-
-
-@pytest.mark.parametrize("waiting", [100, 1_000])
-async def test_taking_out_of_turn_looks_at_each_message_that_waits_a_few_times_at_most(waiting: int) -> None:
-    inbox, Letter.looks = Inbox(), 0
-    for number in range(waiting):
-        inbox.put(Letter(str(number)))
-        inbox.put(Letter(number))
-    assert inbox.take(int) == list(range(waiting))
-    assert Letter.looks <= 4 * 2 * waiting
-    assert [inbox.get().message for _ in range(waiting)] == [str(number) for number in range(waiting)]
-    assert inbox.empty()
 
 
 async def test_tells_from_another_thread_arrive_in_order_and_wake_the_actor(life: Life) -> None:

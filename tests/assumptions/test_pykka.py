@@ -14,7 +14,8 @@ import pykka
 import pytest
 from pykka import messages
 
-from actors.base import AsyncActor, Inbox
+from actors.base import AsyncActor
+from actors.inbox import Inbox
 
 SECONDS = 5.0
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from indexer.domain.chain import BlockRef, Holding
-from indexer.domain.facts import BalanceReverted, StreamResync
+from indexer.domain.chain import BlockRef, Head, Holding
+from indexer.domain.facts import BalanceReverted, Passed, StreamResync
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.chains.test_chain import ALICE, BOB, USD, in_virtual_time
 from tests.sim.world import OUTSIDE, WATCH
@@ -25,6 +25,14 @@ def resyncs(stage: Stage) -> list[StreamResync]:
 
 def reverted(stage: Stage) -> dict[Holding, BalanceReverted]:
     return {fact.holding: fact for fact in stage.facts if isinstance(fact, BalanceReverted)}
+
+
+def filled_from(block: Head, resync: StreamResync) -> Passed:
+    """Nothing of what was watched is known after this block."""
+    assert resync.passed is not None
+    assert resync.passed.after == block.ref
+    assert set(resync.passed.followed) == WATCH.holdings()
+    return resync.passed
 
 
 async def read_anew(stage: Stage, *after: int) -> BlockRef:
@@ -158,10 +166,8 @@ async def test_a_reorg_to_a_block_without_state_is_filled_from_where_the_branche
         await stage.settle(30)
         (resync,) = resyncs(stage)
         assert resync.above is not None
-        assert resync.passed is not None
-        assert resync.passed.after == ancestor.ref
-        assert set(resync.passed.followed) == WATCH.holdings()
-        assert resync.passed.trailing == ()
+        passed = filled_from(ancestor, resync)
+        assert passed.trailing == ()
 
 
 @in_virtual_time
@@ -171,9 +177,7 @@ async def test_after_a_reorg_deeper_than_the_window_it_is_filled_from_the_newest
         await stage.hear(left)
         await read_anew(stage, 4)
         (resync,) = resyncs(stage)
-        assert resync.passed is not None
-        assert resync.passed.after == left.ref
-        assert set(resync.passed.followed) == WATCH.holdings()
+        filled_from(left, resync)
 
 
 @in_virtual_time
@@ -188,6 +192,4 @@ async def test_the_next_deep_reorg_is_filled_from_there_as_well_and_not_from_wha
         stage.say_tip()
         await stage.settle(30)
         _, again = resyncs(stage)
-        assert again.passed is not None
-        assert again.passed.after == left.ref
-        assert set(again.passed.followed) == WATCH.holdings()
+        filled_from(left, again)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import MutableMapping
 from typing import Any
-
-import structlog
 
 from indexer.demo.venue import Change
 from indexer.domain.accounts.arrivals import StreamAlive
@@ -15,35 +11,32 @@ from tests.sim.accounts.life import Life
 from tests.sim.accounts.lines import markets_of
 from tests.sim.accounts.run import Outcome, Story, exchange_of
 from tests.sim.clock import play
+from tests.sim.saying import aloud, say
 
 
 def tell(seed: int) -> Outcome:
     """All that the account logs, hears, asks and commits, and all that the desk does."""
-    before = structlog.get_config()
     markets_of(exchange_of(seed))
-    structlog.configure(processors=[_logged], wrapper_class=structlog.make_filtering_bound_logger(0))
-    try:
+    with aloud():
         return play(Aloud(seed).tell())
-    finally:
-        structlog.configure(**before)
 
 
 class Aloud(Story):
     """Says what happens."""
 
     async def _suffer(self) -> None:
-        _say(f"{self._exchange}: { {name: rate for name, rate in _rates(self._faults).items() if rate} }")
+        say(f"{self._exchange}: { {name: rate for name, rate in _rates(self._faults).items() if rate} }")
         self.disk.kept.commits = _Log()
         self.venue.truth.listen(_changed)
         await super()._suffer()
 
     async def _calm(self) -> None:
-        _say("CALM")
+        say("CALM")
         await super()._calm()
 
     async def _live(self) -> Life:
         life = await super()._live()
-        _say("A LIFE BEGINS")
+        say("A LIFE BEGINS")
         life.overhear(_heard)
         return life
 
@@ -52,9 +45,9 @@ class _Log(list[Commit]):
     """Says what is written; watching it from a task would shift the story's time."""
 
     def append(self, commit: Commit) -> None:
-        _say(f"COMMIT {commit.first_seq} to {commit.last_seq}")
+        say(f"COMMIT {commit.first_seq} to {commit.last_seq}")
         for fact in commit.facts:
-            _say(f"    {fact}")
+            say(f"    {fact}")
         super().append(commit)
 
 
@@ -64,23 +57,9 @@ def _rates(faults: Any) -> dict[str, float]:
 
 def _changed(change: Change) -> None:
     moves = ", ".join(f"{move.wallet} {move.asset} {move.after.free}+{move.after.used}" for move in change.moves)
-    _say(f"TRUTH {change.kind}: {moves}")
+    say(f"TRUTH {change.kind}: {moves}")
 
 
 def _heard(said: object) -> None:
     if not isinstance(said, StreamAlive):
-        _say(f"heard {said}")
-
-
-def _logged(_logger: object, level: str, event: MutableMapping[str, Any]) -> str:
-    name = event.pop("event")
-    _say(f"{level} {name} {dict(event)}")
-    raise structlog.DropEvent
-
-
-def _say(line: str) -> None:
-    try:
-        now = asyncio.get_running_loop().time()
-    except RuntimeError:
-        now = 0.0
-    print(f"{now:10.4f} {line}")  # noqa: T201 - that is what it is for
+        say(f"heard {said}")

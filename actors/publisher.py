@@ -159,9 +159,10 @@ class Publisher(AsyncActor):
             except BusRefuses as error:
                 await self._rest(error, LONGEST_REFUSED_SECONDS)
             except Exception as error:  # the boundary: what a server and its library come up with ends no indexer
-                if self._status.state != "refused":
+                reason = f"a mistake of ours: {error!r}"
+                if self._status.last_error != reason:  # a refusal before must not hide it
                     log.exception("nats_crashed")
-                await self._rest(BusRefuses(f"a mistake of ours: {error!r}"), LONGEST_REFUSED_SECONDS)
+                await self._rest(BusRefuses(reason), LONGEST_REFUSED_SECONDS)
 
     async def _publish(self) -> None:
         """Until the connection is lost."""

@@ -275,6 +275,17 @@ async def test_a_mistake_of_ours_in_the_bus_does_not_end_the_actor(stage: Stage)
     assert [entry["event"] for entry in logs].count("nats_crashed") == 1
 
 
+async def test_a_mistake_of_ours_that_follows_on_a_refusal_is_in_the_log_as_well(stage: Stage) -> None:
+    with structlog.testing.capture_logs() as logs:
+        stage.bus.script = ["refused", *["bug"] * 5, "refused", "bug"]
+        stage.bus.lose()
+        stage.write()
+        await stage.all_stored()
+    crashes = [entry for entry in logs if entry["event"] == "nats_crashed"]
+    assert [entry["log_level"] for entry in crashes] == ["error", "error"]
+    assert all(entry["exc_info"] for entry in crashes)
+
+
 async def test_an_event_that_is_too_large_is_named_and_the_others_go_on(stage: Stage) -> None:
     stage.bus.too_large = {ID(STREAM, 2)}
     with structlog.testing.capture_logs() as logs:

@@ -15,7 +15,7 @@ import ccxt
 import pytest
 
 from indexer.demo.venue import NONE, Account, Faults, Venue, drawn
-from tests.venue.client import amounts, connected, truth, until
+from tests.venue.client import Clock, amounts, connected, truth, until
 
 
 @pytest.fixture
@@ -61,13 +61,15 @@ async def test_amounts_can_become_json_numbers_with_all_their_digits(venue: Venu
     assert '"total":123456789012345678.125,' in (await asked(venue, main))[1]
 
 
-async def test_a_snapshot_can_be_older_than_the_stream(venue: Venue, main: Account) -> None:
-    venue.faults = replace(NONE, stale=1.0, stale_seconds=0.2)
-    await asyncio.sleep(0.25)
-    venue.truth.withdraw(main, "spot", "USDC", "123456789012345678")
-    assert "123456789012345678.125" in (await asked(venue, main))[1]
-    await asyncio.sleep(0.25)
-    assert '"total":"0.125"' in (await asked(venue, main))[1]
+async def test_a_snapshot_can_be_older_than_the_stream(timed: Venue, clock: Clock) -> None:
+    account = timed.account("hyperliquid")
+    timed.truth.deposit(account, "spot", "USDC", "123456789012345678.125")
+    timed.faults = replace(NONE, stale=1.0, stale_seconds=2.0)
+    clock.seconds += 2.5
+    timed.truth.withdraw(account, "spot", "USDC", "123456789012345678")
+    assert "123456789012345678.125" in (await asked(timed, account))[1]
+    clock.seconds += 2.5
+    assert '"total":"0.125"' in (await asked(timed, account))[1]
 
 
 async def test_an_answer_can_be_slow_or_lost(venue: Venue, main: Account) -> None:
@@ -220,8 +222,8 @@ async def test_a_socket_can_fall_silent_with_or_without_pings(venue: Venue, poor
         await until(lambda: "1.0" in told)
         venue.sockets.mute("hyperliquid", pings=pings)
         deposits(venue, poor, 2)
-        await asyncio.sleep(0.3)
         # The client's heartbeat ends a socket on which its pings are not answered.
+        await (asyncio.sleep(0.3) if pings else until(lambda: ws.closed))
         assert (told[-1], ws.closed) == ("1.0", not pings)
         venue.calm()
         deposits(venue, poor, 1)

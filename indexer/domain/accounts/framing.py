@@ -43,10 +43,9 @@ def update(state: WalletState, frame: Updated) -> Merged:
             ask = f"the stream says only part of {asset}"
         missing.pop(asset, None)
         late.pop(asset, None)
-        held = held_of(asset, filled, frame)
-        if before is not None and before.held.received > held.received:
-            held = replace(held, received=before.held.received)  # a part of it is known since then only
-        known[asset] = known_after(held, frame.received if frame.asked is None else frame.asked, frame.received, before)
+        held = _held(asset, amounts, filled, frame, before)
+        as_of = frame.received if frame.asked is None else frame.asked
+        known[asset] = known_after(held, "stream", as_of, frame.received, before)
         if before is None or differs(before.held, held):
             changed.append(held)
     # Whoever tells an amount has a wallet that is not empty.
@@ -67,9 +66,20 @@ def _filled(amounts: Amounts, before: Known | None) -> Amounts:
     return amounts if amounts.debt is not None else amounts._replace(debt=kept.debt)
 
 
+def _held(asset: str, told: Amounts, filled: Amounts, frame: Updated, before: Known | None) -> AssetBalance:
+    """Where no more than a part of what is known is repeated, the whole is still as it was told before."""
+    held = held_of(asset, filled, frame)
+    if before is None:
+        return held
+    if before.held.received > held.received:
+        held = replace(held, received=before.held.received)  # a part of it is known since then only
+    is_repeated = filled == before.held.amounts and filled != told
+    return replace(held, source=before.held.source) if is_repeated else held
+
+
 def _lacks(amounts: Amounts, before: Known | None) -> bool:
     """Whether a part is missing that the venue says elsewhere; some never say what is free."""
-    if before is None or before.held.source == "stream":
+    if before is None or before.by == "stream":
         return amounts.free is None or amounts.total is None
     was = before.held.amounts
     return any(new is None and old is not None for new, old in ((amounts.free, was.free), (amounts.total, was.total)))

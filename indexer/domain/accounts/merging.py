@@ -74,7 +74,7 @@ def _take(state: WalletState, snapshot: Snapshot) -> Merged:
         if before is None and amounts.is_nothing:
             continue
         held = held_of(asset, amounts, snapshot)
-        known[asset] = known_after(held, snapshot.asked, snapshot.received, before)
+        known[asset] = known_after(held, snapshot.source, snapshot.asked, snapshot.received, before)
         if before is None or differs(before.held, held):
             changed.append(held)
     drifted = tuple(held.slot for held in changed if state.is_based and held.slot.asset in state.known)

@@ -41,9 +41,13 @@ Order = Literal["newer", "older", "unsure"]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The newest word on one asset. `as_of`: what was asked before that moment is older than this."""
+    """The newest word on one asset. `as_of`: what was asked before that moment is older than this.
+
+    `by`: who said so last; a frame may repeat a part of what an answer told, which `held` shows as that answer's.
+    """
 
     held: AssetBalance
+    by: Source
     as_of: float
     seen: float = float("-inf")
     """When it reached us; for an answer that is later than `as_of`, and it may be from any moment in between."""
@@ -97,7 +101,7 @@ def _by_our_clock(word: Word, known: Known) -> Order:
         return "newer" if word.since >= known.seen else "unsure"  # the first of a subscription was made for it
     if word.venue_time is None:
         return "unsure" if word.is_nothing or word.asked - known.answered < LATE_SECONDS else "newer"
-    return _after_a_frame(word, known) if known.held.source == "stream" else _after_an_answer(word, known)
+    return _after_a_frame(word, known) if known.by == "stream" else _after_an_answer(word, known)
 
 
 def _after_a_frame(word: Word, known: Known) -> Order:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from indexer.domain.accounts.amounts import Amounts, AssetBalance, Measure, Slot
+from indexer.domain.accounts.amounts import Amounts, AssetBalance, Measure, Slot, Source
 from indexer.domain.accounts.arrivals import Snapshot, Updated
 from indexer.domain.accounts.lateness import Lates
 from indexer.domain.accounts.order import Known, Lag, newest
@@ -58,10 +58,11 @@ class Merged:
 
 def restored(balances: Mapping[str, AssetBalance], seen: Mapping[str, float] | None = None) -> WalletState:
     """What an earlier life committed, a base to compare with; `seen` is when that was, on the clock of this life."""
-    measures, moments = {held.measure for held in balances.values()}, seen or {}
+    measures, never = {held.measure for held in balances.values()}, float("-inf")
+    moments = {asset: (seen or {}).get(asset, never) for asset in balances}
     return WalletState(
         known={
-            asset: Known(held, (moment := moments.get(asset, float("-inf"))), moment, held.venue_time, moment)
+            asset: Known(held, held.source, moments[asset], moments[asset], held.venue_time, moments[asset])
             for asset, held in balances.items()
         },
         measure=measures.pop() if len(measures) == 1 else None,
@@ -79,15 +80,15 @@ def held_of(asset: str, amounts: Amounts, arrival: Snapshot | Updated) -> AssetB
     )
 
 
-def known_after(held: AssetBalance, as_of: float, seen: float, before: Known | None) -> Known:
-    answered = seen if held.source == "rest" else float("-inf")
+def known_after(held: AssetBalance, by: Source, as_of: float, seen: float, before: Known | None) -> Known:
+    answered = seen if by == "rest" else float("-inf")
     if before is None:
-        return Known(held, as_of, seen, held.venue_time, answered)
+        return Known(held, by, as_of, seen, held.venue_time, answered)
     time, set_back = newest(held.venue_time, before), before.set_back
     if held.venue_time is not None and held.venue_time != time and differs(before.held, held):
         time, set_back = held.venue_time, seen  # believed with an older time: by that clock all else will come, too
     as_of, answered = max(as_of, before.as_of), max(answered, before.answered)
-    return Known(held, as_of, max(seen, before.seen), time, answered, set_back)
+    return Known(held, by, as_of, max(seen, before.seen), time, answered, set_back)
 
 
 def differs(before: AssetBalance, after: AssetBalance) -> bool:

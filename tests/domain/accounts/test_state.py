@@ -215,6 +215,20 @@ def test_what_a_frame_leaves_out_is_as_new_as_the_answer_that_said_it() -> None:
     assert known.received == TIME + timedelta(seconds=1)
 
 
+def test_what_a_frame_repeats_only_a_part_of_is_still_as_the_answer_said_it() -> None:
+    part = replace(frame(1.05, BTC="1"), amounts={"BTC": amounts(total="1")})
+    merged = after(part, whole(1, BTC="1"))  # it waited for the answer, which was asked for before it came
+    assert [one.held.source for one in merged.state.known.values()] == ["rest"]
+    repeated = after(replace(part, received=3.0, time=at(3)), state=merged.state)
+    assert [one.held.source for one in repeated.state.known.values()] == ["rest"]
+    other = replace(part, received=4.0, time=at(4), venue_time=at(4), amounts={"BTC": amounts(total="2")})
+    assert [one.source for one in after(other, state=repeated.state).changed] == ["stream"]
+
+
+def test_what_a_frame_repeats_all_of_is_as_the_stream_tells_it() -> None:
+    assert [one.held.source for one in after(whole(1, BTC="1"), frame(2, BTC="1")).state.known.values()] == ["stream"]
+
+
 def test_a_zero_told_by_the_stream_is_believed() -> None:
     merged = after(whole(1, BTC="1"), frame(2, BTC="0"))
     assert totals(merged.state) == {"BTC": "0"}

@@ -187,10 +187,20 @@ class AccountBooks:
             return [position_record_of(row) async for row in cursor]
 
     async def fundings(
-        self, account: AccountKey, *, limit: int, before: datetime | None = None, after_id: str | None = None
+        self,
+        account: AccountKey,
+        *,
+        limit: int,
+        before: datetime | None = None,
+        after_id: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
     ) -> list[Funding]:
-        """Newest first; with `after_id` those at `before` that follow it as well: venues pay many at one time."""
-        query: Query = account_query(account)
+        """Newest first; with `after_id` those at `before` that follow it as well: venues pay many at one time.
+
+        `start` and `end` are inclusive.
+        """
+        query: Query = {**account_query(account), **_between(start, end)}
         if before is not None:
             time = before.astimezone(UTC)
             older: list[Query] = [{"timestamp": {"$lt": time}}]

@@ -238,8 +238,17 @@ class AccountBooks(Protocol):
     ) -> list[PositionRecord]: ...
 
     async def fundings(
-        self, account: AccountKey, *, limit: int, before: datetime | None = None, after_id: str | None = None
-    ) -> list[Funding]: ...
+        self,
+        account: AccountKey,
+        *,
+        limit: int,
+        before: datetime | None = None,
+        after_id: str | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> list[Funding]:
+        """Newest first; with `after_id` those at `before` that follow it as well; `start` and `end` are inclusive."""
+        ...
 
 
 class AccountControl(Protocol):

@@ -157,11 +157,21 @@ class Desk:
     async def positions(self) -> Sequence[PositionRecord]:
         return await (await self._books()).positions(self.key)
 
-    async def fundings(self, *, limit: int = 100, before: datetime | Funding | None = None) -> Sequence[Funding]:
-        """Newest first; those before a time, or those that follow this one, the last of the page before."""
+    async def fundings(
+        self,
+        *,
+        limit: int = 100,
+        before: datetime | Funding | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> Sequence[Funding]:
+        """Newest first; those before a time, or those that follow this one, the last of the page before.
+
+        `start` and `end` are inclusive.
+        """
         books = await self._books()
         time, after_id = (before.time, before.id) if isinstance(before, Funding) else (before, None)
-        return await books.fundings(self.key, limit=limit, before=time, after_id=after_id)
+        return await books.fundings(self.key, limit=limit, before=time, after_id=after_id, start=start, end=end)
 
     def status(self) -> StreamStatus:
         """How it is doing: its state, its breaker, what cannot be read."""

@@ -113,8 +113,15 @@ class SyncDesk:
     def positions(self) -> Sequence[PositionRecord]:
         return self._threads.ask(self._desk.positions())
 
-    def fundings(self, *, limit: int = 100, before: datetime | Funding | None = None) -> Sequence[Funding]:
-        return self._threads.ask(self._desk.fundings(limit=limit, before=before))
+    def fundings(
+        self,
+        *,
+        limit: int = 100,
+        before: datetime | Funding | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> Sequence[Funding]:
+        return self._threads.ask(self._desk.fundings(limit=limit, before=before, start=start, end=end))
 
     def status(self) -> StreamStatus:
         async def status() -> StreamStatus:

@@ -13,6 +13,7 @@ from indexer.domain.accounts.amounts import AccountKey, Amounts, Slot, Wallet
 from indexer.domain.accounts.arrivals import Funding, Position
 from indexer.domain.accounts.facts import AssetUpdated, FundingPaid, PositionUpdated
 from indexer.domain.status import AccountStatus, StreamState, StreamStatus
+from indexer.domain.times import time_text
 from indexer.errors import BadCredentials, Impossible, NameTaken, Throttled, VenueUnreachable, WalletUnsupported
 from tests.api.conftest import HttpClient, Serve, World, problem_of
 from tests.api.fakes import EVERY_WALLET, START
@@ -314,6 +315,40 @@ async def test_a_page_of_funding_payments_may_end_between_those_of_one_time(clie
         seen += [one["id"] for one in page["items"]]
         path = page["next"] and f"{MAIN}/fundings?limit=2&cursor={page['next']}"
     assert seen == ["f5", "f6", "f0", "f1", "f2", "f3", "f4"]
+
+
+async def test_funding_payments_are_those_of_a_time_range(client: HttpClient, world: World) -> None:
+    await client.post(ACCOUNTS, json=NEW)
+    times = [TIME + timedelta(hours=8 * n) for n in range(4)]
+    paid = [
+        FundingPaid(ACCOUNT, Funding(f"f{n}", "BTC/USDT:USDT", "USDT", Decimal(n), time))
+        for n, time in enumerate(times)
+    ]
+    await world.account_books.project(folded(paid))
+    first, second, third, last = (time_text(time) for time in times)
+
+    async def seen(query: str) -> list[str]:
+        page = await (await client.get(f"{MAIN}/fundings?{query}")).json()
+        return [one["id"] for one in page["items"]]
+
+    assert await seen(f"from={second}") == ["f3", "f2", "f1"]
+    assert await seen(f"to={second}") == ["f1", "f0"]
+    assert await seen(f"from={second}&to={third}") == ["f2", "f1"]
+    newest = (await (await client.get(f"{MAIN}/fundings?from={second}&limit=1")).json())["next"]
+    assert await seen(f"from={second}&limit=9&cursor={newest}") == ["f2", "f1"]
+    await problem_of(await client.get(f"{MAIN}/fundings?from=yesterday"), 400, "from")
+    await problem_of(await client.get(f"{MAIN}/fundings?from={last}&to={first}"), 422, "from")
+
+
+async def test_no_funding_payment_in_a_time_range_is_an_answer_also_of_an_account_that_is_gone(
+    client: HttpClient, world: World
+) -> None:
+    paid = FundingPaid(ACCOUNT, Funding("f1", "BTC/USDT:USDT", "USDT", Decimal(1), TIME))
+    await world.account_books.project(folded([paid]))
+    answer = await client.get(f"{MAIN}/fundings?to=2020-01-01T00:00:00Z")
+    assert await answer.json() == {"items": [], "next": None}
+    unknown = await client.get("/api/v1/accounts/binance/nobody/fundings?to=2020-01-01T00:00:00Z")
+    assert unknown.status == 404
 
 
 @pytest.mark.parametrize("path", ["/balances", "/balances/spot/USDT", "/balances/spot/USDT/history", "/fundings"])

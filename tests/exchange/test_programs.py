@@ -120,7 +120,7 @@ async def test_threads_ask_and_hear_through_the_synchronous_face(venue: Venue, m
         assert desk.history("spot", "USDT")[-1].held.amounts.total == Decimal("1000.50")
         assert desk.stats("spot", "USDT").records is not None
         assert desk.history("spot", "USDT", end=datetime(2020, 1, 1, tzinfo=UTC)) == []
-        assert (desk.positions(), desk.fundings(limit=1)) == ([], [])
+        assert (desk.positions(), desk.fundings(limit=1, end=datetime.now(UTC))) == ([], [])
         return total(desk.get_balance("USDT", "spot"))
 
     def listen() -> Callable[[], None]:

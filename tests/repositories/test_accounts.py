@@ -130,6 +130,10 @@ async def test_an_account_goes_on_with_what_is_held_open_and_paid(store: Store) 
     assert [one.id for one in await store.accounts.fundings(ACCOUNT, limit=9, before=at(2))] == ["a"]
     following = await store.accounts.fundings(ACCOUNT, limit=9, before=at(2), after_id="b")
     assert [one.id for one in following] == ["c", "a"]
+    for start, end, ids in ((at(2), None, ["b", "c"]), (None, at(1), ["a"]), (at(1), at(2), ["b", "c", "a"])):
+        assert [one.id for one in await store.accounts.fundings(ACCOUNT, limit=9, start=start, end=end)] == ids
+    later = await store.accounts.fundings(ACCOUNT, limit=9, before=at(2), after_id="b", start=at(2))
+    assert [one.id for one in later] == ["c"]
 
 
 async def test_an_account_goes_on_measuring_from_what_was_told_as_changed(store: Store) -> None:

@@ -90,13 +90,12 @@ class AccountBalancesResource:
                 "AccountRecordPage",
                 *page,
                 _BEFORE,
-                FROM,
-                TO,
+                *span,
             ),
             get(f"{SLOT}/stats", self.stats, "Statistics over its records", "AccountStats", *span),
             get(f"{SLOT}/series", self.series, "Points for a chart", "AccountSeries", _PERIOD, _GRANULARITY, TO),
             get(f"{ACCOUNT}/positions", self.positions, "The newest word on each position", "PositionPage", *page),
-            get(f"{ACCOUNT}/fundings", self.fundings, "Funding payments, newest first", "FundingPage", *page),
+            get(f"{ACCOUNT}/fundings", self.fundings, "Funding payments, newest first", "FundingPage", *page, *span),
         )
 
     async def page(self, request: web.Request) -> web.Response:
@@ -196,11 +195,11 @@ class AccountBalancesResource:
     async def fundings(self, request: web.Request) -> web.Response:
         query, key = Query(request.query), key_of(request)
         payments = listing(_FUNDINGS, *key)
-        limit, place = query.limit(), place_of(query, payments, str, str)
+        limit, (start, end), place = query.limit(), query.span(), place_of(query, payments, str, str)
         await self._freshness.caught_up()
         before, after_id = (None, None) if place is None else (datetime.fromisoformat(place[0]), place[1])
-        rows = await self._books.fundings(key, limit=limit + 1, before=before, after_id=after_id)
-        if not rows and place is None:
+        rows = await self._books.fundings(key, limit=limit + 1, before=before, after_id=after_id, start=start, end=end)
+        if not (rows or await self._books.fundings(key, limit=1)):
             self._accounts.account(key)
         return json_answer(
             page_of(

@@ -21,6 +21,7 @@ from repositories.data_folder import locked
 from repositories.database import Database, StoreKind, connect, connect_memory, disconnect
 from repositories.direct import direct_inserts
 from repositories.failures import masked
+from repositories.followings import Followings
 from repositories.mongod import Mongod, find_mongod
 from repositories.published import Published
 from repositories.schema import prepare
@@ -45,6 +46,7 @@ class Store:
         self.books = Books(self.balances, self.accounts, self.backfills, self.coverage)
         self.published = Published(database)
         self.account_list = AccountList(database)
+        self.followings = Followings(database)
         self.watchlist = Watchlist(database)
         self.tokens = TokenBook(database)
         self.chains = ChainBook(database)

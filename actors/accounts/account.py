@@ -51,7 +51,6 @@ class AccountActor(AsyncActor):
         resumed: Callable[[Resumed], None],
         show: Callable[[StreamStatus], None],
         rhythm: Rhythm | None = None,
-        anew: frozenset[Wallet] = frozenset(),
         restarts: int = 0,
         jitter: Callable[[], float] = random.random,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -64,7 +63,7 @@ class AccountActor(AsyncActor):
         self._resumed = resumed
         self._clock = asyncio.get_running_loop().time
         self._log = log.bind(exchange=ledger.account.exchange, account=ledger.account.name)
-        self._teller = Teller(ledger, venue.wallets, rules, counts, now, anew=anew)
+        self._teller = Teller(ledger, venue.wallets, rules, counts, now)
         rhythm = rhythm or Rhythm()
         readings = Readings(
             venue.wallets, start=self._start_reading, repeat=venue.tell_again, rhythm=rhythm, jitter=jitter

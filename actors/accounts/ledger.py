@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Protocol
@@ -14,7 +14,7 @@ from actors.clock import now
 from actors.patience import patiently
 from actors.taken import HeldUp, until_taken
 from indexer.domain.accounts import alerts
-from indexer.domain.accounts.amounts import AccountKey, AssetBalance, Slot
+from indexer.domain.accounts.amounts import AccountKey, AssetBalance, Slot, Wallet
 from indexer.domain.accounts.arrivals import Position
 from indexer.domain.accounts.changes import measured_from
 from indexer.domain.accounts.facts import (
@@ -70,6 +70,14 @@ class Books(Protocol):
     async def of_account(self, account: AccountKey) -> AccountBook: ...
 
 
+class Followings(Protocol):
+    """Of which wallets of an account all is told that is in them, since they are followed."""
+
+    async def of(self, account: AccountKey) -> frozenset[Wallet] | None: ...
+
+    async def add(self, account: AccountKey, wallets: Collection[Wallet]) -> None: ...
+
+
 class AccountLedger:
     """One account's numbers, and what it holds as of the last commit."""
 
@@ -80,6 +88,7 @@ class AccountLedger:
         commits: CommitLog,
         checkpoints: Checkpoints,
         books: Books,
+        followings: Followings,
         publish: Callable[[Commit], None],
         prepare: Callable[[Commit], None] = lambda _commit: None,
         written: Callable[[float], None] = lambda _seconds: None,
@@ -89,6 +98,7 @@ class AccountLedger:
         self._commits = commits
         self._checkpoints = checkpoints
         self._books = books
+        self._followings = followings
         self._publish = publish
         self._prepare = prepare
         self._written = written
@@ -99,6 +109,8 @@ class AccountLedger:
         self.funded = Funded()
         self.alerts: alerts.On = {}
         self.is_stale = False
+        self.followed: frozenset[Wallet] | None = None
+        """Wallets that were followed and told until now; nothing where that is not known."""
         self.baselines: dict[Slot, Decimal] = {}
         """From what the next `balance.changed` of each slot is measured, as far as it was told."""
 
@@ -113,6 +125,7 @@ class AccountLedger:
         after = 0 if stored is None else min(stored.projected, max(0, self.seq - RECALLED))
         book = await patiently(self.stream, lambda: self._books.of_account(self.account))
         self.held, self.positions = dict(book.held), dict(book.positions)
+        self.followed = await patiently(self.stream, lambda: self._followings.of(self.account))
         self.funded, self.baselines = book.funded, dict(book.baselines)
         while page := await self._page(after):
             after = page[-1].last_seq
@@ -133,6 +146,11 @@ class AccountLedger:
             self._apply(part)
             self._publish(commit)
             await asyncio.sleep(0)  # whoever tells it has its turn before we do more
+
+    async def follow(self, wallets: Collection[Wallet]) -> None:
+        """All that is in them is told; a restart does not tell it again."""
+        await patiently(self.stream, lambda: self._followings.add(self.account, wallets))
+        self.followed = frozenset(wallets) | (self.followed or frozenset())
 
     async def _page(self, after: int) -> list[Commit]:
         return await patiently(self.stream, lambda: self._commits.since(self.stream, after, PAGE))

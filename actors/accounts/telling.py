@@ -57,17 +57,16 @@ class Teller:
         rules: Rules,
         counts: Counts,
         now: Callable[[], datetime],
-        *,
-        anew: Collection[Wallet] = (),
     ) -> None:
         self._ledger = ledger
         self._now = now
         self._rules = rules
         self._counts = counts
         self._states: dict[Wallet, WalletState] = {wallet: WalletState() for wallet in wallets}
-        self._anew = anew
-        """Wallets that nobody followed right before: what is in them is told once, also where it is as it was."""
+        self._anew: set[Wallet] = set()
+        """Wallets that nobody followed right before."""
         self._untold: set[Slot] = set()
+        """What is stored of them: told once, also where it is as it was."""
         self._positions = PositionsState()
         self._baselines: dict[Slot, Decimal] = {}
         self._alerts: alerts.On = {}
@@ -86,8 +85,10 @@ class Teller:
             held = {slot.asset: one for slot, one in self._ledger.held.items() if slot.wallet == wallet}
             ages = {asset: max(0.0, (now - one.received).total_seconds()) for asset, one in held.items()}
             self._states[wallet] = restored(held, {asset: moment - age for asset, age in ages.items()})
-        stored = self._ledger.held.items()
-        self._untold = {slot for slot, one in stored if slot.wallet in self._anew and one.amounts.is_something}
+        stored, followed = self._ledger.held.items(), self._ledger.followed
+        self._anew = set(self._states) - (followed or set())
+        if followed is not None:
+            self._untold = {slot for slot, one in stored if slot.wallet in self._anew and one.amounts.is_something}
         self._positions = restored_positions(self._ledger.positions)
         self._alerts = self._ledger.alerts
         self.over(*(key for key in self._alerts if key.wallet is not None and key.wallet not in self._states))
@@ -127,6 +128,15 @@ class Teller:
         if facts:
             await self._ledger.commit(facts)
             self._counts.committed(records=sum(isinstance(fact, AssetUpdated) for fact in facts), events=len(facts))
+        if self._anew:
+            await self._note_followed()
+
+    async def _note_followed(self) -> None:
+        untold = {slot.wallet for slot in self._untold}
+        told = {wallet for wallet in self._anew if self._states[wallet].is_based and wallet not in untold}
+        if told:
+            await self._ledger.follow(told)
+            self._anew -= told
 
     # --- balances ----------------------------------------------------------------------------------------------------
 

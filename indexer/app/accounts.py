@@ -78,8 +78,8 @@ class Accounts:
         added = [account for account, _ in await self._store.account_list.all()]
         self._hide(added)
         in_file = [file_account(one) for one in settings.exchanges.values()]  # a name in the file goes first
-        for account in await self._completed((*added, *in_file)):
-            self._followed.expect(account)
+        known = {account.key: account for account in await self._completed((*added, *in_file))}
+        await self._followed.expect(tuple(known.values()))
 
     async def start(self, settings: Settings) -> None:
         """Follow those of the file, and those that were added in earlier lives."""

@@ -14,6 +14,7 @@ from actors.accounts.account import AccountActor
 from actors.accounts.ledger import AccountLedger
 from actors.base import Report
 from actors.messages import Begin, Committed
+from actors.patience import patiently
 from actors.statusboard import StatusBoard
 from actors.supervisor import StartChild, StopChild
 from indexer.app.coming import Coming
@@ -23,7 +24,7 @@ from indexer.app.partings import Partings
 from indexer.app.posts import Post
 from indexer.app.settings import rules_of
 from indexer.config import RulesSettings
-from indexer.domain.accounts.amounts import AccountKey, Wallet
+from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.accounts.arrivals import Permissions
 from indexer.domain.accounts.breaker import BreakerState
 from indexer.domain.accounts.polling import Rhythm
@@ -65,8 +66,6 @@ class FollowedAccounts:
         self._followed: dict[AccountKey, Followed] = {}
         self._held_back: dict[AccountKey, tuple[Account, str]] = {}
         """Accounts that cannot be followed, and why: credentials that cannot be unsealed, an exchange there is not."""
-        self._before: dict[AccountKey, frozenset[Wallet]] = {}
-        """Of those that are coming: what was followed until then, also in an earlier life."""
         self._coming = Coming(board=board, told=told)
         self._partings = Partings(ledger=self._ledger, board=board)
 
@@ -108,10 +107,14 @@ class FollowedAccounts:
 
     # --- following ---------------------------------------------------------------------------------------------------
 
-    def expect(self, account: Account) -> None:
-        """It is known from now on, and followed in a moment as it was in an earlier life."""
-        self._before[account.key] = frozenset(account.wallets)
-        self._coming.expect(account)
+    async def expect(self, accounts: Sequence[Account]) -> None:
+        """They are known from now on, and followed in a moment; nobody followed any others until now."""
+        wallets = {account.key: account.wallets for account in accounts}
+        for key, followed in (await self._store.followings.all()).items():
+            if not followed <= set(wallets.get(key, ())):
+                await self._store.followings.narrow(key, wallets.get(key, ()))
+        for account in accounts:
+            self._coming.expect(account)
 
     async def hold_back(self, account: Account, reason: str) -> None:
         """Nobody follows it, and whoever looks or listens is told so."""
@@ -134,8 +137,7 @@ class FollowedAccounts:
         except Impossible as error:
             await self.hold_back(account, str(error))
             return
-        held_back = self._held_back.pop(account.key, None)
-        before = self._before.pop(account.key, frozenset(() if held_back is None else held_back[0].wallets))
+        self._held_back.pop(account.key, None)
         self._coming.expect(account)
         await self._partings.end(account.key)
         hide(credentials.values())
@@ -147,7 +149,6 @@ class FollowedAccounts:
             post,
             rules,
             permissions,
-            anew=frozenset(account.wallets) - before,
         )
         self._coming.forget(account.key)
         self._metrics.watch_inbox(_child(account.key), lambda: post.waiting)
@@ -162,14 +163,11 @@ class FollowedAccounts:
 
     async def unfollow(self, key: AccountKey, *, until: Account | None = None) -> None:
         """It is removed; or followed as `until` in a moment, and known all the time."""
-        if until is not None and key not in self._before:
-            self._before[key] = frozenset(self.account(key).wallets if self.knows(key) else ())
         self._held_back.pop(key, None)
         one = self._followed.pop(key, None)
         if until is not None:
             self._coming.keep(until if one is None else one.account)  # as it was, while its last life still ends
         else:
-            self._before.pop(key, None)
             self._coming.forget(key)
         await self._partings.end(key)
         if one is not None:
@@ -177,6 +175,8 @@ class FollowedAccounts:
             one.end_life(changed if until is not None else NotFound(f"there is no account {key}", "name"))
             await self._ask_supervisor(StopChild(_child(key)))
             await one.connection.close()
+        wallets = () if until is None else until.wallets
+        await patiently(exchange_stream(*key), lambda: self._store.followings.narrow(key, wallets))
         if until is not None:
             self._coming.expect(until)
         else:
@@ -196,9 +196,6 @@ class FollowedAccounts:
 
     def _give_life(self, key: AccountKey, report: Report) -> ActorRef[Any]:
         one = self._followed[key]
-        shown = self._board.one(exchange_stream(*key))
-        if one.lives and shown is not None and shown.ready:
-            one.anew = frozenset()
         fast = one.account.poll_seconds or Rhythm().fast
         ref = AccountActor.start(
             venue=one.connection,
@@ -208,7 +205,6 @@ class FollowedAccounts:
             resumed=self._broadcaster.tell,
             show=self._board.show,
             rhythm=Rhythm(fast=fast, slow=max(fast, Rhythm().slow), slowest=max(fast, Rhythm().slowest)),
-            anew=one.anew,
             restarts=one.lives,
             report=report,
         )
@@ -225,6 +221,7 @@ class FollowedAccounts:
             commits=self._store.commits,
             checkpoints=self._store.checkpoints,
             books=self._store.accounts,
+            followings=self._store.followings,
             publish=lambda commit: self._broadcaster.tell(Committed(commit)),
             prepare=self._prepare,
             written=lambda seconds: self._metrics.store_call("append", "ok", seconds),

@@ -38,8 +38,6 @@ class Followed:
     post: Post
     rules: RulesSettings
     permissions: Permissions | None = None
-    anew: frozenset[Wallet] = frozenset()
-    """Wallets that nobody followed right before: who listens does not know what is in them, though it is stored."""
     lives: int = 0
     given_up: str = ""
     """Why it is followed no longer."""

@@ -21,6 +21,7 @@ from indexer.demo.venue import Account, Faults, Venue
 from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.accounts.facts import AssetUpdated
 from indexer.domain.accounts.registry import Account as Followed
+from indexer.domain.amounts import plain
 from indexer.errors import GivenUp, Impossible
 from tests.exchange.test_service import KEY, settings, until
 
@@ -204,3 +205,30 @@ async def test_what_an_account_holds_that_was_followed_before_a_restart_is_not_t
         await again.accounts.apply(known, replace(known, exchanges={"desk": other}))
         await asyncio.wait_for(again.ready(), 20)
         assert again.positions.told()[STREAM] == before
+
+
+async def _told_by_a_life(known: Settings) -> list[tuple[str, str, str | None]]:
+    """Of one life of the service from its start until it is ready: wallet, asset, and by how much it changed."""
+    told: list[AssetUpdated] = []
+    indexer = Indexer(known, serve=False)
+    async with indexer:
+        indexer.listen(lambda event: told.append(event.fact) if isinstance(event.fact, AssetUpdated) else None, None)
+        await asyncio.wait_for(indexer.ready(), 20)
+    return [(one.slot.wallet, one.slot.asset, plain(one.change)) for one in told]
+
+
+async def test_what_is_in_a_wallet_that_came_into_the_file_while_the_service_was_down_is_told(
+    venue: Venue, main: Account, tmp_path: Path
+) -> None:
+    """Who took a snapshot while nobody followed it has none of its amounts."""
+    venue.truth.deposit(main, "funding", "ETH", "2")
+    both = replace(settings(venue, main, tmp_path), store=StoreSettings(url="embedded"))
+    one = replace(both, exchanges={"desk": replace(both.exchanges["desk"], wallets=("spot",))})
+    none = replace(both, exchanges={})
+    assert sorted(await _told_by_a_life(both)) == [("funding", "ETH", None), ("spot", "USDT", None)]
+    assert await _told_by_a_life(one) == []
+    assert await _told_by_a_life(both) == [("funding", "ETH", "0")]
+    assert await _told_by_a_life(both) == []
+    async with Indexer(none, serve=False):
+        pass
+    assert sorted(await _told_by_a_life(both)) == [("funding", "ETH", "0"), ("spot", "USDT", "0")]

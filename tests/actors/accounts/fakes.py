@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Self
@@ -227,13 +227,35 @@ class FakeBooks:
         return StoredCheckpoint(projected=self.projected) if stream == exchange_stream(*ACCOUNT) else None
 
 
+class FakeFollowings:
+    """Of one account."""
+
+    def __init__(self) -> None:
+        self.wallets: set[Wallet] | None = None
+
+    async def of(self, account: AccountKey) -> frozenset[Wallet] | None:
+        assert account.name
+        return None if self.wallets is None else frozenset(self.wallets)
+
+    async def add(self, account: AccountKey, wallets: Collection[Wallet]) -> None:
+        assert account.name
+        self.wallets = {*(self.wallets or ()), *wallets}
+
+
 class Stage:
     """`async with Stage(FakeVenue(BTC="1")) as stage:` and its actor lives until the end."""
 
-    def __init__(self, venue: FakeVenue, log: FakeLog | None = None, rules: Rules | None = None) -> None:
+    def __init__(
+        self,
+        venue: FakeVenue,
+        log: FakeLog | None = None,
+        rules: Rules | None = None,
+        followings: FakeFollowings | None = None,
+    ) -> None:
         self.venue = venue
         self.log = log or FakeLog()
         self.books = FakeBooks(self.log)
+        self.followings = followings or FakeFollowings()
         self.counts = FakeCounts()
         self.resumed: list[Resumed] = []
         self.shown: list[StreamStatus] = []
@@ -247,6 +269,7 @@ class Stage:
             commits=self.log,
             checkpoints=self.books,
             books=self.books,
+            followings=self.followings,
             publish=self.published.append,
         )
         self._ref = AccountActor.start(

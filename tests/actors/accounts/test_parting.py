@@ -10,7 +10,7 @@ from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.accounts.facts import AccountAlert, AccountLive, AccountStale
 from indexer.domain.accounts.records import AccountBook
 from indexer.domain.commits import Commit
-from tests.actors.accounts.fakes import ACCOUNT, FakeBooks, FakeVenue, Stage
+from tests.actors.accounts.fakes import ACCOUNT, FakeBooks, FakeFollowings, FakeVenue, Stage
 from tests.actors.chains.test_chain import in_virtual_time
 from tests.actors.fakes import FakeLog
 
@@ -19,7 +19,9 @@ REASON = "its credentials cannot be unsealed"
 
 def ledger_of(log: FakeLog, told: list[Commit], books: FakeBooks | None = None) -> AccountLedger:
     books = books or FakeBooks(log)
-    return AccountLedger(account=ACCOUNT, commits=log, checkpoints=books, books=books, publish=told.append)
+    return AccountLedger(
+        account=ACCOUNT, commits=log, checkpoints=books, books=books, followings=FakeFollowings(), publish=told.append
+    )
 
 
 async def test_it_is_told_as_stale_and_as_an_alert() -> None:
@@ -39,15 +41,14 @@ async def test_it_is_told_once_however_often_the_service_starts() -> None:
     assert len(told) == 1
 
 
-def test_whoever_follows_it_again_tells_that_it_is_over() -> None:
-    @in_virtual_time
-    async def story() -> None:
-        log, told = FakeLog(), list[Commit]()
-        await tell_parting(ledger_of(log, told), REASON)
-        async with Stage(FakeVenue(BTC="1"), log) as stage:
-            assert stage.alerts == [("not_followed", False), ("not_followed", True)]
-            states = [type(fact) for fact in stage.facts if isinstance(fact, AccountStale | AccountLive)]
-            assert states == [AccountStale, AccountLive]
+@in_virtual_time
+async def test_whoever_follows_it_again_tells_that_it_is_over() -> None:
+    log, told = FakeLog(), list[Commit]()
+    await tell_parting(ledger_of(log, told), REASON)
+    async with Stage(FakeVenue(BTC="1"), log) as stage:
+        assert stage.alerts == [("not_followed", False), ("not_followed", True)]
+        states = [type(fact) for fact in stage.facts if isinstance(fact, AccountStale | AccountLive)]
+        assert states == [AccountStale, AccountLive]
 
 
 async def test_it_is_told_even_where_what_is_stored_of_it_is_why_it_cannot_be_followed() -> None:

@@ -25,7 +25,7 @@ from indexer.domain.accounts.records import AccountBook
 from indexer.domain.commits import Commit
 from indexer.domain.status import StreamStatus
 from indexer.errors import IndexerError
-from tests.actors.accounts.fakes import FakeCounts
+from tests.actors.accounts.fakes import FakeCounts, FakeFollowings
 from tests.sim.accounts import wall
 from tests.sim.accounts.lines import WiredVenues, url
 from tests.sim.owners import Process
@@ -128,6 +128,7 @@ class Life:
                 commits=self._store.commits,
                 checkpoints=self._store.checkpoints,
                 books=_NothingProjected(),
+                followings=FakeFollowings(),
                 publish=self.published.append,
             ),
             rules=Rules(exceptions=dialect.exceptions),

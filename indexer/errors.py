@@ -82,6 +82,10 @@ class VenueUnreachable(Transient):
     """The exchange does not answer, or says that it cannot just now."""
 
 
+class RefusedWithoutAWord(VenueUnreachable):
+    """A 401 that does not name the key: the exchange's word on it, or an outage of somebody in between."""
+
+
 class ClockApart(BadAnswer):
     """Our clock and the exchange's differ by more than it allows; it is asked for its time, once."""
 

@@ -222,6 +222,7 @@ class Follower:
             self._listener.end()
             self._lose_stream(str(error))
             self._teller.alert(AlertKey("authentication"), "error", str(error))
+            self._teller.over(AlertKey("breaker_open"))  # it is not time that will tell
         elif breaker.pauses:
             self._teller.alert(AlertKey("breaker_open"), "warning", str(error))
         elif self._readings.is_paused(wallet):

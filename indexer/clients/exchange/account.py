@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
+from indexer.clients.exchange.arriving import arrivals_of
 from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Placed, Told
 from indexer.clients.exchange.failures import translating
 from indexer.clients.exchange.leaving import watched
@@ -19,21 +20,26 @@ from indexer.clients.exchange.pausing import pause_after
 from indexer.clients.exchange.pool import Venues
 from indexer.clients.exchange.throttle import patient
 from indexer.clients.exchange.turns import pressing
+from indexer.clients.exchange.wordless import Wordless, tells_its_time
 from indexer.domain.accounts.amounts import Wallet
 from indexer.domain.accounts.arrivals import (
     Arrival,
     FundingsSeen,
-    Moved,
-    OrderMoved,
     Permissions,
     PositionsSeen,
     Snapshot,
     StreamAlive,
     StreamLost,
     StreamOpened,
-    Updated,
 )
-from indexer.errors import BadAnswer, ClockApart, IndexerError, VenueUnreachable
+from indexer.errors import (
+    BadAnswer,
+    BadCredentials,
+    ClockApart,
+    IndexerError,
+    RefusedWithoutAWord,
+    VenueUnreachable,
+)
 
 POSITIONED: Final[frozenset[Wallet]] = frozenset({"futures", "unified", "options", "portfolio"})
 """Wallets in which positions are held."""
@@ -65,6 +71,7 @@ class ExchangeAccount:
         self._jitter = jitter
         self._now = now
         self._rest: Exchange = None
+        self._wordless = Wordless()
         self._ears: dict[Wallet, Ear] = {}
         self._left: dict[Wallet, list[float]] = {}
         """When the requests left of each read that is under way."""
@@ -136,13 +143,29 @@ class ExchangeAccount:
     async def permissions(self) -> Permissions:
         """Try the key: `BadCredentials` when it is none."""
         with pressing(lambda: True):  # somebody waits for it
-            return await self._ask(self._dialect.permissions)
+            return await self._ask(self._dialect.permissions, is_trial=True)
 
     async def close(self) -> None:
         if self._rest is not None:
             await self._rest.close()
 
-    async def _ask(self, question: Callable[[Exchange], Awaitable[Answer]], *, markets: bool = False) -> Answer:
+    async def _ask(
+        self, question: Callable[[Exchange], Awaitable[Answer]], *, markets: bool = False, is_trial: bool = False
+    ) -> Answer:
+        """A refused key is one, however little the venue says: on trial at once, and else when it says so for long."""
+        try:
+            answer = await self._answer(question, markets=markets)
+        except RefusedWithoutAWord as error:
+            if (self._wordless.one_more(_clock()) or is_trial) and await tells_its_time(self._rest):
+                raise BadCredentials(f"{error}, while what needs no key is answered") from None
+            raise
+        except IndexerError:
+            self._wordless.over()
+            raise
+        self._wordless.over()
+        return answer
+
+    async def _answer(self, question: Callable[[Exchange], Awaitable[Answer]], *, markets: bool) -> Answer:
         """One question; a second time when our clock was to blame for the answer."""
         exchange = await self._connected(markets=markets)
         try:
@@ -235,29 +258,8 @@ class ExchangeAccount:
             await asyncio.sleep(pause_after(why, failures, self._jitter()))
 
     def _arrivals(self, wallet: Wallet, told: Told) -> list[Arrival]:
-        now, time, kind = _clock(), self._now(), self._dialect.wallets[wallet]
-        found: list[Arrival] = [Moved(slot, change, now, told.venue_time) for slot, change in told.moved.items()]
-        if told.whole:
-            found.append(
-                Snapshot(
-                    wallet=wallet,
-                    amounts=told.amounts,
-                    measure=kind.measure,
-                    source="stream",
-                    asked=now,
-                    received=now,
-                    time=time,
-                    venue_time=told.venue_time,
-                    complete=False,
-                    times=told.times,
-                )
-            )
-        elif told.amounts:
-            found.append(
-                Updated(wallet, told.amounts, kind.measure, now, time, told.venue_time, told.times, told.asked)
-            )
-        if told.orders:
-            found.append(OrderMoved(wallet))
+        now, time = _clock(), self._now()
+        found = arrivals_of(wallet, self._dialect.wallets[wallet], told, now, time)
         if told.positions is not None:
             seen = PositionsSeen(
                 wallet, (), now, now, time, complete=told.whole, source="stream", venue_time=told.venue_time

@@ -17,6 +17,7 @@ from indexer.errors import (
     BadCredentials,
     ClockApart,
     IndexerError,
+    RefusedWithoutAWord,
     Throttled,
     VenueUnreachable,
     WalletUnsupported,
@@ -88,8 +89,8 @@ def translated(error: ccxt.BaseError, credentials: Sequence[str] = ()) -> Indexe
     text = told(error, credentials)
     # The digits of a signed URL are any: 1 in 400 holds the code of some refusal.
     said = _without_urls(str(error))
-    if isinstance(error, ccxt.AuthenticationError) and _is_foreign(str(error)):
-        return VenueUnreachable(text)
+    if isinstance(error, ccxt.AuthenticationError) and (foreign := _foreign(str(error))) is not None:
+        return foreign(text)
     if isinstance(error, ccxt.InvalidNonce):
         return ClockApart(text)
     if isinstance(error, ccxt.AuthenticationError) and _CLOCK.search(said):
@@ -101,18 +102,22 @@ def translated(error: ccxt.BaseError, credentials: Sequence[str] = ()) -> Indexe
     return next((ours(text) for theirs, ours in _TABLE if isinstance(error, theirs)), BadAnswer(text))
 
 
-def _is_foreign(said: str) -> bool:
-    """Whether somebody in between refused us: venues say JSON, or at least name the key.
+def _foreign(said: str) -> type[VenueUnreachable] | None:
+    """What it is where somebody in between refused us, or may have: venues say JSON, or at least name the key.
 
     A refusal suspends an account until somebody acts, and one page of a proxy's would suspend all of them.
     """
     found = _UNAUTHORIZED.match(said)
     if found is None:
-        return False
+        return None
     status, rest = found.groups()
     if status in _PROXYS_OWN:
-        return True
-    return not _holds_json(rest) and ("<" in rest[:_MOST] or not _KEY_REFUSED.search(rest))
+        return VenueUnreachable
+    if _holds_json(rest):
+        return None
+    if "<" in rest[:_MOST]:
+        return VenueUnreachable
+    return None if _KEY_REFUSED.search(rest) else RefusedWithoutAWord
 
 
 def _holds_json(text: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from indexer.domain.accounts.amounts import Wallet
-from indexer.errors import BadCredentials
+from indexer.errors import BadCredentials, VenueUnreachable
 from tests.actors.accounts.fakes import FakeVenue, Stage
 from tests.sim.clock import play
 
@@ -58,5 +58,18 @@ def test_a_refresh_of_a_key_that_is_good_again_is_answered_and_says_nothing_of_t
             assert (stage.state, stage.status.last_error) == ("live", None)
             await asyncio.sleep(10)
             assert (stage.state, stage.status.last_error) == ("live", None)
+
+    play(story())
+
+
+def test_a_key_that_is_refused_after_failures_is_told_to_be_that_alone() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(streams=False, BTC="1")) as stage:
+            stage.venue.ill["spot"] = VenueUnreachable("401 Unauthorized")
+            await asyncio.sleep(30)
+            assert stage.alerts == [("breaker_open", False)]
+            stage.venue.ill["spot"] = BadCredentials("401 Unauthorized, while what needs no key is answered")
+            await asyncio.sleep(30)
+            assert set(stage.alerts[1:]) == {("authentication", False), ("breaker_open", True)}
 
     play(story())

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 from indexer.domain.accounts.amounts import AccountKey
+from indexer.domain.accounts.arrivals import Permissions
 from indexer.domain.accounts.registry import Account
 from repositories.database import Database
 from repositories.failures import translating
+
+
+class Added(NamedTuple):
+    """One of them; what its key may do as the venue said when it was tried, nothing of one that was added earlier."""
+
+    account: Account
+    sealed: str
+    permissions: Permissions | None = None
 
 
 class AccountList:
@@ -14,11 +25,11 @@ class AccountList:
     def __init__(self, database: Database) -> None:
         self._accounts = database["accounts"]
 
-    async def all(self) -> list[tuple[Account, str]]:
-        """With their sealed credentials, in the order of exchange and name."""
+    async def all(self) -> list[Added]:
+        """In the order of exchange and name."""
         with translating:
             return [
-                (
+                Added(
                     Account(
                         key=AccountKey(found["exchange"], found["name"]),
                         wallets=tuple(found["wallets"]),
@@ -27,11 +38,12 @@ class AccountList:
                         base_url=found["baseUrl"],
                     ),
                     found["sealed"],
+                    _permissions_of(found.get("permissions")),
                 )
                 async for found in self._accounts.find({}).sort("_id", 1)
             ]
 
-    async def save(self, account: Account, sealed: str) -> None:
+    async def save(self, account: Account, sealed: str, permissions: Permissions | None) -> None:
         name = str(account.key)
         document = {
             "_id": name,
@@ -42,6 +54,7 @@ class AccountList:
             "pollSeconds": account.poll_seconds,
             "baseUrl": account.base_url,
             "sealed": sealed,
+            "permissions": _permissions_document(permissions),
         }
         with translating:
             await self._accounts.replace_one({"_id": name}, document, upsert=True)
@@ -49,3 +62,19 @@ class AccountList:
     async def remove(self, key: AccountKey) -> None:
         with translating:
             await self._accounts.delete_one({"_id": str(key)})
+
+
+def _permissions_document(permissions: Permissions | None) -> dict[str, Any] | None:
+    if permissions is None:
+        return None
+    return {
+        "canRead": permissions.can_read,
+        "canTrade": permissions.can_trade,
+        "canWithdraw": permissions.can_withdraw,
+    }
+
+
+def _permissions_of(document: dict[str, Any] | None) -> Permissions | None:
+    if document is None:
+        return None
+    return Permissions(document["canRead"], document["canTrade"], document["canWithdraw"])

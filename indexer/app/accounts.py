@@ -30,6 +30,7 @@ from indexer.metrics import Metrics
 from indexer.vault import Vault, VaultLocked
 
 if TYPE_CHECKING:
+    from repositories.account_list import Added
     from repositories.store import Store
 
 log = structlog.get_logger(__name__)
@@ -68,6 +69,8 @@ class Accounts:
         self._rules = RulesSettings()
         self._of_file: frozenset[AccountKey] = frozenset()
         self._hidden: tuple[AccountKey, ...] = ()
+        self._permissions: Mapping[AccountKey, Permissions] = {}
+        """Of accounts that were added over the API, where it is known what their keys may do."""
         self._changing = asyncio.Lock()
 
     # --- life --------------------------------------------------------------------------------------------------------
@@ -75,8 +78,7 @@ class Accounts:
     async def load(self, settings: Settings) -> None:
         """Know all of them before anybody may ask; `start` follows them."""
         self._of_file = _keys_of(settings)
-        added = [account for account, _ in await self._store.account_list.all()]
-        self._hide(added)
+        added = [one.account for one in await self._added()]
         in_file = [file_account(one) for one in settings.exchanges.values()]  # a name in the file goes first
         known = {account.key: account for account in await self._completed((*added, *in_file))}
         await self._followed.expect(tuple(known.values()))
@@ -89,14 +91,16 @@ class Accounts:
                 await self._follow(file_account(one), file_credentials(one), rules=one.rules)
             await self._follow_added()
 
-    def _hide(self, added: Sequence[Account]) -> None:
-        self._hidden = tuple(account.key for account in added if account.key in self._of_file)
+    async def _added(self) -> Sequence[Added]:
+        """Those of the API; what else is known of them is taken over."""
+        added = await self._store.account_list.all()
+        self._hidden = tuple(one.account.key for one in added if one.account.key in self._of_file)
+        self._permissions = {one.account.key: one.permissions for one in added if one.permissions is not None}
+        return added
 
     async def _follow_added(self) -> None:
         """Those of the API that are not followed; a name in the file goes first."""
-        added = await self._store.account_list.all()
-        self._hide([account for account, _ in added])
-        for account, sealed in added:
+        for account, sealed, _ in await self._added():
             if account.key in self._of_file or self._followed.has(account.key):
                 continue
             try:
@@ -124,7 +128,7 @@ class Accounts:
             if new.rules != old.rules:
                 stale |= {account.key for account in self._followed.followed() if account.source == "api"}
             self._rules = new.rules
-            added = [account for account, _ in await self._store.account_list.all()]
+            added = [one.account for one in await self._added()]
             in_file = [file_account(settings) for settings in changed.values()]
             coming = {account.key: account for account in await self._completed((*added, *in_file))}
             for key in stale:
@@ -158,8 +162,8 @@ class Accounts:
         return self._followed.account(key)
 
     def permissions(self, key: AccountKey) -> Permissions | None:
-        """What the key may do, where the venue told it at registration."""
-        return self._followed.permissions(key)
+        """What the key may do, where the venue told it when it was tried; those of the file are not."""
+        return None if key in self._of_file else self._permissions.get(key)
 
     def exchanges(self) -> Venues:
         """The exchanges that are known. Safe from any thread."""
@@ -196,8 +200,8 @@ class Accounts:
             await self._exchanges.prepare()
             account = self._exchanges.checked(account)
             permissions = await self._tried(account, credentials)
-            await self._keep(account, credentials)
-            await self._follow(account, credentials, permissions)
+            await self._keep(account, credentials, permissions)
+            await self._follow(account, credentials)
         log.info("account_added", exchange=account.key.exchange, account=account.key.name)
         return permissions
 
@@ -221,13 +225,13 @@ class Accounts:
             if credentials is None:
                 one = self._followed.one(key)
                 if account == known:
-                    return one.permissions  # nothing to do: its stream goes on
-                kept, permissions = one.credentials, one.permissions
+                    return self.permissions(key)  # nothing to do: its stream goes on
+                kept, permissions = one.credentials, self.permissions(key)
             else:
                 kept, permissions = credentials, await self._tried(account, credentials)
-            await self._keep(account, kept)
+            await self._keep(account, kept, permissions)
             await self._followed.unfollow(key, until=account)
-            await self._follow(account, kept, permissions)
+            await self._follow(account, kept)
         log.info("account_changed", exchange=key.exchange, account=key.name)
         return permissions
 
@@ -257,18 +261,14 @@ class Accounts:
             raise Impossible(f"{key} is defined in the configuration file; change it there and reload", "name")
         return account
 
-    async def _follow(
-        self,
-        account: Account,
-        credentials: Credentials,
-        permissions: Permissions | None = None,
-        rules: RulesSettings | None = None,
-    ) -> None:
-        await self._followed.follow(account, credentials, rules or self._rules, permissions)
+    async def _follow(self, account: Account, credentials: Credentials, rules: RulesSettings | None = None) -> None:
+        await self._followed.follow(account, credentials, rules or self._rules)
 
-    async def _keep(self, account: Account, credentials: Credentials) -> None:
+    async def _keep(self, account: Account, credentials: Credentials, permissions: Permissions | None) -> None:
         sealed = self._opened().seal(orjson.dumps(dict(credentials)), str(account.key))
-        await self._store.account_list.save(account, sealed)
+        await self._store.account_list.save(account, sealed, permissions)
+        if permissions is not None:
+            self._permissions = {**self._permissions, account.key: permissions}
 
     def _opened(self) -> Vault:
         try:

@@ -25,7 +25,6 @@ from indexer.app.posts import Post
 from indexer.app.settings import rules_of
 from indexer.config import RulesSettings
 from indexer.domain.accounts.amounts import AccountKey
-from indexer.domain.accounts.arrivals import Permissions
 from indexer.domain.accounts.breaker import BreakerState
 from indexer.domain.accounts.polling import Rhythm
 from indexer.domain.accounts.registry import Account
@@ -92,9 +91,6 @@ class FollowedAccounts:
             return self._held_back[key][0]
         return self._coming.one(key) or self.one(key).account
 
-    def permissions(self, key: AccountKey) -> Permissions | None:
-        return None if key in self._held_back or key in self._coming else self.one(key).permissions
-
     def one(self, key: AccountKey) -> Followed:
         if key in self._held_back:
             raise Impossible(f"{key} is not followed: {self._held_back[key][1]}", "credentials")
@@ -126,9 +122,7 @@ class FollowedAccounts:
         self._watch_breakers(account.key.exchange)
         await self._partings.begin(account, reason)
 
-    async def follow(
-        self, account: Account, credentials: Credentials, rules: RulesSettings, permissions: Permissions | None
-    ) -> None:
+    async def follow(self, account: Account, credentials: Credentials, rules: RulesSettings) -> None:
         """From now on, by these rules; held back where there is no such thing."""
         await self._exchanges.prepare()
         try:
@@ -148,7 +142,6 @@ class FollowedAccounts:
             self._exchanges.connection(account, credentials),
             post,
             rules,
-            permissions,
         )
         self._coming.forget(account.key)
         self._metrics.watch_inbox(_child(account.key), lambda: post.waiting)

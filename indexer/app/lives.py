@@ -12,7 +12,6 @@ from indexer.app.exchanges import Credentials
 from indexer.app.posts import Post
 from indexer.config import RulesSettings
 from indexer.domain.accounts.amounts import Wallet
-from indexer.domain.accounts.arrivals import Permissions
 from indexer.domain.accounts.registry import Account
 from indexer.errors import GivenUp, Impossible, IndexerError, VenueUnreachable
 
@@ -37,7 +36,6 @@ class Followed:
     connection: ExchangeAccount
     post: Post
     rules: RulesSettings
-    permissions: Permissions | None = None
     lives: int = 0
     given_up: str = ""
     """Why it is followed no longer."""

@@ -205,8 +205,8 @@ async def test_an_account_is_added_with_tried_credentials_kept_sealed_and_follow
         assert await indexer.accounts.add(added, main.credentials) == Permissions(can_trade=False, can_withdraw=False)
         with pytest.raises(NameTaken):
             await indexer.accounts.add(added, main.credentials)
-        ((_, sealed),) = await indexer.store.account_list.all()
-        assert not [value for value in main.credentials.values() if value in sealed]
+        (kept,) = await indexer.store.account_list.all()
+        assert not [value for value in main.credentials.values() if value in kept.sealed]
         await asyncio.wait_for(indexer.ready(), 20)
     async with Indexer(durable, serve=False) as again:
         await asyncio.wait_for(again.ready(), 20)
@@ -216,6 +216,40 @@ async def test_an_account_is_added_with_tried_credentials_kept_sealed_and_follow
         assert await again.store.account_list.all() == []
         with pytest.raises(NotFound):
             again.accounts.account(KEY)
+
+
+async def test_what_a_key_may_do_is_shown_whatever_comes_after_its_trial(venue: Venue, tmp_path: Path) -> None:
+    daring = venue.account("binance", "daring", permissions=("read", "trade", "withdraw"))
+    added = Followed(KEY, ("spot",), base_url=venue.url("binance"))
+    before = settings(venue, daring, tmp_path, in_file=False)
+    durable = replace(before, store=StoreSettings(url="embedded"))
+    within = replace(durable, exchanges=settings(venue, daring, tmp_path).exchanges)
+    other = replace(durable, rules=RulesSettings(change_absolute=Decimal(100)))
+
+    def told(indexer: Indexer) -> tuple[bool | None, bool | None] | None:
+        found = indexer.accounts.permissions(KEY)
+        return None if found is None else (found.can_trade, found.can_withdraw)
+
+    async with Indexer(durable, serve=False) as indexer:
+        await indexer.accounts.add(added, daring.credentials)
+        assert told(indexer) == (True, True)
+        await indexer.accounts.change(KEY, poll_seconds=7)
+        assert told(indexer) == (True, True)
+        await indexer.accounts.apply(durable, other)
+        assert told(indexer) == (True, True)
+    async with Indexer(durable, serve=False) as again:
+        assert told(again) == (True, True)
+        await asyncio.wait_for(again.ready(), 20)
+        assert told(again) == (True, True)
+        await again.accounts.apply(durable, within)
+        assert told(again) is None, "the file's was never tried"
+        await again.accounts.apply(within, durable)
+        assert told(again) == (True, True)
+        careful = venue.new_key(daring, ("read",))
+        await again.accounts.change(KEY, credentials=careful.credentials)
+        assert told(again) == (False, False)
+    async with Indexer(durable, serve=False) as last:
+        assert told(last) == (False, False)
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from bson import Int64
 
-from indexer.domain.chain import BlockHash, Holding
+from indexer.domain.chain import NATIVE, BlockHash, Holding
 from indexer.domain.facts import Joint
 from indexer.domain.records import (
     HISTORY_SEQ,
@@ -22,10 +22,12 @@ from indexer.domain.records import (
     Settling,
     Void,
     cause_over,
+    key_of,
+    placed_causes,
 )
-from indexer.domain.uncounted import counted, uncounted
+from indexer.domain.uncounted import counted, over, recounted, uncounted
 from repositories.database import BATCH, Database, Update
-from repositories.documents.rows import current_row_of, joint_row_of, row_of
+from repositories.documents.rows import counted_row_of, current_row_of, joint_row_of, row_of
 from repositories.failures import translating
 from repositories.queries import BalanceQueries, Query, id_of, of_holding
 from repositories.schema import HOLDING_KEY, RECORD_KEY
@@ -63,7 +65,8 @@ class BalanceBook(BalanceQueries):
                 self._replace_current(list(projection.current.values())),
             )
         await self._settle(projection.settled)
-        await self._database.update_each(self._records, [_parting(void) for void in projection.voided])
+        await self._part(projection.voided)
+        await self._recount(projection.ends)
         joining = [each for key, joint in projection.joints.items() for each in _joining(*key[:2], joint)]
         await self._database.update_each(self._records, joining)
         for chain_id, cut in projection.cuts.items():
@@ -83,10 +86,23 @@ class BalanceBook(BalanceQueries):
 
     async def _counted(self, projection: Projection) -> Mapping[RecordKey, BalanceRecord]:
         """Its records, each with its change, also where the store alone knows from what."""
-        stored: dict[RecordKey, BalanceRecord | None] = {}
-        for key in uncounted(projection):
-            stored[key] = await self.at_block(key.chain_id, key.holding, key.number - 1)
-        return counted(projection, stored)
+        return counted(projection, await self.all_below(uncounted(projection)))
+
+    async def _part(self, voided: Collection[Void]) -> None:
+        """Records that may have been joined to history that is gone count from what is left below."""
+        parted = {key_of(record): record for record in await self.heard_over(voided)}
+        below = await self.all_below(parted)
+        await self._database.update_each(
+            self._records, [_counting(over(record, below.get(key))) for key, record in parted.items()]
+        )
+
+    async def _recount(self, ends: Collection[RecordKey]) -> None:
+        """Records above history that does not reach up to them: it may be what they had counted as their own change."""
+        above = {key_of(record): record for record in await self.all_above(ends)}
+        below = await self.all_below(above)
+        rows = {key: recounted(above[key], older) for key, older in below.items()}
+        changed = [row for key, row in rows.items() if row != above[key]]
+        await self._database.update_each(self._records, [_counting(row) for row in changed])
 
     async def _add(self, records: Sequence[BalanceRecord]) -> None:
         batches = _batches(records)
@@ -150,27 +166,27 @@ def _voided(void: Void) -> Query:
     return {**of_holding(void.chain_id, void.holding), **blocks, "seq": HISTORY_SEQ}
 
 
-def _parting(void: Void) -> Update:
-    """Records that may have been joined to history that is gone: what they changed by is not known."""
-    joined = {"$or": [{"cause": {"$in": list(JOINED)}}, {"joined": True}, {"apart": True}]}
-    blocks = {"blockNumber": {"$gte": void.first, "$lte": void.last + 1}, "seq": {"$gt": HISTORY_SEQ}}
-    query: Query = {**of_holding(void.chain_id, void.holding), **blocks, **joined}
-    return query, {"$set": {"changeAmount": None, "unexplained": None}}
+def _counting(record: BalanceRecord) -> Update:
+    """Only the record that is meant: repeating it changes nothing."""
+    its_own = {**of_holding(record.chain_id, record.holding), "blockNumber": record.block.number}
+    return {**its_own, "blockHash": record.block.hash}, {"$set": counted_row_of(record)}
 
 
 def _joining(chain_id: int, holding: Holding, joint: Joint) -> Iterator[Update]:
-    """Only the record that is meant: repeating it changes nothing."""
+    """Only the record that is meant: repeating it changes nothing, in whatever order."""
     its_own: Query = {**of_holding(chain_id, holding), "blockNumber": joint.number}
-    meant: Query = {}
+    meant, placed = dict[str, Any](), list(placed_causes(holding))
     if joint.block_hash is not None:
         its_own["blockHash"] = joint.block_hash
     else:  # joints of before: another may be in its place, but none that refers to something
-        meant = {"$or": [{"changeAmount": None}, {"cause": {"$in": list(JOINED)}}, {"joined": True}]}
+        is_open = ({"changeAmount": None}, {"cause": {"$in": list(JOINED)}}, {"joined": True}, {"apart": True})
+        meant, placed = {"$or": list(is_open)}, ["first"]
     yield {**its_own, **meant}, {"$set": joint_row_of(joint)}
-    if not joint.transactions:
-        was_first = {"$or": [{"cause": "first"}, {"joined": True}]}
-        cause = {"cause": cause_over(holding, joint.change), "joined": True}
-        yield {**its_own, **was_first}, {"$set": cause}
+    if joint.transactions:
+        return
+    yield {**its_own, "cause": {"$in": placed}}, {"$set": {"cause": cause_over(holding, joint.change), "joined": True}}
+    if holding.token == NATIVE and not meant:
+        yield {**its_own, "cause": {"$nin": placed}}, {"$set": {"joined": True}}
 
 
 def _orphaned(projection: Projection) -> Iterator[Query]:

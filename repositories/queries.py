@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from indexer.domain.chain import Address, BlockRef, Holding, Token
 from indexer.domain.course import Curve
 from indexer.domain.finality import Settled
-from indexer.domain.records import FOUND_LATE, HISTORY_SEQ, BalanceRecord
+from indexer.domain.records import FOUND_LATE, HISTORY_SEQ, JOINED, BalanceRecord, RecordKey, Void
 from indexer.domain.stats import Statistics, Stats, Tally
-from repositories.database import Database
+from repositories.database import BATCH, Database
 from repositories.documents.rows import record_of
 from repositories.failures import translating
 from repositories.schema import HOLDING_KEY, RECORD_KEY
 
 Query = dict[str, Any]
+T = TypeVar("T")
+
+TOGETHER: Final = 32
+"""Questions at once."""
 
 MOST_FOUND_LATE: Final = 10_000
 """They are in memory at once while the blocks around them are told."""
@@ -137,6 +143,45 @@ class BalanceQueries:
             row = await self._records.find_one(query, sort=[("blockNumber", -1)])
         return None if row is None else record_of(row)
 
+    async def all_below(self, keys: Collection[RecordKey]) -> dict[RecordKey, BalanceRecord]:
+        """By key the newest record below it, of those that have one; most of many new ones have none."""
+        found: dict[RecordKey, BalanceRecord] = {}
+        for part in _parts(list(keys), BATCH):
+            queries = [{**of_holding(key.chain_id, key.holding), "blockNumber": {"$lt": key.number}} for key in part]
+            with translating:
+                is_any = await self._records.find_one({"$or": queries}, {"_id": 1})
+            for some in _parts(list(zip(part, queries, strict=True)), TOGETHER) if is_any else ():
+                with translating:
+                    rows = await asyncio.gather(
+                        *(self._records.find_one(query, sort=[("blockNumber", -1)]) for _, query in some)
+                    )
+                found.update((key, record_of(row)) for (key, _), row in zip(some, rows, strict=True) if row)
+        return found
+
+    async def all_above(self, keys: Collection[RecordKey]) -> list[BalanceRecord]:
+        """The oldest record above each, where there is one."""
+        found: list[BalanceRecord | None] = []
+        for part in _parts(list(keys), TOGETHER):
+            found += await asyncio.gather(*(self.oldest(*key[:2], above=key.number) for key in part))
+        return [record for record in found if record is not None]
+
+    async def heard_over(self, voided: Collection[Void]) -> list[BalanceRecord]:
+        """Records heard live in the blocks of history that is gone, or right above, that do not stand by themselves."""
+        found: list[BalanceRecord] = []
+        not_alone = {"$or": [{"cause": {"$in": list(JOINED)}}, {"joined": True}, {"apart": True}]}
+        for part in _parts(list(voided), BATCH):
+            places = [
+                {
+                    **of_holding(void.chain_id, void.holding),
+                    "blockNumber": {"$gte": void.first, "$lte": void.last + 1},
+                }
+                for void in part
+            ]
+            query: Query = {"$and": [{"$or": places}, not_alone], "seq": {"$gt": HISTORY_SEQ}}
+            with translating:
+                found += [record_of(row) async for row in self._records.find(query, {"logs": 0})]
+        return found
+
     async def found_late(self, chain_id: int, holding: Holding, first: int, last: int) -> list[BalanceRecord]:
         """From block `first` to `last`, oldest first: records that no log of their own block need have led to.
 
@@ -227,3 +272,7 @@ def _beyond(after: tuple[int, Token, Address]) -> list[Query]:
         {"chainId": chain_id, "tokenAddress": {"$gt": token}},
         {"chainId": chain_id, "tokenAddress": token, "solverAddress": {"$gt": solver}},
     ]
+
+
+def _parts(many: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (many[start : start + size] for start in range(0, len(many), size))

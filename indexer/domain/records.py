@@ -35,9 +35,9 @@ class BalanceRecord:
     transfers: tuple[Transfer, ...] = ()
     unexplained: int | None = None
     joined: bool = False
-    """It was the first of all until history was filled below it: it is not what was found by reading again."""
+    """History was filled right below it: what it changed happened at its block, however it was found."""
     apart: bool = False
-    """Nobody watched it for a while right before: there is a hole below it, unless it was filled since."""
+    """Nobody looked at the blocks right before: there is a hole below it, unless it was filled since."""
 
     def holds_until(self, following: BalanceRecord) -> int:
         """The last block for which this is known to hold, given the next record.
@@ -55,17 +55,25 @@ class BalanceRecord:
         return self.change is None or self.joined or self.apart or self.cause in JOINED
 
     def on(self, joint: Joint) -> BalanceRecord:
-        """With an older neighbour; one that was first of all is so no more, and has the cause of its change."""
+        """With an older neighbour; one that was first of all is so no more, and has the cause of its change.
+
+        Of a native balance every block in between was read; of a token silence proves nothing.
+        """
         row = replace(self, change=joint.change, transfers=joint.transfers, unexplained=joint.unexplained)
         if joint.transactions:
-            return replace(row, cause="transfer", transactions=joint.transactions)
-        if self.cause == "first" or self.joined:
+            return replace(row, cause="transfer", transactions=joint.transactions, joined=True)
+        if self.cause in placed_causes(self.holding):
             return replace(row, cause=cause_over(self.holding, joint.change), joined=True)
-        return row
+        return replace(row, joined=True) if self.holding.token == NATIVE else row
+
+
+def placed_causes(holding: Holding) -> tuple[Cause, ...]:
+    """Of records that have the cause of their change, once history is filled right below them."""
+    return ("first", "sync", "native") if holding.token == NATIVE else ("first",)
 
 
 def cause_over(holding: Holding, change: int) -> Cause:
-    """Of a record that was the first, without a log at its block: a native change, or what reading it found."""
+    """Without a log at its block: a native change that happened there, or what reading it found."""
     return "native" if holding.token == NATIVE and change else "sync"
 
 
@@ -82,6 +90,10 @@ class RecordKey(NamedTuple):
     chain_id: int
     holding: Holding
     number: int
+
+
+def key_of(record: BalanceRecord) -> RecordKey:
+    return RecordKey(record.chain_id, record.holding, record.block.number)
 
 
 class HoldingKey(NamedTuple):
@@ -140,6 +152,8 @@ class Projection:
     voided: set[Void] = field(default_factory=set)
     joints: dict[RecordKey, Joint] = field(default_factory=dict)
     """Last of all: records that were the oldest and are not any more."""
+    ends: set[RecordKey] = field(default_factory=set)
+    """The last blocks of what is filled in of each balance, where it does not reach up to the record above."""
     gaps: list[Gap] = field(default_factory=list)
     """What was passed over: it is ordered to be filled."""
     holes: list[Apart | Loose | Reread | Rejoined] = field(default_factory=list)
@@ -259,6 +273,8 @@ def _fill(projection: Projection, fact: HistoryFilled) -> None:
         projection.records.setdefault(RecordKey(*holding, record.block.number), record)
     if fact.joint is not None:
         projection.joints[RecordKey(*holding, fact.joint.number)] = fact.joint
+    elif fact.final:
+        projection.ends.add(RecordKey(*holding, fact.last))
 
 
 def _add(projection: Projection, record: BalanceRecord) -> None:

@@ -39,11 +39,23 @@ def joint_row_of(joint: Joint) -> Document:
     if joint.transactions:
         row |= {
             "cause": "transfer",
+            "joined": True,
             "transactionHash": joint.transactions[-1],
             "transactionHashes": list(joint.transactions),
         }
     row["unexplained"] = None if joint.unexplained is None else str(joint.unexplained)
     return row
+
+
+def counted_row_of(record: BalanceRecord) -> Document:
+    """What is known of its change, once the record below it is another one."""
+    return {
+        "changeAmount": None if record.change is None else str(record.change),
+        "cause": record.cause,
+        "unexplained": None if record.unexplained is None else str(record.unexplained),
+        "joined": record.joined,
+        "apart": record.apart,
+    }
 
 
 def current_row_of(record: BalanceRecord) -> Document:

@@ -17,7 +17,12 @@ SAME, OTHER, UNWATCHED = (Holding(USDC, solver_at(index)) for index in range(3))
 
 
 def _before() -> Commit:
-    facts = [updated(number, solver=solver, balance=number, previous=None) for number in (5, 9) for solver in range(3)]
+    told = ((5, None), (9, 5))
+    facts = [
+        updated(number, solver=solver, balance=number, previous=previous)
+        for number, previous in told
+        for solver in range(3)
+    ]
     return Commit("before", "chain:1", 1, TIME, tuple(facts))
 
 
@@ -113,7 +118,7 @@ async def test_where_blocks_were_passed_over_nothing_goes_and_what_did_not_chang
     resync = StreamResync(1, "pruned", block, confirmed=(Confirmed(SAME, 9, INFO),))
     await store.balances.project(fold([_before(), Commit("resync", "chain:1", 7, TIME, (resync,))]))
     rows = await store.balances.history(1, SAME, limit=9)
-    assert [(row.block.number, row.change, row.cause) for row in rows][:2] == [(12, 0, "resync"), (9, None, "first")]
+    assert [(row.block.number, row.change, row.cause) for row in rows][:2] == [(12, 0, "resync"), (9, 4, "transfer")]
     assert [row.block.number for row in await store.balances.history(1, OTHER, limit=9)] == [9, 5]
     assert (await store.balances.balances_of(1))[SAME].block == block
     loose = await store.balances.newest_loose(1, SAME, above=5)
@@ -141,12 +146,13 @@ async def test_what_was_passed_over_is_ordered_once_and_what_was_done_of_it_stay
 async def test_records_that_no_log_need_have_led_to_are_found_from_one_block_to_another(store: Store) -> None:
     block = head_at(12).ref
     resync = StreamResync(1, "pruned", block, confirmed=(Confirmed(SAME, 9, INFO),))
-    moved = updated(7, solver=0, balance=3, previous=9)
-    await store.balances.project(fold([_before(), Commit("moved", "chain:1", 7, TIME, (moved, resync))]))
+    oldest, moved = updated(5, balance=5, previous=None), updated(7, balance=3, previous=5)
+    differs = replace(updated(9, balance=9, previous=3), cause="sync")
+    await store.balances.project(fold([Commit("told", "chain:1", 1, TIME, (oldest, moved, differs, resync))]))
     found = await store.balances.found_late(1, SAME, 5, 12)
     assert [(row.block.number, row.balance, row.cause) for row in found] == [
         (5, 5, "first"),
-        (9, 9, "first"),
+        (9, 9, "sync"),
         (12, 9, "resync"),
     ]
     assert [row.block.number for row in await store.balances.found_late(1, SAME, 6, 11)] == [9]

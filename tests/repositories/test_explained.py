@@ -10,7 +10,16 @@ from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, Holding, TokenInfo, Transfer, TxHash
 from indexer.domain.checkpoints import Mark, SilentCut, StoredCheckpoint
 from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, Checkpoint, HistoryFilled, HistoryRow, Joint, Orphaned
+from indexer.domain.facts import (
+    BalanceReverted,
+    Checkpoint,
+    Confirmed,
+    HistoryFilled,
+    HistoryRow,
+    Joint,
+    Orphaned,
+    StreamResync,
+)
 from indexer.domain.finality import Settled
 from indexer.domain.incidents import Incident, Incidents
 from indexer.domain.records import fold
@@ -79,8 +88,87 @@ async def test_a_first_record_that_is_not_the_first_any_more_has_the_cause_of_it
     assert newest in await store.balances.found_late(1, ours, 4, 9)
 
 
-async def test_what_a_record_changed_by_is_not_known_once_history_below_it_is_taken_back(store: Store) -> None:
-    """It may never be filled again: a node may have no state there by then."""
+async def test_a_record_says_what_it_changed_since_the_one_that_is_left_once_history_below_it_is_taken_back(
+    store: Store,
+) -> None:
+    """That may never be filled again, as a node may have no state there by then: nobody knows when it happened."""
+    oldest = HistoryRow(head_at(1).ref, 2, None, (), "latest", derived=True)
+    live = replace(updated(5, balance=9), previous=None, cause="first")
+    below = HistoryRow(head_at(3).ref, 5, 3, (), "latest", derived=True)
+    filled = HistoryFilled(
+        1, OURS, 0, 4, (oldest, below), TokenInfo(), "job", joint=Joint(5, 4, (log_at(5, 2).transaction,))
+    )
+    void = HistoryFilled(1, OURS, 2, 4, (), TokenInfo(), "job", void=True)
+    await store.balances.project(fold([Commit("c", "chain:1", 1, TIME, (live,))]))
+    await store.balances.project(fold([Commit("h1", "history:1", 1, TIME, (filled,))]))
+    joined, *_ = await store.balances.history(1, OURS, limit=9)
+    assert (joined.change, joined.cause) == (4, "transfer")
+    for _ in range(2):
+        await store.balances.project(fold([Commit("h2", "history:1", 2, TIME, (void,))]))
+        newest, older = await store.balances.history(1, OURS, limit=9)
+        assert (newest.change, newest.cause, newest.unexplained, older.change) == (7, "sync", None, None)
+        assert older.holds_until(newest) == 1
+        assert await store.balances.newest_loose(1, OURS, above=2) == newest
+
+
+async def test_what_opens_anew_above_an_older_record_says_what_changed_since_that_one(store: Store) -> None:
+    """Nobody looked at the blocks in between, of natives where a node has no state of them, for example."""
+    older = replace(updated(3, balance=4), previous=None, cause="first")
+    opening = HistoryRow(head_at(7).ref, 9, None, (), "latest", derived=False)
+    filled = HistoryFilled(1, OURS, 4, 8, (opening,), TokenInfo(), "job")
+    again = replace(updated(9, balance=9), previous=None, cause="first")
+    live = Commit("c", "chain:1", 1, TIME, (older,)), Commit("d", "chain:1", 2, TIME, (again,))
+    history = Commit("h", "history:1", 1, TIME, (filled,))
+    for split in (((live[0],), (history,), (live[1],)), ((live[0], history), (live[1],)), ((*live, history),)):
+        for part in split:
+            await store.balances.project(fold(part))
+        rows = await store.balances.history(1, OURS, limit=9)
+        assert [(row.change, row.cause) for row in rows] == [(0, "sync"), (5, "sync"), (None, "first")]
+        assert [rows[2].holds_until(rows[1]), rows[1].holds_until(rows[0])] == [3, 7]
+
+
+async def test_above_history_that_ends_lower_a_record_counts_from_where_that_ends(store: Store) -> None:
+    """An order up to some block: nobody knows what was between that and the record above."""
+    live = replace(updated(9, balance=9), previous=None, cause="first")
+    rows = (HistoryRow(head_at(3).ref, 5, None, (), "latest", derived=False),)
+    filled = HistoryFilled(1, OURS, 2, 4, rows, TokenInfo(), "job", final=True)
+    history = Commit("h", "history:1", 1, TIME, (filled,))
+    await store.balances.project(fold([Commit("c", "chain:1", 1, TIME, (live,))]))
+    for _ in range(2):
+        await store.balances.project(fold([history]))
+        newest, older = await store.balances.history(1, OURS, limit=9)
+        assert (newest.change, newest.cause, older.holds_until(newest)) == (4, "sync", 3)
+        assert await store.balances.newest_loose(1, OURS, above=4) == newest
+
+
+async def test_what_is_the_oldest_is_the_first_also_where_a_reorg_left_it(store: Store) -> None:
+    first = replace(updated(5, balance=9), previous=None, cause="first")
+    orphaned = (Orphaned(5, first.block.hash, 9),)
+    reverted = BalanceReverted(1, OURS, 9, 2, head_at(4).ref, TokenInfo(), orphaned, anchor=True)
+    await store.balances.project(fold([Commit("c", "chain:1", 1, TIME, (first,))]))
+    await store.balances.project(fold([Commit("r", "chain:1", 2, TIME, (reverted,))]))
+    (record,) = await store.balances.history(1, OURS, limit=9)
+    assert (record.cause, record.change, record.balance) == ("first", None, 2)
+
+
+async def test_a_native_balance_that_was_read_at_every_block_in_between_held_up_to_the_next_record(
+    store: Store,
+) -> None:
+    coin = Holding(NATIVE, solver_at(0))
+    before, after = (replace(updated(number, balance=4), holding=coin, cause="native") for number in (3, 9))
+    resync = StreamResync(1, "pruned", after.block, confirmed=(Confirmed(coin, 4, TokenInfo()),))
+    joint = Joint(9, 0, (), block_hash=after.block.hash)
+    filled = HistoryFilled(1, coin, 4, 8, (), TokenInfo(), "job", joint=joint)
+    await store.balances.project(fold([Commit("c", "chain:1", 1, TIME, (before,))]))
+    await store.balances.project(fold([Commit("r", "chain:1", 2, TIME, (resync,))]))
+    newest, older = await store.balances.history(1, coin, limit=9)
+    assert older.holds_until(newest) == 3
+    await store.balances.project(fold([Commit("h", "history:1", 1, TIME, (filled,))]))
+    newest, older = await store.balances.history(1, coin, limit=9)
+    assert (newest.cause, newest.change, older.holds_until(newest)) == ("resync", 0, 8)
+
+
+async def test_the_oldest_record_is_the_first_again_once_history_below_it_is_taken_back(store: Store) -> None:
     live = replace(updated(5, balance=9), previous=None, cause="first")
     below = HistoryRow(head_at(3).ref, 5, None, (), "latest", derived=True)
     filled = HistoryFilled(1, OURS, 0, 4, (below,), TokenInfo(), "job", joint=Joint(5, 4, ()))

@@ -22,7 +22,10 @@ from tests.sim.world import CHAIN_ID, SILENT, World, changes_in
 
 @dataclass
 class Evidence:
-    """What a story leaves: `log` is what all clients had been told, `since` from where on a balance is complete."""
+    """What a story leaves: `log` is what all clients had been told, `since` from where on a balance is complete.
+
+    `is_archive`: every node had the state of every block.
+    """
 
     world: World
     kept: Kept
@@ -32,6 +35,7 @@ class Evidence:
     since: Mapping[Holding, int]
     start_block: int | None = None
     native_interval: int = 1
+    is_archive: bool = True
 
     @property
     def watch(self) -> Watch:
@@ -151,15 +155,7 @@ def _history_is_true(evidence: Evidence, holding: Holding, passed: Sequence[Stre
         yield f"{holding} has no history"
         return
     yield from _holds_until_the_next(world, rows)
-    # A record that ended a time in which nobody could search refers to the one that was before it then.
-    was_away = holding.token == SILENT
-    for older, newer in pairwise(rows):
-        if (was_away or _was_found_late(evidence, newer)) and older.seq == HISTORY_SEQ != newer.seq:
-            continue
-        if any(each.refers_elsewhere(older, newer) for each in passed):
-            continue
-        if newer.change is not None and newer.balance - newer.change != older.balance:
-            yield f"{newer} does not follow on {older}"
+    yield from _changes_add_up(rows)
     live = [row.block.number for row in rows if row.seq != HISTORY_SEQ]
     since = evidence.since.get(holding)
     if since is None or holding.token == SILENT or not live:
@@ -171,17 +167,27 @@ def _history_is_true(evidence: Evidence, holding: Holding, passed: Sequence[Stre
             yield f"I3: {holding} changed at block {number}, and no record says so"
 
 
+def _changes_add_up(rows: Sequence[BalanceRecord]) -> Iterator[str]:
+    """The oldest says that it is the first; every other one what it changed since the one below, whatever led to it."""
+    if (rows[0].cause, rows[0].change) != ("first", None):
+        yield f"{rows[0]} is the oldest, and does not say so"
+    for older, newer in pairwise(rows):
+        if newer.cause == "first" or newer.change != newer.balance - older.balance:
+            yield f"{newer} does not follow on {older}"
+
+
 def _is_found_late(evidence: Evidence, rows: Sequence[BalanceRecord], number: int) -> bool:
-    """Natives that are read now and then are searched; without state the record says that it was found by reading.
+    """Natives that are read now and then are searched; without state the next record says that it was found by reading.
 
-    They only grow in this world: so no change is hidden from a search by one that takes it back.
+    Whatever led to that one, heard or filled in: only where nobody read the blocks right below it. Natives only grow in
+    this world: so no change is hidden from a search by one that takes it back.
     """
-    following = next((row for row in rows if row.block.number > number and row.seq != HISTORY_SEQ), None)
-    return following is not None and _was_found_late(evidence, following)
-
-
-def _was_found_late(evidence: Evidence, row: BalanceRecord) -> bool:
-    return evidence.native_interval > 1 and row.holding.token == NATIVE and row.cause in ("sync", "refresh", "resync")
+    if evidence.native_interval == 1 or evidence.is_archive:
+        return False
+    following = next((row for row in rows if row.block.number > number), None)
+    if following is None or following.holding.token != NATIVE or following.joined:
+        return False
+    return following.cause in ("sync", "refresh", "resync")
 
 
 def _holds_until_the_next(world: World, rows: Sequence[BalanceRecord]) -> Iterator[str]:

@@ -202,6 +202,7 @@ class Story:
             since=self.operator.since,
             start_block=self._start_block,
             native_interval=self._native_interval,
+            is_archive=self.fleet.is_archive,
         )
 
     # --- the world ---------------------------------------------------------------------------------------------------

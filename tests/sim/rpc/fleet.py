@@ -52,7 +52,8 @@ class Fleet:
         names = _NAMES[: 1 if is_calm else random.choice((1, 2, 2, 3))]
         for name in names:
             self._endpoints[name] = self._endpoint(name, tag_lags)
-        self._lapses.is_archive = all(machine.state_depth is None for machine in self._machines())
+        self.is_archive = all(machine.state_depth is None for machine in self._machines())
+        self._lapses.is_archive = self.is_archive
         self.laggards = Laggards(self._endpoints, faults, apart["stands_still"])
         self._anew = apart["begins_anew"]
         self.rpc_urls = [f"http://{name}.sim/" for name in names]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice, takewhile
@@ -21,9 +21,10 @@ from indexer.domain.records import (
     RecordKey,
     Settling,
     Void,
+    key_of,
 )
 from indexer.domain.stats import Statistics, Stats, Tally
-from indexer.domain.uncounted import counted, uncounted
+from indexer.domain.uncounted import counted, over, recounted, uncounted
 from tests.sim.store.disk import Kept
 from tests.sim.store.ports import Wire
 from tests.sim.store.records import Records
@@ -45,8 +46,7 @@ class SimBalances:
             await self._delete(_above(chain_id, cut.above, cut.seq))
         for void in projection.voided:
             await self._delete(void.has)
-        below = {key: await self._below(key) for key in uncounted(projection)}
-        records = counted(projection, below)
+        records = counted(projection, await self._all_below(uncounted(projection)))
         if projection.restored:
             await self._add(records)
             rows = [await self._holding_again(projection, key, row) for key, row in projection.current.items()]
@@ -62,13 +62,31 @@ class SimBalances:
             await self._wire.write(_deleting_current(_above(chain_id, cut.above, cut.seq)))
 
     async def _join(self, projection: Projection) -> None:
-        for void in projection.voided:
-            await self._wire.write(_parting(void))
+        parted = await self._heard_over(projection.voided)
+        below = await self._all_below(parted)
+        if parted:
+            await self._wire.write(_counting({key: over(row, below.get(key)) for key, row in parted.items()}))
+        above = [await self.oldest(*key[:2], above=key.number) for key in projection.ends]
+        over_ends = {key_of(row): row for row in above if row is not None}
+        below = await self._all_below(over_ends)
+        if below:
+            await self._wire.write(_counting({key: recounted(over_ends[key], row) for key, row in below.items()}))
         for place, joint in projection.joints.items():
             await self._wire.write(_joining(HoldingKey(place.chain_id, place.holding), joint))
 
-    async def _below(self, key: RecordKey) -> BalanceRecord | None:
-        return await self.at_block(key.chain_id, key.holding, key.number - 1)
+    async def _all_below(self, keys: Collection[RecordKey]) -> dict[RecordKey, BalanceRecord]:
+        found = {key: await self.at_block(key.chain_id, key.holding, key.number - 1) for key in keys}
+        return {key: row for key, row in found.items() if row is not None}
+
+    async def _heard_over(self, voided: Collection[Void]) -> dict[RecordKey, BalanceRecord]:
+        def fits(row: BalanceRecord) -> bool:
+            return row.seq > HISTORY_SEQ and (row.cause in JOINED or row.joined or row.apart)
+
+        def look(kept: Kept) -> dict[RecordKey, BalanceRecord]:
+            found = {key: row for key, row in kept.records.items() if fits(row)} if voided else {}
+            return {key: row for key, row in found.items() if any(void.may_part(key) for void in voided)}
+
+        return await self._wire.read(look)
 
     async def _add(self, records: Mapping[RecordKey, BalanceRecord]) -> None:
         if records:
@@ -270,7 +288,7 @@ def _replace_current(kept: Kept, rows: list[BalanceRecord]) -> None:
     for row in rows:
         key = HoldingKey(row.chain_id, row.holding)
         if key not in kept.current or kept.current[key].seq <= row.seq:
-            kept.current[key] = replace(row, transfers=(), unexplained=None)
+            kept.current[key] = replace(row, transfers=(), unexplained=None, joined=False, apart=False)
 
 
 def _replace_settlings(kept: Kept, settlings: Mapping[int, Settling]) -> None:
@@ -279,14 +297,13 @@ def _replace_settlings(kept: Kept, settlings: Mapping[int, Settling]) -> None:
             kept.settlings[chain_id] = settling
 
 
-def _parting(void: Void) -> Callable[[Kept], None]:
-    def part(kept: Kept) -> None:
-        for key in [key for key in kept.records if void.may_part(key)]:
-            row = kept.records[key]
-            if row.seq > HISTORY_SEQ and (row.cause in JOINED or row.joined or row.apart):
-                kept.records[key] = replace(row, change=None, unexplained=None)
+def _counting(rows: Mapping[RecordKey, BalanceRecord]) -> Callable[[Kept], None]:
+    def count(kept: Kept) -> None:
+        for key, row in rows.items():
+            if key in kept.records and kept.records[key].block == row.block:
+                kept.records[key] = row
 
-    return part
+    return count
 
 
 def _joining(key: HoldingKey, joint: Joint) -> Callable[[Kept], None]:

@@ -82,7 +82,7 @@ class Books:
             await self._coverage.part([each async for each in self._parted(step)])
 
     async def _parted(self, step: Parting) -> AsyncIterator[tuple[Apart, int]]:
-        for apart, below in zip(step.each, step.belows, strict=True):
+        for apart, below in step.each:
             older = await self._balances.heard_below(apart.chain_id, apart.holding, below)
             first = 0 if older is None else older.block.number + 1
             if first < apart.number:

@@ -114,9 +114,8 @@ class Rejoining:
 class Parting:
     """Of one chain, each balance once: written in one go, as a token may be watched again for thousands."""
 
-    each: tuple[Apart, ...]
-    belows: tuple[int, ...]
-    """The newest record below that block is the last before the hole: above it there may be what a reorg left."""
+    each: tuple[tuple[Apart, int], ...]
+    """With a block, the newest record below which is the last before the hole: above it may be what a reorg left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +178,7 @@ def _step_of(run: Sequence[tuple[Apart | Reread | Rejoined, int]]) -> Parting | 
     one = run[0][0]
     match one:
         case Apart():
-            aparts = tuple(each for each, _ in run if isinstance(each, Apart))
-            return Parting(aparts, tuple(below for _, below in run))
+            return Parting(tuple((each, below) for each, below in run if isinstance(each, Apart)))
         case Reread():
             return Rereading(
                 one.chain_id, one.number, {each.holding: each.seq for each, _ in run if isinstance(each, Reread)}

@@ -181,10 +181,10 @@ def test_what_is_told_of_many_balances_is_one_step() -> None:
     first, second, third = Rejoined(1, SAME, 5, 5, 2), Rejoined(1, OTHER, 5, 5, 3), Rejoined(1, SAME, 4, 4, 4)
     of_all, elsewhere = Rejoined(1, None, 4, 8, 5), Rejoined(2, SAME, 3, 8, 1)
     assert list(steps([apart, beside, first, second, third, of_all, elsewhere, apart])) == [
-        Parting((apart, beside), (4, 5)),
+        Parting(((apart, 4), (beside, 5))),
         Rejoining(1, {SAME: first, OTHER: second}),
         Rejoining(1, {SAME: third}),
         Rejoining(1, {None: of_all}),
         Rejoining(2, {SAME: elsewhere}),
-        Parting((apart,), (9,)),
+        Parting(((apart, 9),)),
     ]

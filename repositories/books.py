@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from indexer.domain.accounts.records import AccountProjection
 from indexer.domain.chain import BlockRef, Holding
 from indexer.domain.holes import Apart, Parting, Rejoining, Rereading, loose_by_chain, steps, where_filled
 from indexer.domain.jobs import Job, orders_of
-from indexer.domain.records import BalanceRecord, Projection
+from indexer.domain.records import BalanceRecord, Projection, RecordKey
 
 
 class Balances(Protocol):
@@ -20,7 +20,9 @@ class Balances(Protocol):
 
     async def block_at_or_below(self, chain_id: int, number: int, *, heard: bool = False) -> BlockRef | None: ...
 
-    async def heard_below(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None: ...
+    async def all_below(
+        self, keys: Collection[RecordKey], *, heard: bool = False
+    ) -> Mapping[RecordKey, BalanceRecord]: ...
 
     async def forget(self, before: datetime) -> int: ...
 
@@ -79,14 +81,13 @@ class Books:
                 if first < step.number:
                     await self._coverage.reread(step, first)
                 continue
-            await self._coverage.part([each async for each in self._parted(step)])
+            await self._coverage.part(await self._parted(step))
 
-    async def _parted(self, step: Parting) -> AsyncIterator[tuple[Apart, int]]:
-        for apart, below in step.each:
-            older = await self._balances.heard_below(apart.chain_id, apart.holding, below)
-            first = 0 if older is None else older.block.number + 1
-            if first < apart.number:
-                yield apart, first
+    async def _parted(self, step: Parting) -> list[tuple[Apart, int]]:
+        below = {apart: RecordKey(apart.chain_id, apart.holding, number) for apart, number in step.each}
+        older = await self._balances.all_below(tuple(below.values()), heard=True)
+        firsts = {apart: older[key].block.number + 1 if key in older else 0 for apart, key in below.items()}
+        return [(apart, first) for apart, first in firsts.items() if first < apart.number]
 
     async def _grounded(self, step: Rejoining) -> Rejoining:
         if step.cut is None:

@@ -136,18 +136,17 @@ class BalanceQueries:
             row = await self._records.find_one(query, sort=[("blockNumber", -1)])
         return None if row is None else record_of(row)
 
-    async def heard_below(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None:
-        """The newest record below block `number` that was heard live."""
-        query: Query = {**of_holding(chain_id, holding), "blockNumber": {"$lt": number}, "seq": {"$gt": HISTORY_SEQ}}
-        with translating:
-            row = await self._records.find_one(query, sort=[("blockNumber", -1)])
-        return None if row is None else record_of(row)
+    async def all_below(self, keys: Collection[RecordKey], *, heard: bool = False) -> dict[RecordKey, BalanceRecord]:
+        """By key the newest record below it, of those that have one; most of many new ones have none.
 
-    async def all_below(self, keys: Collection[RecordKey]) -> dict[RecordKey, BalanceRecord]:
-        """By key the newest record below it, of those that have one; most of many new ones have none."""
+        Only such as were `heard` live, or any.
+        """
         found: dict[RecordKey, BalanceRecord] = {}
+        kind: Query = {"seq": {"$gt": HISTORY_SEQ}} if heard else {}
         for part in _parts(list(keys), BATCH):
-            queries = [{**of_holding(key.chain_id, key.holding), "blockNumber": {"$lt": key.number}} for key in part]
+            queries = [
+                {**of_holding(key.chain_id, key.holding), "blockNumber": {"$lt": key.number}, **kind} for key in part
+            ]
             with translating:
                 is_any = await self._records.find_one({"$or": queries}, {"_id": 1})
             for some in _parts(list(zip(part, queries, strict=True)), TOGETHER) if is_any else ():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest import mock
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import Holding
 from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, Confirmed, Orphaned, StreamResync
+from indexer.domain.facts import BalanceReverted, Confirmed, HistoryFilled, HistoryRow, Orphaned, StreamResync
 from indexer.domain.holes import Apart, Hole, Parting, Rejoined, Rejoining, steps
-from indexer.domain.records import fold
+from indexer.domain.records import RecordKey, fold
 from repositories.store import Store
 from tests.repositories.samples import INFO, TIME, USDC, head_at, solver_at, updated
 
@@ -174,6 +175,24 @@ async def test_watched_anew_after_the_reorg_a_hole_ends_there(store: Store) -> N
 
 def _apart(number: int) -> BalanceUpdated:
     return replace(updated(number, balance=4, fork="b"), cause="sync", apart=True)
+
+
+async def test_what_is_below_the_holes_of_many_balances_is_looked_up_at_once(store: Store) -> None:
+    await store.books.project(fold([_before()]))
+    with mock.patch.object(store.balances, "all_below", wraps=store.balances.all_below) as asked:
+        await store.books.project(fold([_again()]))
+    assert await store.coverage.holes(1) == {SAME: Hole(10, 20), OTHER: Hole(10, 20)}
+    assert [call for call in asked.call_args_list if call.kwargs] == [
+        mock.call((RecordKey(1, SAME, 20), RecordKey(1, OTHER, 20)), heard=True)
+    ]
+
+
+async def test_a_hole_begins_above_what_was_heard_whatever_was_filled_in_there(store: Store) -> None:
+    row = HistoryRow(head_at(12).ref, 4, -5, (), "latest", derived=False)
+    filled = HistoryFilled(1, SAME, 10, 12, (row,), INFO, "job")
+    await store.books.project(fold([_before(), Commit("h", "history:1", 1, TIME, (filled,))]))
+    await store.books.project(fold([_again()]))
+    assert (await store.coverage.holes(1))[SAME] == Hole(10, 20)
 
 
 def test_what_is_told_of_many_balances_is_one_step() -> None:

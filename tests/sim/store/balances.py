@@ -46,7 +46,7 @@ class SimBalances:
             await self._delete(_above(chain_id, cut.above, cut.seq))
         for void in projection.voided:
             await self._delete(void.has)
-        records = counted(projection, await self._all_below(uncounted(projection)))
+        records = counted(projection, await self.all_below(uncounted(projection)))
         if projection.restored:
             await self._add(records)
             rows = [await self._holding_again(projection, key, row) for key, row in projection.current.items()]
@@ -63,20 +63,16 @@ class SimBalances:
 
     async def _join(self, projection: Projection) -> None:
         parted = await self._heard_over(projection.voided)
-        below = await self._all_below(parted)
+        below = await self.all_below(parted)
         if parted:
             await self._wire.write(_counting({key: over(row, below.get(key)) for key, row in parted.items()}))
         above = [await self.oldest(*key[:2], above=key.number) for key in projection.ends]
         over_ends = {key_of(row): row for row in above if row is not None}
-        below = await self._all_below(over_ends)
+        below = await self.all_below(over_ends)
         if below:
             await self._wire.write(_counting({key: recounted(over_ends[key], row) for key, row in below.items()}))
         for place, joint in projection.joints.items():
             await self._wire.write(_joining(HoldingKey(place.chain_id, place.holding), joint))
-
-    async def _all_below(self, keys: Collection[RecordKey]) -> dict[RecordKey, BalanceRecord]:
-        found = {key: await self.at_block(key.chain_id, key.holding, key.number - 1) for key in keys}
-        return {key: row for key, row in found.items() if row is not None}
 
     async def _heard_over(self, voided: Collection[Void]) -> dict[RecordKey, BalanceRecord]:
         def fits(row: BalanceRecord) -> bool:
@@ -200,8 +196,9 @@ class SimBalances:
         rows = await self._rows(chain_id, holding, is_loose, above=above, limit=1)
         return rows[0] if rows else None
 
-    async def heard_below(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None:
-        return await self._newest(chain_id, holding, lambda row: row.block.number < number and row.seq != HISTORY_SEQ)
+    async def all_below(self, keys: Collection[RecordKey], *, heard: bool = False) -> dict[RecordKey, BalanceRecord]:
+        found = {key: await self._newest(key.chain_id, key.holding, _below(key.number, heard=heard)) for key in keys}
+        return {key: row for key, row in found.items() if row is not None}
 
     async def found_late(self, chain_id: int, holding: Holding, first: int, last: int) -> list[BalanceRecord]:
         def fits(row: BalanceRecord) -> bool:
@@ -295,6 +292,10 @@ def _replace_settlings(kept: Kept, settlings: Mapping[int, Settling]) -> None:
     for chain_id, settling in settlings.items():
         if chain_id not in kept.settlings or kept.settlings[chain_id].seq <= settling.seq:
             kept.settlings[chain_id] = settling
+
+
+def _below(number: int, *, heard: bool) -> Callable[[BalanceRecord], bool]:
+    return lambda row: row.block.number < number and (row.seq != HISTORY_SEQ or not heard)
 
 
 def _counting(rows: Mapping[RecordKey, BalanceRecord]) -> Callable[[Kept], None]:

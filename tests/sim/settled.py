@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import NATIVE, BlockRef
+from indexer.domain.commits import Commit
 from indexer.domain.facts import BalanceReverted, ChainFinalized, Fact, StreamResync
 from indexer.domain.finality import Settled
 from indexer.domain.records import HISTORY_SEQ
@@ -70,19 +71,31 @@ def finality_is_true(world: World, kept: Kept, *, natives_are_late: bool) -> Ite
     settled = kept.settlings[CHAIN_ID].settled if CHAIN_ID in kept.settlings else Settled()
     if not settled.finalized <= settled.safe <= world.tip.number:
         yield f"{settled} at tip {world.tip.number}"
-    # What a reorg left at the common ancestor may be written where that block is settled already, and told as such.
+    for level, number in (("safe", settled.safe), ("finalized", settled.finalized)):
+        recorded = _to_be_told(kept, level, natives_are_late=natives_are_late)
+        newest = max((block for block in recorded if block <= number), default=-1)
+        if newest > told.covered[level]:
+            yield f"block {newest} got {level}, told was {told.covered[level]}"
+
+
+def _to_be_told(kept: Kept, level: str, *, natives_are_late: bool) -> set[int]:
+    """Blocks with records that were less sure when they got them: of the others all answers say so from then on.
+
+    What a reorg left at the common ancestor may be written where that block is settled already, too.
+    """
     left = {
         seq
         for commit in kept.commits
         for seq, fact in enumerate(commit.facts, commit.first_seq)
-        if isinstance(fact, BalanceReverted)
+        if isinstance(fact, BalanceReverted) or (isinstance(fact, BalanceUpdated) and _was(level, fact, commit))
     }
-    recorded = {
+    return {
         row.block.number
         for row in kept.records.values()
         if row.seq != HISTORY_SEQ and row.seq not in left and not (natives_are_late and row.holding.token == NATIVE)
     }
-    for level, number in (("safe", settled.safe), ("finalized", settled.finalized)):
-        newest = max((block for block in recorded if block <= number), default=-1)
-        if newest > told.covered[level]:
-            yield f"block {newest} got {level}, told was {told.covered[level]}"
+
+
+def _was(level: str, fact: BalanceUpdated, commit: Commit) -> bool:
+    settled = None if commit.checkpoint is None else commit.checkpoint.settled
+    return settled is not None and fact.block.number <= getattr(settled, level)

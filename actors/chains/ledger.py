@@ -15,7 +15,7 @@ from actors.clock import now
 from indexer.domain.balances import BalanceUpdated, Watch, differing
 from indexer.domain.chain import BlockRef, Head, Holding, Transfer
 from indexer.domain.checkpoints import Mark, SilentCut
-from indexer.domain.commits import Commit
+from indexer.domain.commits import Commit, parts
 from indexer.domain.facts import BalanceReverted, Checkpoint, Fact, StreamResync
 from indexer.domain.finality import Settled
 from indexer.domain.headchain import HeadChain
@@ -23,7 +23,7 @@ from indexer.domain.holes import may_leave_one
 from indexer.domain.incidents import Incident, Incidents
 from indexer.domain.recovery import continued, ends_stale, natives_read_at
 from indexer.domain.reorgs import left_unread
-from indexer.domain.trails import Trails
+from indexer.domain.trails import MOST_LOGS_IN_ALL, Trails
 from indexer.domain.unread import Unread
 from indexer.errors import StoreUnavailable
 
@@ -163,20 +163,24 @@ class Ledger:
     def note(self, transfers: Sequence[Transfer], without: Collection[Holding]) -> None:
         """These logs lead to no record now (but for the holdings that are named): the next record accounts for them."""
         self._noted.update(dict.fromkeys(self.trails.note(transfers, self.balances, without)))
+        if len(self._noted) > 2 * MOST_LOGS_IN_ALL:
+            carried = self.trails.carried()
+            self._noted = {log: None for log in self._noted if log in carried}
 
     async def commit(self, facts: Sequence[Fact], head: Head) -> None:
         """Write all of them, then tell them; the checkpoint moves with the last one."""
-        for start in range(0, len(facts), COMMIT_FACTS):
-            part = tuple(facts[start : start + COMMIT_FACTS])
-            last = start + COMMIT_FACTS >= len(facts)
+        said = 0
+        for part in parts(facts, COMMIT_FACTS):
+            is_first, said = said == 0, said + len(part)
             commit = Commit(
                 id=uuid.uuid4().hex,
                 stream=self._stream,
                 first_seq=self.seq + 1,
                 time=now(),
                 facts=part,
-                checkpoint=Checkpoint(head, self.settling.known) if last else None,
-                noted=tuple(self._noted) if start == 0 else (),
+                checkpoint=Checkpoint(head, self.settling.known) if said == len(facts) else None,
+                noted=tuple(self._noted) if is_first else (),
+                lost=tuple(self.trails.lost) if is_first else (),
             )
             await self.writer.write(commit, self._apply)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from indexer.domain.chain import NATIVE, Address, BlockRef, Holding, Token, TokenInfo, Transfer, TxHash
 
@@ -15,6 +15,9 @@ Trail = Mapping[Holding, tuple[Transfer, ...] | None]
 """Per holding the logs since its last record, oldest first; nothing where some of them are not known."""
 
 NO_TRAIL: Trail = {}
+
+MOST_TOLD: Final = 50_000
+"""Logs of one record, 4 MB; those before them count as what is not explained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +177,8 @@ def _explained(
     if holding.token == NATIVE:
         return (), None
     if before is None or earlier is None:
-        return told(here), None
-    logs = told((*earlier, *here))
+        return told(here)[-MOST_TOLD:], None
+    logs = told((*earlier, *here))[-MOST_TOLD:]
     return logs, balance - before - net(logs, holding.solver)
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
-from indexer.domain.chain import Transfer
+from indexer.domain.balances import BalanceUpdated
+from indexer.domain.chain import Holding, Transfer
 from indexer.domain.facts import BalanceReverted, Checkpoint, Fact, HistoryFilled, chain_id_of
+
+LOGS_AS_FACT: Final = 8
+"""So many logs take as much of a document as the rest of a fact: 70 bytes each where they are of its own block."""
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
     """At least one fact, numbered from `first_seq`; `id` tells our own retry from another writer's commit.
 
-    `noted` are logs that led to no record, of the blocks since the commit before: a restart would forget them else.
+    `noted` are logs that led to no record, of the blocks since the commit before: a restart would forget them else; of
+    those that are `lost` there were too many.
     """
 
     id: str
@@ -24,6 +30,7 @@ class Commit:
     facts: tuple[Fact, ...]
     checkpoint: Checkpoint | None = None
     noted: tuple[Transfer, ...] = ()
+    lost: tuple[Holding, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.facts or self.first_seq < 1:
@@ -44,6 +51,11 @@ class Commit:
         return len(self.facts) + sum(len(fact.rows) for fact in self.facts if isinstance(fact, HistoryFilled))
 
     @property
+    def weight(self) -> int:
+        """How much of a document it takes, in updates with a few logs each."""
+        return weight(self.facts) + len(self.noted) // 2
+
+    @property
     def ancestor(self) -> int | None:
         """The block that a reorg within the window goes back to; nothing where it tells of none."""
         return next((fact.block.number for fact in self.facts if isinstance(fact, BalanceReverted)), None)
@@ -55,7 +67,37 @@ class Commit:
             yield Event(epoch, self.stream, self.first_seq + offset, self.time, fact)
 
 
-def with_replacements(commits: Sequence[Commit], most_facts: int) -> list[Commit]:
+def weight(facts: Iterable[Fact]) -> int:
+    """The same of these facts alone."""
+    return sum(_weight(fact) for fact in facts)
+
+
+def _weight(fact: Fact) -> int:
+    match fact:
+        case BalanceUpdated():
+            return 1 + len(fact.transfers) // LOGS_AS_FACT
+        case BalanceReverted():
+            return 1 + len(fact.orphaned) // LOGS_AS_FACT
+        case _:
+            return 1
+
+
+def parts(facts: Sequence[Fact], most: int) -> Iterator[tuple[Fact, ...]]:
+    """The same in order, each part of so much weight at most, or of one fact that has more alone."""
+    part: list[Fact] = []
+    weighs = 0
+    for fact in facts:
+        more = _weight(fact)
+        if part and weighs + more > most:
+            yield tuple(part)
+            part, weighs = [], 0
+        part.append(fact)
+        weighs += more
+    if part:
+        yield tuple(part)
+
+
+def with_replacements(commits: Sequence[Commit], most: int) -> list[Commit]:
     """The same facts under the same numbers, but what a reorg takes back in one commit with the block in its place.
 
     One document is written, read and told faster than two, and no restart finds the one without the other.
@@ -63,12 +105,13 @@ def with_replacements(commits: Sequence[Commit], most_facts: int) -> list[Commit
     merged: list[Commit] = []
     for commit in commits:
         last = merged[-1] if merged else None
-        if last is not None and _is_replaced_by(last, commit) and len(last.facts) + len(commit.facts) <= most_facts:
+        if last is not None and _is_replaced_by(last, commit) and weight((*last.facts, *commit.facts)) <= most:
             merged[-1] = replace(
                 last,
                 facts=(*last.facts, *commit.facts),
                 checkpoint=commit.checkpoint,
                 noted=(*last.noted, *commit.noted),
+                lost=(*last.lost, *commit.lost),
             )
         else:
             merged.append(commit)

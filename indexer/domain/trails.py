@@ -23,13 +23,18 @@ class Trails:
     """By holding, oldest first; nothing in place of the logs where some of them are not known."""
 
     logs: dict[Holding, tuple[Transfer, ...] | None] = field(default_factory=dict)
+    lost: set[Holding] = field(default_factory=set)
+    """Those that had too many logs to carry them, since the last commit told so."""
     _recorded: dict[Holding, BlockHash] = field(default_factory=dict)
     """A block that is looked at twice must not be noted for those that it has a record of."""
 
     def note(
         self, transfers: Sequence[Transfer], known: Container[Holding], without: Collection[Holding] = _NONE
     ) -> tuple[Transfer, ...]:
-        """Carry the logs of `known` holdings, but not `without` those that get a record here; the logs that did."""
+        """Carry the logs of `known` holdings, but not `without` those that get a record here; the logs that it carries.
+
+        Of those that have too many there are none: they are `lost`.
+        """
         # Plain tuples are equal to holdings and cheap: all but a few of 5,000 logs end here.
         left = {
             key
@@ -41,9 +46,13 @@ class Trails:
         for key, logs in moved(transfers, left).items() if left else ():
             holding = Holding(*key)
             open_logs = [log for log in told(logs) if log.block_hash != self._recorded.get(holding)]
-            self._add(holding, open_logs)
-            noted.update(dict.fromkeys(open_logs))
+            if self._add(holding, open_logs):
+                noted.update(dict.fromkeys(open_logs))
         return tuple(noted)
+
+    def carried(self) -> frozenset[Transfer]:
+        """Of all holdings, each once."""
+        return frozenset(log for logs in self.logs.values() for log in logs or ())
 
     def lose(self, holdings: Iterable[Holding]) -> None:
         """Logs of these were missed: until their next record nothing is known for sure."""
@@ -69,10 +78,12 @@ class Trails:
             self.account([fact for fact in facts if isinstance(fact, BalanceReverted)], recent)
             facts = tuple(fact for fact in facts if not isinstance(fact, BalanceReverted))
         self.note([log for log in commit.noted if ancestor is None or log.block_number > ancestor], known)
+        self.lose(commit.lost)
         self.account(facts, recent)
 
     def account(self, facts: Iterable[Fact], recent: Sequence[BalanceUpdated]) -> None:
         """After a commit of these facts; `recent` are the updates before it that it may take back."""
+        self.lost.clear()
         cut_at: int | None = None
         for fact in facts:
             match fact:
@@ -92,14 +103,20 @@ class Trails:
                 case _:
                     pass
 
-    def _add(self, holding: Holding, logs: Iterable[Transfer]) -> None:
+    def _add(self, holding: Holding, logs: Iterable[Transfer]) -> bool:
+        """Whether they are carried."""
         known = self.logs.get(holding, ())
         if known is None:
-            return
+            return False
         seen = {(log.block_hash, log.log_index) for log in known}
         grown = (*known, *(log for log in logs if (log.block_hash, log.log_index) not in seen))
         room = MOST_LOGS_IN_ALL - sum(len(others or ()) for others in self.logs.values()) + len(known)
-        self._put(holding, grown if len(grown) <= min(MOST_LOGS, room) else None)
+        if len(grown) > min(MOST_LOGS, room):
+            self._put(holding, None)
+            self.lost.add(holding)
+            return False
+        self._put(holding, grown)
+        return True
 
     def _put(self, holding: Holding, logs: tuple[Transfer, ...] | None) -> None:
         self.logs[holding] = logs

@@ -12,6 +12,7 @@ from bson import Int64
 
 from indexer.domain.accounts.facts import AccountFact
 from indexer.domain.balances import BalanceUpdated
+from indexer.domain.chain import Address, Holding
 from indexer.domain.commits import Commit
 from indexer.domain.facts import (
     BalanceReverted,
@@ -68,6 +69,8 @@ def commit_document(commit: Commit) -> Document:
     }
     if commit.noted:
         document["noted"] = packed(commit.noted)
+    if commit.lost:
+        document["lost"] = [f"{token} {solver}" for token, solver in commit.lost]
     return document
 
 
@@ -90,7 +93,13 @@ def commit_of(document: Document) -> Commit:
         facts=tuple(_DECODERS[fact["k"]](fact, shared, table) for fact in document["facts"]),
         checkpoint=None if checkpoint is None else _checkpoint_of(checkpoint),
         noted=unpacked(document.get("noted", ())),
+        lost=tuple(_holding_of(text) for text in document.get("lost", ())),
     )
+
+
+def _holding_of(text: str) -> Holding:
+    token, solver = text.split()
+    return Holding(token, Address(solver))
 
 
 def _checkpoint_document(checkpoint: Checkpoint) -> Document:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.domain.balances import BalanceUpdated, Watch, changes, differing, touched
+from indexer.domain.balances import MOST_TOLD, BalanceUpdated, Watch, changes, differing, touched
 from indexer.domain.chain import NATIVE, Holding, TokenInfo
 from tests.domain.samples import DAI, INFO, UINT256, USDC, block_at, holding, transfer, tx, updated, wallet
 
@@ -87,6 +87,13 @@ def test_the_transactions_are_those_that_moved_it_in_the_blocks_order_each_once(
     )
     (fact,) = changes(1, block_at(5), {holding(0, USDC): 5}, {holding(0, USDC): 6}, moves, {})
     assert fact.transactions == (tx(1), tx(3))
+
+
+def test_of_more_logs_than_a_document_holds_the_first_count_as_what_is_not_explained() -> None:
+    usdc = holding(0, USDC)
+    logs = [transfer(wallet(9), wallet(0), amount=2, index=index) for index in range(MOST_TOLD + 3)]
+    (fact,) = changes(1, block_at(5), {usdc: 0}, {usdc: 2 * len(logs)}, logs, {})
+    assert (fact.transfers, fact.unexplained) == (tuple(logs[3:]), 6)
 
 
 def test_a_log_that_does_not_say_how_much_explains_nothing_and_is_of_the_change_all_the_same() -> None:

@@ -157,6 +157,7 @@ commits = st.builds(
         st.none() | st.builds(Settled, st.integers(-1, 2**63 - 1), st.integers(-1, 2**63 - 1)),
     ),
     noted=st.lists(logs, max_size=2).map(tuple),
+    lost=st.lists(holdings, max_size=2).map(tuple),
 )
 
 

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from actors.chains import ledger as module
 from actors.chains.writing import COMMIT_FACTS
-from indexer.domain.balances import Watch
+from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import Holding, TokenInfo, Transfer, TxHash
 from indexer.domain.commits import Commit
 from indexer.domain.facts import Confirmed, Fact, StreamResync, StreamStale
 from indexer.domain.headchain import HeadChain
 from indexer.domain.reorgs import reverts
+from indexer.domain.trails import MOST_LOGS
 from indexer.errors import Fenced, StoreUnavailable
 from tests.actors.fakes import STREAM, USDC, Desk, FakeCheckpoints, commit_of, head_at, holding, updated, wallet
 
@@ -281,6 +282,63 @@ async def test_a_reorg_without_records_is_kept_before_anything_is_built_on_it(de
     again = desk.open()
     await again.load()
     assert again.trails.logs == ledger.trails.logs == {}
+
+
+# --- too many logs ---------------------------------------------------------------------------------------------------
+
+
+def logs_at(number: int, count: int, sender: int = 1) -> list[Transfer]:
+    there = LOG._replace(sender=wallet(sender), block_hash=head_at(number).hash, block_number=number)
+    return [there._replace(log_index=index) for index in range(count)]
+
+
+async def test_logs_that_led_to_no_record_are_kept_in_bounds_and_a_new_life_knows_whose_were_too_many(
+    desk: Desk,
+) -> None:
+    desk.checkpoints = FakeCheckpoints({STREAM: (head_at(1),)})
+    spammed, other = Holding(USDC, wallet(0)), Holding(USDC, wallet(1))
+    ledger = desk.open()
+    both = [replace(updated(1, 5), holding=each) for each in (spammed, other)]
+    await ledger.commit(both, head_at(1))
+    ledger.note(logs_at(2, 2 * MOST_LOGS, sender=8), ())
+    ledger.note(logs_at(3, 1), {spammed})
+    ledger.note(logs_at(4, 2 * MOST_LOGS, sender=8), ())
+    await ledger.commit((StreamStale(1, "no node", 4),), head_at(4))
+    (_, commit) = desk.published
+    assert (commit.noted, commit.lost) == (tuple(logs_at(3, 1)), (spammed,))
+    again = desk.open()
+    await again.load()
+    assert again.trails.logs == ledger.trails.logs == {spammed: None, other: (logs_at(3, 1)[0],)}
+    await ledger.commit((StreamStale(1, "no node", 4),), head_at(4))
+    assert desk.published[-1].lost == ()
+
+
+async def test_logs_of_a_thousand_quiet_blocks_do_not_pile_up_for_the_next_commit(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_LOGS_IN_ALL", 40)
+    ledger = desk.open()
+    wallets = [Holding(USDC, wallet(who)) for who in range(500)]
+    await ledger.commit([replace(updated(1, 5), holding=each) for each in wallets], head_at(1))
+    for number, each in enumerate(wallets, 2):
+        log = logs_at(number, 1)[0]._replace(sender=each.solver, recipient=wallet(9_999))
+        ledger.note([log._replace(log_index=index) for index in range(MOST_LOGS)], ())
+        ledger.note([log._replace(log_index=MOST_LOGS)], ())
+    await ledger.commit((StreamStale(1, "no node", 4),), head_at(4))
+    assert len(desk.published[-1].noted) <= 80 + MOST_LOGS
+    assert set(desk.published[-1].lost) == set(wallets)
+
+
+async def test_facts_with_many_logs_are_split_into_more_commits_than_others(desk: Desk) -> None:
+    ledger = desk.open()
+    many = [replace(updated(5, 7, who=who), transfers=tuple(logs_at(5, 4_000))) for who in range(20)]
+    await ledger.commit(many, head_at(5))
+    sizes = [
+        sum(len(fact.transfers) for fact in commit.facts if isinstance(fact, BalanceUpdated))
+        for commit in desk.published
+    ]
+    assert (sum(sizes), max(sizes)) == (80_000, 9 * 4_000)
+    assert [commit.checkpoint is not None for commit in desk.published] == [False, False, True]
 
 
 # --- what a reorg may take back --------------------------------------------------------------------------------------

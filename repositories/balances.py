@@ -27,7 +27,7 @@ from indexer.domain.records import (
 )
 from indexer.domain.uncounted import counted, over, recounted, uncounted
 from repositories.database import BATCH, Database, Update
-from repositories.documents.rows import counted_row_of, current_row_of, joint_row_of, row_of
+from repositories.documents.rows import Document, counted_row_of, current_row_of, joint_row_of, row_of
 from repositories.failures import translating
 from repositories.queries import BalanceQueries, Query, id_of, of_holding
 from repositories.schema import HOLDING_KEY, RECORD_KEY
@@ -110,14 +110,18 @@ class BalanceBook(BalanceQueries):
 
     async def _add_each(self, batches: Iterator[Sequence[BalanceRecord]]) -> None:
         for batch in batches:
-            rows = [row_of(record) for record in batch]
-            if self._database.in_memory:
-                rows = [{"_id": id_of(row, RECORD_KEY), **row} for row in rows]
-            there = await self._database.insert_new(self._records, rows)
-            if there and not self._database.in_memory:
-                # The driver gave them an `_id` on the way, which is not that of the row in their place.
-                there = [{key: value for key, value in row.items() if key != "_id"} for row in there]
-            await self._database.replace_older(self._records, there, RECORD_KEY)
+            there = await self._database.insert_new(self._records, self._rows_of(batch))
+            if not there:
+                continue
+            keys = {tuple(row[name] for name in RECORD_KEY) for row in there}
+            again = [record for record in batch if tuple(row_of(record)[name] for name in RECORD_KEY) in keys]
+            older = await self.told_before(again)
+            rows = self._rows_of([record.upon(older.get(key_of(record))) for record in again])
+            await self._database.replace_older(self._records, rows, RECORD_KEY)
+
+    def _rows_of(self, records: Sequence[BalanceRecord]) -> list[Document]:
+        rows = [row_of(record) for record in records]
+        return [{"_id": id_of(row, RECORD_KEY), **row} for row in rows] if self._database.in_memory else rows
 
     async def _replace_current(self, records: Sequence[BalanceRecord]) -> None:
         for batch in _batches(records):

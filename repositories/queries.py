@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from indexer.domain.chain import Address, BlockRef, Holding, Token
 from indexer.domain.course import Curve
 from indexer.domain.finality import Settled
-from indexer.domain.records import FOUND_LATE, HISTORY_SEQ, JOINED, BalanceRecord, RecordKey, Void
+from indexer.domain.records import FOUND_LATE, HISTORY_SEQ, JOINED, BalanceRecord, RecordKey, Void, key_of
 from indexer.domain.stats import Statistics, Stats, Tally
 from repositories.database import BATCH, Database
 from repositories.documents.rows import record_of
@@ -155,6 +155,24 @@ class BalanceQueries:
                         *(self._records.find_one(query, sort=[("blockNumber", -1)]) for _, query in some)
                     )
                 found.update((key, record_of(row)) for (key, _), row in zip(some, rows, strict=True) if row)
+        return found
+
+    async def told_before(self, records: Sequence[BalanceRecord]) -> dict[RecordKey, BalanceRecord]:
+        """What is recorded of the same blocks and was told before these, or with them in an earlier attempt."""
+        found: dict[RecordKey, BalanceRecord] = {}
+        for part in _parts(records, BATCH):
+            places = [
+                {
+                    **of_holding(record.chain_id, record.holding),
+                    "blockNumber": record.block.number,
+                    "blockHash": record.block.hash,
+                    "seq": {"$gt": HISTORY_SEQ, "$lte": record.seq},
+                }
+                for record in part
+            ]
+            with translating:
+                rows = [record_of(row) async for row in self._records.find({"$or": places})]
+            found.update((key_of(row), row) for row in rows)
         return found
 
     async def all_above(self, keys: Collection[RecordKey]) -> list[BalanceRecord]:

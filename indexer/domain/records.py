@@ -66,6 +66,29 @@ class BalanceRecord:
             return replace(row, cause=cause_over(self.holding, joint.change), joined=True)
         return replace(row, joined=True) if self.holding.token == NATIVE else row
 
+    def upon(self, older: BalanceRecord | None) -> BalanceRecord:
+        """In the place of what was read at this very block before, and said something else.
+
+        What led to that one happened in the block as well: this one tells of it all, from the record below.
+        """
+        if older is None or older.block.hash != self.block.hash or not HISTORY_SEQ < older.seq <= self.seq:
+            return self
+        if self.change is None or self.cause == "resync" or self.apart:
+            return self
+        if older.seq == self.seq:
+            return older  # a projection that is repeated: what it told before may be in it by now
+        is_explained = older.unexplained is not None and self.unexplained is not None
+        return replace(
+            self,
+            change=None if older.change is None else older.change + self.change,
+            cause=older.cause,
+            transactions=tuple(dict.fromkeys((*older.transactions, *self.transactions))),
+            transfers=tuple(dict.fromkeys((*older.transfers, *self.transfers))),
+            unexplained=(older.unexplained or 0) + (self.unexplained or 0) if is_explained else None,
+            joined=older.joined,
+            apart=older.apart,
+        )
+
 
 def placed_causes(holding: Holding) -> tuple[Cause, ...]:
     """Of records that have the cause of their change, once history is filled right below them."""
@@ -79,6 +102,9 @@ def cause_over(holding: Holding, change: int) -> Cause:
 
 JOINED: Final = ("first", "resync")
 """Causes of records that know the one before them from filled history alone, if at all."""
+
+HISTORY_SEQ: Final = 0
+"""Of records that were before us: below every number of the chain's stream, so that what was heard live stays."""
 
 FOUND_LATE: Final = ("first", "sync", "refresh", "resync")
 """Causes of records that no log of their own block need have led to."""
@@ -236,10 +262,6 @@ def restored(fact: BalanceReverted, seq: int) -> BalanceRecord:
     )
 
 
-HISTORY_SEQ = 0
-"""Of records that were before us: below every number of the chain's stream, so that what was heard live stays."""
-
-
 def history_of(fact: HistoryFilled) -> Iterator[BalanceRecord]:
     for row in fact.rows:
         yield BalanceRecord(
@@ -282,7 +304,9 @@ def _add(projection: Projection, record: BalanceRecord) -> None:
         projection.holes.append(Loose(record.chain_id, record.holding, record.block.number, record.seq))
     if record.apart:
         projection.holes.append(Apart(record.chain_id, record.holding, record.block.number, record.seq))
-    projection.records[RecordKey(record.chain_id, record.holding, record.block.number)] = record
+    key = key_of(record)
+    record = record.upon(projection.records.get(key))
+    projection.records[key] = record
     projection.current[HoldingKey(record.chain_id, record.holding)] = record
     projection.restored.discard(HoldingKey(record.chain_id, record.holding))
 

@@ -277,8 +277,9 @@ def _above(chain_id: int, number: int, seq: int) -> Callable[[BalanceRecord], bo
 
 def _add(kept: Kept, records: Mapping[RecordKey, BalanceRecord]) -> None:
     for key, row in records.items():
-        if key not in kept.records or kept.records[key].seq <= row.seq:
-            kept.records[key] = row
+        there = kept.records.get(key)
+        if there is None or there.seq <= row.seq:
+            kept.records[key] = row.upon(there)
 
 
 def _replace_current(kept: Kept, rows: list[BalanceRecord]) -> None:

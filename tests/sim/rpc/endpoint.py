@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 
 import orjson
 
-from indexer.clients.evm.courier import Answer
+from indexer.clients.evm.courier import Answer, NoAnswer
 from indexer.errors import NodeUnreachable
 from tests.sim.faults import Faults
 from tests.sim.rpc.dialects import BATCH_TOO_LONG, NO_BATCHES, PAGES, SICK, SLOW_DOWN, Words
@@ -66,9 +66,14 @@ class SimEndpoint:
         self._lapses = lapses
         self._down_until = 0.0
         self._hangs = False
+        self._full_until = 0.0
 
     def fail_for(self, seconds: float, *, hangs: bool) -> None:
         self._down_until, self._hangs = asyncio.get_running_loop().time() + seconds, hangs
+
+    def throttle_for(self, seconds: float) -> None:
+        """It answers nothing until then, and says so."""
+        self._full_until = asyncio.get_running_loop().time() + seconds
 
     def recover(self) -> None:
         self._down_until = 0.0
@@ -88,6 +93,8 @@ class SimEndpoint:
             raise NodeUnreachable("the connection failed: ClientOSError")
         if kind in ("throttled", "unavailable", "page"):
             return self._turned_away(kind)
+        if (wait := self._full_until - asyncio.get_running_loop().time()) > 0:
+            return Answer(429, {"Retry-After": f"{wait:.3f}"}, b"Too Many Requests")
         raw = orjson.dumps(self._answered(orjson.loads(body), kind))
         if kind == "bad_answer":
             raw = raw[: self._random.randrange(len(raw))]
@@ -114,7 +121,7 @@ class SimEndpoint:
 
     async def _out_of_time(self, timeout_seconds: float) -> NoReturn:
         await asyncio.sleep(timeout_seconds)
-        raise NodeUnreachable(f"no answer within {timeout_seconds:g} s")
+        raise NoAnswer(f"no answer within {timeout_seconds:g} s")
 
     def _turned_away(self, kind: str) -> Answer:
         wait = self._random.choice(({}, {"Retry-After": "1"}, {"Retry-After": "0.3"}))

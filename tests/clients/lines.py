@@ -136,6 +136,7 @@ class Second:
         self.answers.set()
         self.error: IndexerError | None = None
         self.refused: str | None = None
+        self.is_asked_to_wait = False
 
     async def newest(self) -> Head:
         self.asked += 1

@@ -165,6 +165,45 @@ async def test_heads_are_lost_for_the_reason_that_the_endpoints_give() -> None:
         assert heard[-1] == HeadsLost("one: HTTP 401")
 
 
+async def test_a_pause_that_the_provider_asks_for_is_told_when_it_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "_ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(heads, "_ASKED_TO_WAIT_SECONDS", 1.0)
+    second = Second()
+    async with feed(second) as (_, heard):
+        await eventually(heard.numbers)
+        second.is_asked_to_wait, second.refused = True, "one: HTTP 429"
+        second.answers.clear()
+        began = time.monotonic()
+        await eventually(heard.kinds)
+        assert time.monotonic() - began > 0.9
+        assert heard[-1] == HeadsLost("one: HTTP 429")
+
+
+async def test_a_pause_that_ends_in_time_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "_ANSWER_SECONDS", 0.1)
+    second = Second()
+    async with feed(second) as (_, heard):
+        await eventually(heard.numbers)
+        second.is_asked_to_wait = True
+        second.answers.clear()
+        await asyncio.sleep(0.8)
+        second.answers.set()
+        await eventually(lambda: second.asked > 1)
+    assert heard.kinds() == []
+
+
+async def test_once_nobody_answers_heads_are_asked_for_twice_a_second_until_they_are_back() -> None:
+    place, second = Place(), Second()
+    async with feed(second, place, silence_seconds=3.0) as (made, heard):
+        await eventually(lambda: made.ear.live)
+        second.error = NodeUnreachable("down")
+        await eventually(lambda: heard.kinds() == ["HeadsLost"])
+        second.error = None
+        began = time.monotonic()
+        await eventually(lambda: heard.kinds() == ["HeadsLost", "HeadsBack"])
+        assert time.monotonic() - began < 1.0
+
+
 async def test_that_only_another_chain_answers_is_told_though_heads_were_lost_before() -> None:
     second = Second()
     second.error = NodeUnreachable("down")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Final
 
 from indexer.clients.evm.calls import TakenApart
 from indexer.errors import BlockUnknown, IndexerError, StateMissing
@@ -14,10 +15,19 @@ STANDOFF_SECONDS = 30.0
 STANDOFF_PAUSE_SECONDS = 20.0
 """Questions are put again sooner than that."""
 
+STUMBLES: Final = 8
+"""Failures in a row of the only endpoint that is left: with one bad answer in five, that is so once in 400,000."""
+_FAULTS: Final = 3
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 0.2
+
 
 @dataclass(slots=True)
 class Attempts:
-    """By the names of endpoints. `rather_not` has answered it already, and is asked after the others."""
+    """By the names of endpoints. `rather_not` has answered it already, and is asked after the others.
+
+    With `rest_seconds`, only so long from when all have failed.
+    """
 
     deadline: float
     rest_seconds: float | None
@@ -26,6 +36,28 @@ class Attempts:
     aside: set[str] = field(default_factory=set)
     """Who of them had been set aside when it denied."""
     faults: Counter[str] = field(default_factory=Counter)
+    """How often an endpoint failed that is not lost for it."""
+    again_at: float = float("-inf")
+    """When to ask one again that failed, and is the only one that is left."""
+    all_failed: bool = False
+    _stumbles: int = 0
+
+    def fail_soon(self, now: float, longer_seconds: float = 0.0) -> None:
+        """All have failed: from now on time is short, for whoever said so."""
+        if self.rest_seconds is not None and not self.all_failed:
+            self.all_failed = True
+            self.deadline = min(self.deadline, now + max(self.rest_seconds, longer_seconds))
+
+    def stumbled(self, now: float, chance: float) -> None:
+        """The only one that is left failed: once it is asked again at once, then after pauses that grow a little."""
+        self.fail_soon(now)
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (self._stumbles - 1)) if self._stumbles else 0.0
+        self._stumbles += 1
+        self.again_at = now + pause * (0.5 + chance / 2)
+
+    def has_too_many_faults(self, endpoints: int) -> bool:
+        """Where time is bounded anyway, an endpoint is asked until it would be lost."""
+        return self.faults.total() >= endpoints * (_FAULTS if self.rest_seconds is None else STUMBLES)
 
     def last_word(self, standoff: Standoff, now: float) -> IndexerError:
         """What to say when all that are well said no: first what can be asked in another way.

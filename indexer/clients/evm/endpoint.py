@@ -72,7 +72,8 @@ class Endpoint:
     """The genesis that it told, when it was asked for that."""
     reason: IndexerError | None = None
     failures: int = 0
-    bad_answers: int = 0
+    in_a_row: int = 0
+    """Failures since it answered last."""
     strikes: int = 0
     """How often it did not know a block that another one knew."""
     behind_since: float | None = None
@@ -87,6 +88,8 @@ class Endpoint:
     is_told: bool = False
     """Its loss was logged, so its return will be."""
     usual_seconds: float = 0.05
+    takes_batches: bool = False
+    """It has answered one."""
     calibration: Calibration = field(default_factory=Calibration)
     _grow_seconds: float = _GROW_SECONDS
     _lowered_at: float | None = None
@@ -147,10 +150,17 @@ class Endpoint:
         self.limits.doubted = frozenset()
 
     async def probe(self, chain_id: int | None) -> int:
-        """Whether it is of use again; its newest block. Singly, since not every endpoint takes batches."""
+        """Whether it is of use again; its newest block.
+
+        Singly, since not every endpoint takes batches; every other time at once where this one did, since each
+        answer of a flaky one is one more that may fail.
+        """
+        asked = [Call("eth_blockNumber")]
+        if chain_id is not None and self.takes_batches and self.failures % 2:
+            return quantity((await self._proven(asked, chain_id, _PROBE_SECONDS))[0].get())
         if chain_id is not None:
             await self._prove_singly(chain_id, _PROBE_SECONDS)
-        return quantity((await self._exchange([Call("eth_blockNumber")], _PROBE_SECONDS))[0].get())
+        return quantity((await self._exchange(asked, _PROBE_SECONDS))[0].get())
 
     async def _travel(self, calls: Sequence[Call], terms: Terms) -> list[Reply]:
         """One round trip; the first of all also asks whether this is our chain."""
@@ -162,10 +172,14 @@ class Endpoint:
         if self.limits.batch == 1:
             await self._prove_singly(terms.chain_id, terms.timeout_seconds)
             return await self._exchange(calls, terms.timeout_seconds)
+        return await self._proven(calls, terms.chain_id, terms.timeout_seconds)
+
+    async def _proven(self, calls: Sequence[Call], chain_id: int, timeout_seconds: float) -> list[Reply]:
+        """The answers, of one that shows at once whether it follows our chain."""
         genesis = self.genesis
         proof = _proof(genesis)
-        replies = await self._exchange([*proof, *calls], terms.timeout_seconds)
-        self._prove(replies[: len(proof)], terms.chain_id, genesis)
+        replies = await self._exchange([*proof, *calls], timeout_seconds)
+        self._prove(replies[: len(proof)], chain_id, genesis)
         return replies[len(proof) :]
 
     async def _prove_singly(self, chain_id: int, timeout_seconds: float) -> None:
@@ -182,6 +196,7 @@ class Endpoint:
             if isinstance(error, NoAnswer) and self.limits.ease(calls):
                 self._lowered("batch", str(error))
             raise
+        self.takes_batches = self.takes_batches or len(calls) > 1
         seconds = self.clock() - began
         self.usual_seconds += _WEIGHT * (seconds - self.usual_seconds)
         self.counts.answered(self.name, calls, replies, seconds)

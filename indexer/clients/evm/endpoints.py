@@ -19,7 +19,7 @@ from indexer.clients.evm.counts import Counts
 from indexer.clients.evm.endpoint import Endpoint, Terms, another_genesis
 from indexer.clients.evm.health import Wellness
 from indexer.clients.evm.late import Latecomers
-from indexer.clients.evm.standing import nobody, troubles
+from indexer.clients.evm.standing import asked_to_wait, nobody, troubles
 from indexer.domain.chain import BlockHash
 from indexer.domain.status import EndpointTrouble
 from indexer.errors import (
@@ -44,7 +44,8 @@ _TIMES_USUAL: Final = 3.0
 _MOST_HEDGES: Final = 10.0
 _HEDGES_PER_QUESTION: Final = 0.1
 """Where every tenth question is asked twice, slowness is the rule, and hedging would only add to the load."""
-_FAULTS: Final = 3
+_ASKED_TO_WAIT_SECONDS: Final = 2.5
+"""Who asks for a pause does answer: that it lasts is told after so long."""
 _DENIALS: Final = (BlockUnknown, StateMissing, TakenApart)
 """It is well, and cannot say: whoever else is well is asked."""
 _ILLS: Final = (*_DENIALS, BadAnswer, NodeUnreachable, Throttled, WrongChain)
@@ -72,16 +73,18 @@ class Endpoints:
     ) -> None:
         if not endpoints:
             raise ValueError("a chain needs at least one endpoint")
-        self.health = Wellness(chain=chain, counts=counts, clock=clock, sleep=sleep, chance=chance)
-        self.health.chain_id = chain_id
         self._endpoints = tuple(endpoints)
+        self.health = Wellness(
+            chain=chain, counts=counts, is_alone=self._is_alone, clock=clock, sleep=sleep, chance=chance
+        )
+        self.health.chain_id = chain_id
         self._counts = counts
         self._timeout_seconds = timeout_seconds
         self._patience_seconds = patience_seconds
         self.genesis: BlockHash | None = None
         """Of our chain, once that is known."""
         self.clock = clock
-        self._sleep = sleep
+        self._chance = chance
         self._last = self._endpoints[0]
         self._hedges = _MOST_HEDGES
         self._standoff = Standoff()
@@ -127,6 +130,11 @@ class Endpoints:
         return None if any(endpoint.is_well for endpoint in self._endpoints) else str(nobody(self._endpoints))
 
     @property
+    def is_asked_to_wait(self) -> bool:
+        """Whether each of them answered that it may not be asked for some time."""
+        return asked_to_wait(self._endpoints)
+
+    @property
     def troubles(self) -> tuple[EndpointTrouble, ...]:
         """Those that are not well, and why."""
         return troubles(self._endpoints)
@@ -149,10 +157,9 @@ class Endpoints:
         """Answer the question that `make` puts for given limits, by the best endpoint that can.
 
         `BlockUnknown`, `StateMissing` and `TakenApart` are raised once every healthy endpoint said so; anything else
-        that fails is tried elsewhere, or again, until patience ends. `rest_seconds` is how much of it to spend on
-        waiting while no endpoint is healthy; without it, all. After `hedge_seconds` (without it, as long as is
-        unusual for a small question) the next endpoint is asked as well. Another one than `rather_not` is asked
-        first.
+        that fails is tried elsewhere, or again, until patience ends. `rest_seconds` is how much of it to spend once
+        all have failed; without it, all. After `hedge_seconds` (without it, as long as is unusual for a small
+        question) the next endpoint is asked as well. Another one than `rather_not` is asked first.
         """
         patience = self._patience_seconds if patience_seconds is None else patience_seconds
         attempts = Attempts(self.clock() + patience, rest_seconds, rather_not)
@@ -161,6 +168,9 @@ class Endpoints:
             endpoint = self._best(attempts)
             if endpoint is None:
                 await self._wait(attempts)
+                continue
+            if endpoint.name in attempts.faults and attempts.again_at > self.clock():
+                await self.health.news(attempts.again_at - self.clock())
                 continue
             left = max(0.1, attempts.deadline - self.clock())
             timeout = min(timeout_seconds or self._timeout_seconds, left)
@@ -271,9 +281,13 @@ class Endpoints:
             self._last = endpoint
             self._counts.switched()
 
+    def _is_alone(self, endpoint: Endpoint) -> bool:
+        """Whether nobody else can be asked."""
+        return all(other is endpoint or other.name in self.late for other in self.able)
+
     def _failed(self, endpoint: Endpoint, error: IndexerError, attempts: Attempts) -> None:
         """Go on with another endpoint, or later, unless the bounds are reached."""
-        is_late = self.clock() >= attempts.deadline
+        is_over = self.clock() >= attempts.deadline
         if isinstance(error, _DENIALS):
             attempts.denials[endpoint.name] = error
             if endpoint.is_aside:
@@ -282,30 +296,27 @@ class Endpoints:
                 self.health.set_aside(endpoint, error)
             return
         self.health.judge(endpoint, error)
-        if isinstance(error, BadAnswer):
+        is_bad = isinstance(error, BadAnswer)
+        if endpoint.is_well or is_bad:
             attempts.faults[endpoint.name] += 1
-            if is_late or attempts.faults.total() >= _FAULTS * len(self._endpoints):
-                raise error
-        elif is_late:
+        if endpoint.is_well and self._is_alone(endpoint):
+            attempts.stumbled(self.clock(), self._chance())
+            is_over = is_over or attempts.again_at >= attempts.deadline
+        if is_over and (attempts.all_failed or not is_bad):
+            self.health.lose(endpoint, error)
+        if is_bad and (is_over or attempts.has_too_many_faults(len(self))):
+            raise error
+        if is_over:
             raise nobody(self._endpoints) from error
 
     async def _wait(self, attempts: Attempts) -> None:
         """Until an endpoint is back, or patience ends; not at all when those that are well said no."""
         if attempts.denials:
             raise attempts.last_word(self._standoff, self.clock())
-        if attempts.rest_seconds is not None:
-            attempts.deadline = min(attempts.deadline, self.clock() + attempts.rest_seconds)
-            attempts.rest_seconds = None
+        attempts.fail_soon(self.clock(), _ASKED_TO_WAIT_SECONDS if self.is_asked_to_wait else 0.0)
         left = attempts.deadline - self.clock()
         problem = nobody(self._endpoints)
         if left <= 0 or isinstance(problem, WrongChain):
             # A wrong chain is a wrong setting, which waiting does not mend.
             raise problem
-        self.health.came_back.clear()
-        waiting = asyncio.ensure_future(self.health.came_back.wait())
-        timer = asyncio.ensure_future(self._sleep(left))
-        try:
-            await asyncio.wait((waiting, timer), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiting.cancel()
-            timer.cancel()
+        await self.health.news(left)

@@ -32,8 +32,10 @@ _GRACE_SECONDS: Final = 0.25
 """A block that others know may just be on its way to us."""
 _ANSWER_SECONDS: Final = 1.0
 """Nobody answers for longer than this, and it is told that heads are lost; the question goes on."""
+_ASKED_TO_WAIT_SECONDS: Final = 2.5
+"""For longer than this, where a provider answers that it may not be asked for some time."""
 _POLL_INSTEAD_SECONDS: Final = 0.5
-"""While a websocket should tell heads and does not, the next one is heard within that time."""
+"""While a websocket should tell heads and does not, or nobody does, the next one is heard within that time."""
 _CHECK_SECONDS: Final = 30.0
 """A websocket that talks may still be behind everybody else: now and then, another source is asked all the same."""
 _RUMOUR_SECONDS: Final = 0.4
@@ -59,6 +61,9 @@ class Asked(Protocol):
 
     @property
     def outage(self) -> str | None: ...
+
+    @property
+    def is_asked_to_wait(self) -> bool: ...
 
     async def newest(self) -> Head: ...
 
@@ -141,6 +146,7 @@ class HeadFeed:
             max(self._sign_of_life, self._asked_at) + self._rhythm.doubt_seconds,
             self._asked_at + max(_CHECK_SECONDS, self._rhythm.silence_seconds),
             self._asked_at + _SPLIT_SECONDS if self._is_split else math.inf,
+            self._asked_at + _POLL_INSTEAD_SECONDS if self._lost is not None else math.inf,
             self._overdue_at(),
             self._rumour[1] if self._rumour is not None else math.inf,
         )
@@ -155,7 +161,8 @@ class HeadFeed:
 
     def _patience(self) -> float:
         """Until heads are asked for again, where none are told."""
-        longest = _POLL_INSTEAD_SECONDS if self.ear.sockets else _SPLIT_SECONDS if self._is_split else math.inf
+        is_urgent = self._lost is not None or bool(self.ear.sockets)
+        longest = _POLL_INSTEAD_SECONDS if is_urgent else _SPLIT_SECONDS if self._is_split else math.inf
         return min(self._rhythm.poll_seconds, longest)
 
     async def _ask(self) -> None:
@@ -165,6 +172,9 @@ class HeadFeed:
         try:
             overdue = self._sign_of_life + self._rhythm.silence_seconds - began
             done, _ = await asyncio.wait((question,), timeout=max(_ANSWER_SECONDS, overdue))
+            if not done and self._node.is_asked_to_wait:
+                left = began + _ASKED_TO_WAIT_SECONDS - self._clock()
+                done, _ = await asyncio.wait((question,), timeout=max(0.0, left))
             if not done:
                 self._unanswered(began, self._node.outage or "nobody answers")
             finding = await question

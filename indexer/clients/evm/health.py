@@ -13,12 +13,14 @@ from typing import Final
 
 import structlog
 
+from indexer.clients.evm.attempts import STUMBLES
 from indexer.clients.evm.counts import Counts, Health
+from indexer.clients.evm.courier import NoAnswer
 from indexer.clients.evm.endpoint import Endpoint
 from indexer.clients.evm.facts import OtherBlock
 from indexer.domain.chain import BlockHash
 from indexer.domain.seldom import Seldom
-from indexer.errors import BadAnswer, BlockUnknown, IndexerError, Throttled
+from indexer.errors import BadAnswer, BlockUnknown, IndexerError, NodeUnreachable, Throttled
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +31,7 @@ _LONGEST_ASIDE: Final = 20.0
 _CALM_SECONDS: Final = 30.0
 """Lost again sooner than this, it is the same outage: it goes on backing off, and says nothing new."""
 _BAD_ANSWERS: Final = 3
+"""One may be an accident of one question; several in a row are an illness."""
 _STRIKES: Final = 3
 _NEAR: Final = 1
 """An endpoint that is so many blocks behind what we followed is as good as up to date.
@@ -45,6 +48,7 @@ class Wellness:
         *,
         chain: str,
         counts: Counts,
+        is_alone: Callable[[Endpoint], bool],
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
         chance: Callable[[], float],
@@ -56,6 +60,8 @@ class Wellness:
         self.revivals: dict[str, asyncio.Task[None]] = {}
         self._log = log.bind(chain=chain)
         self._counts = counts
+        self._is_alone = is_alone
+        """Whether nobody else can be asked instead."""
         self._clock = clock
         self._sleep = sleep
         self._chance = chance
@@ -64,21 +70,20 @@ class Wellness:
         self._left_out = Seldom()
 
     def judge(self, endpoint: Endpoint, error: IndexerError) -> None:
-        """What a failed question says of the endpoint."""
+        """What a failed question says of the endpoint: less, where nobody else can be asked."""
         if isinstance(error, OtherBlock):
             self._counts.other_block(endpoint.name)
             self._tell_other_block(endpoint, error)
-        if isinstance(error, BadAnswer):
-            # One may be an accident of one question; several in a row are an illness.
-            endpoint.bad_answers += 1
-            if endpoint.bad_answers >= _BAD_ANSWERS:
-                self.lose(endpoint, error)
-        else:
+        endpoint.in_a_row += 1
+        if endpoint.in_a_row >= _borne(error, is_alone=self._is_alone(endpoint)):
             self.lose(endpoint, error)
+        elif not isinstance(error, BadAnswer):
+            # Another node may answer next time.
+            endpoint.is_proven = False
 
     def answered(self, endpoint: Endpoint, deniers: Sequence[Endpoint]) -> None:
         """This one knew what those did not: they lag, unless it was an accident."""
-        endpoint.bad_answers = 0
+        endpoint.in_a_row = 0
         endpoint.strikes = max(0, endpoint.strikes - 1)
         for other in deniers:
             other.strikes += 1
@@ -117,6 +122,17 @@ class Wellness:
         if self._dispute is None or self._dispute[0] != block:
             self._dispute = (block, now)
         return now - self._dispute[1]
+
+    async def news(self, seconds: float) -> None:
+        """Wait so long, or until an endpoint is back."""
+        self.came_back.clear()
+        waiting = asyncio.ensure_future(self.came_back.wait())
+        timer = asyncio.ensure_future(self._sleep(seconds))
+        try:
+            await asyncio.wait((waiting, timer), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+            timer.cancel()
 
     async def close(self) -> None:
         revivals = [*self.revivals.values()]
@@ -157,14 +173,16 @@ class Wellness:
 
     async def _revive(self, endpoint: Endpoint) -> None:
         """Probe until it is well: pauses grow, and stay short enough to be back soon."""
-        began = self._clock()
+        began, tried = self._clock(), 0
         while not endpoint.is_well or endpoint.is_aside:
             if not endpoint.is_told and self._clock() - began >= _CALM_SECONDS:
                 # It only seemed to come and go.
                 endpoint.is_told = True
                 self._say(endpoint)
-            await self._sleep(self._pause(endpoint))
+            # While others serve, one that comes and goes is tried less and less often.
+            await self._sleep(self._pause(endpoint, tried if self._is_alone(endpoint) else endpoint.failures))
             endpoint.failures += 1
+            tried += 1
             try:
                 newest = await endpoint.probe(self.chain_id)
             except IndexerError as error:
@@ -173,7 +191,7 @@ class Wellness:
                 self._answers_again(endpoint, newest)
 
     def _answers_again(self, endpoint: Endpoint, newest: int) -> None:
-        endpoint.bad_answers = endpoint.strikes = 0
+        endpoint.in_a_row = endpoint.strikes = 0
         stands = endpoint.stood_at is not None and newest <= endpoint.stood_at < self.followed
         is_behind = newest < self.followed - _NEAR or stands
         endpoint.is_aside = is_behind or self._clock() < endpoint.aside_until
@@ -191,10 +209,22 @@ class Wellness:
             endpoint.is_told = False
             self._log.info("endpoint_back", endpoint=endpoint.name, probes=endpoint.failures)
 
-    def _pause(self, endpoint: Endpoint) -> float:
+    def _pause(self, endpoint: Endpoint, tried: int) -> float:
         """Jitter on top of what was asked for, so that not everybody who was refused comes back at once."""
         longest = _LONGEST_ASIDE if endpoint.is_well else _LONGEST_PAUSE
-        pause = min(longest, _SHORTEST_PAUSE * 2.0 ** min(endpoint.failures, 10)) * (0.5 + self._chance() / 2)
+        pause = min(longest, _SHORTEST_PAUSE * 2.0 ** min(tried, 10)) * (0.5 + self._chance() / 2)
         reason = endpoint.reason
         asked = (reason.retry_after_seconds or 0.0) if isinstance(reason, Throttled) else 0.0
         return max(pause, asked * (1 + self._chance() / 10))
+
+
+def _borne(error: IndexerError, *, is_alone: bool) -> int:
+    """With so many failures in a row an endpoint is lost, this one included.
+
+    One that hangs would keep everybody waiting each time, and one that asks for a pause gets it.
+    """
+    if isinstance(error, BadAnswer):
+        return STUMBLES if is_alone else _BAD_ANSWERS
+    is_quick = isinstance(error, NodeUnreachable) and not isinstance(error, NoAnswer)
+    is_pauseless = isinstance(error, Throttled) and error.retry_after_seconds is None
+    return STUMBLES if is_alone and (is_quick or is_pauseless) else 1

@@ -76,6 +76,11 @@ class EvmNode:
         return self._endpoints.outage
 
     @property
+    def is_asked_to_wait(self) -> bool:
+        """Whether each of the endpoints answered that it may not be asked for some time."""
+        return self._endpoints.is_asked_to_wait
+
+    @property
     def troubles(self) -> tuple[EndpointTrouble, ...]:
         """The endpoints that are not well, and why."""
         return self._endpoints.troubles

@@ -18,6 +18,12 @@ def troubles(endpoints: Sequence[Endpoint]) -> tuple[EndpointTrouble, ...]:
     )
 
 
+def asked_to_wait(endpoints: Sequence[Endpoint]) -> bool:
+    """Whether each of them answered that it may not be asked for some time."""
+    reasons = [None if endpoint.is_well else endpoint.reason for endpoint in endpoints]
+    return all(isinstance(reason, Throttled) and reason.retry_after_seconds is not None for reason in reasons)
+
+
 def nobody(endpoints: Sequence[Endpoint]) -> NodeUnreachable | Throttled | WrongChain:
     """Why none of them can be asked, in one error that means what all of theirs mean."""
     reasons = [endpoint.reason for endpoint in endpoints]

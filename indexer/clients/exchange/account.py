@@ -128,7 +128,7 @@ class ExchangeAccount:
         return await self._venues.cache.recent(key, max_age_seconds, read)
 
     def _cached_as(self, wallet: Wallet) -> tuple[object, ...]:
-        return (self._dialect.exchange, self._base_url, self._sandbox, *sorted(self._credentials.items()), wallet)
+        return (self._dialect.exchange, self._base_url, self._sandbox, self._venues.mark(self._credentials), wallet)
 
     async def positions(self) -> PositionsSeen:
         asked = _clock()

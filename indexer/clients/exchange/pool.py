@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
+import secrets
 import ssl
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -12,6 +14,7 @@ from functools import partial
 from typing import Any, Final
 
 import aiohttp
+from cachetools import LRUCache
 
 from indexer.clients.exchange.cache import SnapshotCache
 from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Limits
@@ -53,6 +56,9 @@ _SHARED: Final = (
 KNOCK_SECONDS_EACH: Final = 0.15
 """Of 200 streams each asks every 30 s, which is a fifteenth of what binance lets an address ask; of 33 every 5 s."""
 
+MOST_KEYS: Final = 5_000
+"""So many budgets of keys are kept: those asked with last, also of keys that were refused or removed."""
+
 _HOST: Final = re.compile(r"^(https?|wss?)://[^/]+")
 
 
@@ -65,13 +71,20 @@ class Venues:
         self._tls = tls or ssl.create_default_context()
         self._session: aiohttp.ClientSession | None = None
         self._sockets: aiohttp.ClientSession | None = None
+        self._salt = secrets.token_bytes(32)
         self._buckets: dict[tuple[str, str, str, str], Bucket] = {}
+        self._of_keys: LRUCache[tuple[str, str, str, str], Bucket] = LRUCache(MOST_KEYS)
         self._gates: dict[tuple[str, str, str], Gate] = {}
         self._lists = SharedLists()
         self._classes: dict[str, Any] = {}
         self._shared: dict[tuple[str, str], Any] = {}
         self._skews: dict[tuple[str, str], int] = {}
         self._listeners: Counter[tuple[str, str]] = Counter()
+
+    def mark(self, credentials: Mapping[str, str]) -> str:
+        """Which they are, and nothing that tells them: what is kept by them may stay longer than they may."""
+        told = "\0".join(f"{name}\0{value}" for name, value in sorted(credentials.items()))
+        return hashlib.blake2b(told.encode(), key=self._salt, digest_size=16).hexdigest()
 
     def exchange(
         self, dialect: Dialect, credentials: Mapping[str, str], *, base_url: str = "", sandbox: bool = False
@@ -127,7 +140,7 @@ class Venues:
         own = dict(credentials or {}) if dialect.lists_need_key else {}
         load = partial(self._load, dialect, base_url, sandbox, own)
         with translating(exchange):
-            lists = await self._lists.of((dialect.exchange, base_url, sandbox), load, key=tuple(sorted(own.items())))
+            lists = await self._lists.of((dialect.exchange, base_url, sandbox), load, key=self.mark(own))
         exchange.set_markets_from_exchange(lists)
 
     async def close(self) -> None:
@@ -195,6 +208,7 @@ class Venues:
         limits, usual = _limits(exchange, dialect), _usual(exchange)
         venue = (dialect.exchange, base_url)
         key = credentials.get("apiKey") or credentials.get("walletAddress") or ""
+        mark = self.mark({"key": key})
 
         def buckets(family: str) -> Iterator[Bucket]:
             own = limits.families.get(family, limits)
@@ -205,7 +219,7 @@ class Venues:
             elif not key:
                 yield self._bucket((*venue, family, "public"), usual, gate)
             if own.key and key:
-                yield self._bucket((*venue, family, f"key {key}"), own.key, gate)
+                yield self.budget_of_key((*venue, family, mark), own.key, gate)
 
         return Throttler(dialect.weighed, buckets)
 
@@ -222,6 +236,11 @@ class Venues:
         if pause:
             for family in {*limits.families, ""} if status == _BANNED else {own}:
                 self._gate((*venue, dialect.part(family))).close(pause)
+
+    def budget_of_key(self, name: tuple[str, str, str, str], limit: Limit, gate: Gate) -> Bucket:
+        if name not in self._of_keys:
+            self._of_keys[name] = Bucket(limit, gate)
+        return self._of_keys[name]
 
     def _bucket(self, name: tuple[str, str, str, str], limit: Limit, gate: Gate) -> Bucket:
         if name not in self._buckets:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import structlog
 
+from actors.patience import patiently
 from actors.statusboard import StatusBoard
 from indexer.app.exchanges import Credentials, Exchanges, check_wallets
 from indexer.app.followed import FollowedAccounts
@@ -78,7 +79,7 @@ class Accounts:
     async def load(self, settings: Settings) -> None:
         """Know all of them before anybody may ask; `start` follows them."""
         self._of_file = _keys_of(settings)
-        added = [one.account for one in await self._added()]
+        added = [one.account for one in self._known(await self._store.account_list.all())]
         in_file = [file_account(one) for one in settings.exchanges.values()]  # a name in the file goes first
         known = {account.key: account for account in await self._completed((*added, *in_file))}
         await self._followed.expect(tuple(known.values()))
@@ -92,8 +93,11 @@ class Accounts:
             await self._follow_added()
 
     async def _added(self) -> Sequence[Added]:
-        """Those of the API; what else is known of them is taken over."""
-        added = await self._store.account_list.all()
+        """Those of the API, however long the store takes: other changes of the file are in force already."""
+        return self._known(await patiently("accounts", self._store.account_list.all))
+
+    def _known(self, added: Sequence[Added]) -> Sequence[Added]:
+        """What else is known of them is taken over."""
         self._hidden = tuple(one.account.key for one in added if one.account.key in self._of_file)
         self._permissions = {one.account.key: one.permissions for one in added if one.permissions is not None}
         return added
@@ -109,6 +113,10 @@ class Accounts:
                 await self._followed.hold_back(account, str(error))
                 continue
             await self._follow(account, credentials)
+
+    async def ready_to_apply(self) -> None:
+        """Raises while the list of those that were added cannot be read."""
+        await self._store.account_list.all()
 
     async def apply(self, old: Settings, new: Settings) -> None:
         """What differs between two files; accounts that were added over the API go on, but for rules that changed."""

@@ -26,7 +26,7 @@ from indexer.domain.audits import Audit, Wait
 from indexer.domain.chain import Address, Holding, Token
 from indexer.domain.jobs import Job
 from indexer.domain.records import BalanceRecord
-from indexer.errors import ConfigError, Impossible, NotFound
+from indexer.errors import ConfigError, Impossible, NotFound, Transient
 from indexer.log import hide
 
 log = structlog.get_logger(__name__)
@@ -42,6 +42,10 @@ class Following(Protocol):
     """What the file says of exchange accounts."""
 
     async def start(self, settings: Settings) -> None: ...
+
+    async def ready_to_apply(self) -> None:
+        """Raises while what it needs of the store cannot be had."""
+        ...
 
     async def apply(self, old: Settings, new: Settings) -> None: ...
 
@@ -68,6 +72,7 @@ class Control:
         auditor: Auditor,
         backfills: BackfillBoard,
         waiting: Waiting,
+        give_up: Callable[[str, BaseException], None],
     ) -> None:
         self.settings = settings
         self._started = settings
@@ -82,6 +87,7 @@ class Control:
         self._auditor = auditor
         self._backfills = backfills
         self._waiting = waiting
+        self._give_up = give_up
         self._reloading = asyncio.Lock()
         self._started_up = asyncio.Event()
 
@@ -131,7 +137,10 @@ class Control:
         return self._backfills.jobs()
 
     async def reload(self) -> Mapping[str, Any]:
-        """Read the file again and apply what differs; a file with mistakes changes nothing."""
+        """Read the file again and apply what differs.
+
+        A file with mistakes changes nothing, nor does one that comes while the store is away.
+        """
         if self.settings.path is None:
             raise Impossible("this service was not started from a configuration file")
         await self._started_up.wait()
@@ -143,29 +152,43 @@ class Control:
                 self._report.refused([str(problem) for problem in error.problems])
                 log.error("config_refused", problems=len(error.problems), first=str(error.problems[0]))  # noqa: TRY400
                 raise
+            try:
+                await self._accounts.ready_to_apply()
+            except Transient as error:
+                self._report.refused([f"the file is not applied yet: {error}"])
+                log.warning("config_waits", error=str(error))
+                raise
             applied, is_other = difference(self.settings, new, self._started), new != self.settings
             before = self.hidden()
             hide(new.secrets())
-            await self._apply(new)
+            try:
+                await self._apply(new)
+            except Exception as error:
+                self._give_up("reload", error)  # half of it is in force: a restart applies it whole
+                raise
             applied = merged(applied, before, self.hidden())
-            self._admit(new.service)
             self._report.loaded()
             if is_other:  # a file that is saved and then reloaded by hand is applied once
                 log.info("config_applied", **applied)
                 self.hidden().tell(before)
             return applied
 
-    async def reload_quietly(self) -> None:
+    async def reload_quietly(self) -> bool:
+        """Whether there is nothing to do until the file is saved again: what is wrong is logged and in the status."""
         try:
             await self.reload()
         except ConfigError:
-            return  # logged and in the status already; the file is looked at again when it is saved
+            return True
+        except Transient:
+            return False
+        return True
 
     async def _apply(self, new: Settings) -> None:
         before = self.settings
         old = {chain.chain_id: chain for chain in before.chains.values()}
         wanted = {chain.chain_id: chain for chain in new.chains.values()}
         self.settings = new
+        self._admit(new.service)  # first: a key that is taken back opens nothing from now on
         other = [i for i in wanted if i in old and is_other_chain(old[i], wanted[i])]
         fresh = [i for i in wanted if i not in old]
         for chain_id in old.keys() - wanted.keys():

@@ -100,8 +100,10 @@ def _named(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[str
     }
 
 
-async def watch_file(path: Path, asked: asyncio.Event, reload: Callable[[], Awaitable[object]]) -> None:
+async def watch_file(path: Path, asked: asyncio.Event, reload: Callable[[], Awaitable[bool]]) -> None:
     """Reload each time the file was saved or somebody `asked`, until cancelled; and once at first.
+
+    Where `reload` says that it could not be done yet, it is tried again at the next look.
 
     For between the moment in which the service read its file and this one, it may have been saved.
     """
@@ -110,8 +112,7 @@ async def watch_file(path: Path, asked: asyncio.Event, reload: Callable[[], Awai
         stamp = _stamp(path)
         if asked.is_set() or (stamp is not None and stamp != seen):
             asked.clear()
-            seen = stamp
-            await reload()
+            seen = stamp if await reload() else None
         # Not `wait_for`: before Python 3.12 it swallows a cancellation that comes with what is waited for.
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_SECONDS):

@@ -167,6 +167,7 @@ class Service:
             ),
             backfills=self._backfills,
             waiting=self._waiting,
+            give_up=self._give_up,
         )
         self.listeners = Listeners(self.store.epoch)
         self._stack.push_async_callback(self.listeners.close)
@@ -260,13 +261,19 @@ class Service:
         self.finish(1)
 
     def _spawn(self, work: Any, name: str) -> None:
+        """For as long as the service runs; if it ends by itself, the service cannot do what it is for."""
         task = asyncio.get_running_loop().create_task(work, name=name)
+        task.add_done_callback(self._ended)
 
         async def stop() -> None:
             task.cancel()
             await asyncio.wait((task,))
 
         self._stack.push_async_callback(stop)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._give_up(task.get_name(), error)
 
     async def _open_site(self, listener: socket.socket) -> None:
         pulse = Pulse(self.store.ping)

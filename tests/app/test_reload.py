@@ -158,7 +158,8 @@ def test_api_keys_change_without_a_restart() -> None:
 async def test_a_watch_that_was_asked_this_moment_still_ends_when_it_is_told_to(tmp_path: Path, steps: int) -> None:
     asked = asyncio.Event()
 
-    async def reload() -> None: ...
+    async def reload() -> bool:
+        return True
 
     watch = asyncio.create_task(watch_file(tmp_path / "chains.toml", asked, reload))
     await asyncio.sleep(0.01)
@@ -168,3 +169,26 @@ async def test_a_watch_that_was_asked_this_moment_still_ends_when_it_is_told_to(
     watch.cancel()
     await asyncio.wait((watch,), timeout=3)
     assert watch.cancelled()
+
+
+async def test_what_could_not_be_done_yet_is_tried_again_until_it_is_and_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexer.app.reload.LOOK_SECONDS", 0.005)
+    (path := tmp_path / "chains.toml").touch()
+    answers, tries = [False, False, True], 0
+    done = asyncio.Event()
+
+    async def reload() -> bool:
+        nonlocal tries
+        tries += 1
+        if answers[tries - 1]:
+            done.set()
+        return answers[tries - 1]
+
+    watch = asyncio.create_task(watch_file(path, asyncio.Event(), reload))
+    await asyncio.wait_for(done.wait(), 5)
+    await asyncio.sleep(0.05)  # ten looks at a file that nobody saved
+    watch.cancel()
+    await asyncio.wait((watch,), timeout=3)
+    assert (tries, watch.cancelled()) == (3, True)

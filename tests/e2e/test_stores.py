@@ -17,6 +17,7 @@ from tests.e2e import truth
 from tests.e2e.mongo import Mongo
 from tests.e2e.service import Running, running, until
 from tests.e2e.world import World
+from tests.fixtures.chain import wallets
 
 pytestmark = [pytest.mark.e2e, pytest.mark.node, pytest.mark.mongo]
 
@@ -153,3 +154,33 @@ def _last(mongo: Mongo, home: World) -> int:
 async def _health(service: Running, wanted: int) -> bool:
     status, _ = await service.call("GET", "/health")
     return status == wanted
+
+
+async def test_a_file_that_is_saved_while_the_store_is_away_is_applied_whole_once_it_is_back(
+    home: World, tmp_path: Path
+) -> None:
+    desk, night = (f"{name}-{name}-{name}-{name}" for name in ("desk", "night"))
+    keys = [{"name": key[:4], "key": key, "scopes": ["admin"]} for key in (desk, night)]
+    with Mongo() as mongo:
+        config = home.config(tmp_path, store={"url": mongo.url}, keys=keys)
+        async with running(config, key=desk) as service:
+
+            async def solvers() -> set[str]:
+                return {each["name"] for each in (await service.get("/solvers"))["items"]}
+
+            async def problems() -> list[str]:
+                problems: list[str] = (await service.get("/status"))["config"]["problems"]
+                return problems
+
+            before = await solvers()
+            mongo.kill()
+            late = {"late": {"address": wallets(1, 0x7000)[0]}}
+            config.but(solvers={**home.solvers, **late}, keys=keys[:1]).write()
+            assert "not applied yet" in (await until(problems, 60))[0]
+            assert await solvers() == before
+            assert (await service.call("GET", "/api/v1/status", key=night))[0] == 200
+            mongo.start()
+            await until(lambda: service.said("config_applied"), 60)
+            assert await solvers() == {*before, "late"}
+            assert await problems() == []
+            assert (await service.call("GET", "/api/v1/status", key=night))[0] == 401

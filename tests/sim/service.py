@@ -220,6 +220,7 @@ class Life:
                 ),
                 backfills=self.backfills,
                 waiting=self._waiting,
+                give_up=_not_given_up,
             ),
             status=self.report,
             accounts=cast(Any, None),
@@ -288,6 +289,8 @@ class _NoAccounts:
 
     async def start(self, settings: Settings) -> None: ...
 
+    async def ready_to_apply(self) -> None: ...
+
     async def apply(self, old: Settings, new: Settings) -> None: ...
 
     def exchanges(self) -> Venues:
@@ -298,6 +301,10 @@ class _NoAccounts:
 
     def hidden(self) -> tuple[AccountKey, ...]:
         return ()
+
+
+def _not_given_up(name: str, error: BaseException) -> None:
+    raise AssertionError(f"{name} gave up") from error
 
 
 async def _nowhere(_settings: NatsSettings) -> None:

@@ -89,6 +89,8 @@ class Control:
         self._waiting = waiting
         self._give_up = give_up
         self._reloading = asyncio.Lock()
+        self._waits = False
+        """Whether a file is to be applied once the store answers: it is tried every second, and told once."""
         self._started_up = asyncio.Event()
 
     async def start(self) -> None:
@@ -156,8 +158,11 @@ class Control:
                 await self._accounts.ready_to_apply()
             except Transient as error:
                 self._report.refused([f"the file is not applied yet: {error}"])
-                log.warning("config_waits", error=str(error))
+                if not self._waits:
+                    log.warning("config_waits", error=str(error))
+                self._waits = True
                 raise
+            self._waits = False
             applied, is_other = difference(self.settings, new, self._started), new != self.settings
             before = self.hidden()
             hide(new.secrets())

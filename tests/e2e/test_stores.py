@@ -177,10 +177,12 @@ async def test_a_file_that_is_saved_while_the_store_is_away_is_applied_whole_onc
             late = {"late": {"address": wallets(1, 0x7000)[0]}}
             config.but(solvers={**home.solvers, **late}, keys=keys[:1]).write()
             assert "not applied yet" in (await until(problems, 60))[0]
+            await asyncio.sleep(3)  # more than one look at the file
             assert await solvers() == before
             assert (await service.call("GET", "/api/v1/status", key=night))[0] == 200
             mongo.start()
             await until(lambda: service.said("config_applied"), 60)
             assert await solvers() == {*before, "late"}
             assert await problems() == []
+            assert len(service.said("config_waits")) == 1
             assert (await service.call("GET", "/api/v1/status", key=night))[0] == 401

@@ -202,12 +202,12 @@ class Accounts:
 
     async def add(self, account: Account, credentials: Credentials) -> Permissions:
         """Try the key, keep the account and follow it."""
+        self._refuse_taken(account.key)
+        await self._exchanges.prepare()
+        account = self._exchanges.checked(account)
+        permissions = await self._tried(account, credentials)
         async with self._changing:
-            if self._followed.knows(account.key):
-                raise NameTaken(f"there is an account {account.key} already", "name")
-            await self._exchanges.prepare()
-            account = self._exchanges.checked(account)
-            permissions = await self._tried(account, credentials)
+            self._refuse_taken(account.key)  # somebody may have been quicker
             await self._keep(account, credentials, permissions)
             await self._follow(account, credentials)
         log.info("account_added", exchange=account.key.exchange, account=account.key.name)
@@ -222,21 +222,16 @@ class Accounts:
         poll_seconds: float | EllipsisType | None = ...,
     ) -> Permissions | None:
         """Other credentials, wallets (none for all) or pace (nothing for the usual one); its history goes on."""
+        changed = partial(self._changed, key, wallets, poll_seconds)
+        tried = None if credentials is None else await self._tried(changed(), credentials)
         async with self._changing:
-            known = self._api_made(key)
-            account = replace(
-                known,
-                wallets=known.wallets if wallets is None else wallets,
-                poll_seconds=known.poll_seconds if isinstance(poll_seconds, EllipsisType) else poll_seconds,
-            )
-            account = self._exchanges.checked(account)
+            account = changed()
             if credentials is None:
-                one = self._followed.one(key)
-                if account == known:
-                    return self.permissions(key)  # nothing to do: its stream goes on
-                kept, permissions = one.credentials, self.permissions(key)
+                kept, permissions = self._followed.one(key).credentials, self.permissions(key)
+                if account == self.account(key):
+                    return permissions  # nothing to do: its stream goes on
             else:
-                kept, permissions = credentials, await self._tried(account, credentials)
+                kept, permissions = credentials, tried
             await self._keep(account, kept, permissions)
             await self._followed.unfollow(key, until=account)
             await self._follow(account, kept)
@@ -253,8 +248,26 @@ class Accounts:
 
     # --- parts -------------------------------------------------------------------------------------------------------
 
+    def _refuse_taken(self, key: AccountKey) -> None:
+        if self._followed.knows(key):
+            raise NameTaken(f"there is an account {key} already", "name")
+
+    def _changed(
+        self, key: AccountKey, wallets: tuple[Wallet, ...] | None, poll_seconds: float | EllipsisType | None
+    ) -> Account:
+        known = self._api_made(key)
+        account = replace(
+            known,
+            wallets=known.wallets if wallets is None else wallets,
+            poll_seconds=known.poll_seconds if isinstance(poll_seconds, EllipsisType) else poll_seconds,
+        )
+        return self._exchanges.checked(account)
+
     async def _tried(self, account: Account, credentials: Credentials) -> Permissions:
-        """What the key may do; whoever waits for that has an answer when the service stops."""
+        """What the key may do; whoever waits for that has an answer when the service stops.
+
+        A venue takes up to 20 s to answer: that long no other change may wait, so this is not done within one.
+        """
         return await self._waiting.unless_over(self._exchanges.tried(account, credentials))
 
     async def _completed(self, accounts: Sequence[Account]) -> Sequence[Account]:

@@ -168,6 +168,38 @@ async def test_nobody_waits_for_the_trial_of_a_key_when_the_service_stops(
     assert [str(one.key) for one in service.accounts.all()] == ["binance/desk"]
 
 
+async def test_while_a_venue_does_not_answer_the_trial_of_a_key_other_accounts_change(
+    venue: Venue, main: Account, service: Indexer
+) -> None:
+    await asyncio.wait_for(service.ready(), 20)
+    async with Venue("okx", seed=2) as other:
+        url, theirs = venue.url("binance"), other.account("okx", "quick")
+        slow = Followed(AccountKey("binance", "slow"), ("spot",), base_url=url)
+        quick = Followed(AccountKey("okx", "quick"), (), base_url=other.url("okx"))
+        venue.faults = Faults(slow=1.0, slow_seconds=30.0)
+        before = venue.requests.total()
+        waiting = asyncio.create_task(service.accounts.add(slow, main.credentials))
+        await until(lambda: venue.requests.total() > before)
+        async with asyncio.timeout(10):
+            await service.accounts.add(quick, theirs.credentials)
+            await service.accounts.change(quick.key, poll_seconds=30)
+            await service.accounts.remove(quick.key)
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.wait((waiting,))
+
+
+async def test_of_two_that_add_the_same_name_at_once_one_is_told_that_it_is_taken(
+    venue: Venue, main: Account, service: Indexer
+) -> None:
+    await asyncio.wait_for(service.ready(), 20)
+    twice = Followed(AccountKey("binance", "twice"), ("spot",), base_url=venue.url("binance"))
+    asked = (service.accounts.add(twice, main.credentials) for _ in range(3))
+    ends = await asyncio.gather(*asked, return_exceptions=True)
+    assert sorted(type(end).__name__ for end in ends) == ["NameTaken", "NameTaken", "Permissions"]
+    assert len(await service.store.account_list.all()) == 1
+
+
 @pytest.mark.usefixtures("main")
 async def test_a_refresh_of_what_was_just_read_asks_nobody(venue: Venue, service: Indexer) -> None:
     await asyncio.wait_for(service.ready(), 20)

@@ -13,12 +13,16 @@ import structlog
 
 from actors.patience import patiently
 from indexer.domain.jobs import Job, parts_of
-from indexer.errors import StoreUnavailable
+from indexer.errors import Impossible, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
 KEPT_JOBS = 100
 """Of those that are over."""
+
+MOST_JOBS = 1_000
+MOST_BALANCES = 500_000
+"""Of orders that are not worked off: each job keeps the names of its balances in memory, 70 bytes apiece."""
 
 
 class Book(Protocol):
@@ -95,6 +99,8 @@ class Jobs:
             same = [job for job in same if job.anchors == order.anchors]
         if len(same) == len(parts):
             return same
+        if not waits:
+            self._refuse_too_many(len(parts), len(order.holdings))
         now = int(self._clock() * 1000)
         made = [
             replace(order, id=uuid.uuid4().hex[:12], holdings=part, wanted=part, created=now + place)
@@ -113,6 +119,15 @@ class Jobs:
         if failure is not None:
             raise failure
         return made
+
+    def _refuse_too_many(self, jobs: int, balances: int) -> None:
+        waiting = list(self.unfinished())
+        jobs += len(waiting)
+        balances += sum(len(job.holdings) for job in waiting)
+        if jobs > MOST_JOBS or balances > MOST_BALANCES:
+            told = f"{len(waiting)} jobs of chain {self._name} are not done yet"
+            most = f"{MOST_JOBS} jobs and {MOST_BALANCES} balances may wait; order again when some are"
+            raise Impossible(f"{told}: {most}")
 
     async def take_up(self) -> None:
         """Orders that were made of what the chain's live actor passed over."""

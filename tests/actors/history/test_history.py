@@ -14,6 +14,7 @@ import pytest
 from pykka import ActorRef
 
 from actors.base import end
+from actors.history import jobs
 from actors.history.anchoring import Anchorage
 from actors.history.backfill import BackfillActor, Fill
 from actors.history.branches import Branches
@@ -38,7 +39,7 @@ from indexer.domain.jobs import MOST_RESTS, Anchor, Job, Stage, stages_of
 from indexer.domain.records import fold
 from indexer.domain.stories import Depths
 from indexer.domain.walks import Walk
-from indexer.errors import BadAnswer, StoreUnavailable
+from indexer.errors import BadAnswer, Impossible, StoreUnavailable
 from tests.actors.fakes import TIME
 from tests.sim.clock import play
 from tests.sim.faults import NONE
@@ -760,6 +761,28 @@ def test_an_order_that_the_store_did_not_confirm_is_worked_off_all_the_same_and_
             await asyncio.sleep(5)
         (job,) = book.saved.values()
         assert (job.state, filler.filled) == ("done", [job.id])
+
+    play(story())
+
+
+@pytest.mark.parametrize("bound", ["MOST_JOBS", "MOST_BALANCES"])
+def test_orders_past_a_bound_are_refused_until_others_are_done_and_nothing_that_was_accepted_is_lost(
+    monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(jobs, bound, 3)
+
+    async def story() -> None:
+        book = _Book()
+        filler = _Filler(book)
+        async with _actor(book, filler) as ref:
+            made = [await ref.ask(Fill((HOLDING,), first), block=False) for first in range(3)]
+            with pytest.raises(Impossible, match=r"3 jobs of chain .* are not done yet"):
+                await ref.ask(Fill((HOLDING,), 3), block=False)
+            assert await ref.ask(Fill((HOLDING,), 2), block=False) == made[2]
+            await asyncio.sleep(60)
+            made.append(await ref.ask(Fill((HOLDING,), 3), block=False))
+            await asyncio.sleep(60)
+        assert filler.filled == [job.id for (job,) in made]
 
     play(story())
 

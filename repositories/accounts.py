@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any, Final
 
 from indexer.domain.accounts.amounts import AccountKey, Slot
@@ -29,6 +28,7 @@ from repositories.documents.account_rows import (
 )
 from repositories.failures import translating
 from repositories.schema import ACCOUNT_KEY, ACCOUNT_RECORD_KEY
+from repositories.turns import in_turns
 
 Query = dict[str, Any]
 
@@ -116,7 +116,7 @@ class AccountBooks:
             query["$or"] = _beyond(after)
         with translating:
             cursor = self._current.find(query).sort([(key, 1) for key in ACCOUNT_KEY]).limit(limit)
-            return [account_record_of(row) async for row in cursor]
+            return [account_record_of(row) async for row in in_turns(cursor)]
 
     async def one(self, account: AccountKey, slot: Slot) -> AccountRecord | None:
         with translating:
@@ -146,15 +146,16 @@ class AccountBooks:
             query["seq"] = {"$lt": before}
         with translating:
             cursor = self._records.find(query).sort("seq", -1).limit(limit)
-            return [account_record_of(row) async for row in cursor]
+            return [account_record_of(row) async for row in in_turns(cursor)]
 
     async def balances(
         self, account: AccountKey, slot: Slot, *, start: datetime | None = None, end: datetime | None = None
     ) -> AsyncIterator[tuple[datetime, Decimal]]:
-        """Every known balance with its time, oldest first; one row in memory at a time."""
+        """Every known balance with its time, oldest first; a batch in memory at a time."""
         query: Query = {**slot_query(account, slot), **_between(start, end)}
         with translating:
-            async for row in self._records.find(query, {"total": 1, "free": 1, "timestamp": 1}).sort("seq", 1):
+            cursor = self._records.find(query, {"total": 1, "free": 1, "timestamp": 1, "_id": 0}).sort("seq", 1)
+            async for row in in_turns(cursor):
                 text = row["free"] if row["total"] is None else row["total"]
                 if text is not None:
                     yield row["timestamp"], Decimal(text)
@@ -174,7 +175,7 @@ class AccountBooks:
             # MongoDB keeps milliseconds: just before is one of them earlier.
             before = await self.at_time(account, slot, start - timedelta(milliseconds=1))
             held = None if before is None else before.held.amounts.balance
-            tally.curve = Curve(start.astimezone(UTC), None if held is None else Fraction(held))
+            tally.curve = Curve(start.astimezone(UTC), held)
         async for time, balance in self.balances(account, slot, start=start, end=end):
             tally.add(time, balance)
         return tally.statistics(until)
@@ -184,7 +185,7 @@ class AccountBooks:
         query = account_query(account) | ({} if after is None else {"symbol": {"$gt": after}})
         with translating:
             cursor = self._positions.find(query).sort("symbol", 1).limit(limit)
-            return [position_record_of(row) async for row in cursor]
+            return [position_record_of(row) async for row in in_turns(cursor)]
 
     async def fundings(
         self,
@@ -207,7 +208,7 @@ class AccountBooks:
             query["$or"] = older if after_id is None else [*older, {"timestamp": time, "id": {"$gt": after_id}}]
         with translating:
             cursor = self._fundings.find(query).sort([("timestamp", -1), ("id", 1)]).limit(limit)
-            return [funding_of(row) async for row in cursor]
+            return [funding_of(row) async for row in in_turns(cursor)]
 
 
 def _named(rows: list[Query], key: tuple[str, ...]) -> list[Query]:

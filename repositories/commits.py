@@ -13,6 +13,7 @@ from indexer.errors import CommitTooLarge, Fenced, StoreUnavailable
 from repositories.database import MAJORITY_SECONDS, Database
 from repositories.documents.codec import commit_document, commit_of
 from repositories.failures import duplicates, translating
+from repositories.turns import in_turns
 
 _LASTING_MS: Final = int(MAJORITY_SECONDS * 1000)
 
@@ -82,13 +83,13 @@ class CommitLog:
         """At most `limit` commits, oldest first, that hold an event numbered above `after`."""
         with translating:
             cursor = self._commits.find({"stream": stream, "lastSeq": {"$gt": after}}).sort("lastSeq", 1).limit(limit)
-            return [commit_of(document) async for document in cursor]
+            return [commit_of(document) async for document in in_turns(cursor, weight=_facts)]
 
     async def above_block(self, stream: str, number: int) -> list[Commit]:
         """Commits whose checkpoint lies above block `number`, oldest first."""
         with translating:
             cursor = self._commits.find({"stream": stream, "checkpoint.number": {"$gt": number}})
-            commits = [commit_of(document) async for document in cursor]
+            commits = [commit_of(document) async for document in in_turns(cursor, weight=_facts)]
         return sorted(commits, key=lambda commit: commit.first_seq)
 
     async def forget(self, before: datetime, keep: int) -> int:
@@ -126,3 +127,7 @@ class CommitLog:
                 {"stream": stream}, {"lastSeq": 1}, sort=[("lastSeq", -1)], max_time_ms=_LASTING_MS, session=session
             )
         return 0 if newest is None else int(newest["lastSeq"])
+
+
+def _facts(document: Mapping[str, Any]) -> int:
+    return len(document["facts"])

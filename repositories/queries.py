@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from fractions import Fraction
 from typing import Any, Final, TypeVar
 
 from indexer.domain.chain import Address, BlockRef, Holding, Token
@@ -18,6 +17,7 @@ from repositories.database import BATCH, Database
 from repositories.documents.rows import record_of
 from repositories.failures import translating
 from repositories.schema import HOLDING_KEY, RECORD_KEY
+from repositories.turns import in_turns
 
 Query = dict[str, Any]
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class BalanceQueries:
             query["$or"] = _beyond(after)
         with translating:
             cursor = self._current.find(query).sort([(key, 1) for key in HOLDING_KEY]).limit(limit)
-            return await self._as_settled([record_of(row) async for row in cursor])
+            return await self._as_settled([record_of(row) async for row in in_turns(cursor)])
 
     async def settled(self, chain_id: int) -> Settled:
         """How far the chain is settled, as far as it was told."""
@@ -64,7 +64,7 @@ class BalanceQueries:
     async def balances_of(self, chain_id: int) -> dict[Holding, BalanceRecord]:
         """All current balances of a chain, watched still or not."""
         with translating:
-            rows = [record_of(row) async for row in self._current.find({"chainId": chain_id})]
+            rows = [record_of(row) async for row in in_turns(self._current.find({"chainId": chain_id}))]
         return {row.holding: row for row in rows}
 
     async def block_at_or_below(self, chain_id: int, number: int, *, heard: bool = False) -> BlockRef | None:
@@ -211,7 +211,7 @@ class BalanceQueries:
         }
         with translating:
             cursor = self._records.find(query, {"logs": 0}).sort("blockNumber", -1).limit(MOST_FOUND_LATE)
-            return [record_of(row) async for row in cursor][::-1]
+            return [record_of(row) async for row in in_turns(cursor)][::-1]
 
     async def history(
         self,
@@ -229,7 +229,7 @@ class BalanceQueries:
             query["blockNumber"] = {"$lt": before}
         with translating:
             cursor = self._records.find(query).sort("blockNumber", -1).limit(limit)
-            return await self._as_settled([record_of(row) async for row in cursor])
+            return await self._as_settled([record_of(row) async for row in in_turns(cursor)])
 
     async def sample(self, count: int) -> list[BalanceRecord]:
         """That many records, at random (fewer where there are fewer), each once."""
@@ -252,11 +252,11 @@ class BalanceQueries:
         before = None if start is None else await self._just_before(chain_id, holding, start)
         tally = Tally()
         if start is not None and before is not None:
-            tally.curve = Curve(start.astimezone(UTC), Fraction(before.balance))
+            tally.curve = Curve(start.astimezone(UTC), before.balance)
         query: Query = {**of_holding(chain_id, holding), **_between(start, end)}
         with translating:
             rows = self._records.find(query, {"balance": 1, "timestamp": 1, "_id": 0}).sort("blockNumber", 1)
-            async for row in rows:  # one in memory at a time
+            async for row in in_turns(rows):  # a batch in memory at a time
                 tally.add(row["timestamp"], int(row["balance"]))
         return tally.statistics(until)
 

@@ -54,7 +54,7 @@ class Tally:
     curve: Curve = field(default_factory=Curve)
 
     def add(self, time: datetime, balance: int) -> None:
-        self.curve.add(time, Fraction(balance))
+        self.curve.add(time, balance)
         if self.count == 0:
             self.first = self.minimum = self.maximum = balance
         self.minimum = min(self.minimum, balance)

@@ -65,6 +65,21 @@ def test_of_decimals_they_are_as_exact() -> None:
     assert statistics.course.average == Fraction(3, 20)
 
 
+@given(st.lists(st.decimals(-(10**12), 10**12, allow_nan=False, places=None), min_size=1, max_size=12))
+def test_decimals_of_different_length_are_weighed_as_exactly(balances: list[Decimal]) -> None:
+    tally = AssetTally(curve=Curve(START - SECOND, Fraction(balances[-1])))
+    for number, balance in enumerate(balances):
+        tally.add(START + number * SECOND, balance)
+    course = tally.statistics(START + len(balances) * SECOND).course
+    held = [Fraction(balances[-1]), *map(Fraction, balances)]
+    assert course is not None
+    assert course.average == sum(held) / len(held)
+    variance = sum(value**2 for value in held) / len(held) - course.average**2
+    if course.volatility is not None and variance:
+        told, exact = Fraction(course.volatility), variance / course.average**2 * 100**2
+        assert max(told - Fraction(1, 10_000), Fraction(0)) ** 2 <= exact <= (told + Fraction(1, 10_000)) ** 2
+
+
 # --- the trend beside the change ---
 
 Steps = list[tuple[int, int]]

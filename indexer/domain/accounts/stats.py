@@ -52,7 +52,7 @@ class AssetTally:
     curve: Curve = field(default_factory=Curve)
 
     def add(self, time: datetime, balance: Decimal) -> None:
-        self.curve.add(time, Fraction(balance))
+        self.curve.add(time, balance)
         if not self.count:
             self.first = self.minimum = self.maximum = balance
         self.minimum, self.maximum = min(self.minimum, balance), max(self.maximum, balance)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, cast
 
@@ -271,6 +272,34 @@ async def test_a_series_has_a_point_for_each_stretch_and_goes_on_where_nothing_c
     assert future["items"] == series["items"], "nobody knows what will be"
     await problem_of(await client.get(f"{USDT}/series?period=1y&granularity=minute"), 422, "granularity")
     await problem_of(await client.get(f"{USDT}/series?period=2h"), 400, "period")
+
+
+class Counted(Decimal):
+    """One that knows how many of its like are in memory."""
+
+    alive = most = 0
+
+    def __init__(self, _text: str) -> None:
+        Counted.alive += 1
+        Counted.most = max(Counted.most, Counted.alive)
+
+    def __del__(self) -> None:
+        Counted.alive -= 1
+
+
+async def test_a_series_over_a_long_history_keeps_its_points_and_no_records(
+    client: HttpClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def balances(*_key: Any, start: datetime, **_end: Any) -> AsyncIterator[tuple[datetime, Decimal]]:
+        for number in range(20_000):
+            yield start + number * timedelta(seconds=4), Counted(str(number))
+
+    await world.account_books.project(folded(updates("1")))
+    monkeypatch.setattr(world.account_books, "balances", balances)
+    series = await (await client.get(f"{USDT}/series?period=24h&granularity=hour")).json()
+    assert [one["balance"] for one in series["items"]][-1] == "19999"
+    assert len(series["items"]) <= 25
+    assert Counted.most <= 3 * 25 + 10, "each point has an end, a least and a most"
 
 
 async def test_positions_and_funding_payments_are_listed(client: HttpClient, world: World) -> None:

@@ -176,11 +176,12 @@ class AccountBalancesResource:
             raise Impossible(f"that would be more than {MOST_POINTS} points; take a coarser one", "granularity")
         await self._freshness.caught_up()
         before = await self._books.at_time(key, slot, start)
-        rows = [row async for row in self._books.balances(key, slot, start=start, end=end)]
-        if before is None and not rows:
+        series = Series(start, end, step, None if before is None else before.held.amounts.balance)
+        async for time, balance in self._books.balances(key, slot, start=start, end=end):
+            series.add(time, balance)
+        points = series.points()
+        if not points:
             await self._refuse_unknown(key, slot)
-        held = None if before is None else before.held.amounts.balance
-        points = Series(start, end, step, held).points(rows)
         named = {**account_json(key), **slot_json(slot), "granularity": granularity}
         return json_answer({**named, "items": [point_json(point) for point in points]})
 

@@ -84,32 +84,43 @@ class Point:
     maximum: Decimal
 
 
-@dataclass(slots=True)
 class Series:
-    """Balances into equal stretches of time; where nothing changed, what held before goes on."""
+    """Balances into equal stretches of time; where nothing changed, what held before goes on.
 
-    start: datetime
-    end: datetime
-    granularity: Granularity
-    before: Decimal | None = None
-    """What held at the start, where that is known."""
+    Takes them within the time, oldest first, and keeps nothing but the points.
+    """
 
-    def points(self, balances: list[tuple[datetime, Decimal]]) -> list[Point]:
-        """`balances` within the time, oldest first. Stretches before anything is known are left out."""
-        step = timedelta(seconds=SECONDS[self.granularity])
-        held, found, at = self.before, list[Point](), 0
-        begin = floor(self.start, self.granularity)
-        while begin < self.end:
-            over = begin + step
-            inside = [] if held is None else [held]
-            while at < len(balances) and balances[at][0] < over:
-                held = balances[at][1]
-                inside.append(held)
-                at += 1
-            if held is not None:
-                found.append(Point(begin, held, min(inside), max(inside)))
-            begin = over
-        return found
+    def __init__(self, start: datetime, end: datetime, granularity: Granularity, before: Decimal | None = None) -> None:
+        """`before` is what held at the start, where that is known."""
+        self._step = timedelta(seconds=SECONDS[granularity])
+        self._begin = floor(start, granularity)
+        self._end = end
+        self._held = self._low = self._high = before
+        self._points: list[Point] = []
+
+    def add(self, time: datetime, balance: Decimal) -> None:
+        self._go_on(min(time, self._end))
+        self._held = balance
+        self._low = balance if self._low is None else min(self._low, balance)
+        self._high = balance if self._high is None else max(self._high, balance)
+
+    def points(self) -> list[Point]:
+        """Stretches before anything is known are left out."""
+        self._go_on(self._end)
+        last = self._point() if self._begin < self._end else None
+        return self._points if last is None else [*self._points, last]
+
+    def _go_on(self, time: datetime) -> None:
+        while time >= self._begin + self._step:
+            if (point := self._point()) is not None:
+                self._points.append(point)
+            self._begin += self._step
+            self._low = self._high = self._held
+
+    def _point(self) -> Point | None:
+        if self._held is None or self._low is None or self._high is None:
+            return None
+        return Point(self._begin, self._held, self._low, self._high)
 
 
 def floor(time: datetime, granularity: Granularity) -> datetime:

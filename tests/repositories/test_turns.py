@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from decimal import Decimal
 from typing import Any
-
-import pytest
 
 from indexer.domain.accounts.stats import AssetTally
 from indexer.domain.chain import NATIVE, Holding
@@ -17,51 +12,13 @@ from indexer.domain.stats import Tally
 from repositories import accounts, commits, queries
 from repositories.store import Store
 from tests.domain.accounts.builders import ACCOUNT, USDT
+from tests.fixtures.turns import Turns
 from tests.repositories.samples import TIME, commit_at, solver_at
 from tests.repositories.test_accounts import folded, updates
 
 ROWS = 2_500
 MOST = 100
 """Rows in a row."""
-
-
-class Turns:
-    """Counts what is done between two turns of the loop: the same on a busy machine as on an idle one."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._patch = monkeypatch
-        self._now = self.done = self.longest = 0
-
-    def count(self, place: object, name: str, weight: Callable[[Any], int] = lambda _answer: 1) -> None:
-        was = getattr(place, name)
-
-        def counted(*given: Any, **named: Any) -> Any:
-            answer = was(*given, **named)
-            self.done += weight(answer)
-            self._now += weight(answer)
-            self.longest = max(self.longest, self._now)
-            return answer
-
-        self._patch.setattr(place, name, counted)
-
-    async def during(self, reading: Coroutine[Any, Any, Any]) -> Any:
-        others = asyncio.create_task(self._take())
-        try:
-            return await reading
-        finally:
-            others.cancel()
-            with suppress(asyncio.CancelledError):
-                await others
-
-    async def _take(self) -> None:
-        while True:
-            self._now = 0
-            await asyncio.sleep(0)
-
-
-@pytest.fixture
-def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
-    return Turns(monkeypatch)
 
 
 def row_of(number: int) -> dict[str, Any]:

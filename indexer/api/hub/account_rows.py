@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 from indexer.api.hub.filters import Filter, Wanted
+from indexer.api.hub.ordering import in_parts, ordered
 from indexer.api.hub.sources import CurrentAmounts, Followed, Log
 from indexer.domain.accounts.amounts import AccountKey, AssetKey
 from indexer.domain.accounts.records import AccountRecord
@@ -44,19 +46,21 @@ class AccountRows:
             if not commits:
                 return
             seen = commits[-1].last_seq
-            for key, row in fold(commits).accounts.current().items():
-                held = rows.get(key)
-                if held is None or held.seq < row.seq:
-                    rows[key] = row
+            for commit in commits:
+                for key, row in fold([commit]).accounts.current().items():
+                    held = rows.get(key)
+                    if held is None or held.seq < row.seq:
+                        rows[key] = row
+                await asyncio.sleep(0)
 
-    def shown(self, rows: Mapping[AssetKey, AccountRecord], wanted: Wanted) -> Sequence[AccountRecord]:
+    async def shown(self, rows: Mapping[AssetKey, AccountRecord], wanted: Wanted) -> Sequence[AccountRecord]:
         """In the order of the accounts, their wallets and assets."""
         followed = {account.key: account.wallets for account in self._accounts.all()}
-        return [
-            row
-            for key, row in sorted(rows.items())
-            if key.slot.wallet in followed.get(key.account, ()) and wanted.covers_amount(*key)
-        ]
+
+        def is_shown(key: AssetKey) -> bool:
+            return key.slot.wallet in followed.get(key.account, ()) and wanted.covers_amount(*key)
+
+        return await ordered(rows, is_shown)
 
     def concerns(self, filters: Sequence[Filter], stream: str) -> bool:
         """Whether rows of this stream can be among what is read for these filters."""
@@ -84,10 +88,10 @@ class AccountRows:
             after = (*page[-1].account, *page[-1].slot)
 
 
-def newest(rows: Mapping[AssetKey, AccountRecord]) -> Mapping[str, int]:
+async def newest(rows: Mapping[AssetKey, AccountRecord]) -> Mapping[str, int]:
     """Per stream the highest number among these."""
-    found: dict[str, int] = {}
-    for row in rows.values():
-        stream = exchange_stream(*row.account)
-        found[stream] = max(row.seq, found.get(stream, 0))
-    return found
+    found: dict[AccountKey, int] = {}
+    async for part in in_parts(rows.values()):
+        for row in part:
+            found[row.account] = max(row.seq, found.get(row.account, 0))
+    return {exchange_stream(*account): seq for account, seq in found.items()}

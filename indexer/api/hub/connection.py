@@ -59,6 +59,7 @@ class Connection:
         self._on_dismissed = on_dismissed
         self._subscriptions: dict[SubscriptionId, Subscription] = {}
         self._tasks: dict[SubscriptionId, asyncio.Task[None]] = {}
+        self._snapshots = asyncio.Lock()
         self._heard_at = monotonic()
         self._pinged_at: float | None = None
 
@@ -148,7 +149,9 @@ class Connection:
         kept = sum(len(one.request.filters) for one in self._subscriptions.values())
         if kept + len(request.filters) > self._limits.connection_filters:
             raise Impossible(f"a connection may have {self._limits.connection_filters} filters in all", "filters")
-        subscription = Subscription(request, feed=self._feed, outbox=self.outbox, is_sent=self._is_sent)
+        subscription = Subscription(
+            request, feed=self._feed, outbox=self.outbox, turn=self._snapshots, is_sent=self._is_sent
+        )
         self._subscriptions[request.id] = subscription
         self._on_change(self)
         self.outbox.say(json_frame({"type": "subscribed", "id": request.id}))

@@ -36,6 +36,7 @@ class Outbox:
         "_conflating",
         "_count",
         "_drain",
+        "_drains",
         "_dropped",
         "_high",
         "_limit",
@@ -78,6 +79,7 @@ class Outbox:
         self._count = 0
         self._conflating = False
         self._dropped = 0
+        self._drains = 0
         self._sent = 0
         self._progress = 0
         self._progress_at: float | None = None
@@ -117,6 +119,13 @@ class Outbox:
     async def room(self, words: int = 0) -> None:
         """Return when no more than so many of what was said are still waiting, or the client is gone."""
         while self._words > words and not self.closed:
+            await self._moved.wait()
+
+    async def taken(self) -> None:
+        """Return when the socket has taken all that was said, or the client is gone; events may still wait."""
+        await self.room()
+        drains = self._drains
+        while not self.idle and self._drains == drains and not self.closed:
             await self._moved.wait()
 
     def shut(self) -> None:
@@ -166,17 +175,22 @@ class Outbox:
         try:
             while True:
                 await self._drain()
+                self._drains += 1
                 if not self._waiting:
                     break
                 self._write_chunk()
-                self._moved.set()
-                self._moved.clear()
+                self._wake()
                 await asyncio.sleep(0)
         except (ConnectionError, RuntimeError):  # the plan: as in `_put`
             self.shut()
             return
         self._pump_task = None
         self.idle = True
+        self._wake()
+
+    def _wake(self) -> None:
+        self._moved.set()
+        self._moved.clear()
 
     def _write_chunk(self) -> None:
         frames: list[bytes] = []

@@ -13,7 +13,8 @@ from indexer.api.accounts.shapes import current_json
 from indexer.api.hub import account_rows
 from indexer.api.hub.account_rows import AccountRows
 from indexer.api.hub.filters import Filter, Wanted
-from indexer.api.hub.frames import text_frame
+from indexer.api.hub.frames import joined_frame
+from indexer.api.hub.ordering import in_parts, ordered
 from indexer.api.hub.positions import Positions
 from indexer.api.hub.requests import SubscriptionId
 from indexer.api.hub.sources import CurrentBalances, Log, Projected, Streams, Watched
@@ -47,18 +48,14 @@ class Snapshot:
 
     async def frame(self, subscription: SubscriptionId) -> bytes:
         """Encoded a part at a time: ten thousands of balances would keep everybody else waiting."""
-        parts = []
-        for start in range(0, len(self.items), ROWS):
-            rows = self.items[start : start + ROWS]
-            parts.append(orjson.dumps([balance_json(row, self._held_until(row)) for row in rows])[1:-1])
-            await asyncio.sleep(0)
-        for start in range(0, len(self.amounts), ROWS):
-            amounts = self.amounts[start : start + ROWS]
-            parts.append(orjson.dumps([current_json(row, self.standing) for row in amounts])[1:-1])
-            await asyncio.sleep(0)
-        head = orjson.dumps({"type": "snapshot", "id": subscription})[:-1]
-        tail = orjson.dumps({"positions": dict(self.positions)})[1:]
-        return text_frame(b"".join((head, b',"items":[', b",".join(parts), b"],", tail)))
+        parts = [orjson.dumps({"type": "snapshot", "id": subscription})[:-1], b',"items":[']
+        async for rows in in_parts(self.items):
+            parts += (orjson.dumps([balance_json(row, self._held_until(row)) for row in rows])[1:-1], b",")
+        async for amounts in in_parts(self.amounts):
+            parts += (orjson.dumps([current_json(row, self.standing) for row in amounts])[1:-1], b",")
+        if self.items or self.amounts:
+            parts.pop()
+        return joined_frame([*parts, b"],", orjson.dumps({"positions": dict(self.positions)})[1:]])
 
     def _held_until(self, row: BalanceRecord) -> int | None:
         is_due = HoldingKey(row.chain_id, row.holding) in self.due
@@ -97,7 +94,7 @@ class Snapshots:
         rows = await self._rows(_narrowed(wanted.filters, stream))
         amounts = await self._amounts.read(wanted.filters, stream)
         # The projector may be ahead of us; a position must not be behind an item that it is said of.
-        newest = {**_newest(rows), **account_rows.newest(amounts)}
+        newest = {**await _newest(rows), **await account_rows.newest(amounts)}
         await self._positions.reached(newest, seconds=CATCH_UP_SECONDS)
         positions = self._positions.now()
         for name, seq in positions.items():
@@ -105,13 +102,14 @@ class Snapshots:
                 await self._lay_over(rows, name, seen.get(name, 0), seq)
             elif stream in (None, name) and self._amounts.concerns(wanted.filters, name):
                 await self._amounts.lay_over(amounts, name, seen.get(name, 0), seq)
-        kept = self._shown(rows, wanted, stream)
+        kept = await self._shown(rows, wanted, stream)
+        kept_amounts = await self._amounts.shown(amounts, wanted)
         if stream is not None:
             positions = {stream: positions.get(stream, 0)}
         chains = self._watching.chains().values()
         standing = Standing(self._status.streams())  # as of the positions or later: `stream.stale` and more follow
         due = frozenset(HoldingKey(chain, holding) for chain in chains for holding in self._watching.due(chain))
-        return Snapshot(kept, positions, reach, due, self._amounts.shown(amounts, wanted), standing)
+        return Snapshot(kept, positions, reach, due, kept_amounts, standing)
 
     async def _rows(self, filters: Sequence[Filter]) -> dict[HoldingKey, BalanceRecord]:
         queries = {(one.chain, one.token, one.solver) for one in filters if one.wants_balances}
@@ -141,24 +139,25 @@ class Snapshots:
             if not commits:
                 return
             seen = commits[-1].last_seq
-            for key, row in fold(commits).current.items():
-                held = rows.get(key)
-                if held is None or held.seq < row.seq:
-                    rows[key] = row
+            for commit in commits:
+                for key, row in fold([commit]).current.items():
+                    held = rows.get(key)
+                    if held is None or held.seq < row.seq:
+                        rows[key] = row
+                await asyncio.sleep(0)
 
-    def _shown(
+    async def _shown(
         self, rows: Mapping[HoldingKey, BalanceRecord], wanted: Wanted, stream: str | None
     ) -> Sequence[BalanceRecord]:
         """In the order of `GET /balances`, and like there only what is watched now."""
         watches = {chain: self._watching.watch(chain) for chain in self._watching.chains().values()}
-        return [
-            row
-            for (chain, holding), row in sorted(rows.items())
-            if (stream is None or stream == chain_stream(chain))
-            and chain in watches
-            and watches[chain].covers(holding)
-            and wanted.covers(chain, holding)
-        ]
+        watched = {chain: watch for chain, watch in watches.items() if stream in (None, chain_stream(chain))}
+
+        def is_shown(key: HoldingKey) -> bool:
+            chain, holding = key
+            return chain in watched and watched[chain].covers(holding) and wanted.covers(chain, holding)
+
+        return await ordered(rows, is_shown)
 
 
 def _narrowed(filters: Sequence[Filter], stream: str | None) -> Sequence[Filter]:
@@ -181,9 +180,9 @@ def _holds_balances(stream: str) -> bool:
     return chain is not None and stream == chain_stream(chain)
 
 
-def _newest(rows: Mapping[HoldingKey, BalanceRecord]) -> Mapping[str, int]:
-    newest: dict[str, int] = {}
-    for row in rows.values():
-        stream = chain_stream(row.chain_id)
-        newest[stream] = max(row.seq, newest.get(stream, 0))
-    return newest
+async def _newest(rows: Mapping[HoldingKey, BalanceRecord]) -> Mapping[str, int]:
+    newest: dict[int, int] = {}
+    async for part in in_parts(rows.values()):
+        for row in part:
+            newest[row.chain_id] = max(row.seq, newest.get(row.chain_id, 0))
+    return {chain_stream(chain): seq for chain, seq in newest.items()}

@@ -38,8 +38,15 @@ class Subscription:
     """Begins behind, or level; goes live at a moment at which it has everything, with no await in between."""
 
     def __init__(
-        self, request: Subscribe, *, feed: Feed, outbox: Outbox, is_sent: Callable[[Subscription, Told], bool]
+        self,
+        request: Subscribe,
+        *,
+        feed: Feed,
+        outbox: Outbox,
+        turn: asyncio.Lock,
+        is_sent: Callable[[Subscription, Told], bool],
     ) -> None:
+        """`turn` is the client's, for snapshots of all its subscriptions."""
         self.request = request
         self.began: Mapping[str, int] = feed.positions.now()
         self.cursors = self._with_after(self.began)
@@ -49,6 +56,7 @@ class Subscription:
         self.wanted = Wanted(request.filters)
         self._feed = feed
         self._outbox = outbox
+        self._turn = turn
         self._is_sent = is_sent
         self._interests: Sequence[Interest[Outbox]] = ()
 
@@ -130,10 +138,12 @@ class Subscription:
         self.cursors[stream] = positions[stream]
 
     async def _say_snapshot(self, stream: str | None) -> Mapping[str, int]:
-        async with self._feed.reads:
-            snapshot = await self._feed.snapshots.take(self.wanted, stream)
-            frame = await snapshot.frame(self.request.id)
-        self._outbox.say(frame)
+        async with self._turn:
+            await self._outbox.taken()  # one at a time, and the next when this one is read: they are megabytes
+            async with self._feed.reads:
+                snapshot = await self._feed.snapshots.take(self.wanted, stream)
+                frame = await snapshot.frame(self.request.id)
+            self._outbox.say(frame)
         await self._outbox.room()
         return snapshot.positions
 

@@ -8,7 +8,9 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+import orjson
 import pytest
+from aiohttp import WSMsgType
 
 from indexer.api.hub import Limits
 from indexer.domain.accounts.amounts import AccountKey, Slot
@@ -26,7 +28,7 @@ from indexer.domain.accounts.registry import Account
 from indexer.domain.status import AccountStatus
 from tests.domain.accounts.builders import held
 from tests.hub.fakes import TIME, World, solver, updated
-from tests.hub.stage import Client, stage
+from tests.hub.stage import Client, stage, until
 
 DESK, HEDGE, OKX = AccountKey("binance", "desk"), AccountKey("binance", "hedge"), AccountKey("okx", "desk")
 USDT, BTC, MARGIN = Slot("spot", "USDT"), Slot("spot", "BTC"), Slot("margin", "USDT")
@@ -298,6 +300,27 @@ async def test_a_slow_reader_gets_the_newest_amount_of_each_asset_and_every_aler
         assert [frame["data"]["cleared"] for frame in got if frame["type"] == "account.alert"][-2:] == [True, False]
         assert [frame["data"]["id"] for frame in got if frame["type"] == "funding_fee"] == ["1", "2"]
         assert [frame["data"]["contracts"] for frame in got if frame["type"] == "position.updated"] == ["2"]
+
+
+async def test_who_leaves_too_many_payments_unread_is_closed_and_gets_them_all_with_after() -> None:
+    dropped: list[str] = []
+    async with stage(desks(), limits=Limits(waiting_events=20), on_dropped=dropped.append) as on:
+        other, client = await on.client(), await on.client()
+        await other.subscribe(filters=[{"account": "hedge"}])
+        await client.subscribe()
+        # More than all buffers between us take, and nothing is read meanwhile.
+        for start in range(0, 40_000, 500):
+            on.tell(*(paid(number) for number in range(start, start + 500)), project=False)
+        await until(lambda: on.hub.subscribers == 1)
+        got = [orjson.loads(message.data) async for message in client.ws if message.type is WSMsgType.TEXT]
+        assert (client.ws.close_code, dropped) == (1013, ["slow"])
+        seen = [frame["seq"] for frame in got if "seq" in frame]
+        assert seen == list(range(1, len(seen) + 1)), "what came before the end has no hole"
+
+        again = await on.client()
+        await again.subscribe(after={"exchange:binance:desk": len(seen)})
+        rest = [frame["seq"] for frame in await _until_seq(again, 40_000) if "seq" in frame]
+        assert rest == list(range(len(seen) + 1, 40_001))
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import orjson
@@ -18,6 +18,7 @@ from indexer.domain.commits import Commit
 from indexer.domain.facts import ChainFact
 from indexer.domain.streams import chain_stream
 from tests.hub.fakes import EPOCH, TIME, USDC, finalized, reverted, solver, stale, updated
+from tests.hub.test_accounts import paid
 
 HIGH = 1_000
 
@@ -73,8 +74,15 @@ def decoded(data: bytes) -> list[dict[str, Any]]:
     return frames
 
 
-def outbox_on(socket: Socket, *, limit: int = 10) -> Outbox:
-    return Outbox(socket, socket.drain, high_water=HIGH, limit=limit, on_conflation=lambda _dropped: None)
+def outbox_on(socket: Socket, *, limit: int = 10, on_overflow: Callable[[], None] = lambda: None) -> Outbox:
+    return Outbox(
+        socket,
+        socket.drain,
+        high_water=HIGH,
+        limit=limit,
+        on_conflation=lambda _dropped: None,
+        on_overflow=on_overflow,
+    )
 
 
 def events_of(facts: list[ChainFact]) -> list[Told]:
@@ -178,6 +186,44 @@ async def test_past_the_limit_the_newest_state_follows_a_word_about_it() -> None
     socket.read()
     await settled()
     assert outbox.idle
+
+
+def payments(count: int) -> list[Told]:
+    commit = Commit("id", "exchange:binance:desk", 1, TIME, tuple(paid(number) for number in range(count)))
+    return told(commit, EPOCH)
+
+
+async def test_payments_are_all_kept_up_to_the_limit_and_balances_give_way_to_them() -> None:
+    overflows: list[bool] = []
+    socket = Socket()
+    outbox = outbox_on(socket, on_overflow=lambda: overflows.append(True))
+    socket.buffered = 2 * HIGH
+    outbox.say(b"\x81\x02{}")
+    for event in (*events_of([updated(1, number) for number in range(8)]), *payments(10)):
+        outbox.tell(event.frame(), [event])
+    while not outbox.idle:
+        socket.read()
+        await asyncio.sleep(0)
+    frames = socket.received()[1:]
+    assert frames[0] == {"type": "conflated", "dropped": 7}
+    assert [frame["data"]["id"] for frame in frames if frame["type"] == "funding_fee"] == [str(n) for n in range(10)]
+    outbox.tell(b"", payments(10))  # those that were read do not count
+    await asyncio.sleep(0)
+    assert overflows == []
+
+
+async def test_past_the_limit_of_payments_nothing_more_is_kept_and_the_owner_hears_of_it_once() -> None:
+    overflows: list[bool] = []
+    socket = Socket()
+    outbox = outbox_on(socket, on_overflow=lambda: overflows.append(True))
+    socket.buffered = 2 * HIGH
+    outbox.say(b"\x81\x02{}")
+    for event in payments(50):
+        outbox.tell(event.frame(), [event])
+    assert len(outbox._waiting) == 11
+    await asyncio.sleep(0)
+    assert overflows == [True]
+    outbox.shut()
 
 
 async def test_a_shut_outbox_takes_nothing_more_and_wakes_who_waits() -> None:

@@ -87,7 +87,7 @@ class Told:
         self.account = None if account is None else account.name
         self.wallet: str | None = None
         self.asset: str | None = None
-        self.key: Hashable = (self.type, self.stream)
+        self.key: Hashable | None = (self.type, self.stream)
         match fact:
             case BalanceUpdated() | BalanceReverted():
                 self.token, self.solver = fact.holding
@@ -109,7 +109,7 @@ class Told:
                 self.key = (self.type, self.stream, fact.kind, fact.wallet, fact.asset, fact.cleared)
             case FundingPaid(funding=funding):
                 self.asset = funding.asset
-                self.key = (self.type, self.stream, funding.id)
+                self.key = None  # each is money of its own, and no newer one stands for it
             case _:
                 pass
 

@@ -224,6 +224,7 @@ class Hub:
             high_water=transport.get_write_buffer_limits()[1],
             limit=self._limits.waiting_events,
             on_conflation=self._on_conflation,
+            on_overflow=lambda: self._overflowed(connection),
         )
         connection = Connection(
             ws,
@@ -237,6 +238,11 @@ class Hub:
         )
         self._connections[connection] = transport
         return connection
+
+    def _overflowed(self, connection: Connection) -> None:
+        if not connection.outbox.closed:
+            most = self._limits.waiting_events
+            self._dismiss(connection, 1013, f"more than {most} funding payments were waiting; take them with after")
 
     def _let_go(self, connection: Connection) -> None:
         self._leaving.cut(self._connections[connection], after=self._limits.goodbye_seconds)

@@ -39,9 +39,12 @@ class Outbox:
         "_drains",
         "_dropped",
         "_high",
+        "_kept",
         "_limit",
         "_moved",
         "_on_conflation",
+        "_on_overflow",
+        "_overfull",
         "_progress",
         "_progress_at",
         "_pump_task",
@@ -62,6 +65,7 @@ class Outbox:
         high_water: int,
         limit: int,
         on_conflation: Callable[[int], None],
+        on_overflow: Callable[[], None],
     ) -> None:
         self._write = transport.write
         self._buffered = transport.get_write_buffer_size
@@ -69,6 +73,7 @@ class Outbox:
         self._high = high_water
         self._limit = limit
         self._on_conflation = on_conflation
+        self._on_overflow = on_overflow
         self.idle = True
         """Nothing is queued and the socket takes more: what is told now goes out at once."""
         self.closed = False
@@ -76,6 +81,9 @@ class Outbox:
         # Events by a running number, or by their key while conflating; frames that are not events always by number.
         self._waiting: OrderedDict[Hashable, Told | bytes] = OrderedDict()
         self._words = 0
+        self._kept = 0
+        """Events among them that no other stands for."""
+        self._overfull = False
         self._count = 0
         self._conflating = False
         self._dropped = 0
@@ -95,17 +103,26 @@ class Outbox:
 
     def queue(self, events: Sequence[Told]) -> None:
         """Events that are conflated when more than the limit is waiting."""
-        if self.closed:
-            return
         for told in events:
-            if self._conflating:
-                self._keep_newest(told)
+            if self.closed or self._overfull:
+                return
+            if self._conflating and told.key is not None:
+                self._keep_newest(told.key, told)
             else:
-                self._count += 1
-                self._waiting[self._count] = told
-        if not self._conflating and len(self._waiting) - self._words > self._limit:
-            self._conflate()
+                self._append(told)
+            if not self._conflating and len(self._waiting) - self._words > self._limit:
+                self._conflate()
         self._start_pump()
+
+    def _append(self, told: Told) -> None:
+        self._count += 1
+        self._waiting[self._count] = told
+        if told.key is None:
+            self._kept += 1
+            if self._kept > self._limit:
+                self._overfull = True
+                # Not now: who tells is in the midst of all its readers.
+                asyncio.get_running_loop().call_soon(self._on_overflow)
 
     def say(self, frame: bytes) -> None:
         """A frame that is never left out: an answer, a snapshot, a replayed event."""
@@ -202,6 +219,7 @@ class Outbox:
         while self._waiting and size < CHUNK_BYTES:
             _, item = self._waiting.popitem(last=False)
             if isinstance(item, Told):
+                self._kept -= item.key is None
                 item = item.frame()
             else:
                 self._words -= 1
@@ -218,14 +236,14 @@ class Outbox:
         self._conflating = True
         waiting, self._waiting = self._waiting, OrderedDict()
         for number, item in waiting.items():
-            if isinstance(item, Told):
-                self._keep_newest(item)
+            if isinstance(item, Told) and item.key is not None:
+                self._keep_newest(item.key, item)
             else:
                 self._waiting[number] = item
         self.conflations += 1
 
-    def _keep_newest(self, told: Told) -> None:
+    def _keep_newest(self, key: Hashable, told: Told) -> None:
         """At the place of the newest, so that numbers still rise within a stream."""
-        if self._waiting.pop(told.key, None) is not None:
+        if self._waiting.pop(key, None) is not None:
             self._dropped += 1
-        self._waiting[told.key] = told
+        self._waiting[key] = told

@@ -84,7 +84,8 @@ async def flood(on: Stage, events: int, *, first: int = 0) -> None:
 
 async def test_a_client_that_stops_reading_is_conflated_and_the_others_get_everything() -> None:
     dropped: list[int] = []
-    async with stage(on_conflation=dropped.append) as on, lazy_client(on) as lazy:
+    limits = Limits(heartbeat_seconds=600)  # the last frame that is read is an event, however long all takes
+    async with stage(limits=limits, on_conflation=dropped.append) as on, lazy_client(on) as lazy:
         quick = await on.client()
         await quick.subscribe()
         lazy.send(op="subscribe", id="1")

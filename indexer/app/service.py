@@ -227,6 +227,7 @@ class Service:
             epoch=self.store.epoch,
             on_conflation=self._metrics.subscriber_conflated,
             on_dropped=self._metrics.subscriber_dropped,
+            give_up=partial(self._give_up, "hub"),
         )
 
     async def _start_actors(self) -> None:

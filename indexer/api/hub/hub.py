@@ -27,6 +27,7 @@ from indexer.api.hub.requests import Known
 from indexer.api.hub.snapshots import Snapshots
 from indexer.api.hub.sources import CurrentAmounts, CurrentBalances, Followed, Log, Projected, Streams, Watched
 from indexer.api.hub.subscription import Feed
+from indexer.api.hub.ticking import Ticker
 from indexer.api.problems import BadRequest
 from indexer.domain.commits import Commit
 
@@ -62,6 +63,7 @@ class Hub:
         on_conflation: Callable[[int], None] = lambda _dropped: None,
         on_subscribers: Callable[[int], None] = lambda _count: None,
         on_dropped: Callable[[str], None] = lambda _reason: None,
+        give_up: Callable[[Exception], None] = lambda _error: None,
     ) -> None:
         self._log = log
         self._watching = watching
@@ -97,7 +99,9 @@ class Hub:
         self._connections: dict[Connection, asyncio.Transport] = {}
         self._requests: dict[Connection, web.Request] = {}
         self._subscribed: set[Connection] = set()
-        self._ticker: asyncio.Task[None] | None = None
+        bounds = self._limits
+        pauses = (bounds.heartbeat_seconds / 2, bounds.stall_seconds / 4, bounds.silence_seconds / 6)
+        self._ticker = Ticker(self.tick, min(1.0, *pauses), give_up=give_up)
         self._leaving = Leaving()
         self._beat_at = 0.0
         self._is_closing = False
@@ -118,16 +122,12 @@ class Hub:
     async def start(self) -> None:
         self._positions.begin(await self._log.positions())
         self._beat_at = self._monotonic() + self._limits.heartbeat_seconds
-        self._ticker = asyncio.get_running_loop().create_task(self._tick_on())
+        self._ticker.start()
 
     async def close(self) -> None:
         """Say goodbye to everybody, with a bound."""
         self._is_closing = True
-        if self._ticker is not None:
-            self._ticker.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._ticker
-            self._ticker = None
+        await self._ticker.stop()
         for connection in tuple(self._connections):
             self._dismiss(connection, 1001, "the service stops")
         with suppress(TimeoutError):
@@ -203,17 +203,26 @@ class Hub:
     def tick(self) -> None:
         """Dismiss who does not read, and tell the others that we live."""
         now = self._monotonic()
-        limits = self._limits
-        for connection in tuple(self._connections):
+        for connection, transport in tuple(self._connections.items()):
             if connection.outbox.closed:
                 continue
-            if connection.outbox.stalled_seconds(now) >= limits.stall_seconds:
-                self._dismiss(connection, 1013, f"nothing was read for {limits.stall_seconds:g} s")
-            elif connection.is_gone(now):
-                self._dismiss(connection, 1013, f"nothing was heard for {limits.silence_seconds:g} s")
+            try:
+                self._look_at(connection, now)
+            except Exception as error:
+                # The boundary of one client: it is cut, and the others are looked at.
+                log.exception("subscriber_failed", error=type(error).__name__)
+                transport.abort()
         if now >= self._beat_at:
-            self._beat_at = now + limits.heartbeat_seconds
             self._beat()
+            self._beat_at = now + self._limits.heartbeat_seconds
+
+    def _look_at(self, connection: Connection, now: float) -> None:
+        limits = self._limits
+        connection.outbox.check()
+        if connection.outbox.stalled_seconds(now) >= limits.stall_seconds:
+            self._dismiss(connection, 1013, f"nothing was read for {limits.stall_seconds:g} s")
+        elif connection.is_gone(now):
+            self._dismiss(connection, 1013, f"nothing was heard for {limits.silence_seconds:g} s")
 
     def _connect(
         self, ws: web.WebSocketResponse, transport: asyncio.Transport, drain: Callable[[], Awaitable[None]]
@@ -283,13 +292,6 @@ class Hub:
             log.info("subscriber_dismissed", reason=reason)
             self._on_dropped("slow")
         connection.dismiss(code, reason)
-
-    async def _tick_on(self) -> None:
-        limits = self._limits
-        seconds = min(1.0, limits.heartbeat_seconds / 2, limits.stall_seconds / 4, limits.silence_seconds / 6)
-        while True:
-            await asyncio.sleep(seconds)
-            self.tick()
 
     def _beat(self) -> None:
         """To each who is subscribed and has nothing waiting: `seq` says that everything up to it was sent."""

@@ -163,6 +163,11 @@ class Outbox:
             with suppress(RuntimeError):  # as in `_put`: gone already
                 self._write(frame)
 
+    def check(self) -> None:
+        """Raises what ended the writing of the queue by mistake: nothing would ever be written again."""
+        if self._pump_task is not None and self._pump_task.done() and not self._pump_task.cancelled():
+            self._pump_task.result()
+
     def stalled_seconds(self, now: float) -> float:
         """For how long a socket that has something to take has taken nothing."""
         buffered = self._buffered()

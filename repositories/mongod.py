@@ -77,14 +77,13 @@ class Mongod:
         if not await self._adopt():
             self._port = _free_port(_recorded_port(self._port_file))
             await self._launch()
-        self._watcher = asyncio.create_task(self._restart_when_dead(), name="mongod")
+        self._watcher = asyncio.create_task(self._watch(), name="mongod")
 
     async def stop(self) -> None:
         """Ask it to end, and kill it when it does not within a bound."""
         if self._watcher is not None:
             self._watcher.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._watcher
+            await asyncio.wait((self._watcher,))
         await self._end()
 
     async def _adopt(self) -> bool:
@@ -174,6 +173,14 @@ class Mongod:
         while self._alive():  # noqa: ASYNC110 - an adopted one is not our child: nobody tells us
             await asyncio.sleep(0.1)
 
+    async def _watch(self) -> None:
+        """Owns what watches: whatever ends it, unless we stop, is the end of the store."""
+        try:
+            await self._restart_when_dead()
+        except Exception as error:
+            log.exception("mongod_watch_failed", error=type(error).__name__)
+        self.given_up = True
+
     async def _restart_when_dead(self) -> None:
         deaths = 0
         while deaths < _RESTARTS:
@@ -184,11 +191,10 @@ class Mongod:
             await asyncio.sleep(min(0.1 * 2 ** (deaths - 1), 10.0))
             try:
                 await self._launch()  # on the same port: every connection finds it again
-            except (StoreUnavailable, StoreUnusable) as error:
+            except (StoreUnavailable, StoreUnusable, OSError) as error:  # the last: a full disk, say
                 log.warning("mongod_restart_failed", reason=str(error))
             else:
                 log.info("mongod_restarted", pid=self._pid, port=self._port)
-        self.given_up = True
         log.error("mongod_given_up", deaths=deaths, log=str(self._log))
 
     async def _end(self) -> None:

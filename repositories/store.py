@@ -56,7 +56,10 @@ class Store:
     async def ping(self) -> None:
         """Returns when the store answers; `StoreUnavailable` when it does not, `StoreUnusable` when it never will."""
         if self._gone():
-            raise StoreUnusable("the embedded mongod died again and again and is not started any more; see its log")
+            raise StoreUnusable(
+                "the embedded mongod is not started any more: it died again and again (see its log), "
+                "or a mistake ended what watches it (see ours)"
+            )
         await self._database.ping()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import importlib.util
 import os
 import signal
@@ -16,11 +17,13 @@ from typing import Any
 
 import pymongo
 import pytest
+import structlog.testing
 
 from indexer.errors import StoreUnavailable, StoreUnusable
 from repositories import mongod
 from repositories.documents.codec import commit_document
 from repositories.left_over import is_ours, left_over
+from repositories.lone_mongod import mark_alone
 from repositories.mongod import find_mongod
 from repositories.store import Store, open_store
 from tests.fixtures.mongo import free_port, launch_mongod, wait_until_writable
@@ -86,6 +89,38 @@ async def test_a_killed_mongod_is_restarted_and_loses_nothing(tmp_path: Path) ->
         await appended(store, seq=2)
         assert pid_of(tmp_path) != first
         assert [commit.first_seq for commit in await store.commits.since("chain:1", 0, 10)] == [1, 2]
+
+
+async def test_a_restart_that_the_disk_refuses_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_store("embedded", "indexer", tmp_path) as store:
+        refusals = [OSError(errno.ENOSPC, "No space left on device")]
+
+        def marked(data: Path) -> None:
+            if refusals:
+                raise refusals.pop()
+            mark_alone(data)
+
+        monkeypatch.setattr("repositories.mongod.mark_alone", marked)
+        os.kill(pid_of(tmp_path), signal.SIGKILL)
+        await appended(store, seq=1)
+        assert refusals == []
+
+
+async def test_a_watcher_that_ends_by_mistake_gives_the_store_up_and_leaves_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def mistaken(_: mongod.Mongod) -> None:
+        raise ValueError("a mistake")
+
+    monkeypatch.setattr(mongod.Mongod, "_restart_when_dead", mistaken)
+    with structlog.testing.capture_logs() as logs:
+        async with open_store("embedded", "indexer", tmp_path) as store:
+            await asyncio.sleep(0)
+            with pytest.raises(StoreUnusable, match="not started any more"):
+                await store.ping()
+            pid = pid_of(tmp_path)
+    assert [one["event"] for one in logs if one["log_level"] == "error"] == ["mongod_watch_failed"]
+    assert not is_ours(pid, tmp_path / "mongo")
 
 
 _SERVICE = """

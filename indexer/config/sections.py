@@ -79,6 +79,8 @@ def _api_keys(table: Table) -> tuple[ApiKey, ...]:
             scopes=row.list_of("scopes", _scope, 'write a list of read, write, admin, as in ["read"]')
             or ApiKey("", NO_SECRET).scopes,
         )
+        if row.is_given("scopes") and row.is_empty("scopes"):
+            row.wrong("scopes", "opens nothing", 'name some, or leave it out for ["read"]', [])
         if keys.setdefault(key.name, key) is not key and key.name:
             row.wrong("name", "another key has this name", "give each key its own name", key.name)
         if key.key and secrets.setdefault(key.key, row.key) != row.key:
@@ -134,7 +136,7 @@ def solver(table: Table, title: str, chain_names: tuple[str, ...]) -> SolverSett
         or None,
     )
     if table.is_given("chains") and table.is_empty("chains"):
-        table.wrong("chains", "no chain at all", "name some, or leave it out for all")
+        table.wrong("chains", "no chain at all", "name some, or leave it out for all", [])
     table.close()
     return settings
 

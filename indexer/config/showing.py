@@ -43,6 +43,8 @@ def show(value: object) -> str:
             return _number(value)
         case dt.date() | dt.time():
             return value.isoformat()
+        case []:
+            return "[]"
         case _:
             return type_of(value)
 

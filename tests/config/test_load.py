@@ -20,6 +20,7 @@ from indexer.masking import Secret
 
 EXAMPLE = Path(__file__).parents[2] / "chains.example.toml"
 CHAIN = '[chains.ethereum]\nchain_id = 1\nrpc_urls = ["http://node"]\n'
+KEY = "[[service.api_keys]]\nname = 'desk'\nkey = 'k'\n"
 USDC = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
 ACME = "0x742d35Cc6634C0532925a3b844Bc454e4438f44e"
 
@@ -258,6 +259,8 @@ def test_with_a_master_key_accounts_may_be_added_over_http_alone(tmp_path: Path)
         (CHAIN + "[service]\napi_keys = 5", "service.api_keys", "list of tables"),
         (CHAIN + "[service]\napi_keys = [5]", "service.api_keys[0]", "expected a table"),
         (CHAIN + "[[service.api_keys]]\nname = 'a'\nkey = 'a b'", "service.api_keys[0].key", "blank"),
+        (CHAIN + KEY + "scopes = []", "service.api_keys[0].scopes", "it is []"),
+        (CHAIN + KEY + "scopes = ['${SCOPES:-}']", "service.api_keys[0].scopes", "opens nothing"),
         (CHAIN + "[store]\nurl = 'embeded'", "store.url", "no store"),
         (CHAIN + "[store]\nurl = 'mongodb://'", "store.url", "no store"),
         (CHAIN + "[store]\nurl = 'mongodb://u:hush-pass@'", "store.url", "no store"),
@@ -387,6 +390,10 @@ def test_every_server_and_secret_of_nats_is_read_and_none_is_shown(loaded: Load,
 def test_two_api_keys_need_two_names_and_two_keys(wrong: Wrong) -> None:
     row = "[[service.api_keys]]\nname = 'a'\nkey = 'k'\n"
     assert list(wrong(CHAIN + row + row)) == ["service.api_keys[1].name", "service.api_keys[1].key"]
+
+
+def test_a_key_of_which_no_scopes_are_said_may_read(loaded: Load) -> None:
+    assert loaded(CHAIN + KEY).service.api_keys[0].scopes == ("read",)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "localhost", "::1"])

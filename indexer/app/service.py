@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
@@ -32,7 +33,7 @@ from indexer.app.pulse import Pulse, watched
 from indexer.app.reload import watch_file
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
-from indexer.app.site import is_local_only, keys_of, listen, serve
+from indexer.app.site import is_local_only, keys_of, listen, serve, would_be_open
 from indexer.app.trunk import Trunk
 from indexer.app.version import VERSION
 from indexer.app.waiting import Waiting
@@ -310,8 +311,12 @@ class Service:
         log.info("listening", url=self.url, pid=os.getpid(), store=self.store.kind)
 
     def _admit(self, service: ServiceSettings) -> None:
-        """Other API keys, from the next request on, and for who listens already."""
-        if self._access is not None:
+        """Other API keys, from the next request on, and for who listens already.
+
+        Another host waits for a restart; so does taking the last key away, where only that host needs none.
+        """
+        service = replace(service, host=self.settings.service.host)
+        if self._access is not None and not would_be_open(service):
             self._access.change(keys=keys_of(service), local_only=is_local_only(service))
             self._hub.dismiss(unless=self._access.still_admits)
 

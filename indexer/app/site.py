@@ -10,6 +10,7 @@ from aiohttp import web
 from indexer.api.access import ApiKey
 from indexer.api.server import ApiRunner
 from indexer.config import ServiceSettings
+from indexer.config.values import is_loopback
 from indexer.errors import Permanent
 
 
@@ -30,7 +31,13 @@ def keys_of(service: ServiceSettings) -> list[ApiKey]:
 
 
 def is_local_only(service: ServiceSettings) -> bool:
-    return _is_loopback(service.host) and not service.api_keys and not service.allow_anonymous
+    """Whatever else is said there: a page that poses as ours (DNS rebinding) is a stranger to the operator, too."""
+    return is_loopback(service.host) and not service.api_keys
+
+
+def would_be_open(service: ServiceSettings) -> bool:
+    """To other machines, though nobody said so."""
+    return not (is_loopback(service.host) or service.api_keys or service.allow_anonymous)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -51,7 +58,3 @@ def listen(host: str, port: int) -> socket.socket:
         raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}; {cure}") from error
     listener.setblocking(False)
     return listener
-
-
-def _is_loopback(host: str) -> bool:
-    return host in {"localhost", "::1"} or host.startswith("127.")

@@ -123,7 +123,7 @@ class DemoWorld:
     ) -> Settings:
         """What a service needs to follow this world."""
         return Settings(
-            service=ServiceSettings(host=host, port=port, data_dir=data_dir, allow_anonymous=True),
+            service=ServiceSettings(host=host, port=port, data_dir=data_dir),
             store=StoreSettings(url=store, database="demo"),
             chains={chain.plan.name: chain.settings() for chain in self.chains},
             solvers={name: SolverSettings(name, address) for name, address in self.solvers.items()},

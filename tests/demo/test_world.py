@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from indexer.app.site import is_local_only
 from indexer.demo.traffic import NativeSent, PaidInside, TokenMoved
 from indexer.demo.world import PLANS, DemoChain, DemoWorld
 
@@ -26,6 +27,7 @@ async def test_two_chains_differ_in_id_pace_and_decimals() -> None:
         settings = world.settings()
         assert {chain.chain_id for chain in settings.chains.values()} == {31337, 31338}
         assert len(settings.solvers) == len(world.solvers) >= 3
+        assert is_local_only(settings.service), "any web page could rebind its name to the demo"
 
 
 async def test_each_kind_of_move_changes_what_it_says() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from repositories.documents.account_rows import (
     slot_query,
 )
 from repositories.failures import translating
+from repositories.moments import between, earlier_than
 from repositories.schema import ACCOUNT_KEY, ACCOUNT_RECORD_KEY
 from repositories.turns import in_turns
 
@@ -125,7 +126,9 @@ class AccountBooks:
 
     async def at_time(self, account: AccountKey, slot: Slot, time: datetime) -> AccountRecord | None:
         """The newest record at or before `time`."""
-        query: Query = {**slot_query(account, slot), "timestamp": {"$lte": time.astimezone(UTC)}}
+        return await self._newest({**slot_query(account, slot), "timestamp": {"$lte": time.astimezone(UTC)}})
+
+    async def _newest(self, query: Query) -> AccountRecord | None:
         with translating:
             row = await self._records.find_one(query, sort=[("seq", -1)])
         return None if row is None else account_record_of(row)
@@ -141,7 +144,7 @@ class AccountBooks:
         end: datetime | None = None,
     ) -> list[AccountRecord]:
         """Newest first; `before` is a `seq`, exclusive; `start` and `end` are inclusive."""
-        query: Query = {**slot_query(account, slot), **_between(start, end)}
+        query: Query = {**slot_query(account, slot), **between(start, end)}
         if before is not None:
             query["seq"] = {"$lt": before}
         with translating:
@@ -152,7 +155,7 @@ class AccountBooks:
         self, account: AccountKey, slot: Slot, *, start: datetime | None = None, end: datetime | None = None
     ) -> AsyncIterator[tuple[datetime, Decimal]]:
         """Every known balance with its time, oldest first; a batch in memory at a time."""
-        query: Query = {**slot_query(account, slot), **_between(start, end)}
+        query: Query = {**slot_query(account, slot), **between(start, end)}
         with translating:
             cursor = self._records.find(query, {"total": 1, "free": 1, "timestamp": 1, "_id": 0}).sort("seq", 1)
             async for row in in_turns(cursor):
@@ -172,9 +175,8 @@ class AccountBooks:
         """Over the records from `start` to `end`, both inclusive; what held last goes on `until` then."""
         tally = AssetTally()
         if start is not None:
-            # MongoDB keeps milliseconds: just before is one of them earlier.
-            before = await self.at_time(account, slot, start - timedelta(milliseconds=1))
-            held = None if before is None else before.held.amounts.balance
+            earlier = await self._newest({**slot_query(account, slot), **earlier_than(start)})
+            held = None if earlier is None else earlier.held.amounts.balance
             tally.curve = Curve(start.astimezone(UTC), held)
         async for time, balance in self.balances(account, slot, start=start, end=end):
             tally.add(time, balance)
@@ -201,7 +203,7 @@ class AccountBooks:
 
         `start` and `end` are inclusive.
         """
-        query: Query = {**account_query(account), **_between(start, end)}
+        query: Query = {**account_query(account), **between(start, end)}
         if before is not None:
             time = before.astimezone(UTC)
             older: list[Query] = [{"timestamp": {"$lt": time}}]
@@ -214,12 +216,6 @@ class AccountBooks:
 def _named(rows: list[Query], key: tuple[str, ...]) -> list[Query]:
     """The unique key is in `_id` as well, which every server guards without another index."""
     return [{"_id": ":".join(str(row[name]) for name in key), **row} for row in rows]
-
-
-def _between(start: datetime | None, end: datetime | None) -> Query:
-    bounds = {"$gte": start, "$lte": end}
-    times = {operator: time.astimezone(UTC) for operator, time in bounds.items() if time is not None}
-    return {"timestamp": times} if times else {}
 
 
 def _beyond(after: tuple[str, ...]) -> list[Query]:

@@ -16,6 +16,7 @@ from indexer.domain.stats import Statistics, Stats, Tally
 from repositories.database import BATCH, Database
 from repositories.documents.rows import record_of
 from repositories.failures import translating
+from repositories.moments import between, earlier_than
 from repositories.schema import HOLDING_KEY, RECORD_KEY
 from repositories.turns import in_turns
 
@@ -224,7 +225,7 @@ class BalanceQueries:
         end: datetime | None = None,
     ) -> list[BalanceRecord]:
         """Newest first; `before` is a block number, exclusive; `start` and `end` are inclusive."""
-        query: Query = {**of_holding(chain_id, holding), **_between(start, end)}
+        query: Query = {**of_holding(chain_id, holding), **between(start, end)}
         if before is not None:
             query["blockNumber"] = {"$lt": before}
         with translating:
@@ -249,22 +250,16 @@ class BalanceQueries:
         until: datetime | None = None,
     ) -> Statistics[Stats]:
         """Over the records from `start` to `end`, both inclusive; what held last goes on `until` then."""
-        before = None if start is None else await self._just_before(chain_id, holding, start)
+        before = None if start is None else await self._newest({**of_holding(chain_id, holding), **earlier_than(start)})
         tally = Tally()
         if start is not None and before is not None:
             tally.curve = Curve(start.astimezone(UTC), before.balance)
-        query: Query = {**of_holding(chain_id, holding), **_between(start, end)}
+        query: Query = {**of_holding(chain_id, holding), **between(start, end)}
         with translating:
             rows = self._records.find(query, {"balance": 1, "timestamp": 1, "_id": 0}).sort("blockNumber", 1)
             async for row in in_turns(rows):  # a batch in memory at a time
                 tally.add(row["timestamp"], int(row["balance"]))
         return tally.statistics(until)
-
-    async def _just_before(self, chain_id: int, holding: Holding, time: datetime) -> BalanceRecord | None:
-        query: Query = {**of_holding(chain_id, holding), "timestamp": {"$lt": time.astimezone(UTC)}}
-        with translating:
-            row = await self._records.find_one(query, sort=[("blockNumber", -1)])
-        return None if row is None else record_of(row)
 
 
 def of_holding(chain_id: int, holding: Holding) -> Query:
@@ -273,12 +268,6 @@ def of_holding(chain_id: int, holding: Holding) -> Query:
 
 def id_of(row: Query, key: tuple[str, ...]) -> str:
     return ":".join(str(row[name]) for name in key)
-
-
-def _between(start: datetime | None, end: datetime | None) -> Query:
-    bounds = {"$gte": start, "$lte": end}
-    times = {operator: time.astimezone(UTC) for operator, time in bounds.items() if time is not None}
-    return {"timestamp": times} if times else {}
 
 
 def _beyond(after: tuple[int, Token, Address]) -> list[Query]:

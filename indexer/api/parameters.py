@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiohttp import web
 from multidict import MultiMapping
@@ -19,6 +19,9 @@ INT64: Final = 2**63 - 1
 DEFAULT_LIMIT: Final = 100
 MAX_LIMIT: Final = 1000
 LONGEST_ASSET: Final = 64
+
+_FINEST: Final = timedelta(microseconds=1)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 _WHOLE = re.compile(r"[0-9]{1,19}")
 _TIME = re.compile(
@@ -58,14 +61,18 @@ class Query:
         return DEFAULT_LIMIT if limit is None else limit
 
     def time(self, name: str) -> datetime | None:
+        """The last one that we can count at or before what was given."""
         text = self.text(name)
         return None if text is None else rfc3339(text, name)
 
     def span(self) -> tuple[datetime | None, datetime | None]:
-        start, end = self.time("from"), self.time("to")
+        """Of what we can count all that lies within: from the first one at or after `from`."""
+        begun, ended = self.text("from"), self.text("to")
+        start = None if begun is None else moment(begun, "from")
+        end = None if ended is None else moment(ended, "to")
         if start is not None and end is not None and start > end:
             raise Impossible("`from` is later than `to`", "from")
-        return start, end
+        return start and start.rounded_up(), end and end.time
 
     def chain(self, chains: Mapping[str, int]) -> int | None:
         text = self.text("chain")
@@ -128,21 +135,38 @@ def whole_number(text: str, field: str, *, low: int = 0, high: int = INT64) -> i
     return int(text)
 
 
+class Moment(NamedTuple):
+    """A time as exact as it was written; they are in order. `finer` has the digits below a microsecond."""
+
+    time: datetime
+    finer: str = ""
+
+    def rounded_up(self) -> datetime:
+        if not self.finer or self.time > _LAST - _FINEST:
+            return self.time
+        return self.time + _FINEST
+
+
 def rfc3339(text: str, field: str) -> datetime:
+    """In UTC, cut to microseconds."""
+    return moment(text, field).time
+
+
+def moment(text: str, field: str) -> Moment:
     """In UTC. A `+` that was not escaped arrives as a space, so that a space before the offset is taken for one."""
     match = _TIME.fullmatch(text)
     if match is None:
         raise Refused(f"a time like 2026-11-21T01:02:03Z is expected, not {_shown(text)!r}", field)
-    day, clock, fraction, offset = match.groups()
+    day, clock, fraction, offset = match.groups(default="")
     offset = "+00:00" if offset in "Zz" else offset.replace(" ", "+")
     try:
         if clock.endswith(":60"):
-            return _after_leap(datetime.fromisoformat(f"{day}T{clock[:-3]}:59{offset}"))
-        return datetime.fromisoformat(
-            f"{day}T{clock}{(fraction or '')[:7].ljust(7, '0') if fraction else ''}{offset}"
-        ).astimezone(UTC)
+            return Moment(_after_leap(datetime.fromisoformat(f"{day}T{clock[:-3]}:59{offset}")))
+        whole = datetime.fromisoformat(f"{day}T{clock}{offset}").astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise Refused(f"there is no such time: {_shown(text)!r}", field) from error
+    digits = fraction[1:]
+    return Moment(whole.replace(microsecond=int(digits[:6].ljust(6, "0"))), digits[6:].rstrip("0"))
 
 
 def _after_leap(before: datetime) -> datetime:

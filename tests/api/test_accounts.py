@@ -272,6 +272,8 @@ async def test_a_series_has_a_point_for_each_stretch_and_goes_on_where_nothing_c
     assert future["items"] == series["items"], "nobody knows what will be"
     await problem_of(await client.get(f"{USDT}/series?period=1y&granularity=minute"), 422, "granularity")
     await problem_of(await client.get(f"{USDT}/series?period=2h"), 400, "period")
+    first = await (await client.get(f"{USDT}/series?period=24h&granularity=hour&to=0001-01-01T00:00:00Z")).json()
+    assert first["items"] == [], "there is no time before it"
 
 
 class Counted(Decimal):

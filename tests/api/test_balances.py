@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -257,6 +257,11 @@ async def test_pages_of_history_meet_without_gap_or_repeat(client: HttpClient, w
     assert found == [(107, 123), (106, 106), (105, 105), (104, 104), (103, 103), (102, 102), (101, 101)]
 
 
+def finer(time: datetime, fraction: str) -> str:
+    """The milliseconds are there already."""
+    return time_text(time).replace("Z", f"{fraction}Z")
+
+
 @pytest.mark.parametrize(
     ("query", "blocks"),
     [
@@ -267,6 +272,11 @@ async def test_pages_of_history_meet_without_gap_or_repeat(client: HttpClient, w
         ("to=2026-11-21T01:04:02Z", [100]),
         (f"from={time_text(START)}&to={time_text(START)}", [100]),
         (f"from={time_text(START)}&to={time_text(START + timedelta(seconds=120))}", [110, 100]),
+        (f"from={finer(START, '0000001')}", [110]),
+        (f"from={finer(START, '0000000')}", [110, 100]),
+        (f"from={finer(START, '9999999')}&to={finer(START, '99999999')}", []),
+        (f"to={finer(START, '0000009')}", [100]),
+        ("from=9999-12-31T23:59:59.9999999Z", []),
         ("limit=1", [110]),
     ],
 )
@@ -332,9 +342,23 @@ async def test_what_nobody_ever_watched_has_neither_history_nor_statistics(clien
 
 
 @pytest.mark.parametrize("path", ["/history", "/stats"])
-async def test_a_span_that_ends_before_it_begins_is_refused(client: HttpClient, path: str) -> None:
-    answer = await client.get(f"{ONE}{path}?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z")
-    await problem_of(answer, 422, "from")
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"),
+        ("2026-01-01T00:00:00.0000001Z", "2026-01-01T00:00:00Z"),
+        ("2026-01-01T00:00:00.0000002Z", "2026-01-01T00:00:00.00000019Z"),
+    ],
+)
+async def test_a_span_that_ends_before_it_begins_is_refused(
+    client: HttpClient, path: str, start: str, end: str
+) -> None:
+    await problem_of(await client.get(f"{ONE}{path}?from={start}&to={end}"), 422, "from")
+
+
+async def test_in_a_span_that_is_finer_than_what_is_kept_is_nothing(client: HttpClient) -> None:
+    span = f"from={finer(START, '0000001')}&to={finer(START, '0000009')}"
+    assert (await (await client.get(f"{ONE}/stats?{span}")).json())["count"] == 0
 
 
 # --- refresh ---

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from bson import Decimal128
@@ -77,6 +78,26 @@ async def test_history_is_paged_by_number_and_bounded_by_time(store: Store) -> N
     assert then is not None
     assert then.seq == 4
     assert await store.accounts.at_time(ACCOUNT, USDT, at(0)) is None
+
+
+async def test_a_span_that_begins_right_after_a_record_is_without_it(store: Store) -> None:
+    await store.accounts.project(folded(updates("1", "2")))
+    for later in (timedelta(microseconds=1), timedelta(milliseconds=1)):
+        start = at(1) + later
+        assert [row.seq for row in await store.accounts.history(ACCOUNT, USDT, limit=9, start=start)] == [2]
+        stats = await store.accounts.stats(ACCOUNT, USDT, start=start, end=start, until=at(2))
+        assert stats.records is None
+        assert stats.course is not None
+        assert (stats.course.average, stats.course.volatility) == (Fraction(1), Decimal(0))
+
+
+@pytest.mark.parametrize("time", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
+async def test_a_span_may_begin_at_the_first_or_the_last_time_there_is(store: Store, time: datetime) -> None:
+    await store.accounts.project(folded(updates("1")))
+    count = 1 if time.year == 1 else 0
+    assert len(await store.accounts.history(ACCOUNT, USDT, limit=9, start=time)) == count
+    stats = await store.accounts.stats(ACCOUNT, USDT, start=time)
+    assert (0 if stats.records is None else stats.records.count) == count
 
 
 async def test_current_amounts_are_listed_in_order_and_go_on_after_a_place(store: Store) -> None:

@@ -24,6 +24,7 @@ from repositories.store import Store
 from tests.repositories.samples import INFO, TIME, USDC, block_hash, commit_at, head_at, solver_at, updated
 
 HOLDING = Holding(USDC, solver_at(0))
+LAST_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 def time_of(number: int) -> datetime:
@@ -102,6 +103,16 @@ async def test_history_comes_newest_first_and_between_bounds(store: Store) -> No
     assert await history(1, HOLDING, limit=10, start=time_of(7) + timedelta(seconds=1)) == [nine]
     assert await history(1, HOLDING, limit=10, end=time_of(7) - timedelta(seconds=1)) == [five]
     assert await history(1, Holding(NATIVE, solver_at(0)), limit=10) == []
+
+
+async def test_a_span_that_begins_right_after_a_record_is_without_it(store: Store) -> None:
+    await written(store, (5, 10), (7, 9))
+    for later in (timedelta(microseconds=1), timedelta(milliseconds=1)):
+        start = time_of(5) + later
+        assert [row.block.number for row in await store.balances.history(1, HOLDING, limit=9, start=start)] == [7]
+        stats = await store.balances.stats(1, HOLDING, start=start, end=time_of(6), until=time_of(6))
+        assert stats == Statistics(None, Course(Fraction(10), Decimal(0), "flat", Decimal(0)))
+    assert await store.balances.history(1, HOLDING, limit=9, start=LAST_TIME) == []
 
 
 async def test_a_balance_can_be_asked_as_of_a_block_or_time(store: Store) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, cast, get_args
 
 from aiohttp import web
@@ -42,6 +42,9 @@ _ASSET = Parameter("asset", "Only this asset.", {"type": "string"})
 _PERIOD = Parameter("period", "How far back, from `to` or now.", {"enum": list(PERIODS), "default": "24h"})
 _GRANULARITY = Parameter("granularity", "One point for each.", {"enum": list(get_args(Granularity)), "default": "hour"})
 _BEFORE = Parameter("before", "Only records with a `seq` below this.", {"type": "integer", "minimum": 0})
+
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+"""Nothing that is kept is older."""
 
 
 class AccountBalancesResource:
@@ -171,7 +174,8 @@ class AccountBalancesResource:
         step = cast(Granularity, granularity)
         now = self._now()
         until = query.time("to") or now
-        start, end = until - timedelta(days=PERIODS[period]), reached(until, now)  # what will hold nobody knows
+        length = timedelta(days=PERIODS[period])
+        start, end = max(until, _EPOCH + length) - length, reached(until, now)  # what will hold nobody knows
         if stretches(start, end, step) > MOST_POINTS:
             raise Impossible(f"that would be more than {MOST_POINTS} points; take a coarser one", "granularity")
         await self._freshness.caught_up()

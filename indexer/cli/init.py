@@ -8,7 +8,9 @@ import re
 import sys
 import tempfile
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Final
 
 from indexer.cli.draft import ChainDraft, Draft, rendered
 from indexer.cli.questions import ask
@@ -19,6 +21,17 @@ from indexer.errors import ConfigError
 from indexer.masking import mask_url
 
 _CHAIN = "--chain name=NAME,rpc=URL[,ws=URL][,id=N]"
+
+_MEANT: Final[Mapping[str, str]] = {
+    **{key: key for key in ("name", "rpc", "ws", "id")},
+    "rpc_urls": "rpc",
+    "url": "rpc",
+    "ws_urls": "ws",
+    "chain_id": "id",
+    "token": "--token",
+    "solver": "--solver",
+}
+"""What people write, and what it is called here."""
 
 
 class UsageError(Exception):
@@ -81,6 +94,8 @@ def from_flags(chains: list[str], solvers: list[str], tokens: list[str]) -> Draf
 def _chain(flag: str) -> ChainDraft:
     """A comma inside a URL is part of it: only what looks like one of our keys begins a new part."""
     parts = re.split(r",(?=(?:name|rpc|ws|id)=)", flag)
+    for part in parts:
+        _refuse_misspelt(part)
     pairs = [part.partition("=") for part in parts]
     values = {key: [value for name, _, value in pairs if name == key] for key in ("name", "rpc", "ws", "id")}
     unknown = [name for name, equals, _ in pairs if name not in values or not equals]
@@ -94,6 +109,18 @@ def _chain(flag: str) -> ChainDraft:
     if draft.chain_id is None:
         raise UsageError(f"--chain {draft.name}: its id is not known here, say it: --chain name={draft.name},id=N,...")
     return draft
+
+
+def _refuse_misspelt(part: str) -> None:
+    """What a comma begins within a query or a login is left alone; elsewhere it would become part of the URL unseen."""
+    plain = re.sub(r"//[^/]*@", "//", part.partition("?")[0])
+    swallowed = re.search(r",([A-Za-z][\w-]*)=", plain)
+    if swallowed is None:
+        return
+    near = get_close_matches(swallowed[1].lower(), _MEANT, n=1)
+    hint = f"did you mean {_MEANT[near[0]]}?" if near else f"write {_CHAIN}"
+    told = f"can't read {show_key(swallowed[1], is_known=False)}= of --chain; {hint}"
+    raise UsageError(f"{told} (a comma of the URL itself is %2C)")
 
 
 def _shown(pair: tuple[str, str, str]) -> str:

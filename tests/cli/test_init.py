@@ -92,6 +92,35 @@ def test_flags_that_make_no_sense_are_bad_usage(file: Path, capsys: Capture, fla
     assert not file.exists()
 
 
+@pytest.mark.parametrize(
+    ("part", "why"),
+    [
+        ("wss=ws://b", "can't read wss= of --chain; did you mean ws?"),
+        ("ws=ws://b,wss=ws://u:hush@c", "can't read wss= of --chain; did you mean ws?"),
+        ("chain_id=5", "can't read chain_id= of --chain; did you mean id?"),
+        ("ID=5", "can't read ID= of --chain; did you mean id?"),
+        ("id=5,nam=x", "can't read nam= of --chain; did you mean name?"),
+        ("tokens=0x1", "can't read tokens= of --chain; did you mean --token?"),
+        ("colour=hush", "can't read colour= of --chain; write --chain name="),
+    ],
+)
+@pytest.mark.parametrize("url", ["http://a", "${RPC}", "http://u:p@a/b"])
+def test_a_misspelt_part_of_a_chain_is_not_taken_for_its_url(
+    file: Path, capsys: Capture, url: str, part: str, why: str
+) -> None:
+    assert main(["init", "--config", str(file), "--chain", f"name=base,rpc={url},{part}"]) == 2
+    told = capsys.readouterr().err
+    assert why in told
+    assert "hush" not in told
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("url", ["http://a/?x=1,y=2", "http://u:p,w=x@a/", "http://a/b,c", "http://a/b%2Cc=d"])
+def test_a_comma_that_can_be_told_from_a_part_belongs_to_the_url(file: Path, url: str) -> None:
+    assert main(["init", "--config", str(file), "--chain", f"name=base,rpc={url},ws=ws://b"]) == 0
+    assert load(file, {}).chains["base"].rpc_urls == (url,)
+
+
 def test_without_a_terminal_and_flags_it_says_what_to_say(
     file: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -162,7 +162,9 @@ class Watching:
         if solver is None:
             raise NotFound(f"no solver is named {name!r}", field="name")
         if solver.source == "file":
-            raise Impossible(f"solver {name!r} is defined in the configuration file; remove it there and reload")
+            raise Impossible(
+                f"solver {name!r} is defined in the configuration file; remove it there and reload", field="name"
+            )
         is_watched = name not in {one.solver.name for one in self.hidden_solvers()}
         await self._forget_solver(name)
         if is_watched:
@@ -206,7 +208,9 @@ class Watching:
         if token is None:
             raise NotFound(f"token {address} is not watched on chain {chain_id}", field="address")
         if token.source == "file":
-            raise Impossible(f"token {address} is defined in the configuration file; remove it there and reload")
+            raise Impossible(
+                f"token {address} is defined in the configuration file; remove it there and reload", field="address"
+            )
         await self._watchlist.remove_token(chain_id, address)
         self._added_tokens = tuple(t for t in self._added_tokens if (t.chain_id, t.address) != (chain_id, address))
         log.info("token_removed", chain=chain_id, token=address)

@@ -27,6 +27,7 @@ from indexer.api.ports import AccountBooks, AccountControl, Balances, CommitLog,
 from indexer.api.problems import BadRequest, Handler, as_problems, problem
 from indexer.api.reload import ReloadResource
 from indexer.api.routes import Answer, Parameter, Route
+from indexer.api.server import METHODS, no_method
 from indexer.api.solvers import SolversResource
 from indexer.api.status import StatusResource
 from indexer.api.tokens import TokensResource
@@ -125,9 +126,11 @@ class _Gate:
         """The length is known before a byte of the body is read; a body without one is counted while it is read."""
         route = self._route(request)
         self._access.check(request, route)
-        if (request.content_length or 0) > MAX_BODY_BYTES:
-            raise BadRequest(413, TOO_LARGE)
+        if request.method == "CONNECT":  # names no path, so that no route tells what it is not
+            raise BadRequest(405, no_method("CONNECT"), headers={"Allow": METHODS})
         if route is not None:
+            if (request.content_length or 0) > MAX_BODY_BYTES:
+                raise BadRequest(413, TOO_LARGE)
             Query(request.query).refuse_unknown(parameter.name for parameter in route.query)
         return await handler(request)
 

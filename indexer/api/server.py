@@ -21,6 +21,10 @@ _REQUEST_LINE: Final = re.compile(r"b'([A-Za-z0-9!#$%&*+.^_`|~-]+) \S+ HTTP/1\.[
 """As the parser repeats it; what does not look like one (TLS, for example) is no request at all."""
 
 
+def no_method(method: str) -> str:
+    return f"There is no method {method} here; there are {METHODS}."
+
+
 class ApiRunner(web.AppRunner):
     """Like aiohttp's own, with a protocol of ours; aiohttp has no setting for it."""
 
@@ -65,4 +69,4 @@ def _refusal(status: int, error: BaseException | None) -> web.Response:
     line = _REQUEST_LINE.search(str(error)) if isinstance(error, BadHttpMethod) else None
     if line is None:
         return problem(status, "This is not a request that can be read: a line or header is broken or too long.")
-    return problem(405, f"There is no method {line[1][:64]} here; there are {METHODS}.", headers={"Allow": METHODS})
+    return problem(405, no_method(line[1][:64]), headers={"Allow": METHODS})

@@ -240,8 +240,9 @@ async def test_on_a_chain_of_a_new_file_only_what_comes_later_is_due() -> None:
 
 async def test_a_solver_of_the_file_cannot_be_removed_here() -> None:
     watching = await Desk().loaded()
-    with pytest.raises(Impossible, match="configuration file"):
+    with pytest.raises(Impossible, match="configuration file") as caught:
         await watching.remove_solver("acme")
+    assert caught.value.field == "name"
     with pytest.raises(NotFound, match="nobody"):
         await watching.remove_solver("nobody")
 
@@ -326,8 +327,9 @@ async def test_a_token_belongs_to_its_chain() -> None:
 
 async def test_a_token_of_the_file_cannot_be_removed_here() -> None:
     watching = await Desk().loaded()
-    with pytest.raises(Impossible, match="configuration file"):
+    with pytest.raises(Impossible, match="configuration file") as caught:
         await watching.remove_token(1, USDC)
+    assert caught.value.field == "address"
     with pytest.raises(NotFound):
         await watching.remove_token(1, DAI)
 

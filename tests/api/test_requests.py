@@ -175,6 +175,14 @@ async def test_a_body_over_a_mebibyte_is_too_large(client: HttpClient, path: str
     await problem_of(await client.post(path, data=io.BytesIO(b" " * (MIB + 1)), headers=JSON), 413)
 
 
+@pytest.mark.parametrize(("method", "path", "status"), [("POST", "/nope", 404), ("PUT", "/api/v1/solvers", 405)])
+async def test_a_body_that_is_too_large_hides_no_wrong_path_or_method(
+    client: HttpClient, method: str, path: str, status: int
+) -> None:
+    await problem_of(await client.request(method, path, data=io.BytesIO(b" " * (MIB + 1)), headers=JSON), status)
+    assert (await client.get("/health")).status == 200
+
+
 async def test_a_body_is_counted_where_its_length_is_not_told_or_is_packed(client: HttpClient) -> None:
     await problem_of(await client.post("/api/v1/solvers", data=_chunks(2 * MIB), headers=JSON), 413)
     bomb = gzip.compress(b" " * (4 * MIB))

@@ -73,6 +73,15 @@ async def test_an_unknown_method_is_a_problem_that_names_those_there_are(url: st
     assert orjson.loads(body)["detail"].startswith(f"There is no method {method[:64]} here")
 
 
+@pytest.mark.parametrize("target", ["/api/v1/balances", "/nope", "elsewhere.example:443"])
+async def test_nobody_is_connected_through_to_elsewhere(url: str, target: str) -> None:
+    answer = await raw_answer(url, f"CONNECT {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b" 405 " in head.splitlines()[0]
+    assert b"\r\nAllow: DELETE, GET, HEAD, OPTIONS, PATCH, POST\r\n" in head
+    assert orjson.loads(body)["detail"].startswith("There is no method CONNECT here")
+
+
 @pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, br"])
 async def test_a_body_that_is_packed_as_we_cannot_unpack_is_a_415(url: str, encoding: str) -> None:
     head = (

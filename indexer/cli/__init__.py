@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from indexer.cli.signals import heed
+
+_UNWRITABLE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+"""What becomes of a print; whatever else commands write to, they tell of it themselves."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 fine, 1 failed while running, 2 bad usage or configuration."""
     given = sys.argv[1:] if argv is None else argv
+    if sys.stdout is None:  # closed by who started it, and takes its number again, before a connection could
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     try:
         # Before anything else is imported: a stop that comes earlier still is Python's own to handle.
         heed(*given[:1])
         from indexer.cli.parser import build_parser, perform  # noqa: PLC0415
 
-        code = perform(build_parser(os.environ).parse_args(given))
-        sys.stdout.flush()
+        try:
+            return perform(build_parser(os.environ).parse_args(given))
+        finally:
+            sys.stdout.flush()  # whatever ends it, argparse included: at exit nobody could say what is wrong
     except KeyboardInterrupt:
         return 0
     except BrokenPipeError:
-        # The reader, `head` for one, has seen enough; nothing may be flushed at exit any more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader, `head` for one, has seen enough.
+        _print_no_more()
         return 0
-    return code
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        _print_no_more()
+        print(f"indexer: can't write to standard output: {error.strerror}", file=sys.stderr)
+        return 1
+
+
+def _print_no_more() -> None:
+    """Nothing may be flushed at exit any more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,74 @@
+"""Where what is printed can't be written, that is told in one line, and the command has failed."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Service
+
+CONFIG = '[chains.base]\nchain_id = 8453\nrpc_urls = ["http://a"]\n'
+FULL = (1, "indexer: can't write to standard output: No space left on device\n")
+INDEXER = "import sys; from indexer.cli import main; sys.exit(main())"
+
+
+def printed_to(target: str, *argv: str, unbuffered: str = "") -> tuple[int, str]:
+    script = f'exec "$0" -c "$1" "${{@:2}}" {target}'
+    told = subprocess.run(
+        ["bash", "-c", script, sys.executable, INDEXER, *argv],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+        env={"PYTHONUNBUFFERED": unbuffered, "PYTHONPATH": str(Path.cwd())},
+    )
+    return told.returncode, told.stderr
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "chains.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--version"],
+        ["check", "--config", "FILE"],
+        ["check", "--config", "nowhere.toml"],
+        ["init", "--force", "--config", "FILE", "--chain", "name=base,rpc=http://a"],
+    ],
+)
+def test_a_full_disk_is_told_in_one_line(file: Path, words: list[str], unbuffered: str) -> None:
+    argv = [str(file) if word == "FILE" else word for word in words]
+    told = printed_to(">/dev/full", *argv, unbuffered=unbuffered)
+    assert told == FULL
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["status"], ["status", "--json"], ["balances"]])
+async def test_an_answer_that_cannot_be_written_is_told_in_one_line(
+    service: Service, words: list[str], unbuffered: str
+) -> None:
+    argv = [*words, "--url", service.url]
+    told = await asyncio.to_thread(printed_to, ">/dev/full", *argv, unbuffered=unbuffered)
+    assert told == FULL
+
+
+def test_help_on_a_full_disk_is_no_success() -> None:
+    assert printed_to(">/dev/full", "--help") == (
+        1,
+        "indexer: can't write to standard output: No space left on device\n",
+    )
+
+
+@pytest.mark.parametrize("words", [["--version"], ["check", "--config", "FILE"]])
+def test_who_closed_the_output_wants_none(file: Path, words: list[str]) -> None:
+    assert printed_to(">&-", *[str(file) if word == "FILE" else word for word in words]) == (0, "")

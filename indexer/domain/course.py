@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
-from math import lcm
+from math import isqrt, lcm
 from typing import Final, Literal
 
 Number = int | Decimal | Fraction
 Direction = Literal["up", "down", "flat"]
 
 _MOMENT: Final = timedelta(microseconds=1)
-_ROOT: Final = Context(prec=200)
-"""Two uint256 multiplied have 155 digits."""
+_WIDE: Final = Context(prec=1_000)
+"""The default context refuses to round a number of more than 28 digits."""
 
 PLACES: Final = 4
 """Digits behind the point of a percentage or a strength."""
@@ -127,14 +127,17 @@ def _volatility(variance: Fraction, average: Fraction) -> Decimal | None:
         return Decimal(0)
     if not average:
         return None
-    relative = variance / average**2
-    root = _ROOT.sqrt(_ROOT.divide(Decimal(relative.numerator), Decimal(relative.denominator)))
-    return round(_ROOT.multiply(root, Decimal(100)), PLACES)
+    # A whole number's root is exact, however many digits it has: a balance may swing around nearly nothing.
+    doubled = isqrt(int(4 * variance / average**2 * 10 ** (2 * PLACES + 4)))
+    return _shifted((doubled + 1) // 2)
 
 
 def _rounded(value: Fraction) -> Decimal:
-    scaled = round(value * 10**PLACES)
-    return Decimal(scaled).scaleb(-PLACES, Context(prec=1_000))
+    return _shifted(round(value * 10**PLACES))
+
+
+def _shifted(places: int) -> Decimal:
+    return Decimal(places).scaleb(-PLACES, _WIDE)
 
 
 def _sign(value: int | Fraction) -> Direction:

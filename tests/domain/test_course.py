@@ -75,6 +75,10 @@ def test_volatility_is_the_deviation_in_percent_of_the_average() -> None:
     assert course_of((0, -5), (1, 5), until=2).volatility is None
 
 
+def test_volatility_has_as_many_digits_as_it_takes() -> None:
+    assert course_of((0, -(10**40)), (1, 10**40 + 2), until=2).volatility == Decimal(10**42 + 100)
+
+
 @given(st.lists(st.integers(0, UINT256), min_size=2, max_size=20))
 def test_equal_steps_have_the_mean_and_deviation_of_the_list(balances: list[int]) -> None:
     course = course_of(*enumerate(balances), until=len(balances))

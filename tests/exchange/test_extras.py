@@ -13,13 +13,13 @@ import pytest
 
 from indexer.clients.exchange.account import ExchangeAccount
 from indexer.clients.exchange.dialects import payments
-from indexer.clients.exchange.dialects.dialect import KNOCK, funding_of
+from indexer.clients.exchange.dialects.dialect import KNOCK, funding_of, placed
 from indexer.clients.exchange.dialects.table import DIALECTS
 from indexer.demo.venue import Account, Venue
 from indexer.demo.venue.faults import NONE
 from indexer.domain.accounts.amounts import Wallet
 from indexer.domain.accounts.arrivals import Arrival, FundingsSeen, PositionsSeen, Snapshot, StreamLost, Updated
-from indexer.errors import IndexerError
+from indexer.errors import BadAnswer, IndexerError
 from tests.exchange.conftest import NO_ANSWERS, Connect
 from tests.exchange.test_listening import listening, until
 
@@ -161,6 +161,19 @@ async def test_nothing_is_told_before_a_read_brought_the_names(venue: Venue, con
         venue.truth.open_position(account, symbol, "0.7", "60000")
         await until(lambda: len(heard) > before)
     assert not [one for one in heard if isinstance(one, PositionsSeen | StreamLost)]
+
+
+@pytest.mark.parametrize("contracts", ["NaN", "-Infinity", "1e999999"])
+def test_a_position_of_no_number_is_an_error_and_not_one_of_which_nobody_could_say_which_is_larger(
+    contracts: str,
+) -> None:
+    with pytest.raises(BadAnswer):
+        placed({"symbol": "BTC/USDT:USDT", "side": "long", "contracts": contracts})
+
+
+def test_a_position_keeps_every_digit_of_its_size() -> None:
+    found = placed({"symbol": "BTC/USDT:USDT", "side": "short", "contracts": "-1" + "0" * 40 + "7"})
+    assert str(found.position.contracts) == "1" + "0" * 40 + "7"
 
 
 @pytest.mark.parametrize(

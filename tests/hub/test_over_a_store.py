@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 
 from indexer.api.hub.hub import Hub
+from indexer.domain.accounts.facts import AccountLive, AccountStale, AssetChanged
 from indexer.domain.facts import ChainFact
 from indexer.domain.records import fold
 from repositories.store import Store, open_store
+from tests.domain.accounts.builders import ACCOUNT, USDT
 from tests.hub.fakes import World, finalized, reverted, updated
 from tests.hub.stage import stage
 
@@ -49,6 +52,21 @@ async def test_snapshot_replay_and_live_events_over_real_repositories(tmp_path: 
             assert [(await client.read_event())["seq"] for _ in range(4)] == [2, 3, 4, 5]
             await world.append(updated(1, 13), projected=True, hub=on.hub)
             assert [frame["seq"] for frame in await client.until_pong()] == [6]
+
+
+async def test_a_balance_that_grew_beyond_28_digits_of_percent_is_read_from_the_log_like_any_other(
+    tmp_path: Path,
+) -> None:
+    async with open_store("memory", "hub", tmp_path) as store:
+        world = Stored(store)
+        grown = AssetChanged(ACCOUNT, USDT, Decimal("1e-18"), Decimal(25000))
+        await store.commits.append(world.commit(AccountStale(ACCOUNT, "silent"), grown, AccountLive(ACCOUNT, "back")))
+        async with stage(world) as on:
+            client = await on.client()
+            await client.subscribe(after={"exchange:binance:main": 1})
+            told, last = [await client.read_event() for _ in range(2)]
+            assert told["data"]["changePercent"] == "2499999999999999999999900"
+            assert (told["seq"], last["seq"]) == (2, 3)
 
 
 def _balances(snapshot: Mapping[str, list[dict[str, str]]]) -> dict[tuple[int, int], str]:

@@ -20,10 +20,10 @@ class ChangeThreshold:
     percent: Decimal = Decimal(1)
 
     def is_passed(self, before: Decimal, after: Decimal) -> bool:
-        moved = abs(less(after, before))
+        moved = less(after, before).copy_abs()
         if not moved or moved < self.absolute:
             return False
-        return _EXACT.multiply(moved, Decimal(100)) >= _EXACT.multiply(abs(before), self.percent)
+        return _EXACT.multiply(moved, Decimal(100)) >= _EXACT.multiply(before.copy_abs(), self.percent)
 
 
 def measured_from(fact: AssetUpdated | AssetChanged) -> Decimal | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from indexer.domain.accounts.amounts import AccountKey, AssetBalance, Slot
@@ -18,6 +19,7 @@ from indexer.domain.accounts.facts import (
     PositionUpdated,
 )
 from indexer.domain.amounts import plain
+from indexer.domain.course import percent
 from indexer.domain.times import time_text
 
 ACCOUNT_EVENT_TYPES = {
@@ -111,4 +113,4 @@ def position_json(position: Position) -> dict[str, Any]:
 
 def _percent(change: Decimal, before: Decimal) -> str | None:
     """Of what was there before, to four digits; nothing where there was nothing."""
-    return plain(round(change / abs(before) * 100, 4)) if before else None
+    return plain(percent(Fraction(change), Fraction(before)))

@@ -151,11 +151,11 @@ def _sizes(amounts: Amounts, previous: Amounts | None, thresholds: Thresholds) -
     balance = amounts.balance
     if balance is None:
         return
-    if abs(balance) > thresholds.most:
+    if balance.copy_abs() > thresholds.most:
         yield "unrealistic_balance", "error", f"{plain(balance)} is more than {plain(thresholds.most)}"
         return
     before = None if previous is None else previous.balance
-    if before and abs(balance) > _EXACT.multiply(abs(before), thresholds.jump):
+    if before and balance.copy_abs() > _EXACT.multiply(before.copy_abs(), thresholds.jump):
         grown = f"{plain(balance)} is more than {plain(thresholds.jump)} times the {plain(before)} before"
         yield "unrealistic_balance", "warning", grown
 
@@ -167,5 +167,7 @@ def _ages(held: AssetBalance, thresholds: Thresholds, now: datetime) -> Iterator
 
 
 def _is_close(one: Decimal, other: Decimal, thresholds: Thresholds) -> bool:
-    allowed = max(thresholds.tolerance, _EXACT.multiply(max(abs(one), abs(other)), thresholds.relative_tolerance))
-    return abs(less(one, other)) <= allowed
+    allowed = max(
+        thresholds.tolerance, _EXACT.multiply(max(one.copy_abs(), other.copy_abs()), thresholds.relative_tolerance)
+    )
+    return less(one, other).copy_abs() <= allowed

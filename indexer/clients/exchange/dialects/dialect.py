@@ -264,12 +264,14 @@ def placed(found: Mapping[str, Any]) -> Placed:
 
 def _position(found: Mapping[str, Any]) -> Position:
     contracts, side = required(found, "contracts"), found.get("side")
+    if not contracts.is_finite():
+        raise BadAnswer("a position without a number of contracts")
     if not contracts:
         return Position(str(found["symbol"]), "flat", contracts)
     return Position(
         symbol=str(found["symbol"]),
         side="short" if side == "short" else "long",
-        contracts=abs(contracts),
+        contracts=contracts.copy_abs(),
         entry_price=number(found.get("entryPrice")),
         mark_price=number(found.get("markPrice")),
         unrealized=number(found.get("unrealizedPnl")),

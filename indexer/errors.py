@@ -68,6 +68,13 @@ class WrongChain(Permanent):
     """The node, or the store, follows another chain than the configuration says."""
 
 
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+class EventUnwritable(Permanent):
+    """No JSON can be made of it, now or later: a mistake of ours, which must not stand in the way of other events."""
+
+
 # --- programs --------------------------------------------------------------------------------------------------------
 
 

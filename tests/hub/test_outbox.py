@@ -74,6 +74,10 @@ def decoded(data: bytes) -> list[dict[str, Any]]:
     return frames
 
 
+def _never(told: Told) -> None:
+    raise AssertionError(told)
+
+
 def outbox_on(socket: Socket, *, limit: int = 10, on_overflow: Callable[[], None] = lambda: None) -> Outbox:
     return Outbox(
         socket,
@@ -82,6 +86,7 @@ def outbox_on(socket: Socket, *, limit: int = 10, on_overflow: Callable[[], None
         limit=limit,
         on_conflation=lambda _dropped: None,
         on_overflow=on_overflow,
+        on_unwritable=_never,
     )
 
 

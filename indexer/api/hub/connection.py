@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import structlog
@@ -158,12 +158,20 @@ class Connection:
         if subscription.is_plain:
             subscription.go_live()
         else:
-            self._tasks[request.id] = asyncio.get_running_loop().create_task(self._catch_up(subscription))
+            self._spawn(request.id, subscription.catch_up)
 
-    async def _catch_up(self, subscription: Subscription) -> None:
-        identifier = subscription.request.id
+    def fall_back(self, stream: str, after: int) -> None:
+        """What follows on `after` could not be told: every subscription that wants it reads it from the log."""
+        for identifier, subscription in self._subscriptions.items():
+            if subscription.fall_back(stream, after):
+                self._spawn(identifier, subscription.resume)
+
+    def _spawn(self, identifier: SubscriptionId, work: Callable[[], Awaitable[None]]) -> None:
+        self._tasks[identifier] = asyncio.get_running_loop().create_task(self._catch_up(identifier, work))
+
+    async def _catch_up(self, identifier: SubscriptionId, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await subscription.catch_up()
+            await work()
         except Transient:
             self._drop(identifier, cancel=False)
             problem = problem_json(503, "The store does not answer just now; subscribe again.")

@@ -14,6 +14,7 @@ from indexer.domain.balances import BalanceUpdated
 from indexer.domain.commits import Commit, Event
 from indexer.domain.events import EVENT_TYPES, event_json
 from indexer.domain.facts import BalanceReverted, ChainFinalized, HistoryFilled, chain_id_of
+from indexer.errors import EventUnwritable
 
 _SHORT = Struct("!BB").pack
 _MEDIUM = Struct("!BBH").pack
@@ -114,8 +115,12 @@ class Told:
                 pass
 
     def frame(self) -> bytes:
+        """Raises `EventUnwritable`, each time, where none can be made."""
         if self._event is not None:
-            self._frame = text_frame(orjson.dumps(event_json(self._event)))
+            try:
+                self._frame = text_frame(orjson.dumps(event_json(self._event)))
+            except Exception as error:
+                raise EventUnwritable(f"{self._event.id} cannot be told: {error!r}") from error
             self._event = None
         return self._frame
 

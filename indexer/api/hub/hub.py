@@ -30,6 +30,7 @@ from indexer.api.hub.subscription import Feed
 from indexer.api.hub.ticking import Ticker
 from indexer.api.problems import BadRequest
 from indexer.domain.commits import Commit
+from indexer.errors import EventUnwritable
 
 log = structlog.get_logger(__name__)
 
@@ -144,8 +145,9 @@ class Hub:
         if not self._interests or commit.size > MANY_EVENTS:
             return
         events = told(commit, self._epoch)
-        for event in events if self._interests.everything else chain(*self._interests.matched(events).values()):
-            event.frame()
+        with suppress(EventUnwritable):  # the plan: `deliver` finds it out again, and says so
+            for event in events if self._interests.everything else chain(*self._interests.matched(events).values()):
+                event.frame()
         self._ready[commit.stream] = commit, events
 
     def deliver(self, commit: Commit) -> None:
@@ -156,11 +158,16 @@ class Hub:
         ready = self._ready.pop(commit.stream, None)
         if not self._interests:
             return
-        events = ready[1] if ready is not None and ready[0] is commit else told(commit, self._epoch)
-        if len(events) > MANY_EVENTS:
-            self._queue(events)
-        else:
-            self._tell(events)
+        try:
+            events = ready[1] if ready is not None and ready[0] is commit else told(commit, self._epoch)
+            if len(events) > MANY_EVENTS:
+                self._queue(events)
+            else:
+                self._tell(events)
+        except Exception:  # the boundary of one commit: whoever wants it reads it from the log, and is told of a gap
+            log.exception("commit_not_told", stream=commit.stream, first_seq=commit.first_seq)
+            for connection in tuple(self._subscribed):
+                connection.fall_back(commit.stream, commit.first_seq - 1)
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """`GET /ws`."""
@@ -234,6 +241,7 @@ class Hub:
             limit=self._limits.waiting_events,
             on_conflation=self._on_conflation,
             on_overflow=lambda: self._overflowed(connection),
+            on_unwritable=lambda event: connection.fall_back(event.stream, event.seq - 1),
         )
         connection = Connection(
             ws,

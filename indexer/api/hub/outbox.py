@@ -11,6 +11,7 @@ from typing import Final, Protocol
 import orjson
 
 from indexer.api.hub.frames import Told, text_frame
+from indexer.errors import EventUnwritable
 
 CHUNK_BYTES: Final = 64 * 1024
 """Written at a time to a client that has a queue, so that it takes turns with the others."""
@@ -45,6 +46,7 @@ class Outbox:
         "_on_conflation",
         "_on_overflow",
         "_overfull",
+        "_on_unwritable",
         "_progress",
         "_progress_at",
         "_pump_task",
@@ -66,6 +68,7 @@ class Outbox:
         limit: int,
         on_conflation: Callable[[int], None],
         on_overflow: Callable[[], None],
+        on_unwritable: Callable[[Told], None],
     ) -> None:
         self._write = transport.write
         self._buffered = transport.get_write_buffer_size
@@ -74,6 +77,7 @@ class Outbox:
         self._limit = limit
         self._on_conflation = on_conflation
         self._on_overflow = on_overflow
+        self._on_unwritable = on_unwritable
         self.idle = True
         """Nothing is queued and the socket takes more: what is told now goes out at once."""
         self.closed = False
@@ -225,11 +229,16 @@ class Outbox:
             _, item = self._waiting.popitem(last=False)
             if isinstance(item, Told):
                 self._kept -= item.key is None
-                item = item.frame()
+                try:
+                    frame = item.frame()
+                except EventUnwritable:  # the plan: whoever waits for it is told of a gap
+                    self._on_unwritable(item)
+                    continue
             else:
                 self._words -= 1
-            frames.append(item)
-            size += len(item)
+                frame = item
+            frames.append(frame)
+            size += len(frame)
         if not self._waiting:
             self._conflating = False
         data = b"".join(frames)

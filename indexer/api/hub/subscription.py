@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+
 from indexer.api.hub.filters import Interest, Interests, Wanted
 from indexer.api.hub.frames import Told, json_frame, told
 from indexer.api.hub.outbox import CHUNK_BYTES, Outbox
@@ -15,6 +17,9 @@ from indexer.api.hub.requests import Subscribe
 from indexer.api.hub.snapshots import Snapshots
 from indexer.api.hub.sources import Log
 from indexer.domain.commits import Commit
+from indexer.errors import EventUnwritable
+
+log = structlog.get_logger(__name__)
 
 FEWEST_COMMITS: Final = 10
 MOST_COMMITS: Final = 200
@@ -82,6 +87,19 @@ class Subscription:
         for stream, after in self.request.after.items():
             if after > self._feed.positions[stream]:
                 await self._say_gap(stream)
+        await self.resume()
+
+    def fall_back(self, stream: str, after: int) -> bool:
+        """Something above `after` could not be told: it is read from the log. Whether to `resume` it for that."""
+        was_live = self.live_from is not None
+        if was_live:
+            self.stop()
+            self.cursors = self._feed.positions.now()
+        self.cursors[stream] = min(after, self.cursors.get(stream, 0))
+        return was_live
+
+    async def resume(self) -> None:
+        """From the log what was told since the cursors; then live."""
         while behind := self._feed.positions.behind(self.cursors):
             for stream in behind:
                 await self._replay(stream)
@@ -106,17 +124,26 @@ class Subscription:
                 self.cursors[stream] = last
                 return
             # Nothing that was not delivered yet: other subscriptions of the same client must not see it twice.
-            await self._say_missed(stream, [commit for commit in page if commit.last_seq <= last], cursor)
+            delivered = [commit for commit in page if commit.last_seq <= last]
+            if not await self._say_missed(stream, delivered, cursor):
+                await self._say_gap(stream)
+                return
             events = sum(len(commit.facts) for commit in page)
             limit = min(limit * 2, MOST_COMMITS) if events < GOOD_PAGE else max(1, limit // 2)
 
-    async def _say_missed(self, stream: str, commits: Sequence[Commit], cursor: int) -> None:
+    async def _say_missed(self, stream: str, commits: Sequence[Commit], cursor: int) -> bool:
+        """Whether all of it could be said; else what comes before the first that could not."""
         frames: list[bytes] = []
         size = 0
         for commit in commits:
             for event in told(commit, self._feed.epoch):
                 if event.seq > cursor and self.wanted.accepts(event) and not self._is_sent(self, event):
-                    frames.append(event.frame())
+                    try:
+                        frames.append(event.frame())
+                    except EventUnwritable as error:
+                        log.error("event_unwritable", stream=stream, seq=event.seq, error=str(error))  # noqa: TRY400 - its traceback says no more
+                        await self._say(frames)
+                        return False
                     size += len(frames[-1])
                 if size >= CHUNK_BYTES:
                     await self._say(frames)
@@ -124,6 +151,7 @@ class Subscription:
                     frames, size = [], 0
         await self._say(frames)
         self.cursors[stream] = max(self.cursors.get(stream, 0), commits[-1].last_seq)
+        return True
 
     async def _say(self, frames: Sequence[bytes]) -> None:
         """At the client's pace, and in turns with everybody else."""

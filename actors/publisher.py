@@ -18,11 +18,11 @@ from actors.base import AsyncActor, Report
 from actors.messages import Begin, Committed
 from actors.patience import patiently
 from actors.positions import Positions
-from indexer.domain.commits import Commit
+from indexer.domain.commits import Commit, Event
 from indexer.domain.events import event_json
 from indexer.domain.status import BusState, BusStatus
 from indexer.domain.subjects import Names, Notice, notice_of
-from indexer.errors import BusRefuses, BusUnreachable, EventTooLarge, StoreUnavailable
+from indexer.errors import BusRefuses, BusUnreachable, EventTooLarge, EventUnwritable, StoreUnavailable
 from indexer.metrics import BusMetrics
 
 log = structlog.get_logger(__name__)
@@ -73,7 +73,10 @@ class Bus(Protocol):
         ...
 
     async def publish(self, notices: Sequence[Notice]) -> int:
-        """How many of them, from the first on, are stored now: at least one. `EventTooLarge` is about the first."""
+        """How many of them, from the first on, are stored now: at least one.
+
+        `EventTooLarge` and `EventUnwritable` are about the first.
+        """
         ...
 
     async def close(self) -> None: ...
@@ -186,6 +189,10 @@ class Publisher(AsyncActor):
             log.error("nats_event_too_large", event_id=batch[0].id, subject=batch[0].subject, error=str(error))  # noqa: TRY400 - its traceback says no more
             self._leave_out(batch[0].stream, batch[0].seq, 1)
             return
+        except EventUnwritable as error:
+            log.error("nats_event_unwritable", event_id=batch[0].id, error=str(error))  # noqa: TRY400 - as above
+            self._leave_out(batch[0].stream, batch[0].seq, 1)
+            return
         for notice in stored:
             self._backlog.sent(notice.stream, notice.seq)
         self._metrics.published(len(stored), self._clock() - started)
@@ -245,11 +252,24 @@ class Publisher(AsyncActor):
             if self._backlog.lacks(stream) and not self._backlog.is_full:
                 await self._read(stream, told[stream])
             events = self._backlog.take(stream, min(share, AT_ONCE - len(batch)), self._epoch)
-            batch += [notice_of(event_json(event), names) for event in events]
+            batch += self._written(events, names)
             if len(batch) == AT_ONCE:
                 break
             await asyncio.sleep(0)
         return batch
+
+    def _written(self, events: Sequence[Event], names: Names) -> list[Notice]:
+        """Up to the first of which no JSON can be made: its turn comes, and then it is named and left out."""
+        notices: list[Notice] = []
+        for event in events:
+            try:
+                notices.append(notice_of(event_json(event), names))
+            except Exception:  # the boundary of one event: the others of all streams go on
+                if notices:
+                    break
+                log.exception("nats_event_unwritable", event_id=event.id)
+                self._leave_out(event.stream, event.seq, 1)
+        return notices
 
     async def _read(self, stream: str, told: int) -> None:
         after = self._backlog.done.get(stream, 0)
@@ -261,6 +281,7 @@ class Publisher(AsyncActor):
 
     def _leave_out(self, stream: str, seq: int, count: int) -> None:
         self._backlog.sent(stream, seq)
+        self._stirred.set()  # there may be nothing to send of this batch, and more behind it
         self._metrics.skipped(count)
         self._tell(replace(self._status, skipped=self._status.skipped + count))
 

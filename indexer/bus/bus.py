@@ -14,7 +14,7 @@ from nats.errors import Error as NatsError
 from indexer.bus.login import Login, connect, leave
 from indexer.bus.streams import StreamPlan, find_homes
 from indexer.domain.subjects import Notice
-from indexer.errors import BusRefuses, BusUnreachable, EventTooLarge
+from indexer.errors import BusRefuses, BusUnreachable, EventTooLarge, EventUnwritable
 from indexer.masking import mask_text
 
 ANSWER_SECONDS: Final = 5.0
@@ -94,11 +94,16 @@ class NatsBus:
         return batch.stored
 
     def _payloads(self, notices: Sequence[Notice]) -> Sequence[bytes]:
-        """Up to the first that is too large for the server: its turn comes, and then it is named."""
+        """Up to the first that cannot be written or is too large: its turn comes, and then it is named."""
         assert self._client is not None  # noqa: S101 - `check` has just seen it
         payloads: list[bytes] = []
         for notice in notices:
-            payload = orjson.dumps(notice.body)
+            try:
+                payload = orjson.dumps(notice.body)
+            except orjson.JSONEncodeError as error:
+                if payloads:
+                    break
+                raise EventUnwritable(f"{notice.id} cannot be told: {error}") from error
             if len(payload) + _HEADERS > self._client.max_payload:
                 break
             payloads.append(payload)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -18,14 +20,21 @@ from actors.base import end
 from actors.messages import Begin, Committed
 from actors.positions import Positions
 from actors.publisher import Publisher
+from indexer.domain.accounts.arrivals import Position
+from indexer.domain.accounts.facts import AccountLive, PositionUpdated
 from indexer.domain.commits import Commit
 from indexer.domain.status import BusStatus
+from indexer.domain.streams import exchange_stream
 from indexer.domain.subjects import Names, Notice
-from indexer.errors import BusRefuses, BusUnreachable, EventTooLarge, StoreUnavailable
+from indexer.errors import BusRefuses, BusUnreachable, EventTooLarge, EventUnwritable, StoreUnavailable
 from indexer.metrics import Metrics
+from tests.actors.accounts.fakes import ACCOUNT
 from tests.actors.fakes import STREAM, FakeLog, commit_of, updated
 
 SECONDS = 5.0
+NEVER = datetime.min.replace(tzinfo=timezone(timedelta(hours=1)))
+"""In UTC it is before all time."""
+UNWRITABLE = PositionUpdated(ACCOUNT, Position("BTC/USDT:USDT", "flat", Decimal(0)), NEVER)
 ID = "e:{}:{}".format
 
 
@@ -41,6 +50,7 @@ class FakeBus:
         self.gate = asyncio.Event()
         self.gate.set()
         self.too_large: set[str] = set()
+        self.unwritable: set[str] = set()
         self._lost: Callable[[], None] = lambda: None
         self._broken: Exception | None = None
 
@@ -62,7 +72,10 @@ class FakeBus:
         how = self.script.pop(0) if self.script else "all"
         if notices[0].id in self.too_large:
             raise EventTooLarge("too large")
-        count = next((i for i, each in enumerate(notices) if each.id in self.too_large), len(notices))
+        if notices[0].id in self.unwritable:
+            raise EventUnwritable("no JSON")
+        never = self.too_large | self.unwritable
+        count = next((i for i, each in enumerate(notices) if each.id in never), len(notices))
         count = min(count, {"one": 1, "none": 0, "refused": 0}.get(how, count))
         for notice in notices[:count]:
             if notice.id not in self.stored:
@@ -145,10 +158,13 @@ class Stage:
         kept = self.log.of(stream)
         first = kept[-1].last_seq + 1 if kept else 1
         commit = commit_of(first, *(updated(first, balance) for balance in range(1, facts + 1)), stream=stream)
+        return self.hear(commit, heard=heard)
+
+    def hear(self, commit: Commit, *, heard: bool = True) -> Commit:
         self.log.commits.append(commit)
         if heard and self.ref is not None and self.ref.is_alive():
             self.ref.tell(Committed(commit))
-        self.positions.tell(stream, commit.last_seq)
+        self.positions.tell(commit.stream, commit.last_seq)
         return commit
 
     def due(self, stream: str) -> list[str]:
@@ -293,6 +309,33 @@ async def test_an_event_that_is_too_large_is_named_and_the_others_go_on(stage: S
         await stage.until(lambda: stage.stored() == [ID(STREAM, seq) for seq in (1, 3, 4)])
         await stage.until(lambda: stage.status.skipped == 1)
     assert [entry["event_id"] for entry in logs if entry["event"] == "nats_event_too_large"] == [ID(STREAM, 2)]
+
+
+@pytest.mark.parametrize("places", [(0,), (3,), (1, 2), (0, 1, 2, 3)])
+async def test_an_event_that_cannot_be_written_is_named_and_all_others_go_on(
+    stage: Stage, places: tuple[int, ...]
+) -> None:
+    stream = exchange_stream(*ACCOUNT)
+    facts = [UNWRITABLE if place in places else AccountLive(ACCOUNT, "talks again") for place in range(4)]
+    left_out = [ID(stream, place + 1) for place in places]
+    with structlog.testing.capture_logs() as logs:
+        stage.hear(commit_of(1, *facts, stream=stream))
+        stage.write(3)
+        stage.hear(commit_of(5, AccountLive(ACCOUNT, "talks again"), stream=stream))
+        await stage.until(lambda: stage.stored() == stage.due(STREAM))
+        await stage.until(lambda: stage.stored(stream) == [each for each in stage.due(stream) if each not in left_out])
+        await stage.until(lambda: stage.status.skipped == len(places) and stage.status.state == "live")
+    assert [entry["event_id"] for entry in logs if entry["event"] == "nats_event_unwritable"] == left_out
+    assert stage.bus.opened == 1
+
+
+async def test_an_event_that_the_bus_cannot_write_is_named_as_well(stage: Stage) -> None:
+    stage.bus.unwritable = {ID(STREAM, 2)}
+    with structlog.testing.capture_logs() as logs:
+        stage.write(3)
+        await stage.until(lambda: stage.stored() == [ID(STREAM, 1), ID(STREAM, 3)])
+        await stage.until(lambda: stage.status.skipped == 1)
+    assert [entry["event_id"] for entry in logs if entry["event"] == "nats_event_unwritable"] == [ID(STREAM, 2)]
 
 
 async def test_what_the_log_has_forgotten_is_named_and_the_rest_follows() -> None:

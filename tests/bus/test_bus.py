@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from indexer.bus import Login, NatsBus, StreamPlan, bus, login
 from indexer.domain.subjects import ROOTS, Notice
-from indexer.errors import BusRefuses, BusUnreachable, EventTooLarge
+from indexer.errors import BusRefuses, BusUnreachable, EventTooLarge, EventUnwritable
 from tests.bus.notices import notice
 from tests.fixtures.nats import NatsServer, ids, stored, talking
 
@@ -104,6 +105,16 @@ async def test_an_event_larger_than_any_message_may_be_is_named(nats_server: Nat
         assert await bus.publish([notice(1), notice(2, size=1_100_000), notice(3)]) == 1
         with pytest.raises(EventTooLarge, match="1048576 bytes"):
             await bus.publish([notice(2, size=1_100_000), notice(3)])
+
+
+async def test_an_event_of_which_no_json_can_be_made_is_named(nats_server: NatsServer) -> None:
+    lone = replace(notice(2), body={"id": "e:chain:1:2", "text": "\ud800"})
+    async with opened(nats_server) as bus:
+        assert await bus.publish([notice(1), lone, notice(3)]) == 1
+        with pytest.raises(EventUnwritable, match="surrogates"):
+            await bus.publish([lone, notice(3)])
+        assert await bus.publish([notice(3)]) == 1
+    assert ids(await stored(nats_server)) == ["e:chain:1:1", "e:chain:1:3"]
 
 
 async def test_a_stream_that_is_there_is_used_as_it_is(nats_server: NatsServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +19,11 @@ from indexer.clients.exchange.dialects.table import (
 )
 from indexer.clients.exchange.exact import note
 from indexer.demo.venue.dialects import DIALECTS as SPOKEN
+from indexer.domain.accounts.amounts import AssetBalance, Slot, Wallet
+from indexer.domain.accounts.validation import Thresholds, findings
 from indexer.errors import BadAnswer
+from tests.domain.accounts.builders import TIME
+from tests.exchange.places import read
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "exchanges.md"
 
@@ -43,6 +48,21 @@ def test_all_that_ccxt_can_tell_of_a_well_known_venue_is_used() -> None:
         assert any(kind.is_streamed for kind in dialect.wallets.values()) == bool(has["watchBalance"])
         assert dialect.has_positions == bool(has["fetchPositions"] and derivatives)
         assert dialect.has_fundings == bool(has["fetchFundingHistory"] and derivatives)
+
+
+def test_every_derivative_wallet_may_owe_and_has_parts_that_are_not_its_total() -> None:
+    for exchange, dialect in every_dialect().items():
+        derivative = {"futures", "coin_futures", "unified", "options"} & set(dialect.wallets)
+        assert derivative <= dialect.exceptions.may_be_negative, exchange
+        assert derivative <= dialect.exceptions.free_is_apart, exchange
+
+
+@pytest.mark.parametrize("wallet", ["futures", "coin_futures"])
+async def test_what_binance_says_is_owed_in_multi_assets_mode_is_believed(wallet: Wallet) -> None:
+    row = {"asset": "USDT", "walletBalance": "-50", "availableBalance": "0", "initialMargin": "10"}
+    found = await read("binance", wallet, json.dumps({"assets": [row]}))
+    held = AssetBalance(Slot(wallet, "USDT"), found["USDT"], "wallet", "rest", TIME)
+    assert findings(held, None, Thresholds(), DIALECTS["binance"].exceptions, TIME) == ()
 
 
 def test_the_documented_table_is_the_one_that_is_used() -> None:

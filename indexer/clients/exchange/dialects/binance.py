@@ -174,6 +174,8 @@ class Binance(Dialect):
         )
 
 
+_DERIVATIVES: Final[frozenset[Wallet]] = frozenset({"futures", "coin_futures"})
+
 BINANCE: Final = Binance(
     exchange="binance",
     wallets={
@@ -187,7 +189,8 @@ BINANCE: Final = Binance(
         "funding": WalletKind(in_sandbox=False),
         "earn": WalletKind(in_sandbox=False),
     },
-    exceptions=Exceptions(free_is_apart=frozenset({"futures", "coin_futures"})),
+    # In multi-assets mode an asset that losses and fees were taken from is owed, against the others.
+    exceptions=Exceptions(may_be_negative=_DERIVATIVES, free_is_apart=_DERIVATIVES),
     # ccxt would load positions in a task of its own, and compare strings with numbers there.
     options={"watchPositions": {"fetchPositionsSnapshot": False, "awaitPositionsSnapshot": False}},
     # 6,000 a minute for an address are 1,200 of ccxt's units.

@@ -304,6 +304,30 @@ async def test_a_series_over_a_long_history_keeps_its_points_and_no_records(
     assert Counted.most <= 3 * 25 + 10, "each point has an end, a least and a most"
 
 
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "0001-06-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+async def test_times_at_the_edge_of_all_time_are_times_like_others(client: HttpClient, world: World, time: str) -> None:
+    await client.post(ACCOUNTS, json=NEW)
+    await world.account_books.project(folded(updates("1", "4")))
+    is_future = time > "2026"
+    stats = await client.get(f"{USDT}/stats?from={time}")
+    assert (stats.status, (await stats.json())["count"]) == (200, 0 if is_future else 2)
+    stats = await client.get(f"{USDT}/stats?to={time}")
+    assert (stats.status, (await stats.json())["count"]) == (200, 2 if is_future else 0)
+    for period in ("24h", "1y"):
+        series = await client.get(f"{USDT}/series?period={period}&granularity=day&to={time}")
+        assert series.status == 200
+        assert is_future or not (await series.json())["items"]
+
+
+async def test_a_series_up_to_a_time_to_come_is_the_period_up_to_now(serve: Serve, world: World) -> None:
+    client = await serve(now=lambda: START + timedelta(hours=2))
+    await world.account_books.project(folded(updates("1", "4", "2")))
+    until_now = await (await client.get(f"{USDT}/series?period=24h&granularity=hour")).json()
+    to = (START + timedelta(days=300)).isoformat().replace("+00:00", "Z")
+    assert until_now["items"]
+    assert await (await client.get(f"{USDT}/series?period=24h&granularity=hour&to={to}")).json() == until_now
+
+
 async def test_positions_and_funding_payments_are_listed(client: HttpClient, world: World) -> None:
     await client.post(ACCOUNTS, json=NEW)
     position = Position("BTC/USDT:USDT", "long", Decimal("0.50"))

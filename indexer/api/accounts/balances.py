@@ -35,6 +35,8 @@ MOST_POINTS: Final = 2_000
 PERIODS: Final = {"24h": 1, "7d": 7, "30d": 30, "90d": 90, "1y": 365}
 """In days."""
 
+_EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
+
 _BALANCES, _HISTORY, _FUNDINGS = "account-balances", "account-history", "account-fundings"
 _POSITIONS = "account-positions"
 _WALLET = Parameter("wallet", "Only this wallet.", {"enum": list(get_args(Wallet))})
@@ -172,10 +174,8 @@ class AccountBalancesResource:
         if granularity not in get_args(Granularity):
             raise Refused(f"one of {', '.join(get_args(Granularity))} is expected", "granularity")
         step = cast(Granularity, granularity)
-        now = self._now()
-        until = query.time("to") or now
-        length = timedelta(days=PERIODS[period])
-        start, end = max(until, _EPOCH + length) - length, reached(until, now)  # what will hold nobody knows
+        end = reached(query.time("to"), self._now())  # what will hold nobody knows
+        start = end - min(timedelta(days=PERIODS[period]), end - _EARLIEST)
         if stretches(start, end, step) > MOST_POINTS:
             raise Impossible(f"that would be more than {MOST_POINTS} points; take a coarser one", "granularity")
         await self._freshness.caught_up()

@@ -19,6 +19,7 @@ from indexer.clients.exchange.dialects.dialect import (
     Told,
     WalletKind,
     added,
+    by_asset,
     code_of,
     funding_of,
     milliseconds,
@@ -101,10 +102,9 @@ class Binance(Dialect):
         event = message.get("event", message)
         match event.get("e") if isinstance(event, Mapping) else None:
             case "outboundAccountPosition":
-                rows = rows_of(event, "B")
-                amounts = {
-                    code_of(exchange, row, "a"): _whole(amount(row.get("f")), amount(row.get("l"))) for row in rows
-                }
+                amounts = by_asset(
+                    exchange, rows_of(event, "B"), "a", lambda row: _whole(amount(row.get("f")), amount(row.get("l")))
+                )
                 if wallet == "margin":
                     # Net of nothing: what is owed is told by reads alone.
                     amounts = {asset: each._replace(debt=None) for asset, each in amounts.items()}
@@ -115,7 +115,7 @@ class Binance(Dialect):
             case "ACCOUNT_UPDATE":
                 update = event.get("a")
                 rows = rows_of(update, "B") if isinstance(update, Mapping) else []
-                totals = {code_of(exchange, row, "a"): Amounts(total=amount(row.get("wb"))) for row in rows}
+                totals = by_asset(exchange, rows, "a", lambda row: Amounts(total=amount(row.get("wb"))))
                 positions = None
                 if wallet == "futures" and isinstance(update, Mapping) and "P" in update:
                     positions = tuple(rows_of(update, "P"))
@@ -208,14 +208,12 @@ def _family(api: str, path: str) -> str:
 
 def _spot(exchange: Exchange, answer: Any) -> Found:
     rows = rows_of(answer, "balances")
-    amounts = {
-        code_of(exchange, row, "asset"): _whole(amount(row.get("free")), amount(row.get("locked"))) for row in rows
-    }
+    amounts = by_asset(exchange, rows, "asset", lambda row: _whole(amount(row.get("free")), amount(row.get("locked"))))
     return Found(amounts, milliseconds(answer.get("updateTime")))
 
 
 def _margin(exchange: Exchange, answer: Any) -> Found:
-    return Found(dict(_borrowable(exchange, row) for row in rows_of(answer, "userAssets")))
+    return Found(by_asset(exchange, rows_of(answer, "userAssets"), "asset", _borrowable))
 
 
 def _isolated(exchange: Exchange, answer: Any) -> Found:
@@ -226,30 +224,28 @@ def _isolated(exchange: Exchange, answer: Any) -> Found:
             side = pair.get(name)
             if not isinstance(side, Mapping):
                 raise BadAnswer(f"a pair without its {name}")
-            sides.append(_borrowable(exchange, side))
+            sides.append((code_of(exchange, side, "asset"), _borrowable(side)))
     return Found(summed(sides))
 
 
-def _borrowable(exchange: Exchange, row: Mapping[str, Any]) -> tuple[str, Amounts]:
+def _borrowable(row: Mapping[str, Any]) -> Amounts:
     debt = added(amount(row.get("borrowed")), amount(row.get("interest")))
-    return code_of(exchange, row, "asset"), _whole(amount(row.get("free")), amount(row.get("locked")), debt)
+    return _whole(amount(row.get("free")), amount(row.get("locked")), debt)
 
 
 def _futures(exchange: Exchange, answer: Any) -> Found:
     """The wallet's balance, as its frames tell; available funds count other collateral and unrealised profit."""
-    amounts, rows = {}, rows_of(answer, "assets")
-    for row in rows:
-        free, used = amount(row.get("availableBalance")), amount(row.get("initialMargin"))
-        amounts[code_of(exchange, row, "asset")] = Amounts(free, used, amount(row.get("walletBalance")))
+    rows, names = rows_of(answer, "assets"), ("availableBalance", "initialMargin", "walletBalance")
+    amounts = by_asset(exchange, rows, "asset", lambda row: Amounts(*(amount(row.get(name)) for name in names)))
     return Found(amounts, times=times_of(exchange, rows, "asset", "updateTime"))
 
 
 def _funding(exchange: Exchange, answer: Any) -> Found:
-    amounts = {}
-    for row in rows_of(answer):
+    def amounts(row: Mapping[str, Any]) -> Amounts:
         parts = (amount(row.get(name, "0")) for name in ("locked", "freeze", "withdrawing"))
-        amounts[code_of(exchange, row, "asset")] = _whole(amount(row.get("free")), reduce(added, parts))
-    return Found(amounts)
+        return _whole(amount(row.get("free")), reduce(added, parts))
+
+    return Found(by_asset(exchange, rows_of(answer), "asset", amounts))
 
 
 def _earn(exchange: Exchange, flexible: list[Mapping[str, Any]], locked: list[Mapping[str, Any]]) -> Found:

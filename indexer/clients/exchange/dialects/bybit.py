@@ -18,6 +18,7 @@ from indexer.clients.exchange.dialects.dialect import (
     Told,
     WalletKind,
     added,
+    by_asset,
     code_of,
     funding_of,
     milliseconds,
@@ -138,20 +139,21 @@ BYBIT: Final = Bybit(
 def _unified(exchange: Exchange, accounts: list[Mapping[str, Any]]) -> dict[str, Amounts]:
     if len(accounts) != 1:
         raise BadAnswer("an answer about another number of accounts than one")
-    amounts = {}
-    for row in rows_of(accounts[0], "coin"):
+
+    def amounts(row: Mapping[str, Any]) -> Amounts:
         used = reduce(added, (amount(row.get(name, "0")) for name in _HELD))
         free, debt = amount(row.get("availableToWithdraw")), amount(row.get("borrowAmount"))
-        amounts[code_of(exchange, row, "coin")] = Amounts(free, used, amount(row.get("walletBalance")), debt)
-    return amounts
+        return Amounts(free, used, amount(row.get("walletBalance")), debt)
+
+    return by_asset(exchange, rows_of(accounts[0], "coin"), "coin", amounts)
 
 
 def _funding(exchange: Exchange, answer: Any) -> Found:
-    amounts = {}
-    for row in rows_of(answer, "result", "balance"):
+    def amounts(row: Mapping[str, Any]) -> Amounts:
         free, total = amount(row.get("transferBalance")), amount(row.get("walletBalance"))
-        amounts[code_of(exchange, row, "coin")] = Amounts(free, taken(total, free), total)
-    return Found(amounts)
+        return Amounts(free, taken(total, free), total)
+
+    return Found(by_asset(exchange, rows_of(answer, "result", "balance"), "coin", amounts))
 
 
 def _earn(exchange: Exchange, flexible: Any, staked: Any) -> Found:

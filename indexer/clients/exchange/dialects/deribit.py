@@ -15,6 +15,7 @@ from indexer.clients.exchange.dialects.dialect import (
     Placed,
     Told,
     WalletKind,
+    by_asset,
     code_of,
     placed,
     rows_of,
@@ -36,7 +37,7 @@ class Deribit(Dialect):
 
     async def read(self, exchange: Exchange, wallet: Wallet) -> Found:  # noqa: ARG002 - there is one
         rows = rows_of(await exchange.privateGetGetAccountSummaries(), "result", "summaries")
-        return stated(Found({code_of(exchange, row, "currency"): _amounts(row) for row in rows}))
+        return stated(Found(by_asset(exchange, rows, "currency", _amounts)))
 
     async def subscribe(self, exchange: Exchange, wallet: Wallet) -> None:  # noqa: ARG002 - there is one
         await exchange.watch_balance()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NamedTuple
 
+from indexer.clients.exchange.dialects.naming import told_apart, usual_name
 from indexer.clients.exchange.throttle import Cost, Limit, Weighed
 from indexer.domain.accounts.amounts import Amounts, Measure, Slot, Wallet, less, plus
 from indexer.domain.accounts.arrivals import Funding, FundingsSeen, Permissions, Position
@@ -296,7 +297,19 @@ def funding_of(found: Mapping[str, Any]) -> Funding:
 
 def code_of(exchange: Exchange, row: Mapping[str, Any], name: str) -> str:
     """The asset's usual name."""
+    return usual_name(exchange, name_of(row, name))
+
+
+def name_of(row: Mapping[str, Any], name: str) -> str:
+    """The asset's name at the venue."""
     found = row.get(name)
     if not isinstance(found, str) or not found:
         raise BadAnswer(f"an amount without its {name}")
-    return str(exchange.safe_currency_code(found))
+    return found
+
+
+def by_asset(
+    exchange: Exchange, rows: Iterable[Mapping[str, Any]], name: str, amounts: Callable[[Mapping[str, Any]], Amounts]
+) -> dict[str, Amounts]:
+    """What each row says, by the usual name of its asset."""
+    return told_apart((name_of(row, name), code_of(exchange, row, name), amounts(row)) for row in rows)

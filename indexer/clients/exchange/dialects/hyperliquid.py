@@ -18,11 +18,13 @@ from indexer.clients.exchange.dialects.dialect import (
     code_of,
     funding_of,
     milliseconds,
+    name_of,
     placed,
     rows_of,
     stated,
     taken,
 )
+from indexer.clients.exchange.dialects.naming import told_apart
 from indexer.clients.exchange.dialects.payments import begin, oldest_first
 from indexer.clients.exchange.throttle import Limit
 from indexer.clients.exchange.unreadable import amount
@@ -101,7 +103,8 @@ HYPERLIQUID: Final = Hyperliquid(
 
 def _state(exchange: Exchange, wallet: Wallet, state: Any) -> tuple[dict[str, Amounts], datetime | None]:
     if wallet == "spot":
-        return {_code(exchange, row): _held(row) for row in rows_of(state, "balances")}, None
+        rows = rows_of(state, "balances")
+        return told_apart((name_of(row, "coin"), _code(exchange, row), _held(row)) for row in rows), None
     summary = state.get("marginSummary") if isinstance(state, Mapping) else None
     if not isinstance(summary, Mapping):
         raise BadAnswer("an answer without marginSummary")

@@ -17,10 +17,12 @@ from indexer.clients.exchange.dialects.dialect import (
     WalletKind,
     added,
     code_of,
+    name_of,
     rows_of,
     stated,
     taken,
 )
+from indexer.clients.exchange.dialects.naming import told_apart, usual_name
 from indexer.clients.exchange.throttle import Limit
 from indexer.clients.exchange.unreadable import amount
 from indexer.domain.accounts.amounts import Amounts, Wallet
@@ -38,7 +40,8 @@ class Kraken(Dialect):
         if not isinstance(result, Mapping) or not all(isinstance(row, Mapping) for row in result.values()):
             raise BadAnswer("an answer without result")
         # What one ever had stays on the list, as zero.
-        return stated(Found({str(exchange.safe_currency_code(name)): _amounts(row) for name, row in result.items()}))
+        rows = ((name, usual_name(exchange, name), _amounts(row)) for name, row in result.items())
+        return stated(Found(told_apart(rows)))
 
     async def subscribe(self, exchange: Exchange, wallet: Wallet) -> None:  # noqa: ARG002 - there is one
         await exchange.watch_balance()
@@ -73,17 +76,18 @@ class Kraken(Dialect):
             return Told(orders=True)  # as its first one: there may have been some before
         if not isinstance(message, Mapping) or message.get("channel") != "balances":
             return None
-        found: dict[str, Amounts] = {}
+        found: list[tuple[str, str, Amounts]] = []
         times: list[datetime] = []
         for row in rows_of(message, "data"):
             for one in (row, *rows_of(row, "wallets")) if "wallets" in row else (row,):
                 # Earn has wallets of its own in here, and names of its own over REST.
                 if (one.get("wallet_type", one.get("type")), one.get("wallet_id", one.get("id"))) == ("spot", "main"):
-                    found[code_of(exchange, row, "asset")] = Amounts(total=amount(one.get("balance")))
+                    total = Amounts(total=amount(one.get("balance")))
+                    found.append((name_of(row, "asset"), code_of(exchange, row, "asset"), total))
             if isinstance(row.get("timestamp"), str):
                 times.append(datetime.fromisoformat(row["timestamp"]))
         return Told(
-            found,
+            told_apart(found),
             venue_time=max(times, default=None),
             number=_integer(message.get("sequence")),
             is_first=message.get("type") == "snapshot",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
 from typing import Any, Final
 
 from indexer.clients.exchange.dialects.dialect import (
@@ -17,6 +16,7 @@ from indexer.clients.exchange.dialects.dialect import (
     Placed,
     Told,
     WalletKind,
+    by_asset,
     code_of,
     funding_of,
     placed,
@@ -132,24 +132,14 @@ def _trading(exchange: Exchange, rows: list[Mapping[str, Any]]) -> tuple[dict[st
     if len(rows) != 1:
         raise BadAnswer("an answer about another number of accounts than one")
     details = rows_of(rows[0], "details")
-    amounts = {
-        code_of(exchange, row, "ccy"): Amounts(
-            amount(row.get("availBal")),
-            amount(row.get("frozenBal")),
-            amount(row.get("cashBal")),
-            amount(row.get("liab")),
-        )
-        for row in details
-    }
+    names = ("availBal", "frozenBal", "cashBal", "liab")
+    amounts = by_asset(exchange, details, "ccy", lambda row: Amounts(*(amount(row.get(name)) for name in names)))
     return amounts, times_of(exchange, details, "ccy", "uTime")
 
 
 def _funding(exchange: Exchange, answer: Any) -> Found:
-    get = partial(code_of, exchange, name="ccy")
-    rows = rows_of(answer, "data")
-    return Found(
-        {get(row): Amounts(*(amount(row.get(name)) for name in ("availBal", "frozenBal", "bal"))) for row in rows}
-    )
+    rows, names = rows_of(answer, "data"), ("availBal", "frozenBal", "bal")
+    return Found(by_asset(exchange, rows, "ccy", lambda row: Amounts(*(amount(row.get(name)) for name in names))))
 
 
 def _earn(exchange: Exchange, savings: Any, staked: Any) -> Found:

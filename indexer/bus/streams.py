@@ -81,7 +81,14 @@ async def _elsewhere(js: JetStreamContext, roots: Iterable[str], plan: StreamPla
     for root in roots:
         found = [config.name async for config in _touching(js, root) if _takes(config, root)]
         if not found:
-            others = ", ".join([repr(config.name) async for config in _touching(js, root)])
+            there = [config async for config in _touching(js, root)]
+            silent = next((config for config in there if _covers(config, root)), None)
+            if silent is not None:
+                raise BusRefuses(
+                    f"the stream {silent.name!r} takes {root}.>, but acknowledges nothing (no_ack), so that nobody "
+                    f"knows what it stored: have it acknowledge, or take these subjects away from it"
+                )
+            others = ", ".join([repr(config.name) for config in there])
             raise BusRefuses(
                 f"no stream takes {root}.> as a whole ({others or repr(plan.name)} there does not): add it to its "
                 f"subjects, or take these away from it, so that {plan.name!r} can be made"
@@ -98,7 +105,11 @@ async def _touching(js: JetStreamContext, root: str) -> AsyncIterator[StreamConf
 
 def _takes(config: StreamConfig, root: str) -> bool:
     """A stream that acknowledges nothing cannot be relied on."""
-    return not config.no_ack and any(covers(subject, f"{root}.>") for subject in config.subjects or ())
+    return not config.no_ack and _covers(config, root)
+
+
+def _covers(config: StreamConfig, root: str) -> bool:
+    return any(covers(subject, f"{root}.>") for subject in config.subjects or ())
 
 
 def _config(plan: StreamPlan) -> StreamConfig:

@@ -147,10 +147,13 @@ async def test_a_stream_that_takes_only_a_part_is_refused_with_what_to_do(nats_s
             pass
 
 
-async def test_a_stream_that_acknowledges_nothing_is_refused(nats_server: NatsServer) -> None:
+@pytest.mark.parametrize("name", ["indexer", "other"])
+async def test_a_stream_that_acknowledges_nothing_is_refused_with_that_reason(
+    nats_server: NatsServer, name: str
+) -> None:
     async with talking(nats_server) as client:
-        await client.jetstream().add_stream(name="indexer", subjects=[f"{r}.>" for r in ROOTS], no_ack=True)
-    with pytest.raises(BusRefuses, match="no stream takes"):
+        await client.jetstream().add_stream(name=name, subjects=[f"{r}.>" for r in ROOTS], no_ack=True)
+    with pytest.raises(BusRefuses, match=rf"the stream '{name}' .* acknowledges nothing \(no_ack\)"):
         async with opened(nats_server):
             pass
 

@@ -45,9 +45,6 @@ _PERIOD = Parameter("period", "How far back, from `to` or now.", {"enum": list(P
 _GRANULARITY = Parameter("granularity", "One point for each.", {"enum": list(get_args(Granularity)), "default": "hour"})
 _BEFORE = Parameter("before", "Only records with a `seq` below this.", {"type": "integer", "minimum": 0})
 
-_EPOCH: Final = datetime.fromtimestamp(0, UTC)
-"""Nothing that is kept is older."""
-
 
 class AccountBalancesResource:
     """`/accounts/{exchange}/{name}/balances` and what is below it.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from indexer.domain.balances import Watch
-from indexer.domain.chain import Head, Holding
+from indexer.domain.chain import Address, Head, Holding, TokenInfo
 from indexer.domain.commits import Commit
 from indexer.domain.finality import Tags
 
@@ -70,6 +70,13 @@ class Failed:
 
     block: Head
     why: Mapping[Holding, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TokensChanged:
+    """These tokens say something else of themselves than is kept."""
+
+    infos: Mapping[Address, TokenInfo]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What tokens say of themselves: asked once, and kept."""
+"""What tokens say of themselves: asked before they are watched, kept, and asked again while they are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
-from indexer.domain.chain import NATIVE, Address, TokenInfo
+from indexer.domain.chain import NATIVE, Address, BlockHash, Head, TokenInfo
+from indexer.domain.tokens import NOTHING_TOLD
 from indexer.domain.watching import WatchedToken
 from indexer.errors import Impossible, NotAToken
 
@@ -21,11 +22,17 @@ _PROBED_AT_ONCE: Final = 16
 
 
 class Node(Protocol):
-    """Asks a token what it is; `probe` raises `NotAToken`."""
+    """Asks tokens what they are, at one block; `probe` raises `NotAToken`."""
 
-    async def probe(self, token: Address) -> TokenInfo: ...
+    async def newest(self) -> Head: ...
 
-    async def describe(self, token: Address) -> TokenInfo: ...
+    async def probe(self, token: Address, block: BlockHash) -> TokenInfo: ...
+
+    async def describe(
+        self, known: Mapping[Address, TokenInfo], block: BlockHash, *, can_wait: bool = False
+    ) -> Mapping[Address, TokenInfo]:
+        """Where a token tells nothing, or not everybody the same of it, what was known."""
+        ...
 
 
 class TokenBook(Protocol):
@@ -55,7 +62,6 @@ class TokenInfos:
         self._node = node
         self._within = within
         self._infos: dict[int, dict[str, TokenInfo]] = {}
-        self._unusable: set[tuple[int, Address]] = set()
 
     async def load(self, chain_id: int, native: TokenInfo) -> None:
         infos: dict[str, TokenInfo] = {NATIVE: native}
@@ -72,16 +78,34 @@ class TokenInfos:
     async def describe(self, chain_id: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]:
         """Those that were never asked are asked; the native coin is always among the answers."""
         infos = self._infos.setdefault(chain_id, {})
-        for token in sorted(set(tokens) - infos.keys()):
-            try:
-                infos[token] = await self._node(chain_id).describe(token)
-            except NotAToken as error:
-                if (chain_id, token) not in self._unusable:
-                    self._unusable.add((chain_id, token))
-                    log.warning("token_unusable", chain=chain_id, token=token, reason=str(error))
+        new = dict.fromkeys(sorted(set(tokens) - infos.keys()), NOTHING_TOLD)
+        if new:
+            node = self._node(chain_id)
+            for token, info in (await node.describe(new, (await node.newest()).hash)).items():
+                await self._keep(chain_id, token, info)
+        return dict(infos)
+
+    async def changed(
+        self, chain_id: int, tokens: Collection[Address], block: BlockHash
+    ) -> Mapping[Address, TokenInfo]:
+        """Those of which we know that say something else at this block; nothing is kept yet."""
+        infos = self._infos.get(chain_id, {})
+        known = {token: infos[token] for token in tokens if token in infos}
+        told = await self._node(chain_id).describe(known, block, can_wait=True)
+        return {token: info for token, info in told.items() if info != known[token]}
+
+    async def keep(self, chain_id: int, told: Mapping[Address, TokenInfo]) -> None:
+        """What they say from now on."""
+        for token, info in told.items():
+            before = self.of(chain_id, token) or NOTHING_TOLD
+            if info == before:
                 continue
-            await self._book.put(chain_id, token, infos[token])
-        return infos
+            await self._keep(chain_id, token, info)
+            log.warning("token_changed", chain=chain_id, token=token, before=_shown(before), now=_shown(info))
+
+    async def _keep(self, chain_id: int, token: Address, info: TokenInfo) -> None:
+        await self._book.put(chain_id, token, info)
+        self._infos.setdefault(chain_id, {})[token] = info
 
     async def probed(self, chain_id: int, tokens: Sequence[tuple[Address, str]]) -> Sequence[WatchedToken]:
         """Each with the field that names it, for whoever ordered that: the first that is no token is refused."""
@@ -90,9 +114,10 @@ class TokenInfos:
     async def _probed(self, chain_id: int, tokens: Sequence[tuple[Address, str]]) -> list[WatchedToken]:
         """Several at a time, in order."""
         found: list[WatchedToken] = []
+        block = (await self._node(chain_id).newest()).hash
         for at in range(0, len(tokens), _PROBED_AT_ONCE):
             part = tokens[at : at + _PROBED_AT_ONCE]
-            asked = (self._probe(chain_id, address, field) for address, field in part)
+            asked = (self._probe(chain_id, address, field, block) for address, field in part)
             infos = await asyncio.gather(*asked, return_exceptions=True)
             for (address, _), info in zip(part, infos, strict=True):
                 if isinstance(info, BaseException):
@@ -100,11 +125,14 @@ class TokenInfos:
                 found.append(WatchedToken(chain_id, address, info))
         return found
 
-    async def _probe(self, chain_id: int, address: Address, field: str) -> TokenInfo:
+    async def _probe(self, chain_id: int, address: Address, field: str, block: BlockHash) -> TokenInfo:
         try:
-            info = await self._node(chain_id).probe(address)
+            info = await self._node(chain_id).probe(address, block)
         except NotAToken as error:
             raise Impossible(str(error), field) from error
-        await self._book.put(chain_id, address, info)
-        self._infos.setdefault(chain_id, {})[address] = info
+        await self._keep(chain_id, address, info)
         return info
+
+
+def _shown(info: TokenInfo) -> dict[str, int | str | None]:
+    return {"decimals": info.decimals, "symbol": info.symbol, "name": info.name}

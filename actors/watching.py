@@ -11,7 +11,7 @@ import structlog
 
 from actors.tokens import Node, TokenBook, TokenInfos, Within, however_long
 from indexer.domain.balances import Watch
-from indexer.domain.chain import Address, Holding, TokenInfo
+from indexer.domain.chain import Address, BlockHash, Holding, TokenInfo
 from indexer.domain.watching import HiddenSolver, Solver, WatchedToken, hidden_by
 from indexer.errors import Impossible, NameTaken, NotFound
 
@@ -124,6 +124,16 @@ class Watching:
     async def describe(self, chain_id: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]:
         """What these tokens, and the native coin, say of themselves."""
         return await self._infos.describe(chain_id, tokens)
+
+    async def say_otherwise(
+        self, chain_id: int, tokens: Collection[Address], block: BlockHash
+    ) -> Mapping[Address, TokenInfo]:
+        """Those of them that say something else of themselves at this block than is kept."""
+        return await self._infos.changed(chain_id, tokens, block)
+
+    async def keep_told(self, chain_id: int, told: Mapping[Address, TokenInfo]) -> None:
+        """What these say of themselves from now on."""
+        await self._infos.keep(chain_id, told)
 
     # --- changing ----------------------------------------------------------------------------------------------------
 

@@ -177,11 +177,16 @@ class Bookkeeper:
         return logs is not None and net(logs, holding.solver) == 0
 
     def changed(
-        self, values: Mapping[Holding, int], block: BlockRef, transfers: Sequence[Transfer], cause: Cause | None
+        self,
+        values: Mapping[Holding, int],
+        block: BlockRef,
+        transfers: Sequence[Transfer],
+        cause: Cause | None,
+        again: frozenset[Holding] = frozenset(),
     ) -> tuple[BalanceUpdated, ...]:
         ledger = self._ledger
         found = changes(
-            self._chain_id, block, ledger.balances, values, transfers, self.infos, cause, ledger.trails.logs
+            self._chain_id, block, ledger.balances, values, transfers, self.infos, cause, ledger.trails.logs, again
         )
         if not ledger.returned and not ledger.unread:
             return found

@@ -10,6 +10,7 @@ from typing import Any
 
 from actors.base import AsyncActor, Report
 from actors.chains.alarm import Alarm
+from actors.chains.describing import Describer
 from actors.chains.following import Follower
 from actors.chains.health import Health
 from actors.chains.ledger import Ledger
@@ -30,6 +31,7 @@ from actors.messages import (
     Resumed,
     SyncEvery,
     TagsRead,
+    TokensChanged,
     TryAgain,
     WatchChanged,
 )
@@ -116,6 +118,14 @@ class ChainActor(AsyncActor):
             breathe=self._quiet.moment,
             jitter=jitter,
         )
+        self._describer = Describer(
+            chain_id=chain_id,
+            tokens=follower.tokens,
+            followed=follower,
+            seconds=lambda: self._syncer.seconds,
+            may=self._may_sync,
+            breathe=self._quiet.moment,
+        )
         self._first_tags: TagsRead | None = None
         self._heard_at = 0.0
         self._loaded = False
@@ -184,7 +194,7 @@ class ChainActor(AsyncActor):
                 await self._settle(message)
             case WatchChanged(watch):
                 await self._rewatch(watch, *(more.watch for more in self.also_told(WatchChanged)))
-            case Differed() | Failed() | ReadOn():
+            case Differed() | Failed() | ReadOn() | TokensChanged():
                 await self._read_more(message)
 
     async def _note_ears(self, event: HeadsLost | HeadsBack) -> None:
@@ -230,6 +240,7 @@ class ChainActor(AsyncActor):
         self.spawn(self._feed.run(self._heard), f"feed {self._name}")
         self.spawn(self._tag_reader.run(self._post), f"tags {self._name}")
         self.spawn(self._syncer.run(self._post), f"sync {self._name}")
+        self.spawn(self._describer.run(self._post), f"tokens {self._name}")
         asking = self._follower.unanswered.ask_again(self._post, self._may_sync, lambda: self._syncer.seconds)
         self.spawn(asking, f"unread {self._name}")
         self._first_tags = await self._tag_reader.first()
@@ -278,8 +289,10 @@ class ChainActor(AsyncActor):
             tags, self._first_tags = self._first_tags, None
             await self._settle(tags)
         await self._turns.read(tip)
+        if await self._follower.retell():
+            self.actor_ref.tell(GoOn())
 
-    async def _read_more(self, why: Differed | Failed | ReadOn) -> None:
+    async def _read_more(self, why: Differed | Failed | ReadOn | TokensChanged) -> None:
         if isinstance(why, ReadOn):
             self._turns.came()
         else:

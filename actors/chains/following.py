@@ -21,9 +21,10 @@ from actors.chains.reading import Reader
 from actors.chains.recognizing import ChainBook, Recognizer
 from actors.chains.repair import Agreed, Parted, Strangers, TooLow, compare, retractions, together
 from actors.chains.resyncing import Resyncer
+from actors.chains.retelling import Retelling
 from actors.chains.swapping import Place, swap
 from actors.chains.unanswered import Unanswered
-from actors.messages import Differed, Failed
+from actors.messages import Differed, Failed, TokensChanged
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Head, Holding
 from indexer.domain.facts import BalanceReverted
@@ -67,7 +68,7 @@ class Follower:
         """Everything that is asked in a handler's turn goes through it."""
         self._node = self.asking
         self._ledger = ledger
-        self._tokens = tokens
+        self.tokens = tokens
         self._recognizer = Recognizer(chain=name, chain_id=chain_id, node=self._node, book=book)
         self._metrics = metrics
         self._book = Bookkeeper(
@@ -88,6 +89,15 @@ class Follower:
             ledger=ledger,
             drifted=metrics.drifted,
             was_read=was_read,
+        )
+        self._retelling = Retelling(
+            chain_id=chain_id,
+            node=self._node,
+            book=self._book,
+            unanswered=self.unanswered,
+            ledger=ledger,
+            tokens=tokens,
+            watch=lambda: self.watch,
         )
         self._resyncer = Resyncer(
             name=name,
@@ -141,7 +151,12 @@ class Follower:
         await self._recognizer.recognize()
 
     async def describe(self) -> None:
-        self._book.infos = await self._tokens.describe(self._chain_id, self.watch.tokens)
+        infos = await self.tokens.describe(self._chain_id, self.watch.tokens)
+        self._book.infos = dict(infos) | {str(token): info for token, info in self._retelling.told.items()}
+
+    async def retell(self) -> bool:
+        """The balances of such tokens, a part of them at our tip; whether there is more."""
+        return self.tip is not None and await self._retelling.tell(self.tip)
 
     async def rewatch(self, *watches: Watch) -> None:
         """What is new is due to be read, even where an older balance of it is stored.
@@ -157,7 +172,7 @@ class Follower:
         await self._ledger.keep(self.known)
         await self.describe()
 
-    def doubt(self, said: Differed | Failed) -> None:
+    def doubt(self, said: Differed | Failed | TokensChanged) -> None:
         """What was seen beside the heads, a little below our tip: read again there."""
         match said:
             case Differed(holdings):
@@ -167,6 +182,8 @@ class Follower:
                 left = {key: reason for key, reason in why.items() if key not in recorded and self.watch.covers(key)}
                 self.unanswered.note(Readings({}, left), block.number)
                 self.reader.due |= left.keys()
+            case TokensChanged(infos):
+                self._retelling.changed(infos)
             case _:
                 pass  # it was taken back since: the next round sees
 
@@ -293,6 +310,7 @@ class Follower:
 
     async def _cut(self, ancestor: Head, facts: Sequence[BalanceReverted]) -> None:
         depth = self.known.heads[-1].number - ancestor.number
+        self._retelling.taken_back(one.holding for one in self._ledger.above(ancestor.number) if one.change == 0)
         known = self.known.cut(ancestor.hash)
         await self._ledger.roll_back(known, leaving(facts, self.known.above(ancestor.hash)))
         self.reader.due |= self.watch.of(self._ledger.returned)

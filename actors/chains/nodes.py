@@ -61,9 +61,19 @@ class Node(Protocol):
 
 
 class Tokens(Protocol):
-    """What tokens say of themselves, asked once."""
+    """What tokens say of themselves."""
 
-    async def describe(self, chain_id: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]: ...
+    async def describe(self, chain_id: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]:
+        """As it is kept; those that were never asked are asked."""
+        ...
+
+    async def say_otherwise(
+        self, chain_id: int, tokens: Collection[Address], block: BlockHash
+    ) -> Mapping[Address, TokenInfo]:
+        """Those that say something else at this block than is kept."""
+        ...
+
+    async def keep_told(self, chain_id: int, told: Mapping[Address, TokenInfo]) -> None: ...
 
 
 class Feed(Protocol):

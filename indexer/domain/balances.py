@@ -94,15 +94,18 @@ def changes(
     tokens: Mapping[str, TokenInfo],
     cause: Cause | None = None,
     trail: Trail = NO_TRAIL,
+    again: Container[Holding] = (),
 ) -> tuple[BalanceUpdated, ...]:
-    """One update per reading that differs from what held before, in a fixed order.
+    """One update per reading that differs from what held before, or is to be told `again`; in a fixed order.
 
     The cause is what the reading itself tells (`first`, `native`, `transfer`, and `sync` of a token that no log of the
     block explains), unless the caller knows better why it read; a balance never read before is always `first`. `trail`
     holds the logs between the previous record and this block's own.
     """
     # Most of the 1,000 natives of a block are what they were: only what differs is worth sorting.
-    differing = sorted([holding for holding, balance in readings.items() if previous.get(holding) != balance])
+    differing = sorted(
+        [holding for holding, balance in readings.items() if previous.get(holding) != balance or holding in again]
+    )
     if not differing:
         return ()
     moves = moved(transfers, set(differing))

@@ -249,14 +249,20 @@ class FakeTokenNode:
         """While it is closed, probes are not answered."""
         self.gate.set()
 
-    async def probe(self, token: Address) -> TokenInfo:
+    async def newest(self) -> Head:
+        return Head(9, BlockHash("0x09"), BlockHash("0x08"), 9)
+
+    async def probe(self, token: Address, _block: BlockHash) -> TokenInfo:
         if not self.gate.is_set():
             self.asked.append(("probe", token))
             await self.gate.wait()
         return self._answer("probe", token)
 
-    async def describe(self, token: Address) -> TokenInfo:
-        return self._answer("describe", token)
+    async def describe(
+        self, known: Mapping[Address, TokenInfo], _block: BlockHash, *, can_wait: bool = False
+    ) -> dict[Address, TokenInfo]:
+        self.asked += [("ask again" if can_wait else "describe", token) for token in known]
+        return {token: self.tokens.get(token, info) for token, info in known.items()}
 
     def _answer(self, question: str, token: Address) -> TokenInfo:
         self.asked.append((question, token))

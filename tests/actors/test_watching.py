@@ -11,7 +11,7 @@ import structlog.testing
 
 from actors.watching import WatchedChain, Watching
 from indexer.domain.balances import Watch
-from indexer.domain.chain import NATIVE, Address, Holding, TokenInfo
+from indexer.domain.chain import NATIVE, Address, BlockHash, Holding, TokenInfo
 from indexer.domain.watching import HiddenSolver, Solver, WatchedToken
 from indexer.errors import Impossible, NameTaken, NotFound, StoreUnavailable
 from tests.actors.fakes import DAI, USDC, FakeTokenBook, FakeTokenNode, FakeWatchlist, wallet
@@ -435,22 +435,28 @@ async def test_what_was_kept_is_not_asked_again_in_the_next_life() -> None:
     assert desk.node.asked == []
 
 
-async def test_a_token_of_the_file_that_is_none_is_named_and_the_others_are_described() -> None:
-    desk = Desk()
-    watching = await desk.loaded()
-    with structlog.testing.capture_logs() as logs:
-        infos = await watching.describe(1, {USDC, wallet(9)})
-    assert set(infos) == {NATIVE, USDC}
-    assert [(entry["event"], entry["token"]) for entry in logs] == [("token_unusable", wallet(9))]
+async def test_a_token_of_the_file_that_tells_nothing_is_described_all_the_same() -> None:
+    watching = await Desk().loaded()
+    assert await watching.describe(1, {USDC, wallet(9)}) == {NATIVE: ETH, USDC: INFO, wallet(9): TokenInfo()}
 
 
-async def test_a_token_of_the_file_that_is_none_is_named_once() -> None:
-    desk = Desk()
+async def test_what_a_token_says_later_is_kept_once_that_is_ordered_and_said_once() -> None:
+    desk = Desk(book=FakeTokenBook({(1, USDC): INFO}))
     watching = await desk.loaded()
+    assert await watching.say_otherwise(1, {USDC, DAI}, BlockHash("0x09")) == {}
+    desk.node.tokens = {USDC: TokenInfo(8, "NEW", "USD Coin")}
+    told = await watching.say_otherwise(1, {USDC}, BlockHash("0x09"))
+    assert desk.node.asked[-1] == ("ask again", USDC)
+    assert (told, desk.book.infos) == ({USDC: TokenInfo(8, "NEW", "USD Coin")}, {(1, USDC): INFO})
     with structlog.testing.capture_logs() as logs:
-        for _ in range(3):
-            await watching.describe(1, {wallet(9)})
-    assert [entry["event"] for entry in logs] == ["token_unusable"]
+        for _ in range(2):
+            await watching.keep_told(1, told)
+    assert [(entry["event"], entry["before"]["decimals"], entry["now"]["decimals"]) for entry in logs] == [
+        ("token_changed", 6, 8)
+    ]
+    assert desk.book.infos == {(1, USDC): told[USDC]}
+    assert [token.info for token in watching.tokens()] == [told[USDC]]
+    assert await watching.say_otherwise(1, {USDC}, BlockHash("0x09")) == {}
 
 
 def _never(_watch: Watch) -> NoReturn:

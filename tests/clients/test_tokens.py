@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from indexer.clients.evm.node import EvmNode
 from indexer.clients.evm.tokens import decimals_of, text_of
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed, deploy
-from indexer.domain.chain import Address, TokenInfo
+from indexer.domain.chain import Address, BlockHash, TokenInfo
+from indexer.domain.tokens import NOTHING_TOLD
 from indexer.errors import NotAToken
 from tests.clients.builders import node_at
+from tests.clients.test_unreadable import Alter, altered
+
+DUSD = TokenInfo(6, "DUSD", "Demo Dollar")
 
 
 def abi_string(raw: bytes, offset: int = 32, size: int | None = None) -> bytes:
@@ -17,16 +24,77 @@ def abi_string(raw: bytes, offset: int = 32, size: int | None = None) -> bytes:
     return offset.to_bytes(32) + length.to_bytes(32) + raw + bytes(-len(raw) % 32)
 
 
+async def described(
+    node: EvmNode, token: Address, known: TokenInfo = NOTHING_TOLD, block: BlockHash | None = None
+) -> TokenInfo:
+    return (await node.describe({token: known}, block or (await node.newest()).hash))[token]
+
+
+def saying(decimals: int | None) -> Alter:
+    """As a node on which a token's `decimals` are so many; nothing for a node that has lost its contracts."""
+    word = "0x" if decimals is None else f"0x{decimals:064x}"
+
+    def alter(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        said = str(call["params"])
+        is_it = call["method"] == "eth_call" and ("313ce567" in said if decimals is not None else True)
+        is_code = call["method"] == "eth_getCode" and decimals is None
+        return {"jsonrpc": "2.0", "id": call["id"], "result": word} if is_it or is_code else answer
+
+    return alter
+
+
+@pytest.mark.node
+async def test_who_tells_nothing_of_a_token_is_not_believed_while_another_tells(anvil: Anvil, token: Deployed) -> None:
+    await anvil.mine()
+    async with altered(anvil, saying(None)) as mute:
+        async with node_at(mute.url, anvil.http_url) as node:
+            assert await described(node, token.address) == DUSD
+            assert await node.probe(token.address, (await node.newest()).hash) == DUSD
+        async with node_at(mute.url) as node:
+            assert await described(node, token.address) == TokenInfo()
+            assert await described(node, token.address, DUSD) == DUSD
+            with pytest.raises(NotAToken):
+                await node.probe(token.address, (await node.newest()).hash)
+
+
+@pytest.mark.node
+async def test_a_token_that_says_something_else_is_believed_once_everybody_says_so(
+    anvil: Anvil, token: Deployed
+) -> None:
+    await anvil.mine()
+    known = TokenInfo(8, "DUSD", "Demo Dollar")
+    async with altered(anvil, saying(7)) as other, node_at(other.url, anvil.http_url) as node:
+        assert await described(node, token.address, known) == known
+    async with node_at(anvil.http_url) as node:
+        assert await described(node, token.address, known) == DUSD
+
+
+@pytest.mark.node
+async def test_what_a_token_says_is_asked_at_the_block_that_is_named(anvil: Anvil) -> None:
+    changing = await deploy(anvil, "BoastfulToken")
+    await changing.send("say", bytes.fromhex("95d89b41"), abi_string(b"OLD"))
+    await anvil.mine()
+    async with node_at(anvil.http_url) as node:
+        before = (await node.newest()).hash
+        await changing.send("say", bytes.fromhex("95d89b41"), abi_string(b"NEW"))
+        await anvil.mine()
+        assert await described(node, changing.address, block=before) == TokenInfo(symbol="OLD")
+        assert await described(node, changing.address) == TokenInfo(symbol="NEW")
+
+
 @pytest.mark.node
 async def test_metadata_is_read_in_its_common_forms(anvil: Anvil, token: Deployed) -> None:
     old = await deploy(anvil, "Bytes32Token")
     bare = await deploy(anvil, "BareToken")
     async with node_at(anvil.http_url) as node:
-        assert await node.describe(token.address) == TokenInfo(6, "DUSD", "Demo Dollar")
-        assert await node.describe(old.address) == TokenInfo(18, "MKR", "Maker")
-        assert await node.describe(bare.address) == TokenInfo()
-        assert await node.probe(token.address) == TokenInfo(6, "DUSD", "Demo Dollar")
-        assert await node.probe(bare.address) == TokenInfo()
+        block = (await node.newest()).hash
+        assert await node.describe(dict.fromkeys((token.address, old.address, bare.address), TokenInfo()), block) == {
+            token.address: TokenInfo(6, "DUSD", "Demo Dollar"),
+            old.address: TokenInfo(18, "MKR", "Maker"),
+            bare.address: TokenInfo(),
+        }
+        assert await node.probe(token.address, block) == TokenInfo(6, "DUSD", "Demo Dollar")
+        assert await node.probe(bare.address, block) == TokenInfo()
 
 
 @pytest.mark.node
@@ -42,7 +110,7 @@ async def test_a_token_that_lies_about_itself_is_believed_in_nothing(anvil: Anvi
         await liar.send("say", bytes.fromhex(selectors[what]), answer)
     await anvil.mine()
     async with node_at(anvil.http_url) as node:
-        assert await node.describe(liar.address) == TokenInfo(None, None, "short")
+        assert await described(node, liar.address) == TokenInfo(None, None, "short")
 
 
 @pytest.mark.node
@@ -60,16 +128,16 @@ async def test_what_is_no_token_is_refused_with_the_reason(anvil: Anvil, kind: t
     odd = await deploy(anvil, "OddToken", *kind)
     async with node_at(anvil.http_url) as node:
         with pytest.raises(NotAToken, match=reason):
-            await node.probe(odd.address)
+            await node.probe(odd.address, (await node.newest()).hash)
 
 
 @pytest.mark.node
 async def test_an_address_without_code_is_no_token(anvil: Anvil, wallet: Address) -> None:
     async with node_at(anvil.http_url) as node:
         with pytest.raises(NotAToken, match="no code"):
-            await node.probe(wallet)
+            await node.probe(wallet, (await node.newest()).hash)
         largest = await deploy(anvil, "OddToken", 32, 0)
-        assert await node.probe(largest.address) == TokenInfo()
+        assert await node.probe(largest.address, (await node.newest()).hash) == TokenInfo()
 
 
 @pytest.mark.parametrize(

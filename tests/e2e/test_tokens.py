@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
+from eth_abi.abi import encode
 
 from indexer.addresses import checksum
 from indexer.demo.contracts import deploy
@@ -92,9 +93,7 @@ async def test_bad_tokens_in_the_file_are_told_once_and_keep_nothing_from_workin
     assert await service.is_ready()
     listed = {item["tokenAddress"]: item for item in (await service.get("/tokens"))["items"]}
     for token in listed.keys() - {home.token.address, stage.odd["huge"]}:
-        assert (
-            len(service.said("token_unreadable", token=token)) + len(service.said("token_unusable", token=token)) == 1
-        )
+        assert len(service.said("token_unreadable", token=token)) == 1
         # Absent is not zero.
         status, problem = await service.call("GET", f"/api/v1/balances/first/{token}/{home.acme}")
         assert status == 404
@@ -126,3 +125,32 @@ async def test_a_token_that_comes_to_life_later_is_read_by_the_next_sync(stage: 
 
     await until(refreshed)
     assert (await stage.service.get(path))["balance"] == "0"
+
+
+async def test_a_token_that_renames_itself_is_told_and_served_with_its_new_name(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    async with world() as home:
+        token = await deploy(home.anvil, "BoastfulToken")
+        say = token.contract.data("say", bytes.fromhex("95d89b41"), b"")[:10]
+
+        async def rename(name: str) -> None:
+            text = encode(["string"], [name])
+            data = say + encode(["bytes4", "bytes"], [bytes.fromhex("95d89b41"), text]).hex()
+            await home.anvil.send(token.address, data=data)
+            await home.anvil.mine()
+
+        await rename("OLD")
+        table = home.table(token.address, sync_interval_seconds=1)
+        config = home.config(tmp_path_factory.mktemp("renamed"), chains={"first": table}, store={"url": "memory"})
+        async with running(config) as service, service.subscribed() as subscriber:
+            assert (await service.balance("first", token.address, home.acme))["tokenSymbol"] == "OLD"
+            await rename("NEW")
+            event = await subscriber.heard(tokenAddress=token.address, solverAddress=home.acme, tokenSymbol="NEW")
+            assert (event["data"]["cause"], event["data"]["changeAmount"]) == ("sync", "0")
+            assert (await service.balance("first", token.address, home.acme))["tokenSymbol"] == "NEW"
+            newest, *_, oldest = await service.history("first", token.address, home.acme)
+            assert (newest["tokenSymbol"], oldest["tokenSymbol"]) == ("NEW", "OLD")
+            listed = (await service.get("/tokens"))["items"]
+            assert [item["tokenSymbol"] for item in listed] == ["NEW"]
+            assert len(service.said("token_changed")) == 1

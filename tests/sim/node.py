@@ -112,12 +112,15 @@ class SimNode:
         """Asked again, it says all."""
         return tuple(each for each in await SimNode.moved(self, first, last, watch, beside) if each not in told)
 
-    async def describe(self, _token: Address) -> TokenInfo:
+    async def describe(
+        self, known: Mapping[Address, TokenInfo], _block: BlockHash, *, can_wait: bool = False
+    ) -> dict[Address, TokenInfo]:
+        del can_wait
         await self._wire()
-        return TokenInfo(6, "SIM", "Simulated")
+        return dict.fromkeys(known, TokenInfo(6, "SIM", "Simulated"))
 
-    async def probe(self, token: Address) -> TokenInfo:
-        return await self.describe(token)
+    async def probe(self, token: Address, block: BlockHash) -> TokenInfo:
+        return (await self.describe({token: TokenInfo()}, block))[token]
 
     async def close(self) -> None:
         """There is nothing to close."""

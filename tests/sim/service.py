@@ -33,7 +33,7 @@ from indexer.app.waiting import Waiting
 from indexer.config import ChainSettings, NatsSettings, Settings, SolverSettings, Venues
 from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.accounts.registry import Account
-from indexer.domain.chain import Address, TokenInfo
+from indexer.domain.chain import Address, BlockHash, TokenInfo
 from indexer.domain.commits import Commit
 from indexer.domain.restarts import RestartPolicy
 from indexer.domain.streams import chain_stream, history_stream
@@ -55,10 +55,24 @@ METRICS = Metrics()
 
 
 class Infos:
-    """Every token has six decimals."""
+    """Every token has six decimals, unless it says otherwise later."""
+
+    def __init__(self) -> None:
+        self.says: dict[Address, TokenInfo] = {}
+        self.told: dict[Address, TokenInfo] = {}
+        self.asked: Callable[[Collection[Address]], object] = lambda _tokens: None
 
     async def describe(self, _chain: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]:
-        return dict.fromkeys(tokens, TokenInfo(6, "SIM", "Simulated"))
+        return {str(token): self.told.get(token, TokenInfo(6, "SIM", "Simulated")) for token in tokens}
+
+    async def say_otherwise(
+        self, _chain: int, tokens: Collection[Address], _block: BlockHash
+    ) -> Mapping[Address, TokenInfo]:
+        self.asked(tokens)
+        return {token: info for token, info in self.says.items() if token in tokens and self.told.get(token) != info}
+
+    async def keep_told(self, _chain: int, told: Mapping[Address, TokenInfo]) -> None:
+        self.told |= told
 
 
 def settings_of(window: int, start_block: int | None = None, native_interval: int = 1) -> Settings:

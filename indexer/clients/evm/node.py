@@ -20,7 +20,7 @@ from indexer.clients.evm.opinions import canonical, header_of, is_disputed, newe
 from indexer.clients.evm.readings import Natives, readings
 from indexer.clients.evm.rhythm import Expected
 from indexer.clients.evm.socket import Ours
-from indexer.clients.evm.tokens import description, inspection
+from indexer.clients.evm.tokens import Described
 from indexer.clients.evm.unreadable import Unreadable
 from indexer.domain.backfill import Moved
 from indexer.domain.balances import Watch
@@ -58,6 +58,7 @@ class EvmNode:
         self._missed = Missed(endpoints, hints)
         self._history = History(endpoints)
         self._unreadable = Unreadable(endpoints)
+        self._described = Described(endpoints)
         self._ready: _Ready | None = None
 
     @property
@@ -232,13 +233,15 @@ class EvmNode:
         health = self._endpoints.health
         health.followed = max((health.followed, *(block.number for block in blocks)))
 
-    async def describe(self, token: Address) -> TokenInfo:
-        """What the token says of itself now."""
-        return await self._endpoints.ask(lambda _: description(token))
+    async def describe(
+        self, known: Mapping[Address, TokenInfo], block: BlockHash, *, can_wait: bool = False
+    ) -> dict[Address, TokenInfo]:
+        """What these tokens say of themselves at this block; where that is nothing, what was `known` of them."""
+        return await self._described.describe(known, block, can_wait=can_wait)
 
-    async def probe(self, token: Address) -> TokenInfo:
-        """The same, or `NotAToken` with the reason."""
-        return await self._endpoints.ask(lambda _: inspection(token))
+    async def probe(self, token: Address, block: BlockHash) -> TokenInfo:
+        """The same of one that need not be a token: `NotAToken` with the reason."""
+        return await self._described.probe(token, block)
 
     async def close(self) -> None:
         await self._endpoints.close()

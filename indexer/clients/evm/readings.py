@@ -18,8 +18,8 @@ from indexer.errors import BadAnswer, ResponseTooLarge
 _NOTHING: Final[tuple[Sequence[Holding], bytes]] = ((), b"")
 _PLAIN_BYTES: Final = 260
 TOO_MUCH_GAS: Final = "balanceOf needs too much gas"
-_ENOUGH_GAS: Final = hex(10_000_000)
-"""For one `balanceOf` alone; without a bound, one that loops keeps the node busy for seconds."""
+ENOUGH_GAS: Final = hex(10_000_000)
+"""For one call of a token; without a bound, one that loops keeps the node busy for seconds."""
 
 
 @dataclass(slots=True)
@@ -140,7 +140,7 @@ def one_word(reply: Reply) -> int | str:
 
 def balance_call(token: str, wallet: str, block: Any) -> Call:
     data = f"0x{multiread.BALANCE_OF}{'0' * 24}{wallet[2:]}"
-    return Call("eth_call", [{"to": token, "data": data, "gas": _ENOUGH_GAS}, block], _PLAIN_BYTES)
+    return Call("eth_call", [{"to": token, "data": data, "gas": ENOUGH_GAS}, block], _PLAIN_BYTES)
 
 
 def _single(block: BlockHash, holding: Holding) -> Call:

@@ -39,6 +39,7 @@ class Stage:
         self.watch, self.native_interval, self.window = watch, native_interval, window
         self.world = World(random)
         self.node = SimNode(self.world, random, lambda: NONE)
+        self.infos = Infos()
         self.feed = SimFeed(self.world, random, lambda: NONE)
         self.disk = Disk(random, lambda: NONE)
         self.store = SimStore(self.disk)
@@ -91,7 +92,7 @@ class Stage:
             chain_id=CHAIN_ID,
             node=self.node,
             ledger=ledger,
-            tokens=Infos(),
+            tokens=self.infos,
             book=self.store.chains,
             watch=self.watch,
             window=self.window,

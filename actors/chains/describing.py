@@ -1,0 +1,81 @@
+"""Asks tokens again and again what they say of themselves, beside the heads, which never wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+from actors.chains.nodes import Tokens
+from actors.messages import TokensChanged
+from indexer.domain.balances import Watch
+from indexer.domain.chain import Address
+from indexer.domain.headchain import HeadChain
+from indexer.errors import Permanent, Transient
+
+PART: Final = 25
+"""Tokens in one round, each three calls of one request: providers count calls. Of more, each has its turn."""
+
+PAUSE_SECONDS: Final = 1.0
+
+
+class Followed(Protocol):
+    """The blocks that were handled, and what is watched."""
+
+    @property
+    def known(self) -> HeadChain: ...
+
+    @property
+    def watch(self) -> Watch: ...
+
+
+class Describer:
+    """One round once we have caught up, then one with each sync; `found` hears who says something else."""
+
+    def __init__(
+        self,
+        *,
+        chain_id: int,
+        tokens: Tokens,
+        followed: Followed,
+        seconds: Callable[[], float],
+        may: Callable[[], bool],
+        breathe: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._chain_id = chain_id
+        self._tokens = tokens
+        self._followed = followed
+        self._seconds = seconds
+        self._may = may
+        self._breathe = breathe
+        self._last: Address | None = None
+
+    async def run(self, found: Callable[[TokensChanged], None]) -> None:
+        """Until cancelled."""
+        while True:
+            pause = PAUSE_SECONDS
+            if self._may():
+                await self._round(found)
+                pause = self._seconds()
+            await asyncio.sleep(pause)
+
+    async def _round(self, found: Callable[[TokensChanged], None]) -> None:
+        await self._breathe()
+        tip, part = self._followed.known.tip, self._part()
+        if tip is None or not part:
+            return
+        try:
+            told = await self._tokens.say_otherwise(self._chain_id, part, tip.hash)
+        except (Transient, Permanent):
+            return  # the next round asks again, and that a node does not answer is said by those who wait for it
+        if told and self._followed.known.find(tip.hash) is not None:
+            found(TokensChanged(told))
+
+    def _part(self) -> list[Address]:
+        """Those whose turn it is."""
+        tokens = sorted(self._followed.watch.tokens)
+        place = 0 if self._last is None or len(tokens) <= PART else bisect_right(tokens, self._last)
+        part = [*tokens[place:], *tokens[:place]][:PART]
+        self._last = part[-1] if part else None
+        return part

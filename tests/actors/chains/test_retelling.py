@@ -1,0 +1,102 @@
+"""A token that says something else of itself: its balances are told again, since their amounts are others now."""
+
+from __future__ import annotations
+
+from indexer.addresses import checksum
+from indexer.domain.balances import BalanceUpdated, Watch
+from indexer.domain.chain import Address, Holding, TokenInfo
+from indexer.domain.facts import BalanceReverted
+from tests.actors.chains.stage import Stage, staged
+from tests.actors.chains.test_chain import ALICE, BOB, USD, in_virtual_time
+from tests.sim.world import OUTSIDE, WALLETS
+
+NEW = TokenInfo(8, "NEW", "Renamed")
+ROUND_SECONDS = 300.0
+OURS = {Holding(USD, wallet) for wallet in WALLETS}
+
+
+def renamed(stage: Stage) -> list[Holding]:
+    return [update.holding for update in stage.updates() if update.info == NEW]
+
+
+@in_virtual_time
+async def test_its_balances_are_told_again_at_our_newest_block_with_the_next_round() -> None:
+    async with staged() as stage:
+        await stage.hear(stage.world.mine(busy=0))
+        stage.infos.says[USD] = NEW
+        await stage.settle(ROUND_SECONDS + 5)
+        told = [update for update in stage.updates() if update.info == NEW]
+        assert {update.holding for update in told} == OURS
+        assert len(told) == len(OURS)
+        for update in told:
+            assert (update.balance, update.change, update.cause, update.apart) == (update.previous, 0, "sync", False)
+            assert update.block == stage.world.tip.ref
+        assert stage.infos.told == {USD: NEW}
+        await stage.settle(2 * ROUND_SECONDS)
+        assert len(renamed(stage)) == len(OURS)
+
+
+@in_virtual_time
+async def test_a_balance_that_moved_in_our_newest_block_is_told_again_with_the_next_one() -> None:
+    async with staged() as stage:
+        await stage.hear(stage.world.mine(busy=0))
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
+        stage.infos.says[USD] = NEW
+        await stage.settle(ROUND_SECONDS + 5)
+        assert set(renamed(stage)) == OURS - {Holding(USD, BOB)}
+        assert stage.infos.told == {}
+        await stage.hear(stage.world.mine(busy=0))
+        assert set(renamed(stage)) == OURS
+        assert stage.infos.told == {USD: NEW}
+
+
+@in_virtual_time
+async def test_what_moves_before_it_is_told_again_is_told_once() -> None:
+    async with staged() as stage:
+        await stage.hear(stage.world.mine(busy=0))
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
+        stage.infos.says[USD] = NEW
+        await stage.settle(ROUND_SECONDS + 5)
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 4))
+        assert renamed(stage).count(Holding(USD, BOB)) == 1
+        assert stage.infos.told == {USD: NEW}
+
+
+@in_virtual_time
+async def test_what_a_reorg_takes_back_of_it_is_told_again_on_the_new_branch() -> None:
+    async with staged() as stage:
+        await stage.hear(stage.world.mine(busy=0), stage.world.mine(busy=0))
+        stage.infos.says[USD] = NEW
+        await stage.settle(ROUND_SECONDS + 5)
+        before = len(stage.facts)
+        await stage.hear(stage.world.reorg(1))
+        later = stage.facts[before:]
+        assert {fact.holding for fact in later if isinstance(fact, BalanceReverted)} >= OURS
+        assert {fact.holding for fact in later if isinstance(fact, BalanceUpdated) and fact.info == NEW} == OURS
+
+
+@in_virtual_time
+async def test_a_life_that_ends_before_it_is_told_finds_it_again() -> None:
+    async with staged() as stage:
+        await stage.hear(stage.world.pay(USD, OUTSIDE, ALICE, 3))
+        stage.infos.says[USD] = NEW
+        await stage.settle(ROUND_SECONDS + 5)
+        assert stage.infos.told == {}
+        await stage.stop()
+        stage.start()
+        await stage.settle()
+        await stage.hear(stage.world.mine(busy=0))
+        await stage.settle(ROUND_SECONDS + 5)
+        assert Holding(USD, ALICE) in renamed(stage)
+        assert stage.infos.told == {USD: NEW}
+
+
+@in_virtual_time
+async def test_of_very_many_tokens_a_part_is_asked_in_each_round_and_none_is_left_out() -> None:
+    many = frozenset(checksum(f"0x{number:040x}") for number in range(1, 61))
+    async with staged(watch=Watch(many, frozenset(WALLETS))) as stage:
+        asked: list[list[Address]] = []
+        stage.infos.asked = lambda tokens: asked.append(list(tokens))
+        await stage.settle(2 * ROUND_SECONDS + 5)
+        assert [len(part) for part in asked] == [25, 25, 25]
+        assert {token for part in asked for token in part} == many

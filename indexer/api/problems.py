@@ -24,6 +24,7 @@ from indexer.errors import (
     Throttled,
     Transient,
     WalletUnsupported,
+    WrongChain,
 )
 
 log = structlog.get_logger(__name__)
@@ -129,7 +130,7 @@ def _of_ours(error: Exception, peer: str) -> web.Response | None:
         case ConfigError():
             detail = "The configuration cannot be applied; nothing changed."
             answer = problem(422, detail, problems=[str(one) for one in error.problems])
-        case NotAToken() | StateMissing() | WalletUnsupported():
+        case NotAToken() | StateMissing() | WrongChain() | WalletUnsupported():
             answer = problem(422, str(error))
         case BadCredentials():
             answer = problem(422, f"the exchange refuses the credentials: {error}")

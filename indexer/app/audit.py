@@ -14,7 +14,7 @@ from indexer.domain.audits import Audit, Difference, Unanswered, Wait
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, KnownBlock
 from indexer.domain.records import BalanceRecord
 from indexer.domain.views import Readings
-from indexer.errors import BlockUnknown, Busy, NodeUnreachable, StateMissing, Transient
+from indexer.errors import BlockUnknown, Busy, NodeUnreachable, StateMissing, Transient, WrongChain
 
 log = structlog.get_logger(__name__)
 
@@ -159,6 +159,9 @@ class _Part:
         except NodeUnreachable:
             # Each of the other blocks would be waited for as long as this one.
             self._given_up = self._node.outage or "it does not answer"
+            return self._left_out(records)
+        except WrongChain as error:
+            self._given_up = str(error)
             return self._left_out(records)
         except (StateMissing, Transient):
             self._answered_at = asyncio.get_running_loop().time()

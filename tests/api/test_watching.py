@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from indexer.domain.watching import Solver, WatchedToken
-from indexer.errors import NodeUnreachable, NotAToken
+from indexer.errors import NodeUnreachable, NotAToken, WrongChain
 from tests.api.conftest import HttpClient, World, problem_of
 from tests.api.fakes import ALICE, BOB, USDC
 
@@ -142,7 +142,12 @@ async def test_tokens_that_cannot_be_added_are_refused_by_field(
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(NotAToken("there is no contract at 0x…"), 422), (NodeUnreachable("no"), 503)]
+    ("error", "status"),
+    [
+        (NotAToken("there is no contract at 0x…"), 422),
+        (NodeUnreachable("no"), 503),
+        (WrongChain("another genesis"), 422),
+    ],
 )
 async def test_what_the_node_says_of_a_new_token_decides(
     client: HttpClient, world: World, error: Exception, status: int

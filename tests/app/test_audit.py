@@ -19,7 +19,7 @@ from indexer.domain.audits import Audit
 from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, KnownBlock, TokenInfo
 from indexer.domain.records import BalanceRecord, Projection, RecordKey
 from indexer.domain.views import Readings
-from indexer.errors import BlockUnknown, Busy, NodeUnreachable, StateMissing
+from indexer.errors import BlockUnknown, Busy, NodeUnreachable, StateMissing, WrongChain
 from repositories.store import Store, open_store
 from tests.clients.builders import node_at
 from tests.fixtures.chain import wallets
@@ -119,6 +119,23 @@ async def test_what_no_endpoint_can_tell_is_unreadable_and_no_difference(error: 
         auditor = auditor_of(store, Node(error))
         audit = await auditor.audit(10)
         assert (audit.checked, audit.differing, audit.unreadable) == (0, (), 1)
+
+
+async def test_a_chain_whose_node_follows_another_is_named_and_the_others_are_audited(tmp_path: Path) -> None:
+    async with open_store("memory", "audit", tmp_path) as store:
+        await put(store, STORED, replace(STORED, chain_id=5))
+        nodes = {31337: Node(WrongChain("follows chain 5, not 1")), 5: Node(StateMissing("pruned"))}
+        auditor = Auditor(
+            balances=store.balances,
+            chains=lambda: {"wrong": 31337, "fine": 5},
+            node=lambda chain_id: nodes[chain_id],
+            waiting=Waiting(),
+        )
+        audit = await auditor.audit(10)
+        assert [(one.name, one.records, one.reason) for one in audit.unanswered] == [
+            ("wrong", 1, "follows chain 5, not 1")
+        ]
+        assert (audit.unreadable, nodes[5].asked) == (2, 1)
 
 
 async def test_a_node_that_is_known_to_be_dead_is_not_asked_for_every_block(tmp_path: Path) -> None:

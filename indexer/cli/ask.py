@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from indexer.cli.accounts import held, show_held
 from indexer.cli.client import answered, connected
 from indexer.cli.tables import duration, plain, show_table
+
+_LONGEST_AMOUNT: Final = 80
+"""All digits of a uint256, the point and what is before it."""
 
 
 def status(args: argparse.Namespace) -> int:
@@ -172,8 +175,11 @@ def _show_history(items: list[dict[str, Any]]) -> None:
 
 
 def _amount(item: dict[str, Any]) -> str:
-    """Scaled where the token tells its decimals."""
-    return str(item["amount"] if item["amount"] is not None else f"{item['balance']} raw")
+    """Scaled where the token tells its decimals; up to 255 places, all of them zeros but the last, are for nobody."""
+    amount = item["amount"]
+    if amount is None:
+        return f"{item['balance']} raw"
+    return str(amount) if len(amount) <= _LONGEST_AMOUNT else f"{item['balance']}e-{item['decimals']}"
 
 
 def _store(answer: dict[str, Any]) -> str:

@@ -61,6 +61,19 @@ async def test_balances_are_a_table_in_which_nothing_is_cut(service: Service, ca
     assert "[bold]E?[31mVIL?" in told
 
 
+async def test_an_amount_of_hundreds_of_places_is_written_as_a_power_of_ten_for_people(
+    service: Service, capsys: Capture
+) -> None:
+    tiny = "0." + "7000001".rjust(255, "0")
+    service.balances = [balance(amount=tiny, decimals=255)]
+    assert await service.run("balances") == 0
+    told = capsys.readouterr().out
+    assert "7000001e-255" in told
+    assert max(map(len, told.splitlines())) < 160
+    assert await service.run("balances", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["items"] == service.balances
+
+
 async def test_what_exchange_accounts_hold_stands_beside_the_chains(service: Service, capsys: Capture) -> None:
     service.balances = [balance()]
     service.accounts = [account(), account(name="hedge")]

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from indexer.api.app import ROUTES, build_app
 from indexer.domain.events import EVENT_TYPES
 from indexer.metrics import Metrics
+from indexer.vault import KEY_FILE
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))
@@ -135,3 +136,39 @@ def test_the_architecture_names_files_that_exist() -> None:
     found = set(re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|md))`", text))
     roots = (ROOT, ROOT / "indexer")
     assert sorted(name for name in found if not any((root / name).exists() for root in roots)) == []
+
+
+def collections() -> set[str]:
+    """Every `database["name"]` of the repositories."""
+    found = set()
+    for path in (ROOT / "repositories").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Subscript(value=database, slice=ast.Constant(value=str(name))) if ast.unparse(
+                    database
+                ).endswith("database"):
+                    found.add(name)
+    return found
+
+
+def table_of_collections() -> dict[str, str]:
+    """Each collection of the architecture, and what it can be made again from."""
+    section = text_of("docs/architecture.md").partition("## Collections")[2].partition("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| `")]
+    return {name: source for names, _, source in rows for name in re.findall(r"`(\w+)`", names)}
+
+
+def test_the_architecture_has_every_collection() -> None:
+    assert set(table_of_collections()) == collections()
+
+
+def test_a_backup_names_every_collection_that_cannot_be_made_again_and_the_key() -> None:
+    backup = text_of("docs/operations.md").partition("## Backup")[2].partition("\nHow:")[0]
+    lost = {name for name, source in table_of_collections().items() if source.startswith("nothing")}
+    assert set(re.findall(r"`(\w+(?:\.key)?)`", backup)) >= lost | {KEY_FILE}
+
+
+def test_projections_are_made_again_by_dropping_all_of_them() -> None:
+    section = text_of("docs/operations.md").partition("To make the projections again")[2].partition("\n## ")[0]
+    projected = {name for name, source in table_of_collections().items() if source == "`commits`"}
+    assert projected <= set(re.findall(r"`(\w+)`", section))

@@ -64,8 +64,8 @@ class AccountBooks:
         await self._database.insert_new(self._fundings, _named(fundings, FUNDING_KEY))
 
     async def forget(self, before: datetime) -> int:
-        """Delete records older than that time, but the newest of them per slot: it still holds then."""
-        gone = 0
+        """Delete what is older than that time, but the newest of these records per slot: it still holds then."""
+        gone = await self._forget_fundings(before)
         with translating:
             async for row in self._current.find({}, dict.fromkeys(ACCOUNT_KEY, 1)):
                 key = {name: row[name] for name in ACCOUNT_KEY}
@@ -74,6 +74,16 @@ class AccountBooks:
                 )
                 if last is not None:
                     gone += (await self._records.delete_many({**key, "seq": {"$lt": last["seq"]}})).deleted_count
+        return gone
+
+    async def _forget_fundings(self, before: datetime) -> int:
+        """The last ones of each account stay: by them it knows which of those that the venue lists are new."""
+        gone = 0
+        account = {"exchange": "$exchange", "account": "$account"}
+        with translating:
+            async for row in self._fundings.aggregate([{"$group": {"_id": account, "newest": {"$max": "$timestamp"}}}]):
+                end = min(before.astimezone(UTC), row["newest"] - LATE)
+                gone += (await self._fundings.delete_many({**row["_id"], "timestamp": {"$lt": end}})).deleted_count
         return gone
 
     # --- reading ---

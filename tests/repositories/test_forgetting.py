@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
+from indexer.domain.accounts.amounts import AccountKey
+from indexer.domain.accounts.arrivals import Funding
+from indexer.domain.accounts.facts import FundingPaid
 from indexer.domain.chain import Holding
+from indexer.domain.commits import Commit
 from indexer.domain.records import fold
 from repositories.store import Store
+from tests.domain.accounts.builders import ACCOUNT
 from tests.repositories.samples import TIME, USDC, commit_at, head_at, solver_at
 
 WALLET = Holding(USDC, solver_at(0))
@@ -37,3 +43,27 @@ async def test_old_commits_go_but_never_the_newest_numbers(store: Store) -> None
     assert await store.commits.forget(TIME + timedelta(days=1), keep=3) == 4
     assert await store.commits.first_seq("chain:1") == 5
     assert await store.commits.last_seq("chain:1") == 7
+
+
+def _paid(number: int, account: AccountKey = ACCOUNT) -> Commit:
+    """A funding payment of that hour, in a commit of its own."""
+    payment = Funding(f"{account.name}-{number}", "BTC/USDT:USDT", "USDT", Decimal(-1), TIME + timedelta(hours=number))
+    stream = f"exchange:{account.exchange}:{account.name}"
+    return Commit(f"{stream}/{number}", stream, number, payment.time, (FundingPaid(account, payment),))
+
+
+async def test_old_funding_payments_go_of_every_account(store: Store) -> None:
+    other = AccountKey("okx", "hedge")
+    commits = [_paid(number, account) for account in (ACCOUNT, other) for number in range(1, 8)]
+    await store.books.project(fold(commits))
+    assert await store.books.forget(TIME + timedelta(hours=4)) == 6
+    for account in (ACCOUNT, other):
+        kept = await store.accounts.fundings(account, limit=99)
+        assert [one.id for one in kept] == [f"{account.name}-{number}" for number in (7, 6, 5, 4)]
+
+
+async def test_payments_that_tell_which_ones_are_new_stay_however_old(store: Store) -> None:
+    await store.books.project(fold([_paid(number) for number in range(1, 8)]))
+    known = (await store.accounts.of_account(ACCOUNT)).funded
+    assert await store.books.forget(TIME + timedelta(days=99)) == 5
+    assert (await store.accounts.of_account(ACCOUNT)).funded == known

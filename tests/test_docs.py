@@ -172,3 +172,23 @@ def test_projections_are_made_again_by_dropping_all_of_them() -> None:
     section = text_of("docs/operations.md").partition("To make the projections again")[2].partition("\n## ")[0]
     projected = {name for name, source in table_of_collections().items() if source == "`commits`"}
     assert projected <= set(re.findall(r"`(\w+)`", section))
+
+
+def invariants() -> dict[str, str]:
+    """Each invariant of the architecture, and which tests show it."""
+    section = text_of("docs/architecture.md").partition("## Invariants")[2].partition("\n## ")[0]
+    return dict(re.findall(r"(?m)^\| \*\*(I\d)\*\* \|.*\|(.*)\|$", section))
+
+
+def test_every_invariant_that_anybody_names_is_defined() -> None:
+    files = [*DOCUMENTS, *(ROOT / "tests").rglob("*.py"), *python_files()]
+    named = {name for path in files for name in re.findall(r"\bI\d\b", path.read_text())}
+    assert "I4" in named
+    assert sorted(named - set(invariants())) == []
+
+
+@pytest.mark.parametrize("name", invariants())
+def test_every_invariant_is_shown_by_tests_that_exist(name: str) -> None:
+    shown = re.findall(r"\[`(test_\w+)`\]\(\.\./(tests/[\w/]+\.py)\)", invariants()[name])
+    assert len(shown) >= 2
+    assert [test for test, path in shown if f"def {test}(" not in text_of(path)] == []

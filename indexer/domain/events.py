@@ -32,7 +32,7 @@ EVENT_TYPES = {
 
 
 def event_json(event: Event) -> dict[str, Any]:
-    """The event as the contract shows it, ready for any JSON encoder."""
+    """The event as docs/api.md shows it, ready for any JSON encoder."""
     return {
         "type": EVENT_TYPES[type(event.fact)],
         "id": event.id,

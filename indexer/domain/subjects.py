@@ -1,4 +1,4 @@
-"""Where an event goes on NATS: one rule for each of the contract's subjects, also for types that are not known yet."""
+"""Where an event goes on NATS: one rule for each subject of docs/api.md, also for types not known yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records of exchange accounts as the documents that the contract shows."""
+"""Records of exchange accounts as the documents of which docs/api.md shows the fields."""
 
 from __future__ import annotations
 

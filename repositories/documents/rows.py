@@ -1,4 +1,4 @@
-"""Balance records as the documents that the contract shows."""
+"""Balance records as the documents of which docs/api.md shows the fields."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def counted_row_of(record: BalanceRecord) -> Document:
 
 
 def current_row_of(record: BalanceRecord) -> Document:
-    """One balance; `seq` is ours beyond the contract: the higher one wins where a key is written twice."""
+    """One balance; `seq` is ours beyond docs/api.md: the higher one wins where a key is written twice."""
     token, solver = record.holding
     block, info, transactions = record.block, record.info, record.transactions
     return {

@@ -1,4 +1,4 @@
-"""A service that answers as the contract says, from a script, and the command line run against it."""
+"""A service that answers as docs/api.md says, from a script, and the command line run against it."""
 
 from __future__ import annotations
 

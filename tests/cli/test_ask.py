@@ -1,4 +1,4 @@
-"""`status`, `balances` and `history` against a service that answers as the contract says."""
+"""`status`, `balances` and `history` against a service that answers as docs/api.md says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The JSON of every event is exactly what the contract shows."""
+"""The JSON of every event is exactly what docs/api.md shows."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ FACTS: list[tuple[Fact, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("fact", "kind", "data"), FACTS, ids=[kind for _, kind, _ in FACTS])
-def test_every_type_has_exactly_the_shape_of_the_contract(fact: Fact, kind: str, data: dict[str, Any]) -> None:
+def test_every_type_has_exactly_its_documented_shape(fact: Fact, kind: str, data: dict[str, Any]) -> None:
     told = event_json(Event("7f3a9c01", "chain:1", 42, TIME, fact))
     assert told == {
         "type": kind,

@@ -231,7 +231,7 @@ async def test_a_stream_that_begins_during_a_replay_is_told_from_its_first_event
         assert seqs(await events_until(client, 1, "chain:8453"), "chain:8453") == [1]
 
 
-async def test_snapshot_and_after_come_in_the_contract_s_order() -> None:
+async def test_snapshot_and_after_come_in_the_documented_order() -> None:
     async with stage(with_history(*(updated(1, number) for number in range(1, 6)))) as on:
         client = await on.client()
         await client.subscribe(snapshot=True, after={"chain:1": 3})

@@ -13,7 +13,7 @@ from tests.hub.stage import stage, until
 QUICK = Limits(heartbeat_seconds=0.02)
 
 
-async def test_an_event_reaches_a_subscriber_in_the_contract_s_shape() -> None:
+async def test_an_event_reaches_a_subscriber_in_its_documented_shape() -> None:
     async with stage() as on:
         client = await on.client()
         await client.subscribe()

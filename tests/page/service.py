@@ -23,7 +23,7 @@ GOLD = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 
 
 class FakeService:
-    """Speaks the contract's words for the page, and remembers what it was asked."""
+    """Answers the page as docs/api.md says, and remembers what it was asked."""
 
     def __init__(self) -> None:
         self.items: list[dict[str, Any]] = []

@@ -42,7 +42,7 @@ async def written(store: Store, *balances: tuple[int, int]) -> list[BalanceRecor
     return list(projection.records.values())
 
 
-async def test_a_record_has_the_fields_of_the_contract(store: Store) -> None:
+async def test_a_record_has_the_documented_fields(store: Store) -> None:
     await written(store, (5, 1_500_000), (6, 2_500_000))
     expected = {
         "chainId": Int64(1),

@@ -1,4 +1,4 @@
-"""What must hold at rest, row by row against the canonical chain: invariants I1 to I6."""
+"""What must hold at rest, row by row against the canonical chain: I1 to I6 of docs/architecture.md."""
 
 from __future__ import annotations
 

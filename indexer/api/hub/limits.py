@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Those that the contract names, and those that keep a client from eating the memory of all."""
+    """Those that docs/api.md names, and those that keep a client from eating the memory of all."""
 
     waiting_events: int = 10_000
     heartbeat_seconds: float = 5.0

@@ -1,4 +1,4 @@
-"""One subscription: what the client missed, in the contract's order, then live without a seam."""
+"""One subscription: what the client missed, in the order of docs/api.md, then live without a seam."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from indexer.api.app import ROUTES, build_app
+from indexer.app.service import Service
 from indexer.domain.events import EVENT_TYPES
 from indexer.metrics import Metrics
 from indexer.vault import KEY_FILE
@@ -192,3 +193,16 @@ def test_every_invariant_is_shown_by_tests_that_exist(name: str) -> None:
     shown = re.findall(r"\[`(test_\w+)`\]\(\.\./(tests/[\w/]+\.py)\)", invariants()[name])
     assert len(shown) >= 2
     assert [test for test, path in shown if f"def {test}(" not in text_of(path)] == []
+
+
+@pytest.mark.parametrize("folder", ["actors", "actors/chains", "actors/history", "actors/accounts"])
+def test_the_architecture_has_every_file_of_the_actors(folder: str) -> None:
+    table = text_of("docs/architecture.md").partition(f"`{folder}/`")[2].partition("|---")[2].partition("\n\n")[0]
+    there = {path.name for path in (ROOT / folder).glob("*.py")} - {"__init__.py"}
+    assert set(re.findall(r"`(\w+\.py)`", table)) == there
+
+
+def test_the_architecture_names_what_the_service_has() -> None:
+    named = re.findall(r"`Service\.(\w+)`", text_of("docs/architecture.md"))
+    assert named
+    assert [name for name in named if not hasattr(Service, name)] == []

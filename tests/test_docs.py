@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import re
 import tomllib
@@ -14,7 +15,10 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from indexer.api.app import ROUTES, build_app
+from indexer.api.routes import Route
 from indexer.app.service import Service
+from indexer.cli.accounts import CREDENTIALS
+from indexer.cli.parser import build_parser
 from indexer.domain.events import EVENT_TYPES
 from indexer.metrics import Metrics
 from indexer.vault import KEY_FILE
@@ -110,16 +114,44 @@ async def _nothing(_request: web.Request) -> web.Response:
 PORTS = ("balances", "log", "freshness", "watching", "control", "status", "accounts", "account_books")
 
 
-def routes() -> list[tuple[str, str]]:
+def routes() -> list[Route]:
     parts: dict[str, Any] = dict.fromkeys(PORTS, object())
     app = build_app(**parts, epoch="0", version="0", ws_handler=_nothing)
-    return [(route.method, route.path) for route in app[ROUTES]]
+    return [*app[ROUTES]]
 
 
-@pytest.mark.parametrize(("method", "path"), routes())
-def test_every_route_is_explained(method: str, path: str) -> None:
-    explained = text_of("docs/api.md")
-    assert f"`{method} {path}`" in explained
+def table_of_calls() -> dict[str, str]:
+    """Each call of the table on top of docs/api.md, with its scope; one scope counts for all calls of its row."""
+    section = text_of("docs/api.md").partition("## Every call")[2].partition("\n## ")[0]
+    found: dict[str, str] = {}
+    for line in section.splitlines():
+        if line.startswith("| `"):
+            calls, scopes, _ = (cell.strip().split(" · ") for cell in line.strip("|").split("|"))
+            each = scopes * len(calls) if len(scopes) == 1 else scopes
+            found.update(zip((call.strip("`") for call in calls), each, strict=True))
+    return found
+
+
+def test_every_call_is_in_the_table_with_its_scope() -> None:
+    assert table_of_calls() == {f"{route.method} {route.path}": route.scope or "none" for route in routes()}
+
+
+def arguments(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
+    """Every command with every option of it."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, command in action.choices.items():
+                yield from ((name, option) for each in command._actions for option in each.option_strings)
+
+
+def test_the_configuration_names_every_variable_and_who_reads_it() -> None:
+    section = text_of("docs/configuration.md").partition("## Variables of the commands")[2].partition("\n## ")[0]
+    asking = {command for command, option in arguments(build_parser({})) if option == "--url"}
+    row = next(line for line in section.splitlines() if line.startswith("| `INDEXER_URL`"))
+    assert set(re.findall(r"`([a-z]+)`", row)) == asking
+    read = {variable for variable, _ in CREDENTIALS.values()} | {"INDEXER_URL", "INDEXER_API_KEY"}
+    assert set(re.findall(r"`(INDEXER_[A-Z_]+)`", section)) == read
+    assert [name for name, (variable, _) in CREDENTIALS.items() if f"| `{variable}` | `{name}` |" not in section] == []
 
 
 @pytest.mark.parametrize("kind", EVENT_TYPES.values())

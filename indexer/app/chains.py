@@ -49,7 +49,7 @@ class _Followed:
     settings: ChainSettings
     node: EvmNode
     feed: HeadFeed
-    post: Post
+    post: Post = field(default_factory=Post)
     lives: int = 0
     history: Post = field(default_factory=Post)
     pasts: int = 0
@@ -103,42 +103,56 @@ class Chains:
     def prepare(self, settings: ChainSettings) -> None:
         """Make its node known; nothing is asked of it yet."""
         node, feed = self._connect(settings)
-        post, stream = Post(), chain_stream(settings.chain_id)
-        self._metrics.chain(settings.name).watch_lag(
+        self._followed[settings.chain_id] = _Followed(settings, node, feed)
+
+    async def start(self, chain_id: int) -> None:
+        name = self._followed[chain_id].settings.name
+        self._watch(chain_id)
+        await self._ask_supervisor(StartChild(_child(name), lambda report: self._give_life(chain_id, report)))
+        await self._ask_supervisor(StartChild(_sibling(name), lambda report: self._give_past(chain_id, report)))
+
+    def _watch(self, chain_id: int) -> None:
+        """Once whoever had its name before has ended."""
+        chain, stream = self._followed[chain_id], chain_stream(chain_id)
+        name = chain.settings.name
+        self._metrics.chain(name).watch_lag(
             blocks=lambda: status.lag_blocks if (status := self._board.one(stream)) else 0,
             seconds=lambda: status.lag_seconds(datetime.now(UTC)) if (status := self._board.one(stream)) else 0.0,
         )
-        self._metrics.chain(settings.name).watch_backfill(
-            jobs=lambda: len(self._backfills.unfinished(settings.chain_id)),
-            blocks=lambda: sum(job.remaining for job in self._backfills.unfinished(settings.chain_id)),
+        self._metrics.chain(name).watch_backfill(
+            jobs=lambda: len(self._backfills.unfinished(chain_id)),
+            blocks=lambda: sum(job.remaining for job in self._backfills.unfinished(chain_id)),
         )
-        self._metrics.watch_inbox(_child(settings.chain_id), lambda: post.waiting)
-        self._followed[settings.chain_id] = _Followed(settings, node, feed, post)
-
-    async def start(self, chain_id: int) -> None:
-        await self._ask_supervisor(StartChild(_child(chain_id), lambda report: self._give_life(chain_id, report)))
-        await self._ask_supervisor(StartChild(_sibling(chain_id), lambda report: self._give_past(chain_id, report)))
+        self._metrics.watch_inbox(_child(name), lambda: chain.post.waiting)
+        self._metrics.watch_inbox(_sibling(name), lambda: chain.history.waiting)
 
     async def stop(self, chain_id: int) -> None:
         chain = await self._ended(chain_id)
         await chain.node.close()
-        self._metrics.forget_chain(chain.settings.name)
+        self._forget(chain)
 
     async def replace(self, settings: ChainSettings) -> None:
         """End it, and make it known as it is configured now: whoever asks meanwhile is not told that there is none."""
         chain = await self._ended(settings.chain_id)
-        self._metrics.forget_chain(chain.settings.name)
+        self._forget(chain)
         self.prepare(settings)
         await chain.node.close()
 
     async def _ended(self, chain_id: int) -> _Followed:
         """It is known until its actors have ended, and no longer."""
-        await self._ask_supervisor(StopChild(_sibling(chain_id)))
-        await self._ask_supervisor(StopChild(_child(chain_id)))
+        name = self._followed[chain_id].settings.name
+        await self._ask_supervisor(StopChild(_sibling(name)))
+        await self._ask_supervisor(StopChild(_child(name)))
         self._backfills.forget(chain_id)
         self._board.forget(chain_stream(chain_id))
         self._board.forget(history_stream(chain_id))
         return self._followed.pop(chain_id)
+
+    def _forget(self, chain: _Followed) -> None:
+        name = chain.settings.name
+        self._metrics.forget_chain(name)
+        for actor in (_child(name), _sibling(name)):
+            self._metrics.forget_inbox(actor)
 
     async def close(self) -> None:
         """After the supervisor has ended every actor."""
@@ -283,9 +297,9 @@ def _restarting(chain_id: int) -> GivenUp:
     return GivenUp(f"chain {chain_id} is being restarted; try again in a moment")
 
 
-def _sibling(chain_id: int) -> str:
-    return f"history {chain_id}"
+def _sibling(name: str) -> str:
+    return f"history {name}"
 
 
-def _child(chain_id: int) -> str:
-    return f"chain {chain_id}"
+def _child(name: str) -> str:
+    return f"chain {name}"

@@ -100,10 +100,14 @@ class Metrics:
         """`depth` is asked whenever metrics are read; a restarted actor takes its predecessor's place."""
         self._inbox.labels(actor).set_function(depth)
 
+    def forget_inbox(self, actor: str) -> None:
+        """What it was about is not followed any more: nothing waits for it. How often it was restarted stays."""
+        self._inbox.remove_by_labels({"actor": actor})
+
     def forget_actor(self, actor: str) -> None:
-        """What it was about is not followed any more, and its name may never come again."""
-        for family in (self._inbox, self._restarts):
-            family.remove_by_labels({"actor": actor})
+        """The same, and its name may never come again."""
+        self.forget_inbox(actor)
+        self._restarts.remove_by_labels({"actor": actor})
 
     def watch_subscribers(self, count: Callable[[], int]) -> None:
         self._subscribers.set_function(count)

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from indexer.metrics import Metrics
+from tests.deploy import queries
+from tests.deploy.queries import labels_of_metrics, metrics_in
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "rules.yaml"
@@ -27,22 +28,9 @@ def rules() -> list[Rule]:
     return [rule for group in tree["groups"] for rule in group["rules"]]
 
 
-def labels_of_metrics() -> dict[str, set[str]]:
-    """Every name that a query may use, with the labels that it carries."""
-    names = Metrics()._registry._names_to_collectors
-    return {name: set(getattr(collector, "_labelnames", ())) for name, collector in names.items()}
-
-
-def metrics_in(rule: Rule) -> list[str]:
-    return re.findall(r"\bindexer_\w+", rule["expr"])
-
-
 def labels_in(rule: Rule) -> Iterator[str]:
     """Those that are matched, summed by, and shown."""
-    for matchers in re.findall(r"\{([^}]*)\}", rule["expr"]):
-        yield from re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers)
-    for names in re.findall(r"\b(?:by|without|on)\s*\(([^)]*)\)", rule["expr"]):
-        yield from re.findall(r"\w+", names)
+    yield from queries.labels_in(rule["expr"])
     for text in rule["annotations"].values():
         yield from re.findall(r"\$labels\.(\w+)", text)
 
@@ -59,7 +47,7 @@ def alerted_rows() -> list[str]:
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
 def test_an_alert_asks_for_metrics_and_labels_that_there_are(rule: Rule) -> None:
     known = labels_of_metrics()
-    asked = metrics_in(rule)
+    asked = metrics_in(rule["expr"])
     assert asked
     assert [name for name in asked if name not in known] == []
     common = set.intersection(*(known[name] for name in asked))
@@ -74,7 +62,7 @@ def test_an_alert_shows_no_label_that_its_sum_has_dropped(rule: Rule) -> None:
 
 
 def test_every_failure_to_alert_on_has_one_alert() -> None:
-    asked = [set(metrics_in(rule)) for rule in rules()]
+    asked = [set(metrics_in(rule["expr"])) for rule in rules()]
     assert all(len(names) == 1 for names in asked)
     assert sorted(name for names in asked for name in names) == sorted(alerted_rows())
 

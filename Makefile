@@ -38,7 +38,7 @@ demo:
 	@exec $(bin)/indexer demo
 
 setup:
-	@deploy/setup.sh python node mongod nats chromium
+	@deploy/setup.sh python node mongod nats chromium promtool
 
 lint: style types
 

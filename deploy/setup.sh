@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the named parts need into .venv and .tools; what is there already costs nothing.
-#   deploy/setup.sh python node mongod nats chromium
+#   deploy/setup.sh python node mongod nats chromium promtool
 # System packages come from apt: installed as root or through sudo, otherwise unpacked under .tools/debian.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,8 +16,8 @@ main() {
     local part
     for part in "$@"; do
         case "$part" in
-            python | node | mongod | nats | chromium) "part_$part" ;;
-            *) fail "no such part: $part (python, node, mongod, nats, chromium)" ;;
+            python | node | mongod | nats | chromium | promtool) "part_$part" ;;
+            *) fail "no such part: $part (python, node, mongod, nats, chromium, promtool)" ;;
         esac
     done
 }
@@ -82,6 +82,17 @@ part_chromium() {
         return 0
     fi
     have chromium || wrap chromium "$DEBIAN/usr/lib/chromium/chromium"
+}
+
+# Only the test of the alerts needs it. Unpacked also by root: installed, a server would start with it.
+part_promtool() {
+    have promtool && return
+    if ! { have apt-get && say "promtool, for the test of the alerts" && unpack_packages prometheus; }; then
+        say "No promtool on PATH, and it cannot be fetched here: two tests of the alerts will be skipped."
+        say "To run them: put promtool on PATH; Prometheus comes with it."
+        return 0
+    fi
+    wrap promtool "$DEBIAN/usr/bin/promtool"
 }
 
 # --- how -------------------------------------------------------------------------------------------------------------

@@ -154,6 +154,9 @@ def _history_is_true(evidence: Evidence, holding: Holding, passed: Sequence[Stre
     if not rows:
         yield f"{holding} has no history"
         return
+    current = evidence.kept.current.get(HoldingKey(CHAIN_ID, holding))
+    if current is not None and rows[-1].balance != current.balance:
+        yield f"I3: the newest record of {holding} is {rows[-1]}, kept is {current}"
     yield from _holds_until_the_next(world, rows)
     yield from _changes_add_up(rows)
     live = [row.block.number for row in rows if row.seq != HISTORY_SEQ]

@@ -183,14 +183,15 @@ def _is_found_late(evidence: Evidence, rows: Sequence[BalanceRecord], number: in
     """Natives that are read now and then are searched; without state the next record says that it was found by reading.
 
     Whatever led to that one, heard or filled in: only where nobody read the blocks right below it. Natives only grow in
-    this world: so no change is hidden from a search by one that takes it back.
+    this world: so no change is hidden from a search by one that takes it back. A resync reads all anew, and what was
+    not read right below it is not gone on from, state or not.
     """
-    if evidence.native_interval == 1 or evidence.is_archive:
+    if evidence.native_interval == 1:
         return False
     following = next((row for row in rows if row.block.number > number), None)
     if following is None or following.holding.token != NATIVE or following.joined:
         return False
-    return following.cause in ("sync", "refresh", "resync")
+    return following.cause == "resync" or (following.cause in ("sync", "refresh") and not evidence.is_archive)
 
 
 def _holds_until_the_next(world: World, rows: Sequence[BalanceRecord]) -> Iterator[str]:

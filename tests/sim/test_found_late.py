@@ -70,6 +70,10 @@ def test_nor_does_any_where_every_node_has_all_state() -> None:
     assert _miss(_told(is_archive=True), "sync")
 
 
+def test_what_a_resync_found_is_placed_by_nobody_whose_last_reading_is_from_before() -> None:
+    assert not _miss(_told(is_archive=True), "resync")
+
+
 @pytest.mark.parametrize("filled", [False, True], ids=["heard", "filled in"])
 def test_nor_does_one_above_the_next(*, filled: bool) -> None:
     story = _told()

@@ -90,7 +90,7 @@ class Accounts:
             self._rules = settings.rules
             for one in settings.exchanges.values():
                 await self._follow(file_account(one), file_credentials(one), rules=one.rules)
-            await self._follow_added()
+            await self._follow_added(await self._added())
 
     async def _added(self) -> Sequence[Added]:
         """Those of the API, however long the store takes: other changes of the file are in force already."""
@@ -102,9 +102,9 @@ class Accounts:
         self._permissions = {one.account.key: one.permissions for one in added if one.permissions is not None}
         return added
 
-    async def _follow_added(self) -> None:
+    async def _follow_added(self, added: Sequence[Added]) -> None:
         """Those of the API that are not followed; a name in the file goes first."""
-        for account, sealed, _ in await self._added():
+        for account, sealed, _ in added:
             if account.key in self._of_file or self._followed.has(account.key):
                 continue
             try:
@@ -136,14 +136,15 @@ class Accounts:
             if new.rules != old.rules:
                 stale |= {account.key for account in self._followed.followed() if account.source == "api"}
             self._rules = new.rules
-            added = [one.account for one in await self._added()]
+            added = await self._added()
             in_file = [file_account(settings) for settings in changed.values()]
-            coming = {account.key: account for account in await self._completed((*added, *in_file))}
+            known = await self._completed((*(one.account for one in added), *in_file))
+            coming = {account.key: account for account in known}
             for key in stale:
                 await self._followed.unfollow(key, until=coming.get(key))
             for settings in changed.values():
                 await self._follow(file_account(settings), file_credentials(settings), rules=settings.rules)
-            await self._follow_added()
+            await self._follow_added(added)
 
     def end_waiting(self) -> None:
         """Whoever waits for a venue is told that the service stops."""

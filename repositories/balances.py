@@ -113,8 +113,7 @@ class BalanceBook(BalanceQueries):
             there = await self._database.insert_new(self._records, self._rows_of(batch))
             if not there:
                 continue
-            keys = {tuple(row[name] for name in RECORD_KEY) for row in there}
-            again = [record for record in batch if tuple(row_of(record)[name] for name in RECORD_KEY) in keys]
+            again = [batch[place] for place in there]
             older = await self.told_before(again)
             rows = self._rows_of([record.upon(older.get(key_of(record))) for record in again])
             await self._database.replace_older(self._records, rows, RECORD_KEY)

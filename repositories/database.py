@@ -84,9 +84,9 @@ class Database:
                 await self["meta"].update_one({"_id": "store"}, proof, session=session)
                 yield session
 
-    async def insert_new(self, collection: Collection, documents: Sequence[Document]) -> list[Document]:
-        """Insert all in batches; those whose key was there already come back, and are not an error."""
-        there: list[Document] = []
+    async def insert_new(self, collection: Collection, documents: Sequence[Document]) -> list[int]:
+        """Insert all in batches; the places of those whose key was there already, which is not an error."""
+        there: list[int] = []
         for start in range(0, len(documents), BATCH):
             batch = documents[start : start + BATCH]
             if self.direct is not None and await self.direct.insert(collection.name, batch):
@@ -95,7 +95,7 @@ class Database:
                 with translating:
                     await collection.insert_many(batch, ordered=False)
             except BulkWriteError as error:
-                there.extend(batch[index] for index in duplicates(error))
+                there.extend(start + index for index in duplicates(error))
         return there
 
     async def replace_older(self, collection: Collection, documents: Sequence[Document], key: Sequence[str]) -> None:

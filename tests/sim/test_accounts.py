@@ -43,7 +43,7 @@ def test_whatever_the_venue_does_the_truth_is_told(first: int) -> None:
 
 KEPT_SEEDS = (
     *(20, 170, 207, 218, 243, 831, 981, 1011, 2593, 3729, 3919, 5067, 5815, 6777, 7245, 7613, 7860, 8305, 8483, 9393),
-    *(9697, 10617, 20453, 20702, 21489, 21525, 23925, 24189, 30201),
+    *(3177, 9697, 10617, 20453, 20702, 21489, 21525, 23925, 24189, 30201),
 )
 """Stories that end badly without what they led to. 170: a read that fails is tried again before its next turn. 218: a
 frame soon after a read is confirmed as well. 243: Kraken's counter takes more at once than it loses in a minute.
@@ -61,7 +61,8 @@ frames of one millisecond the second came first. 24189: after a subscription tha
 dropped for their numbers. 21489: frames that were held up came for two seconds after the last fault. 30201: a stream
 that was over was asked, which took a read's turn. 3729, 7245: a frame from while a subscription was to begin was taken
 for a newer one. 6777: what a subscription began with was late and was not confirmed. 10617: the first frames of a life
-were all late, which was taken for the usual."""
+were all late, which was taken for the usual. 3177: at kraken a nonce of the stream overtook one of a read, and with the
+clock set back all that followed were too small."""
 
 
 @pytest.mark.parametrize("seed", KEPT_SEEDS)

@@ -64,7 +64,8 @@ def ccxt_class(name: str) -> Any:
 def exact_class(base: Any) -> Any:
     """The same exchange, with exact decoding, a tap on its frames, and the venue's own time instead of ours.
 
-    `tap`, `failed`, `noticed`, `answered` and `skew` are set on instances, and `sockets`, the session of websockets.
+    `tap`, `failed`, `noticed`, `answered` and `skew` are set on instances, and `sockets`, the session of websockets;
+    `nonces` are those of the key.
     `shapes` are what the answers of each wallet look like, where only that tells an empty one from none.
     """
 
@@ -112,6 +113,7 @@ def exact_class(base: Any) -> Any:
         "calculate_rate_limiter_cost": _costing(base),
         "milliseconds": milliseconds,
         "seconds": seconds,
+        "incrementing_nonce": _numbering(base),
     }
     quiet = {
         "tap": staticmethod(lambda _message: False),
@@ -119,7 +121,8 @@ def exact_class(base: Any) -> Any:
         "noticed": staticmethod(lambda: None),
     }
     alone = {"skew": staticmethod(lambda: 0), "answered": staticmethod(lambda *_answer: None), "sockets": None}
-    return type(f"Exact{base.__name__}", (base,), {**replaced, **seen, **quiet, **alone, "shapes": None})
+    plain = {"nonces": None, "shapes": None}
+    return type(f"Exact{base.__name__}", (base,), {**replaced, **seen, **quiet, **alone, **plain})
 
 
 def _noting(base: Any) -> Callable[..., Any]:
@@ -136,6 +139,13 @@ def _balancing(base: Any) -> Callable[..., Any]:
         return safe_balance(base, self, found)
 
     return balance
+
+
+def _numbering(base: Any) -> Callable[..., int]:
+    def incrementing_nonce(self: Any) -> int:
+        return int(base.incrementing_nonce(self) if self.nonces is None else self.nonces.after(int(self.nonce())))
+
+    return incrementing_nonce
 
 
 def _costing(base: Any) -> Callable[..., Cost]:

@@ -22,6 +22,7 @@ from indexer.clients.exchange.exact import ccxt_class, exact_class
 from indexer.clients.exchange.failures import retry_after, translating
 from indexer.clients.exchange.leaving import watched
 from indexer.clients.exchange.markets import SharedLists, load_beside
+from indexer.clients.exchange.nonces import Nonces
 from indexer.clients.exchange.throttle import Bucket, Gate, Limit, Throttler
 from indexer.domain.accounts.amounts import Wallet
 from indexer.errors import Impossible
@@ -57,7 +58,7 @@ KNOCK_SECONDS_EACH: Final = 0.15
 """Of 200 streams each asks every 30 s, which is a fifteenth of what binance lets an address ask; of 33 every 5 s."""
 
 MOST_KEYS: Final = 5_000
-"""So many budgets of keys are kept: those asked with last, also of keys that were refused or removed."""
+"""So many budgets and numbers of keys are kept: those asked with last, also of keys that were refused or removed."""
 
 _HOST: Final = re.compile(r"^(https?|wss?)://[^/]+")
 
@@ -74,6 +75,7 @@ class Venues:
         self._salt = secrets.token_bytes(32)
         self._buckets: dict[tuple[str, str, str, str], Bucket] = {}
         self._of_keys: LRUCache[tuple[str, str, str, str], Bucket] = LRUCache(MOST_KEYS)
+        self._nonces: LRUCache[tuple[str, str, str], Nonces] = LRUCache(MOST_KEYS)
         self._gates: dict[tuple[str, str, str], Gate] = {}
         self._lists = SharedLists()
         self._classes: dict[str, Any] = {}
@@ -92,6 +94,8 @@ class Venues:
         """One account's ccxt instance: what it asks is counted for the address and for its key."""
         made = self._made(dialect, credentials, self._shared_session(), base_url=base_url, sandbox=sandbox)
         made.throttler = self._throttler(made, dialect, base_url, credentials)
+        numbered = (dialect.exchange, base_url, self.mark({"key": _key(credentials)}))
+        made.nonces = self._nonces.setdefault(numbered, Nonces())
         made.skew = lambda: self._skews.get((dialect.exchange, base_url), 0)
         made.sockets = self._socket_session()
         made.answered = partial(self._answered, _limits(made, dialect), dialect, base_url)
@@ -207,7 +211,7 @@ class Venues:
     ) -> Throttler:
         limits, usual = _limits(exchange, dialect), _usual(exchange)
         venue = (dialect.exchange, base_url)
-        key = credentials.get("apiKey") or credentials.get("walletAddress") or ""
+        key = _key(credentials)
         mark = self.mark({"key": key})
 
         def buckets(family: str) -> Iterator[Bucket]:
@@ -276,6 +280,10 @@ class Venues:
 def _limits(exchange: Exchange, dialect: Dialect) -> Limits:
     usual = _usual(exchange)
     return dialect.limits or Limits(key=usual, address=usual)
+
+
+def _key(credentials: Mapping[str, str]) -> str:
+    return credentials.get("apiKey") or credentials.get("walletAddress") or ""
 
 
 def _usual(exchange: Exchange) -> Limit:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
+
+import pytest
 
 from indexer.domain.accounts.amounts import Wallet
-from indexer.errors import BadCredentials, VenueUnreachable
+from indexer.errors import BadAnswer, BadCredentials, ClockApart, Throttled, VenueUnreachable
 from tests.actors.accounts.fakes import FakeVenue, Stage
 from tests.sim.clock import play
 
@@ -73,3 +76,47 @@ def test_a_key_that_is_refused_after_failures_is_told_to_be_that_alone() -> None
             assert set(stage.alerts[1:]) == {("authentication", False), ("breaker_open", True)}
 
     play(story())
+
+
+@pytest.mark.parametrize("kind", [ClockApart, VenueUnreachable, BadAnswer])
+def test_a_probe_that_says_nothing_of_the_key_is_repeated_soon_and_lifts_the_suspension(kind: type[Exception]) -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(streams=False, BTC="1")) as stage:
+            await _suspended(stage)
+            stage.venue.errors = [kind("not about the key") for _ in range(3)]
+            tried = len(stage.venue.reads)
+            assert (await _asked(stage, 0))[0] is kind
+            assert stage.state == "stale"
+            await asyncio.sleep(4.5)
+            assert stage.state == "live"
+            pauses = [after - before for before, after in pairwise(stage.venue.reads[tried : tried + 4])]
+            assert pauses == sorted(pauses)
+            assert all(0.5 <= pause < 1.6 for pause in pauses)
+
+    play(story())
+
+
+def test_a_probe_that_is_throttled_is_repeated_when_the_venue_says() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(streams=False, BTC="1")) as stage:
+            await _suspended(stage)
+            stage.venue.errors = [Throttled("slower", 7.0)]
+            tried = len(stage.venue.reads)
+            assert (await _asked(stage, 0))[0] is Throttled
+            await asyncio.sleep(7.5)
+            assert stage.state == "live"
+            first, second = stage.venue.reads[tried : tried + 2]
+            assert 7.0 <= second - first < 7.5
+
+    play(story())
+
+
+async def _suspended(stage: Stage) -> None:
+    """By a refusal, of a key that is good by now."""
+    await asyncio.sleep(11)
+    stage.venue.refuses = frozenset({"spot"})
+    assert (await _asked(stage, 0))[0] is BadCredentials
+    assert stage.state == "suspended"
+    stage.venue.refuses = frozenset()
+    await asyncio.sleep(60)
+    assert stage.state == "suspended"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from indexer.domain.commits import Commit, Event
+from indexer.domain.telling.commits import Commit, Event
 
 MOST_HELD = 10_000
 """Facts in memory, over all streams; what comes beyond is read from the log, which has it anyway."""

@@ -13,7 +13,7 @@ from actors.base import AsyncActor, Report
 from actors.messages import Begin, Committed, Resumed
 from actors.patience import patiently
 from actors.positions import Positions
-from indexer.domain.commits import Commit
+from indexer.domain.telling.commits import Commit
 
 log = structlog.get_logger(__name__)
 

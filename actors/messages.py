@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, Head, Holding, TokenInfo
-from indexer.domain.commits import Commit
-from indexer.domain.finality import Tags
+from indexer.domain.following.finality import Tags
+from indexer.domain.telling.commits import Commit
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from actors.base import AsyncActor, Report
 from actors.messages import Begin, Committed, Project
 from actors.patience import patiently
 from actors.positions import Positions
-from indexer.domain.commits import Commit
-from indexer.domain.records import Projection, fold
+from indexer.domain.recording.records import Projection, fold
+from indexer.domain.telling.commits import Commit
 from indexer.errors import StoreUnavailable
 
 log = structlog.get_logger(__name__)

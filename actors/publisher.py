@@ -18,10 +18,10 @@ from actors.base import AsyncActor, Report
 from actors.messages import Begin, Committed
 from actors.patience import patiently
 from actors.positions import Positions
-from indexer.domain.commits import Commit, Event
-from indexer.domain.events import event_json
-from indexer.domain.status import BusState, BusStatus
-from indexer.domain.subjects import Names, Notice, notice_of
+from indexer.domain.health.status import BusState, BusStatus
+from indexer.domain.telling.commits import Commit, Event
+from indexer.domain.telling.events import event_json
+from indexer.domain.telling.subjects import Names, Notice, notice_of
 from indexer.errors import BusRefuses, BusUnreachable, EventTooLarge, EventUnwritable, StoreUnavailable
 from indexer.metrics import BusMetrics
 

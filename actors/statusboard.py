@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Final
 
 from actors.clock import now
-from indexer.domain.commits import Commit
-from indexer.domain.since import Since
-from indexer.domain.status import StreamState, StreamStatus
-from indexer.domain.streams import is_history
+from indexer.domain.health.since import Since
+from indexer.domain.health.status import StreamState, StreamStatus
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.streams import is_history
 
 _LOST: Final = ("stale", "suspended", "stopped")
 

@@ -12,8 +12,8 @@ from indexer.domain.accounts.arrivals import Funding
 from indexer.domain.accounts.fundings import LATE, Funded
 from indexer.domain.accounts.records import AccountBook, AccountProjection, AccountRecord, PositionRecord
 from indexer.domain.accounts.stats import AssetStats, AssetTally
-from indexer.domain.course import Curve
-from indexer.domain.stats import Statistics
+from indexer.domain.measuring.course import Curve
+from indexer.domain.measuring.stats import Statistics
 from repositories.database import Database
 from repositories.documents.account_rows import (
     account_query,

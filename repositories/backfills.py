@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Collection, Iterable
 from itertools import pairwise
 from typing import Final
 
-from indexer.domain.backfill import Chunk
-from indexer.domain.jobs import Job
+from indexer.domain.history.backfill import Chunk
+from indexer.domain.history.jobs import Job
 from repositories.database import Database
 from repositories.documents.jobs import job_document, job_of
 from repositories.documents.packing import chunk_document, chunk_of

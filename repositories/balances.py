@@ -11,8 +11,7 @@ from typing import Any, Final
 from bson import Int64
 
 from indexer.domain.chain import NATIVE, BlockHash, Holding
-from indexer.domain.facts import Joint
-from indexer.domain.records import (
+from indexer.domain.recording.records import (
     HISTORY_SEQ,
     JOINED,
     BalanceRecord,
@@ -25,7 +24,8 @@ from indexer.domain.records import (
     key_of,
     placed_causes,
 )
-from indexer.domain.uncounted import counted, over, recounted, uncounted
+from indexer.domain.recording.uncounted import counted, over, recounted, uncounted
+from indexer.domain.telling.facts import Joint
 from repositories.database import BATCH, Database, Update
 from repositories.documents.rows import Document, counted_row_of, current_row_of, joint_row_of, row_of
 from repositories.failures import translating

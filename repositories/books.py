@@ -8,9 +8,9 @@ from typing import Protocol
 
 from indexer.domain.accounts.records import AccountProjection
 from indexer.domain.chain import BlockRef, Holding
-from indexer.domain.holes import Apart, Parting, Rejoining, Rereading, loose_by_chain, steps, where_filled
-from indexer.domain.jobs import Job, orders_of
-from indexer.domain.records import BalanceRecord, Projection, RecordKey
+from indexer.domain.history.jobs import Job, orders_of
+from indexer.domain.recording.holes import Apart, Parting, Rejoining, Rereading, loose_by_chain, steps, where_filled
+from indexer.domain.recording.records import BalanceRecord, Projection, RecordKey
 
 
 class Balances(Protocol):

@@ -11,10 +11,10 @@ from bson import Int64
 
 from indexer.domain.balances import Trail, Watch
 from indexer.domain.chain import Address, BlockHash, Head, Holding
-from indexer.domain.checkpoints import Mark, SilentCut, StoredCheckpoint
-from indexer.domain.finality import Settled
-from indexer.domain.incidents import Incident, Incidents
-from indexer.domain.unread import Unread
+from indexer.domain.following.finality import Settled
+from indexer.domain.health.incidents import Incident, Incidents
+from indexer.domain.health.unread import Unread
+from indexer.domain.resuming.checkpoints import Mark, SilentCut, StoredCheckpoint
 from repositories.database import Database
 from repositories.documents.blocks import holdings_document, holdings_of
 from repositories.documents.logs import packed, unpacked

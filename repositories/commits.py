@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pymongo.errors import BulkWriteError, DocumentTooLarge, DuplicateKeyError
 
-from indexer.domain.commits import Commit
+from indexer.domain.telling.commits import Commit
 from indexer.errors import CommitTooLarge, Fenced, StoreUnavailable
 from repositories.database import MAJORITY_SECONDS, Database
 from repositories.documents.codec import commit_document, commit_of

@@ -8,7 +8,7 @@ from typing import Any
 from bson import Int64
 
 from indexer.domain.chain import Address, Holding
-from indexer.domain.holes import Apart, Hole, Rejoining, Rereading
+from indexer.domain.recording.holes import Apart, Hole, Rejoining, Rereading
 from repositories.database import Database, Update
 from repositories.failures import translating
 

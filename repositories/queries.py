@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from indexer.domain.chain import Address, BlockRef, Holding, Token
-from indexer.domain.course import Curve
-from indexer.domain.finality import Settled
-from indexer.domain.records import FOUND_LATE, HISTORY_SEQ, JOINED, BalanceRecord, RecordKey, Void, key_of
-from indexer.domain.stats import Statistics, Stats, Tally
+from indexer.domain.following.finality import Settled
+from indexer.domain.measuring.course import Curve
+from indexer.domain.measuring.stats import Statistics, Stats, Tally
+from indexer.domain.recording.records import FOUND_LATE, HISTORY_SEQ, JOINED, BalanceRecord, RecordKey, Void, key_of
 from repositories.database import BATCH, Database
 from repositories.documents.rows import record_of
 from repositories.failures import translating

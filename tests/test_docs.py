@@ -19,7 +19,7 @@ from indexer.api.routes import Route
 from indexer.app.service import Service
 from indexer.cli.accounts import CREDENTIALS
 from indexer.cli.parser import build_parser
-from indexer.domain.events import EVENT_TYPES
+from indexer.domain.telling.events import EVENT_TYPES
 from indexer.metrics import Metrics
 from indexer.vault import KEY_FILE
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pykka
@@ -236,6 +237,25 @@ def test_the_domain_neither_waits_nor_logs_nor_tells_the_time() -> None:
             ast.unparse(n) for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.attr in {"now", "utcnow"}
         ]
         assert (module, awaiting, clocks) == (module, [], [])
+
+
+ROOMY = ("indexer.domain",)
+"""Folders of rooms: each room is about one thing, and who knows whom goes one way."""
+
+
+@pytest.mark.parametrize("folder", ROOMY)
+def test_no_two_rooms_of_a_folder_need_each_other(folder: str) -> None:
+    knows: dict[str, set[str]] = {}
+    for module in MODULES:
+        if is_under(module, folder) and module != folder:
+            theirs = {_room(each.target, folder) for each in imports_of(module) if is_under(each.target, folder)}
+            knows.setdefault(_room(module, folder), set()).update(theirs - {_room(module, folder)})
+    assert [*TopologicalSorter(knows).static_order()]
+
+
+def _room(module: str, folder: str) -> str:
+    """The room that a module is in; a module beside the rooms is one by itself."""
+    return module.removeprefix(f"{folder}.").partition(".")[0]
 
 
 @pytest.mark.parametrize(

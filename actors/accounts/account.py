@@ -29,7 +29,7 @@ from indexer.domain.accounts.amounts import Wallet
 from indexer.domain.accounts.arrivals import Arrival, Snapshot
 from indexer.domain.accounts.judging import Rules
 from indexer.domain.accounts.polling import Rhythm
-from indexer.domain.status import StreamStatus
+from indexer.domain.health.status import StreamStatus
 from indexer.errors import Fenced, Impossible, IndexerError, Permanent, Transient
 
 log = structlog.get_logger(__name__)

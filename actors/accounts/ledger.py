@@ -30,8 +30,8 @@ from indexer.domain.accounts.facts import (
 )
 from indexer.domain.accounts.fundings import Funded
 from indexer.domain.accounts.records import AccountBook
-from indexer.domain.commits import Commit
-from indexer.domain.streams import exchange_stream
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.streams import exchange_stream
 from indexer.errors import EventUnwritable
 
 COMMIT_FACTS = 2_000

@@ -14,7 +14,7 @@ from actors.accounts.telling import Teller
 from actors.accounts.venue import Venue
 from indexer.domain.accounts.amounts import Slot, Wallet
 from indexer.domain.accounts.arrivals import StreamAlive
-from indexer.domain.status import STALE_SECONDS, AccountStatus, StreamState, StreamStatus
+from indexer.domain.health.status import STALE_SECONDS, AccountStatus, StreamState, StreamStatus
 
 
 class Showing:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from actors.chains.nodes import Node
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Head
-from indexer.domain.headchain import is_linked
-from indexer.domain.views import BlockView
+from indexer.domain.following.headchain import is_linked
+from indexer.domain.following.views import BlockView
 from indexer.errors import BadAnswer, StateMissing
 
 CATCH_UP_BLOCKS = 32

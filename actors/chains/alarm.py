@@ -7,9 +7,9 @@ from typing import Final
 
 from actors.chains.health import Health
 from actors.chains.ledger import Ledger
-from indexer.domain.facts import StreamLive, StreamStale
-from indexer.domain.headchain import HeadChain, block_seconds
-from indexer.domain.status import STALE_SECONDS
+from indexer.domain.following.headchain import HeadChain, block_seconds
+from indexer.domain.health.status import STALE_SECONDS
+from indexer.domain.telling.facts import StreamLive, StreamStale
 
 LONGEST_PATIENCE_SECONDS: Final = 60.0
 """On a chain that mines rarely, an answer that is missing for so long is told all the same."""

@@ -13,9 +13,9 @@ from typing import TypeVar
 from actors.chains.nodes import Node
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockHash, ChainIdentity, Head, Holding, KnownBlock
-from indexer.domain.finality import Tags
-from indexer.domain.status import EndpointTrouble
-from indexer.domain.views import BlockView, Parting, Readings, Replacement
+from indexer.domain.following.finality import Tags
+from indexer.domain.following.views import BlockView, Parting, Readings, Replacement
+from indexer.domain.health.status import EndpointTrouble
 
 T = TypeVar("T")
 

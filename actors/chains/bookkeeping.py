@@ -13,11 +13,11 @@ from actors.chains.nodes import Node
 from actors.clock import now
 from indexer.domain.balances import BalanceUpdated, Cause, changes, net
 from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, TokenInfo, Transfer
-from indexer.domain.facts import Passed
-from indexer.domain.gaps import Later
-from indexer.domain.headchain import HeadChain
-from indexer.domain.incidents import Incident
-from indexer.domain.status import NativesRead
+from indexer.domain.following.headchain import HeadChain
+from indexer.domain.health.incidents import Incident
+from indexer.domain.health.status import NativesRead
+from indexer.domain.recording.gaps import Later
+from indexer.domain.telling.facts import Passed
 from indexer.errors import StateMissing
 
 log = structlog.get_logger(__name__)

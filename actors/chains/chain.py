@@ -37,8 +37,8 @@ from actors.messages import (
 )
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, Head, Holding
-from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
-from indexer.domain.status import StreamStatus
+from indexer.domain.following.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
+from indexer.domain.health.status import StreamStatus
 from indexer.errors import Fenced, Impossible, NodeUnreachable, StateMissing, Transient, WrongChain
 from indexer.metrics import ChainMetrics
 

@@ -11,7 +11,7 @@ from actors.chains.nodes import Tokens
 from actors.messages import TokensChanged
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address
-from indexer.domain.headchain import HeadChain
+from indexer.domain.following.headchain import HeadChain
 from indexer.errors import Permanent, Transient
 
 PART: Final = 25

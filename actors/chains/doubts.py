@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import structlog
 
 from indexer.domain.chain import Head
-from indexer.domain.headchain import HeadChain, is_linked
+from indexer.domain.following.headchain import HeadChain, is_linked
 from indexer.errors import Doubtful
 
 log = structlog.get_logger(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Head
-from indexer.domain.headchain import HeadChain
+from indexer.domain.following.headchain import HeadChain
 
 
 class Followed:

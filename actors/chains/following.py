@@ -27,11 +27,11 @@ from actors.chains.unanswered import Unanswered
 from actors.messages import Differed, Failed, TokensChanged
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Head, Holding
-from indexer.domain.facts import BalanceReverted
-from indexer.domain.headchain import Extended, HeadChain, Known, Missed, Reorged, advance, is_linked
-from indexer.domain.reorgs import leaving, replaced
-from indexer.domain.status import NativesRead
-from indexer.domain.views import Readings
+from indexer.domain.following.headchain import Extended, HeadChain, Known, Missed, Reorged, advance, is_linked
+from indexer.domain.following.views import Readings
+from indexer.domain.health.status import NativesRead
+from indexer.domain.resuming.reorgs import leaving, replaced
+from indexer.domain.telling.facts import BalanceReverted
 from indexer.errors import BadAnswer, StateMissing
 from indexer.metrics import ChainMetrics
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-from indexer.domain.status import STALE_SECONDS, StreamState
+from indexer.domain.health.status import STALE_SECONDS, StreamState
 from indexer.errors import Fenced, StateMissing, Transient, WrongChain
 
 log = structlog.get_logger(__name__)

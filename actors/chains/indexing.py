@@ -14,8 +14,8 @@ from actors.chains.suspects import Suspects
 from actors.chains.unanswered import Unanswered
 from indexer.domain.balances import touched
 from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, KnownBlock
-from indexer.domain.headchain import HeadChain
-from indexer.domain.views import BlockView, Readings, unread
+from indexer.domain.following.headchain import HeadChain
+from indexer.domain.following.views import BlockView, Readings, unread
 from indexer.metrics import ChainMetrics
 
 

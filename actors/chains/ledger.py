@@ -14,17 +14,17 @@ from actors.chains.writing import COMMIT_FACTS, Writer
 from actors.clock import now
 from indexer.domain.balances import BalanceUpdated, Watch, differing
 from indexer.domain.chain import BlockRef, Head, Holding, Transfer
-from indexer.domain.checkpoints import Mark, SilentCut
-from indexer.domain.commits import Commit, parts
-from indexer.domain.facts import BalanceReverted, Checkpoint, Fact, StreamResync
-from indexer.domain.finality import Settled
-from indexer.domain.headchain import HeadChain
-from indexer.domain.holes import may_leave_one
-from indexer.domain.incidents import Incident, Incidents
-from indexer.domain.recovery import continued, ends_stale, natives_read_at
-from indexer.domain.reorgs import left_unread
-from indexer.domain.trails import MOST_LOGS_IN_ALL, Trails
-from indexer.domain.unread import Unread
+from indexer.domain.following.finality import Settled
+from indexer.domain.following.headchain import HeadChain
+from indexer.domain.health.incidents import Incident, Incidents
+from indexer.domain.health.unread import Unread
+from indexer.domain.history.trails import MOST_LOGS_IN_ALL, Trails
+from indexer.domain.recording.holes import may_leave_one
+from indexer.domain.resuming.checkpoints import Mark, SilentCut
+from indexer.domain.resuming.recovery import continued, ends_stale, natives_read_at
+from indexer.domain.resuming.reorgs import left_unread
+from indexer.domain.telling.commits import Commit, parts
+from indexer.domain.telling.facts import BalanceReverted, Checkpoint, Fact, StreamResync
 from indexer.errors import StoreUnavailable
 
 PAGE = 200

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from indexer.domain.chain import BlockRef, Head, Holding
-from indexer.domain.checkpoints import Mark
-from indexer.domain.commits import Commit
-from indexer.domain.finality import Settled
-from indexer.domain.records import BalanceRecord
+from indexer.domain.following.finality import Settled
+from indexer.domain.recording.records import BalanceRecord
+from indexer.domain.resuming.checkpoints import Mark
+from indexer.domain.telling.commits import Commit
 
 
 class CommitLog(Protocol):

@@ -7,12 +7,12 @@ from typing import Final, NamedTuple, Protocol
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, KnownBlock
-from indexer.domain.checkpoints import SilentCut
-from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted
-from indexer.domain.headchain import is_linked
-from indexer.domain.records import BalanceRecord
-from indexer.domain.views import Readings
+from indexer.domain.following.headchain import is_linked
+from indexer.domain.following.views import Readings
+from indexer.domain.recording.records import BalanceRecord
+from indexer.domain.resuming.checkpoints import SilentCut
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import BalanceReverted
 from indexer.errors import BadAnswer
 
 PIECE: Final = 256

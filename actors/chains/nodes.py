@@ -7,10 +7,10 @@ from typing import Protocol
 
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, BlockHash, ChainIdentity, Head, Holding, KnownBlock, TokenInfo
-from indexer.domain.feed import FeedEvent
-from indexer.domain.finality import Tags
-from indexer.domain.status import EndpointTrouble
-from indexer.domain.views import BlockView, Parting, Readings, Replacement
+from indexer.domain.following.feed import FeedEvent
+from indexer.domain.following.finality import Tags
+from indexer.domain.following.views import BlockView, Parting, Readings, Replacement
+from indexer.domain.health.status import EndpointTrouble
 
 
 class Node(Protocol):

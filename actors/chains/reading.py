@@ -10,7 +10,7 @@ from actors.chains.ledger import Ledger
 from actors.chains.nodes import Node
 from actors.chains.unanswered import Unanswered
 from indexer.domain.chain import NATIVE, BlockRef, Head, Holding
-from indexer.domain.views import Readings
+from indexer.domain.following.views import Readings
 from indexer.errors import BadAnswer, Impossible
 
 PART: Final = 500

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import BlockHash, BlockRef, Holding
-from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, Confirmed, StreamResync
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import BalanceReverted, Confirmed, StreamResync
 
 Stored = Callable[[int], Awaitable[BlockRef | None]]
 """The highest block up to a number of which the store has a record."""

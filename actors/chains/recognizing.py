@@ -8,7 +8,7 @@ import structlog
 
 from actors.chains.nodes import Node
 from indexer.domain.chain import BlockHash, ChainIdentity
-from indexer.domain.election import elect
+from indexer.domain.following.election import elect
 from indexer.errors import WrongChain
 
 log = structlog.get_logger(__name__)

@@ -9,10 +9,10 @@ from typing import Any, Protocol, TypeVar, cast
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, KnownBlock
-from indexer.domain.facts import BalanceReverted
-from indexer.domain.headchain import HeadChain, is_linked
-from indexer.domain.reorgs import affected, common_ancestor, reverts
-from indexer.domain.views import Readings
+from indexer.domain.following.headchain import HeadChain, is_linked
+from indexer.domain.following.views import Readings
+from indexer.domain.resuming.reorgs import affected, common_ancestor, reverts
+from indexer.domain.telling.facts import BalanceReverted
 from indexer.errors import BadAnswer, StateMissing
 
 T = TypeVar("T")

@@ -14,9 +14,9 @@ from actors.chains.repair import canonical_floor, leads_to, standing_on
 from actors.chains.unanswered import Unanswered
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Head, Holding
-from indexer.domain.facts import Confirmed, Passed, StreamResync
-from indexer.domain.gaps import later_than
-from indexer.domain.views import Readings
+from indexer.domain.following.views import Readings
+from indexer.domain.recording.gaps import later_than
+from indexer.domain.telling.facts import Confirmed, Passed, StreamResync
 from indexer.errors import BadAnswer
 
 log = structlog.get_logger(__name__)

@@ -11,7 +11,7 @@ from actors.chains.nodes import Node, Tokens
 from actors.chains.unanswered import Unanswered
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, Head, Holding, TokenInfo
-from indexer.domain.views import Readings
+from indexer.domain.following.views import Readings
 
 PART: Final = 500
 """Balances in one turn, as elsewhere."""

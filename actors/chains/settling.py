@@ -7,9 +7,9 @@ from typing import Final, Literal
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import BlockRef
-from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, ChainFinalized, StreamResync
-from indexer.domain.finality import Settled
+from indexer.domain.following.finality import Settled
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import BalanceReverted, ChainFinalized, StreamResync
 
 MOST_BLOCKS: Final = 10_000
 """Blocks with records that wait to be settled; older ones are looked up in history."""

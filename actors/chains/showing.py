@@ -14,8 +14,8 @@ from actors.chains.ledger import Ledger
 from actors.chains.nodes import Node
 from actors.chains.turns import ReadingTurns
 from indexer.domain.chain import Head
-from indexer.domain.feed import HeadSource
-from indexer.domain.status import STALE_SECONDS, NativesRead, StreamStatus
+from indexer.domain.following.feed import HeadSource
+from indexer.domain.health.status import STALE_SECONDS, NativesRead, StreamStatus
 
 CATCHING_UP_BEYOND: Final = 64
 """Fewer missed blocks are a hiccup, not a state worth telling."""

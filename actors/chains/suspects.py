@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from indexer.domain.balances import BalanceUpdated
+from indexer.domain.following.views import BlockView
 from indexer.domain.seldom import Seldom
-from indexer.domain.views import BlockView
 
 log = structlog.get_logger(__name__)
 

@@ -9,9 +9,9 @@ from typing import Protocol
 from actors.chains.repair import together
 from indexer.domain.balances import BalanceUpdated, Watch, touched
 from indexer.domain.chain import BlockHash, Head, Holding, KnownBlock
-from indexer.domain.facts import BalanceReverted
-from indexer.domain.reorgs import affected, reverts
-from indexer.domain.views import BlockView, Parting, Readings, Replacement, unread
+from indexer.domain.following.views import BlockView, Parting, Readings, Replacement, unread
+from indexer.domain.resuming.reorgs import affected, reverts
+from indexer.domain.telling.facts import BalanceReverted
 from indexer.errors import BadAnswer, BlockUnknown, StateMissing
 
 

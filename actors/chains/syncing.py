@@ -12,9 +12,9 @@ import structlog
 from actors.messages import Differed, Failed
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockHash, Head, Holding, KnownBlock
-from indexer.domain.headchain import HeadChain
-from indexer.domain.unread import Unread
-from indexer.domain.views import Readings
+from indexer.domain.following.headchain import HeadChain
+from indexer.domain.following.views import Readings
+from indexer.domain.health.unread import Unread
 from indexer.errors import BlockUnknown, Permanent, StateMissing, Transient
 
 log = structlog.get_logger(__name__)

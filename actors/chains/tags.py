@@ -9,8 +9,8 @@ from typing import Final, Protocol
 from actors.chains.ledger import Ledger
 from actors.messages import TagsRead
 from indexer.domain.chain import Head
-from indexer.domain.finality import Tags, settle
-from indexer.domain.headchain import HeadChain
+from indexer.domain.following.finality import Tags, settle
+from indexer.domain.following.headchain import HeadChain
 from indexer.errors import Permanent, Transient
 
 ASK_SECONDS: Final = 4.0

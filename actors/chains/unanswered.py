@@ -12,8 +12,8 @@ from actors.chains.ledger import Ledger
 from actors.clock import now
 from actors.messages import Differed
 from indexer.domain.chain import Holding
-from indexer.domain.unread import Unread
-from indexer.domain.views import Readings
+from indexer.domain.following.views import Readings
+from indexer.domain.health.unread import Unread
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from actors.chains.memory import CommitLog
 from actors.taken import until_taken
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.commits import Commit, with_replacements
+from indexer.domain.telling.commits import Commit, with_replacements
 from indexer.errors import StoreUnavailable
 
 COMMIT_FACTS = 5_000

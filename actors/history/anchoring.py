@@ -8,8 +8,8 @@ from typing import Protocol
 
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Holding
-from indexer.domain.jobs import Job
-from indexer.domain.records import BalanceRecord
+from indexer.domain.history.jobs import Job
+from indexer.domain.recording.records import BalanceRecord
 
 LOOK_SECONDS = 0.2
 ANCHOR_SECONDS = 30.0

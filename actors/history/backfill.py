@@ -21,8 +21,8 @@ from actors.messages import Begin, BranchLeft, PassedOver, Resumed, WatchChanged
 from actors.statusboard import Line
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Holding
-from indexer.domain.jobs import Job
-from indexer.domain.status import StreamState
+from indexer.domain.health.status import StreamState
+from indexer.domain.history.jobs import Job
 from indexer.errors import BlockUnknown, Fenced, Permanent, Transient
 
 log = structlog.get_logger(__name__)

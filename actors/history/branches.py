@@ -9,10 +9,10 @@ from typing import Protocol
 from actors.history.collecting import Node
 from actors.history.telling import Chunks
 from indexer.domain.chain import BlockRef, Holding
-from indexer.domain.jobs import Job, Stage, rests_of
-from indexer.domain.records import BalanceRecord
-from indexer.domain.stories import Depths
-from indexer.domain.streams import chain_stream
+from indexer.domain.history.jobs import Job, Stage, rests_of
+from indexer.domain.history.stories import Depths
+from indexer.domain.recording.records import BalanceRecord
+from indexer.domain.telling.streams import chain_stream
 from indexer.errors import BadAnswer
 
 

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from indexer.domain.backfill import Chunk, Moved, Native, Stride
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, KnownBlock
-from indexer.domain.finality import Tags
-from indexer.domain.jobs import Job
-from indexer.domain.views import Readings
+from indexer.domain.following.finality import Tags
+from indexer.domain.following.views import Readings
+from indexer.domain.history.backfill import Chunk, Moved, Native, Stride
+from indexer.domain.history.jobs import Job
 from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge, StateMissing
 
 READ_BLOCKS = 32

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from actors.history.anchoring import TOGETHER
 from indexer.domain.chain import Holding
-from indexer.domain.crossings import Crossed
-from indexer.domain.jobs import Job
-from indexer.domain.records import BalanceRecord
+from indexer.domain.history.crossings import Crossed
+from indexer.domain.history.jobs import Job
+from indexer.domain.recording.records import BalanceRecord
 
 
 class Records(Protocol):

@@ -15,13 +15,13 @@ from typing import Final, Protocol
 import structlog
 
 from actors.history.collecting import Collector, parted
-from indexer.domain.backfill import Chunk, Moved
 from indexer.domain.balances import Watch, touched
 from indexer.domain.chain import BlockRef, Holding
-from indexer.domain.doubts import Span
-from indexer.domain.jobs import Job
+from indexer.domain.history.backfill import Chunk, Moved
+from indexer.domain.history.jobs import Job
+from indexer.domain.history.mismatches import Span
+from indexer.domain.history.walks import Walk
 from indexer.domain.seldom import Seldom
-from indexer.domain.walks import Walk
 from indexer.errors import ResponseTooLarge
 
 log = structlog.get_logger(__name__)
@@ -121,8 +121,8 @@ class SecondLook:
         """Of tokens whose logs explain most of what was read: others always differ."""
         met, differing, lasting = Counter[str](), Counter[str](), dict[str, list[Holding]]()
         for holding, walk in walks.items():
-            met[holding.token] += walk.doubts.met
-            differing[holding.token] += walk.doubts.differing
+            met[holding.token] += walk.mismatches.met
+            differing[holding.token] += walk.mismatches.differing
         for holding in doubts:
             if 2 * differing[holding.token] < met[holding.token]:
                 lasting.setdefault(holding.token, []).append(holding)

@@ -19,11 +19,11 @@ from actors.history.older import Older, older_than
 from actors.history.older import Records as OlderRecords
 from actors.history.preparing import Coverage, Preparer
 from actors.history.telling import Narrator
-from indexer.domain.backfill import Chunk, changes_of
 from indexer.domain.chain import Address, BlockRef, Holding, TokenInfo
-from indexer.domain.crossings import Crossed, through
-from indexer.domain.jobs import Job, stages_of
-from indexer.domain.walks import Walk, walked
+from indexer.domain.history.backfill import Chunk, changes_of
+from indexer.domain.history.crossings import Crossed, through
+from indexer.domain.history.jobs import Job, stages_of
+from indexer.domain.history.walks import Walk, walked
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 
 from actors.patience import patiently
-from indexer.domain.jobs import Job, parts_of
+from indexer.domain.history.jobs import Job, parts_of
 from indexer.errors import Impossible, StoreUnavailable
 
 log = structlog.get_logger(__name__)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from indexer.domain.chain import Holding
-from indexer.domain.jobs import Job
-from indexer.domain.records import BalanceRecord
+from indexer.domain.history.jobs import Job
+from indexer.domain.recording.records import BalanceRecord
 
 
 class Records(Protocol):

@@ -8,8 +8,8 @@ from typing import Protocol
 from actors.history.jobs import Jobs
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Holding
-from indexer.domain.holes import Hole
-from indexer.domain.jobs import Job
+from indexer.domain.history.jobs import Job
+from indexer.domain.recording.holes import Hole
 
 
 class Coverage(Protocol):

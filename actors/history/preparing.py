@@ -12,8 +12,8 @@ from actors.history.branches import Branches
 from actors.history.settling import taken_back
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, Head, Holding
-from indexer.domain.jobs import Job, anchor_at
-from indexer.domain.records import BalanceRecord
+from indexer.domain.history.jobs import Job, anchor_at
+from indexer.domain.recording.records import BalanceRecord
 from indexer.errors import BadAnswer
 
 

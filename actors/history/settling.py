@@ -11,8 +11,8 @@ from actors.chains.ledger import Ledger
 from actors.history.branches import Branches
 from actors.history.collecting import Node
 from indexer.domain.chain import BlockRef, Holding, TokenInfo
-from indexer.domain.facts import HistoryFilled
-from indexer.domain.jobs import Job
+from indexer.domain.history.jobs import Job
+from indexer.domain.telling.facts import HistoryFilled
 from indexer.errors import BlockUnknown
 
 log = structlog.get_logger(__name__)

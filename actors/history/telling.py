@@ -8,14 +8,14 @@ from typing import Protocol
 
 from actors.chains.ledger import Ledger
 from actors.history.older import Records, older_than
-from indexer.domain.backfill import Chunk, changes_of
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, TokenInfo
-from indexer.domain.commits import Commit
-from indexer.domain.crossings import Crossed, through
-from indexer.domain.facts import HistoryFilled
-from indexer.domain.jobs import Job
-from indexer.domain.stories import Depths, Stories, Story, parts
-from indexer.domain.walks import Teller, Walk, walked
+from indexer.domain.history.backfill import Chunk, changes_of
+from indexer.domain.history.crossings import Crossed, through
+from indexer.domain.history.jobs import Job
+from indexer.domain.history.stories import Depths, Stories, Story, parts
+from indexer.domain.history.walks import Teller, Walk, walked
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import HistoryFilled
 
 PAGE = 50
 

@@ -14,9 +14,9 @@ from indexer.api.pages import cursor, listing, page_of, place_of
 from indexer.api.parameters import INT64, Query, address, token
 from indexer.api.ports import Control, Status, Watching
 from indexer.api.routes import API, CHAIN, CURSOR, LIMIT, Answer, Route
-from indexer.domain.jobs import Job
-from indexer.domain.status import StreamStatus
-from indexer.domain.streams import chain_stream
+from indexer.domain.health.status import StreamStatus
+from indexer.domain.history.jobs import Job
+from indexer.domain.telling.streams import chain_stream
 from indexer.domain.times import time_text
 from indexer.errors import Impossible, Refused
 

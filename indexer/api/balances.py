@@ -17,7 +17,7 @@ from indexer.api.reach import Reach
 from indexer.api.routes import API, AT, BLOCK, CHAIN, CURSOR, HOLDING, LIMIT, SOLVER, TOKEN, Answer, Route
 from indexer.api.shapes import balance_json
 from indexer.domain.chain import Address, Holding, Token
-from indexer.domain.records import BalanceRecord
+from indexer.domain.recording.records import BalanceRecord
 from indexer.errors import NotFound, Refused
 
 ROWS_AT_ONCE: Final = 200

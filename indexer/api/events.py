@@ -12,8 +12,8 @@ from indexer.api.parameters import Query
 from indexer.api.ports import CommitLog, Freshness, Status
 from indexer.api.problems import BadRequest
 from indexer.api.routes import AFTER, API, CURSOR, LIMIT, STREAM, Answer, Route
-from indexer.domain.commits import Event
-from indexer.domain.events import event_json
+from indexer.domain.telling.commits import Event
+from indexer.domain.telling.events import event_json
 from indexer.errors import NotFound, Refused
 
 COMMITS_AT_ONCE: Final = 16

@@ -16,8 +16,8 @@ from indexer.api.ports import Balances, Watching
 from indexer.api.routes import BEFORE, CURSOR, EXPLAIN, FROM, HOLDING, LIMIT, TO, Answer, Route
 from indexer.api.shapes import explained_json, record_json, stats_json
 from indexer.domain.chain import Holding
-from indexer.domain.course import reached
-from indexer.domain.records import BalanceRecord
+from indexer.domain.measuring.course import reached
+from indexer.domain.recording.records import BalanceRecord
 from indexer.errors import NotFound
 
 _CURSOR = "history"

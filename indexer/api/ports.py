@@ -13,14 +13,14 @@ from indexer.domain.accounts.arrivals import Funding, Permissions
 from indexer.domain.accounts.records import AccountRecord, PositionRecord
 from indexer.domain.accounts.registry import Account
 from indexer.domain.accounts.stats import AssetStats
-from indexer.domain.audits import Audit, Wait
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, Holding, Token
-from indexer.domain.commits import Commit
-from indexer.domain.jobs import Job
-from indexer.domain.records import BalanceRecord
-from indexer.domain.stats import Statistics, Stats
-from indexer.domain.status import StreamStatus
+from indexer.domain.health.status import StreamStatus
+from indexer.domain.history.jobs import Job
+from indexer.domain.measuring.stats import Statistics, Stats
+from indexer.domain.recording.audits import Audit, Wait
+from indexer.domain.recording.records import BalanceRecord
+from indexer.domain.telling.commits import Commit
 from indexer.domain.watching import Solver, WatchedToken
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from indexer.domain.chain import NATIVE, Holding
-from indexer.domain.status import Reached, StreamStatus
-from indexer.domain.streams import chain_of, chain_stream
+from indexer.domain.health.status import Reached, StreamStatus
+from indexer.domain.telling.streams import chain_of, chain_stream
 
 
 class Reach:

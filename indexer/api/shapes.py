@@ -10,15 +10,15 @@ from typing import Any
 from indexer.domain.accounts.events import slot_json
 from indexer.domain.accounts.stats import AssetStats
 from indexer.domain.amounts import amount_text, plain
-from indexer.domain.audits import Audit, Wait
 from indexer.domain.chain import Transfer
-from indexer.domain.course import Course
-from indexer.domain.incidents import Incident
-from indexer.domain.records import BalanceRecord
-from indexer.domain.stats import Statistics, Stats
-from indexer.domain.status import AccountStatus, StreamStatus
+from indexer.domain.health.incidents import Incident
+from indexer.domain.health.status import AccountStatus, StreamStatus
+from indexer.domain.health.unread import Unread
+from indexer.domain.measuring.course import Course
+from indexer.domain.measuring.stats import Statistics, Stats
+from indexer.domain.recording.audits import Audit, Wait
+from indexer.domain.recording.records import BalanceRecord
 from indexer.domain.times import time_text, unix_text
-from indexer.domain.unread import Unread
 from indexer.domain.watching import Solver, WatchedToken
 
 

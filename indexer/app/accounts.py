@@ -24,8 +24,8 @@ from indexer.config import RulesSettings, Settings, Venues
 from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.arrivals import Permissions
 from indexer.domain.accounts.registry import Account
-from indexer.domain.commits import Commit
-from indexer.domain.streams import exchange_stream
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.streams import exchange_stream
 from indexer.errors import Impossible, NameTaken
 from indexer.metrics import Metrics
 from indexer.vault import Vault, VaultLocked

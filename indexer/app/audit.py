@@ -10,10 +10,10 @@ from typing import Final, Protocol
 import structlog
 
 from indexer.app.waiting import Waiting
-from indexer.domain.audits import Audit, Difference, Unanswered, Wait
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, KnownBlock
-from indexer.domain.records import BalanceRecord
-from indexer.domain.views import Readings
+from indexer.domain.following.views import Readings
+from indexer.domain.recording.audits import Audit, Difference, Unanswered, Wait
+from indexer.domain.recording.records import BalanceRecord
 from indexer.errors import BlockUnknown, Busy, NodeUnreachable, StateMissing, Transient, WrongChain
 
 log = structlog.get_logger(__name__)

@@ -29,9 +29,9 @@ from indexer.app.waiting import LONGEST_SECONDS, Waiting
 from indexer.config import ChainSettings
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, Holding
-from indexer.domain.commits import Commit
-from indexer.domain.jobs import Job
-from indexer.domain.streams import chain_stream, history_stream
+from indexer.domain.history.jobs import Job
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.streams import chain_stream, history_stream
 from indexer.errors import GivenUp, NotFound
 from indexer.metrics import ChainMetrics, Metrics
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from actors.statusboard import StatusBoard
 from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.accounts.registry import Account
-from indexer.domain.status import AccountStatus, StreamState, StreamStatus
-from indexer.domain.streams import exchange_stream
+from indexer.domain.health.status import AccountStatus, StreamState, StreamStatus
+from indexer.domain.telling.streams import exchange_stream
 
 
 class Coming:

@@ -22,10 +22,10 @@ from indexer.app.settings import file_solvers, watched_chains
 from indexer.app.waiting import Waiting
 from indexer.config import NatsSettings, ServiceSettings, Settings, Venues, load
 from indexer.domain.accounts.amounts import AccountKey
-from indexer.domain.audits import Audit, Wait
 from indexer.domain.chain import Address, Holding, Token
-from indexer.domain.jobs import Job
-from indexer.domain.records import BalanceRecord
+from indexer.domain.history.jobs import Job
+from indexer.domain.recording.audits import Audit, Wait
+from indexer.domain.recording.records import BalanceRecord
 from indexer.errors import ConfigError, Impossible, NotFound, Transient
 from indexer.log import hide
 

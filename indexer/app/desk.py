@@ -12,13 +12,13 @@ from indexer.domain.accounts.amounts import AccountKey, Amounts, Measure, Slot, 
 from indexer.domain.accounts.arrivals import Funding
 from indexer.domain.accounts.records import AccountRecord, PositionRecord
 from indexer.domain.accounts.registry import Account
-from indexer.domain.accounts.standing import Standing
 from indexer.domain.accounts.stats import AssetStats
-from indexer.domain.commits import Event
-from indexer.domain.course import reached
-from indexer.domain.stats import Statistics
-from indexer.domain.status import StreamStatus
-from indexer.domain.streams import exchange_stream
+from indexer.domain.health.standing import Standing
+from indexer.domain.health.status import StreamStatus
+from indexer.domain.measuring.course import reached
+from indexer.domain.measuring.stats import Statistics
+from indexer.domain.telling.commits import Event
+from indexer.domain.telling.streams import exchange_stream
 from indexer.errors import NotFound
 
 if TYPE_CHECKING:

@@ -28,8 +28,8 @@ from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.accounts.breaker import BreakerState
 from indexer.domain.accounts.polling import Rhythm
 from indexer.domain.accounts.registry import Account
-from indexer.domain.commits import Commit
-from indexer.domain.streams import exchange_stream
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.streams import exchange_stream
 from indexer.errors import GivenUp, Impossible, NotFound
 from indexer.log import hide
 from indexer.metrics import Metrics

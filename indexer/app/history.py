@@ -26,10 +26,10 @@ from actors.statusboard import Line
 from actors.watching import Watching
 from indexer.config import ChainSettings
 from indexer.domain.balances import Watch
-from indexer.domain.commits import Commit
-from indexer.domain.jobs import Job
-from indexer.domain.status import StreamStatus
-from indexer.domain.streams import chain_stream, history_stream
+from indexer.domain.health.status import StreamStatus
+from indexer.domain.history.jobs import Job
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.streams import chain_stream, history_stream
 
 if TYPE_CHECKING:
     from indexer.clients.evm import EvmNode  # importing web3 takes a second and 30 MB

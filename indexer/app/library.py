@@ -13,9 +13,9 @@ from indexer.app.service import Service
 from indexer.app.sync import SyncFace
 from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.chain import NATIVE, Holding
-from indexer.domain.course import reached
-from indexer.domain.records import BalanceRecord
-from indexer.domain.stats import Statistics, Stats
+from indexer.domain.measuring.course import reached
+from indexer.domain.measuring.stats import Statistics, Stats
+from indexer.domain.recording.records import BalanceRecord
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import NotFound
 

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from indexer.domain.commits import Commit, Event
-from indexer.domain.events import EVENT_TYPES
+from indexer.domain.telling.commits import Commit, Event
+from indexer.domain.telling.events import EVENT_TYPES
 from indexer.log import masked
 
 log = structlog.get_logger(__name__)

@@ -15,9 +15,9 @@ from actors.supervisor import StartChild, StopChild
 from actors.watching import Watching
 from indexer.app.posts import Post
 from indexer.config import NatsSettings
-from indexer.domain.commits import Commit
-from indexer.domain.status import BusStatus
-from indexer.domain.subjects import Names
+from indexer.domain.health.status import BusStatus
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.subjects import Names
 from indexer.metrics import Metrics
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from actors.statusboard import StatusBoard
 from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.accounts.breaker import Breaker
 from indexer.domain.accounts.registry import Account
-from indexer.domain.status import AccountStatus, StreamStatus
-from indexer.domain.streams import exchange_stream
+from indexer.domain.health.status import AccountStatus, StreamStatus
+from indexer.domain.telling.streams import exchange_stream
 
 log = structlog.get_logger(__name__)
 

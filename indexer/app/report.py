@@ -10,8 +10,8 @@ from typing import Any
 
 from actors.statusboard import StatusBoard
 from indexer.app.hidden import Hidden
-from indexer.domain.status import StreamStatus
-from indexer.domain.streams import chain_of, is_history
+from indexer.domain.health.status import StreamStatus
+from indexer.domain.telling.streams import chain_of, is_history
 from indexer.domain.times import time_text
 
 

@@ -38,8 +38,8 @@ from indexer.app.trunk import Trunk
 from indexer.app.version import VERSION
 from indexer.app.waiting import Waiting
 from indexer.config import ServiceSettings, Settings
-from indexer.domain.commits import Commit
-from indexer.domain.streams import account_of
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.streams import account_of
 from indexer.errors import Stopped
 from indexer.metrics import Metrics
 from indexer.vault import open_vault

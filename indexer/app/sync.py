@@ -16,10 +16,10 @@ from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.arrivals import Funding
 from indexer.domain.accounts.records import AccountRecord, PositionRecord
 from indexer.domain.accounts.stats import AssetStats
-from indexer.domain.commits import Event
-from indexer.domain.records import BalanceRecord
-from indexer.domain.stats import Statistics
-from indexer.domain.status import StreamStatus
+from indexer.domain.health.status import StreamStatus
+from indexer.domain.measuring.stats import Statistics
+from indexer.domain.recording.records import BalanceRecord
+from indexer.domain.telling.commits import Event
 from indexer.errors import Stopped
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from actors.positions import Positions
 from actors.projector import Projector
 from actors.supervisor import StartChild, Supervisor
 from indexer.app.posts import Post
-from indexer.domain.commits import Commit
+from indexer.domain.telling.commits import Commit
 from indexer.metrics import Metrics
 
 if TYPE_CHECKING:

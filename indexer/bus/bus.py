@@ -13,7 +13,7 @@ from nats.errors import Error as NatsError
 
 from indexer.bus.login import Login, connect, leave
 from indexer.bus.streams import StreamPlan, find_homes
-from indexer.domain.subjects import Notice
+from indexer.domain.telling.subjects import Notice
 from indexer.errors import BusRefuses, BusUnreachable, EventTooLarge, EventUnwritable
 from indexer.masking import mask_text
 

@@ -13,7 +13,7 @@ from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
-from indexer.domain.subjects import ROOTS, covers
+from indexer.domain.telling.subjects import ROOTS, covers
 from indexer.errors import BusRefuses, BusUnreachable
 
 log = structlog.get_logger(__name__)

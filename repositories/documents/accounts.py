@@ -23,7 +23,7 @@ from indexer.domain.accounts.facts import (
     FundingPaid,
     PositionUpdated,
 )
-from indexer.domain.commits import Commit
+from indexer.domain.telling.commits import Commit
 
 Document = dict[str, Any]
 

@@ -13,8 +13,9 @@ from bson import Int64
 from indexer.domain.accounts.facts import AccountFact
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import Address, Holding
-from indexer.domain.commits import Commit
-from indexer.domain.facts import (
+from indexer.domain.following.finality import Settled
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import (
     BalanceReverted,
     ChainFact,
     ChainFinalized,
@@ -24,7 +25,6 @@ from indexer.domain.facts import (
     StreamResync,
     StreamStale,
 )
-from indexer.domain.finality import Settled
 from repositories.documents.accounts import account_commit_document, account_commit_of
 from repositories.documents.blocks import block_document, block_of, head_document, head_of, info_document, info_of
 from repositories.documents.facts import (

@@ -8,7 +8,7 @@ from bson import Int64
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import NATIVE, BlockHash, Holding
-from indexer.domain.facts import (
+from indexer.domain.telling.facts import (
     BalanceReverted,
     ChainFinalized,
     Confirmed,

@@ -8,7 +8,7 @@ from typing import Any, Final
 from bson import Int64
 
 from indexer.domain.chain import NATIVE, BlockRef, Holding
-from indexer.domain.facts import HistoryFilled, HistoryRow, Joint
+from indexer.domain.telling.facts import HistoryFilled, HistoryRow, Joint
 from repositories.documents.logs import packed, packed_here, unpacked, unpacked_here
 from repositories.documents.shared import Shared, TokenTable
 

@@ -8,7 +8,7 @@ from typing import Any
 from bson import Int64
 
 from indexer.domain.chain import BlockRef, Holding
-from indexer.domain.jobs import Anchor, Job, Stage
+from indexer.domain.history.jobs import Anchor, Job, Stage
 from repositories.documents.blocks import block_document, block_of, holdings_document, holdings_of
 
 Document = dict[str, Any]

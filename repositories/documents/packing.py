@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from bson import Binary, Int64
 
-from indexer.domain.backfill import Chunk, Moved, Native
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding, Transfer, TxHash
+from indexer.domain.history.backfill import Chunk, Moved, Native
 
 Document = dict[str, Any]
 

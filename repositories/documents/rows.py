@@ -8,8 +8,8 @@ from typing import Any
 from bson import Decimal128, Int64
 
 from indexer.domain.chain import BlockRef, Holding, TokenInfo
-from indexer.domain.facts import Joint
-from indexer.domain.records import BalanceRecord, cause_over
+from indexer.domain.recording.records import BalanceRecord, cause_over
+from indexer.domain.telling.facts import Joint
 from repositories.documents.logs import packed, packed_here, unpacked_here
 
 Document = dict[str, Any]

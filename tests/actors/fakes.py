@@ -10,11 +10,19 @@ from datetime import UTC, datetime
 from actors.chains.ledger import Ledger
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Head, Holding, TokenInfo
-from indexer.domain.checkpoints import Mark, StoredCheckpoint
-from indexer.domain.commits import Commit
-from indexer.domain.facts import Checkpoint, Fact
-from indexer.domain.finality import Settled
-from indexer.domain.records import HISTORY_SEQ, BalanceRecord, HoldingKey, Projection, RecordKey, Settling, fold
+from indexer.domain.following.finality import Settled
+from indexer.domain.recording.records import (
+    HISTORY_SEQ,
+    BalanceRecord,
+    HoldingKey,
+    Projection,
+    RecordKey,
+    Settling,
+    fold,
+)
+from indexer.domain.resuming.checkpoints import Mark, StoredCheckpoint
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import Checkpoint, Fact
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import Fenced, NotAToken, StoreUnavailable
 

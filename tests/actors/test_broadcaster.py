@@ -17,7 +17,7 @@ from actors.base import end
 from actors.broadcaster import Broadcaster
 from actors.messages import Begin, Committed, Resumed
 from actors.positions import Positions
-from indexer.domain.commits import Commit
+from indexer.domain.telling.commits import Commit
 from indexer.errors import StoreUnavailable
 from tests.actors.fakes import STREAM, FakeLog, commit_of, updated
 

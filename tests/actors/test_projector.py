@@ -17,8 +17,8 @@ from actors.base import end
 from actors.messages import Begin, Committed
 from actors.positions import Positions
 from actors.projector import Projector
-from indexer.domain.commits import Commit
-from indexer.domain.records import BalanceRecord, RecordKey, fold
+from indexer.domain.recording.records import BalanceRecord, RecordKey, fold
+from indexer.domain.telling.commits import Commit
 from indexer.errors import StoreUnavailable
 from tests.actors.fakes import STREAM, FakeBooks, FakeCheckpoints, FakeLog, commit_of, updated
 

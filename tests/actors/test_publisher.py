@@ -22,10 +22,10 @@ from actors.positions import Positions
 from actors.publisher import Publisher
 from indexer.domain.accounts.arrivals import Position
 from indexer.domain.accounts.facts import AccountLive, PositionUpdated
-from indexer.domain.commits import Commit
-from indexer.domain.status import BusStatus
-from indexer.domain.streams import exchange_stream
-from indexer.domain.subjects import Names, Notice
+from indexer.domain.health.status import BusStatus
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.streams import exchange_stream
+from indexer.domain.telling.subjects import Names, Notice
 from indexer.errors import BusRefuses, BusUnreachable, EventTooLarge, EventUnwritable, StoreUnavailable
 from indexer.metrics import Metrics
 from tests.actors.accounts.fakes import ACCOUNT

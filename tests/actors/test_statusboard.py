@@ -12,8 +12,8 @@ from actors.statusboard import StatusBoard
 from indexer.api.reach import Reach
 from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.accounts.facts import AccountStale
-from indexer.domain.facts import BalanceReverted, Orphaned, StreamResync
-from indexer.domain.status import StreamState, StreamStatus
+from indexer.domain.health.status import StreamState, StreamStatus
+from indexer.domain.telling.facts import BalanceReverted, Orphaned, StreamResync
 from tests.actors.fakes import STREAM, TIME, commit_of, head_at, holding, updated
 
 SECONDS = 5.0

@@ -12,16 +12,16 @@ from indexer.addresses import checksum
 from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.arrivals import Permissions
 from indexer.domain.accounts.registry import Account
-from indexer.domain.audits import Audit, Wait
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding, Token, TokenInfo, TxHash
-from indexer.domain.commits import Commit
-from indexer.domain.incidents import Incident, Incidents
-from indexer.domain.jobs import Job
-from indexer.domain.records import BalanceRecord, record_of
-from indexer.domain.stats import Statistics, Stats, Tally
-from indexer.domain.status import EndpointTrouble, NativesRead, StreamStatus
-from indexer.domain.unread import Unread
+from indexer.domain.health.incidents import Incident, Incidents
+from indexer.domain.health.status import EndpointTrouble, NativesRead, StreamStatus
+from indexer.domain.health.unread import Unread
+from indexer.domain.history.jobs import Job
+from indexer.domain.measuring.stats import Statistics, Stats, Tally
+from indexer.domain.recording.audits import Audit, Wait
+from indexer.domain.recording.records import BalanceRecord, record_of
+from indexer.domain.telling.commits import Commit
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import Impossible, NameTaken, NotFound
 

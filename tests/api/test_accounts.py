@@ -13,7 +13,7 @@ import pytest
 from indexer.domain.accounts.amounts import AccountKey, Amounts, Slot, Wallet
 from indexer.domain.accounts.arrivals import Funding, Position
 from indexer.domain.accounts.facts import AssetUpdated, FundingPaid, PositionUpdated
-from indexer.domain.status import AccountStatus, StreamState, StreamStatus
+from indexer.domain.health.status import AccountStatus, StreamState, StreamStatus
 from indexer.domain.times import time_text
 from indexer.errors import BadCredentials, Impossible, NameTaken, Throttled, VenueUnreachable, WalletUnsupported
 from tests.api.conftest import HttpClient, Serve, World, problem_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from indexer.domain.audits import Audit, Difference, Unanswered, Wait
+from indexer.domain.recording.audits import Audit, Difference, Unanswered, Wait
 from indexer.errors import Busy
 from tests.api.conftest import HttpClient, World, problem_of
 from tests.api.fakes import ALICE, USDC

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from indexer.domain.status import StreamStatus
+from indexer.domain.health.status import StreamStatus
 from tests.api.conftest import HttpClient, World, problem_of
 from tests.api.fakes import ALICE, USDC
 

@@ -7,10 +7,10 @@ import pytest
 
 from indexer.domain.balances import Cause
 from indexer.domain.chain import NATIVE, Holding, Transfer, TxHash
-from indexer.domain.incidents import Incident
-from indexer.domain.status import NativesRead
+from indexer.domain.health.incidents import Incident
+from indexer.domain.health.status import NativesRead
+from indexer.domain.health.unread import Unread
 from indexer.domain.times import time_text
-from indexer.domain.unread import Unread
 from indexer.domain.watching import Solver
 from indexer.errors import BlockUnknown, GivenUp, NodeUnreachable, StoreUnavailable, Throttled
 from tests.api.conftest import HttpClient, World, problem_of

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from indexer.api import bounded
-from indexer.domain.audits import Audit
+from indexer.domain.recording.audits import Audit
 from indexer.errors import Impossible
 from tests.api.conftest import Serve, World, problem_of
 from tests.clients.builders import eventually

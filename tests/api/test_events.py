@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from indexer.domain.commits import Commit
-from indexer.domain.events import event_json
-from indexer.domain.facts import ChainFinalized
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.events import event_json
+from indexer.domain.telling.facts import ChainFinalized
 from tests.api.conftest import HttpClient, World, problem_of
 from tests.api.fakes import START, block
 

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from indexer.domain.chain import Holding
-from indexer.domain.incidents import Incident
-from indexer.domain.unread import Unread
+from indexer.domain.health.incidents import Incident
+from indexer.domain.health.unread import Unread
 from indexer.errors import ConfigError, Problem
 from tests.api.conftest import HttpClient, Serve, World, problem_of
 from tests.api.fakes import ALICE, BOB, START, USDC

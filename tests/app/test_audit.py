@@ -15,10 +15,10 @@ from indexer.app.audit import BLOCKS_AT_ONCE, Auditor
 from indexer.app.waiting import LONGEST_SECONDS, Waiting
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed
-from indexer.domain.audits import Audit
 from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, KnownBlock, TokenInfo
-from indexer.domain.records import BalanceRecord, Projection, RecordKey
-from indexer.domain.views import Readings
+from indexer.domain.following.views import Readings
+from indexer.domain.recording.audits import Audit
+from indexer.domain.recording.records import BalanceRecord, Projection, RecordKey
 from indexer.errors import BlockUnknown, Busy, NodeUnreachable, StateMissing, WrongChain
 from repositories.store import Store, open_store
 from tests.clients.builders import node_at

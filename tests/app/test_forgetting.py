@@ -12,7 +12,7 @@ from actors.janitor import Janitor
 from indexer.app.service import Service
 from indexer.config import ServiceSettings, Settings, StoreSettings
 from indexer.domain.chain import Holding
-from indexer.domain.records import fold
+from indexer.domain.recording.records import fold
 from tests.repositories.samples import USDC, commit_at, solver_at
 
 WALLET = Holding(USDC, solver_at(0))

@@ -10,8 +10,8 @@ import structlog.testing
 
 from indexer.app import listeners as module
 from indexer.app.listeners import Listeners
-from indexer.domain.commits import Commit, Event
-from indexer.domain.facts import Fact, StreamStale
+from indexer.domain.telling.commits import Commit, Event
+from indexer.domain.telling.facts import Fact, StreamStale
 from indexer.log import hide
 from tests.actors.fakes import commit_of, updated
 

@@ -11,7 +11,7 @@ from actors.base import AsyncActor, end
 from actors.statusboard import StatusBoard
 from indexer.app.posts import Post
 from indexer.app.report import ServiceReport
-from indexer.domain.status import StreamStatus
+from indexer.domain.health.status import StreamStatus
 
 SECONDS = 5.0
 

@@ -21,8 +21,8 @@ import uvloop
 from aiohttp import web
 
 from indexer.api.hub import Hub, Limits
-from indexer.domain.commits import Commit
-from indexer.domain.events import event_json
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.events import event_json
 from tests.bench.rows import Row, print_rows
 from tests.hub.fakes import EPOCH, World, solver, updated
 

@@ -19,9 +19,9 @@ from nats.aio.msg import Msg
 
 from actors.publisher import AT_ONCE
 from indexer.bus import Login, NatsBus, StreamPlan
-from indexer.domain.commits import Commit
-from indexer.domain.events import event_json
-from indexer.domain.subjects import Names, Notice, notice_of
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.events import event_json
+from indexer.domain.telling.subjects import Names, Notice, notice_of
 from tests.bench.rows import Row
 from tests.fixtures.nats import NatsServer
 from tests.hub.fakes import EPOCH, TIME, updated

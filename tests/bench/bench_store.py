@@ -16,8 +16,8 @@ from actors.positions import Positions
 from actors.projector import Projector
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import BlockHash, BlockRef, Holding, TokenInfo, TxHash
-from indexer.domain.commits import Commit
-from indexer.domain.records import BalanceRecord, fold
+from indexer.domain.recording.records import BalanceRecord, fold
+from indexer.domain.telling.commits import Commit
 from repositories.database import connect
 from repositories.documents.rows import row_of
 from repositories.schema import INDEXES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from indexer.domain.subjects import Notice
+from indexer.domain.telling.subjects import Notice
 
 
 def notice(seq: int, subject: str = "balance.ethereum.acme", size: int = 0) -> Notice:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from indexer.bus import Login, NatsBus, StreamPlan, bus, login
-from indexer.domain.subjects import ROOTS, Notice
+from indexer.domain.telling.subjects import ROOTS, Notice
 from indexer.errors import BusRefuses, BusUnreachable, EventTooLarge, EventUnwritable
 from tests.bus.notices import notice
 from tests.fixtures.nats import NatsServer, ids, stored, talking

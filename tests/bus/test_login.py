@@ -26,7 +26,7 @@ from nats.aio.transport import TcpTransport
 
 from indexer.bus import Login, NatsBus, StreamPlan
 from indexer.bus.login import HANDSHAKES
-from indexer.domain.subjects import ROOTS
+from indexer.domain.telling.subjects import ROOTS
 from indexer.errors import BusRefuses, BusUnreachable
 from indexer.masking import Secret
 from tests.bus.notices import notice

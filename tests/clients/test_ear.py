@@ -15,7 +15,7 @@ from indexer.clients.evm import ear, heads
 from indexer.clients.evm.heads import HeadFeed
 from indexer.clients.evm.hints import Hints
 from indexer.domain.balances import Watch
-from indexer.domain.feed import FeedEvent, HeadHeard, HeadsLost
+from indexer.domain.following.feed import FeedEvent, HeadHeard, HeadsLost
 from indexer.errors import NodeUnreachable, WrongChain
 from tests.actors.fakes import USDC, wallet
 from tests.clients.builders import eventually

@@ -17,7 +17,7 @@ from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, Holding
-from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
+from indexer.domain.following.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
 from tests.clients.builders import eventually
 from tests.fixtures.chain import wallets
 from tests.fixtures.proxy import Proxy

@@ -15,7 +15,7 @@ from indexer import Indexer, load
 from indexer.client import Event, IndexerClient, Snapshot
 from indexer.demo.contracts import deploy
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.commits import Event as Told
+from indexer.domain.telling.commits import Event as Told
 from indexer.errors import Impossible, NotFound
 from tests.e2e import truth
 from tests.e2e.service import running, until

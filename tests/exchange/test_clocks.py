@@ -14,7 +14,7 @@ from indexer.clients.exchange.pool import Venues
 from indexer.config import ExchangeSettings, ServiceSettings, Settings, StoreSettings
 from indexer.demo.venue import Account, Venue
 from indexer.domain.accounts.facts import AssetUpdated, PositionUpdated
-from indexer.domain.commits import Event
+from indexer.domain.telling.commits import Event
 from indexer.masking import Secret
 from tests.exchange.test_service import until
 from tests.sim.clock import play

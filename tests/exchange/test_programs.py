@@ -20,7 +20,7 @@ from indexer.config import Settings
 from indexer.demo.venue import Account, Venue
 from indexer.domain.accounts.amounts import AccountKey, Amounts
 from indexer.domain.accounts.facts import AssetChanged, AssetUpdated
-from indexer.domain.commits import Event
+from indexer.domain.telling.commits import Event
 from indexer.errors import NotFound, Stopped
 from tests.domain.accounts.builders import TIME, held
 from tests.exchange.test_service import settings, until

@@ -24,8 +24,8 @@ from indexer.domain.accounts.amounts import AccountKey, Slot
 from indexer.domain.accounts.arrivals import Permissions
 from indexer.domain.accounts.facts import AccountAlert, AssetChanged, AssetUpdated
 from indexer.domain.accounts.registry import Account as Followed
-from indexer.domain.commits import Event
 from indexer.domain.restarts import RestartPolicy
+from indexer.domain.telling.commits import Event
 from indexer.errors import GivenUp, Impossible, NameTaken, NotFound
 from indexer.masking import Secret
 from indexer.vault import KEY_FILE

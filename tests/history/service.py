@@ -15,8 +15,8 @@ from indexer.config import ChainSettings, ServiceSettings, Settings, SolverSetti
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed, compiled, mined
 from indexer.domain.chain import Address
-from indexer.domain.jobs import Job
-from indexer.domain.records import BalanceRecord
+from indexer.domain.history.jobs import Job
+from indexer.domain.recording.records import BalanceRecord
 
 SECONDS = 30
 

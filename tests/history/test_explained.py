@@ -10,7 +10,7 @@ import pytest
 from indexer.app import Indexer
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed, deploy
-from indexer.domain.records import BalanceRecord
+from indexer.domain.recording.records import BalanceRecord
 from tests.fixtures.chain import wallets
 from tests.history.service import consistent, filled, history, odd, running, settings
 

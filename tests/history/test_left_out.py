@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from indexer.config import Settings
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed, deploy
-from indexer.domain.records import BalanceRecord
+from indexer.domain.recording.records import BalanceRecord
 from tests.fixtures.chain import wallets
 from tests.fixtures.liar import Alter, Liar
 from tests.history.service import consistent, filled, history, running, settings

@@ -13,12 +13,12 @@ from indexer.domain.accounts.records import AccountRecord
 from indexer.domain.accounts.registry import Account
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding, Token, TokenInfo
-from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, ChainFinalized, Fact, Orphaned, StreamStale
-from indexer.domain.records import BalanceRecord, HoldingKey, fold
-from indexer.domain.status import AccountStatus, StreamStatus
-from indexer.domain.streams import chain_stream, exchange_stream
-from indexer.domain.unread import Unread
+from indexer.domain.health.status import AccountStatus, StreamStatus
+from indexer.domain.health.unread import Unread
+from indexer.domain.recording.records import BalanceRecord, HoldingKey, fold
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import BalanceReverted, ChainFinalized, Fact, Orphaned, StreamStale
+from indexer.domain.telling.streams import chain_stream, exchange_stream
 
 TIME = datetime(2026, 11, 21, 1, 2, 3, 456_000, UTC)
 EPOCH = "7f3a9c01"

@@ -13,8 +13,8 @@ from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
 
 from indexer.api.hub import Hub, Limits
 from indexer.api.problems import as_problems
-from indexer.domain.commits import Commit
-from indexer.domain.facts import Fact
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import Fact
 from tests.hub.fakes import EPOCH, TIME, World
 
 

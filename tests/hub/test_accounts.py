@@ -25,7 +25,7 @@ from indexer.domain.accounts.facts import (
     PositionUpdated,
 )
 from indexer.domain.accounts.registry import Account
-from indexer.domain.status import AccountStatus
+from indexer.domain.health.status import AccountStatus
 from tests.domain.accounts.builders import held
 from tests.hub.fakes import TIME, World, solver, updated
 from tests.hub.stage import Client, stage, until

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from indexer.api.hub import Limits
-from indexer.domain.commits import Commit
-from indexer.domain.facts import ChainFact
-from indexer.domain.incidents import Incident
-from indexer.domain.unread import Unread
+from indexer.domain.health.incidents import Incident
+from indexer.domain.health.unread import Unread
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import ChainFact
 from indexer.errors import StoreUnavailable
 from tests.hub.fakes import TIME, USDC, World, finalized, reverted, solver, updated
 from tests.hub.stage import Client, Stage, stage, until

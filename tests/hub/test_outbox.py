@@ -14,9 +14,9 @@ from indexer.api.hub.filters import Filter, Interests, Wanted
 from indexer.api.hub.frames import Told, json_frame, told
 from indexer.api.hub.outbox import Outbox
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.commits import Commit
-from indexer.domain.facts import ChainFact
-from indexer.domain.streams import chain_stream
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import ChainFact
+from indexer.domain.telling.streams import chain_stream
 from tests.hub.fakes import EPOCH, TIME, USDC, finalized, reverted, solver, stale, updated
 from tests.hub.test_accounts import paid
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from indexer.api.hub.hub import Hub
 from indexer.domain.accounts.facts import AccountLive, AccountStale, AssetChanged
-from indexer.domain.facts import ChainFact
-from indexer.domain.records import fold
+from indexer.domain.recording.records import fold
+from indexer.domain.telling.facts import ChainFact
 from repositories.store import Store, open_store
 from tests.domain.accounts.builders import ACCOUNT, USDT
 from tests.hub.fakes import World, finalized, reverted, updated

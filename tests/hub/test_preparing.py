@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from indexer.api.hub import frames
-from indexer.domain import events
+from indexer.domain.telling import events
 from tests.hub.fakes import updated
 from tests.hub.stage import Stage, stage
 

@@ -11,7 +11,7 @@ import structlog.testing
 from indexer.api.hub import Limits
 from indexer.api.hub.outbox import Outbox
 from indexer.api.hub.ticking import MOST_FAILURES, Ticker
-from indexer.domain.status import StreamStatus
+from indexer.domain.health.status import StreamStatus
 from tests.hub.fakes import World, updated
 from tests.hub.stage import stage, until
 from tests.hub.test_slow_readers import flood, lazy_client

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import Address, BlockHash, Head, Holding, TokenInfo, TxHash
-from indexer.domain.commits import Commit
-from indexer.domain.facts import Checkpoint, StreamStale
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import Checkpoint, StreamStale
 
 USDC = Address("0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48")
 INFO = TokenInfo(6, "USDC", "USD Coin")

@@ -20,7 +20,7 @@ from indexer.domain.accounts.facts import (
     FundingPaid,
     PositionUpdated,
 )
-from indexer.domain.commits import Commit
+from indexer.domain.telling.commits import Commit
 from repositories.documents.codec import commit_document, commit_of
 from tests.domain.accounts.builders import ACCOUNT, TIME, USDT, amounts, held
 

@@ -15,8 +15,8 @@ from indexer.domain.accounts.arrivals import Funding, Position
 from indexer.domain.accounts.facts import AccountFact, AssetChanged, AssetUpdated, FundingPaid, PositionUpdated
 from indexer.domain.accounts.fundings import Funded
 from indexer.domain.accounts.records import AccountProjection
-from indexer.domain.commits import Commit
-from indexer.domain.records import fold
+from indexer.domain.recording.records import fold
+from indexer.domain.telling.commits import Commit
 from repositories.documents.account_rows import account_record_of, account_row_of, amount_of
 from repositories.store import Store
 from tests.domain.accounts.builders import ACCOUNT, TIME, USDT, amounts, held

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from indexer.domain.backfill import Chunk, Moved
+from indexer.domain.history.backfill import Chunk, Moved
 from repositories.backfills import BackfillBook
 from repositories.store import Store
 from tests.domain.samples import USDC, block_at, holding, transfer, wallet

@@ -13,10 +13,10 @@ import pytest
 from bson import Decimal128, Int64
 
 from indexer.domain.chain import NATIVE, Holding, TokenInfo
-from indexer.domain.commits import Commit
-from indexer.domain.course import Course
-from indexer.domain.records import BalanceRecord, fold
-from indexer.domain.stats import Statistics, Stats
+from indexer.domain.measuring.course import Course
+from indexer.domain.measuring.stats import Statistics, Stats
+from indexer.domain.recording.records import BalanceRecord, fold
+from indexer.domain.telling.commits import Commit
 from indexer.errors import StoreUnavailable
 from repositories.balances import BalanceBook
 from repositories.documents.rows import amount_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from indexer.domain.chain import Address, BlockHash, ChainIdentity, TokenInfo
-from indexer.domain.checkpoints import Mark, StoredCheckpoint
+from indexer.domain.resuming.checkpoints import Mark, StoredCheckpoint
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import WrongChain
 from repositories.store import Store

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Head, Holding, TokenInfo, Transfer, TxHash
-from indexer.domain.commits import Commit
-from indexer.domain.facts import (
+from indexer.domain.following.finality import Settled
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import (
     BalanceReverted,
     ChainFact,
     ChainFinalized,
@@ -29,7 +30,6 @@ from indexer.domain.facts import (
     StreamResync,
     StreamStale,
 )
-from indexer.domain.finality import Settled
 from repositories.documents.codec import _TYPES, commit_document, commit_of
 from tests.repositories.samples import TIME, USDC, commit_at, head_at, solver_at
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from indexer.domain.chain import Holding
-from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, Confirmed, Orphaned, Passed, StreamResync
-from indexer.domain.records import fold
+from indexer.domain.recording.records import fold
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import BalanceReverted, Confirmed, Orphaned, Passed, StreamResync
 from repositories.store import Store
 from tests.repositories.samples import INFO, TIME, USDC, head_at, solver_at, updated
 

@@ -14,7 +14,7 @@ import pymongo
 import pytest
 
 from indexer.domain.chain import Holding
-from indexer.domain.records import fold
+from indexer.domain.recording.records import fold
 from indexer.errors import StoreUnavailable
 from repositories import direct
 from repositories.direct import MOST_LINES, DirectInserts, direct_inserts

@@ -8,9 +8,13 @@ import pytest
 
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, Holding, TokenInfo, Transfer, TxHash
-from indexer.domain.checkpoints import Mark, SilentCut, StoredCheckpoint
-from indexer.domain.commits import Commit
-from indexer.domain.facts import (
+from indexer.domain.following.finality import Settled
+from indexer.domain.health.incidents import Incident, Incidents
+from indexer.domain.health.unread import Unread
+from indexer.domain.recording.records import fold
+from indexer.domain.resuming.checkpoints import Mark, SilentCut, StoredCheckpoint
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import (
     BalanceReverted,
     Checkpoint,
     Confirmed,
@@ -20,10 +24,6 @@ from indexer.domain.facts import (
     Orphaned,
     StreamResync,
 )
-from indexer.domain.finality import Settled
-from indexer.domain.incidents import Incident, Incidents
-from indexer.domain.records import fold
-from indexer.domain.unread import Unread
 from repositories.store import Store
 from tests.repositories.samples import TIME, USDC, block_hash, head_at, solver_at, updated
 

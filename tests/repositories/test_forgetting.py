@@ -9,8 +9,8 @@ from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.accounts.arrivals import Funding
 from indexer.domain.accounts.facts import FundingPaid
 from indexer.domain.chain import Holding
-from indexer.domain.commits import Commit
-from indexer.domain.records import fold
+from indexer.domain.recording.records import fold
+from indexer.domain.telling.commits import Commit
 from repositories.store import Store
 from tests.domain.accounts.builders import ACCOUNT
 from tests.repositories.samples import TIME, USDC, commit_at, head_at, solver_at

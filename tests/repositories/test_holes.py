@@ -7,10 +7,10 @@ from unittest import mock
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import Holding
-from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, Confirmed, HistoryFilled, HistoryRow, Orphaned, StreamResync
-from indexer.domain.holes import Apart, Hole, Parting, Rejoined, Rejoining, steps
-from indexer.domain.records import RecordKey, fold
+from indexer.domain.recording.holes import Apart, Hole, Parting, Rejoined, Rejoining, steps
+from indexer.domain.recording.records import RecordKey, fold
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import BalanceReverted, Confirmed, HistoryFilled, HistoryRow, Orphaned, StreamResync
 from repositories.store import Store
 from tests.repositories.samples import INFO, TIME, USDC, head_at, solver_at, updated
 

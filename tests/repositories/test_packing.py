@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from indexer.domain.backfill import Chunk, Moved
+from indexer.domain.history.backfill import Chunk, Moved
 from repositories.documents.packing import chunk_document, chunk_of
 from tests.domain.samples import block_at, transfer, wallet
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import Head, Holding
-from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, Fact, Orphaned
-from indexer.domain.records import fold
+from indexer.domain.recording.records import fold
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import BalanceReverted, Fact, Orphaned
 from repositories.store import Store, open_store
 from tests.repositories.samples import INFO, TIME, USDC, head_at, solver_at
 

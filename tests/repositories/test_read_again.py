@@ -8,9 +8,9 @@ import pytest
 
 from indexer.domain.balances import BalanceUpdated, Cause
 from indexer.domain.chain import NATIVE, Address, Holding, Transfer, TxHash
-from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, Checkpoint, Orphaned
-from indexer.domain.records import BalanceRecord, fold
+from indexer.domain.recording.records import BalanceRecord, fold
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import BalanceReverted, Checkpoint, Orphaned
 from repositories.store import Store
 from tests.repositories.samples import TIME, USDC, block_hash, head_at, solver_at, updated
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from indexer.domain.accounts.stats import AssetTally
 from indexer.domain.chain import NATIVE, Holding
-from indexer.domain.records import fold
-from indexer.domain.stats import Tally
+from indexer.domain.measuring.stats import Tally
+from indexer.domain.recording.records import fold
 from repositories import accounts, commits, queries
 from repositories.store import Store
 from tests.domain.accounts.builders import ACCOUNT, USDT

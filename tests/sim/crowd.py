@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from random import Random
 
-from indexer.domain.commits import Commit
+from indexer.domain.telling.commits import Commit
 from tests.sim.clients import Client, Poller, Present, Returner, Subscriber
 from tests.sim.faults import Faults
 from tests.sim.store import Disk

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from indexer.domain.facts import BalanceReverted, StreamResync
+from indexer.domain.telling.facts import BalanceReverted, StreamResync
 from tests.sim.store import Kept
 
 

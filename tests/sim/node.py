@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
 
-from indexer.domain.backfill import Moved
 from indexer.domain.balances import Watch, touched
 from indexer.domain.chain import (
     NATIVE,
@@ -19,10 +18,11 @@ from indexer.domain.chain import (
     KnownBlock,
     TokenInfo,
 )
-from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
-from indexer.domain.finality import Tags
-from indexer.domain.status import EndpointTrouble
-from indexer.domain.views import BlockView, Parting, Readings, Replacement
+from indexer.domain.following.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
+from indexer.domain.following.finality import Tags
+from indexer.domain.following.views import BlockView, Parting, Readings, Replacement
+from indexer.domain.health.status import EndpointTrouble
+from indexer.domain.history.backfill import Moved
 from indexer.errors import BadAnswer, BlockUnknown, NodeUnreachable, ResponseTooLarge, StateMissing, Throttled
 from tests.sim.faults import Faults
 from tests.sim.world import CHAIN_ID, Block, World

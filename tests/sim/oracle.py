@@ -8,9 +8,9 @@ from itertools import pairwise
 
 from indexer.domain.balances import BalanceUpdated, Watch, net
 from indexer.domain.chain import NATIVE, Holding
-from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, StreamResync
-from indexer.domain.records import HISTORY_SEQ, BalanceRecord, HoldingKey
+from indexer.domain.recording.records import HISTORY_SEQ, BalanceRecord, HoldingKey
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import BalanceReverted, StreamResync
 from tests.sim.passed import Stretch, passed_over
 from tests.sim.past import job_is_over, past_is_true, uncovered
 from tests.sim.service import STREAM, Life

@@ -8,9 +8,9 @@ from itertools import chain
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import Holding
-from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, HistoryFilled, StreamResync
-from indexer.domain.records import BalanceRecord
+from indexer.domain.recording.records import BalanceRecord
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import BalanceReverted, HistoryFilled, StreamResync
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Container, Iterator, Sequence
 from actors.history.jobs import KEPT_JOBS
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Holding
-from indexer.domain.facts import HistoryFilled, StreamResync
-from indexer.domain.jobs import Job, orders_of
-from indexer.domain.records import HISTORY_SEQ, fold
+from indexer.domain.history.jobs import Job, orders_of
+from indexer.domain.recording.records import HISTORY_SEQ, fold
+from indexer.domain.telling.facts import HistoryFilled, StreamResync
 from tests.sim.passed import Stretch
 from tests.sim.store import Kept
 from tests.sim.world import CHAIN_ID, NEWCOMER, SILENT, World, changes_in

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 import pytest
 
-from indexer.domain.status import StreamStatus
+from indexer.domain.health.status import StreamStatus
 from tests.sim.faults import NONE, Faults
 from tests.sim.rpc import dialects
 from tests.sim.rpc.endpoint import SimEndpoint

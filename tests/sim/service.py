@@ -34,9 +34,9 @@ from indexer.config import ChainSettings, NatsSettings, Settings, SolverSettings
 from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.accounts.registry import Account
 from indexer.domain.chain import Address, BlockHash, TokenInfo
-from indexer.domain.commits import Commit
 from indexer.domain.restarts import RestartPolicy
-from indexer.domain.streams import chain_stream, history_stream
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.streams import chain_stream, history_stream
 from indexer.errors import StoreUnavailable
 from indexer.metrics import Metrics
 from tests.sim.owners import Process

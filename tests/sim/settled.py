@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import NATIVE, BlockRef
-from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, ChainFinalized, Fact, StreamResync
-from indexer.domain.finality import Settled
-from indexer.domain.records import HISTORY_SEQ
+from indexer.domain.following.finality import Settled
+from indexer.domain.recording.records import HISTORY_SEQ
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import BalanceReverted, ChainFinalized, Fact, StreamResync
 from tests.sim.store import Kept
 from tests.sim.world import CHAIN_ID, World
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from indexer.domain.commits import Commit
+from indexer.domain.telling.commits import Commit
 from tests.sim.clock import play
 from tests.sim.run import Outcome, Story, bounded
 from tests.sim.saying import aloud, say

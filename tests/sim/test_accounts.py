@@ -18,7 +18,7 @@ from indexer.clients.exchange.dialects.table import DIALECTS
 from indexer.demo.venue.faults import NONE
 from indexer.domain.accounts.amounts import NOTHING, AssetBalance, Slot
 from indexer.domain.accounts.facts import AssetUpdated
-from indexer.domain.commits import Commit
+from indexer.domain.telling.commits import Commit
 from tests.sim.accounts import wall
 from tests.sim.accounts.__main__ import summary
 from tests.sim.accounts.calm import day, drifts, stage

@@ -8,7 +8,7 @@ import pytest
 
 from indexer.domain.balances import Cause
 from indexer.domain.chain import NATIVE, Holding
-from indexer.domain.records import HISTORY_SEQ, RecordKey
+from indexer.domain.recording.records import HISTORY_SEQ, RecordKey
 from tests.sim.clock import play
 from tests.sim.faults import NONE
 from tests.sim.oracle import violations

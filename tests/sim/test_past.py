@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from indexer.domain.chain import Address, BlockHash, BlockRef, Holding, TokenInfo
-from indexer.domain.commits import Commit
-from indexer.domain.facts import Fact, HistoryFilled, HistoryRow, StreamResync
-from indexer.domain.jobs import Anchor, Job
+from indexer.domain.history.jobs import Anchor, Job
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import Fact, HistoryFilled, HistoryRow, StreamResync
 from tests.actors.fakes import TIME
 from tests.sim.passed import Stretch, passed_over
 from tests.sim.past import _is_complete, _taken_back

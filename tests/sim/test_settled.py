@@ -9,9 +9,9 @@ import pytest
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import Holding, TokenInfo
-from indexer.domain.facts import ChainFinalized, Checkpoint
-from indexer.domain.finality import FINALIZED_DEPTH, Settled
-from indexer.domain.records import Settling, fold
+from indexer.domain.following.finality import FINALIZED_DEPTH, Settled
+from indexer.domain.recording.records import Settling, fold
+from indexer.domain.telling.facts import ChainFinalized, Checkpoint
 from tests.sim.settled import finality_is_true
 from tests.sim.store import Kept
 from tests.sim.test_past import committed

@@ -13,7 +13,7 @@ import pytest
 
 from actors.chains.doubts import FAR_BELOW
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.records import HISTORY_SEQ, BalanceRecord, RecordKey
+from indexer.domain.recording.records import HISTORY_SEQ, BalanceRecord, RecordKey
 from tests.sim.clock import play
 from tests.sim.faults import NONE, RARELY, Faults
 from tests.sim.needless import told_needlessly

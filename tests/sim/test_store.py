@@ -14,12 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexer.domain.backfill import Chunk, Moved, Native
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import NATIVE, Address, BlockRef, ChainIdentity, Holding, TokenInfo, Transfer, TxHash
-from indexer.domain.checkpoints import Mark
-from indexer.domain.commits import Commit
-from indexer.domain.facts import (
+from indexer.domain.following.finality import Settled
+from indexer.domain.history.backfill import Chunk, Moved, Native
+from indexer.domain.history.jobs import Anchor, Job, Stage
+from indexer.domain.recording.holes import Apart, Rejoined, Rejoining
+from indexer.domain.recording.records import fold
+from indexer.domain.resuming.checkpoints import Mark
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import (
     BalanceReverted,
     Checkpoint,
     Confirmed,
@@ -31,10 +35,6 @@ from indexer.domain.facts import (
     Passed,
     StreamResync,
 )
-from indexer.domain.finality import Settled
-from indexer.domain.holes import Apart, Rejoined, Rejoining
-from indexer.domain.jobs import Anchor, Job, Stage
-from indexer.domain.records import fold
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import Fenced, StoreUnavailable, WrongChain
 from repositories.store import Store, open_store

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import BlockHash, BlockRef, Holding, TokenInfo
-from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, HistoryFilled, HistoryRow
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import BalanceReverted, HistoryFilled, HistoryRow
 from tests.actors.fakes import TIME
 from tests.sim.service import HISTORY, STREAM
 from tests.sim.witness import filled_in, is_fresh

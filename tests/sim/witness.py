@@ -12,10 +12,10 @@ import orjson
 from indexer.client.following import Conflated, Event, Gap, Message, Snapshot
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import Address, BlockHash, Holding
-from indexer.domain.commits import Commit
-from indexer.domain.events import event_json
-from indexer.domain.facts import BalanceReverted, Fact, HistoryFilled, StreamResync
-from indexer.domain.streams import chain_stream
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.events import event_json
+from indexer.domain.telling.facts import BalanceReverted, Fact, HistoryFilled, StreamResync
+from indexer.domain.telling.streams import chain_stream
 from tests.sim.store.opened import EPOCH
 from tests.sim.world import CHAIN_ID
 

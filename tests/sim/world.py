@@ -10,7 +10,7 @@ from random import Random
 from indexer.addresses import parse_address
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding, Transfer, TxHash
-from indexer.domain.finality import FINALIZED_DEPTH
+from indexer.domain.following.finality import FINALIZED_DEPTH
 
 CHAIN_ID = 7
 _TOKENS = tuple(parse_address(f"0x{'%02x' % (0xA0 + i) * 20}") for i in range(3))

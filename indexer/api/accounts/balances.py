@@ -25,9 +25,9 @@ from indexer.api.ports import AccountBooks, AccountControl, Freshness, Status
 from indexer.api.routes import ACCOUNT, AT, CURSOR, FROM, LIMIT, SLOT, TO, Answer, Parameter, Route
 from indexer.domain.accounts.amounts import AccountKey, Slot, Wallet
 from indexer.domain.accounts.events import account_json, slot_json
-from indexer.domain.accounts.standing import Standing
 from indexer.domain.accounts.stats import Granularity, Series, stretches
-from indexer.domain.course import reached
+from indexer.domain.health.standing import Standing
+from indexer.domain.measuring.course import reached
 from indexer.domain.times import time_text
 from indexer.errors import Impossible, NotFound, Refused
 

@@ -18,7 +18,7 @@ from indexer.api.ports import AccountControl, Status
 from indexer.api.routes import ACCOUNT, API, CURSOR, LIMIT, Answer, Parameter, Route
 from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.registry import Account
-from indexer.domain.streams import exchange_stream
+from indexer.domain.telling.streams import exchange_stream
 from indexer.errors import Refused
 
 _CURSOR: Final = "accounts"

@@ -10,11 +10,11 @@ from indexer.domain.accounts.arrivals import Funding, Permissions
 from indexer.domain.accounts.events import account_json, asset_json, position_json, slot_json
 from indexer.domain.accounts.records import AccountRecord, PositionRecord
 from indexer.domain.accounts.registry import Account
-from indexer.domain.accounts.standing import Standing
 from indexer.domain.accounts.stats import AssetStats, Point, mean
 from indexer.domain.amounts import plain
-from indexer.domain.stats import Statistics
-from indexer.domain.status import StreamStatus
+from indexer.domain.health.standing import Standing
+from indexer.domain.health.status import StreamStatus
+from indexer.domain.measuring.stats import Statistics
 from indexer.domain.times import time_text
 
 

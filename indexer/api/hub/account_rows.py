@@ -11,8 +11,8 @@ from indexer.api.hub.ordering import in_parts, ordered
 from indexer.api.hub.sources import CurrentAmounts, Followed, Log
 from indexer.domain.accounts.amounts import AccountKey, AssetKey
 from indexer.domain.accounts.records import AccountRecord
-from indexer.domain.records import fold
-from indexer.domain.streams import account_of, exchange_stream
+from indexer.domain.recording.records import fold
+from indexer.domain.telling.streams import account_of, exchange_stream
 
 ROWS: Final = 1_000
 COMMITS: Final = 100

@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 from indexer.api.hub.frames import Told
 from indexer.domain.accounts.amounts import AccountKey, Slot
 from indexer.domain.chain import Address, Holding, Token
-from indexer.domain.events import EVENT_TYPES
+from indexer.domain.telling.events import EVENT_TYPES
 
 TYPES: Final = (*EVENT_TYPES.values(), "history.filled")
 _BALANCE_TYPES: Final = (None, "balance.updated", "balance.reverted")

@@ -11,9 +11,9 @@ import orjson
 from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.accounts.facts import AccountAlert, AssetChanged, AssetUpdated, FundingPaid, PositionUpdated
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.commits import Commit, Event
-from indexer.domain.events import EVENT_TYPES, event_json
-from indexer.domain.facts import BalanceReverted, ChainFinalized, HistoryFilled, chain_id_of
+from indexer.domain.telling.commits import Commit, Event
+from indexer.domain.telling.events import EVENT_TYPES, event_json
+from indexer.domain.telling.facts import BalanceReverted, ChainFinalized, HistoryFilled, chain_id_of
 from indexer.errors import EventUnwritable
 
 _SHORT = Struct("!BB").pack

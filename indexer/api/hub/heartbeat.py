@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from indexer.api.hub.frames import json_frame
-from indexer.domain.status import StreamStatus
+from indexer.domain.health.status import StreamStatus
 from indexer.domain.times import time_text, unix_text
 
 

@@ -29,7 +29,7 @@ from indexer.api.hub.sources import CurrentAmounts, CurrentBalances, Followed, L
 from indexer.api.hub.subscription import Feed
 from indexer.api.hub.ticking import Ticker
 from indexer.api.problems import BadRequest
-from indexer.domain.commits import Commit
+from indexer.domain.telling.commits import Commit
 from indexer.errors import EventUnwritable
 
 log = structlog.get_logger(__name__)

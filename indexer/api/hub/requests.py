@@ -14,7 +14,7 @@ from indexer.api.objects import parsed
 from indexer.api.parameters import INT64, address, asset, chain_id, did_you_mean, token
 from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.events import ACCOUNT_EVENT_TYPES
-from indexer.domain.streams import account_of, chain_of
+from indexer.domain.telling.streams import account_of, chain_of
 from indexer.errors import Impossible, NotFound, Refused
 
 SubscriptionId = str | int | None

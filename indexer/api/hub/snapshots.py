@@ -21,10 +21,10 @@ from indexer.api.hub.sources import CurrentBalances, Log, Projected, Streams, Wa
 from indexer.api.reach import Reach
 from indexer.api.shapes import balance_json
 from indexer.domain.accounts.records import AccountRecord
-from indexer.domain.accounts.standing import Standing
 from indexer.domain.chain import Address, Token
-from indexer.domain.records import BalanceRecord, HoldingKey, fold
-from indexer.domain.streams import chain_of, chain_stream
+from indexer.domain.health.standing import Standing
+from indexer.domain.recording.records import BalanceRecord, HoldingKey, fold
+from indexer.domain.telling.streams import chain_of, chain_stream
 
 ROWS: Final = 1_000
 COMMITS: Final = 100

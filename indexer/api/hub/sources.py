@@ -10,9 +10,9 @@ from indexer.domain.accounts.records import AccountRecord
 from indexer.domain.accounts.registry import Account
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, Holding, Token
-from indexer.domain.commits import Commit
-from indexer.domain.records import BalanceRecord
-from indexer.domain.status import StreamStatus
+from indexer.domain.health.status import StreamStatus
+from indexer.domain.recording.records import BalanceRecord
+from indexer.domain.telling.commits import Commit
 
 
 class Log(Protocol):

@@ -16,7 +16,7 @@ from indexer.api.hub.positions import Positions
 from indexer.api.hub.requests import Subscribe
 from indexer.api.hub.snapshots import Snapshots
 from indexer.api.hub.sources import Log
-from indexer.domain.commits import Commit
+from indexer.domain.telling.commits import Commit
 from indexer.errors import EventUnwritable
 
 log = structlog.get_logger(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args
 
-from indexer.domain.course import Direction
+from indexer.domain.measuring.course import Direction
 
 Schema = dict[str, Any]
 

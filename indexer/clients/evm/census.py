@@ -18,7 +18,7 @@ from indexer.clients.evm.endpoints import Endpoints
 from indexer.clients.evm.opinions import FAR_BEHIND, header_of, newest
 from indexer.clients.evm.rhythm import Expected
 from indexer.domain.chain import Head
-from indexer.domain.headchain import is_linked
+from indexer.domain.following.headchain import is_linked
 from indexer.errors import BlockUnknown, IndexerError, StateMissing
 
 _LONGEST_SECONDS: Final = 2.0

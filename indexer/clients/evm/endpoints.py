@@ -21,7 +21,7 @@ from indexer.clients.evm.health import Wellness
 from indexer.clients.evm.late import Latecomers
 from indexer.clients.evm.standing import asked_to_wait, nobody, troubles
 from indexer.domain.chain import BlockHash
-from indexer.domain.status import EndpointTrouble
+from indexer.domain.health.status import EndpointTrouble
 from indexer.errors import (
     BadAnswer,
     BlockUnknown,

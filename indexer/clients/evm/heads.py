@@ -23,7 +23,7 @@ from indexer.clients.evm.spare import SpareEar
 from indexer.clients.evm.together import until_one_ends
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Head
-from indexer.domain.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost, HeadSource
+from indexer.domain.following.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost, HeadSource
 from indexer.errors import IndexerError, WrongChain
 
 log = structlog.get_logger(__name__)

@@ -14,9 +14,9 @@ from indexer.clients.evm.logs import Filters
 from indexer.clients.evm.opinions import canonical
 from indexer.clients.evm.ranges import headers_of, logs_between, moved, moved_in, numbers_without_time, pieces
 from indexer.clients.evm.tellers import Tellers
-from indexer.domain.backfill import Moved
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockHash, BlockRef, Head
+from indexer.domain.history.backfill import Moved
 from indexer.errors import BadAnswer, ResponseTooLarge
 
 T = TypeVar("T")

@@ -22,7 +22,6 @@ from indexer.clients.evm.rhythm import Expected
 from indexer.clients.evm.socket import Ours
 from indexer.clients.evm.tokens import Described
 from indexer.clients.evm.unreadable import Unreadable
-from indexer.domain.backfill import Moved
 from indexer.domain.balances import Watch
 from indexer.domain.chain import (
     NATIVE,
@@ -35,9 +34,10 @@ from indexer.domain.chain import (
     KnownBlock,
     TokenInfo,
 )
-from indexer.domain.finality import Tags
-from indexer.domain.status import EndpointTrouble
-from indexer.domain.views import BlockView, Parting, Readings, Replacement
+from indexer.domain.following.finality import Tags
+from indexer.domain.following.views import BlockView, Parting, Readings, Replacement
+from indexer.domain.health.status import EndpointTrouble
+from indexer.domain.history.backfill import Moved
 from indexer.errors import BadAnswer, BlockUnknown
 
 _FEW_HEADS: Final = 4

@@ -10,7 +10,7 @@ from indexer.clients.evm.calls import Call, Plan, Reply, joined
 from indexer.clients.evm.endpoints import Behind, Endpoints
 from indexer.clients.evm.wording import Unsupported
 from indexer.domain.chain import BlockRef, Head
-from indexer.domain.headchain import is_linked
+from indexer.domain.following.headchain import is_linked
 from indexer.errors import BadAnswer, BlockUnknown
 
 _NEWEST_SECONDS: Final = 2.0

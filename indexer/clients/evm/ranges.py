@@ -14,8 +14,8 @@ from indexer.clients.evm.leftout import Asked, Block, completed
 from indexer.clients.evm.logs import Filters, transfer_of, transfers_at
 from indexer.clients.evm.opinions import header_of, require
 from indexer.clients.evm.readings import Found
-from indexer.domain.backfill import Moved
 from indexer.domain.chain import BlockHash, BlockRef, Head
+from indexer.domain.history.backfill import Moved
 from indexer.errors import BadAnswer
 
 PIECE: Final = 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from indexer.clients.evm.endpoint import Endpoint
-from indexer.domain.status import EndpointTrouble
+from indexer.domain.health.status import EndpointTrouble
 from indexer.errors import NodeUnreachable, Throttled, WrongChain
 
 

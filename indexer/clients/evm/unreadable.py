@@ -9,7 +9,7 @@ from indexer.clients.evm.calls import joined
 from indexer.clients.evm.endpoints import Endpoints
 from indexer.clients.evm.readings import TOO_MUCH_GAS, Found, singly
 from indexer.domain.chain import Holding, KnownBlock
-from indexer.domain.views import Readings
+from indexer.domain.following.views import Readings
 from indexer.errors import BadAnswer
 
 _AGREED_SECONDS: Final = 60.0

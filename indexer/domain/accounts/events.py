@@ -19,7 +19,7 @@ from indexer.domain.accounts.facts import (
     PositionUpdated,
 )
 from indexer.domain.amounts import plain
-from indexer.domain.course import percent
+from indexer.domain.measuring.course import percent
 from indexer.domain.times import time_text
 
 ACCOUNT_EVENT_TYPES = {

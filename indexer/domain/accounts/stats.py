@@ -9,8 +9,8 @@ from fractions import Fraction
 from typing import Final, Literal
 
 from indexer.domain.accounts.amounts import less, plus
-from indexer.domain.course import Curve, percent
-from indexer.domain.stats import Statistics
+from indexer.domain.measuring.course import Curve, percent
+from indexer.domain.measuring.stats import Statistics
 
 _AVERAGE: Final = Context(prec=60)
 """A mean has no last digit; 60 are more than any venue writes."""

@@ -33,11 +33,11 @@ from indexer.domain.accounts.facts import AccountAlert, AccountFact, AssetUpdate
 from indexer.domain.accounts.fundings import LATE, Funded
 from indexer.domain.accounts.judging import Rules
 from indexer.domain.accounts.records import AccountBook
-from indexer.domain.checkpoints import StoredCheckpoint
-from indexer.domain.commits import Commit
-from indexer.domain.records import fold
-from indexer.domain.status import StreamStatus
-from indexer.domain.streams import exchange_stream
+from indexer.domain.health.status import StreamStatus
+from indexer.domain.recording.records import fold
+from indexer.domain.resuming.checkpoints import StoredCheckpoint
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.streams import exchange_stream
 from indexer.errors import BadCredentials, IndexerError
 from tests.actors.fakes import FakeLog
 

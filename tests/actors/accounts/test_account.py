@@ -25,8 +25,8 @@ from indexer.domain.accounts.facts import (
 from indexer.domain.accounts.judging import Rules
 from indexer.domain.accounts.polling import CONFIRMATIONS
 from indexer.domain.accounts.validation import Thresholds
-from indexer.domain.commits import Commit
-from indexer.domain.streams import exchange_stream
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.streams import exchange_stream
 from indexer.errors import BadCredentials, Throttled, VenueUnreachable, WalletUnsupported
 from tests.actors.accounts.fakes import NOW, FakeVenue, Stage, amount
 from tests.actors.fakes import FakeLog

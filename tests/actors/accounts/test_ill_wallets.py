@@ -6,7 +6,7 @@ import asyncio
 
 from indexer.domain.accounts.amounts import Wallet
 from indexer.domain.accounts.facts import AccountAlert
-from indexer.domain.status import AccountStatus
+from indexer.domain.health.status import AccountStatus
 from indexer.errors import Throttled, VenueUnreachable, WalletUnsupported
 from tests.actors.accounts.fakes import FakeVenue, Stage
 from tests.actors.accounts.test_account import played

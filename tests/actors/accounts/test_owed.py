@@ -8,7 +8,7 @@ from collections.abc import Callable
 from indexer.domain.accounts.amounts import Wallet
 from indexer.domain.accounts.arrivals import Snapshot, StreamOpened
 from indexer.domain.accounts.facts import AccountLive, AccountStale
-from indexer.domain.status import AccountStatus
+from indexer.domain.health.status import AccountStatus
 from tests.actors.accounts.fakes import FakeVenue, Stage
 from tests.sim.clock import play
 

@@ -9,7 +9,7 @@ from actors.accounts.parting import tell_parting
 from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.accounts.facts import AccountAlert, AccountLive, AccountStale
 from indexer.domain.accounts.records import AccountBook
-from indexer.domain.commits import Commit
+from indexer.domain.telling.commits import Commit
 from tests.actors.accounts.fakes import ACCOUNT, FakeBooks, FakeFollowings, FakeVenue, Stage
 from tests.actors.chains.test_chain import in_virtual_time
 from tests.actors.fakes import FakeLog

@@ -8,7 +8,7 @@ import pytest
 
 from indexer.domain.accounts.amounts import Amounts
 from indexer.domain.accounts.facts import AccountLive, AccountStale
-from indexer.domain.status import AccountStatus
+from indexer.domain.health.status import AccountStatus
 from indexer.errors import GivenUp
 from tests.actors.accounts.fakes import FakeVenue, Stage, amount
 from tests.sim.clock import play

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from indexer.domain.accounts.amounts import Amounts, Slot
 from indexer.domain.accounts.facts import AccountStale
-from indexer.domain.status import AccountStatus
+from indexer.domain.health.status import AccountStatus
 from indexer.errors import VenueUnreachable
 from tests.actors.accounts.fakes import FakeVenue, Stage, amount
 from tests.sim.clock import play

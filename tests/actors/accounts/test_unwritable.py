@@ -9,7 +9,7 @@ import pytest
 
 from indexer.domain.accounts.amounts import Slot
 from indexer.domain.accounts.facts import AssetUpdated
-from indexer.domain.commits import Commit
+from indexer.domain.telling.commits import Commit
 from indexer.errors import EventUnwritable
 from tests.actors.accounts.fakes import ACCOUNT
 from tests.actors.accounts.test_parting import ledger_of

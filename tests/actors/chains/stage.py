@@ -18,11 +18,11 @@ from actors.messages import Begin, Resumed
 from actors.statusboard import StatusBoard
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import Head, Holding
-from indexer.domain.commits import Commit
-from indexer.domain.facts import Fact
-from indexer.domain.feed import FeedEvent, HeadHeard
-from indexer.domain.records import fold
-from indexer.domain.status import StreamState, StreamStatus
+from indexer.domain.following.feed import FeedEvent, HeadHeard
+from indexer.domain.health.status import StreamState, StreamStatus
+from indexer.domain.recording.records import fold
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import Fact
 from indexer.metrics import Metrics
 from tests.sim.faults import NONE
 from tests.sim.node import SimFeed, SimNode

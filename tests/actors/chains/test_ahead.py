@@ -11,7 +11,7 @@ from actors.chains import ahead
 from actors.chains.ahead import spans_of
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, Holding
-from indexer.domain.facts import StreamResync
+from indexer.domain.telling.facts import StreamResync
 from indexer.errors import NodeUnreachable, StateMissing
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.chains.test_chain import BOB, USD, in_virtual_time

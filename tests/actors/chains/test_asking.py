@@ -9,9 +9,9 @@ from itertools import pairwise
 from actors.messages import Refresh
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Head, Holding
-from indexer.domain.commits import Commit
-from indexer.domain.facts import StreamLive, StreamStale
-from indexer.domain.views import BlockView
+from indexer.domain.following.views import BlockView
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import StreamLive, StreamStale
 from indexer.errors import Fenced, NodeUnreachable
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.chains.test_chain import BOB, USD, in_virtual_time

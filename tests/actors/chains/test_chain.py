@@ -13,14 +13,14 @@ from structlog.testing import capture_logs
 from actors.messages import Refresh, Resumed, WatchChanged
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, ChainIdentity, Head, Holding
-from indexer.domain.commits import Commit
-from indexer.domain.facts import BalanceReverted, ChainFinalized, StreamLive, StreamResync, StreamStale
-from indexer.domain.feed import HeadsBack, HeadsLost
-from indexer.domain.finality import FINALIZED_DEPTH, SAFE_DEPTH, Settled, Tags
-from indexer.domain.headchain import block_seconds
-from indexer.domain.records import HoldingKey
-from indexer.domain.status import EndpointTrouble
-from indexer.domain.views import BlockView
+from indexer.domain.following.feed import HeadsBack, HeadsLost
+from indexer.domain.following.finality import FINALIZED_DEPTH, SAFE_DEPTH, Settled, Tags
+from indexer.domain.following.headchain import block_seconds
+from indexer.domain.following.views import BlockView
+from indexer.domain.health.status import EndpointTrouble
+from indexer.domain.recording.records import HoldingKey
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import BalanceReverted, ChainFinalized, StreamLive, StreamResync, StreamStale
 from indexer.errors import BlockUnknown, Fenced, Impossible, NodeUnreachable, StateMissing, StoreUnavailable, WrongChain
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.fakes import TIME

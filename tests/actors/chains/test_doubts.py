@@ -6,7 +6,7 @@ import structlog.testing
 
 from actors.chains.doubts import FAR_BELOW, SET_BACK_SECONDS
 from indexer.domain.chain import BlockRef, Head
-from indexer.domain.facts import BalanceReverted, StreamResync
+from indexer.domain.telling.facts import BalanceReverted, StreamResync
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.chains.test_chain import BOB, CAROL, USD, in_virtual_time
 from tests.sim.world import OUTSIDE

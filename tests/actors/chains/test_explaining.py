@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from actors.chains.ledger import Ledger
 from indexer.domain.balances import Watch, changes, net
 from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding, Transfer, TxHash
-from indexer.domain.headchain import HeadChain
-from indexer.domain.records import BalanceRecord
-from indexer.domain.reorgs import reverts
+from indexer.domain.following.headchain import HeadChain
+from indexer.domain.recording.records import BalanceRecord
+from indexer.domain.resuming.reorgs import reverts
 from tests.actors.fakes import USDC, Desk, head_at, wallet
 from tests.sim.clock import play
 

@@ -10,7 +10,7 @@ import pytest
 
 from actors.chains.repair import canonical_floor
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, KnownBlock
-from indexer.domain.views import Readings
+from indexer.domain.following.views import Readings
 from indexer.errors import BadAnswer
 
 

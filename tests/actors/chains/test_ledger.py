@@ -17,11 +17,11 @@ from actors.chains import ledger as module
 from actors.chains.writing import COMMIT_FACTS
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import Holding, TokenInfo, Transfer, TxHash
-from indexer.domain.commits import Commit
-from indexer.domain.facts import Confirmed, Fact, StreamResync, StreamStale
-from indexer.domain.headchain import HeadChain
-from indexer.domain.reorgs import reverts
-from indexer.domain.trails import MOST_LOGS
+from indexer.domain.following.headchain import HeadChain
+from indexer.domain.history.trails import MOST_LOGS
+from indexer.domain.resuming.reorgs import reverts
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import Confirmed, Fact, StreamResync, StreamStale
 from indexer.errors import Fenced, StoreUnavailable
 from tests.actors.fakes import STREAM, USDC, Desk, FakeCheckpoints, commit_of, head_at, holding, updated, wallet
 

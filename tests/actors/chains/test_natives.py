@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 from actors.messages import Differed, WatchChanged
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, BlockHash, BlockRef, Head, Holding, KnownBlock
-from indexer.domain.facts import StreamResync
-from indexer.domain.views import Readings
+from indexer.domain.following.views import Readings
+from indexer.domain.telling.facts import StreamResync
 from indexer.errors import StateMissing
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.chains.test_chain import in_virtual_time

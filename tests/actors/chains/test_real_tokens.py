@@ -17,8 +17,8 @@ from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import deploy
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, Holding
-from indexer.domain.commits import Commit
-from indexer.domain.records import BalanceRecord, fold
+from indexer.domain.recording.records import BalanceRecord, fold
+from indexer.domain.telling.commits import Commit
 from indexer.metrics import Metrics
 from repositories.store import Store, open_store
 from tests.clients.builders import node_at

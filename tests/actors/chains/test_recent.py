@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from actors.chains.recent import Recent, _as_update, _confirmed
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import BlockHash, Holding, TokenInfo
-from indexer.domain.facts import BalanceReverted, Confirmed, Fact, Orphaned, Passed, StreamResync
+from indexer.domain.telling.facts import BalanceReverted, Confirmed, Fact, Orphaned, Passed, StreamResync
 from tests.actors.fakes import commit_of, head_at, holding, updated
 
 INFO = TokenInfo(6, "USDC", "USD Coin")

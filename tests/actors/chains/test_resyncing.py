@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from indexer.domain.chain import BlockRef, Head, Holding
-from indexer.domain.facts import BalanceReverted, Passed, StreamResync
+from indexer.domain.telling.facts import BalanceReverted, Passed, StreamResync
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.chains.test_chain import ALICE, BOB, USD, in_virtual_time
 from tests.sim.world import OUTSIDE, WATCH

@@ -5,7 +5,7 @@ from __future__ import annotations
 from indexer.addresses import checksum
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import Address, Holding, TokenInfo
-from indexer.domain.facts import BalanceReverted
+from indexer.domain.telling.facts import BalanceReverted
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.chains.test_chain import ALICE, BOB, USD, in_virtual_time
 from tests.sim.world import OUTSIDE, WALLETS

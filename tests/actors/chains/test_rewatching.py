@@ -12,8 +12,8 @@ import pytest
 from actors.messages import WatchChanged
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding, KnownBlock
-from indexer.domain.checkpoints import Mark
-from indexer.domain.views import Readings
+from indexer.domain.following.views import Readings
+from indexer.domain.resuming.checkpoints import Mark
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.chains.test_chain import in_virtual_time
 from tests.sim.world import OUTSIDE, TOKENS, WALLETS, WATCH

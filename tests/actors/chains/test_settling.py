@@ -7,9 +7,9 @@ import pytest
 from actors.chains import settling as module
 from actors.chains.settling import Settling
 from indexer.domain.chain import BlockRef, TokenInfo
-from indexer.domain.commits import Commit
-from indexer.domain.facts import ChainFinalized, Confirmed, Fact, StreamResync
-from indexer.domain.finality import Settled
+from indexer.domain.following.finality import Settled
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import ChainFinalized, Confirmed, Fact, StreamResync
 from tests.actors.fakes import commit_of, head_at, holding, updated
 
 

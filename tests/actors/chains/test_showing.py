@@ -10,9 +10,9 @@ import pytest
 
 from indexer.api.reach import Reach
 from indexer.domain.chain import Head, Holding
-from indexer.domain.checkpoints import Mark
-from indexer.domain.facts import BalanceReverted
-from indexer.domain.status import StreamStatus
+from indexer.domain.health.status import StreamStatus
+from indexer.domain.resuming.checkpoints import Mark
+from indexer.domain.telling.facts import BalanceReverted
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.chains.test_chain import BOB, CAROL, USD, in_virtual_time
 from tests.sim.service import STREAM

@@ -8,8 +8,8 @@ from typing import Any
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import NATIVE, Address, Head
-from indexer.domain.facts import BalanceReverted
-from indexer.domain.views import Parting, Readings
+from indexer.domain.following.views import Parting, Readings
+from indexer.domain.telling.facts import BalanceReverted
 from indexer.errors import StateMissing
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.chains.test_chain import BOB, CAROL, USD, in_virtual_time

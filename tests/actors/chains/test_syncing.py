@@ -12,7 +12,7 @@ import structlog.testing
 from actors.chains import syncing as module
 from actors.chains.syncing import DISTANCE_BLOCKS
 from indexer.domain.chain import NATIVE, BlockHash, Holding, KnownBlock
-from indexer.domain.views import Readings
+from indexer.domain.following.views import Readings
 from indexer.errors import NodeUnreachable
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.chains.test_chain import ALICE, BOB, USD, in_virtual_time

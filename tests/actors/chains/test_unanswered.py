@@ -11,7 +11,7 @@ import structlog.testing
 from actors.messages import Refresh, WatchChanged
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Holding
-from indexer.domain.facts import BalanceReverted, StreamResync
+from indexer.domain.telling.facts import BalanceReverted, StreamResync
 from indexer.errors import Impossible
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.chains.test_chain import ALICE, BOB, USD, in_virtual_time

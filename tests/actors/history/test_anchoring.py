@@ -5,8 +5,8 @@ from __future__ import annotations
 from actors.history.anchoring import Anchorage
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Holding
-from indexer.domain.jobs import Anchor, Job
-from indexer.domain.records import BalanceRecord, record_of
+from indexer.domain.history.jobs import Anchor, Job
+from indexer.domain.recording.records import BalanceRecord, record_of
 from tests.actors.fakes import updated
 from tests.sim.clock import play
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from actors.history.collecting import Collector
-from indexer.domain.backfill import Moved
 from indexer.domain.chain import Holding
-from indexer.domain.jobs import Anchor, Job
+from indexer.domain.history.backfill import Moved
+from indexer.domain.history.jobs import Anchor, Job
 from indexer.errors import NodeUnreachable
 from tests.sim.clock import play
 from tests.sim.faults import NONE

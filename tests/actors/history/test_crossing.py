@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from actors.history.crossing import crossed_by
-from indexer.domain.backfill import Chunk, Native
 from indexer.domain.chain import Holding
-from indexer.domain.jobs import Anchor, Job
-from indexer.domain.stories import Depths
+from indexer.domain.history.backfill import Chunk, Native
+from indexer.domain.history.jobs import Anchor, Job
+from indexer.domain.history.stories import Depths
 from indexer.errors import BadAnswer
 from tests.actors.history.test_history import HOLDING, _Scene
 from tests.sim.clock import play

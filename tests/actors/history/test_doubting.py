@@ -10,12 +10,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from actors.history.doubting import AGREED, SecondLook
-from indexer.domain.backfill import Chunk, Moved
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, BlockRef, Holding
-from indexer.domain.doubts import Span
-from indexer.domain.jobs import Anchor, Job
-from indexer.domain.walks import Walk, walked
+from indexer.domain.history.backfill import Chunk, Moved
+from indexer.domain.history.jobs import Anchor, Job
+from indexer.domain.history.mismatches import Span
+from indexer.domain.history.walks import Walk, walked
 from indexer.errors import ResponseTooLarge
 from tests.domain.samples import DAI, USDC, block_at, transfer, wallet
 
@@ -171,7 +171,7 @@ async def test_that_reads_differ_is_said_of_tokens_whose_logs_explain_the_rest(d
     """Those of others always differ: they rebase, or take a fee."""
     walk = Walk(30, 5)
     for number in range(20, 15, -1):
-        walk.doubts.meet(number, differs=number > 20 - differing)
+        walk.mismatches.meet(number, differs=number > 20 - differing)
     with capture_logs() as lines:
         _second(_Node(), _Book()).tell_differing({HELD: walk}, {HELD: walk.doubted(0, 5, is_thorough=False)})
     expected = [("history_differs", USDC, 1, 20, 30)] if said else []

@@ -19,11 +19,11 @@ from actors.history.settling import Settler
 from actors.history.telling import Narrator
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import Holding, TokenInfo
-from indexer.domain.commits import Commit
-from indexer.domain.facts import Fact, Passed, StreamResync
-from indexer.domain.gaps import gap_of
-from indexer.domain.jobs import Job, orders_of
-from indexer.domain.records import BalanceRecord, fold
+from indexer.domain.history.jobs import Job, orders_of
+from indexer.domain.recording.gaps import gap_of
+from indexer.domain.recording.records import BalanceRecord, fold
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import Fact, Passed, StreamResync
 from tests.actors.fakes import TIME
 from tests.sim.clock import play
 from tests.sim.faults import NONE

@@ -27,18 +27,18 @@ from actors.history.settling import Settler
 from actors.history.telling import NOBODY, Narrator, _with
 from actors.messages import Begin, PassedOver
 from actors.statusboard import Line
-from indexer.domain.backfill import Change, Chunk, Native
 from indexer.domain.balances import BalanceUpdated, Cause, Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Head, Holding, TokenInfo
-from indexer.domain.checkpoints import Mark
-from indexer.domain.commits import Commit
-from indexer.domain.crossings import Crossed
-from indexer.domain.facts import HistoryFilled, HistoryRow
-from indexer.domain.holes import Hole
-from indexer.domain.jobs import MOST_RESTS, Anchor, Job, Stage, stages_of
-from indexer.domain.records import fold
-from indexer.domain.stories import Depths
-from indexer.domain.walks import Walk
+from indexer.domain.history.backfill import Change, Chunk, Native
+from indexer.domain.history.crossings import Crossed
+from indexer.domain.history.jobs import MOST_RESTS, Anchor, Job, Stage, stages_of
+from indexer.domain.history.stories import Depths
+from indexer.domain.history.walks import Walk
+from indexer.domain.recording.holes import Hole
+from indexer.domain.recording.records import fold
+from indexer.domain.resuming.checkpoints import Mark
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import HistoryFilled, HistoryRow
 from indexer.errors import BadAnswer, Impossible, StoreUnavailable
 from tests.actors.fakes import TIME
 from tests.sim.clock import play

@@ -14,9 +14,9 @@ from indexer.domain.accounts.facts import (
     FundingPaid,
     PositionUpdated,
 )
-from indexer.domain.commits import Commit
-from indexer.domain.events import EVENT_TYPES, fact_json
-from indexer.domain.records import fold
+from indexer.domain.recording.records import fold
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.events import EVENT_TYPES, fact_json
 from tests.domain.accounts.builders import ACCOUNT, TIME, USDT, amounts, held
 
 

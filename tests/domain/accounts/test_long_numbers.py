@@ -25,8 +25,8 @@ from indexer.domain.accounts.facts import (
 )
 from indexer.domain.accounts.stats import AssetTally, mean
 from indexer.domain.accounts.validation import Exceptions, Thresholds, findings
-from indexer.domain.commits import Commit
-from indexer.domain.events import event_json, fact_json
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.events import event_json, fact_json
 from tests.domain.accounts.builders import ACCOUNT, TIME, USDT, amounts
 
 NUMBERS = st.builds(

@@ -22,8 +22,8 @@ from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.arrivals import Arrival, Moved, Snapshot, StreamLost, StreamOpened, Updated
 from indexer.domain.accounts.judging import Rules
 from indexer.domain.accounts.records import AccountBook
-from indexer.domain.commits import Commit
-from indexer.domain.status import StreamStatus
+from indexer.domain.health.status import StreamStatus
+from indexer.domain.telling.commits import Commit
 from indexer.errors import IndexerError
 from tests.actors.accounts.fakes import FakeCounts, FakeFollowings
 from tests.sim.accounts import wall

@@ -9,7 +9,7 @@ from indexer.clients.exchange.dialects.dialect import Dialect
 from indexer.domain.accounts.amounts import Amounts, AssetBalance, Slot
 from indexer.domain.accounts.facts import AssetUpdated, FundingPaid, PositionUpdated
 from indexer.domain.accounts.order import TOGETHER_SECONDS
-from indexer.domain.commits import Commit
+from indexer.domain.telling.commits import Commit
 from tests.sim.accounts import wall
 from tests.sim.accounts.truth import Truth, is_nothing
 

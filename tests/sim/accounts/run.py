@@ -18,7 +18,7 @@ from indexer.demo.venue import Venue, drawn
 from indexer.demo.venue.faults import LASTING, Faults
 from indexer.domain.accounts.amounts import AssetBalance, Slot, Wallet
 from indexer.domain.accounts.facts import AssetUpdated
-from indexer.domain.commits import Commit
+from indexer.domain.telling.commits import Commit
 from tests.sim import faults as stores
 from tests.sim.accounts import wall
 from tests.sim.accounts.life import NAME, Life

@@ -6,7 +6,7 @@ from typing import Any
 
 from indexer.demo.venue import Change
 from indexer.domain.accounts.arrivals import StreamAlive
-from indexer.domain.commits import Commit
+from indexer.domain.telling.commits import Commit
 from tests.sim.accounts.life import Life
 from tests.sim.accounts.lines import markets_of
 from tests.sim.accounts.run import Outcome, Story, exchange_of

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from itertools import islice, takewhile
 
 from indexer.domain.chain import Address, BlockRef, Holding, Token
-from indexer.domain.facts import Joint
-from indexer.domain.finality import Settled
-from indexer.domain.records import (
+from indexer.domain.following.finality import Settled
+from indexer.domain.measuring.stats import Statistics, Stats, Tally
+from indexer.domain.recording.records import (
     FOUND_LATE,
     HISTORY_SEQ,
     JOINED,
@@ -23,8 +23,8 @@ from indexer.domain.records import (
     Void,
     key_of,
 )
-from indexer.domain.stats import Statistics, Stats, Tally
-from indexer.domain.uncounted import counted, over, recounted, uncounted
+from indexer.domain.recording.uncounted import counted, over, recounted, uncounted
+from indexer.domain.telling.facts import Joint
 from tests.sim.store.disk import Kept
 from tests.sim.store.ports import Wire
 from tests.sim.store.records import Records

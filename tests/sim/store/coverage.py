@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from indexer.domain.chain import Holding
-from indexer.domain.holes import Apart, Hole, Rejoined, Rejoining, Rereading
-from indexer.domain.records import HoldingKey
+from indexer.domain.recording.holes import Apart, Hole, Rejoined, Rejoining, Rereading
+from indexer.domain.recording.records import HoldingKey
 from tests.sim.store.disk import Kept
 from tests.sim.store.ports import Wire
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
 
-from indexer.domain.backfill import Chunk
 from indexer.domain.chain import Address, BlockHash, Holding, TokenInfo
-from indexer.domain.checkpoints import StoredCheckpoint
-from indexer.domain.commits import Commit
-from indexer.domain.holes import Hole
-from indexer.domain.jobs import Job
-from indexer.domain.records import BalanceRecord, HoldingKey, Settling
+from indexer.domain.history.backfill import Chunk
+from indexer.domain.history.jobs import Job
+from indexer.domain.recording.holes import Hole
+from indexer.domain.recording.records import BalanceRecord, HoldingKey, Settling
+from indexer.domain.resuming.checkpoints import StoredCheckpoint
+from indexer.domain.telling.commits import Commit
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import StoreUnavailable
 from tests.sim.faults import Faults

@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from indexer.domain.chain import Head
-from indexer.domain.checkpoints import Mark, StoredCheckpoint
-from indexer.domain.commits import Commit
+from indexer.domain.resuming.checkpoints import Mark, StoredCheckpoint
+from indexer.domain.telling.commits import Commit
 from indexer.errors import Fenced
 from tests.sim.store.disk import Kept
 from tests.sim.store.ports import Wire

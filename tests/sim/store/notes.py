@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
-from indexer.domain.backfill import Chunk
 from indexer.domain.chain import Address, BlockHash, ChainIdentity, TokenInfo
-from indexer.domain.jobs import Job
+from indexer.domain.history.backfill import Chunk
+from indexer.domain.history.jobs import Job
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import WrongChain
 from tests.sim.store.disk import Kept

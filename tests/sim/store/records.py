@@ -6,7 +6,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping
 
 from indexer.domain.chain import Holding
-from indexer.domain.records import BalanceRecord, HoldingKey, RecordKey
+from indexer.domain.recording.records import BalanceRecord, HoldingKey, RecordKey
 
 _Row = tuple[RecordKey, BalanceRecord]
 

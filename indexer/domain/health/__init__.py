@@ -1,0 +1,1 @@
+"""How a stream is doing, and what it could not do."""

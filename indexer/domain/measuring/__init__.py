@@ -1,0 +1,1 @@
+"""A balance over a time, in exact numbers: its course, and statistics of it."""

@@ -1,0 +1,51 @@
+"""Where a chain's stream goes on after a restart, by its checkpoint and the commits that were made since."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from indexer.domain.chain import Head
+from indexer.domain.resuming.checkpoints import Mark
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import StreamLive, StreamResync, StreamStale
+
+
+def continued(heads: Sequence[Head], later: Sequence[Commit]) -> tuple[Head, ...]:
+    """The stored blocks and, on top, those of newer commits.
+
+    There may be holes where blocks changed nothing; hashes are all that finding a common ancestor needs. A commit of
+    another branch, and of a reorg, cuts; one of a block that is among them already says nothing new. `later` are
+    those that were committed after these blocks were stored: an older one may have been of a branch that they replaced.
+    """
+    chain = list(heads)
+    for commit in later:
+        if commit.checkpoint is None:
+            continue
+        head = commit.checkpoint.head
+        above = next((fact.above for fact in commit.facts if isinstance(fact, StreamResync)), commit.ancestor)
+        if above is not None:
+            chain = [ours for ours in chain if ours.number <= above]
+        if head in chain and commit.ancestor is None:
+            continue
+        while chain and chain[-1].number >= head.number:
+            chain.pop()
+        chain.append(head)
+    return tuple(chain)
+
+
+def natives_read_at(mark: Mark, saved: Sequence[Head], known: Sequence[Head], later: Sequence[Commit]) -> int:
+    """The block at which all native balances were read last, as far as that still counts.
+
+    What was read above the ancestor of a reorg that was told since (`later`) was read on another branch.
+    """
+    if not saved:
+        return 0  # killed before anything was saved
+    ancestors = [commit.ancestor for commit in later if commit.ancestor is not None]
+    read_at = [] if mark.natives is None else [mark.natives]
+    return min((*read_at, *ancestors, known[-1].number))
+
+
+def ends_stale(commits: Sequence[Commit]) -> bool:
+    """By the newest word on it: nothing but a refresh is committed while a chain is stale."""
+    words = (fact for commit in reversed(commits) for fact in reversed(commit.facts))
+    return isinstance(next((fact for fact in words if isinstance(fact, StreamStale | StreamLive)), None), StreamStale)

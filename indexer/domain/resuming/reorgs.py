@@ -1,0 +1,75 @@
+"""What a reorg takes back, and what holds instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from indexer.domain.balances import BalanceUpdated
+from indexer.domain.chain import BlockRef, Head, Holding
+from indexer.domain.following.headchain import HeadChain
+from indexer.domain.telling.facts import BalanceReverted, Fact, Orphaned
+
+
+def common_ancestor(known: HeadChain, canonical: Sequence[Head]) -> Head | None:
+    """The highest of our blocks that the node's canonical chain (by number) has as well."""
+    hashes = {head.hash for head in canonical}
+    return next((head for head in reversed(known.heads) if head.hash in hashes), None)
+
+
+def replaced(known: HeadChain, head: Head) -> Head | None:
+    """The block of ours that `head` sits on, where it takes the place of our newest block and of no other."""
+    tip, parent = known.tip, known.find(head.parent)
+    if tip is None or parent is None or not tip.number == head.number == parent.number + 1:
+        return None
+    return parent
+
+
+def affected(orphaned: Sequence[BalanceUpdated]) -> frozenset[Holding]:
+    """The balances that had records in orphaned blocks."""
+    return frozenset(update.holding for update in orphaned)
+
+
+def reverts(
+    orphaned: Sequence[BalanceUpdated],
+    balances: Mapping[Holding, int],
+    at_ancestor: Mapping[Holding, int],
+    ancestor: BlockRef,
+) -> tuple[BalanceReverted, ...]:
+    """One retraction per balance; `orphaned` are the updates above the ancestor in the order they were told."""
+    rows: dict[Holding, list[BalanceUpdated]] = {}
+    for update in orphaned:
+        rows.setdefault(update.holding, []).append(update)
+    return tuple(
+        BalanceReverted(
+            chain_id=rows[holding][0].chain_id,
+            holding=holding,
+            previous=balances[holding],
+            balance=at_ancestor[holding],
+            block=ancestor,
+            info=rows[holding][-1].info,
+            orphaned=tuple(
+                Orphaned(row.block.number, row.block.hash, row.balance)
+                for row in sorted(rows[holding], key=lambda row: -row.block.number)
+            ),
+            anchor=rows[holding][0].previous != at_ancestor[holding],
+        )
+        for holding in sorted(rows)
+    )
+
+
+def leaving(facts: Sequence[BalanceReverted], heads: Sequence[Head]) -> tuple[BalanceReverted, ...]:
+    """The same, and which blocks the reorg left: of some there may be records that were filled in, and no others."""
+    if not facts:
+        return ()
+    left = tuple((head.number, head.hash) for head in heads)
+    return replace(facts[0], left=left), *facts[1:]
+
+
+def left_unread(orphaned: Sequence[BalanceUpdated], facts: Sequence[Fact]) -> frozenset[Holding]:
+    """The balances whose oldest orphaned record was found by reading, of those that get none at the ancestor."""
+    oldest = {update.holding: update for update in reversed(orphaned)}
+    left = {fact.holding for fact in facts if isinstance(fact, BalanceReverted) and not fact.anchor}
+    return frozenset(
+        holding for holding in left if holding in oldest and (oldest[holding].apart or oldest[holding].cause == "sync")
+    )

@@ -15,7 +15,7 @@ from indexer.domain.chain import NATIVE, Address, BlockHash, Holding, TokenInfo
 from indexer.domain.watching import HiddenSolver, Solver, WatchedToken
 from indexer.errors import Impossible, NameTaken, NotFound, StoreUnavailable
 from tests.actors.fakes import DAI, USDC, FakeTokenBook, FakeTokenNode, FakeWatchlist, wallet
-from tests.clients.builders import eventually
+from tests.clients.evm.builders import eventually
 
 ETH = TokenInfo(18, "ETH", "ETH")
 INFO = TokenInfo(6, "USDC", "USD Coin")

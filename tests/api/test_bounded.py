@@ -11,7 +11,7 @@ from indexer.api import bounded
 from indexer.domain.recording.audits import Audit
 from indexer.errors import Impossible
 from tests.api.conftest import Serve, World, problem_of
-from tests.clients.builders import eventually
+from tests.clients.evm.builders import eventually
 
 
 @pytest.fixture(autouse=True)

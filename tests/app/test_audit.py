@@ -21,7 +21,7 @@ from indexer.domain.recording.audits import Audit
 from indexer.domain.recording.records import BalanceRecord, Projection, RecordKey
 from indexer.errors import BlockUnknown, Busy, NodeUnreachable, StateMissing, WrongChain
 from repositories.store import Store, open_store
-from tests.clients.builders import node_at
+from tests.clients.evm.builders import node_at
 from tests.fixtures.chain import wallets
 from tests.sim.clock import play
 

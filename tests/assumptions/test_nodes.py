@@ -13,8 +13,8 @@ import pytest
 import pytest_asyncio
 from websockets.asyncio.client import ClientConnection, connect
 
-from indexer.clients.evm.logs import TRANSFER, topic_of
-from indexer.clients.evm.multiread import PLACE
+from indexer.clients.evm.asking.multiread import PLACE
+from indexer.clients.evm.transfers.logs import TRANSFER, topic_of
 from indexer.demo.anvil import Anvil, AnvilFailed
 from indexer.demo.contracts import Deployed
 from indexer.domain.chain import Address

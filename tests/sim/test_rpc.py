@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from indexer.clients.evm import connect
-from indexer.clients.evm.answers import head_of
-from indexer.clients.evm.calls import Call, Reply
-from indexer.clients.evm.courier import Answer, HttpCourier
-from indexer.clients.evm.facts import proven
-from indexer.clients.evm.multiread import FACTS_BYTES, TAIL_BYTES, natives_found, packed_wallets, params
-from indexer.clients.evm.transport import Transport
-from indexer.clients.evm.wording import Unsupported, kind_of
+from indexer.clients.evm.asking.answers import head_of
+from indexer.clients.evm.asking.calls import Call, Reply
+from indexer.clients.evm.asking.courier import Answer, HttpCourier
+from indexer.clients.evm.asking.multiread import FACTS_BYTES, TAIL_BYTES, natives_found, packed_wallets, params
+from indexer.clients.evm.asking.provenance import proven
+from indexer.clients.evm.asking.transport import Transport
+from indexer.clients.evm.asking.wording import Unsupported, kind_of
 from indexer.demo.anvil import Anvil
 from indexer.domain.chain import NATIVE, Address, Holding
 from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge, StateMissing, Throttled

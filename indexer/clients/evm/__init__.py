@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 from indexer.clients.evm.lean import without_pairings
 
 if TYPE_CHECKING:
-    from indexer.clients.evm.heads import HeadFeed
+    from indexer.clients.evm.hearing.heads import HeadFeed
     from indexer.clients.evm.node import EvmNode
     from indexer.clients.evm.wiring import connect
 
 __all__ = ["EvmNode", "HeadFeed", "connect"]
 
-_HOMES: Final = {"EvmNode": "node", "HeadFeed": "heads", "connect": "wiring"}
+_HOMES: Final = {"EvmNode": "node", "HeadFeed": "hearing.heads", "connect": "wiring"}
 
 
 def __getattr__(name: str) -> Any:

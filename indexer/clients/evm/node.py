@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from indexer.clients.evm.answers import head_of
-from indexer.clients.evm.calls import Call, Limits, Plan, Reply, joined
-from indexer.clients.evm.census import Finding, highest
-from indexer.clients.evm.counts import Counts
-from indexer.clients.evm.endpoints import Endpoints
-from indexer.clients.evm.hints import Hints
-from indexer.clients.evm.history import History
-from indexer.clients.evm.identities import identities, identity
-from indexer.clients.evm.leftout import Asked, Block, completed
-from indexer.clients.evm.looking import Looked, looking_at
-from indexer.clients.evm.missed import Missed
-from indexer.clients.evm.opinions import canonical, header_of, is_disputed, newest, tagged
-from indexer.clients.evm.readings import Natives, readings
-from indexer.clients.evm.rhythm import Expected
-from indexer.clients.evm.socket import Ours
-from indexer.clients.evm.tokens import Described
-from indexer.clients.evm.unreadable import Unreadable
+from indexer.clients.evm.asking.answers import head_of
+from indexer.clients.evm.asking.calls import Call, Limits, Plan, Reply, joined
+from indexer.clients.evm.endpoints.counts import Counts
+from indexer.clients.evm.endpoints.endpoints import Endpoints
+from indexer.clients.evm.hearing.socket import Ours
+from indexer.clients.evm.judging.census import Finding, highest
+from indexer.clients.evm.judging.identities import identities, identity
+from indexer.clients.evm.judging.opinions import canonical, header_of, is_disputed, newest, tagged
+from indexer.clients.evm.judging.rhythm import Expected
+from indexer.clients.evm.reading.readings import Natives, readings
+from indexer.clients.evm.reading.tokens import Described
+from indexer.clients.evm.reading.unreadable import Unreadable
+from indexer.clients.evm.transfers.hints import Hints
+from indexer.clients.evm.transfers.history import History
+from indexer.clients.evm.transfers.leftout import Asked, Block, completed
+from indexer.clients.evm.transfers.looking import Looked, looking_at
+from indexer.clients.evm.transfers.missed import Missed
 from indexer.domain.balances import Watch
 from indexer.domain.chain import (
     NATIVE,

@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from indexer.clients.evm.counts import Counts, Health, ignored
-from indexer.clients.evm.courier import Courier, HttpCourier
-from indexer.clients.evm.endpoint import Endpoint
-from indexer.clients.evm.endpoints import Endpoints
-from indexer.clients.evm.heads import HeadFeed
-from indexer.clients.evm.hints import Hints
-from indexer.clients.evm.line import OpenLine, open_line
-from indexer.clients.evm.names import endpoint_names
+from indexer.clients.evm.asking.courier import Courier, HttpCourier
+from indexer.clients.evm.asking.names import endpoint_names
+from indexer.clients.evm.asking.transport import Transport
+from indexer.clients.evm.endpoints.counts import Counts, Health, ignored
+from indexer.clients.evm.endpoints.endpoint import Endpoint
+from indexer.clients.evm.endpoints.endpoints import Endpoints
+from indexer.clients.evm.endpoints.pace import Pace
+from indexer.clients.evm.hearing.heads import HeadFeed
+from indexer.clients.evm.hearing.line import OpenLine, open_line
 from indexer.clients.evm.node import EvmNode
-from indexer.clients.evm.pace import Pace
-from indexer.clients.evm.transport import Transport
+from indexer.clients.evm.transfers.hints import Hints
 
 log = structlog.get_logger(__name__)
 

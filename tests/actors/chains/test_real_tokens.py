@@ -21,7 +21,7 @@ from indexer.domain.recording.records import BalanceRecord, fold
 from indexer.domain.telling.commits import Commit
 from indexer.metrics import Metrics
 from repositories.store import Store, open_store
-from tests.clients.builders import node_at
+from tests.clients.evm.builders import node_at
 from tests.fixtures.chain import wallets
 from tests.sim.service import Infos
 

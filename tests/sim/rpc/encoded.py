@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from indexer.clients.evm.blooms import bits
-from indexer.clients.evm.logs import TRANSFER, topic_of
+from indexer.clients.evm.transfers.blooms import bits
+from indexer.clients.evm.transfers.logs import TRANSFER, topic_of
 from indexer.domain.chain import BlockHash, Transfer
 from tests.sim.world import Block
 

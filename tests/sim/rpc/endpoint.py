@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 
 import orjson
 
-from indexer.clients.evm.courier import Answer, NoAnswer
+from indexer.clients.evm.asking.courier import Answer, NoAnswer
 from indexer.errors import NodeUnreachable
 from tests.sim.faults import Faults
 from tests.sim.rpc.dialects import BATCH_TOO_LONG, NO_BATCHES, PAGES, SICK, SLOW_DOWN, Words

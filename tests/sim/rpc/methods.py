@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from indexer.clients.evm import multiread
+from indexer.clients.evm.asking import multiread
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding
 from tests.sim.rpc.dialects import NO_OVERRIDES, RANGE_TOO_LONG, RESULT_TOO_LONG, Dialect, Words
 from tests.sim.rpc.encoded import Encoded, Log

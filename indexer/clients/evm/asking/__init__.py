@@ -1,0 +1,1 @@
+"""One question to one endpoint: how it is written, carried and read."""

@@ -1,0 +1,1 @@
+"""Several endpoints as one: who is asked next, how fast, and who is well."""

@@ -1,0 +1,1 @@
+"""Heads as they come: websockets, and asking while there is none to rely on."""

@@ -1,0 +1,1 @@
+"""Balances, and what tokens say of themselves, at one block."""

@@ -1,0 +1,68 @@
+"""What the log subscription said about blocks that are not looked at yet; only ever a hint."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from indexer.clients.evm.asking.answers import quantity
+from indexer.domain.chain import BlockHash, Holding
+from indexer.errors import BadAnswer
+
+_BLOCKS: Final = 128
+"""Three spans of what was missed are under way at once, of 32 blocks each."""
+_HOLDINGS: Final = 10_000
+_LOGS: Final = 20_000
+"""In all blocks together, as they came: about 1 kB each."""
+
+
+@dataclass(slots=True)
+class _Hinted:
+    """What is said of one block: whom its logs name, and the logs themselves by their index, as they came."""
+
+    holdings: set[Holding] = field(default_factory=set)
+    logs: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+
+
+_NOTHING: Final = _Hinted()
+
+
+class Hints:
+    """Watched holdings by the block in which a log named them; the oldest blocks are forgotten."""
+
+    def __init__(self) -> None:
+        self._by_block: OrderedDict[BlockHash, _Hinted] = OrderedDict()
+        self._logs = 0
+
+    def note(self, block: BlockHash, holding: Holding) -> None:
+        found = self._found(block)
+        if len(found.holdings) < _HOLDINGS:
+            found.holdings.add(holding)
+
+    def keep(self, block: BlockHash, log: Mapping[str, Any]) -> None:
+        """The log as well, in case that nobody tells it who is asked for this block."""
+        try:
+            index = quantity(log.get("logIndex"))
+        except BadAnswer:
+            return
+        found = self._found(block)
+        if self._logs < _LOGS and index not in found.logs:
+            found.logs[index] = log
+            self._logs += 1
+
+    def of(self, block: BlockHash) -> frozenset[Holding]:
+        return frozenset(self._by_block.get(block, _NOTHING).holdings)
+
+    def logs_of(self, block: BlockHash) -> Mapping[int, Mapping[str, Any]]:
+        """By their index in the block, as they came."""
+        return self._by_block.get(block, _NOTHING).logs
+
+    def _found(self, block: BlockHash) -> _Hinted:
+        found = self._by_block.get(block)
+        if found is None:
+            found = self._by_block[block] = _Hinted()
+            if len(self._by_block) > _BLOCKS:
+                self._logs -= len(self._by_block.popitem(last=False)[1].logs)
+        return found

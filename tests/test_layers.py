@@ -239,7 +239,7 @@ def test_the_domain_neither_waits_nor_logs_nor_tells_the_time() -> None:
         assert (module, awaiting, clocks) == (module, [], [])
 
 
-ROOMY = ("indexer.domain", "indexer.clients.evm")
+ROOMY = ("indexer.domain", "indexer.clients.evm", "actors.chains")
 """Folders of rooms: each room is about one thing, and who knows whom goes one way."""
 
 

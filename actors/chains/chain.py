@@ -9,18 +9,18 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.base import AsyncActor, Report
-from actors.chains.alarm import Alarm
-from actors.chains.describing import Describer
+from actors.chains.beside.describing import Describer
+from actors.chains.beside.quiet import Quiet
+from actors.chains.beside.syncing import Syncer
+from actors.chains.beside.tags import Settler, TagReader
+from actors.chains.books.ledger import Ledger
 from actors.chains.following import Follower
-from actors.chains.health import Health
-from actors.chains.ledger import Ledger
+from actors.chains.health.alarm import Alarm
+from actors.chains.health.health import Health
+from actors.chains.health.showing import Showing
+from actors.chains.health.trouble import Trouble
 from actors.chains.nodes import Feed, Node
-from actors.chains.quiet import Quiet
-from actors.chains.showing import Showing
-from actors.chains.syncing import Syncer
-from actors.chains.tags import Settler, TagReader
-from actors.chains.trouble import Trouble
-from actors.chains.turns import ReadingTurns
+from actors.chains.reading.turns import ReadingTurns
 from actors.messages import (
     Begin,
     Differed,

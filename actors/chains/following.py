@@ -9,21 +9,21 @@ from itertools import islice
 
 import structlog
 
-from actors.chains.ahead import Ahead, spans_of
-from actors.chains.asking import Asking
-from actors.chains.bookkeeping import Bookkeeper
-from actors.chains.doubts import Doubts
-from actors.chains.followed import Followed
-from actors.chains.indexing import BlockIndexer
-from actors.chains.ledger import Ledger
+from actors.chains.blocks.ahead import Ahead, spans_of
+from actors.chains.blocks.followed import Followed
+from actors.chains.blocks.indexing import BlockIndexer
+from actors.chains.blocks.recognizing import ChainBook, Recognizer
+from actors.chains.books.bookkeeping import Bookkeeper
+from actors.chains.books.ledger import Ledger
+from actors.chains.health.asking import Asking
 from actors.chains.nodes import Node, Tokens
-from actors.chains.reading import Reader
-from actors.chains.recognizing import ChainBook, Recognizer
-from actors.chains.repair import Agreed, Parted, Strangers, TooLow, compare, retractions, together
-from actors.chains.resyncing import Resyncer
-from actors.chains.retelling import Retelling
-from actors.chains.swapping import Place, swap
-from actors.chains.unanswered import Unanswered
+from actors.chains.reading.reading import Reader
+from actors.chains.reading.retelling import Retelling
+from actors.chains.reading.unanswered import Unanswered
+from actors.chains.reorgs.doubts import Doubts
+from actors.chains.reorgs.repair import Agreed, Parted, Strangers, TooLow, compare, retractions, together
+from actors.chains.reorgs.resyncing import Resyncer
+from actors.chains.reorgs.swapping import Place, swap
 from actors.messages import Differed, Failed, TokensChanged
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Head, Holding

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import structlog
 
 from actors.base import AsyncActor, Report
-from actors.chains.ledger import Ledger
+from actors.chains.books.ledger import Ledger
 from actors.history import jobs
 from actors.history.filling import Filler
 from actors.history.jobs import Jobs

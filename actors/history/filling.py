@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from actors.chains.ledger import Ledger
+from actors.chains.books.ledger import Ledger
 from actors.history.branches import Branches
 from actors.history.collecting import Collector, Node
 from actors.history.crossing import Records as CrossedRecords

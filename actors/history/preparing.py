@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from actors.chains.ledger import Ledger
+from actors.chains.books.ledger import Ledger
 from actors.history.anchoring import Anchorage
 from actors.history.branches import Branches
 from actors.history.settling import taken_back

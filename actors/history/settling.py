@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import structlog
 
-from actors.chains.ledger import Ledger
+from actors.chains.books.ledger import Ledger
 from actors.history.branches import Branches
 from actors.history.collecting import Node
 from indexer.domain.chain import BlockRef, Holding, TokenInfo

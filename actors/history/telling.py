@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import replace
 from typing import Protocol
 
-from actors.chains.ledger import Ledger
+from actors.chains.books.ledger import Ledger
 from actors.history.older import Records, older_than
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, TokenInfo
 from indexer.domain.history.backfill import Chunk, changes_of

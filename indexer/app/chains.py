@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pykka import ActorDeadError, ActorRef
 
 from actors.base import Report
+from actors.chains.beside.quiet import Quiet
+from actors.chains.books.ledger import Ledger
 from actors.chains.chain import ChainActor
 from actors.chains.following import Follower
-from actors.chains.ledger import Ledger
-from actors.chains.quiet import Quiet
 from actors.history.backfill import Fill, StartAt
 from actors.messages import Begin, BranchLeft, Committed, PassedOver, Refresh, SyncEvery, WatchChanged
 from actors.positions import Positions

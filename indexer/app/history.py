@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pykka import ActorRef
 
 from actors.base import Report
-from actors.chains.ledger import Ledger
+from actors.chains.books.ledger import Ledger
 from actors.history.anchoring import Anchorage
 from actors.history.backfill import BackfillActor
 from actors.history.branches import Branches

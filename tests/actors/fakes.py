@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from actors.chains.ledger import Ledger
+from actors.chains.books.ledger import Ledger
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Head, Holding, TokenInfo
 from indexer.domain.following.finality import Settled

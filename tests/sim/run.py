@@ -15,8 +15,8 @@ from uuid import UUID
 import structlog
 from aiohttp import web_app
 
-from actors.chains import ahead
-from actors.chains.doubts import FAR_BELOW, SET_BACK_SECONDS
+from actors.chains.blocks import ahead
+from actors.chains.reorgs.doubts import FAR_BELOW, SET_BACK_SECONDS
 from indexer.config import Settings
 from tests.sim.clock import play
 from tests.sim.crowd import Crowd

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from actors.chains.doubts import FAR_BELOW
+from actors.chains.reorgs.doubts import FAR_BELOW
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.recording.records import HISTORY_SEQ, BalanceRecord, RecordKey
 from tests.sim.clock import play

@@ -11,9 +11,9 @@ from typing import Any
 from pykka import ActorRef
 
 from actors.base import end
+from actors.chains.books.ledger import Ledger
 from actors.chains.chain import ChainActor
 from actors.chains.following import Follower
-from actors.chains.ledger import Ledger
 from actors.messages import Begin, Resumed
 from actors.statusboard import StatusBoard
 from indexer.domain.balances import BalanceUpdated, Watch

@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.chains.ledger import Ledger
+from actors.chains.books.ledger import Ledger
 from indexer.domain.balances import Watch, changes, net
 from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding, Transfer, TxHash
 from indexer.domain.following.headchain import HeadChain

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from actors.chains.beside.quiet import Quiet
+from actors.chains.beside.syncing import Syncer
+from actors.chains.books.ledger import Ledger
 from actors.chains.following import Follower
-from actors.chains.ledger import Ledger
-from actors.chains.quiet import Quiet
-from actors.chains.syncing import Syncer
 from actors.messages import Differed, Failed
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import deploy

@@ -1,0 +1,1 @@
+"""Work beside the heads, which never wait for it."""

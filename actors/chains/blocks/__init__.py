@@ -1,0 +1,1 @@
+"""From blocks on our tip to commits, and whose blocks they are."""

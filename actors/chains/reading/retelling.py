@@ -1,0 +1,87 @@
+"""Tells all balances of a token again when it says something else of itself: the same number is another amount then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from actors.chains.books.bookkeeping import Bookkeeper
+from actors.chains.books.ledger import Ledger
+from actors.chains.nodes import Node, Tokens
+from actors.chains.reading.unanswered import Unanswered
+from indexer.domain.balances import Watch
+from indexer.domain.chain import Address, Head, Holding, TokenInfo
+from indexer.domain.following.views import Readings
+
+PART: Final = 500
+"""Balances in one turn, as elsewhere."""
+
+
+class Retelling:
+    """What a token says is kept once its balances are told with it: cut off before, it is found out again."""
+
+    def __init__(
+        self,
+        *,
+        chain_id: int,
+        node: Node,
+        book: Bookkeeper,
+        unanswered: Unanswered,
+        ledger: Ledger,
+        tokens: Tokens,
+        watch: Callable[[], Watch],
+    ) -> None:
+        self._chain_id = chain_id
+        self._node = node
+        self._book = book
+        self._unanswered = unanswered
+        self._ledger = ledger
+        self._tokens = tokens
+        self._watch = watch
+        self.told: dict[Address, TokenInfo] = {}
+        """What is not kept yet."""
+        self._owed: frozenset[Holding] = frozenset()
+
+    def changed(self, infos: Mapping[Address, TokenInfo]) -> None:
+        """From now on these say so of themselves."""
+        self.told |= infos
+        self._book.infos = dict(self._book.infos) | {str(token): info for token, info in infos.items()}
+        self._owed |= {holding for holding in self._ledger.balances if holding.token in infos}
+
+    def taken_back(self, holdings: Iterable[Holding]) -> None:
+        """A reorg took back what was told of these here: the record below may be of an earlier word."""
+        self._owed |= frozenset(holdings)
+
+    async def tell(self, tip: Head) -> bool:
+        """A part of it; whether there is more that need not wait for another block."""
+        if not self._owed and not self.told:
+            return False
+        recorded = {update.holding: update.info for update in self._ledger.above(tip.number - 1)}
+        self._owed = frozenset(holding for holding in self._owed if self._is_owed(holding, recorded.get(holding)))
+        # Of a balance there is one record in a block.
+        ready = sorted(self._owed - recorded.keys())
+        part = frozenset(ready[:PART])
+        if part:
+            await self._tell(part, tip)
+            self._owed -= part
+        await self._keep()
+        return len(ready) > len(part)
+
+    async def _tell(self, part: frozenset[Holding], tip: Head) -> None:
+        readings = (await self._node.read({tip: part})).get(tip.hash, Readings())
+        facts = self._book.changed(readings.values, tip.ref, (), "sync", again=part)
+        if facts:
+            await self._ledger.commit(facts, tip)
+        self._unanswered.note(readings, tip.number)
+
+    async def _keep(self) -> None:
+        owed = {holding.token for holding in self._owed}
+        if told := {token: info for token, info in self.told.items() if token not in owed}:
+            await self._tokens.keep_told(self._chain_id, told)
+            self.told = {token: info for token, info in self.told.items() if token not in told}
+
+    def _is_owed(self, holding: Holding, recorded: TokenInfo | None) -> bool:
+        """Those that were not watched for a while are read anyway, and told."""
+        ledger = self._ledger
+        is_known = holding in ledger.balances and holding not in ledger.returned and self._watch().covers(holding)
+        return is_known and recorded != self._book.info(holding)

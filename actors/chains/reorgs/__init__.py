@@ -1,0 +1,1 @@
+"""Where our chain and the node's part, and how ours goes on."""

@@ -11,8 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from actors.clock import now
-from actors.patience import patiently
-from actors.taken import HeldUp, until_taken
+from actors.patience import HeldUp, patiently, until_taken
 from indexer.domain.accounts import alerts
 from indexer.domain.accounts.amounts import AccountKey, AssetBalance, Slot, Wallet
 from indexer.domain.accounts.arrivals import Position

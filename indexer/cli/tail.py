@@ -13,9 +13,9 @@ from typing import Any
 
 import aiohttp
 
+from indexer.cli.bookmarks import Bookmarks
 from indexer.cli.client import AskError, Client, answered, connected, refusal, refused, told
 from indexer.cli.lines import line_of
-from indexer.cli.positions import Positions
 
 _SILENCE_SECONDS = 20
 """Heartbeats come every five: a connection that is silent for longer is lost, whatever TCP says."""
@@ -47,12 +47,12 @@ async def frames(
     client: Client, filters: Sequence[Frame], *, pauses: Sequence[float] = _PAUSES
 ) -> AsyncGenerator[Frame, None]:
     """Every event from now on, once, and word of what was missed; ends only with an `AskError`."""
-    positions = await _positions_now(client)
+    bookmarks = await _bookmarks_now(client)
     lost = unknown = 0
     was_accepted = False
     while True:
         try:
-            async with aclosing(_one_connection(client, filters, positions)) as received:
+            async with aclosing(_one_connection(client, filters, bookmarks)) as received:
                 async for frame in received:
                     if lost:
                         _note("connected again")
@@ -79,26 +79,26 @@ class _Unknown(AskError):
     code = 2
 
 
-async def _positions_now(client: Client) -> Positions:
+async def _bookmarks_now(client: Client) -> Bookmarks:
     """Asked before subscribing, so that what happens until the first event is not lost with a connection."""
-    positions = Positions()
+    bookmarks = Bookmarks()
     status = await client.get("/status")
     for stream, state in status["streams"].items():
-        positions.learn(stream, state["seq"], state["state"])
-    return positions
+        bookmarks.learn(stream, state["seq"], state["state"])
+    return bookmarks
 
 
 async def _one_connection(
-    client: Client, filters: Sequence[Frame], positions: Positions
+    client: Client, filters: Sequence[Frame], bookmarks: Bookmarks
 ) -> AsyncGenerator[Frame, None]:
-    request = {"op": "subscribe", "id": "tail", "filters": list(filters), "after": positions.after()}
+    request = {"op": "subscribe", "id": "tail", "filters": list(filters), "after": bookmarks.after()}
     try:
         with told(client.url):
             async with client.session.ws_connect(f"{client.url}/ws", max_msg_size=0) as socket:
                 await socket.send_json(request)
                 while True:
                     frame = await _received(socket, client.url)
-                    if positions.is_new(frame):
+                    if bookmarks.is_new(frame):
                         yield frame
     except AskError as error:
         if error.__cause__ is None or _is_refused(error.__cause__):

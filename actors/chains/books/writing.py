@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from actors.chains.books.memory import CommitLog
-from actors.taken import until_taken
+from actors.patience import until_taken
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.telling.commits import Commit, with_replacements
 from indexer.errors import StoreUnavailable

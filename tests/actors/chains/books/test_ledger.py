@@ -28,7 +28,7 @@ from tests.actors.fakes import STREAM, USDC, Desk, FakeCheckpoints, commit_of, h
 
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr("actors.taken.FIRST_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("actors.patience.FIRST_RETRY_SECONDS", 0.0)
     return Desk()
 
 
@@ -195,7 +195,7 @@ async def test_while_the_store_is_away_the_same_commit_is_tried_again_and_told_o
 
 
 async def test_while_the_store_is_away_the_ledger_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.taken.FIRST_RETRY_SECONDS", 3600.0)
+    monkeypatch.setattr("actors.patience.FIRST_RETRY_SECONDS", 3600.0)
     ledger = desk.open()
     desk.log.troubles = [StoreUnavailable("no primary")]
     writing = asyncio.ensure_future(ledger.commit((updated(5, 7),), head_at(5)))
@@ -206,7 +206,7 @@ async def test_while_the_store_is_away_the_ledger_says_so(desk: Desk, monkeypatc
 
 
 async def test_a_store_that_says_nothing_at_all_is_told_as_well(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.taken.OVERDUE_SECONDS", 0.0)
+    monkeypatch.setattr("actors.patience.OVERDUE_SECONDS", 0.0)
     thawed = asyncio.Event()
     said = asyncio.Event()
     ledger = desk.open()

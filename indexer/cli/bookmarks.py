@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-class Positions:
+class Bookmarks:
     """The last number per stream, and the epoch in which it counts."""
 
     def __init__(self) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import orjson
+
 from indexer.clients.evm.asking.answers import quantity
 from indexer.domain.chain import BlockHash, Holding
 from indexer.errors import BadAnswer
@@ -15,15 +17,17 @@ _BLOCKS: Final = 128
 """Three spans of what was missed are under way at once, of 32 blocks each."""
 _HOLDINGS: Final = 10_000
 _LOGS: Final = 20_000
-"""In all blocks together, as they came: about 1 kB each."""
+"""In all blocks together, packed: half a kB each, where one as it came takes 1.4 kB."""
+_TOLD: Final = ("address", "topics", "data", "blockHash", "blockNumber", "transactionHash", "logIndex")
+"""All that a transfer is read from."""
 
 
 @dataclass(slots=True)
 class _Hinted:
-    """What is said of one block: whom its logs name, and the logs themselves by their index, as they came."""
+    """What is said of one block: whom its logs name, and the logs themselves by their index, packed."""
 
     holdings: set[Holding] = field(default_factory=set)
-    logs: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    logs: dict[int, bytes] = field(default_factory=dict)
 
 
 _NOTHING: Final = _Hinted()
@@ -49,14 +53,14 @@ class Hints:
             return
         found = self._found(block)
         if self._logs < _LOGS and index not in found.logs:
-            found.logs[index] = log
+            found.logs[index] = orjson.dumps({key: log[key] for key in _TOLD if key in log})
             self._logs += 1
 
     def of(self, block: BlockHash) -> frozenset[Holding]:
         return frozenset(self._by_block.get(block, _NOTHING).holdings)
 
-    def logs_of(self, block: BlockHash) -> Mapping[int, Mapping[str, Any]]:
-        """By their index in the block, as they came."""
+    def logs_of(self, block: BlockHash) -> Mapping[int, bytes]:
+        """By their index in the block, each as JSON."""
         return self._by_block.get(block, _NOTHING).logs
 
     def _found(self, block: BlockHash) -> _Hinted:

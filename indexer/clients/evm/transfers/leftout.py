@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
+import orjson
+
 from indexer.clients.evm.asking.calls import joined
 from indexer.clients.evm.endpoints.endpoints import Endpoints
 from indexer.clients.evm.reading.readings import Found, Natives
@@ -132,7 +134,7 @@ class _Doubt:
         found: list[Transfer] = []
         for index in self._hinted.keys() - {transfer.log_index for transfer in transfers}:
             with suppress(BadAnswer):  # a hint that says nothing of use
-                transfer = transfer_of(self._hinted[index], self.block.head.ref, self._asked.filters)
+                transfer = transfer_of(orjson.loads(self._hinted[index]), self.block.head.ref, self._asked.filters)
                 found += [] if transfer is None else [transfer]
         return tuple(found)
 

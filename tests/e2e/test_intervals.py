@@ -26,6 +26,7 @@ class Stage:
     home: World
     drifting: World
     rebasing: Deployed
+    silent: Deployed
     service: Running
 
 
@@ -36,13 +37,17 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
         rebasing = await deploy(drifting.anvil, "RebasingToken")
         await rebasing.send("mint", drifting.acme, 1000)
         await drifting.anvil.mine()
+        silent = await deploy(home.anvil, "SilentToken")
+        await home.anvil.mine()
         tables = {
-            "slow": home.table(native_interval_blocks=EVERY, reorg_window_blocks=WINDOW),
+            "slow": home.table(
+                home.token.address, silent.address, native_interval_blocks=EVERY, reorg_window_blocks=WINDOW
+            ),
             "drifting": drifting.table(rebasing.address, sync_interval_seconds=1),
         }
         config = Config(tmp_path_factory.mktemp("intervals"), tables, home.solvers)
         service = await stack.enter_async_context(running(config))
-        yield Stage(home, drifting, rebasing, service)
+        yield Stage(home, drifting, rebasing, silent, service)
 
 
 async def test_native_changes_between_two_reads_are_recorded_at_their_own_blocks(stage: Stage) -> None:
@@ -127,6 +132,21 @@ async def test_a_token_that_changes_without_a_log_is_found_by_the_next_sync(stag
     await until(doubled)
     row = (await stage.service.history("drifting", stage.rebasing.address, home.acme))[0]
     assert (row["cause"], row["changeAmount"], row["transactionHash"]) == ("sync", "1000", None)
+
+
+async def test_a_token_is_not_said_to_hold_where_it_may_have_moved_without_a_log(stage: Stage) -> None:
+    home, service, token = stage.home, stage.service, stage.silent
+    for name, amount, blocks in (("mint", 1000, 4), ("mintSilently", 111, 4), ("mint", 5, 1), ("mint", 7, 2)):
+        await token.send(name, home.cold, amount)
+        await home.anvil.mine(blocks)
+        await service.followed(home.anvil)
+    rows = await service.history("slow", token.address, home.cold)
+    assert [int(row["balance"]) for row in rows[:3]] == [1123, 1116, 1000]
+    for row in rows:
+        for asked in (row, await service.balance("slow", token.address, home.cold, block=row["blockNumber"] + 1)):
+            there = await truth.balance(home.anvil, token.address, home.cold, asked["verifiedBlock"])
+            assert int(asked["balance"]) == there, f"not so at block {asked['verifiedBlock']}"
+    assert rows[1]["verifiedBlock"] == rows[0]["blockNumber"] - 1, "where logs explain it all"
 
 
 async def _read_again(stage: Stage) -> None:

@@ -195,10 +195,8 @@ def _is_found_late(evidence: Evidence, rows: Sequence[BalanceRecord], number: in
 
 
 def _holds_until_the_next(world: World, rows: Sequence[BalanceRecord]) -> Iterator[str]:
-    """Asked for a block in between, the older one is the answer; but nobody can tell when a token moves in silence."""
+    """Asked for a block in between, the older one is the answer."""
     for older, newer in pairwise(rows):
-        if older.holding.token == SILENT:
-            continue
         for block in world.canonical[older.block.number + 1 : older.holds_until(newer) + 1]:
             if block.balances[older.holding] != older.balance:
                 yield f"{older} does not hold at block {block.head.number}, though {newer} is the next"

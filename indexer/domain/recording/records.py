@@ -42,12 +42,21 @@ class BalanceRecord:
     def holds_until(self, following: BalanceRecord) -> int:
         """The last block for which this is known to hold, given the next record.
 
-        A difference that was found by reading again may be as old as the block after this one, but not where history
-        was filled in between, nor where none was found and all logs since this one are known: they are none, either.
+        What no log explains of a difference may be as old as the block after this one, like one that was found by
+        reading again.
         """
-        is_known = following.joined or (following.change == 0 and following.unexplained == 0)
-        was_found_late = following.cause in FOUND_LATE and not is_known
-        return self.block.number if was_found_late else following.block.number - 1
+        may_be_older = following.was_found_late or following.unexplained
+        return self.block.number if may_be_older else following.block.number - 1
+
+    @property
+    def was_found_late(self) -> bool:
+        """No log of its own block need have led to it: it was found by reading again, and may be as old as can be.
+
+        Not where history was filled right below it, nor where no difference was found and all logs since the one before
+        are known: they are none, either.
+        """
+        is_known = self.joined or (self.change == 0 and self.unexplained == 0)
+        return self.cause in FOUND_LATE and not is_known
 
     @property
     def is_open(self) -> bool:

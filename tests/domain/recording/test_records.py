@@ -243,3 +243,14 @@ def test_a_record_holds_up_to_the_next_one_unless_that_found_something_late() ->
     assert before.holds_until(replace(late, unexplained=0)) == 8, "it knows all logs in between, and they are none"
     assert before.holds_until(replace(late, change=2, unexplained=2)) == 3
     assert before.holds_until(replace(late, joined=True)) == 8, "history was filled in between"
+
+
+def test_a_record_is_not_said_to_hold_where_the_next_one_changed_by_more_than_its_logs_say() -> None:
+    before = BalanceRecord(1, HOLDINGS[0], 7, block_at(3), 7, "transfer", INFO, 1)
+    moved = BalanceRecord(1, HOLDINGS[0], 12, block_at(9), 5, "transfer", INFO, 2, unexplained=0)
+    assert before.holds_until(moved) == 8
+    for unexplained in (-5, 3):
+        found = replace(moved, unexplained=unexplained)
+        assert before.holds_until(found) == 3, "nobody knows in which block since"
+        assert before.holds_until(replace(found, joined=True)) == 3, "filled in by logs, which do not tell it either"
+        assert not found.was_found_late, "but all blocks in between were looked at"

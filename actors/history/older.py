@@ -35,5 +35,4 @@ async def older_than(records: Records, job: Job, holding: Holding, block: int) -
         # Its first block is where the one before ended; above it, whatever cannot be read was looked at by nobody.
         return Older(record, holds=True)
     following = await records.oldest(job.chain_id, holding, above=record.block.number)
-    is_bounded = following is not None and following.block.number >= block
-    return Older(record, holds=is_bounded and not following.was_found_late)
+    return Older(record, holds=following is not None and not following.was_found_late)

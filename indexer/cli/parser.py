@@ -140,7 +140,7 @@ def _add_accounts(commands: Any, environ: Mapping[str, str]) -> None:
     )
     _add_connection(accounts, environ)
     actions = accounts.add_subparsers(dest="action", metavar="ACTION")
-    _add_connection(_command(actions, "list", "which are followed, and how they are", "accounts:accounts"), environ)
+    everyone = _command(actions, "list", "which are followed, and how they are", "accounts:accounts")
     balances = _command(actions, "balances", "what they hold now", "accounts:balances")
     add = _command(
         actions,
@@ -153,8 +153,9 @@ def _add_accounts(commands: Any, environ: Mapping[str, str]) -> None:
     )
     remove = _command(actions, "remove", "stop following one, and forget its credentials", "accounts:remove")
     refresh = _command(actions, "refresh", "read every wallet of one now", "accounts:refresh")
+    for action in (everyone, balances, add, remove, refresh):
+        _add_connection(action, environ, may_stand_before=True)
     for action in (balances, add, remove, refresh):
-        _add_connection(action, environ)
         action.add_argument(
             "account",
             type=_account,
@@ -189,17 +190,27 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_connection(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> None:
+def _add_connection(
+    parser: argparse.ArgumentParser, environ: Mapping[str, str], *, may_stand_before: bool = False
+) -> None:
+    """Where it `may_stand_before`, the parser around has it as well, and a default here would undo what it was told."""
+
+    def otherwise(default: Any) -> Any:
+        return argparse.SUPPRESS if may_stand_before else default
+
     parser.add_argument(
         "--url",
         type=_url,
-        default=environ.get("INDEXER_URL") or DEFAULT_URL,
+        default=otherwise(environ.get("INDEXER_URL") or DEFAULT_URL),
         help=f"the service to ask ($INDEXER_URL, or {DEFAULT_URL})",
     )
     parser.add_argument(
-        "--api-key", default=environ.get("INDEXER_API_KEY"), metavar="KEY", help="the key to show ($INDEXER_API_KEY)"
+        "--api-key",
+        default=otherwise(environ.get("INDEXER_API_KEY")),
+        metavar="KEY",
+        help="the key to show ($INDEXER_API_KEY)",
     )
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", default=otherwise(False), help="for programs")
 
 
 def _url(text: str) -> str:

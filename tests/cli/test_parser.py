@@ -69,3 +69,13 @@ def test_it_runs_as_a_module_too() -> None:
         [sys.executable, "-m", "indexer", "--help"], capture_output=True, text=True, check=True, timeout=30
     )
     assert told.stdout.startswith("usage: indexer")
+
+
+@pytest.mark.parametrize("action", [["list"], ["balances"], ["remove", "okx/desk"], ["refresh", "okx/desk"]])
+def test_what_stands_before_an_action_on_accounts_goes_for_it(action: list[str]) -> None:
+    parser = build_parser({"INDEXER_URL": "http://usual"})
+    before = parser.parse_args(["accounts", "--url", "http://other", "--api-key", "key", "--json", *action])
+    assert (before.url, before.api_key, before.json) == ("http://other", "key", True)
+    behind = parser.parse_args(["accounts", *action, "--url", "http://other", "--api-key", "key", "--json"])
+    assert (behind.url, behind.api_key, behind.json) == ("http://other", "key", True)
+    assert parser.parse_args(["accounts", *action]).url == "http://usual"

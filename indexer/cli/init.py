@@ -141,8 +141,11 @@ def _check(draft: Draft, environ: Mapping[str, str]) -> None:
 
 def _write(path: Path, draft: Draft, *, force: bool) -> None:
     flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
+    mode = 0o600 if _holds_key(draft) else 0o666
+    if force and _holds_key(draft) and path.is_file():
+        path.chmod(mode)  # of a file that is there, `open` leaves it as it is
     try:
-        with os.fdopen(os.open(path, flags, 0o600 if _holds_key(draft) else 0o666), "w", encoding="utf-8") as file:
+        with os.fdopen(os.open(path, flags, mode), "w", encoding="utf-8") as file:
             file.write(rendered(draft))
     except FileExistsError as error:
         raise UsageError(f"{path} is there already; --force overwrites it") from error

@@ -58,6 +58,16 @@ def test_nothing_is_overwritten_without_force(file: Path, capsys: Capture) -> No
     assert load(file, {}).chains
 
 
+def test_a_file_that_gets_a_key_is_its_owners_alone_also_where_others_read_it_before(file: Path) -> None:
+    file.write_text("others may read this")
+    file.chmod(0o644)
+    key = "0123456789abcdef0123456789abcdef"
+    argv = ["init", "--config", str(file), "--force", "--chain", f"name=base,rpc=https://node.example/v3/{key}"]
+    assert main(argv) == 0
+    assert key in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
 def test_a_wrong_answer_writes_nothing_even_with_force(file: Path, capsys: Capture) -> None:
     file.write_text("precious")
     argv = ["init", "--config", str(file), "--force", "--chain", "name=base,rpc=ftp://one", "--solver", "a=0x12"]

@@ -35,7 +35,7 @@ from indexer.errors import Fenced, Impossible, IndexerError, Permanent, Transien
 log = structlog.get_logger(__name__)
 
 MOST_QUEUED = 10_000
-"""Frames beyond that many waiting messages are dropped; the stream is begun anew and every wallet is read."""
+"""Frames beyond that many waiting messages are dropped; what they said is found by reading, once half are done."""
 
 
 class AccountActor(AsyncActor):
@@ -96,6 +96,8 @@ class AccountActor(AsyncActor):
             show=show,
         )
         ledger.watch(self._hold_up)
+        self._has_dropped = False
+        """Whether frames found no place in the inbox."""
         self._stopped: str | None = None
         """Why nothing is done any more."""
 
@@ -106,6 +108,9 @@ class AccountActor(AsyncActor):
             return
         try:
             await self._handle(message)
+            if self._has_dropped and self.queued < MOST_QUEUED / 2:
+                self._has_dropped = False
+                self._follower.miss("more frames than can be handled")
             # A burst becomes few commits: what is queued by now is merged first, up to a bound.
             if not self.queued or self._teller.is_full:
                 await self._teller.flush()
@@ -171,7 +176,7 @@ class AccountActor(AsyncActor):
         if self.queued < MOST_QUEUED:
             self._post(Arrived(arrival))
         else:
-            self._venue.reopen("more frames than can be handled")
+            self._has_dropped = True
 
     def _post(self, message: object) -> None:
         if self.actor_ref.is_alive():

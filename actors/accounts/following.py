@@ -142,6 +142,12 @@ class Follower:
                 self._readings.confirm(wallet)
         self._readings.begin_due()
 
+    def miss(self, reason: str) -> None:
+        """Something that the stream said did not get here: it is begun anew, and every wallet is read."""
+        if self._listener.is_listening:
+            self._distrust(reason)
+            self._readings.begin_due()
+
     def _open(self, wallets: frozenset[Wallet], now: float) -> None:
         """What happened while nobody told is found by reading at once."""
         if not self.hearing.open:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 import structlog
 
+from actors.accounts import account
+from indexer.domain.accounts.arrivals import StreamOpened
 from indexer.errors import StoreUnavailable
 from tests.actors.accounts.fakes import FakeVenue, Stage
 from tests.actors.fakes import FakeLog
@@ -61,5 +64,36 @@ def test_a_store_that_is_gone_shows_itself_at_once_and_is_logged_once() -> None:
                 await asyncio.sleep(5)
             assert [each["event"] for each in logs] == ["store_lost", "store_back"]
             assert (stage.state, stage.status.last_error, stage.told[-1]) == ("live", None, ("BTC", "2"))
+
+    play(story())
+
+
+class Patient(FakeVenue):
+    """Notes that its stream is to be begun anew, and opens it no sooner than a venue would."""
+
+    def reopen(self, reason: str) -> None:
+        self.reopened.append(reason)
+
+
+def test_frames_that_find_no_place_are_made_good_once_there_is_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account, "MOST_QUEUED", 20)
+
+    async def story() -> None:
+        log, venue = FrozenLog(), Patient(BTC="1")
+        async with Stage(venue, log) as stage:
+            log.well.clear()
+            for total in range(2, 102):
+                venue.frame(BTC=str(total))
+                await asyncio.sleep(0.01)
+            assert stage.status.queue_depth <= 20
+            assert venue.reopened == [], "each new connection would only bring what finds no place either"
+            log.well.set()
+            await asyncio.sleep(0.1)
+            assert venue.reopened == ["more frames than can be handled"]
+            await asyncio.sleep(1)
+            assert stage.told[-1] == ("BTC", "101")
+            venue.say(StreamOpened(venue.streamed))
+            await asyncio.sleep(1)
+            assert (stage.state, len(venue.reopened)) == ("live", 1)
 
     play(story())

@@ -86,7 +86,7 @@ def number(least: int, most: Decimal | int) -> Reader[Decimal]:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise _wrong_type("a number", value, hint)
         try:
-            given = Decimal(str(value))
+            given = Decimal(value if isinstance(value, int) else str(value))  # Python writes no int of 5,000 digits
         except InvalidOperation:
             raise WrongValue("is not a number", hint, show(value)) from None
         if not given.is_finite() or not least <= given <= most:

@@ -449,6 +449,7 @@ def test_rules_are_for_all_accounts_but_where_one_has_its_own(loaded: Load) -> N
         ("change_percent = -1", "change_percent", "out of range"),
         ("change_absolute = 'much'", "change_absolute", "is not a number"),
         ("change_absolute = inf", "change_absolute", "out of range"),
+        (f"change_absolute = 0x{'f' * 5_000}", "change_absolute", "out of range"),
         ("tolerance = true", "tolerance", "expected a number"),
         ("relative_tolerance = 1.5", "relative_tolerance", "out of range"),
         ("stale_second = 5", "stale_second", "not a known key"),

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from indexer.api.pages import cursor
 from indexer.domain.accounts.amounts import AccountKey, Amounts, Slot, Wallet
 from indexer.domain.accounts.arrivals import Funding, Position
 from indexer.domain.accounts.facts import AssetUpdated, FundingPaid, PositionUpdated
@@ -370,6 +371,13 @@ async def test_a_page_of_funding_payments_may_end_between_those_of_one_time(clie
         seen += [one["id"] for one in page["items"]]
         path = page["next"] and f"{MAIN}/fundings?limit=2&cursor={page['next']}"
     assert seen == ["f5", "f6", "f0", "f1", "f2", "f3", "f4"]
+
+
+@pytest.mark.parametrize("time", ["yesterday", "2026-11-21", ""])
+async def test_a_cursor_of_funding_payments_that_nobody_gave_out_is_refused(client: HttpClient, time: str) -> None:
+    await client.post(ACCOUNTS, json=NEW)
+    made_up = cursor("account-fundings", time, "f1")
+    await problem_of(await client.get(f"{MAIN}/fundings?cursor={made_up}"), 400, "cursor")
 
 
 async def test_funding_payments_are_those_of_a_time_range(client: HttpClient, world: World) -> None:

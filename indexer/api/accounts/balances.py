@@ -20,7 +20,7 @@ from indexer.api.accounts.shapes import (
 )
 from indexer.api.answers import json_answer
 from indexer.api.pages import cursor, listing, page_of, place_of
-from indexer.api.parameters import Query
+from indexer.api.parameters import Query, rfc3339
 from indexer.api.ports import AccountBooks, AccountControl, Freshness, Status
 from indexer.api.routes import ACCOUNT, AT, CURSOR, FROM, LIMIT, SLOT, TO, Answer, Parameter, Route
 from indexer.domain.accounts.amounts import AccountKey, Slot, Wallet
@@ -199,7 +199,7 @@ class AccountBalancesResource:
         payments = listing(_FUNDINGS, *key)
         limit, (start, end), place = query.limit(), query.span(), place_of(query, payments, str, str)
         await self._freshness.caught_up()
-        before, after_id = (None, None) if place is None else (datetime.fromisoformat(place[0]), place[1])
+        before, after_id = (None, None) if place is None else (rfc3339(place[0], "cursor"), place[1])
         rows = await self._books.fundings(key, limit=limit + 1, before=before, after_id=after_id, start=start, end=end)
         if not (rows or await self._books.fundings(key, limit=1)):
             self._accounts.account(key)

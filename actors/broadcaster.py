@@ -47,7 +47,6 @@ class Broadcaster(AsyncActor):
         project: Callable[[Commit], None],
         told: Callable[[Commit], None] = lambda _commit: None,
         published: Callable[[Commit, float], None] = lambda _commit, _seconds: None,
-        clock: Callable[[], float] = time.perf_counter,
         report: Report | None = None,
     ) -> None:
         super().__init__(report=report)
@@ -57,7 +56,6 @@ class Broadcaster(AsyncActor):
         self._project = project
         self._told = told
         self._published = published
-        self._clock = clock
         self._broken: set[int] = set()
 
     async def receive(self, message: Any) -> None:
@@ -84,10 +82,10 @@ class Broadcaster(AsyncActor):
     def _tell(self, commit: Commit) -> None:
         if commit.last_seq <= self._positions.told().get(commit.stream, 0):
             return
-        started = self._clock()
+        started = time.perf_counter()
         for index, sink in enumerate(self._sinks):
             self._deliver(index, sink, commit)
-        self._published(commit, self._clock() - started)
+        self._published(commit, time.perf_counter() - started)
         self._positions.tell(commit.stream, commit.last_seq)
         self._told(commit)
         self._project(commit)

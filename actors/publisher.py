@@ -99,8 +99,6 @@ class Publisher(AsyncActor):
         show: Callable[[BusStatus], None],
         metrics: BusMetrics,
         report: Report | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        jitter: Callable[[], float] = random.random,
     ) -> None:
         super().__init__(report=report)
         self._ledger = ledger
@@ -113,11 +111,9 @@ class Publisher(AsyncActor):
         self._status = status
         self._show = show
         self._metrics = metrics
-        self._clock = clock
-        self._jitter = jitter
         self._backlog = Backlog({})
         self._saved: dict[str, int] = {}
-        self._saved_at = clock()
+        self._saved_at = time.monotonic()
         self._stirred = asyncio.Event()
         self._failures = 0
 
@@ -178,11 +174,11 @@ class Publisher(AsyncActor):
             else:
                 self._went_well()
                 await self._wait()
-            if self._clock() - self._saved_at >= SAVE_SECONDS:
+            if time.monotonic() - self._saved_at >= SAVE_SECONDS:
                 await self._save()
 
     async def _send(self, batch: Sequence[Notice]) -> None:
-        started = self._clock()
+        started = time.monotonic()
         try:
             stored = batch[: await self._bus.publish(batch)]
         except EventTooLarge as error:
@@ -195,7 +191,7 @@ class Publisher(AsyncActor):
             return
         for notice in stored:
             self._backlog.sent(notice.stream, notice.seq)
-        self._metrics.published(len(stored), self._clock() - started)
+        self._metrics.published(len(stored), time.monotonic() - started)
         self._went_well(len(stored))
 
     async def _wait(self) -> None:
@@ -220,7 +216,7 @@ class Publisher(AsyncActor):
         await self._save()
         pause = min(longest, FIRST_RETRY_SECONDS * 2.0 ** min(self._failures, 32))
         self._failures += 1
-        await asyncio.sleep(pause * (0.5 + self._jitter() / 2))
+        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads what reconnects, hides nothing
 
     def _went_well(self, stored: int = 0) -> None:
         """Told once it is proven: a server that lets us in may still store nothing."""
@@ -287,7 +283,7 @@ class Publisher(AsyncActor):
 
     async def _save(self) -> None:
         """What cannot be stored now is stored later; until then more would be sent again after a crash."""
-        self._saved_at = self._clock()
+        self._saved_at = time.monotonic()
         for stream, seq in tuple(self._backlog.done.items()):
             if self._saved.get(stream) != seq:
                 try:

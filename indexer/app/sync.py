@@ -35,12 +35,11 @@ Heard = Callable[[Event], object]
 class Threads:
     """Hands questions over to the loop; safe from any number of threads, of which the loop's own must not be one."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float = SECONDS) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._seconds = seconds
         self._thread = threading.get_ident()
 
-    def ask(self, question: Coroutine[Any, Any, Answer], seconds: float | None = None) -> Answer:
+    def ask(self, question: Coroutine[Any, Any, Answer], seconds: float = SECONDS) -> Answer:
         if threading.get_ident() == self._thread:
             question.close()
             raise RuntimeError("this is the thread of the event loop: it would wait for itself; await the other calls")
@@ -50,7 +49,7 @@ class Threads:
             question.close()
             raise Stopped("the indexer has stopped, and the loop that it ran in") from None
         try:
-            return asked.result(self._seconds if seconds is None else seconds)
+            return asked.result(seconds)
         except CancelledError:
             raise Stopped("the indexer stopped before it had an answer") from None
         finally:

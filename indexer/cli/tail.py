@@ -43,9 +43,7 @@ async def _follow(args: argparse.Namespace) -> int:
     return 0
 
 
-async def frames(
-    client: Client, filters: Sequence[Frame], *, pauses: Sequence[float] = _PAUSES
-) -> AsyncGenerator[Frame, None]:
+async def frames(client: Client, filters: Sequence[Frame]) -> AsyncGenerator[Frame, None]:
     """Every event from now on, once, and word of what was missed; ends only with an `AskError`."""
     bookmarks = await _bookmarks_now(client)
     lost = unknown = 0
@@ -65,7 +63,7 @@ async def frames(
                 raise
             if not lost:
                 _note(f"{error}; trying again")
-            await asyncio.sleep(pauses[min(lost, len(pauses) - 1)])
+            await asyncio.sleep(_PAUSES[min(lost, len(_PAUSES) - 1)])
             lost += 1
 
 

@@ -62,7 +62,6 @@ class Hub:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
         on_conflation: Callable[[int], None] = lambda _dropped: None,
-        on_subscribers: Callable[[int], None] = lambda _count: None,
         on_dropped: Callable[[str], None] = lambda _reason: None,
         give_up: Callable[[Exception], None] = lambda _error: None,
     ) -> None:
@@ -75,7 +74,6 @@ class Hub:
         self._clock = clock
         self._monotonic = monotonic
         self._on_conflation = on_conflation
-        self._on_subscribers = on_subscribers
         self._on_dropped = on_dropped
         self._positions = Positions()
         self._ready: dict[str, tuple[Commit, list[Told]]] = {}
@@ -287,13 +285,10 @@ class Hub:
             outbox.queue(wanted)
 
     def _count(self, connection: Connection) -> None:
-        before = len(self._subscribed)
         if connection.is_subscribed:
             self._subscribed.add(connection)
         else:
             self._subscribed.discard(connection)
-        if len(self._subscribed) != before:
-            self._on_subscribers(len(self._subscribed))
 
     def _dismiss(self, connection: Connection, code: int, reason: str) -> None:
         if code == 1013:

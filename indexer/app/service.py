@@ -63,7 +63,8 @@ class Service:
         self._waiting = Waiting()
         self._stack = AsyncExitStack()
         self._is_over = False
-        self._over: asyncio.Future[int] = asyncio.get_event_loop().create_future()
+        self._finished = asyncio.Event()
+        self._code = 0
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -86,11 +87,14 @@ class Service:
 
     async def finished(self) -> int:
         """Wait until the service stops by itself or by `finish`; the exit code."""
-        return await asyncio.shield(self._over)
+        await self._finished.wait()
+        return self._code
 
     def finish(self, code: int = 0) -> None:
-        if not self._over.done():
-            self._over.set_result(code)
+        """The first word on how it ended counts."""
+        if not self._finished.is_set():
+            self._code = code
+            self._finished.set()
 
     async def ready(self) -> None:
         """Return once every chain has caught up and all first balances were told."""

@@ -28,4 +28,5 @@ async def test_tasks_that_are_ended_with_the_service_are_no_mistake() -> None:
         async with parts.Service(Settings(store=StoreSettings(url="memory")), serve=False) as service:
             await asyncio.sleep(0)
     assert [one for one in logs if one["log_level"] in ("error", "critical")] == []
-    assert not service._over.done()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(service.finished(), 0.05)

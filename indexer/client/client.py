@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
@@ -40,6 +41,8 @@ class IndexerClient:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._url = url.rstrip("/")
+        self._place = urlsplit(url).netloc.rpartition("@")[2]
+        """Where that is, without a login."""
         self._headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
         self._silence_seconds = silence_seconds
         self._first_wait_seconds = first_wait_seconds
@@ -164,7 +167,7 @@ class IndexerClient:
             async with self._http.get(f"{self._url}{path}", params=given) as answer:
                 body = await answer.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise ServiceUnreachable(f"{self._url} does not answer: {error}") from error
+            raise ServiceUnreachable(f"{self._place} does not answer: {error}") from error
         try:
             decoded = orjson.loads(body)
         except orjson.JSONDecodeError:

@@ -83,3 +83,11 @@ async def test_a_service_that_is_not_there_is_named() -> None:
 async def test_it_is_used_as_a_context() -> None:
     with pytest.raises(RuntimeError, match="async with"):
         await IndexerClient("http://127.0.0.1:9").status()
+
+
+async def test_a_login_in_the_url_is_in_no_message() -> None:
+    async with IndexerClient("http://desk:hush@127.0.0.1:9") as client:
+        with pytest.raises(ServiceUnreachable) as caught:
+            await client.status()
+    assert "127.0.0.1:9 does not answer" in str(caught.value)
+    assert "hush" not in str(caught.value)

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from indexer.cli.client import Client, answered, connected
+from indexer.cli.client import AskError, Client, answered, connected
 from indexer.cli.tables import plain
 
 LOOK_SECONDS = 0.3
@@ -45,6 +45,8 @@ async def _watched(client: Client, ids: list[str], *, shown: bool) -> list[dict[
         bars: dict[str, Any] = {}
         while True:
             jobs = [job async for job in client.items("/backfill") if job["id"] in ids]
+            if gone := sorted(set(ids) - {job["id"] for job in jobs}):
+                raise AskError(f"{', '.join(gone)}: not known any more; its chain is not followed, or it is long over")
             for job in jobs:
                 words = f"chain {job['chainId']}: {job['state']}, {job['records']:,} records"
                 if job["id"] not in bars:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from indexer.cli.client import Client, answered, connected
-from indexer.cli.tables import plain, show_table
+from indexer.cli.tables import note, plain, show_table
 
 CREDENTIALS: Final = {
     "apiKey": ("INDEXER_ACCOUNT_API_KEY", "API key"),
@@ -78,7 +78,7 @@ def add(args: argparse.Namespace) -> int:
     found = credentials(os.environ, getpass if sys.stdin.isatty() else None)
     if not found:
         names = ", ".join(variable for variable, _ in CREDENTIALS.values())
-        print(f"indexer: no credentials: set {names}, or run this on a terminal", file=sys.stderr)
+        note(f"no credentials: set {names}, or run this on a terminal")
         return 2
     exchange, name = args.account
     wanted = {"exchange": exchange, "name": name, "credentials": found, "wallets": args.wallet or None}

@@ -70,12 +70,12 @@ def _show_status(answer: dict[str, Any]) -> None:
     uptime = duration(answer["uptimeSeconds"])
     print(f"indexer {answer['version']}, up {uptime}, {answer['subscribers']} subscribers, store {_store(answer)}")
     for problem in answer["config"]["problems"]:
-        print(f"configuration: {problem}")
+        print(plain(f"configuration: {problem}"))
     _show_hidden(answer["config"].get("hidden") or {})
     nats = answer.get("nats")
     if nats:
         why = f": {nats['lastError']}" if nats["lastError"] else ""
-        print(f"NATS {nats['server']} is {nats['state']}, {nats['lagEvents']} events behind{why}")
+        print(plain(f"NATS {nats['server']} is {nats['state']}, {nats['lagEvents']} events behind{why}"))
     show_table(
         ("stream", "name", "state", "block", "lag", "heads", "seq", "restarts", "endpoint", "last error"),
         [

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
 from indexer.cli.client import AskError, Client, answered, connected
-from indexer.cli.tables import plain, show_table
+from indexer.cli.tables import note, plain, show_table
 from indexer.masking import mask_url
 
 LOOK_SECONDS: Final = 2.0
@@ -26,7 +25,7 @@ def audit(args: argparse.Namespace) -> int:
         else:
             _show(answer)
         for lost in answer.get("unanswered", ()):
-            _say(f"{_chain(lost)}: {lost['records']} records were not read: {plain(lost['reason'])}")
+            note(f"{_chain(lost)}: {lost['records']} records were not read: {plain(lost['reason'])}")
         # Where nothing could be read, nothing is known to be right.
         nothing = answer["unreadable"] and not answer["checked"]
         return 1 if answer["differing"] or answer.get("unanswered") or nothing else 0
@@ -42,7 +41,7 @@ async def _answer(client: Client, count: int) -> Any:
         while not (await asyncio.wait((answer,), timeout=LOOK_SECONDS))[0]:
             for who, words in await _waits(client):
                 if who not in said:
-                    _say(f"waiting for {words}")
+                    note(f"waiting for {words}")
                 said.add(who)
         return await answer
     finally:
@@ -72,10 +71,6 @@ def _silent(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _chain(one: dict[str, Any]) -> str:
     return f"chain {one['chainId']} ({plain(one['name'])}) at {plain(one['endpoint'])}"
-
-
-def _say(words: str) -> None:
-    print(f"indexer: {words}", file=sys.stderr, flush=True)
 
 
 def _show(answer: dict[str, Any]) -> None:

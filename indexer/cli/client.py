@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import json
 import os
-import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
@@ -14,6 +13,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from indexer.cli.tables import note
 from indexer.masking import mask_url
 
 _PATIENCE = aiohttp.ClientTimeout(total=60, sock_connect=10)
@@ -108,7 +108,7 @@ def answered(ask: Coroutine[Any, Any, int]) -> int:
     try:
         return asyncio.run(ask)
     except AskError as error:
-        print(f"indexer: {error}", file=sys.stderr)
+        note(error)
         return error.code
     except KeyboardInterrupt:
         return 0

@@ -35,6 +35,11 @@ def plain(value: object) -> str:
     return "".join(char if char.isprintable() else "?" for char in str(value))
 
 
+def note(text: object) -> None:
+    """One line on stderr, whatever strangers wrote into it."""
+    print(f"indexer: {plain(text)}", file=sys.stderr, flush=True)
+
+
 def duration(seconds: float) -> str:
     whole = int(seconds)
     days, hours, minutes = whole // 86_400, whole // 3600 % 24, whole // 60 % 60

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from http import HTTPStatus
@@ -16,6 +15,8 @@ import aiohttp
 from indexer.cli.bookmarks import Bookmarks
 from indexer.cli.client import AskError, Client, answered, connected, refusal, refused, told
 from indexer.cli.lines import line_of
+from indexer.cli.tables import note
+from indexer.masking import mask_url
 
 _SILENCE_SECONDS = 20
 """Heartbeats come every five: a connection that is silent for longer is lost, whatever TCP says."""
@@ -53,7 +54,7 @@ async def frames(client: Client, filters: Sequence[Frame]) -> AsyncGenerator[Fra
             async with aclosing(_one_connection(client, filters, bookmarks)) as received:
                 async for frame in received:
                     if lost:
-                        _note("connected again")
+                        note("connected again")
                     lost, unknown, was_accepted = 0, 0, True
                     if frame["type"] not in ("subscribed", "heartbeat"):
                         yield frame
@@ -62,7 +63,7 @@ async def frames(client: Client, filters: Sequence[Frame]) -> AsyncGenerator[Fra
             if isinstance(error, _Unknown) and (not was_accepted or unknown > _UNKNOWN_TIMES):
                 raise
             if not lost:
-                _note(f"{error}; trying again")
+                note(f"{error}; trying again")
             await asyncio.sleep(_PAUSES[min(lost, len(_PAUSES) - 1)])
             lost += 1
 
@@ -95,7 +96,7 @@ async def _one_connection(
             async with client.session.ws_connect(f"{client.url}/ws", max_msg_size=0) as socket:
                 await socket.send_json(request)
                 while True:
-                    frame = await _received(socket, client.url)
+                    frame = await _received(socket, mask_url(client.url))
                     if bookmarks.is_new(frame):
                         yield frame
     except AskError as error:
@@ -136,7 +137,3 @@ def _filters(args: argparse.Namespace) -> list[Frame]:
     if args.type:
         return [{"type": kind, **given} for kind in args.type]
     return [given] if given else []
-
-
-def _note(text: str) -> None:
-    print(f"indexer: {text}", file=sys.stderr, flush=True)

@@ -31,6 +31,12 @@ async def test_status_is_a_table_for_people(service: Service, capsys: Capture) -
     assert "solver same" not in told
 
 
+async def test_what_nats_complains_of_can_not_steer_the_terminal(service: Service, capsys: Capture) -> None:
+    service.status["nats"] = {"server": "n:4222", "state": "lost", "lagEvents": 7, "lastError": "gone\x1b[2J\naway"}
+    assert await service.run("status") == 0
+    assert "NATS n:4222 is lost, 7 events behind: gone?[2J?away\n" in capsys.readouterr().out
+
+
 async def test_status_is_the_answer_itself_for_programs(service: Service, capsys: Capture) -> None:
     assert await service.run("status", "--json") == 0
     assert json.loads(capsys.readouterr().out) == service.status

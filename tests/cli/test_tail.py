@@ -118,6 +118,13 @@ async def test_a_refused_subscription_ends_it(service: Service, capsys: Capture)
     assert capsys.readouterr().err == "indexer: filters[0].type: unknown type\n"
 
 
+async def test_a_problem_can_not_steer_the_terminal(service: Service, capsys: Capture) -> None:
+    problem = {"type": "about:blank", "title": "x", "status": 400, "detail": "unknown\x1b[2J\ntype"}
+    service.connections = [sending({"type": "error", "id": "tail", "problem": problem}, stay=True)]
+    assert await service.run("tail") == 2
+    assert capsys.readouterr().err == "indexer: unknown?[2J?type\n"
+
+
 UNKNOWN = {"type": "about:blank", "title": "x", "status": 404, "detail": "no account of 'okx' is followed"}
 
 

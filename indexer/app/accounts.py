@@ -19,7 +19,7 @@ from indexer.app.followed import FollowedAccounts
 from indexer.app.lives import Followed
 from indexer.app.posts import Post
 from indexer.app.settings import file_account, file_credentials
-from indexer.app.waiting import Waiting
+from indexer.app.waiting import Waiting, together
 from indexer.config import RulesSettings, Settings, Venues
 from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.arrivals import Permissions
@@ -193,7 +193,7 @@ class Accounts:
             return
         asked = wallets or one.account.wallets
         recent = (one.connection.recent(wallet, max_age_seconds, partial(one.read_now, (wallet,))) for wallet in asked)
-        await asyncio.gather(*recent)
+        await together(*recent)
 
     def cache(self) -> Mapping[str, Any] | None:
         """How often an answer was at hand; nothing where no account is followed."""

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from indexer.app.waiting import Waiting
+from indexer.app.waiting import Waiting, together
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, KnownBlock
 from indexer.domain.following.views import Readings
 from indexer.domain.recording.audits import Audit, Difference, Unanswered, Wait
@@ -86,7 +86,7 @@ class Auditor:
                 read.setdefault(record.chain_id, []).append(record)
         self._parts = parts = tuple(self._part(chain_id, names[chain_id], read[chain_id]) for chain_id in read)
         skipped = Audit(0, (), 0, sum(record.derived for record in known))
-        whole = _sum((skipped, *await asyncio.gather(*(part.audit() for part in parts))))
+        whole = _sum((skipped, *await together(*(part.audit() for part in parts))))
         log.info("audited", records=whole.checked, differing=len(whole.differing), unreadable=whole.unreadable)
         return whole
 
@@ -137,7 +137,7 @@ class _Part:
         return Wait(self._chain_id, self._name, self._node.endpoint, self.left, seconds)
 
     async def audit(self) -> Audit:
-        found = await asyncio.gather(*(self._block(block, records) for block, records in self._blocks.items()))
+        found = await together(*(self._block(block, records) for block, records in self._blocks.items()))
         if self._given_up is None:
             return _sum(found)
         lost = Unanswered(self._chain_id, self._name, self._node.endpoint, self._unanswered, self._given_up)

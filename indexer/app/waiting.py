@@ -62,3 +62,14 @@ class Waiting:
         finally:
             over.cancel()
             task.cancel()
+
+
+async def together(*work: Coroutine[Any, Any, T]) -> list[T]:
+    """What each of them comes to; where one fails, the others end before that is told: nobody wants them any more."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

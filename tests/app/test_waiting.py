@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from indexer.app.waiting import DEAD_SECONDS, LONGEST_SECONDS, Waiting
+from indexer.app.waiting import DEAD_SECONDS, LONGEST_SECONDS, Waiting, together
 from indexer.errors import BadAnswer, GivenUp
 from tests.sim.clock import play
 
@@ -124,3 +124,25 @@ def test_what_was_given_up_on_does_not_go_on() -> None:
         return is_over.is_set()
 
     assert played(story())
+
+
+def test_where_one_of_many_fails_the_others_have_ended_before_that_is_told() -> None:
+    async def story() -> list[str]:
+        done: list[str] = []
+
+        async def part(seconds: float) -> float:
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                done.append(f"{seconds:g} ended")
+            if seconds == 2:
+                raise BadAnswer("nonsense")
+            return seconds
+
+        assert await together(part(1), part(3)) == [1, 3]
+        done.clear()
+        with pytest.raises(BadAnswer, match="nonsense"):
+            await together(part(1), part(2), part(1_000))
+        return done
+
+    assert played(story()) == ["1 ended", "2 ended", "1000 ended"]

@@ -56,6 +56,11 @@ def test_it_is_asked_whether_it_lives_and_is_ready_without_a_key() -> None:
     assert set(asked.values()) <= open_to_all
 
 
+def test_a_store_that_is_away_for_minutes_ends_nobody() -> None:
+    probe = CONTAINER["livenessProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] >= 600
+
+
 def test_the_service_leads_to_the_pod() -> None:
     labels = MANIFESTS["StatefulSet"]["spec"]["template"]["metadata"]["labels"]
     assert MANIFESTS["Service"]["spec"]["selector"] == labels

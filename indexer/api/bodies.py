@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from aiohttp import web
@@ -14,6 +15,8 @@ from indexer.api.packing import refuse_unknown_packing, unpacked
 from indexer.api.parameters import chain_id, did_you_mean
 from indexer.api.problems import BadRequest
 from indexer.errors import Impossible, NotFound, Refused
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 async def read_object(request: web.Request, known: Sequence[str]) -> dict[str, Any]:
@@ -41,6 +44,14 @@ def text_of(body: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise Refused("a string is expected", name)
     return value
+
+
+def name_of(body: Mapping[str, Any]) -> str:
+    """What somebody calls something that is made here; it stands in paths."""
+    name = text_of(body, "name")
+    if not _NAME.fullmatch(name):
+        raise Refused("1 to 64 letters, digits, `.`, `_` or `-` are expected, a letter or digit first", "name")
+    return name
 
 
 def list_of(body: Mapping[str, Any], name: str, most: int) -> list[Any]:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 from urllib.parse import quote
 
 from aiohttp import web
 
 from indexer.api.answers import json_answer
-from indexer.api.bodies import chain_of, list_of, read_object, text_of
+from indexer.api.bodies import chain_of, list_of, name_of, read_object, text_of
 from indexer.api.pages import cursor, page_of, place_of
 from indexer.api.parameters import Query, address
 from indexer.api.ports import Watching
 from indexer.api.routes import API, CURSOR, LIMIT, Answer, Route
 from indexer.api.shapes import solver_json
-from indexer.errors import Refused
 
 MOST_CHAINS: Final = 1000
 
 _CURSOR = "solvers"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class SolversResource:
@@ -74,9 +71,7 @@ class SolversResource:
 
     async def add(self, request: web.Request) -> web.Response:
         body = await read_object(request, ("name", "address", "chains"))
-        name = text_of(body, "name")
-        if not _NAME.fullmatch(name):
-            raise Refused("1 to 64 letters, digits, `.`, `_` or `-` are expected, a letter or digit first", "name")
+        name = name_of(body)
         wallet = address(text_of(body, "address"), "address", strict_case=True)
         solver = await self._watching.add_solver(name, wallet, self._chains(body))
         return json_answer(solver_json(solver), 201, {"Location": f"{API}/solvers/{quote(solver.name, safe='')}"})

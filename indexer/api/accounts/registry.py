@@ -11,7 +11,7 @@ from aiohttp import web
 
 from indexer.api.accounts.shapes import registered_json
 from indexer.api.answers import json_answer
-from indexer.api.bodies import list_of, read_nothing, read_object, text_of
+from indexer.api.bodies import list_of, name_of, read_nothing, read_object, text_of
 from indexer.api.pages import cursor, page_of, place_of
 from indexer.api.parameters import Query, did_you_mean, whole_number
 from indexer.api.ports import AccountControl, Status
@@ -22,7 +22,6 @@ from indexer.domain.telling.streams import exchange_stream
 from indexer.errors import Refused
 
 _CURSOR: Final = "accounts"
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _EXCHANGE: Final = re.compile(r"[a-z0-9]{1,40}")
 _KNOWN: Final = ("exchange", "name", "credentials", "wallets", "sandbox", "pollSeconds", "baseUrl")
 _CREDENTIALS: Final = (
@@ -132,11 +131,10 @@ class AccountsResource:
 
     async def add(self, request: web.Request) -> web.Response:
         body = await read_object(request, _KNOWN)
-        exchange, name = text_of(body, "exchange"), text_of(body, "name")
+        exchange = text_of(body, "exchange")
         if not _EXCHANGE.fullmatch(exchange):
             raise Refused('a lower-case name is expected, as in "binance"', "exchange")
-        if not _NAME.fullmatch(name):
-            raise Refused("1 to 64 letters, digits, `.`, `_` or `-` are expected, a letter or digit first", "name")
+        name = name_of(body)
         sandbox = body.get("sandbox")
         if sandbox is not None and not isinstance(sandbox, bool):
             raise Refused("true or false is expected", "sandbox")

@@ -101,11 +101,10 @@ def _named(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[str
 
 
 async def watch_file(path: Path, asked: asyncio.Event, reload: Callable[[], Awaitable[bool]]) -> None:
-    """Reload each time the file was saved or somebody `asked`, until cancelled; and once at first.
+    """Reload each time the file was saved or somebody `asked`, until cancelled.
 
-    Where `reload` says that it could not be done yet, it is tried again at the next look.
-
-    For between the moment in which the service read its file and this one, it may have been saved.
+    And once at first: it may have been saved since the service read it. Where `reload` says that it could not be done
+    yet, it is tried again at the next look.
     """
     seen: tuple[int, int, int] | None = None
     while True:

@@ -32,7 +32,7 @@ class Followed:
     """One of them, across the lives of its actor."""
 
     account: Account
-    credentials: Credentials
+    credentials: Credentials = field(repr=False)
     connection: ExchangeAccount
     post: Post
     rules: RulesSettings

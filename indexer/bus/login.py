@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -126,7 +127,7 @@ async def _connect_to(
     options = _options(url, login)
     client = _Client()
     client.wants_tls = login.wants_tls
-    heard: list[Exception] = []
+    heard: deque[Exception] = deque(maxlen=1)  # a server may complain for as long as the connection lives
 
     async def complain(error: Exception) -> None:
         heard.append(error)

@@ -13,8 +13,9 @@ import pytest
 
 from indexer.clients.exchange.account import ExchangeAccount
 from indexer.clients.exchange.dialects import payments
-from indexer.clients.exchange.dialects.dialect import KNOCK, funding_of, placed
+from indexer.clients.exchange.dialects.dialect import KNOCK
 from indexer.clients.exchange.dialects.table import DIALECTS
+from indexer.clients.exchange.dialects.unified import funding_of, placed
 from indexer.demo.venue import Account, Venue
 from indexer.demo.venue.faults import NONE
 from indexer.domain.accounts.amounts import Wallet

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from indexer.clients.exchange.account import ExchangeAccount
-from indexer.clients.exchange.dialects.dialect import Exchange, Told
 from indexer.clients.exchange.dialects.kraken import KRAKEN, Kraken
 from indexer.clients.exchange.dialects.table import DIALECTS
+from indexer.clients.exchange.dialects.told import Exchange, Told
 from indexer.clients.exchange.listening import Ear
 from indexer.clients.exchange.numbering import RENEW_SECONDS, Numbering
 from indexer.demo.venue import Account, Venue

@@ -7,8 +7,8 @@ import itertools
 
 import pytest
 
-from indexer.clients.exchange.dialects.dialect import Exchange
 from indexer.clients.exchange.dialects.table import DIALECTS
+from indexer.clients.exchange.dialects.told import Exchange
 from indexer.clients.exchange.pool import Venues
 from indexer.clients.exchange.throttle import Bucket, Limit, patient
 from indexer.demo.venue import Venue

@@ -12,7 +12,8 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from indexer.clients.exchange.arriving import arrivals_of
-from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Placed, Told
+from indexer.clients.exchange.dialects.dialect import Dialect
+from indexer.clients.exchange.dialects.told import Exchange, Placed, Told
 from indexer.clients.exchange.failures import translating
 from indexer.clients.exchange.leaving import watched
 from indexer.clients.exchange.listening import Ear

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from indexer.clients.exchange.dialects.dialect import Told, WalletKind
+from indexer.clients.exchange.dialects.dialect import WalletKind
+from indexer.clients.exchange.dialects.told import Told
 from indexer.domain.accounts.amounts import Wallet
 from indexer.domain.accounts.arrivals import Arrival, Moved, OrderMoved, Snapshot, Updated
 

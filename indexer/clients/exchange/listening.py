@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
-from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Told
+from indexer.clients.exchange.dialects.dialect import Dialect
+from indexer.clients.exchange.dialects.told import Exchange, Told
 from indexer.clients.exchange.failures import translating
 from indexer.clients.exchange.numbering import Numbering
 from indexer.clients.exchange.pinging import BEATS

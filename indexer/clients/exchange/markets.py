@@ -8,7 +8,7 @@ from functools import partial
 
 import aiohttp
 
-from indexer.clients.exchange.dialects.dialect import Exchange
+from indexer.clients.exchange.dialects.told import Exchange
 
 Throttle = Callable[[float | None], Awaitable[None]]
 Make = Callable[[aiohttp.ClientSession], Exchange]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from indexer.clients.exchange.dialects.dialect import Told
+from indexer.clients.exchange.dialects.told import Told
 
 RENEW_SECONDS: Final = 1.0
 """Between two new subscriptions: what the last one begins with may still be on its way."""

@@ -17,7 +17,8 @@ import aiohttp
 from cachetools import LRUCache
 
 from indexer.clients.exchange.cache import SnapshotCache
-from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Limits
+from indexer.clients.exchange.dialects.dialect import Dialect, Limits
+from indexer.clients.exchange.dialects.told import Exchange
 from indexer.clients.exchange.exact import ccxt_class, exact_class
 from indexer.clients.exchange.failures import retry_after, translating
 from indexer.clients.exchange.leaving import watched

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from indexer.clients.exchange.dialects.dialect import number
+from indexer.clients.exchange.dialects.values import number
 from indexer.errors import BadAnswer
 
 _UNREADABLE: Final = Decimal("NaN")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from indexer.clients.exchange.dialects.dialect import Exchange
+from indexer.clients.exchange.dialects.told import Exchange
 from indexer.clients.exchange.failures import translating
 from indexer.errors import IndexerError
 

@@ -11,8 +11,9 @@ from typing import Any
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
-from indexer.clients.exchange.dialects.dialect import Dialect, Exchange
+from indexer.clients.exchange.dialects.dialect import Dialect
 from indexer.clients.exchange.dialects.table import DIALECTS
+from indexer.clients.exchange.dialects.told import Exchange
 from indexer.clients.exchange.pool import Venues
 from indexer.demo.venue import Venue
 from tests.sim.accounts import wall

@@ -6,21 +6,10 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
 
-from indexer.clients.exchange.dialects.dialect import (
-    KNOCK,
-    Dialect,
-    Exchange,
-    Found,
-    Limits,
-    Placed,
-    Told,
-    WalletKind,
-    by_asset,
-    code_of,
-    placed,
-    rows_of,
-    stated,
-)
+from indexer.clients.exchange.dialects.dialect import KNOCK, Dialect, Limits, WalletKind
+from indexer.clients.exchange.dialects.told import Exchange, Found, Placed, Told
+from indexer.clients.exchange.dialects.unified import placed
+from indexer.clients.exchange.dialects.values import by_asset, code_of, rows_of, stated
 from indexer.clients.exchange.throttle import Limit
 from indexer.clients.exchange.unreadable import amount
 from indexer.domain.accounts.amounts import Amounts, Wallet

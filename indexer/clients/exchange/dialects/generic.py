@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from indexer.clients.exchange.dialects.dialect import Dialect, Exchange, Found, WalletKind, milliseconds
+from indexer.clients.exchange.dialects.dialect import Dialect, WalletKind
 from indexer.clients.exchange.dialects.shape import are_like, shapes_of, with_ones
+from indexer.clients.exchange.dialects.told import Exchange, Found
+from indexer.clients.exchange.dialects.values import milliseconds
 from indexer.clients.exchange.exact import answers
 from indexer.clients.exchange.unreadable import amount
 from indexer.domain.accounts.amounts import Amounts, Measure, Wallet

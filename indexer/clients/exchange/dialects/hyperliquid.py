@@ -7,25 +7,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from indexer.clients.exchange.dialects.dialect import (
-    Dialect,
-    Exchange,
-    Found,
-    Limits,
-    Placed,
-    Told,
-    WalletKind,
-    code_of,
-    funding_of,
-    milliseconds,
-    name_of,
-    placed,
-    rows_of,
-    stated,
-    taken,
-)
+from indexer.clients.exchange.dialects.dialect import Dialect, Limits, WalletKind
 from indexer.clients.exchange.dialects.naming import told_apart
 from indexer.clients.exchange.dialects.payments import begin, oldest_first
+from indexer.clients.exchange.dialects.told import Exchange, Found, Placed, Told
+from indexer.clients.exchange.dialects.unified import funding_of, placed
+from indexer.clients.exchange.dialects.values import code_of, milliseconds, name_of, rows_of, stated, taken
 from indexer.clients.exchange.throttle import Limit
 from indexer.clients.exchange.unreadable import amount
 from indexer.domain.accounts.amounts import Amounts, Wallet

@@ -7,22 +7,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from indexer.clients.exchange.dialects.dialect import (
-    KNOCK,
-    Dialect,
-    Exchange,
-    Found,
-    Limits,
-    Told,
-    WalletKind,
-    added,
-    code_of,
-    name_of,
-    rows_of,
-    stated,
-    taken,
-)
+from indexer.clients.exchange.dialects.dialect import KNOCK, Dialect, Limits, WalletKind
 from indexer.clients.exchange.dialects.naming import told_apart, usual_name
+from indexer.clients.exchange.dialects.told import Exchange, Found, Told
+from indexer.clients.exchange.dialects.values import added, code_of, name_of, rows_of, stated, taken
 from indexer.clients.exchange.throttle import Limit
 from indexer.clients.exchange.unreadable import amount
 from indexer.domain.accounts.amounts import Amounts, Wallet

@@ -7,26 +7,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from indexer.clients.exchange.dialects.dialect import (
-    KNOCK,
-    Dialect,
-    Exchange,
-    Found,
-    Limits,
-    Placed,
-    Told,
-    WalletKind,
-    by_asset,
-    code_of,
-    funding_of,
-    placed,
-    required,
-    rows_of,
-    stated,
-    summed,
-    times_of,
-)
+from indexer.clients.exchange.dialects.dialect import KNOCK, Dialect, Limits, WalletKind
 from indexer.clients.exchange.dialects.payments import Page, begin, newest_first
+from indexer.clients.exchange.dialects.told import Exchange, Found, Placed, Told
+from indexer.clients.exchange.dialects.unified import funding_of, placed
+from indexer.clients.exchange.dialects.values import by_asset, code_of, required, rows_of, stated, summed, times_of
 from indexer.clients.exchange.throttle import Cost, Limit, Weighed
 from indexer.clients.exchange.unreadable import amount
 from indexer.domain.accounts.amounts import Amounts, Wallet

@@ -5,27 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from functools import partial
-from typing import Any, Self
+from typing import Self
 
 import structlog
-from aiohttp import web
 
 from actors.positions import Positions
 from actors.statusboard import StatusBoard
 from actors.watching import Watching
-from indexer.api.access import Access
-from indexer.api.app import ACCESS, build_app
+from indexer.api.app import build_app
 from indexer.api.hub import Hub
-from indexer.api.server import ApiRunner
 from indexer.app.accounts import Accounts
 from indexer.app.audit import Auditor
 from indexer.app.chains import Chains
 from indexer.app.control import Control
+from indexer.app.counts import ChainCounts
 from indexer.app.hidden import hidden
 from indexer.app.history import BackfillBoard
+from indexer.app.lasting import keep_running
 from indexer.app.listeners import Listeners
 from indexer.app.nats import NatsBoard
 from indexer.app.nodes import connected
@@ -33,13 +32,12 @@ from indexer.app.pulse import Pulse, watched
 from indexer.app.reload import watch_file
 from indexer.app.report import ServiceReport
 from indexer.app.settings import file_solvers, watched_chains
-from indexer.app.site import is_local_only, keys_of, listen, serve, would_be_open
+from indexer.app.site import Site, is_local_only, keys_of, listen
 from indexer.app.trunk import Trunk
 from indexer.app.version import VERSION
 from indexer.app.waiting import Waiting
 from indexer.config import ServiceSettings, Settings
 from indexer.domain.telling.commits import Commit
-from indexer.domain.telling.streams import account_of
 from indexer.errors import Stopped
 from indexer.metrics import Metrics
 from indexer.vault import open_vault
@@ -58,7 +56,7 @@ class Service:
         self.settings = settings
         self.url: str | None = None
         self._serve = serve
-        self._access: Access | None = None
+        self._site: Site | None = None
         self._hung_up = asyncio.Event()
         self._waiting = Waiting()
         self._stack = AsyncExitStack()
@@ -101,79 +99,16 @@ class Service:
         await self._board.until(lambda: not self.report.unready())
 
     async def _build(self) -> None:
-        settings = self.settings
-        listener = listen(settings.service.host, settings.service.port) if self._serve else None
+        """Each after what it needs, and closed before it."""
+        service = self.settings.service
+        listener = listen(service.host, service.port) if self._serve else None
         if listener is not None:
             self._stack.callback(listener.close)
-        self._metrics = Metrics(version=VERSION)
-        self._metrics.watch_tasks(lambda: len(asyncio.all_tasks()))
-        self.store = await self._stack.enter_async_context(
-            open_store(settings.store.url, settings.store.database, settings.service.data_dir)
-        )
-        self._board = StatusBoard()
-        self.positions = Positions(
-            told=await self.store.commits.positions(), projected=await self.store.checkpoints.projected()
-        )
-        self._trunk = Trunk(
-            store=self.store,
-            positions=self.positions,
-            metrics=self._metrics,
-            told=self._board.tell,
-            published=self._published,
-            give_up=self._give_up,
-        )
+        await self._open_store()
         await self._build_chains()
-        self.accounts = Accounts(
-            store=self.store,
-            board=self._board,
-            supervisor=self._trunk.supervisor,
-            broadcaster=self._trunk.broadcaster,
-            prepare=self._prepare,
-            metrics=self._metrics,
-            vault=lambda: open_vault(self.control.settings.service.master_key, settings.service.data_dir),
-            waiting=self._waiting,
-            told=self.positions.told,
-        )
-        self._stack.push_async_callback(self.accounts.close)
-        await self.accounts.load(self.settings)  # nobody may ask before all of them are known
-        self._nats = NatsBoard(
-            store=self.store,
-            positions=self.positions,
-            watching=self.watching,
-            supervisor=self._trunk.supervisor,
-            metrics=self._metrics,
-        )
-        self.report = ServiceReport(
-            board=self._board,
-            version=VERSION,
-            store=self.store.kind,
-            expected=lambda: {**self._chains.expected(), **self.accounts.expected()},
-            told=self.positions.told,
-            nats=self._nats.status,
-            cache=self.accounts.cache,
-            hidden=lambda: hidden(self.watching, self.accounts),
-        )
-        self.control = Control(
-            settings=settings,
-            chains=self._chains,
-            watching=self.watching,
-            balances=self.store.balances,
-            positions=self.positions,
-            report=self.report,
-            admit=self._admit,
-            publish=self._nats.apply,
-            accounts=self.accounts,
-            auditor=Auditor(
-                balances=self.store.balances,
-                chains=self.watching.chains,
-                node=self._chains.node,
-                waiting=self._waiting,
-                audited=self._audited,
-            ),
-            backfills=self._backfills,
-            waiting=self._waiting,
-            give_up=self._give_up,
-        )
+        await self._build_accounts()
+        self._build_report()
+        self._build_control()
         self.listeners = Listeners(self.store.epoch)
         self._stack.push_async_callback(self.listeners.close)
         self._hub = self._build_hub()
@@ -184,15 +119,37 @@ class Service:
         if listener is not None:
             await self._open_site(listener)
         watch = watched(self.store.ping, ill=partial(self.report.ill, "store"), lost=partial(self._give_up, "store"))
-        self._spawn(watch, "store watch")
+        keep_running(watch, "store watch", until=self._stack, give_up=self._give_up)
         self._stack.callback(self.accounts.end_waiting)
         self._stack.callback(self._waiting.end)  # first of all: whoever waits has an answer before the site is closed
         await self.control.start()
-        if settings.path is not None:
-            self._spawn(watch_file(settings.path, self._hung_up, self.control.reload_quietly), "file watch")
+        if self.settings.path is not None:
+            watch = watch_file(self.settings.path, self._hung_up, self.control.reload_quietly)
+            keep_running(watch, "file watch", until=self._stack, give_up=self._give_up)
+
+    async def _open_store(self) -> None:
+        settings = self.settings
+        self._metrics = Metrics(version=VERSION)
+        self._metrics.watch_tasks(lambda: len(asyncio.all_tasks()))
+        self.store = await self._stack.enter_async_context(
+            open_store(settings.store.url, settings.store.database, settings.service.data_dir)
+        )
+        self._board = StatusBoard()
+        self._counts = ChainCounts(metrics=self._metrics, board=self._board, chains=self._chain_names)
+        self.positions = Positions(
+            told=await self.store.commits.positions(), projected=await self.store.checkpoints.projected()
+        )
+        self._trunk = Trunk(
+            store=self.store,
+            positions=self.positions,
+            metrics=self._metrics,
+            told=self._board.tell,
+            published=self._counts.published,
+            give_up=self._give_up,
+        )
 
     async def _build_chains(self) -> None:
-        self._backfills = BackfillBoard(self._backfilled)
+        self._backfills = BackfillBoard(self._counts.backfilled)
         self._chains = Chains(
             store=self.store,
             board=self._board,
@@ -220,6 +177,63 @@ class Service:
         self._chains.watching = self.watching
         await self.watching.load()
 
+    async def _build_accounts(self) -> None:
+        self.accounts = Accounts(
+            store=self.store,
+            board=self._board,
+            supervisor=self._trunk.supervisor,
+            broadcaster=self._trunk.broadcaster,
+            prepare=self._prepare,
+            metrics=self._metrics,
+            vault=lambda: open_vault(self.control.settings.service.master_key, self.settings.service.data_dir),
+            waiting=self._waiting,
+            told=self.positions.told,
+        )
+        self._stack.push_async_callback(self.accounts.close)
+        await self.accounts.load(self.settings)  # nobody may ask before all of them are known
+
+    def _build_report(self) -> None:
+        self._nats = NatsBoard(
+            store=self.store,
+            positions=self.positions,
+            watching=self.watching,
+            supervisor=self._trunk.supervisor,
+            metrics=self._metrics,
+        )
+        self.report = ServiceReport(
+            board=self._board,
+            version=VERSION,
+            store=self.store.kind,
+            expected=lambda: {**self._chains.expected(), **self.accounts.expected()},
+            told=self.positions.told,
+            nats=self._nats.status,
+            cache=self.accounts.cache,
+            hidden=lambda: hidden(self.watching, self.accounts),
+        )
+
+    def _build_control(self) -> None:
+        self.control = Control(
+            settings=self.settings,
+            chains=self._chains,
+            watching=self.watching,
+            balances=self.store.balances,
+            positions=self.positions,
+            report=self.report,
+            admit=self._admit,
+            publish=self._nats.apply,
+            accounts=self.accounts,
+            auditor=Auditor(
+                balances=self.store.balances,
+                chains=self.watching.chains,
+                node=self._chains.node,
+                waiting=self._waiting,
+                audited=self._counts.audited,
+            ),
+            backfills=self._backfills,
+            waiting=self._waiting,
+            give_up=self._give_up,
+        )
+
     def _build_hub(self) -> Hub:
         return Hub(
             log=self.store.commits,
@@ -243,43 +257,17 @@ class Service:
         if self.settings.store.history_days:
             await self._trunk.forget_after(self.settings.store.history_days)
 
+    def _chain_names(self) -> Mapping[str, int]:
+        """Asked for once there is something to count."""
+        return self.watching.chains()
+
     def _prepare(self, commit: Commit) -> None:
         """While it is written; the hub is built after those who write."""
         self._hub.prepare(commit)
 
-    def _published(self, commit: Commit, seconds: float) -> None:
-        status = self._board.one(commit.stream)
-        if status is not None and account_of(commit.stream) is None:  # an account is no chain, and has no such stages
-            self._metrics.chain(status.name).stage("publish", seconds)
-
-    def _backfilled(self, chain_id: int, blocks: int, records: int) -> None:
-        for name, known in self.watching.chains().items():
-            if known == chain_id:
-                self._metrics.chain(name).backfilled(blocks, records)
-
-    def _audited(self, chain_id: int, records: int, differing: int) -> None:
-        for name, known in self.watching.chains().items():
-            if known == chain_id:
-                self._metrics.chain(name).audited(records, differing)
-
     def _give_up(self, name: str, error: BaseException) -> None:
         log.critical("service_gives_up", actor=name, error=repr(error))
         self.finish(1)
-
-    def _spawn(self, work: Any, name: str) -> None:
-        """For as long as the service runs; if it ends by itself, the service cannot do what it is for."""
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        task.add_done_callback(self._ended)
-
-        async def stop() -> None:
-            task.cancel()
-            await asyncio.wait((task,))
-
-        self._stack.push_async_callback(stop)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._give_up(task.get_name(), error)
 
     async def _open_site(self, listener: socket.socket) -> None:
         pulse = Pulse(self.store.ping)
@@ -303,26 +291,15 @@ class Service:
             keys=keys_of(self.settings.service),
             local_only=is_local_only(self.settings.service),
         )
-        self._access = app[ACCESS]
-
-        async def dismiss_subscribers(_: web.Application) -> None:
-            await self._hub.close()
-
-        # Before the server waits for its open connections, which websockets are as well.
-        app.on_shutdown.append(dismiss_subscribers)
-        self._stack.push_async_callback((runner := ApiRunner(app, access_log=None, shutdown_timeout=2.0)).cleanup)
-        self.url = await serve(runner, listener)
+        self._site = Site(app, hub=self._hub, host=self.settings.service.host)
+        self._stack.push_async_callback(self._site.close)
+        self.url = await self._site.open(listener)
         log.info("listening", url=self.url, pid=os.getpid(), store=self.store.kind)
 
     def _admit(self, service: ServiceSettings) -> None:
-        """Other API keys, from the next request on, and for who listens already.
-
-        Another host waits for a restart; so does taking the last key away, where only that host needs none.
-        """
-        service = replace(service, host=self.settings.service.host)
-        if self._access is not None and not would_be_open(service):
-            self._access.change(keys=keys_of(service), local_only=is_local_only(service))
-            self._hub.dismiss(unless=self._access.still_admits)
+        """Nobody has to be let in where only Python programs ask."""
+        if self._site is not None:
+            self._site.admit(service)
 
     def hang_up(self) -> None:
         """What `SIGHUP` does: read the configuration file again, as soon as the start is over."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import socket
+from dataclasses import replace
 
 from aiohttp import web
 
 from indexer.api.access import ApiKey
+from indexer.api.app import ACCESS
+from indexer.api.hub import Hub
 from indexer.api.server import ApiRunner
 from indexer.config import ServiceSettings
 from indexer.config.values import is_loopback
@@ -18,12 +21,41 @@ class CannotListen(Permanent):
     """The address is taken, or not ours."""
 
 
-async def serve(runner: ApiRunner, listener: socket.socket) -> str:
-    """Answer at this socket; its URL."""
-    await runner.setup()
-    await web.SockSite(runner, listener).start()
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+class Site:
+    """The application at a socket, and the clients of its websocket: they say goodbye before the server waits for them.
+
+    `host` is where it listens, whatever a newer configuration says.
+    """
+
+    def __init__(self, app: web.Application, *, hub: Hub, host: str) -> None:
+        self._hub = hub
+        self._host = host
+        self._access = app[ACCESS]
+        app.on_shutdown.append(self._dismiss_subscribers)
+        self._runner = ApiRunner(app, access_log=None, shutdown_timeout=2.0)
+
+    async def open(self, listener: socket.socket) -> str:
+        """Answer at this socket; its URL."""
+        await self._runner.setup()
+        await web.SockSite(self._runner, listener).start()
+        host, port = listener.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def close(self) -> None:
+        await self._runner.cleanup()
+
+    def admit(self, service: ServiceSettings) -> None:
+        """Other API keys, from the next request on, and for who listens already.
+
+        Another host waits for a restart; so does taking the last key away, where only that host needs none.
+        """
+        service = replace(service, host=self._host)
+        if not would_be_open(service):
+            self._access.change(keys=keys_of(service), local_only=is_local_only(service))
+            self._hub.dismiss(unless=self._access.still_admits)
+
+    async def _dismiss_subscribers(self, _app: web.Application) -> None:
+        await self._hub.close()
 
 
 def keys_of(service: ServiceSettings) -> list[ApiKey]:

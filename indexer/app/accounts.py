@@ -9,11 +9,11 @@ from functools import partial
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import structlog
 
 from actors.patience import patiently
 from actors.statusboard import StatusBoard
+from indexer.app.added import AddedAccounts
 from indexer.app.exchanges import Credentials, Exchanges, check_wallets
 from indexer.app.followed import FollowedAccounts
 from indexer.app.lives import Followed
@@ -53,8 +53,7 @@ class Accounts:
         waiting: Waiting,
         told: Callable[[], Mapping[str, int]],
     ) -> None:
-        self._store = store
-        self._vault = vault
+        self._book = AddedAccounts(book=store.account_list, vault=vault)
         self._waiting = waiting
         self._exchanges = Exchanges()
         self._followed = FollowedAccounts(
@@ -70,8 +69,6 @@ class Accounts:
         self._rules = RulesSettings()
         self._of_file: frozenset[AccountKey] = frozenset()
         self._hidden: tuple[AccountKey, ...] = ()
-        self._permissions: Mapping[AccountKey, Permissions] = {}
-        """Of accounts that were added over the API, where it is known what their keys may do."""
         self._changing = asyncio.Lock()
 
     # --- life --------------------------------------------------------------------------------------------------------
@@ -79,7 +76,7 @@ class Accounts:
     async def load(self, settings: Settings) -> None:
         """Know all of them before anybody may ask; `start` follows them."""
         self._of_file = _keys_of(settings)
-        added = [one.account for one in self._known(await self._store.account_list.all())]
+        added = [one.account for one in self._known(await self._book.all())]
         in_file = [file_account(one) for one in settings.exchanges.values()]  # a name in the file goes first
         known = {account.key: account for account in await self._completed((*added, *in_file))}
         await self._followed.expect(tuple(known.values()))
@@ -94,21 +91,21 @@ class Accounts:
 
     async def _added(self) -> Sequence[Added]:
         """Those of the API, however long the store takes: other changes of the file are in force already."""
-        return self._known(await patiently("accounts", self._store.account_list.all))
+        return self._known(await patiently("accounts", self._book.all))
 
     def _known(self, added: Sequence[Added]) -> Sequence[Added]:
-        """What else is known of them is taken over."""
+        """It is noted which of them the file hides."""
         self._hidden = tuple(one.account.key for one in added if one.account.key in self._of_file)
-        self._permissions = {one.account.key: one.permissions for one in added if one.permissions is not None}
         return added
 
     async def _follow_added(self, added: Sequence[Added]) -> None:
         """Those of the API that are not followed; a name in the file goes first."""
-        for account, sealed, _ in added:
+        for one in added:
+            account = one.account
             if account.key in self._of_file or self._followed.has(account.key):
                 continue
             try:
-                credentials = orjson.loads(self._opened().unseal(sealed, str(account.key)))
+                credentials = self._book.credentials(one)
             except VaultLocked as error:
                 await self._followed.hold_back(account, str(error))
                 continue
@@ -116,7 +113,7 @@ class Accounts:
 
     async def ready_to_apply(self) -> None:
         """Raises while the list of those that were added cannot be read."""
-        await self._store.account_list.all()
+        await self._book.check()
 
     async def apply(self, old: Settings, new: Settings) -> None:
         """What differs between two files; accounts that were added over the API go on, but for rules that changed."""
@@ -172,7 +169,7 @@ class Accounts:
 
     def permissions(self, key: AccountKey) -> Permissions | None:
         """What the key may do, where the venue told it when it was tried; those of the file are not."""
-        return None if key in self._of_file else self._permissions.get(key)
+        return None if key in self._of_file else self._book.permissions(key)
 
     def exchanges(self) -> Venues:
         """The exchanges that are known. Safe from any thread."""
@@ -209,7 +206,7 @@ class Accounts:
         permissions = await self._tried(account, credentials)
         async with self._changing:
             self._refuse_taken(account.key)  # somebody may have been quicker
-            await self._keep(account, credentials, permissions)
+            await self._book.keep(account, credentials, permissions)
             await self._follow(account, credentials)
         log.info("account_added", exchange=account.key.exchange, account=account.key.name)
         return permissions
@@ -233,7 +230,7 @@ class Accounts:
                     return permissions  # nothing to do: its stream goes on
             else:
                 kept, permissions = credentials, tried
-            await self._keep(account, kept, permissions)
+            await self._book.keep(account, kept, permissions)
             await self._followed.unfollow(key, until=account)
             await self._follow(account, kept)
         log.info("account_changed", exchange=key.exchange, account=key.name)
@@ -243,7 +240,7 @@ class Accounts:
         """Stop following it and forget its credentials; what it held stays in history."""
         async with self._changing:
             self._api_made(key)
-            await self._store.account_list.remove(key)
+            await self._book.forget(key)
             await self._followed.unfollow(key)
         log.info("account_removed", exchange=key.exchange, account=key.name)
 
@@ -285,19 +282,6 @@ class Accounts:
 
     async def _follow(self, account: Account, credentials: Credentials, rules: RulesSettings | None = None) -> None:
         await self._followed.follow(account, credentials, rules or self._rules)
-
-    async def _keep(self, account: Account, credentials: Credentials, permissions: Permissions | None) -> None:
-        sealed = self._opened().seal(orjson.dumps(dict(credentials)), str(account.key))
-        await self._store.account_list.save(account, sealed, permissions)
-        if permissions is not None:
-            self._permissions = {**self._permissions, account.key: permissions}
-
-    def _opened(self) -> Vault:
-        try:
-            return self._vault()
-        except VaultLocked as error:
-            log.error("vault_locked", path=str(error.path or ""), reason=str(error))  # noqa: TRY400 -- no mistake of ours
-            raise
 
 
 def _keys_of(settings: Settings) -> frozenset[AccountKey]:

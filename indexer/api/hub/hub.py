@@ -18,7 +18,7 @@ from indexer.api.hub.connection import Connection
 from indexer.api.hub.filters import Interests
 from indexer.api.hub.frames import Told, told
 from indexer.api.hub.handshake import switch
-from indexer.api.hub.heartbeat import heartbeat
+from indexer.api.hub.heartbeat import Heart
 from indexer.api.hub.leaving import Leaving
 from indexer.api.hub.limits import Limits
 from indexer.api.hub.outbox import Outbox
@@ -68,10 +68,8 @@ class Hub:
         self._log = log
         self._watching = watching
         self._accounts = accounts
-        self._status = status
         self._epoch = epoch
         self._limits = limits or Limits()
-        self._clock = clock
         self._monotonic = monotonic
         self._on_conflation = on_conflation
         self._on_dropped = on_dropped
@@ -102,7 +100,13 @@ class Hub:
         pauses = (bounds.heartbeat_seconds / 2, bounds.stall_seconds / 4, bounds.silence_seconds / 6)
         self._ticker = Ticker(self.tick, min(1.0, *pauses), give_up=give_up)
         self._leaving = Leaving()
-        self._beat_at = 0.0
+        self._heart = Heart(
+            status=status,
+            positions=self._positions,
+            clock=clock,
+            seconds=bounds.heartbeat_seconds,
+            first=monotonic() + bounds.heartbeat_seconds,
+        )
         self._is_closing = False
 
     @property
@@ -120,7 +124,6 @@ class Hub:
 
     async def start(self) -> None:
         self._positions.begin(await self._log.positions())
-        self._beat_at = self._monotonic() + self._limits.heartbeat_seconds
         self._ticker.start()
 
     async def close(self) -> None:
@@ -217,9 +220,7 @@ class Hub:
                 # The boundary of one client: it is cut, and the others are looked at.
                 log.exception("subscriber_failed", error=type(error).__name__)
                 transport.abort()
-        if now >= self._beat_at:
-            self._beat()
-            self._beat_at = now + self._limits.heartbeat_seconds
+        self._heart.beat(now, self._subscribed)
 
     def _look_at(self, connection: Connection, now: float) -> None:
         limits = self._limits
@@ -295,15 +296,3 @@ class Hub:
             log.info("subscriber_dismissed", reason=reason)
             self._on_dropped("slow")
         connection.dismiss(code, reason)
-
-    def _beat(self) -> None:
-        """To each who is subscribed and has nothing waiting: `seq` says that everything up to it was sent."""
-        if not self._subscribed:
-            return
-        statuses, now = self._status.streams(), self._clock()
-        level = heartbeat(statuses, now, self._positions.now())
-        for connection in self._subscribed:
-            if not connection.outbox.idle:
-                continue
-            behind = connection.behind()
-            connection.outbox.say(level if behind is None else heartbeat(statuses, now, behind))

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -80,9 +81,14 @@ class Client:
 
 @asynccontextmanager
 async def connected(args: argparse.Namespace) -> AsyncIterator[Client]:
-    headers = {"Authorization": f"Bearer {args.api_key}"} if args.api_key else {}
+    headers = _with_key(args.api_key, args.url) if args.api_key else {}
     async with aiohttp.ClientSession(headers=headers, timeout=_PATIENCE) as session:
         yield Client(session, args.url)
+
+
+def _with_key(key: str, url: str) -> dict[str, str]:
+    """A login in the URL is a proxy's, and takes the usual header."""
+    return {"X-API-Key": key} if "@" in urlsplit(url).netloc else {"Authorization": f"Bearer {key}"}
 
 
 @contextmanager

@@ -40,10 +40,11 @@ class IndexerClient:
         first_wait_seconds: float = FIRST_WAIT_SECONDS,
         jitter: Callable[[], float] = random.random,
     ) -> None:
+        login, self._place = _login_and_place(url)
         self._url = url.rstrip("/")
-        self._place = urlsplit(url).netloc.rpartition("@")[2]
-        """Where that is, without a login."""
-        self._headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+        self._headers = {}
+        if api_key is not None:  # a login in the URL is a proxy's, and takes the usual header
+            self._headers = {"X-API-Key": api_key} if login else {"Authorization": f"Bearer {api_key}"}
         self._silence_seconds = silence_seconds
         self._first_wait_seconds = first_wait_seconds
         self._jitter = jitter
@@ -182,6 +183,19 @@ class IndexerClient:
         if self._session is None:
             raise RuntimeError("use it as a context: `async with IndexerClient(url) as client`")
         return self._session
+
+
+def _login_and_place(url: str) -> tuple[str, str]:
+    """What is wrong with a URL no new attempt would cure."""
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise ValueError("an http:// or https:// URL is expected")
+    login, _, place = parts.netloc.rpartition("@")
+    return login, place
 
 
 async def _close(ws: aiohttp.ClientWebSocketResponse) -> None:

@@ -151,6 +151,8 @@ class Service:
     connections: list[Connection | Mapping[str, Any]] = field(default_factory=list)
     """What each connection is told once it has subscribed; or the problem with what it wants."""
     accounts: list[dict[str, Any]] = field(default_factory=list)
+    login: str | None = None
+    """What a proxy before the service wants as `Authorization`."""
     posted: list[Any] = field(default_factory=list)
     wants_key: bool = False
 
@@ -234,7 +236,8 @@ async def service() -> AsyncIterator[Service]:
     @web.middleware
     async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
         state.asked.append(request.path_qs)
-        if state.wants_key and request.headers.get("Authorization") != f"Bearer {KEY}":
+        sent = (request.headers.get("Authorization"), request.headers.get("X-API-Key"))
+        if state.wants_key and sent not in ((f"Bearer {KEY}", None), (state.login, KEY)):
             return _problem(401, "Send an API key.")
         response: web.StreamResponse = await handler(request)
         return response

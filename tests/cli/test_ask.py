@@ -157,6 +157,12 @@ async def test_a_key_is_shown_when_there_is_one(
     assert await service.run("status") == 0
 
 
+async def test_a_login_of_a_proxy_goes_beside_the_key(service: Service) -> None:
+    service.wants_key, service.login = True, "Basic ZGVzazpodXNo"
+    service.url = service.url.replace("//", "//desk:hush@")
+    assert await service.run("status", "--api-key", KEY) == 0
+
+
 async def test_the_url_may_come_from_the_environment(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INDEXER_URL", f"{service.url}/")
     assert await asyncio.to_thread(main, ["status"]) == 0

@@ -86,8 +86,14 @@ async def test_it_is_used_as_a_context() -> None:
 
 
 async def test_a_login_in_the_url_is_in_no_message() -> None:
-    async with IndexerClient("http://desk:hush@127.0.0.1:9") as client:
+    async with IndexerClient("http://desk:hush@127.0.0.1:9", "key") as client:
         with pytest.raises(ServiceUnreachable) as caught:
             await client.status()
     assert "127.0.0.1:9 does not answer" in str(caught.value)
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8080", "ws://127.0.0.1:8080", "http://", "http://one:port", ""])
+def test_what_is_no_url_of_a_service_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match=r"^an http:// or https:// URL is expected$"):
+        IndexerClient(url)

@@ -7,24 +7,21 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pykka import ActorDeadError, ActorRef
 
 from actors.base import Report
 from actors.chains.beside.quiet import Quiet
-from actors.chains.books.ledger import Ledger
-from actors.chains.chain import ChainActor
-from actors.chains.following import Follower
 from actors.history.backfill import Fill, StartAt
-from actors.messages import Begin, BranchLeft, Committed, PassedOver, Refresh, SyncEvery, WatchChanged
+from actors.messages import Begin, Committed, Refresh, SyncEvery, WatchChanged
 from actors.positions import Positions
 from actors.statusboard import StatusBoard
 from actors.supervisor import StartChild, StopChild
 from actors.watching import Watching
 from indexer.app.history import BackfillBoard, Past, start_of
 from indexer.app.posts import Post
+from indexer.app.present import Present
 from indexer.app.waiting import LONGEST_SECONDS, Waiting
 from indexer.config import ChainSettings
 from indexer.domain.balances import Watch
@@ -33,7 +30,7 @@ from indexer.domain.history.jobs import Job
 from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.streams import chain_stream, history_stream
 from indexer.errors import GivenUp, NotFound
-from indexer.metrics import ChainMetrics, Metrics
+from indexer.metrics import Metrics
 
 if TYPE_CHECKING:
     from indexer.clients.evm import EvmNode, HeadFeed  # importing web3 takes a second and 30 MB
@@ -225,60 +222,25 @@ class Chains:
     def _give_life(self, chain_id: int, report: Report) -> ActorRef[Any]:
         assert self.watching is not None  # noqa: S101 - set by the composition root before any start
         chain = self._followed[chain_id]
-        settings, stream = chain.settings, chain_stream(chain_id)
-        metrics = self._metrics.chain(settings.name)
-        ledger = Ledger(
-            stream=stream,
-            chain_id=chain_id,
-            window=settings.reorg_window_blocks,
-            commits=self._store.commits,
-            checkpoints=self._store.checkpoints,
-            books=self._store.balances,
-            publish=lambda commit: self._broadcaster.tell(Committed(commit)),
-            prepare=self._prepare,
-            written=partial(self._written, metrics),
-            counted=lambda records, events: metrics.committed(records=records, events=events),
-            returned=lambda seq: chain.history.tell(PassedOver(stream, seq)),
-        )
-        follower = Follower(
-            name=settings.name,
-            chain_id=chain_id,
-            node=chain.node,
-            ledger=ledger,
-            tokens=self.watching,
-            book=self._store.chains,
-            watch=self.watching.watch(chain_id),
-            window=settings.reorg_window_blocks,
-            native_interval=settings.native_interval_blocks,
-            metrics=metrics,
-            was_read=partial(self.watching.was_read, chain_id),
-            passed_over=lambda seq: chain.history.tell(PassedOver(stream, seq)),
-            left_branch=lambda: chain.history.tell(BranchLeft()),
-        )
-        ref = ChainActor.start(
-            name=settings.name,
-            chain_id=chain_id,
-            stream=stream,
+        present = Present(
+            settings=chain.settings,
             node=chain.node,
             feed=chain.feed,
-            ledger=ledger,
-            follower=follower,
+            store=self._store,
+            watching=self.watching,
+            publish=lambda commit: self._broadcaster.tell(Committed(commit)),
+            prepare=self._prepare,
             resumed=self._broadcaster.tell,
             show=self._board.show,
-            metrics=metrics,
-            sync_seconds=settings.sync_interval_seconds,
-            restarts=chain.lives,
-            report=report,
+            tell_past=chain.history.tell,
+            metrics=self._metrics,
             quiet=self._quiet,
         )
+        ref = present.start(report, chain.lives)
         chain.lives += 1
         chain.post.move_to(ref)
         ref.tell(Begin())
         return ref
-
-    def _written(self, metrics: ChainMetrics, seconds: float) -> None:
-        metrics.stage("write", seconds)
-        self._metrics.store_call("append", "ok", seconds)
 
     async def _ask_supervisor(self, order: object) -> None:
         ref = self._supervisor.ref

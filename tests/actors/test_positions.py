@@ -38,6 +38,7 @@ async def test_many_may_wait_at_once() -> None:
     positions = Positions({"chain:1": 4}, {})
     waiting = [asyncio.ensure_future(positions.caught_up()) for _ in range(100)]
     await asyncio.sleep(0)
+    assert not any(one.done() for one in waiting)
     positions.project({"chain:1": 4})
     await asyncio.wait_for(asyncio.gather(*waiting), SECONDS)
 

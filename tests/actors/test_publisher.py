@@ -357,6 +357,7 @@ async def test_the_first_time_everything_that_is_kept_is_published() -> None:
     stage.live()
     await stage.all_stored()
     await stage.stop()
+    assert stage.stored() == [ID(STREAM, seq) for seq in (1, 2, 3)]
 
 
 async def test_or_only_what_is_told_from_then_on_and_streams_that_begin_later() -> None:
@@ -371,6 +372,7 @@ async def test_or_only_what_is_told_from_then_on_and_streams_that_begin_later() 
     await stage.until(lambda: stage.stored("chain:2") == stage.due("chain:2"))
     await stage.until(lambda: stage.stored() == [ID(STREAM, 4)])
     await stage.stop()
+    assert sorted(stage.bus.stored) == [ID(STREAM, 4), ID("chain:2", 1), ID("chain:2", 2)]
 
 
 async def test_the_position_is_stored_once_in_a_while_and_at_the_end(stage: Stage) -> None:

@@ -291,6 +291,7 @@ async def test_commits_are_dense_and_each_holds_an_event(documents: Documents) -
             assert commit["firstSeq"] == following
             assert len(commit["facts"]) == commit["lastSeq"] - commit["firstSeq"] + 1 > 0
             following = commit["lastSeq"] + 1
+        assert following > 1, stream
 
 
 async def test_each_stream_has_a_checkpoint_that_is_written_now_and_then(stage: Stage, documents: Documents) -> None:

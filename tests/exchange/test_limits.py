@@ -129,7 +129,9 @@ async def test_real_requests_cost_what_they_are_counted_for(venue: Venue, connec
             await account.read(wallet)
     assert not venue.weights.refused
     for exchange in DIALECTS:
-        assert all(most <= limit for most, limit in venue.weights.most(exchange).values())
+        used = venue.weights.most(exchange)
+        assert used
+        assert all(0 < most <= limit for most, limit in used.values())
 
 
 async def test_no_request_to_binance_costs_more_than_it_is_counted_for(

@@ -96,6 +96,7 @@ def test_what_nobody_wants_any_more_is_ended(*, fails: bool) -> None:
         chunks = await collector.step(job)
         node.fails_below = chunks[0].first if fails else 0
         await asyncio.sleep(2 if fails else 0)
+        assert bool(node.under_way) != fails
         await collector.drop()
         assert not node.under_way
 

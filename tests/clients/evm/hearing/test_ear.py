@@ -120,8 +120,10 @@ async def test_a_socket_with_another_genesis_is_not_listened_to() -> None:
 
 
 async def test_a_socket_of_a_node_that_has_forgotten_its_genesis_is_listened_to() -> None:
-    async with feed(Second(), Place(genesis=None)) as (made, _):
-        await eventually(lambda: made.ear.live)
+    with capture_logs() as lines:
+        async with feed(Second(), Place(genesis=None)) as (made, _):
+            await eventually(lambda: made.ear.live)
+    assert [line["event"] for line in lines if line["event"].startswith("socket")] == ["socket_open"]
 
 
 async def test_a_socket_with_another_genesis_is_not_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,6 +113,8 @@ async def test_a_reorg_s_heads_are_heard(anvil: Anvil) -> None:
         await anvil.reorg(2)
         newest = (await anvil.block())["hash"]
         await eventually(lambda: isinstance(ears.said[-1], HeadHeard) and ears.said[-1].head.hash == newest)
+    assert ears.heads()[-1] == 3
+    assert ears.kinds() == []
 
 
 async def test_a_cut_socket_is_opened_again_and_the_gap_shows(anvil: Anvil) -> None:
@@ -230,6 +232,7 @@ async def test_a_websocket_of_another_chain_is_not_believed(anvil: Anvil) -> Non
         await eventually(lambda: not ears.is_live)
         await anvil.mine()
         await eventually(lambda: 3 in ears.heads("poll"))
+    assert (ears.heads("ws"), max(ears.heads())) == ([], 3)
 
 
 async def test_logs_of_watched_wallets_are_hints_for_their_block(

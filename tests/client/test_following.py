@@ -95,7 +95,10 @@ async def test_a_filtered_client_learns_from_heartbeats_how_far_it_is() -> None:
         async with aclosing(client.events({"solver": solver(1)})) as messages:
             first = asyncio.create_task(take(messages, 1))
             await following(on)
-            await asyncio.sleep(0.1)  # some heartbeats
+            beside = await on.client()
+            await beside.subscribe(filters=[{"solver": solver(1)}])
+            for _ in range(3):
+                assert (await beside.read())["type"] == "heartbeat"
             cut(on)
             on.tell(updated(1, 1))
             assert seqs(await first) == [51]

@@ -37,6 +37,9 @@ class Stage:
     async def audit(self) -> tuple[int, str, float]:
         return await self._asked("/audit", {"count": 10})
 
+    async def is_audited(self) -> bool:
+        return bool((await self.service.get("/audit"))["running"])
+
     async def _asked(self, path: str, body: object = None) -> tuple[int, str, float]:
         """The status, the detail of the problem, and how long it took."""
         began = time.monotonic()
@@ -72,9 +75,9 @@ async def test_a_request_that_a_dead_node_should_answer_is_given_up_in_time(stag
 async def test_who_waits_when_the_service_stops_is_told_so_at_once(stage: Stage) -> None:
     stage.provider.mood = "hangs"
     await stage.world.anvil.mine()
-    waiting = [asyncio.create_task(asked) for asked in (stage.refresh(), stage.add_token(), stage.audit())]
     abandoned = asyncio.create_task(stage.refresh())
-    await asyncio.sleep(0.5)
+    waiting = [asyncio.create_task(asked) for asked in (stage.refresh(), stage.add_token(), stage.audit())]
+    await until(stage.is_audited)  # whoever asked before is heard by then as well
     abandoned.cancel()
     began = time.monotonic()
     assert await stage.service.end() == 0

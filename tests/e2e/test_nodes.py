@@ -179,8 +179,8 @@ async def test_an_endpoint_of_another_chain_with_our_id_suspends_nobody(tmp_path
             urls = [foreign.http_url, good.http_url] if is_first else [good.http_url, foreign.http_url]
             service.config = service.config.but(chains={"first": ours | {"rpc_urls": urls}})
             await service.start()
-            good.mood = "503"
-            await asyncio.sleep(1.5)
+            good.mood, asked = "503", good.requests
+            await until(lambda: good.requests > asked + 1, 30)
             good.mood = "well"
             await home.stir(RNG)
             await service.followed(home.anvil)

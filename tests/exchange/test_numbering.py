@@ -28,7 +28,7 @@ from tests.exchange.conftest import Connect
 from tests.exchange.test_listening import listening, told, until
 from tests.sim.accounts import wall
 from tests.sim.accounts.lines import MARKETS, WiredVenues, markets_of, url
-from tests.sim.clock import play
+from tests.sim.clock import in_virtual_time, play
 
 
 def frame(number: int, *, first: bool = False) -> Told:
@@ -205,6 +205,7 @@ class _Breaking(Kraken):
         type(self).renewed += 1
 
 
+@in_virtual_time
 async def test_a_stream_that_is_over_is_asked_nothing() -> None:
     """It would open a connection that nobody hears."""
     asked_nothing = replace(KRAKEN, asks_for_orders=False)
@@ -223,7 +224,7 @@ async def test_a_stream_that_is_over_is_asked_nothing() -> None:
     with pytest.raises(VenueUnreachable):
         await ear.listen()
     ear.tell_again()
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(10 * RENEW_SECONDS)
     assert dialect.renewed == 0
 
 

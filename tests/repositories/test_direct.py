@@ -232,9 +232,11 @@ def answer(body: bytes) -> Answering:
 async def server(answering: Answering) -> AsyncIterator[tuple[DirectInserts, list[int]]]:
     """A server that answers each request so; and a number for each of its connections."""
     seen: list[int] = []
+    serving: list[asyncio.Task[None] | None] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         seen.append(len(seen))
+        serving.append(asyncio.current_task())
         try:
             while True:
                 head = await reader.readexactly(4)
@@ -249,4 +251,4 @@ async def server(answering: Answering) -> AsyncIterator[tuple[DirectInserts, lis
     finally:
         inserts.close()
         listening.close()
-        await asyncio.sleep(0.01)
+        await asyncio.wait_for(asyncio.gather(*(task for task in serving if task)), 5)

@@ -9,13 +9,15 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
+from functools import wraps
 from heapq import heapify, heappop, heappush
-from typing import Any, Final, TypeVar, TypeVarTuple
+from typing import Any, Final, ParamSpec, TypeVar, TypeVarTuple
 
 from tests.sim.owners import owned
 
 T = TypeVar("T")
 _Given = TypeVarTuple("_Given")
+_Fixtures = ParamSpec("_Fixtures")
 
 _Work = Callable[..., Any]
 _Handle = Any
@@ -175,6 +177,16 @@ def play(story: Coroutine[Any, Any, T]) -> T:
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.get_loop().set_task_factory(owned)  # type: ignore[arg-type] # its protocol allows awaitables that no task takes
         return runner.run(story)
+
+
+def in_virtual_time(story: Callable[_Fixtures, Coroutine[Any, Any, None]]) -> Callable[_Fixtures, None]:
+    """A test that is played, with its fixtures, which are made outside of that time."""
+
+    @wraps(story)
+    def played(*given: _Fixtures.args, **named: _Fixtures.kwargs) -> None:
+        play(story(*given, **named))
+
+    return played
 
 
 def _nothing(*_: Any) -> None: ...

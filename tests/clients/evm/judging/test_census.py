@@ -58,7 +58,8 @@ async def test_one_that_stays_far_behind_is_set_aside_until_it_has_caught_up() -
             assert (await node.newest()).number == 1_003
             await node.look([second.head(1_003)], Watch())
             clock.now += 10
-            await asyncio.sleep(0.6)
+            asked = len(first.requests)
+            await eventually(lambda: len(first.requests) > asked + 1)
             assert state(node, 0) == (True, True)
             first.height = 1_003
             await eventually(lambda: state(node, 0) == (True, False))
@@ -83,7 +84,8 @@ async def test_one_that_stands_still_is_set_aside_though_it_is_one_block_behind(
             assert state(node, 0) == (True, True)
             await node.look([second.head(1_001)], Watch())
             clock.now += 10
-            await asyncio.sleep(0.6)
+            asked = len(first.requests)
+            await eventually(lambda: len(first.requests) > asked + 1)
             assert state(node, 0) == (True, True)  # it is one block behind still, as it was then
             first.height = 1_001
             await eventually(lambda: state(node, 0) == (True, False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -73,7 +72,8 @@ async def test_a_head_far_below_what_was_followed_is_not_believed_while_another_
             assert (await node.newest()).number == 1_000
             assert state(node, 0) == (True, True)
             assert (await node.newest()).number == 1_000
-            await asyncio.sleep(0.6)
+            asked = len(first.requests)
+            await eventually(lambda: len(first.requests) > asked + 1)
             assert state(node, 0) == (True, True)
             first.height = 1_001
             await eventually(lambda: state(node, 0) == (True, False))

@@ -12,7 +12,7 @@ from indexer.domain.history.backfill import Chunk, Native
 from indexer.domain.history.jobs import Anchor, Job
 from indexer.domain.history.stories import Depths
 from indexer.errors import BadAnswer
-from tests.actors.history.test_history import HOLDING, _Scene
+from tests.actors.history.scene import HOLDING, Scene
 from tests.sim.clock import play
 from tests.sim.world import CHAIN_ID
 
@@ -25,7 +25,7 @@ def test_an_opening_in_the_midst_is_joined_to_what_is_filled_in_below_it() -> No
     """An earlier order began history anew at block 14; a resync at block 29 lets this one walk back past it."""
 
     async def story() -> list[tuple[int, int | None]]:
-        scene, job = _Scene(), _job(2)
+        scene, job = Scene(), _job(2)
         await scene.fill(14)
         await scene.record(29, 30, "resync")
         natives = tuple(Native(scene.block(number), HOLDING, held) for number, held in ((9, 4), (20, 9)))
@@ -45,7 +45,7 @@ def test_history_is_not_walked_through_a_record_of_an_orphaned_block() -> None:
     """Another job has filled it in and will take it back: it has to do that first."""
 
     async def story() -> None:
-        scene = _Scene()
+        scene = Scene()
         await scene.fill(24)
         scene.world.reorg(7)
         await scene.record(29, 30, "resync")
@@ -58,7 +58,7 @@ def test_history_is_not_walked_through_a_record_of_an_orphaned_block() -> None:
 
 def test_records_that_a_log_led_to_are_not_asked_for() -> None:
     async def story() -> dict[Holding, list[int]]:
-        scene = _Scene()
+        scene = Scene()
         await scene.record(9, 12, "transfer")
         await scene.record(12, 13, "first")
         await scene.record(20, 14, "refresh")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import fields
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -13,48 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.config import SECTIONS, Settings, VenueKnown, load
+from indexer.config import SECTIONS, load
 from indexer.config.settings import ApiKey
 from indexer.errors import ConfigError, Problem
 from indexer.masking import Secret
+from tests.config.conftest import CHAIN, EXAMPLE, KEY, Load, Wrong
 
-EXAMPLE = Path(__file__).parents[2] / "chains.example.toml"
-CHAIN = '[chains.ethereum]\nchain_id = 1\nrpc_urls = ["http://node"]\n'
-KEY = "[[service.api_keys]]\nname = 'desk'\nkey = 'k'\n"
 USDC = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"
 ACME = "0x742d35Cc6634C0532925a3b844Bc454e4438f44e"
-
-Load = Callable[..., Settings]
-Wrong = Callable[..., dict[str, Problem]]
-
-
-@pytest.fixture
-def loaded(tmp_path: Path) -> Load:
-    def run(text: str, environ: Mapping[str, str] | None = None) -> Settings:
-        path = tmp_path / "chains.toml"
-        path.write_text(text)
-        return load(path, environ or {}, lambda: VENUES)
-
-    return run
-
-
-VENUES = {
-    "binance": VenueKnown(("spot", "margin", "earn"), sandbox=("spot",)),
-    "kraken": VenueKnown(("spot",)),
-    "okx": VenueKnown(("unified",), ("apiKey", "secret", "password")),
-    "ndax": VenueKnown(("spot",), ("apiKey", "secret", "uid", "login", "password")),
-    "paradex": VenueKnown(("futures",), ("privateKey", "walletAddress")),
-}
-
-
-@pytest.fixture
-def wrong(loaded: Load) -> Wrong:
-    def run(text: str, environ: Mapping[str, str] | None = None) -> dict[str, Problem]:
-        with pytest.raises(ConfigError) as caught:
-            loaded(text, environ)
-        return {problem.key: problem for problem in caught.value.problems}
-
-    return run
 
 
 def test_a_chain_needs_no_more_than_its_id_and_one_url(loaded: Load, tmp_path: Path) -> None:
@@ -219,13 +183,6 @@ def test_twenty_mistakes_are_reported_at_once(wrong: Wrong) -> None:
     assert problems["chains.ethereum.rpc_urls[1]"].value == '"ftp://***@node"'
 
 
-def test_with_a_master_key_accounts_may_be_added_over_http_alone(tmp_path: Path) -> None:
-    path = tmp_path / "chains.toml"
-    path.write_text("[service]\nmaster_key = '${KEY}'\n")
-    settings = load(path, {"KEY": "k" * 32})
-    assert (settings.chains, settings.exchanges) == ({}, {})
-
-
 @pytest.mark.parametrize(
     ("text", "key", "message"),
     [
@@ -293,83 +250,6 @@ def test_a_private_key_in_the_place_of_an_address_is_not_repeated(wrong: Wrong) 
     assert "abab" not in str(problems["chains.ethereum.tokens[0]"])
 
 
-@pytest.mark.parametrize(
-    ("lines", "key", "message"),
-    [
-        ("exchange = 'binanse'", "exchange", "there is no such exchange; did you mean `binance`?"),
-        ("exchange = 'nyse'", "exchange", "there is no such exchange; there are binance, kraken, okx, ndax, paradex"),
-        (
-            "exchange = 'binance'\nwallets = ['${X:-}', 'spot', 'unified']",
-            "wallets[2]",
-            "binance has no such wallet; it has spot, margin, earn",
-        ),
-        (
-            "exchange = 'okx'\npassword = 'p'\nwallets = ['spott']",
-            "wallets[0]",
-            "okx has no such wallet; it has unified",
-        ),
-        (
-            "exchange = 'binance'\nwallets = ['spott']",
-            "wallets[0]",
-            "binance has no such wallet; did you mean `spot`? It has spot, margin, earn",
-        ),
-        (
-            "exchange = 'kraken'\nbase_url = 'https://me:hush-pass@proxy'",
-            "base_url",
-            "names a user or password; write it without: credentials have keys of their own",
-        ),
-        (
-            "exchange = 'binance'\nsandbox = true\nwallets = ['spot', 'earn']",
-            "wallets",
-            "the sandbox of binance has no earn wallet; it has spot",
-        ),
-        ("exchange = 'kraken'\nsandbox = true", "sandbox", "kraken has none; leave it out for the exchange itself"),
-    ],
-)
-def test_an_exchange_or_wallet_that_there_is_not_is_refused(wrong: Wrong, lines: str, key: str, message: str) -> None:
-    problem = wrong(CHAIN + f"[exchanges.b]\napi_key = 'k'\nsecret = 's'\n{lines}")[f"exchanges.b.{key}"]
-    assert f"{problem.message}; {problem.hint}" == message
-
-
-@pytest.mark.parametrize(
-    ("lines", "missing"),
-    [
-        ("exchange = 'okx'\napi_key = 'k'\nsecret = 's'", {"password"}),
-        ("exchange = 'ndax'\napi_key = 'k'\nsecret = 's'\nuid = '7'", {"login", "password"}),
-        ("exchange = 'paradex'\napi_key = 'k'", {"private_key", "wallet_address"}),
-    ],
-)
-def test_what_an_exchange_asks_for_is_named_where_it_is_missing(wrong: Wrong, lines: str, missing: set[str]) -> None:
-    problems = wrong(CHAIN + f"[exchanges.b]\n{lines}")
-    assert set(problems) == {f"exchanges.b.{key}" for key in missing}
-    assert all("asks for it" in str(problem) for problem in problems.values())
-
-
-def test_whatever_an_exchange_asks_for_is_read_and_is_a_secret(loaded: Load) -> None:
-    keys = ("api_key", "secret", "password", "uid", "account_id", "login", "token", "twofa", "private_key")
-    lines = "\n".join(f"{key} = '{key}-hushed'" for key in keys)
-    settings = loaded(CHAIN + f"[exchanges.b]\nexchange = 'ndax'\n{lines}")
-    assert {f"{key}-hushed" for key in keys} <= set(settings.secrets())
-    assert "hushed" not in repr(settings)
-
-
-PEM = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIHush0123456789\nhushABCDEFGH==\n-----END EC PRIVATE KEY-----\n"
-
-
-@pytest.mark.parametrize("written", [PEM, PEM.strip(), PEM.replace("\n", "\\n"), PEM.replace("\n", "\r\n")])
-def test_a_key_in_pem_is_read_with_its_lines_however_they_are_written(loaded: Load, written: str) -> None:
-    text = CHAIN + "[exchanges.b]\nexchange = 'binance'\napi_key = 'organizations/1/apiKeys/2'\nsecret = '${KEY}'"
-    assert loaded(text, {"KEY": written}).exchanges["b"].secret.reveal() == PEM
-
-
-@pytest.mark.parametrize("written", ["-----BEGIN EC PRIVATE KEY-----", PEM + "hush", PEM.replace("EIH", "\u0007")])
-def test_what_only_begins_as_a_key_in_pem_is_refused_and_not_shown(wrong: Wrong, written: str) -> None:
-    text = CHAIN + "[exchanges.b]\nexchange = 'binance'\napi_key = 'k'\nsecret = '${KEY}'"
-    problem = wrong(text, {"KEY": written})["exchanges.b.secret"]
-    assert "in PEM" in problem.message
-    assert "ush" not in str(problem)
-
-
 def test_the_value_of_an_unknown_key_is_not_shown(wrong: Wrong) -> None:
     problems = wrong(CHAIN + "[exchanges.b]\nexchange = 'x'\napi_key = 'k'\nsecret = 's'\nsecrett = 'hush'")
     assert "hush" not in str(problems["exchanges.b.secrett"])
@@ -426,40 +306,6 @@ def test_a_text_in_the_file_is_no_number(wrong: Wrong) -> None:
 def test_an_unset_variable_is_told_once_and_only_there(wrong: Wrong) -> None:
     problems = wrong("[chains.e]\nchain_id = '${ID}'\nrpc_urls = ['${A}${B}']")
     assert list(problems) == ["chains.e.chain_id", "chains.e.rpc_urls[0]"]
-
-
-ACCOUNT = "[exchanges.b]\nexchange = 'binance'\napi_key = 'k'\nsecret = 's'\n"
-
-
-def test_rules_are_for_all_accounts_but_where_one_has_its_own(loaded: Load) -> None:
-    settings = loaded(
-        ACCOUNT + "[exchanges.b.rules]\nchange_percent = 5\n[exchanges.b.rules.severities]\nstale_data = 'info'\n"
-        "[rules]\nchange_percent = 0.1\ntolerance = '0.000000000000000001'\n"
-        "[rules.severities]\nstale_data = 'error'\nnegative_balance = 'warning'\n"
-    )
-    assert (settings.rules.change_percent, settings.rules.tolerance) == (Decimal("0.1"), Decimal(10) ** -18)
-    own = settings.exchanges["b"].rules
-    assert (own.change_percent, own.tolerance) == (Decimal(5), Decimal(10) ** -18)
-    assert own.severities == {"stale_data": "info", "negative_balance": "warning"}
-
-
-@pytest.mark.parametrize(
-    ("line", "key", "told"),
-    [
-        ("change_percent = -1", "change_percent", "out of range"),
-        ("change_absolute = 'much'", "change_absolute", "is not a number"),
-        ("change_absolute = inf", "change_absolute", "out of range"),
-        (f"change_absolute = 0x{'f' * 5_000}", "change_absolute", "out of range"),
-        ("tolerance = true", "tolerance", "expected a number"),
-        ("relative_tolerance = 1.5", "relative_tolerance", "out of range"),
-        ("stale_second = 5", "stale_second", "not a known key"),
-        ("severities = {stale_date = 'info'}", "severities.stale_date", "not a known key"),
-        ("severities = {stale_data = 'loud'}", "severities.stale_data", "not known here"),
-    ],
-)
-def test_a_rule_that_cannot_be_is_refused(wrong: Wrong, line: str, key: str, told: str) -> None:
-    assert told in str(wrong(CHAIN + f"[rules]\n{line}\n")[f"rules.{key}"])
-    assert told in str(wrong(ACCOUNT + f"[exchanges.b.rules]\n{line}\n")[f"exchanges.b.rules.{key}"])
 
 
 def test_a_syntax_error_is_told_with_its_line(wrong: Wrong, tmp_path: Path) -> None:
@@ -522,48 +368,3 @@ def test_a_folder_and_a_binary_are_no_configuration(tmp_path: Path) -> None:
 
 def test_a_byte_order_mark_does_no_harm(loaded: Load) -> None:
     assert loaded("\ufeff" + CHAIN).chains
-
-
-def _example_variables() -> dict[str, str]:
-    names = ("ETHEREUM", "OPTIMISM", "POLYGON", "BASE", "ARBITRUM")
-    return {f"{name}_RPC_URL": f"https://{name.lower()}.example" for name in names}
-
-
-def test_the_example_loads_and_holds_the_defaults() -> None:
-    settings = load(EXAMPLE, _example_variables())
-    assert {chain.chain_id for chain in settings.chains.values()} == {1, 10, 137, 8453, 42161}
-    assert settings.store == Settings().store
-    assert settings.nats == Settings().nats
-    assert settings.rules == Settings().rules
-
-
-def test_the_example_loads_with_its_comments_switched_on(tmp_path: Path) -> None:
-    lines = EXAMPLE.read_text().splitlines()
-    opened = [
-        line.removeprefix("# ") if line.startswith(("# [", *(f"# {key} =" for key in _all_keys()))) else line
-        for line in lines
-    ]
-    path = tmp_path / "chains.toml"
-    path.write_text("\n".join(opened))
-    names = ("DESK_KEY", "BINANCE_API_KEY", "BINANCE_SECRET")
-    settings = load(path, _example_variables() | dict.fromkeys(names, "a-key"))
-    assert [key.name for key in settings.service.api_keys] == ["desk"]
-    assert list(settings.exchanges) == ["binance-main"]
-
-
-@pytest.mark.parametrize("section", [*SECTIONS, "[[service.api_keys]]"])
-def test_every_key_is_in_the_example_and_in_the_documentation(section: str) -> None:
-    kind = SECTIONS.get(section, ApiKey)
-    documentation = (EXAMPLE.parent / "docs" / "configuration.md").read_text()
-    for field in fields(kind):
-        if field.name not in ("api_keys", "name", *TABLES):
-            assert f"\n{field.name} =" in EXAMPLE.read_text().replace("\n# ", "\n"), field.name
-            assert f"`{field.name}`" in documentation, field.name
-
-
-TABLES = ("rules", "severities")
-"""Fields that are tables of their own."""
-
-
-def _all_keys() -> set[str]:
-    return {field.name for kind in (*SECTIONS.values(), ApiKey) for field in fields(kind)}

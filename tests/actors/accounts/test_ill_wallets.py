@@ -9,7 +9,7 @@ from indexer.domain.accounts.facts import AccountAlert
 from indexer.domain.health.status import AccountStatus
 from indexer.errors import Throttled, VenueUnreachable, WalletUnsupported
 from tests.actors.accounts.fakes import FakeVenue, Stage
-from tests.actors.accounts.test_account import played
+from tests.sim.clock import play
 
 
 def two_wallets(*, streams: bool = True) -> FakeVenue:
@@ -41,7 +41,7 @@ def test_a_wallet_that_is_not_answered_for_is_stale_and_the_account_lives() -> N
             await asyncio.sleep(10)
             assert account(stage).stale == ()
 
-    played(story())
+    play(story())
 
 
 def test_a_wallet_that_is_ill_alone_leaves_the_breaker_closed_and_is_asked_less_and_less() -> None:
@@ -60,7 +60,7 @@ def test_a_wallet_that_is_ill_alone_leaves_the_breaker_closed_and_is_asked_less_
             await asyncio.sleep(100)
             assert ("breaker_open", True) in stage.alerts
 
-    played(story())
+    play(story())
 
 
 def test_other_wallets_are_read_while_one_is_ill() -> None:
@@ -74,7 +74,7 @@ def test_other_wallets_are_read_while_one_is_ill() -> None:
             assert stage.updates[-1].slot.wallet == "spot"
             assert stage.told[-1] == ("BTC", "2")
 
-    played(story())
+    play(story())
 
 
 def test_a_venue_that_answers_for_no_wallet_opens_the_breaker() -> None:
@@ -85,7 +85,7 @@ def test_a_venue_that_answers_for_no_wallet_opens_the_breaker() -> None:
             await asyncio.sleep(40)
             assert account(stage).breaker.state != "closed"
 
-    played(story())
+    play(story())
 
 
 def test_a_venue_that_is_well_but_for_one_wallet_is_found_well_by_another() -> None:
@@ -100,7 +100,7 @@ def test_a_venue_that_is_well_but_for_one_wallet_is_found_well_by_another() -> N
             assert account(stage).breaker.state == "closed"
             assert account(stage).stale == ("funding",)
 
-    played(story())
+    play(story())
 
 
 def test_a_wallet_that_cannot_be_read_any_more_is_stale() -> None:
@@ -111,7 +111,7 @@ def test_a_wallet_that_cannot_be_read_any_more_is_stale() -> None:
             await asyncio.sleep(6)
             assert account(stage).stale == ("funding",)
 
-    played(story())
+    play(story())
 
 
 def test_a_stream_that_is_lost_leaves_time_for_a_read_before_anything_is_stale() -> None:
@@ -129,7 +129,7 @@ def test_a_stream_that_is_lost_leaves_time_for_a_read_before_anything_is_stale()
             assert account(stage).stale == ("spot", "funding")
             assert stage.state == "stale"
 
-    played(story())
+    play(story())
 
 
 def test_a_probe_that_fails_is_over_though_another_wallet_was_well() -> None:
@@ -143,4 +143,4 @@ def test_a_probe_that_fails_is_over_though_another_wallet_was_well() -> None:
             assert account(stage).breaker.state == "closed"
             assert account(stage).stale == ("funding",)
 
-    played(story())
+    play(story())

@@ -1,0 +1,126 @@
+"""What is not believed, or broke a rule, and what is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from indexer.domain.accounts.facts import (
+    AccountAlert,
+    AccountLive,
+    AccountStale,
+)
+from indexer.domain.accounts.judging import Rules
+from indexer.domain.accounts.validation import Thresholds
+from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.streams import exchange_stream
+from indexer.errors import BadCredentials, VenueUnreachable
+from tests.actors.accounts.fakes import FakeVenue, Stage, amount
+from tests.actors.fakes import FakeLog
+from tests.domain.accounts.builders import ACCOUNT, TIME
+from tests.sim.clock import play
+
+
+def test_an_empty_answer_is_not_believed_and_asked_again_until_the_truth_comes() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(streams=False, BTC="1", ETH="2")) as stage:
+            stage.venue.answers = [{}, {}, {"BTC": amount("0"), "ETH": amount("0")}]
+            await asyncio.sleep(20)
+            assert sorted(stage.told) == [("BTC", "1"), ("ETH", "2")]
+            assert stage.alerts == [("empty_answer", False), ("empty_answer", True)]
+            assert stage.venue.answers == []
+
+    play(story())
+
+
+def test_an_account_that_was_really_emptied_is_told_within_a_minute_without_a_stream() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(streams=False, BTC="1", ETH="2")) as stage:
+            stage.venue.truth = {}
+            await asyncio.sleep(60)
+            assert sorted(stage.told[-2:]) == [("BTC", "0"), ("ETH", "0")]
+
+    play(story())
+
+
+def test_what_breaks_a_rule_is_kept_out_and_told_as_an_alert() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(streams=False, BTC="1")) as stage:
+            stage.venue.truth = {"BTC": amount("-1")}
+            await asyncio.sleep(20)
+            assert stage.told == [("BTC", "1")]
+            assert ("negative_balance", False) in stage.alerts
+            stage.venue.truth = {"BTC": amount("2")}
+            await asyncio.sleep(6)
+            assert stage.told[-1] == ("BTC", "2")
+            assert ("negative_balance", True) in stage.alerts
+
+    play(story())
+
+
+def test_what_an_earlier_life_told_to_be_wrong_is_told_once_and_told_to_be_over() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(streams=False, BTC="1")) as first:
+            first.venue.errors = [BadCredentials("invalid api key")] * 3
+            await asyncio.sleep(10)
+        ill = FakeVenue(streams=False, BTC="1")
+        ill.errors = [BadCredentials("invalid api key")] * 3
+        async with Stage(ill, first.log) as second:
+            await asyncio.sleep(30)
+            assert second.state == "suspended"
+            assert second.alerts == [("authentication", False)]
+            assert [type(fact) for fact in second.facts if isinstance(fact, AccountStale | AccountLive)] == [
+                AccountStale
+            ]
+        for _ in range(2):
+            async with Stage(FakeVenue(streams=False, BTC="1"), first.log) as last:
+                await asyncio.sleep(1)
+                assert last.state == "live"
+                assert last.alerts == [("authentication", False), ("authentication", True)]
+                told = [type(fact) for fact in last.facts if isinstance(fact, AccountStale | AccountLive)]
+                assert told == [AccountStale, AccountLive]
+
+    play(story())
+
+
+def test_an_alert_about_a_wallet_that_is_followed_no_longer_is_over() -> None:
+    async def story() -> None:
+        log = FakeLog()
+        alert = AccountAlert(ACCOUNT, "negative_balance", "error", "-1", "margin", "BTC")
+        await log.append(Commit("c", exchange_stream(*ACCOUNT), 1, TIME, (alert,)))
+        async with Stage(FakeVenue(BTC="1"), log) as stage:
+            assert stage.alerts == [("negative_balance", False), ("negative_balance", True)]
+
+    play(story())
+
+
+def test_a_wallet_of_which_nothing_is_heard_for_long_is_an_alert_at_that_moment_and_over_once_it_is_read() -> None:
+    async def story() -> None:
+        rules = Rules(thresholds=Thresholds(stale_seconds=100))
+        async with Stage(FakeVenue(streams=False, BTC="1"), rules=rules) as stage:
+            stage.venue.errors = [VenueUnreachable("HTTP 503")] * 1_000
+            await asyncio.sleep(99)
+            assert ("stale_data", False) not in stage.alerts
+            await asyncio.sleep(2)
+            assert ("stale_data", False) in stage.alerts
+            stage.venue.errors.clear()
+            await stage.refresh()
+            await asyncio.sleep(6)
+            assert ("stale_data", True) in stage.alerts
+
+    play(story())
+
+
+def test_what_the_stream_did_not_tell_is_an_alert_as_severe_as_configured() -> None:
+    async def story() -> None:
+        rules = Rules(thresholds=Thresholds(severities={"source_inconsistency": "error"}))
+        async with Stage(FakeVenue(BTC="1"), rules=rules) as stage:
+            await asyncio.sleep(10)
+            stage.venue.frame(silent=True, BTC="2")
+            await stage.refresh()
+            await asyncio.sleep(5)
+            alerts = [fact for fact in stage.facts if isinstance(fact, AccountAlert)]
+            assert [(one.kind, one.severity) for one in alerts if not one.cleared] == [
+                ("source_inconsistency", "error")
+            ]
+
+    play(story())

@@ -75,7 +75,7 @@ async def test_since_begins_with_the_commit_that_holds_the_next_number(store: St
 
 async def test_commits_above_a_block_come_oldest_first(store: Store) -> None:
     commits = [commit_at(number, seq=seq) for seq, number in enumerate((5, 6, 9), 1)]
-    for commit in (*commits, stale(chain_id=1, seq=4)):
+    for commit in (stale(chain_id=1, seq=4), *reversed(commits)):
         await store.commits.append(commit)
     assert await store.commits.above_block("chain:1", 5) == commits[1:]
     assert await store.commits.above_block("chain:1", 9) == []

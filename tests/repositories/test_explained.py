@@ -299,6 +299,14 @@ async def test_projecting_again_makes_nothing_less_sure_and_a_reorg_does(store: 
     assert await store.balances.settled(2) == Settled()
 
 
+async def test_a_reorg_back_to_what_was_projected_again_is_less_sure(store: Store) -> None:
+    first, second, back = settled_at(1, 5, 4, 9), settled_at(2, 8, 7, 10), settled_at(3, 5, 4, 11)
+    await store.balances.project(fold([first, second]))
+    await store.balances.project(fold([first]))
+    await store.balances.project(fold([back]))
+    assert await store.balances.settled(1) == Settled(5, 4)
+
+
 async def test_a_sample_holds_each_record_at_most_once(store: Store) -> None:
     commits = [settled_at(seq, -1, -1, seq) for seq in range(1, 21)]
     await store.balances.project(fold(commits))

@@ -207,3 +207,15 @@ def test_what_is_told_of_many_balances_is_one_step() -> None:
         Rejoining(2, {SAME: elsewhere}),
         Parting(((apart, 9),)),
     ]
+
+
+async def test_an_order_for_less_takes_nothing_back_of_what_is_covered(store: Store) -> None:
+    await store.coverage.cover(1, 3, {SAME: 9})
+    await store.coverage.cover(1, 5, {SAME: 7})
+    assert await store.coverage.covered(1) == {SAME: 3}
+    assert await store.coverage.filled_up_to(1, {SAME}) == {SAME: 9}
+
+
+async def test_between_two_blocks_in_a_row_nobody_missed_anything(store: Store) -> None:
+    await store.books.project(fold([_before(), _again(number=10)]))
+    assert not await store.coverage.holes(1)

@@ -143,3 +143,16 @@ def test_the_time_between_blocks_is_that_of_most_of_the_newest() -> None:
     late = Head(20, block_hash(20), block_hash(19), head_at(20).timestamp + 3_600)
     heads = (*(head_at(number) for number in (1, 2, 3, 7, 8)), late)
     assert block_seconds(HeadChain(16, heads)) == 12
+
+
+def test_only_the_newest_blocks_tell_how_long_they_take() -> None:
+    slow = [Head(number, block_hash(number), block_hash(number - 1), 100 * number) for number in range(1, 30)]
+    quick = [Head(number, block_hash(number), block_hash(number - 1), 2_900 + 2 * number) for number in range(30, 46)]
+    assert block_seconds(HeadChain(64, (*slow, *quick))) == 2
+    assert block_seconds(HeadChain(64, (*slow, *quick)), newest=45) == 100
+
+
+def test_what_the_first_block_stands_on_does_not() -> None:
+    late = Head(9, block_hash(9), block_hash(8), head_at(8).timestamp + 3_600)
+    assert block_seconds(HeadChain(16, (head_at(7), head_at(8), late), roots=7)) == 3_600
+    assert block_seconds(HeadChain(16, (head_at(7), head_at(8), late), roots=8)) == 0

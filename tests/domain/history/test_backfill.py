@@ -224,3 +224,13 @@ def test_a_stride_remembers_what_was_refused() -> None:
         stride = stride.wider(1, 0.01)
         sizes.append(stride.blocks)
     assert max(sizes) < 1_000
+
+
+def test_what_changed_in_the_block_of_the_record_at_the_anchor_is_no_record_of_its_own() -> None:
+    here = Holding(USDC, WALLETS[0])
+    teller = Teller(anchor=9, last=9, is_proven=True, held=3, is_first=False)
+    assert teller.row(Change(here, block_at(9), 1, None), "latest") is None
+    assert teller.held == 3
+    row = teller.row(Change(here, block_at(8), 1, None), "latest")
+    assert row is not None
+    assert (row.balance, row.change) == (4, 1)

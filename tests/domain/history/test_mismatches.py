@@ -68,3 +68,9 @@ def test_a_token_whose_reads_always_differ_takes_little_memory() -> None:
     spans = walk.doubted(0, 0, is_thorough=True)
     assert len(spans) == MOST_SPANS + 1
     assert (spans[0].last, spans[-2].first, walk.mismatches.differing) == (2_000, 2, 1_000)
+
+
+def test_what_is_left_may_be_of_the_first_block_alone() -> None:
+    walk = _walk(_change(5, 4, 10))
+    assert walk.doubted(5, 7, is_thorough=False) == (Span(5, 5),)
+    assert walk.doubted(6, 7, is_thorough=False) == ()

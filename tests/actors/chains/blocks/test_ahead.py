@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from actors.chains.blocks import ahead
-from actors.chains.blocks.ahead import spans_of
+from actors.chains.blocks.ahead import Ahead, Span, spans_of
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, Holding
 from indexer.domain.telling.facts import StreamResync
-from indexer.errors import NodeUnreachable, StateMissing
+from indexer.errors import BadAnswer, NodeUnreachable, StateMissing
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.chains.test_chain import BOB, USD, in_virtual_time
+from tests.domain.samples import head_at
 from tests.sim.world import OUTSIDE
 
 
@@ -133,6 +135,24 @@ async def test_a_branch_whose_state_is_gone_is_followed_once_ours_is_rolled_back
         facts = [fact for commit in stage.disk.kept.commits for fact in commit.facts]
         assert any(isinstance(fact, StreamResync) and fact.block.hash == heads[-1].hash for fact in facts)
         assert stage.updates()[-1].balance == stage.world.canonical[-1].balances[Holding(USD, BOB)]
+
+
+@pytest.mark.parametrize("left_out", ["the first", "one in the middle", "all"])
+async def test_headers_that_are_not_those_of_the_span_are_no_part(left_out: str) -> None:
+    heads = tuple(head_at(number) for number in range(5, 9))
+    answered = {"the first": heads[1:], "one in the middle": (heads[0], *heads[2:]), "all": ()}[left_out]
+    node: Any = SimpleNamespace(missed=_answering(answered))
+    parts = Ahead(node, Watch(), _answering(()), [Span(5, 8)])
+    parts.ask()
+    with pytest.raises(BadAnswer, match="headers 5 to 8 are not one chain"):
+        await parts.asked()
+
+
+def _answering(answer: Any) -> Any:
+    async def answering(*_: object) -> Any:
+        return answer
+
+    return answering
 
 
 @pytest.mark.parametrize(("first", "last", "lengths"), [(5, 5, [1]), (5, 8, [4]), (5, 13, [4, 4, 1])])

@@ -145,6 +145,27 @@ async def test_a_reorg_of_the_block_that_is_read_starts_the_round_anew() -> None
 
 
 @in_virtual_time
+async def test_a_round_that_was_answered_of_a_block_that_is_gone_begins_anew() -> None:
+    async with staged() as stage:
+        await stage.hear(stage.world.mine(busy=0), stage.world.put(MINT, 1_000))
+        orphaned, reads = stage.world.tip, Reads(stage)
+        read = stage.node.read
+
+        async def reorganised(wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]:
+            answer = await read(wanted)
+            if orphaned in wanted and stage.world.is_canonical(orphaned.hash):
+                stage.world.reorg(1, longer=2)
+                await stage.hear(stage.world.tip)
+            return answer
+
+        stage.node.read = reorganised  # type: ignore[method-assign] # a reorg before its answer is looked at
+        await stage.settle(ROUND_SECONDS + 60)
+        rounds = [number for number, holdings in reads.asked if holdings == len(WATCH.holdings())]
+        assert rounds == [orphaned.number, stage.world.tip.number]
+        assert drift(stage) == 0
+
+
+@in_virtual_time
 async def test_heads_never_wait_for_it() -> None:
     async with staged() as stage, in_parts_of(2):
         read = stage.node.read

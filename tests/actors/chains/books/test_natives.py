@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+import pytest
 from structlog.testing import capture_logs
 
+from actors.chains.books.natives import natives_recorded
 from actors.messages import Differed, WatchChanged
 from indexer.domain.balances import Watch
-from indexer.domain.chain import NATIVE, BlockHash, BlockRef, Head, Holding, KnownBlock
+from indexer.domain.chain import NATIVE, BlockHash, BlockRef, Head, Holding, KnownBlock, TokenInfo
 from indexer.domain.following.views import Readings
+from indexer.domain.recording.records import BalanceRecord
+from indexer.domain.resuming.checkpoints import SilentCut
 from indexer.domain.telling.facts import StreamResync
 from indexer.errors import StateMissing
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.chains.test_chain import in_virtual_time
+from tests.domain.samples import block_hash
 from tests.sim.world import WALLETS, WATCH
 
 COIN = Holding(NATIVE, WALLETS[1])
@@ -182,3 +187,10 @@ def _forget(stage: Stage) -> None:
         return await read(wanted)
 
     stage.node.read = reading  # type: ignore[method-assign] # a node that prunes at once
+
+
+@pytest.mark.parametrize(("told", "known_at"), [(3, 10), (4, 12)])
+def test_a_cut_that_no_commit_tells_of_reaches_only_what_was_told_before_it(told: int, known_at: int) -> None:
+    record = BalanceRecord(1, COIN, 5, BlockRef(12, block_hash(12), 0), 1, "native", TokenInfo(), told)
+    assert natives_recorded({COIN: record}, (), (SilentCut(10, 3),)) == {COIN: known_at}
+    assert natives_recorded({COIN: record}, (), (SilentCut(13, 9),)) == {COIN: 12}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 import structlog.testing
 
 from actors.chains.reorgs.doubts import FAR_BELOW, SET_BACK_SECONDS
 from indexer.domain.chain import BlockRef, Head
 from indexer.domain.telling.facts import BalanceReverted, StreamResync
 from tests.actors.chains.stage import Stage, staged
-from tests.actors.chains.test_chain import BOB, CAROL, USD, in_virtual_time
+from tests.actors.chains.test_chain import BOB, CAROL, USD
+from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE
 
 
@@ -79,18 +81,20 @@ async def test_a_fork_that_answers_once_takes_nothing_back() -> None:
         assert [fact.change for fact in stage.updates()] == [5, 1]
 
 
+@pytest.mark.parametrize("blocks", [1, 3])
 @in_virtual_time
-async def test_a_branch_that_ends_below_our_tip_is_not_believed_at_once() -> None:
+async def test_a_branch_that_ends_below_our_tip_is_not_believed_at_once(blocks: int) -> None:
     async with staged() as stage:
         world = stage.world
         await stage.hear(world.pay(USD, OUTSIDE, BOB, 5), *(world.mine(busy=0) for _ in range(3)))
         kept = world.canonical[-4:]
         del world.canonical[-4:]
-        await stage.hear(world.pay(USD, OUTSIDE, CAROL, 6))
+        world.pay(USD, OUTSIDE, CAROL, 6)
+        await stage.hear([world.tip, *(world.mine(busy=0) for _ in range(blocks - 1))][-1])
         await stage.settle(SET_BACK_SECONDS / 2)
         assert not taken_back(stage)
         assert "nothing is rolled back" in str(stage.status.last_error)
-        world.canonical[-1:] = kept
+        world.canonical[-blocks:] = kept
         await stage.hear(world.mine(busy=0))
         await stage.settle(SET_BACK_SECONDS)
         assert not taken_back(stage)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -105,7 +106,7 @@ async def stage(
     app.router.add_get("/ws", hub.handle)
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.SockSite(runner, _listening())
     await site.start()
     await hub.start()
     try:
@@ -116,6 +117,13 @@ async def stage(
     finally:
         await hub.close()
         await runner.cleanup()
+
+
+def _listening() -> socket.socket:
+    """Whoever does not read is noticed after hundreds of events: by itself a system keeps megabytes for him."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 * 1024)
+    return listening
 
 
 async def until(condition: Callable[[], bool], seconds: float = 5) -> None:

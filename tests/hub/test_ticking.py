@@ -55,7 +55,7 @@ async def test_who_reads_nothing_is_dismissed_while_heartbeats_fail() -> None:
         lazy.send(op="subscribe", id="1")
         await until(lambda: on.hub.subscribers == 1)
         world.ill = True
-        await flood(on, 20_000)
+        await flood(on, 4_000)
         await until(lambda: on.hub.subscribers == 0)
 
 
@@ -103,7 +103,7 @@ async def test_a_client_whose_queue_cannot_be_written_any_more_is_cut(monkeypatc
 
         monkeypatch.setattr(Outbox, "_write_chunk", broken)
         on.hub._queue([])
-        await flood(on, 20_000)
+        await flood(on, 4_000)
         reading = asyncio.create_task(lazy_end(lazy.read_texts()))
         await until(lambda: on.hub.connections == 0)
         reading.cancel()

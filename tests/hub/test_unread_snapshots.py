@@ -17,7 +17,7 @@ from tests.hub.stage import Stage, stage, until
 from tests.hub.test_slow_readers import RawClient, lazy_client
 
 TEXT = 1
-WALLETS = 15_000
+WALLETS = 3_000
 """Their snapshot is more than a socket takes without somebody who reads."""
 
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from actors.base import end
 from actors.janitor import KEPT_EVENTS, SWEEP_SECONDS, Janitor, Sweep
 from indexer.errors import StoreUnavailable
-from tests.actors.chains.test_chain import in_virtual_time
+from tests.sim.clock import in_virtual_time
 
 BEGUN = datetime(2026, 11, 21, tzinfo=UTC)
 HOUR = timedelta(seconds=SWEEP_SECONDS)

@@ -9,7 +9,7 @@ import pytest
 from actors.base import cut_short
 from indexer.domain.chain import NATIVE, Holding
 from tests.actors.chains.stage import staged
-from tests.actors.chains.test_chain import in_virtual_time
+from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE, TOKENS, WALLETS
 
 ALICE, BOB, _ = WALLETS

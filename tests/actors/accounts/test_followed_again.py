@@ -5,8 +5,8 @@ from __future__ import annotations
 from indexer.domain.accounts.facts import AssetUpdated
 from indexer.errors import VenueUnreachable
 from tests.actors.accounts.fakes import FakeFollowings, FakeVenue, Stage
-from tests.actors.chains.test_chain import in_virtual_time
 from tests.actors.fakes import FakeLog
+from tests.sim.clock import in_virtual_time
 
 
 async def _told_by_a_life(log: FakeLog, followings: FakeFollowings, venue: FakeVenue | None = None) -> list[str]:

@@ -11,8 +11,8 @@ from indexer.domain.accounts.facts import AccountAlert, AccountLive, AccountStal
 from indexer.domain.accounts.records import AccountBook
 from indexer.domain.telling.commits import Commit
 from tests.actors.accounts.fakes import ACCOUNT, FakeBooks, FakeFollowings, FakeVenue, Stage
-from tests.actors.chains.test_chain import in_virtual_time
 from tests.actors.fakes import FakeLog
+from tests.sim.clock import in_virtual_time
 
 REASON = "its credentials cannot be unsealed"
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -24,7 +23,7 @@ from indexer.domain.telling.facts import BalanceReverted, ChainFinalized, Stream
 from indexer.errors import BlockUnknown, Fenced, Impossible, NodeUnreachable, StateMissing, StoreUnavailable, WrongChain
 from tests.actors.chains.stage import Stage, staged
 from tests.actors.fakes import TIME
-from tests.sim.clock import play
+from tests.sim.clock import in_virtual_time
 from tests.sim.node import SimNode
 from tests.sim.service import STREAM
 from tests.sim.world import CHAIN_ID, OUTSIDE, TOKENS, WALLETS, WATCH
@@ -32,17 +31,6 @@ from tests.sim.world import CHAIN_ID, OUTSIDE, TOKENS, WALLETS, WATCH
 USD = TOKENS[0]
 STRANGE = BlockHash("0x" + "5a" * 32)
 ALICE, BOB, CAROL = WALLETS
-
-Story = Callable[[], Coroutine[Any, Any, None]]
-
-
-def in_virtual_time(story: Story) -> Callable[[], None]:
-    @functools.wraps(story)
-    def test() -> None:
-        play(story())
-
-    del test.__dict__["__wrapped__"]  # pytest would take the test for a coroutine
-    return test
 
 
 @in_virtual_time

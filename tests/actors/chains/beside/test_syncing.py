@@ -15,7 +15,8 @@ from indexer.domain.chain import NATIVE, BlockHash, Holding, KnownBlock
 from indexer.domain.following.views import Readings
 from indexer.errors import NodeUnreachable
 from tests.actors.chains.stage import Stage, staged
-from tests.actors.chains.test_chain import ALICE, BOB, USD, in_virtual_time
+from tests.actors.chains.test_chain import ALICE, BOB, USD
+from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE, WATCH
 
 MINT = Holding(USD, ALICE)

@@ -15,8 +15,9 @@ from indexer.domain.chain import BlockRef, Holding
 from indexer.domain.telling.facts import StreamResync
 from indexer.errors import BadAnswer, NodeUnreachable, StateMissing
 from tests.actors.chains.stage import Stage, staged
-from tests.actors.chains.test_chain import BOB, USD, in_virtual_time
+from tests.actors.chains.test_chain import BOB, USD
 from tests.domain.samples import head_at
+from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE
 
 

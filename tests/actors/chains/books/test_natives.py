@@ -17,8 +17,8 @@ from indexer.domain.resuming.checkpoints import SilentCut
 from indexer.domain.telling.facts import StreamResync
 from indexer.errors import StateMissing
 from tests.actors.chains.stage import Stage, staged
-from tests.actors.chains.test_chain import in_virtual_time
 from tests.domain.samples import block_hash
+from tests.sim.clock import in_virtual_time
 from tests.sim.world import WALLETS, WATCH
 
 COIN = Holding(NATIVE, WALLETS[1])

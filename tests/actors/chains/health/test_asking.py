@@ -14,7 +14,8 @@ from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.facts import StreamLive, StreamStale
 from indexer.errors import Fenced, NodeUnreachable
 from tests.actors.chains.stage import Stage, staged
-from tests.actors.chains.test_chain import BOB, USD, in_virtual_time
+from tests.actors.chains.test_chain import BOB, USD
+from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE
 
 PATIENCE_SECONDS = 3.0

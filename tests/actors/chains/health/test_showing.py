@@ -14,7 +14,8 @@ from indexer.domain.health.status import StreamStatus
 from indexer.domain.resuming.checkpoints import Mark
 from indexer.domain.telling.facts import BalanceReverted
 from tests.actors.chains.stage import Stage, staged
-from tests.actors.chains.test_chain import BOB, CAROL, USD, in_virtual_time
+from tests.actors.chains.test_chain import BOB, CAROL, USD
+from tests.sim.clock import in_virtual_time
 from tests.sim.service import STREAM
 from tests.sim.world import CHAIN_ID, OUTSIDE
 

@@ -7,7 +7,8 @@ from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import Address, Holding, TokenInfo
 from indexer.domain.telling.facts import BalanceReverted
 from tests.actors.chains.stage import Stage, staged
-from tests.actors.chains.test_chain import ALICE, BOB, USD, in_virtual_time
+from tests.actors.chains.test_chain import ALICE, BOB, USD
+from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE, WALLETS
 
 NEW = TokenInfo(8, "NEW", "Renamed")

@@ -15,7 +15,7 @@ from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding, Know
 from indexer.domain.following.views import Readings
 from indexer.domain.resuming.checkpoints import Mark
 from tests.actors.chains.stage import Stage, staged
-from tests.actors.chains.test_chain import in_virtual_time
+from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE, TOKENS, WALLETS, WATCH
 
 USD = TOKENS[0]

@@ -14,7 +14,8 @@ from indexer.domain.chain import Holding
 from indexer.domain.telling.facts import BalanceReverted, StreamResync
 from indexer.errors import Impossible
 from tests.actors.chains.stage import Stage, staged
-from tests.actors.chains.test_chain import ALICE, BOB, USD, in_virtual_time
+from tests.actors.chains.test_chain import ALICE, BOB, USD
+from tests.sim.clock import in_virtual_time
 from tests.sim.service import STREAM
 from tests.sim.world import OUTSIDE, TOKENS, WALLETS, WATCH
 

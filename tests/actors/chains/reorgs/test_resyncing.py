@@ -7,7 +7,8 @@ import pytest
 from indexer.domain.chain import BlockRef, Head, Holding
 from indexer.domain.telling.facts import BalanceReverted, Passed, StreamResync
 from tests.actors.chains.stage import Stage, staged
-from tests.actors.chains.test_chain import ALICE, BOB, USD, in_virtual_time
+from tests.actors.chains.test_chain import ALICE, BOB, USD
+from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE, WATCH
 
 WINDOW = 16

@@ -13,7 +13,8 @@ from indexer.domain.telling.facts import BalanceReverted
 from indexer.errors import StateMissing
 from tests.actors.chains.reorgs.test_doubts import taken_back
 from tests.actors.chains.stage import Stage, staged
-from tests.actors.chains.test_chain import BOB, CAROL, USD, in_virtual_time
+from tests.actors.chains.test_chain import BOB, CAROL, USD
+from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE
 
 QUESTIONS = ("newest", "headers", "look", "replacement", "parting", "read", "is_disputed")

@@ -17,7 +17,7 @@ from actors.chains.following import Follower
 from actors.messages import Begin, Resumed
 from actors.statusboard import StatusBoard
 from indexer.domain.balances import BalanceUpdated, Watch
-from indexer.domain.chain import Head, Holding
+from indexer.domain.chain import BlockHash, Head, Holding
 from indexer.domain.following.feed import FeedEvent, HeadHeard
 from indexer.domain.health.status import StreamState, StreamStatus
 from indexer.domain.recording.records import fold
@@ -29,6 +29,10 @@ from tests.sim.node import SimFeed, SimNode
 from tests.sim.service import STREAM, Infos
 from tests.sim.store import Disk, Records, SimStore
 from tests.sim.world import CHAIN_ID, OUTSIDE, TOKENS, WALLETS, WATCH, World
+
+USD = TOKENS[0]
+ALICE, BOB, CAROL = WALLETS
+STRANGE = BlockHash("0x" + "5a" * 32)
 
 
 class Stage:

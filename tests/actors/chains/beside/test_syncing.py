@@ -14,8 +14,7 @@ from actors.chains.beside.syncing import DISTANCE_BLOCKS
 from indexer.domain.chain import NATIVE, BlockHash, Holding, KnownBlock
 from indexer.domain.following.views import Readings
 from indexer.errors import NodeUnreachable
-from tests.actors.chains.stage import Stage, staged
-from tests.actors.chains.test_chain import ALICE, BOB, USD
+from tests.actors.chains.stage import ALICE, BOB, USD, Stage, staged
 from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE, WATCH
 

@@ -14,8 +14,7 @@ from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, Holding
 from indexer.domain.telling.facts import StreamResync
 from indexer.errors import BadAnswer, NodeUnreachable, StateMissing
-from tests.actors.chains.stage import Stage, staged
-from tests.actors.chains.test_chain import BOB, USD
+from tests.actors.chains.stage import BOB, USD, Stage, staged
 from tests.domain.samples import head_at
 from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE

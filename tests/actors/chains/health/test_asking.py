@@ -13,8 +13,7 @@ from indexer.domain.following.views import BlockView
 from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.facts import StreamLive, StreamStale
 from indexer.errors import Fenced, NodeUnreachable
-from tests.actors.chains.stage import Stage, staged
-from tests.actors.chains.test_chain import BOB, USD
+from tests.actors.chains.stage import BOB, USD, Stage, staged
 from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE
 

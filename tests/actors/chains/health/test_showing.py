@@ -13,8 +13,7 @@ from indexer.domain.chain import Head, Holding
 from indexer.domain.health.status import StreamStatus
 from indexer.domain.resuming.checkpoints import Mark
 from indexer.domain.telling.facts import BalanceReverted
-from tests.actors.chains.stage import Stage, staged
-from tests.actors.chains.test_chain import BOB, CAROL, USD
+from tests.actors.chains.stage import BOB, CAROL, USD, Stage, staged
 from tests.sim.clock import in_virtual_time
 from tests.sim.service import STREAM
 from tests.sim.world import CHAIN_ID, OUTSIDE

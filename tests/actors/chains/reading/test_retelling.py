@@ -6,8 +6,7 @@ from indexer.addresses import checksum
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import Address, Holding, TokenInfo
 from indexer.domain.telling.facts import BalanceReverted
-from tests.actors.chains.stage import Stage, staged
-from tests.actors.chains.test_chain import ALICE, BOB, USD
+from tests.actors.chains.stage import ALICE, BOB, USD, Stage, staged
 from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE, WALLETS
 

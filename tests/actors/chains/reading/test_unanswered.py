@@ -13,8 +13,7 @@ from indexer.domain.balances import Watch
 from indexer.domain.chain import Holding
 from indexer.domain.telling.facts import BalanceReverted, StreamResync
 from indexer.errors import Impossible
-from tests.actors.chains.stage import Stage, staged
-from tests.actors.chains.test_chain import ALICE, BOB, USD
+from tests.actors.chains.stage import ALICE, BOB, USD, Stage, staged
 from tests.sim.clock import in_virtual_time
 from tests.sim.service import STREAM
 from tests.sim.world import OUTSIDE, TOKENS, WALLETS, WATCH

@@ -8,8 +8,7 @@ import structlog.testing
 from actors.chains.reorgs.doubts import FAR_BELOW, SET_BACK_SECONDS
 from indexer.domain.chain import BlockRef, Head
 from indexer.domain.telling.facts import BalanceReverted, StreamResync
-from tests.actors.chains.stage import Stage, staged
-from tests.actors.chains.test_chain import BOB, CAROL, USD
+from tests.actors.chains.stage import BOB, CAROL, USD, Stage, staged
 from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE
 

@@ -6,8 +6,7 @@ import pytest
 
 from indexer.domain.chain import BlockRef, Head, Holding
 from indexer.domain.telling.facts import BalanceReverted, Passed, StreamResync
-from tests.actors.chains.stage import Stage, staged
-from tests.actors.chains.test_chain import ALICE, BOB, USD
+from tests.actors.chains.stage import ALICE, BOB, USD, Stage, staged
 from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE, WATCH
 

@@ -12,8 +12,7 @@ from indexer.domain.following.views import Parting, Readings
 from indexer.domain.telling.facts import BalanceReverted
 from indexer.errors import StateMissing
 from tests.actors.chains.reorgs.test_doubts import taken_back
-from tests.actors.chains.stage import Stage, staged
-from tests.actors.chains.test_chain import BOB, CAROL, USD
+from tests.actors.chains.stage import BOB, CAROL, USD, Stage, staged
 from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE
 

@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
+
+from pykka import ActorRef
 
 from actors.chains.books.ledger import Ledger
 from indexer.domain.balances import BalanceUpdated
@@ -57,6 +60,15 @@ def commit_of(first_seq: int, *facts: Fact, stream: str = STREAM, head: Head | N
     return Commit(f"{stream}/{first_seq}", stream, first_seq, TIME, facts, checkpoint)
 
 
+async def answered(ref: ActorRef[Any], seconds: float) -> None:
+    """Until an actor has handled all that was in its inbox."""
+
+    async def answer() -> None:
+        await ref.ask("done?", block=False)
+
+    await asyncio.wait_for(answer(), seconds)
+
+
 class FakeLog:
     """The commit log: what `append` took, refused while `troubles` are left."""
 
@@ -97,6 +109,11 @@ class FakeLog:
 
     def of(self, stream: str) -> list[Commit]:
         return sorted((c for c in self.commits if c.stream == stream), key=lambda commit: commit.first_seq)
+
+    def free(self, stream: str) -> int:
+        """The number that its next commit begins with."""
+        kept = self.of(stream)
+        return kept[-1].last_seq + 1 if kept else 1
 
     async def last_seq(self, stream: str) -> int:
         return max((commit.last_seq for commit in self.of(stream)), default=0)

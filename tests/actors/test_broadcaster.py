@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,7 +18,7 @@ from actors.messages import Begin, Committed, Resumed
 from actors.positions import Positions
 from indexer.domain.telling.commits import Commit
 from indexer.errors import StoreUnavailable
-from tests.actors.fakes import STREAM, FakeLog, commit_of, updated
+from tests.actors.fakes import STREAM, FakeLog, answered, commit_of, updated
 
 SECONDS = 5.0
 
@@ -63,8 +62,7 @@ class Stage:
 
     def write(self, *, stream: str = STREAM, facts: int = 1) -> Commit:
         """A commit in the log that nobody has told yet."""
-        kept = self.log.of(stream)
-        first = kept[-1].last_seq + 1 if kept else 1
+        first = self.log.free(stream)
         commit = commit_of(first, *(updated(first, balance) for balance in range(1, facts + 1)), stream=stream)
         self.log.commits.append(commit)
         return commit
@@ -75,10 +73,7 @@ class Stage:
         await self.settle()
 
     async def settle(self) -> None:
-        async def answer() -> None:
-            await self.ref.ask("done?", block=False)
-
-        await asyncio.wait_for(answer(), SECONDS)
+        await answered(self.ref, SECONDS)
 
     def seqs(self, sink: int = 0, stream: str = STREAM) -> list[int]:
         return [commit.first_seq for commit in self.sinks[sink].got if commit.stream == stream]

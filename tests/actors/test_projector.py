@@ -20,7 +20,7 @@ from actors.projector import Projector
 from indexer.domain.recording.records import BalanceRecord, RecordKey, fold
 from indexer.domain.telling.commits import Commit
 from indexer.errors import StoreUnavailable
-from tests.actors.fakes import STREAM, FakeBooks, FakeCheckpoints, FakeLog, commit_of, updated
+from tests.actors.fakes import STREAM, FakeBooks, FakeCheckpoints, FakeLog, answered, commit_of, updated
 
 SECONDS = 5.0
 
@@ -47,8 +47,7 @@ class Stage:
         return self.ref
 
     def write(self, *, stream: str = STREAM, facts: int = 1) -> Commit:
-        kept = self.log.of(stream)
-        first = kept[-1].last_seq + 1 if kept else 1
+        first = self.log.free(stream)
         commit = commit_of(first, *(updated(first, first, who=who) for who in range(facts)), stream=stream)
         self.log.commits.append(commit)
         return commit
@@ -62,10 +61,7 @@ class Stage:
             await self.settle()
 
     async def settle(self) -> None:
-        async def answer() -> None:
-            await self.ref.ask("done?", block=False)
-
-        await asyncio.wait_for(answer(), SECONDS)
+        await answered(self.ref, SECONDS)
 
     @property
     def batches(self) -> list[int]:

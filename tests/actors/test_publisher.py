@@ -155,8 +155,7 @@ class Stage:
 
     def write(self, facts: int = 1, stream: str = STREAM, *, heard: bool = True) -> Commit:
         """Committed and told; `heard` unless the publisher is between two lives."""
-        kept = self.log.of(stream)
-        first = kept[-1].last_seq + 1 if kept else 1
+        first = self.log.free(stream)
         commit = commit_of(first, *(updated(first, balance) for balance in range(1, facts + 1)), stream=stream)
         return self.hear(commit, heard=heard)
 

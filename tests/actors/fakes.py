@@ -24,6 +24,7 @@ from indexer.domain.recording.records import (
     fold,
 )
 from indexer.domain.resuming.checkpoints import Mark, StoredCheckpoint
+from indexer.domain.resuming.reorgs import reverts
 from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.facts import Checkpoint, Fact
 from indexer.domain.watching import Solver, WatchedToken
@@ -326,3 +327,7 @@ class Desk:
         """As the projector does with all that is in the log."""
         self.books.write(fold(self.log.of(STREAM)))
         self.checkpoints.projected[STREAM] = max((commit.last_seq for commit in self.log.of(STREAM)), default=0)
+
+
+def roll_back(ledger: Ledger, ancestor: int, values: dict[Holding, int]) -> tuple[Fact, ...]:
+    return reverts(ledger.above(ancestor), ledger.balances, values, head_at(ancestor).ref)

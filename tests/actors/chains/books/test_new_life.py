@@ -1,0 +1,260 @@
+"""What a new life knows of the ones before it: all that was told, and no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.chains.books import ledger as module
+from indexer.domain.balances import Watch
+from indexer.domain.chain import Holding
+from indexer.domain.following.headchain import HeadChain
+from indexer.domain.resuming.reorgs import reverts
+from indexer.domain.telling.facts import StreamResync, StreamStale
+from tests.actors.fakes import (
+    STREAM,
+    USDC,
+    Desk,
+    FakeCheckpoints,
+    head_at,
+    holding,
+    roll_back,
+    updated,
+    wallet,
+)
+
+
+async def test_an_empty_store_is_a_first_start(desk: Desk) -> None:
+    ledger = desk.open()
+    known = await ledger.load()
+    assert (known.tip, known.depth, ledger.seq, ledger.balances) == (None, 8, 0, {})
+
+
+async def test_a_new_life_goes_on_where_the_log_ends(desk: Desk) -> None:
+    first = desk.open()
+    await first.load()
+    await first.commit((updated(5, 7),), head_at(5))
+    await first.commit((updated(6, 9, 7),), head_at(6))
+    desk.project()
+    second = desk.open()
+    known = await second.load()
+    assert known.tip == head_at(6)
+    assert (second.seq, second.balances) == (2, {holding(): 9})
+    assert second.above(0) == first.above(0)
+
+
+async def test_a_new_life_knows_what_was_committed_and_not_yet_projected(desk: Desk) -> None:
+    first = desk.open()
+    await first.commit((updated(5, 7),), head_at(5))
+    desk.project()
+    await first.commit((updated(6, 9, 7), updated(6, 1, None, who=1)), head_at(6))
+    second = desk.open()
+    await second.load()
+    assert second.balances == {holding(0): 9, holding(1): 1}
+
+
+async def test_natives_that_were_read_on_an_orphaned_branch_are_not_taken_for_read_by_the_next_life(
+    desk: Desk,
+) -> None:
+    """They are read every few blocks only, and what changed in between is searched for from there on."""
+    first = desk.open()
+    await first.commit((updated(5, 7),), head_at(5))
+    first.natives_at = 5
+    await first.save(HeadChain(8, tuple(head_at(number) for number in range(1, 6))))
+    async with first.writer.together():
+        await first.roll_back(HeadChain(8, (head_at(3),)), roll_back(first, 3, {holding(): 0}))
+        await first.commit((replace(updated(4, 8, fork="b"), holding=Holding(USDC, wallet(0))),), head_at(4, "b", "a"))
+    again = desk.open()
+    await again.load()
+    assert again.natives_at == 3
+
+
+async def test_a_reorg_that_takes_nothing_back_is_known_to_the_next_life_where_natives_were_read(desk: Desk) -> None:
+    """No commit tells of it, and those that follow sit on a branch on which nobody has read them."""
+    first = desk.open()
+    await first.commit((updated(2, 7),), head_at(2))
+    first.natives_at = 5
+    await first.save(HeadChain(8, tuple(head_at(number) for number in range(1, 6))))
+    await first.roll_back(HeadChain(8, tuple(head_at(number) for number in range(1, 5))), ())
+    await first.commit((replace(updated(6, 8, fork="b"), holding=Holding(USDC, wallet(0))),), head_at(6, "b"))
+    again = desk.open()
+    known = await again.load()
+    assert (again.natives_at, [head.number for head in known.heads]) == (4, [1, 2, 3, 4, 6])
+
+
+async def test_a_new_life_goes_on_at_the_block_that_was_reached_not_at_the_last_change(desk: Desk) -> None:
+    first = desk.open()
+    for number in (3, 5):
+        await first.commit((updated(number, number),), head_at(number))
+    heads = tuple(head_at(number) for number in range(2, 9))
+    await first.save(HeadChain(8, heads))
+    assert (await desk.open().load()).heads == heads
+
+
+async def test_commits_above_the_stored_heads_go_on_top(desk: Desk) -> None:
+    desk.checkpoints = FakeCheckpoints({STREAM: (head_at(1), head_at(2))})
+    first = desk.open()
+    await first.commit((updated(4, 7),), head_at(4))
+    assert (await desk.open().load()).heads == (head_at(1), head_at(2), head_at(4))
+
+
+async def test_no_block_is_known_below_what_a_reorg_may_take_back() -> None:
+    """Else one to an older block would leave the records above it: they are forgotten with the window."""
+    desk = Desk(window=4)
+    desk.checkpoints = FakeCheckpoints({STREAM: (head_at(1), head_at(2), head_at(3))})
+    first = desk.open()
+    for number in (5, 7):
+        await first.commit((updated(number, number),), head_at(number))
+    assert (await desk.open().load()).heads == (head_at(5), head_at(7))
+
+
+async def test_a_reorg_after_the_heads_were_stored_cuts_them(desk: Desk) -> None:
+    desk.checkpoints = FakeCheckpoints({STREAM: tuple(head_at(number) for number in range(1, 6))})
+    first = desk.open()
+    await first.commit((updated(5, 7),), head_at(5))
+    await first.commit(roll_back(first, 3, {holding(): 0}), head_at(3))
+    second = desk.open()
+    assert (await second.load()).tip == head_at(3)
+    assert second.above(0) == first.above(0)
+    await first.commit((updated(4, 8, 0, fork="b"),), head_at(4, "b", "a"))
+    third = desk.open()
+    assert (await third.load()).heads == (*(head_at(number) for number in (1, 2, 3)), head_at(4, "b", "a"))
+    assert third.balances == {holding(): 8}
+
+
+async def test_blocks_that_were_stored_after_a_commit_are_not_cut_by_it(desk: Desk) -> None:
+    first = desk.open()
+    await first.commit((updated(5, 7),), head_at(5))
+    await first.commit(roll_back(first, 3, {holding(): 0}), head_at(3))
+    heads = (*(head_at(number) for number in (2, 3)), head_at(4, "b", "a"), head_at(5, "b"), head_at(6, "b"))
+    await first.save(HeadChain(8, heads))
+    assert (await desk.open().load()).heads == heads
+
+
+async def test_a_deep_reorg_leaves_none_of_the_stored_blocks_that_it_took_back(desk: Desk) -> None:
+    desk.checkpoints = FakeCheckpoints({STREAM: tuple(head_at(number) for number in range(1, 6))})
+    await desk.open().commit((StreamResync(1, "deep", head_at(9, "b").ref, 2),), head_at(9, "b"))
+    assert (await desk.open().load()).heads == (head_at(2), head_at(9, "b"))
+
+
+async def test_a_split_commit_that_was_cut_short_by_a_crash_is_remembered_and_not_followed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "COMMIT_FACTS", 1)
+    first = desk.open()
+    await first.commit((updated(5, 7),), head_at(5))
+    desk.log.troubles = []
+    await first.commit((updated(6, 8, 7), updated(6, 9, None, who=1)), head_at(6))
+    desk.log.commits.pop()
+    second = desk.open()
+    assert (await second.load()).tip == head_at(5)
+    assert (second.seq, second.balances) == (2, {holding(): 8})
+    assert [update.block.number for update in second.above(5)] == [6]
+
+
+async def test_more_commits_than_a_page_are_all_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAGE", 3)
+    first = desk.open()
+    for number in range(1, 9):
+        await first.commit((updated(number, number, number - 1),), head_at(number))
+    second = desk.open()
+    await second.load()
+    assert second.above(0) == first.above(0)
+    assert second.balances == first.balances
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["grow", "grow", "reorganize", "replace", "stale", "project", "save"]),
+        st.integers(1, 4),
+        st.integers(0, 3),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=60)
+@given(STEPS)
+async def test_a_new_life_holds_exactly_what_the_old_one_held(steps: list[tuple[str, int, int]]) -> None:
+    desk = Desk(window=50)
+    first = desk.open()
+    known = HeadChain(50, (head_at(0),))
+    forks = 0
+    for kind, size, value in steps:
+        tip = known.heads[-1]
+        if kind == "grow":
+            fork = "abcdef"[forks % 6]
+            head = head_at(tip.number + 1, fork, tip.hash[2])
+            if first.balances.get(holding(size)) != value:
+                fact = updated(head.number, value, first.balances.get(holding(size)), size, fork)
+                await first.commit((fact,), head)
+            known = known.extend(head)
+        elif kind in ("reorganize", "replace"):
+            forks += 1
+            ancestor = known.heads[max(0, len(known.heads) - 1 - size)]
+            orphaned = first.above(ancestor.number)
+            values = {update.holding: update.previous or 0 for update in reversed(orphaned)}
+            known = known.cut(ancestor.hash)
+            async with first.writer.together():
+                await first.roll_back(known, reverts(orphaned, first.balances, values, ancestor.ref))
+                if kind == "replace":
+                    head = head_at(ancestor.number + 1, "abcdef"[forks % 6], ancestor.hash[2])
+                    balance = first.balances.get(holding(value))
+                    fact = updated(head.number, 9 + forks, balance, value, "abcdef"[forks % 6])
+                    await first.commit((fact,), head)
+                    known = known.extend(head)
+        elif kind == "stale":
+            await first.commit((StreamStale(1, "no node", tip.number),), tip)
+        elif kind == "project":
+            desk.project()
+        else:
+            await first.save(known)
+    second = desk.open()
+    loaded = await second.load()
+    assert (second.seq, second.balances, second.above(-1)) == (first.seq, first.balances, first.above(-1))
+    assert loaded.tip is None or all(below.number < above.number for below, above in pairwise(loaded.heads))
+
+
+async def test_who_was_not_watched_for_a_moment_is_known_to_the_next_life_though_nothing_was_told_since(
+    desk: Desk,
+) -> None:
+    both, one = (Watch(solvers=frozenset(map(wallet, wallets))) for wallets in ((0, 1), (0,)))
+    known = HeadChain(8, (head_at(5),))
+    ledger = desk.open()
+    await ledger.load(both)
+    await ledger.commit((updated(5, 7), updated(5, 8, who=1)), head_at(5))
+    await ledger.keep(known)
+    for before, after in ((both, one), (one, both)):
+        ledger.rewatch(before, after)
+        await ledger.keep(known)
+    desk.project()
+    again = desk.open()
+    await again.load(both)
+    assert again.returned == ledger.returned == {holding(1)}
+    await again.commit((updated(6, 9, 8, who=1),), head_at(6))
+    third = desk.open()
+    await third.load(both)
+    assert not third.returned
+
+
+async def test_what_was_read_on_a_branch_that_was_left_in_silence_is_not_taken_for_known(desk: Desk) -> None:
+    """A reorg told what a native balance was at block 7; the next one, to block 4, took back no record."""
+    ledger = desk.open()
+    await ledger.load()
+    await ledger.commit((updated(3, 7),), head_at(3))
+    ledger.natives_at = 3
+    await ledger.commit((updated(8, 9, 7),), head_at(8))
+    await ledger.roll_back(HeadChain(8, (head_at(7),)), roll_back(ledger, 7, {holding(): 7}))
+    await ledger.roll_back(HeadChain(8, (head_at(4),)), ())
+    desk.project()
+    again = desk.open()
+    await again.load()
+    assert again.native_since == {holding(): 4}
+    await again.commit((updated(6, 8, 7, fork="b"),), head_at(6, "b"))
+    third = desk.open()
+    await third.load()
+    assert third.native_since == {holding(): 6}

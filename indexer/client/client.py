@@ -24,6 +24,7 @@ UNKNOWN_TIMES: Final = 8
 """So often in a row filters that were accepted may name what is unknown: for half a minute, in which who starts has
 read what it follows, and a file that is being changed is a whole one again."""
 PAGE: Final = 1_000
+_LATER: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 
 Json = dict[str, Any]
 
@@ -111,9 +112,10 @@ class IndexerClient:
     ) -> AsyncGenerator[Message, None]:
         """Everything that any filter accepts, each event once and in its stream's order, until the caller stops.
 
-        Lost connections are made again and resumed where they broke. Ends only with `Unauthorized`, `Forbidden`, or
-        the `Problem` that the service has with these filters: at once where it never took them, or where they are
-        wrong; after some attempts where it took them before and does not know now what they name.
+        Lost connections are made again and resumed where they broke. Ends only with `Unauthorized`, `Forbidden`, the
+        `Problem` of an address where something else answers, or the one that the service has with these filters: at
+        once where it never took them, or where they are wrong; after some attempts where it took them before and does
+        not know now what they name.
         """
         following = Following(filters, after=after, snapshot=snapshot)
         failures = unknown = 0
@@ -127,8 +129,9 @@ class IndexerClient:
             except StartOver:
                 continue
             except aiohttp.WSServerHandshakeError as error:
-                if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-                    raise problem_of(error.status, {"title": error.message}) from error
+                if _is_final(error.status, following):
+                    told = {"title": error.message, "detail": f"{self._place}/ws took no websocket"}
+                    raise problem_of(error.status, told) from error
             except Problem as error:
                 unknown += error.status == HTTPStatus.NOT_FOUND
                 may_pass = error.status == HTTPStatus.NOT_FOUND and following.was_accepted and unknown <= UNKNOWN_TIMES
@@ -196,6 +199,14 @@ def _login_and_place(url: str) -> tuple[str, str]:
         raise ValueError("an http:// or https:// URL is expected")
     login, _, place = parts.netloc.rpartition("@")
     return login, place
+
+
+def _is_final(status: int, following: Following) -> bool:
+    """A refused key, or an address where there never was an indexer: a proxy may lose the one behind it for a while."""
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return True
+    may_pass = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _LATER
+    return not (may_pass or following.was_accepted)
 
 
 async def _close(ws: aiohttp.ClientWebSocketResponse) -> None:

@@ -189,6 +189,44 @@ async def test_a_refused_key_is_the_end(status: int, error: type[Problem]) -> No
             await take(client.events(), 1)
 
 
+@pytest.mark.parametrize("status", [200, 400, 404, 421])
+async def test_an_address_that_never_was_an_indexer_is_an_error(status: int) -> None:
+    async def other(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=status)
+
+    async with serving(other) as url, client_of(url) as client:
+        with pytest.raises(Problem) as refused:
+            await take(client.events(), 1)
+    assert refused.value.status == status
+    assert "/ws" in str(refused.value)
+
+
+@pytest.mark.parametrize(("status", "away"), [(404, (2, 3)), (429, (1, 2))])
+async def test_a_proxy_that_does_not_find_the_service_for_a_while_is_asked_again(
+    status: int, away: tuple[int, ...]
+) -> None:
+    connections = 0
+    world = World()
+    world.commit(updated(1, 0))
+    async with stage(world) as on:
+
+        async def sometimes(request: web.Request) -> web.StreamResponse:
+            nonlocal connections
+            connections += 1
+            return web.Response(status=status) if connections in away else await on.hub.handle(request)
+
+        async with (
+            serving(sometimes) as url,
+            client_of(url) as client,
+            aclosing(client.events(snapshot=True)) as messages,
+        ):
+            assert isinstance((await take(messages, 1))[0], Snapshot)
+            cut(on)
+            on.tell(updated(1, 1))
+            assert seqs(await take(messages, 1)) == [2]
+    assert connections > max(away)
+
+
 async def test_a_service_that_is_not_there_yet_is_waited_for() -> None:
     attempts = 0
     async with stage() as on:

@@ -235,7 +235,7 @@ class ChainActor(AsyncActor):
 
     async def _connect(self) -> None:
         await self._follower.recognize()
-        await self._follower.describe()
+        await self._follower.begin()
         self._began = True
         self.spawn(self._feed.run(self._heard), f"feed {self._name}")
         self.spawn(self._tag_reader.run(self._post), f"tags {self._name}")

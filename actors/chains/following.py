@@ -154,6 +154,11 @@ class Follower:
         infos = await self.tokens.describe(self._chain_id, self.watch.tokens)
         self._book.infos = dict(infos) | {str(token): info for token, info in self._retelling.told.items()}
 
+    async def begin(self) -> None:
+        """What is told from now on says of tokens what is known of them; what was told before may say otherwise."""
+        await self.describe()
+        self._retelling.begin()
+
     async def retell(self) -> bool:
         """The balances of such tokens, a part of them at our tip; whether there is more."""
         return self.tip is not None and await self._retelling.tell(self.tip)

@@ -290,7 +290,13 @@ async def test_a_chain_with_another_setting_starts_anew_and_goes_on_with_its_num
     events = await service.events(home.stream)
     assert events[: len(before)] == before
     truth.check_dense(events)
-    assert (await service.balance("first", "native", home.cold))["tokenSymbol"] == "XYZ"
+
+    async def all_have_it() -> bool:
+        """Also those that stand still."""
+        wallets = (home.acme, home.bolt, home.cold)
+        return {(await service.balance("first", "native", wallet))["tokenSymbol"] for wallet in wallets} == {"XYZ"}
+
+    await until(all_have_it)
     service.config = old
     await _reload(service)
     await service.ready()

@@ -33,7 +33,7 @@ from indexer.app.waiting import Waiting
 from indexer.config import ChainSettings, NatsSettings, Settings, SolverSettings, Venues
 from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.accounts.registry import Account
-from indexer.domain.chain import Address, BlockHash, TokenInfo
+from indexer.domain.chain import NATIVE, Address, BlockHash, TokenInfo
 from indexer.domain.restarts import RestartPolicy
 from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.streams import chain_stream, history_stream
@@ -58,12 +58,15 @@ class Infos:
     """Every token has six decimals, unless it says otherwise later."""
 
     def __init__(self) -> None:
+        self.coin = TokenInfo(18, "COIN", "COIN")
+        """What the file calls the native coin."""
         self.says: dict[Address, TokenInfo] = {}
         self.told: dict[Address, TokenInfo] = {}
         self.asked: Callable[[Collection[Address]], object] = lambda _tokens: None
 
     async def describe(self, _chain: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]:
-        return {str(token): self.told.get(token, TokenInfo(6, "SIM", "Simulated")) for token in tokens}
+        told = {str(token): self.told.get(token, TokenInfo(6, "SIM", "Simulated")) for token in tokens}
+        return told | {NATIVE: self.coin}
 
     async def say_otherwise(
         self, _chain: int, tokens: Collection[Address], _block: BlockHash

@@ -80,17 +80,22 @@ class Bookkeeper:
         return self.infos.get(holding.token, TokenInfo())
 
     async def facts(
-        self, values: Mapping[Holding, int], head: Head, transfers: Sequence[Transfer], cause: Cause | None = None
+        self,
+        values: Mapping[Holding, int],
+        head: Head,
+        transfers: Sequence[Transfer],
+        cause: Cause | None = None,
+        again: frozenset[Holding] = frozenset(),
     ) -> tuple[BalanceUpdated, ...]:
         """Every change at `head`; before them, in their own blocks, those of natives that were not read since."""
         self.late = frozenset()
         if self._ledger.natives_at >= head.number - 1 and not self._read_at:
-            return self.changed(values, head.ref, transfers, cause)
+            return self.changed(values, head.ref, transfers, cause, again)
         late = self._late_natives(values, head)
         self.late = frozenset(span.holding for span in late)
         others = {holding: value for holding, value in values.items() if holding not in self.late}
         native = await self._placed(late, head, cause) if late else ()
-        return (*native, *self.changed(others, head.ref, transfers, cause))
+        return (*native, *self.changed(others, head.ref, transfers, cause, again))
 
     async def _placed(self, late: Sequence[Span], head: Head, cause: Cause | None) -> Sequence[BalanceUpdated]:
         """Changes of native balances, each at its block; at `head`, and saying so, where that cannot be found."""

@@ -7,13 +7,13 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from actors.chains.books.memory import Books, Checkpoints, CommitLog
-from actors.chains.books.natives import natives_recorded
+from actors.chains.books.natives import coins_told, natives_recorded
 from actors.chains.books.recent import Recent, Recorded
 from actors.chains.books.settling import Settling
 from actors.chains.books.writing import COMMIT_FACTS, Writer
 from actors.clock import now
 from indexer.domain.balances import BalanceUpdated, Watch, differing
-from indexer.domain.chain import BlockRef, Head, Holding, Transfer
+from indexer.domain.chain import BlockRef, Head, Holding, TokenInfo, Transfer
 from indexer.domain.following.finality import Settled
 from indexer.domain.following.headchain import HeadChain
 from indexer.domain.health.incidents import Incident, Incidents
@@ -79,6 +79,8 @@ class Ledger:
         self.was_stale = False
         """Whether the last life told, and no life since took it back, that there is no trustworthy head."""
         self.balances: dict[Holding, int] = {}
+        self.coins: Mapping[Holding, TokenInfo | None] = {}
+        """What the native coin was called when each balance of it was told last, as of the last load."""
         self.returned: frozenset[Holding] = frozenset()
         """Watched again, and not recorded since: what they held while nobody watched is not known."""
         self.unread = Unread()
@@ -103,6 +105,7 @@ class Ledger:
         first = await self._first_above(heads[0].number) if heads else 1
         commits = await self._since(min(first - 1, projected, mark.seq))
         self.was_stale = ends_stale(commits or await self._since(max(0, self.seq - 1)))
+        self.coins = coins_told(records, [commit for commit in commits if commit.first_seq > projected])
         self.trails = Trails(dict(mark.trail))
         self.incidents = mark.incidents
         later = [commit for commit in commits if commit.first_seq > mark.seq]

@@ -1,4 +1,4 @@
-"""Tells all balances of a token again when it says something else of itself: the same number is another amount then."""
+"""Tells all balances of a token again when it says something else of itself, or the file of the native coin."""
 
 from __future__ import annotations
 
@@ -48,6 +48,10 @@ class Retelling:
         self._book.infos = dict(self._book.infos) | {str(token): info for token, info in infos.items()}
         self._owed |= {holding for holding in self._ledger.balances if holding.token in infos}
 
+    def begin(self) -> None:
+        """The file may call the native coin otherwise than it did when these were told."""
+        self._owed |= {holding for holding, info in self._ledger.coins.items() if info != self._book.info(holding)}
+
     def taken_back(self, holdings: Iterable[Holding]) -> None:
         """A reorg took back what was told of these here: the record below may be of an earlier word."""
         self._owed |= frozenset(holdings)
@@ -69,9 +73,10 @@ class Retelling:
 
     async def _tell(self, part: frozenset[Holding], tip: Head) -> None:
         readings = (await self._node.read({tip: part})).get(tip.hash, Readings())
-        facts = self._book.changed(readings.values, tip.ref, (), "sync", again=part)
+        facts = await self._book.facts(readings.values, tip, (), "sync", again=part)
         if facts:
             await self._ledger.commit(facts, tip)
+        self._book.some_read(readings.values, tip.number)
         self._unanswered.note(readings, tip.number)
 
     async def _keep(self) -> None:

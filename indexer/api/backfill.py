@@ -10,7 +10,7 @@ from aiohttp import web
 
 from indexer.api.answers import json_answer
 from indexer.api.bodies import chain_of, read_object, text_of
-from indexer.api.pages import cursor, listing, page_of, place_of
+from indexer.api.pages import cursor, listing, page_of, place_of, whole
 from indexer.api.parameters import INT64, Query, address, token
 from indexer.api.ports import Control, Status, Watching
 from indexer.api.routes import API, CHAIN, CURSOR, LIMIT, Answer, Route
@@ -80,18 +80,19 @@ class BackfillResource:
         if last is not None and last < first:
             raise Impossible("`toBlock` is below `fromBlock`", "toBlock")
         jobs: list[Job] = []
-        for chain_id in self._that_have(first, chains):
+        having = self._that_have(first, chains, "fromBlock")
+        for chain_id in having if last is None else self._that_have(last, having, "toBlock"):
             jobs += await self._control.backfill(chain_id, wanted, solver, first, last)
-        return json_answer({"items": [job_json(job) for job in jobs]}, 201)
+        return json_answer(whole([job_json(job) for job in jobs]), 201)
 
-    def _that_have(self, block: int, chains: Sequence[int]) -> Sequence[int]:
+    def _that_have(self, block: int, chains: Sequence[int], field: str) -> Sequence[int]:
         """Those of the chains that have the block, or where nobody knows yet; never none."""
         heads = {status.stream: _head(status) for status in self._status.streams()}
         reached = {chain_id: heads.get(chain_stream(chain_id)) for chain_id in chains}
         having = [chain_id for chain_id, head in reached.items() if head is None or head >= block]
         if chains and not having:
             ends = ", ".join(f"chain {chain_id} is at block {head}" for chain_id, head in reached.items())
-            raise Impossible(f"there is no block {block} yet: {ends}", "fromBlock")
+            raise Impossible(f"there is no block {block} yet: {ends}", field)
         return having
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from indexer.api.answers import json_answer
 from indexer.api.followed import Followed
 from indexer.api.pages import cursor, listing, page_of, place_of
-from indexer.api.parameters import Query, located
+from indexer.api.parameters import Query, located, refuse_to_come
 from indexer.api.ports import Balances, Watching
 from indexer.api.routes import BEFORE, CURSOR, EXPLAIN, FROM, HOLDING, LIMIT, TO, Answer, Route
 from indexer.api.shapes import explained_json, record_json, stats_json
@@ -84,10 +84,12 @@ class HistoryResource:
         start, end = Query(request.query).span()
         chain_id, holding = located(request, self._watching.chains())
         await self._followed.reach()
-        until = reached(end, self._now())
-        stats = await self._balances.stats(chain_id, holding, start=start, end=end, until=until)
+        now = self._now()
+        stats = await self._balances.stats(chain_id, holding, start=start, end=end, until=reached(end, now))
         if stats.course is None:
             await self._refuse_unknown(chain_id, holding)
+        if stats.records is None:
+            refuse_to_come(start, now)
         named = {"chainId": chain_id, "tokenAddress": holding.token, "solverAddress": holding.solver}
         return json_answer(named | stats_json(stats))
 

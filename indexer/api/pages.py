@@ -26,6 +26,11 @@ def page_of(
     return {"items": [show(item) for item in shown], "next": mark(shown[-1]) if len(items) > limit else None}
 
 
+def whole(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A list of which there is no more than this."""
+    return {"items": items, "next": None}
+
+
 def listing(kind: str, *subject: int | str | None) -> str:
     """The name of one list among those of its kind: what it is about, not how much of it a page shows."""
     return f"{kind}:{blake2b(repr(subject).encode(errors='surrogatepass'), digest_size=6).hexdigest()}"

@@ -91,6 +91,12 @@ class Query:
         return None if text is None else address(text, "solver")
 
 
+def refuse_to_come(start: datetime | None, now: datetime) -> None:
+    """A span of which nothing has been yet: what will hold nobody knows."""
+    if start is not None and start > now:
+        raise Impossible("`from` is later than now", "from")
+
+
 def located(request: web.Request, chains: Mapping[str, int]) -> tuple[int, Holding]:
     """The chain and holding that the path names."""
     path = request.match_info

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from indexer.api.answers import json_answer
 from indexer.api.bodies import chain_of, list_of, read_object
-from indexer.api.pages import cursor, listing, page_of, place_of
+from indexer.api.pages import cursor, listing, page_of, place_of, whole
 from indexer.api.parameters import Query, address, chain_id
 from indexer.api.ports import Watching
 from indexer.api.routes import API, CHAIN, CURSOR, LIMIT, Answer, Route
@@ -86,7 +86,7 @@ class TokensResource:
             raise Refused("missing", "chain")
         chain = chain_of(body["chain"], self._watching.chains(), "chain")
         tokens, is_new = await self._watching.add_tokens(chain, _addresses(body))
-        return json_answer({"items": [token_json(token) for token in tokens]}, 201 if is_new else 200)
+        return json_answer(whole([token_json(token) for token in tokens]), 201 if is_new else 200)
 
     async def remove(self, request: web.Request) -> web.Response:
         chain = chain_id(request.match_info["chain"], self._watching.chains())

@@ -254,6 +254,7 @@ async def test_history_stats_and_as_it_was(client: HttpClient, world: World) -> 
     assert (quiet["timeWeightedAverage"], quiet["volatility"]) != (None, None)
     then = (TIME + timedelta(seconds=2)).isoformat().replace("+00:00", "Z")
     assert (await (await client.get(f"{USDT}?at={then}")).json())["balance"] == "4"
+    await problem_of(await client.get(f"{USDT}?at=2009-01-03T00:00:00Z"), 404, "at")
 
 
 async def test_a_series_has_a_point_for_each_stretch_and_goes_on_where_nothing_changed(
@@ -268,6 +269,7 @@ async def test_a_series_has_a_point_for_each_stretch_and_goes_on_where_nothing_c
         ("2", "2", "2"),
         ("2", "2", "2"),
     ]
+    assert series["next"] is None
     later = (START + timedelta(hours=12)).isoformat().replace("+00:00", "Z")
     future = await (await client.get(f"{USDT}/series?period=24h&granularity=hour&to={later}")).json()
     assert future["items"] == series["items"], "nobody knows what will be"
@@ -275,6 +277,17 @@ async def test_a_series_has_a_point_for_each_stretch_and_goes_on_where_nothing_c
     await problem_of(await client.get(f"{USDT}/series?period=2h"), 400, "period")
     first = await (await client.get(f"{USDT}/series?period=24h&granularity=hour&to=0001-01-01T00:00:00Z")).json()
     assert first["items"] == [], "there is no time before it"
+
+
+@pytest.mark.parametrize("to", ["", "&to=2030-01-01T00:00:00Z"])
+async def test_statistics_of_what_is_yet_to_come_are_refused(serve: Serve, world: World, to: str) -> None:
+    client = await serve(now=lambda: START + timedelta(hours=2))
+    await world.account_books.project(folded(updates("1", "4")))
+    later = (START + timedelta(hours=2, microseconds=1)).isoformat().replace("+00:00", "Z")
+    problem = await problem_of(await client.get(f"{USDT}/stats?from={later}{to}"), 422, "from")
+    assert problem["detail"] == "`from` is later than now"
+    now = (START + timedelta(hours=2)).isoformat().replace("+00:00", "Z")
+    assert (await client.get(f"{USDT}/stats?from={now}{to}")).status == 200
 
 
 class Counted(Decimal):
@@ -311,7 +324,10 @@ async def test_times_at_the_edge_of_all_time_are_times_like_others(client: HttpC
     await world.account_books.project(folded(updates("1", "4")))
     is_future = time > "2026"
     stats = await client.get(f"{USDT}/stats?from={time}")
-    assert (stats.status, (await stats.json())["count"]) == (200, 0 if is_future else 2)
+    if is_future:
+        await problem_of(stats, 422, "from")
+    else:
+        assert (stats.status, (await stats.json())["count"]) == (200, 2)
     stats = await client.get(f"{USDT}/stats?to={time}")
     assert (stats.status, (await stats.json())["count"]) == (200, 2 if is_future else 0)
     for period in ("24h", "1y"):

@@ -12,7 +12,8 @@ from tests.api.fakes import ALICE, USDC
 async def test_an_order_without_a_chain_is_for_all_and_from_the_beginning(client: HttpClient, world: World) -> None:
     answer = await client.post("/api/v1/backfill", json={})
     assert answer.status == 201
-    assert [job["chainId"] for job in (await answer.json())["items"]] == [1, 8453]
+    made = await answer.json()
+    assert ([job["chainId"] for job in made["items"]], made["next"]) == ([1, 8453], None)
     assert world.control.ordered == [(1, None, None, 0, None), (8453, None, None, 0, None)]
 
 
@@ -32,6 +33,9 @@ async def test_an_order_names_what_it_is_about(client: HttpClient, world: World)
         ({"fromBlock": True}, 400, "fromBlock"),
         ({"fromBlock": 5, "toBlock": 4}, 422, "toBlock"),
         ({"chain": 1, "fromBlock": 125}, 422, "fromBlock"),
+        ({"chain": 1, "toBlock": 125}, 422, "toBlock"),
+        ({"chain": 1, "fromBlock": 124, "toBlock": 10**12}, 422, "toBlock"),
+        ({"chain": 1, "fromBlock": 125, "toBlock": 126}, 422, "fromBlock"),
         ({"chain": "mars"}, 422, "chain"),
         ({"solver": "0x12"}, 400, "solver"),
         ({"from": 5}, 400, "from"),
@@ -49,6 +53,14 @@ async def test_an_order_for_all_chains_is_for_those_that_have_the_block(client: 
     assert (await client.post("/api/v1/backfill", json={"fromBlock": 91})).status == 201
     assert world.control.ordered == [(1, None, None, 91, None)]
     problem = await problem_of(await client.post("/api/v1/backfill", json={"fromBlock": 125}), 422, "fromBlock")
+    assert problem["detail"] == "there is no block 125 yet: chain 1 is at block 124, chain 8453 is at block 90"
+
+
+async def test_an_order_that_ends_somewhere_is_for_the_chains_that_got_there(client: HttpClient, world: World) -> None:
+    world.status.more = [StreamStatus("chain:8453", "base", newest_block=90)]
+    assert (await client.post("/api/v1/backfill", json={"fromBlock": 5, "toBlock": 124})).status == 201
+    assert world.control.ordered == [(1, None, None, 5, 124)]
+    problem = await problem_of(await client.post("/api/v1/backfill", json={"toBlock": 125}), 422, "toBlock")
     assert problem["detail"] == "there is no block 125 yet: chain 1 is at block 124, chain 8453 is at block 90"
 
 

@@ -13,7 +13,7 @@ from indexer.domain.health.unread import Unread
 from indexer.domain.times import time_text
 from indexer.domain.watching import Solver
 from indexer.errors import BlockUnknown, GivenUp, NodeUnreachable, StoreUnavailable, Throttled
-from tests.api.conftest import HttpClient, World, problem_of
+from tests.api.conftest import HttpClient, Serve, World, problem_of
 from tests.api.fakes import ALICE, BOB, START, USDC, block, update
 
 ONE = f"/api/v1/balances/1/{USDC}/{ALICE}"
@@ -354,6 +354,18 @@ async def test_a_span_that_ends_before_it_begins_is_refused(
     client: HttpClient, path: str, start: str, end: str
 ) -> None:
     await problem_of(await client.get(f"{ONE}{path}?from={start}&to={end}"), 422, "from")
+
+
+@pytest.mark.parametrize("to", ["", "&to=2130-01-01T00:00:00Z"])
+async def test_statistics_of_what_is_yet_to_come_are_refused(client: HttpClient, to: str) -> None:
+    problem = await problem_of(await client.get(f"{ONE}/stats?from=2129-01-01T00:00:00Z{to}"), 422, "from")
+    assert problem["detail"] == "`from` is later than now"
+
+
+async def test_statistics_of_blocks_whose_clock_is_ahead_of_ours_are_told(serve: Serve) -> None:
+    client = await serve(now=lambda: START - timedelta(hours=1))
+    body = await (await client.get(f"{ONE}/stats?from={finer(START, '0')}")).json()
+    assert body["count"] > 0
 
 
 async def test_in_a_span_that_is_finer_than_what_is_kept_is_nothing(client: HttpClient) -> None:

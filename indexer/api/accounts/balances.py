@@ -19,8 +19,8 @@ from indexer.api.accounts.shapes import (
     point_json,
 )
 from indexer.api.answers import json_answer
-from indexer.api.pages import cursor, listing, page_of, place_of
-from indexer.api.parameters import Query, rfc3339
+from indexer.api.pages import cursor, listing, page_of, place_of, whole
+from indexer.api.parameters import Query, refuse_to_come, rfc3339
 from indexer.api.ports import AccountBooks, AccountControl, Freshness, Status
 from indexer.api.routes import ACCOUNT, AT, CURSOR, FROM, LIMIT, SLOT, TO, Answer, Parameter, Route
 from indexer.domain.accounts.amounts import AccountKey, Slot, Wallet
@@ -134,8 +134,10 @@ class AccountBalancesResource:
             raise NotFound(f"the {slot.wallet} wallet of {key} is not followed", "wallet")
         await self._freshness.caught_up()
         record = await (self._books.one(key, slot) if time is None else self._books.at_time(key, slot, time))
+        if record is None and time is not None:
+            raise _nothing_known(key, slot, " at or before that time", "at")
         if record is None:
-            raise NotFound(f"nothing is known about {slot.asset} in the {slot.wallet} wallet of {key}")
+            raise _nothing_known(key, slot)
         if time is None:
             return json_answer(current_json(record, Standing(self._status.streams())))
         return json_answer(account_balance_json(record) | {"stale": False})  # what held then is what held then
@@ -157,10 +159,12 @@ class AccountBalancesResource:
         key, slot = key_of(request), _slot(request)
         start, end = Query(request.query).span()
         await self._freshness.caught_up()
-        until = reached(end, self._now())
-        stats = await self._books.stats(key, slot, start=start, end=end, until=until)
+        now = self._now()
+        stats = await self._books.stats(key, slot, start=start, end=end, until=reached(end, now))
         if stats.course is None:
             await self._refuse_unknown(key, slot)
+        if stats.records is None:
+            refuse_to_come(start, now)
         return json_answer(asset_stats_json(key, slot, stats))
 
     async def series(self, request: web.Request) -> web.Response:
@@ -184,7 +188,7 @@ class AccountBalancesResource:
         if not points:
             await self._refuse_unknown(key, slot)
         named = {**account_json(key), **slot_json(slot), "granularity": granularity}
-        return json_answer({**named, "items": [point_json(point) for point in points]})
+        return json_answer({**named, **whole([point_json(point) for point in points])})
 
     async def positions(self, request: web.Request) -> web.Response:
         query, key = Query(request.query), self._accounts.account(key_of(request)).key
@@ -215,7 +219,11 @@ class AccountBalancesResource:
     async def _refuse_unknown(self, key: AccountKey, slot: Slot) -> None:
         """Nothing in a time range is an answer; nothing known at all is not."""
         if await self._books.one(key, slot) is None:
-            raise NotFound(f"nothing is known about {slot.asset} in the {slot.wallet} wallet of {key}")
+            raise _nothing_known(key, slot)
+
+
+def _nothing_known(key: AccountKey, slot: Slot, when: str = "", field: str | None = None) -> NotFound:
+    return NotFound(f"nothing is known about {slot.asset} in the {slot.wallet} wallet of {key}{when}", field)
 
 
 def _slot(request: web.Request) -> Slot:

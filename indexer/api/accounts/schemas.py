@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
-from indexer.api.schemas.words import COURSE, MAYBE_TEXT, MAYBE_TIME, TEXT, TIME, Schema, an_object, list_of, page_of
+from indexer.api.schemas.words import COURSE, MAYBE_TEXT, MAYBE_TIME, TEXT, TIME, Schema, an_object, page_of, whole
 from indexer.domain.accounts.amounts import Measure, Source, Wallet
 
 _NAME: Final[Schema] = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"}
@@ -100,7 +100,7 @@ ACCOUNT_SCHEMAS: Final[Schema] = {
         {
             **_WHERE,
             "granularity": {"enum": ["minute", "hour", "day"]},
-            "items": list_of("AccountPoint"),
+            **whole("AccountPoint"),
         }
     ),
     "Position": an_object(

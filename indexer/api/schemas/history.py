@@ -15,8 +15,8 @@ from indexer.api.schemas.words import (
     WHOLE,
     Schema,
     an_object,
-    list_of,
     page_of,
+    whole,
 )
 
 HISTORY_SCHEMAS: Final[Schema] = {
@@ -42,7 +42,7 @@ HISTORY_SCHEMAS: Final[Schema] = {
         }
     ),
     "BackfillPage": page_of("Backfill"),
-    "BackfillList": an_object({"items": list_of("Backfill")}),
+    "BackfillList": an_object(whole("Backfill")),
     "NewBackfill": an_object(
         {
             "chain": {"type": ["integer", "string", "null"], "description": "A chain id or name; without one, all."},

@@ -14,8 +14,8 @@ from indexer.api.schemas.words import (
     WHOLE,
     Schema,
     an_object,
-    list_of,
     page_of,
+    whole,
 )
 
 WATCH_SCHEMAS: Final[Schema] = {
@@ -47,7 +47,7 @@ WATCH_SCHEMAS: Final[Schema] = {
         }
     ),
     "TokenPage": page_of("Token"),
-    "TokenList": an_object({"items": list_of("Token")}),
+    "TokenList": an_object(whole("Token")),
     "NewTokens": an_object(
         {"chain": CHAIN, "addresses": {"type": "array", "items": ADDRESS, "minItems": 1, "maxItems": 1000}}
     ),

@@ -61,6 +61,11 @@ def list_of(name: str) -> Schema:
     return {"type": "array", "items": ref(name)}
 
 
+def whole(name: str) -> dict[str, Schema]:
+    """A list that is never in parts."""
+    return {"items": list_of(name), "next": {"type": "null", "description": "There is no other page."}}
+
+
 def page_of(name: str) -> Schema:
     following = {"type": ["string", "null"], "description": "The `cursor` of the next page; null on the last."}
     return an_object({"items": list_of(name), "next": following})

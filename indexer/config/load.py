@@ -112,7 +112,7 @@ def _check_solvers(settings: Settings, root: Table) -> None:
 def _parsed(path: Path) -> dict[str, Any]:
     try:
         # Windows editors begin a file with a byte order mark, which TOML does not know.
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as error:
         raise _unreadable(
             path, "there is no such file", "make one with `indexer init`, or name it: --config FILE"
@@ -121,11 +121,30 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise _unreadable(path, f"can't be read: {error.strerror}", "name a file that this user may read") from error
     except UnicodeDecodeError as error:
         raise _unreadable(path, f"is not UTF-8: {error.reason} at byte {error.start}", "save it as UTF-8") from error
+    try:
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # what tomllib raises on numbers and nesting beyond all measure, too
-        line = re.search(r"line (\d+)", str(error))
-        where = f"{path}:{line[1]}" if line else str(path)
         told = re.sub(r"'([^']{2,})'", lambda name: show_key(name[1]), str(error))
-        raise _unreadable(where, f"is not TOML: {told}", "look at this line and the one above it") from error
+        line = _line_of(told, text)
+        where = f"{path}:{line}" if line else str(path)
+        at = "" if line is None else _key_in(text.split("\n")[line - 1 : line], told)
+        raise _unreadable(where, f"is not TOML: {at}{told}", "look at this line and the one above it") from error
+
+
+def _line_of(told: str, text: str) -> int | None:
+    """The parser names none where it came to the end."""
+    line = re.search(r"line (\d+)", told)
+    if line is not None:
+        return int(line[1])
+    return text.rstrip().count("\n") + 1 if "end of document" in told else None
+
+
+def _key_in(line: list[str], told: str) -> str:
+    """Which key the line is about. A word that is no key of ours is one where it stands twice, and else anything."""
+    key = re.match(r"""\s*(["']?)([\w.-]+)\1\s*(?:=|$)""", line[0]) if line else None
+    if key is None or not (key[2] in _PLACES or told.startswith("Cannot overwrite")):
+        return ""
+    return f"{show_key(key[2], is_known=key[2] in _PLACES)}: "
 
 
 def _unreadable(where: Path | str, message: str, hint: str) -> ConfigError:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from indexer.config.environment import Expanded, expand
 from indexer.config.showing import show, show_key
-from indexer.config.values import Reader, WrongValue, did_you_mean, name
+from indexer.config.values import Reader, WrongValue, did_you_mean, is_much_like, name
 from indexer.errors import Problem
 
 T = TypeVar("T")
@@ -133,7 +133,13 @@ class Table:
             elsewhere = f"`{key}` belongs under {places[key]}" if places and key in places else None
             hint = elsewhere or did_you_mean(key, known) or f"known here: {', '.join(known)}"
             # The value is not shown: a mistyped `secret` is still a secret.
-            self.report.add(joined(self.key, key, is_known=False), "is not a known key", hint)
+            self.report.add(joined(self.key, key, is_known=self._is_word(key)), "is not a known key", hint)
+
+    def _is_word(self, key: str) -> bool:
+        """Whether somebody meant it as a key: what a secret in the wrong place is like heads no table."""
+        value = self._raw[key]
+        heads_a_table = isinstance(value, dict) or (isinstance(value, list) and any(isinstance(v, dict) for v in value))
+        return heads_a_table or is_much_like(key, tuple(self._taken))
 
     def _take(self, key: str) -> Any:
         self._taken[key] = None

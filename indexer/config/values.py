@@ -254,6 +254,11 @@ def did_you_mean(given: str, known: tuple[str, ...]) -> str | None:
     return f"did you mean `{near[0]}`?" if near else None
 
 
+def is_much_like(given: str, known: tuple[str, ...]) -> bool:
+    """But for a letter or two of it."""
+    return bool(get_close_matches(given.lower(), known, n=1, cutoff=0.8))
+
+
 def _string(value: object, hint: str, shown: str | None = None) -> str:
     if not isinstance(value, str):
         raise _wrong_type("a string", value, hint, shown)

@@ -159,6 +159,66 @@ def test_a_key_in_the_place_of_a_name_is_not_shown() -> None:
             assert name not in told(tree), place
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "told_as"),
+    [
+        ("service2", {"port": 1}, "service2: is not a known key"),
+        ("exchanges1", {"desk": {}}, "exchanges1: is not a known key"),
+        ("database2", {"url": "x"}, "database2: is not a known key"),
+        ("mainnet1", [{"url": "x"}], "mainnet1: is not a known key"),
+        ("service.log_format2", "auto", "service.log_format2: is not a known key"),
+        ("chains.ethereum.rpcurls2", [], "chains.ethereum.rpcurls2: is not a known key"),
+    ],
+)
+def test_a_key_that_heads_a_table_or_is_much_like_a_known_one_is_named(place: str, value: Any, told_as: str) -> None:
+    assert told_as in told(at(place, value))
+
+
+@pytest.mark.parametrize("place", ["hunter2x", "service.hunter2x", "secret123abc", "nats.hunter2x"])
+def test_a_word_like_a_password_that_heads_no_table_is_not_named(place: str) -> None:
+    shown = told(at(place, "x"))
+    assert "***: is not a known key" in shown
+    assert place.rpartition(".")[2] not in shown
+
+
+def test_a_long_key_is_not_named_where_it_heads_a_table_either() -> None:
+    for name in ("0123456789abcdef0123456789abcdef", "sk4live9a8b7c6d5e4f"):
+        assert name not in told(at(name, {"port": 1}))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "about"),
+    [
+        ("[service]\nport = 1\nport = 2", 3, "port"),
+        ("[service]\nport = 1\nport = 2\n", 3, "port"),
+        ("[service]\nport = 1\n port = 2 # again\n[store]\n", 3, "port"),
+        ('[store]\nurl = "memory"\n"url" = "memory"', 3, "url"),
+        ("[service]\n[chains", 2, "]"),
+        ("[service]\n[chains\n", 2, "]"),
+        ("[store]\nurl = ", 2, "url"),
+        ("[store]\nurl", 2, "url"),
+    ],
+)
+def test_what_is_no_toml_names_line_and_key(tmp_path: Path, text: str, line: int, about: str) -> None:
+    path = tmp_path / "chains.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    (problem,) = caught.value.problems
+    assert problem.key == f"{path}:{line}"
+    assert about in problem.message
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_secret_in_the_place_of_a_key_is_not_named_where_it_stands_twice(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "chains.toml"
+    path.write_text(f"{SECRET} = 1\n{SECRET} = 2{end}")
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+    assert f"{path}:2" in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
 def test_a_name_that_toml_repeats_is_not_shown_when_it_may_be_a_secret(tmp_path: Path) -> None:
     path = tmp_path / "chains.toml"
     path.write_text(f'["user:{SECRET}@x"]\n["user:{SECRET}@x"]\n')

@@ -82,11 +82,17 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(1024)
     except OSError as error:
         listener.close()
-        cure = (
-            "set service.host to an address of this machine"
-            if error.errno == errno.EADDRNOTAVAIL
-            else "free the port, or set another one as service.port"
-        )
-        raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}; {cure}") from error
+        raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}; {_cure(error)}") from error
     listener.setblocking(False)
     return listener
+
+
+def _cure(error: OSError) -> str:
+    """By whose fault: that of the host's name, of its address, or of the port."""
+    if isinstance(error, socket.gaierror):
+        return "set service.host to an address of this machine: nobody knows that name"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "set service.host to an address of this machine"
+    if error.errno == errno.EACCES:
+        return "set a port from 1024 on as service.port, or let this user open that one"
+    return "free the port, or set another one as service.port"

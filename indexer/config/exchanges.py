@@ -7,16 +7,16 @@ from typing import Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from indexer.config.rules import rules
-from indexer.config.settings import ExchangeSettings, RulesSettings, Wallet
+from indexer.config.settings import NO_SECRET, ExchangeSettings, RulesSettings, Wallet
 from indexer.config.showing import show, show_url
 from indexer.config.table import Table
 from indexer.config.values import (
-    FROM_ENVIRONMENT,
     Reader,
     WrongValue,
     boolean,
     credential,
     did_you_mean,
+    from_environment,
     integer,
     one_of,
     or_empty,
@@ -24,6 +24,7 @@ from indexer.config.values import (
     text,
     url,
 )
+from indexer.masking import Secret
 
 
 class VenueKnown(NamedTuple):
@@ -56,21 +57,24 @@ _CREDENTIALS: Final = {
 def exchange(table: Table, title: str, venues: Venues, known_rules: RulesSettings) -> ExchangeSettings:
     known = ExchangeSettings(title, "")
     name = table.required("exchange", _exchange_among(venues), "", 'write its name in lower case, as in "binance"')
-    secret_of = or_none(credential(FROM_ENVIRONMENT))
     wallet = _wallet_of(name, venues)
+
+    def secret_of(key: str) -> Secret:
+        return table.optional(key, or_none(credential(_variable_for(name, key))), NO_SECRET)
+
     settings = ExchangeSettings(
         name=title,
         exchange=name,
-        api_key=table.optional("api_key", secret_of, known.api_key),
-        secret=table.optional("secret", secret_of, known.secret),
-        password=table.optional("password", secret_of, known.password),
-        uid=table.optional("uid", secret_of, known.uid),
-        account_id=table.optional("account_id", secret_of, known.account_id),
-        login=table.optional("login", secret_of, known.login),
-        token=table.optional("token", secret_of, known.token),
-        twofa=table.optional("twofa", secret_of, known.twofa),
-        private_key=table.optional("private_key", secret_of, known.private_key),
-        wallet_address=table.optional("wallet_address", secret_of, known.wallet_address),
+        api_key=secret_of("api_key"),
+        secret=secret_of("secret"),
+        password=secret_of("password"),
+        uid=secret_of("uid"),
+        account_id=secret_of("account_id"),
+        login=secret_of("login"),
+        token=secret_of("token"),
+        twofa=secret_of("twofa"),
+        private_key=secret_of("private_key"),
+        wallet_address=secret_of("wallet_address"),
         wallets=table.list_of("wallets", wallet, 'write a list, as in ["spot", "funding"]') or known.wallets,
         sandbox=table.optional("sandbox", boolean, known.sandbox),
         poll_seconds=table.optional("poll_seconds", integer(0, 3_600), known.poll_seconds),
@@ -81,9 +85,15 @@ def exchange(table: Table, title: str, venues: Venues, known_rules: RulesSetting
         _check_sandbox(settings, venues[name], table)
     for key in _needed(settings, venues):
         if not table.has(key):
-            table.wrong(key, f"is missing: {name or 'the exchange'} asks for it", FROM_ENVIRONMENT)
+            table.wrong(key, f"is missing: {name or 'the exchange'} asks for it", _variable_for(name, key))
     table.close()
     return settings
+
+
+def _variable_for(exchange_name: str, key: str) -> str:
+    """As people name them: after the exchange, and what it is."""
+    prefix = exchange_name.upper() if exchange_name[:1].isalpha() else "EXCHANGE"
+    return from_environment(f"{prefix}_{key.upper()}")
 
 
 def _check_sandbox(settings: ExchangeSettings, venue: VenueKnown, table: Table) -> None:

@@ -8,18 +8,17 @@ from typing import cast
 from indexer.config.paths import file_in
 from indexer.config.settings import NatsSettings, NatsStart
 from indexer.config.table import Table
-from indexer.config.values import integer, one_of, or_empty, or_none, secret, text, urls
+from indexer.config.values import from_environment, integer, one_of, or_empty, or_none, secret, text, urls
 
 
 def nats(table: Table, folder: Path) -> NatsSettings:
-    from_environment = 'take it from the environment, as in "${NATS_PASSWORD}"'
     file, known = file_in(folder), NatsSettings()
     stream = text("write a stream's name: up to 64 letters, digits, _ and -", pattern=r"[A-Za-z0-9_-]+", longest=64)
     settings = NatsSettings(
         url=table.optional("url", or_empty(urls("nats", "tls", "ws", "wss")), known.url),
         user=table.optional("user", or_empty(text("write the user's name")), known.user),
-        password=table.optional("password", or_none(secret(from_environment)), known.password),
-        token=table.optional("token", or_none(secret(from_environment)), known.token),
+        password=table.optional("password", or_none(secret(from_environment("NATS_PASSWORD"))), known.password),
+        token=table.optional("token", or_none(secret(from_environment("NATS_TOKEN"))), known.token),
         credentials_file=table.optional("credentials_file", file, known.credentials_file),
         tls_ca_file=table.optional("tls_ca_file", file, known.tls_ca_file),
         tls_certificate_file=table.optional("tls_certificate_file", file, known.tls_certificate_file),

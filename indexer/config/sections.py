@@ -20,13 +20,13 @@ from indexer.config.settings import (
 from indexer.config.showing import show
 from indexer.config.table import Table
 from indexer.config.values import (
-    FROM_ENVIRONMENT,
     Reader,
     WrongValue,
     address,
     block,
     boolean,
     did_you_mean,
+    from_environment,
     host,
     integer,
     is_loopback,
@@ -55,7 +55,7 @@ def service(table: Table, folder: Path) -> ServiceSettings:
         log_format=table.optional("log_format", _log_format, ServiceSettings().log_format),
         api_keys=_api_keys(table),
         allow_anonymous=table.optional("allow_anonymous", boolean, ServiceSettings().allow_anonymous),
-        master_key=table.optional("master_key", or_none(secret(FROM_ENVIRONMENT)), ServiceSettings().master_key),
+        master_key=table.optional("master_key", _master_key, ServiceSettings().master_key),
     )
     if 0 < len(settings.master_key.reveal()) < SHORTEST_MASTER_KEY:
         table.wrong("master_key", f"is shorter than {SHORTEST_MASTER_KEY} characters", "make one: openssl rand -hex 32")
@@ -163,3 +163,4 @@ def _scope(value: object) -> Scope:
 _rpc_url = url("http", "https", hint="write an http:// or https:// URL; those of websockets go into ws_urls")
 _ws_url = url("ws", "wss", hint="write a ws:// or wss:// URL; those of HTTP go into rpc_urls")
 _symbol = text("write a symbol of up to 16 characters", longest=16)
+_master_key = or_none(secret(from_environment("INDEXER_MASTER_KEY")))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from ipaddress import ip_address
-from typing import Final, Literal, TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from indexer.addresses import Address, parse_address
@@ -20,7 +20,6 @@ from indexer.masking import MASK, Secret, Url
 T = TypeVar("T")
 Reader = Callable[[object], T]
 
-FROM_ENVIRONMENT: Final = 'take it from the environment, as in "${BINANCE_API_KEY}"'
 """What to do about a secret."""
 
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?")
@@ -162,28 +161,33 @@ def urls(*schemes: str) -> Reader[str]:
 
 
 def store_url(value: object) -> str:
-    hint = 'write "embedded", "memory", or a URL that begins with mongodb:// or mongodb+srv://'
     shown = show_url(value)
-    given = _string(value, hint, shown)
+    given = _string(value, 'write "embedded", "memory", or a URL that begins with mongodb:// or mongodb+srv://', shown)
     if given in ("embedded", "memory"):
         return str(given)
     # Several hosts may stand in one of these: urlsplit would take the second for a port.
-    if not _is_mongodb(given):
+    if hint := _unlike_mongodb(given):
         near = None if "://" in given else did_you_mean(given, ("embedded", "memory"))
         raise WrongValue("is no store", near or hint, show(value) if near else shown)
     return Url(given)
 
 
-def _is_mongodb(given: str) -> bool:
-    """As far as it can be told without asking for names: a host, or several, with ports that there can be."""
-    if re.search(r"\s", given) or not (scheme := re.match(r"mongodb(\+srv)?://", given)):
-        return False
-    authority = given[scheme.end() :].partition("?")[0].rpartition("@")[2]
-    hosts = authority.partition("/")[0].split(",")
+def _unlike_mongodb(given: str) -> str | None:
+    """What to write instead, as far as it can be told without asking for names: a host, or several, with ports."""
+    scheme = re.match(r"mongodb(\+srv)?://", given)
+    if scheme is None:
+        return 'write "embedded", "memory", or a URL that begins with mongodb:// or mongodb+srv://'
+    listed = given[scheme.end() :].partition("?")[0].rpartition("@")[2].partition("/")[0].split(",")
+    hosts = [re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:]+)(:.*)?", host) for host in listed]
+    if re.search(r"\s", given) or None in hosts:
+        return f"write its host, as in {scheme[0]}{'one.example' if scheme[1] else '127.0.0.1:27017'}"
+    ports = [host[2] for host in hosts if host is not None and host[2] is not None]
     if scheme[1]:
-        return len(hosts) == 1 and bool(re.fullmatch(r"[^:]+", hosts[0]))
-    found = [re.fullmatch(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\[\]:]+)(?::([0-9]{1,5}))?", host) for host in hosts]
-    return all(host is not None and 0 < int(host[1] or 27017) < 65_536 for host in found)
+        if len(hosts) > 1:
+            return "write one host: mongodb+srv:// has the name server tell the others"
+        return "leave the port out: mongodb+srv:// has the name server tell it" if ports else None
+    are_ports = all(re.fullmatch(r":[0-9]{1,5}", port) and 0 < int(port[1:]) < 65_536 for port in ports)
+    return None if are_ports else "a port is a number from 1 to 65535"
 
 
 def address(value: object) -> Address:
@@ -210,6 +214,11 @@ def secret(hint: str) -> Reader[Secret]:
         return Secret(str(value))
 
     return read
+
+
+def from_environment(variable: str) -> str:
+    """What to do about a secret that is missing or wrong."""
+    return f'take it from the environment, as in "${{{variable}}}"'
 
 
 def credential(hint: str) -> Reader[Secret]:

@@ -70,6 +70,22 @@ def test_what_an_exchange_asks_for_is_named_where_it_is_missing(wrong: Wrong, li
     assert all("asks for it" in str(problem) for problem in problems.values())
 
 
+@pytest.mark.parametrize(
+    ("text", "key", "variable"),
+    [
+        ("[exchanges.b]\nexchange = 'binance'\napi_key = 'k'", "exchanges.b.secret", "${BINANCE_SECRET}"),
+        ("[exchanges.b]\nexchange = 'okx'\napi_key = 'k'\nsecret = 's'", "exchanges.b.password", "${OKX_PASSWORD}"),
+        ("[exchanges.b]\nexchange = 'kraken'\napi_key = 'k'\nsecret = 5", "exchanges.b.secret", "${KRAKEN_SECRET}"),
+        ("[exchanges.b]\nexchange = 'Binance'\nsecret = 's'", "exchanges.b.api_key", "${EXCHANGE_API_KEY}"),
+        ("[service]\nmaster_key = 5", "service.master_key", "${INDEXER_MASTER_KEY}"),
+    ],
+)
+def test_a_missing_secret_is_told_with_the_variable_that_could_hold_it(
+    wrong: Wrong, text: str, key: str, variable: str
+) -> None:
+    assert variable in wrong(CHAIN + text)[key].hint
+
+
 def test_whatever_an_exchange_asks_for_is_read_and_is_a_secret(loaded: Load) -> None:
     keys = ("api_key", "secret", "password", "uid", "account_id", "login", "token", "twofa", "private_key")
     lines = "\n".join(f"{key} = '{key}-hushed'" for key in keys)

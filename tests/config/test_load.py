@@ -250,6 +250,22 @@ def test_a_private_key_in_the_place_of_an_address_is_not_repeated(wrong: Wrong) 
     assert "abab" not in str(problems["chains.ethereum.tokens[0]"])
 
 
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("mongodb://h:99999/x", "a port is a number from 1 to 65535"),
+        ("mongodb://one:27017,two:0/x", "a port is a number from 1 to 65535"),
+        ("mongodb+srv://one.example:1/", "leave the port out: mongodb+srv:// has the name server tell it"),
+        ("mongodb://", "write its host, as in mongodb://127.0.0.1:27017"),
+        ("mongodb://u:hush-pass@", "write its host, as in mongodb://127.0.0.1:27017"),
+        ("mongodb://a b/", "write its host, as in mongodb://127.0.0.1:27017"),
+        ("redis://h", 'write "embedded", "memory", or a URL that begins with mongodb:// or mongodb+srv://'),
+    ],
+)
+def test_a_store_that_is_none_is_told_with_what_to_write_instead(wrong: Wrong, url: str, hint: str) -> None:
+    assert wrong(CHAIN + f"[store]\nurl = '{url}'")["store.url"].hint == hint
+
+
 def test_the_value_of_an_unknown_key_is_not_shown(wrong: Wrong) -> None:
     problems = wrong(CHAIN + "[exchanges.b]\nexchange = 'x'\napi_key = 'k'\nsecret = 's'\nsecrett = 'hush'")
     assert "hush" not in str(problems["exchanges.b.secrett"])

@@ -17,8 +17,8 @@ _UNWRITABLE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 fine, 1 failed while running, 2 bad usage or configuration."""
     given = sys.argv[1:] if argv is None else argv
-    if sys.stdout is None:  # closed by who started it, and takes its number again, before a connection could
-        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    if sys.stdout is None:
+        _take_output(for_service=given[:1] in (["run"], ["demo"]))
     try:
         # Before anything else is imported: a stop that comes earlier still is Python's own to handle.
         heed(*given[:1])
@@ -40,6 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         _print_no_more()
         print(f"indexer: can't write to standard output: {error.strerror}", file=sys.stderr)
         return 1
+
+
+def _take_output(*, for_service: bool) -> None:
+    """Closed by who started it: its number is taken again, before a connection could. A service needs none.
+
+    Whatever else is said there is lost; nothing can be written to what is open for reading.
+    """
+    sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY if for_service else os.O_RDONLY), "w")
 
 
 def _print_no_more() -> None:

@@ -140,15 +140,32 @@ def _check(draft: Draft, environ: Mapping[str, str]) -> None:
 
 
 def _write(path: Path, draft: Draft, *, force: bool) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
-    mode = 0o600 if _holds_key(draft) else 0o666
-    if force and _holds_key(draft) and path.is_file():
-        path.chmod(mode)  # of a file that is there, `open` leaves it as it is
-    try:
-        with os.fdopen(os.open(path, flags, mode), "w", encoding="utf-8") as file:
-            file.write(rendered(draft))
-    except FileExistsError as error:
-        raise UsageError(f"{path} is there already; --force overwrites it") from error
+    """A draft takes the place of what is there once it is whole: that is kept where it cannot be written."""
+    text, mode = rendered(draft), 0o600 if _holds_key(draft) else 0o666
+    if force and path.is_file():
+        path = path.resolve()
+        part = path.with_name(f".{path.name}.{os.getpid()}")
+        _create(part, text, 0o600)
+        part.chmod(path.stat().st_mode if mode != 0o600 else mode)
+        part.replace(path)
+    elif force and path.exists():
+        path.write_text(text, encoding="utf-8")  # /dev/stdout, for one
+    else:
+        try:
+            _create(path, text, mode)
+        except FileExistsError as error:
+            raise UsageError(f"{path} is there already; --force overwrites it") from error
+
+
+def _create(path: Path, text: str, mode: int) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
+        try:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError:
+            path.unlink()
+            raise
 
 
 def _variables(draft: Draft) -> list[tuple[str, str]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import stat
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -66,6 +68,37 @@ def test_a_file_that_gets_a_key_is_its_owners_alone_also_where_others_read_it_be
     assert main(argv) == 0
     assert key in file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_write_that_fails_leaves_the_file_that_was_there_and_no_other(
+    file: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text("precious")
+    file.chmod(0o644)
+    monkeypatch.setattr("os.fsync", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+    argv = ["init", "--config", str(file), "--chain", "name=base,rpc=https://node/v3/0123456789abcdef"]
+    assert main([*argv, "--force"]) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == ("precious", 0o644)
+    file.unlink()
+    assert main(argv) == 1
+    assert list(file.parent.iterdir()) == []
+
+
+def test_without_a_key_the_file_stays_readable_for_whom_it_was(file: Path) -> None:
+    file.write_text("old")
+    file.chmod(0o640)
+    assert main(["init", "--config", str(file), "--force", "--chain", "name=base,rpc=http://one"]) == 0
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+
+
+def test_where_a_link_leads_is_written_and_the_link_stays(file: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.toml"
+    kept.write_text("old")
+    file.symlink_to(kept)
+    assert main(["init", "--config", str(file), "--force", "--chain", "name=base,rpc=http://one"]) == 0
+    assert file.is_symlink()
+    assert load(kept, {}).chains
 
 
 def test_a_wrong_answer_writes_nothing_even_with_force(file: Path, capsys: Capture) -> None:

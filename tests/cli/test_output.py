@@ -69,6 +69,22 @@ def test_help_on_a_full_disk_is_no_success() -> None:
     )
 
 
-@pytest.mark.parametrize("words", [["--version"], ["check", "--config", "FILE"]])
-def test_who_closed_the_output_wants_none(file: Path, words: list[str]) -> None:
-    assert printed_to(">&-", *[str(file) if word == "FILE" else word for word in words]) == (0, "")
+@pytest.mark.parametrize("words", [["--version"], ["check", "--config", "FILE"], ["--help"]])
+def test_an_output_that_is_closed_cannot_be_written_either(file: Path, words: list[str]) -> None:
+    assert printed_to(">&-", *[str(file) if word == "FILE" else word for word in words]) == (
+        1,
+        "indexer: can't write to standard output: Bad file descriptor\n",
+    )
+
+
+async def test_an_answer_to_a_closed_output_goes_nowhere_else(service: Service) -> None:
+    """Its number is taken again, before a connection could."""
+    code, told = await asyncio.to_thread(printed_to, ">&-", "balances", "--url", service.url)
+    assert (code, told) == (1, "indexer: can't write to standard output: Bad file descriptor\n")
+
+
+def test_a_service_needs_no_output(tmp_path: Path) -> None:
+    """It says what there is to say in its log: here, that there is no file."""
+    code, told = printed_to(">&-", "run", "--config", str(tmp_path / "none.toml"))
+    assert code == 2
+    assert "no such file" in told

@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 fine, 1 failed while running, 2 bad usage or configuration."""
     given = sys.argv[1:] if argv is None else argv
     if sys.stdout is None:
-        _take_output(for_service=given[:1] in (["run"], ["demo"]))
+        _take_output(for_service=[*given[:1]] in (["run"], ["demo"]))
     try:
         # Before anything else is imported: a stop that comes earlier still is Python's own to handle.
         heed(*given[:1])

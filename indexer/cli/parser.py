@@ -110,7 +110,7 @@ def _add_questions(commands: Any, environ: Mapping[str, str]) -> None:
     history.add_argument("token", metavar="TOKEN", help="a token's address, or native")
     history.add_argument("solver", metavar="SOLVER", help="a wallet's address")
     history.add_argument("--limit", type=_count, default=20, metavar="N", help="how many records (%(default)s)")
-    history.add_argument("--before", type=_count, metavar="BLOCK", help="only below this block")
+    history.add_argument("--before", type=_block, metavar="BLOCK", help="only below this block")
     history.add_argument("--from", dest="start", metavar="TIME", help="only from this time on, as 2026-11-21T01:02:03Z")
     history.add_argument("--to", dest="end", metavar="TIME", help="only up to this time")
     tail.add_argument("--type", action="append", default=[], metavar="TYPE", help="as balance.updated; several times")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import re
 import socket
 from urllib.parse import parse_qs, urlsplit
 
@@ -67,6 +69,53 @@ async def test_balances_are_a_table_in_which_nothing_is_cut(service: Service, ca
     assert "[bold]E?[31mVIL?" in told
 
 
+class Terminal(io.StringIO):
+    """As wide as it is told to be."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+async def test_on_a_narrow_terminal_a_record_takes_more_lines_and_no_address_is_broken(
+    service: Service, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    service.balances = [balance(), balance(tokenSymbol=None), balance(solverAddress=USDC)]
+    service.accounts = [account()]
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert await service.run("balances") == 0
+    told = terminal.getvalue()
+    assert max(map(len, re.sub(r"\x1b\[[0-9;]*m", "", told).splitlines())) <= width
+    assert [told.count(word) for word in (ACME, USDC, "okx/desk")] == [2, 2, 3]
+    assert told.count(service.balances[0]["timestamp"]) == 3
+
+
+async def test_on_a_narrow_terminal_what_is_wider_than_it_is_folded(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.balances = [balance(amount=None, balance="1" * 78), balance(tokenSymbol="long" * 30)]
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert await service.run("balances") == 0
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "".join(line.strip() for line in lines).count("long") == 30
+    assert lines.count("   7.000001".ljust(80)) == 1, "not pushed to the right end of what is wider than the terminal"
+
+
+async def test_on_a_wide_terminal_a_record_is_a_line(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.balances = [balance()]
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "160")
+    assert await service.run("balances") == 0
+    (line,) = [line for line in terminal.getvalue().splitlines() if ACME in line]
+    assert service.balances[0]["timestamp"] in line
+
+
 async def test_an_amount_of_hundreds_of_places_is_written_as_a_power_of_ten_for_people(
     service: Service, capsys: Capture
 ) -> None:
@@ -125,6 +174,8 @@ async def test_history_has_as_many_records_as_asked_for(service: Service, capsys
     assert parse_qs(first.query) == {"limit": ["3"], "before": ["9"], "from": ["2026-01-01T00:00:00Z"]}
     assert await service.run(*argv) == 0
     assert "transfer" in capsys.readouterr().out
+    await service.run(*argv[:4], "--before", "0")
+    assert parse_qs(urlsplit(service.asked[-1]).query)["before"] == ["0"]
 
 
 @pytest.mark.parametrize(

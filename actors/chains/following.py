@@ -315,7 +315,7 @@ class Follower:
 
     async def _cut(self, ancestor: Head, facts: Sequence[BalanceReverted]) -> None:
         depth = self.known.heads[-1].number - ancestor.number
-        self._retelling.taken_back(one.holding for one in self._ledger.above(ancestor.number) if one.change == 0)
+        self._retelling.taken_back(self._ledger.above(ancestor.number))
         known = self.known.cut(ancestor.hash)
         await self._ledger.roll_back(known, leaving(facts, self.known.above(ancestor.hash)))
         self.reader.due |= self.watch.of(self._ledger.returned)

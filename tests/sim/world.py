@@ -105,7 +105,7 @@ class World:
         self.blocks[head.hash] = self.canonical[-1] = replace(before, transfers=(log,), balances=balances)
         return head
 
-    def reorg(self, depth: int, longer: int = 1) -> Head:
+    def reorg(self, depth: int, longer: int = 1, busy: float = 0.7) -> Head:
         """Orphan the newest `depth` blocks (fewer where one is final) and mine others, `longer` more than before."""
         depth = self.deepest(depth)
         self._deep = max(self._deep, self.tip.number - FINALIZED_DEPTH)
@@ -115,7 +115,7 @@ class World:
             del self.canonical[-depth:]
             self._deep = min(self._deep, self.tip.number)
         for _ in range(depth + longer):
-            self.mine()
+            self.mine(busy)
         return self.tip
 
     def deepest(self, depth: int) -> int:

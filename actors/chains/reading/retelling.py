@@ -9,7 +9,7 @@ from actors.chains.books.bookkeeping import Bookkeeper
 from actors.chains.books.ledger import Ledger
 from actors.chains.nodes import Node, Tokens
 from actors.chains.reading.unanswered import Unanswered
-from indexer.domain.balances import Watch
+from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import Address, Head, Holding, TokenInfo
 from indexer.domain.following.views import Readings
 
@@ -41,6 +41,8 @@ class Retelling:
         self.told: dict[Address, TokenInfo] = {}
         """What is not kept yet."""
         self._owed: frozenset[Holding] = frozenset()
+        self._overtaken: frozenset[Holding] = frozenset()
+        """They moved before their turn came, which told it."""
 
     def changed(self, infos: Mapping[Address, TokenInfo]) -> None:
         """From now on these say so of themselves."""
@@ -52,16 +54,18 @@ class Retelling:
         """The file may call the native coin otherwise than it did when these were told."""
         self._owed |= {holding for holding, info in self._ledger.coins.items() if info != self._book.info(holding)}
 
-    def taken_back(self, holdings: Iterable[Holding]) -> None:
-        """A reorg took back what was told of these here: the record below may be of an earlier word."""
-        self._owed |= frozenset(holdings)
+    def taken_back(self, updates: Iterable[BalanceUpdated]) -> None:
+        """By a reorg: where one of them was what told it, the record below is of an earlier word."""
+        self._owed |= {one.holding for one in updates if one.change == 0 or one.holding in self._overtaken}
 
     async def tell(self, tip: Head) -> bool:
         """A part of it; whether there is more that need not wait for another block."""
         if not self._owed and not self.told:
             return False
         recorded = {update.holding: update.info for update in self._ledger.above(tip.number - 1)}
-        self._owed = frozenset(holding for holding in self._owed if self._is_owed(holding, recorded.get(holding)))
+        before = self._owed
+        self._owed = frozenset(holding for holding in before if self._is_owed(holding, recorded.get(holding)))
+        self._overtaken |= (before - self._owed) & recorded.keys()
         # Of a balance there is one record in a block.
         ready = sorted(self._owed - recorded.keys())
         part = frozenset(ready[:PART])

@@ -100,3 +100,17 @@ async def test_a_life_after_a_reorg_took_it_back_tells_it_again() -> None:
         await stage.hear(stage.world.mine(busy=0))
         later = stage.facts[before:]
         assert {fact.holding for fact in later if isinstance(fact, BalanceUpdated) and fact.info == NEW} >= COINS
+
+
+@in_virtual_time
+async def test_a_move_that_told_it_and_is_taken_back_is_told_again() -> None:
+    async with staged() as stage:
+        await stage.hear(stage.world.put(Holding(NATIVE, BOB), 77))
+        stage.infos.coin = NEW
+        await next_life(stage)
+        await stage.hear(stage.world.put(Holding(NATIVE, BOB), 78))
+        assert Holding(NATIVE, BOB) in {update.holding for update in renamed(stage)}
+        before = len(stage.facts)
+        await stage.hear(stage.world.reorg(1, busy=0))
+        later = [fact for fact in stage.facts[before:] if isinstance(fact, BalanceUpdated)]
+        assert [(fact.balance, fact.info) for fact in later if fact.holding == Holding(NATIVE, BOB)] == [(77, NEW)]

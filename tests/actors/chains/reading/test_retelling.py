@@ -100,3 +100,16 @@ async def test_of_very_many_tokens_a_part_is_asked_in_each_round_and_none_is_lef
         await stage.settle(2 * ROUND_SECONDS + 5)
         assert [len(part) for part in asked] == [25, 25, 25]
         assert {token for part in asked for token in part} == many
+
+
+@in_virtual_time
+async def test_a_transfer_that_told_it_and_is_taken_back_is_told_again() -> None:
+    async with staged() as stage:
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
+        stage.infos.says[USD] = NEW
+        await stage.settle(ROUND_SECONDS + 5)
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 4))
+        before = len(stage.facts)
+        await stage.hear(stage.world.reorg(1, busy=0))
+        later = [fact for fact in stage.facts[before:] if isinstance(fact, BalanceUpdated)]
+        assert [(fact.change, fact.info) for fact in later if fact.holding == Holding(USD, BOB)] == [(0, NEW)]

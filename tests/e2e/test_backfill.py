@@ -13,6 +13,7 @@ import pytest
 
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import deploy
+from tests.e2e import truth
 from tests.e2e.service import Config, Json, Running, chain_table, running, until
 from tests.fixtures.chain import wallets
 
@@ -31,7 +32,7 @@ async def test_kills_while_history_is_filled_lose_and_repeat_nothing(tmp_path: P
         for _ in range(BLOCKS):
             await token.send("mintMany", [rng.choice(people) for _ in range(MINTS)], 3, gas=20_000_000)
             await anvil.mine()
-        truth = {wallet: await changes(token, wallet, anvil) for wallet in people[:3]}
+        minted = {wallet: await changes(token, wallet, anvil) for wallet in people[:3]}
         config = Config(
             tmp_path,
             chains={"local": chain_table(anvil, tokens=[token.address], start_block=0)},
@@ -46,7 +47,7 @@ async def test_kills_while_history_is_filled_lose_and_repeat_nothing(tmp_path: P
             jobs = await until(lambda: through(service), 60)
             assert [job["state"] for job in jobs] == ["settling"] * 2
             assert not any(job["unproven"] for job in jobs if job["records"])
-            for wallet, rows in truth.items():
+            for wallet, rows in minted.items():
                 found = (await service.history("local", token.address, wallet))[::-1]
                 assert {row["blockNumber"]: int(row["balance"]) for row in found if row["cause"] == "transfer"} | {
                     found[0]["blockNumber"]: int(found[0]["balance"])
@@ -114,6 +115,31 @@ async def test_history_is_ordered_from_the_command_line(anvil: Anvil, tmp_path: 
         assert [(row["balance"], row["changeAmount"]) for row in found] == [("12", "0"), ("12", "7"), ("5", None)]
         code, out = await command(service, "--chain", "local", "--json", "--from-block", "3")
         assert [job["fromBlock"] for job in json.loads(out)["items"]] == [3, 3]
+
+
+async def test_an_order_that_begins_later_unsays_nothing_of_what_is_known(anvil: Anvil, tmp_path: Path) -> None:
+    """A token moved without a log between two records: the one above tells so, and goes on to do it."""
+    token = await deploy(anvil, "SilentToken")
+    (wallet,) = wallets(1)
+    for name, amount, blocks in (("mint", 1000, 9), ("mintSilently", 5, 9)):
+        await token.send(name, wallet, amount)
+        await anvil.mine(blocks)
+    table = chain_table(anvil, tokens=[token.address], start_block=0)
+    config = Config(tmp_path, {"local": table}, {"s": {"address": wallet}})
+    async with running(config.but(store={"url": "memory"})) as service:
+        await until(lambda: through(service), 30)
+        asked = f"/balances/local/{token.address}/{wallet}/history"
+        before = (await service.get(asked, explain="true"))["items"]
+        assert (before[0]["unexplained"], before[1]["balance"]) == ("5", "1000")
+        code, _ = await command(service, "--token", token.address, "--from-block", str(before[1]["blockNumber"] + 4))
+        assert code == 0
+        after = (await service.get(asked, explain="true"))["items"]
+        assert [row["unexplained"] for row in after] == [row["unexplained"] for row in before]
+        for row in (
+            after[1],
+            await service.balance("local", token.address, wallet, block=before[0]["blockNumber"] - 1),
+        ):
+            assert int(row["balance"]) == await truth.balance(anvil, token.address, wallet, row["verifiedBlock"])
 
 
 async def command(service: Running, *args: str) -> tuple[int, str]:

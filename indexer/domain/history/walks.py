@@ -170,6 +170,8 @@ class Teller:
         # One that knows what was before it is told anew only where that is another record now.
         if not anchor.is_open and (self.is_blind or anchor.change in (None, step)):
             return None
+        if self.trail is None and anchor.change == step and holding.token != NATIVE:
+            return None  # where it knows what its logs leave, nobody here does
         logs, unexplained = self._explained(holding, step, change)
         transactions = () if change is None else change.transactions
         return Joint(anchor.number, step, transactions, logs, unexplained, anchor.hash)

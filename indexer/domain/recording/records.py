@@ -42,11 +42,11 @@ class BalanceRecord:
     def holds_until(self, following: BalanceRecord) -> int:
         """The last block for which this is known to hold, given the next record.
 
-        What no log explains of a difference may be as old as the block after this one, like one that was found by
-        reading again.
+        What no log explains of a token's difference may be as old as the block after this one, like one that was found
+        by reading again; and so may be one of which nobody knows all logs.
         """
-        may_be_older = following.was_found_late or following.unexplained
-        return self.block.number if may_be_older else following.block.number - 1
+        is_explained = self.holding.token == NATIVE or following.unexplained == 0
+        return following.block.number - 1 if is_explained and not following.was_found_late else self.block.number
 
     @property
     def was_found_late(self) -> bool:

@@ -13,7 +13,7 @@ from indexer.domain.history.backfill import Change, Chunk, Moved, Stride, change
 from indexer.domain.history.jobs import Anchor
 from indexer.domain.history.trails import MOST_LOGS
 from indexer.domain.history.walks import Teller, Walk, walked
-from indexer.domain.telling.facts import HistoryRow
+from indexer.domain.telling.facts import HistoryRow, Joint
 from tests.domain.samples import USDC, block_at, block_hash, tx, wallet
 
 WALLETS = tuple(wallet(index) for index in range(3))
@@ -162,6 +162,16 @@ def test_nothing_is_news_only_where_something_was_moved_out() -> None:
     assert emptied is not None
     assert (emptied.balance, emptied.change) == (0, None)
     assert idle is None
+
+
+def test_a_record_that_knows_what_its_logs_leave_is_not_told_anew_by_an_order_that_does_not() -> None:
+    here = Holding(USDC, WALLETS[0])
+    anchor = Anchor(9, 12, is_open=True, hash=block_hash(9), change=5)
+    for trail, expected in ((None, None), ((), Joint(9, 5, (), (), 5, block_hash(9)))):
+        teller = Teller(anchor=9, last=8, is_proven=True, held=7, is_first=False, trail=trail)
+        assert teller.joint(anchor, None, here) == expected
+    elsewhere = Teller(anchor=9, last=8, is_proven=True, held=8, is_first=False, trail=None)
+    assert elsewhere.joint(anchor, None, here) == Joint(9, 4, (), (), None, block_hash(9)), "from another record"
 
 
 @given(pasts(), st.integers(2, 6), st.integers(0, 8))

@@ -15,10 +15,11 @@ from indexer.domain.recording.records import BalanceRecord, HoldingKey, Projecti
 from indexer.domain.resuming.reorgs import reverts
 from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.facts import BalanceReverted, Confirmed, Fact, Orphaned, StreamLive, StreamResync
-from tests.domain.samples import INFO, block_at, block_hash, holding, updated
+from tests.domain.samples import INFO, USDC, block_at, block_hash, holding, updated
 
 TIME = datetime(2026, 11, 21, 1, 2, 3, 456000, UTC)
 HOLDINGS = [holding(index) for index in range(3)]
+TOKEN = Holding(USDC, HOLDINGS[0].solver)
 
 
 @dataclass
@@ -236,21 +237,32 @@ def test_chains_do_not_touch_each_other() -> None:
 
 
 def test_a_record_holds_up_to_the_next_one_unless_that_found_something_late() -> None:
-    before = BalanceRecord(1, HOLDINGS[0], 7, block_at(3), 7, "transfer", INFO, 1)
-    late = BalanceRecord(1, HOLDINGS[0], 7, block_at(9), 0, "resync", INFO, 2)
-    assert before.holds_until(replace(late, cause="transfer")) == 8
+    before = BalanceRecord(1, TOKEN, 7, block_at(3), 7, "transfer", INFO, 1)
+    late = BalanceRecord(1, TOKEN, 7, block_at(9), 0, "resync", INFO, 2)
+    assert before.holds_until(replace(late, cause="transfer", unexplained=0)) == 8
     assert before.holds_until(late) == 3
     assert before.holds_until(replace(late, unexplained=0)) == 8, "it knows all logs in between, and they are none"
     assert before.holds_until(replace(late, change=2, unexplained=2)) == 3
-    assert before.holds_until(replace(late, joined=True)) == 8, "history was filled in between"
+    assert before.holds_until(replace(late, joined=True, unexplained=0)) == 8, "history was filled in between"
+
+
+def test_a_native_balance_holds_up_to_the_next_record_where_each_block_was_read() -> None:
+    before = BalanceRecord(1, HOLDINGS[0], 7, block_at(3), 7, "native", INFO, 1)
+    found = replace(before, balance=9, block=block_at(9), change=2, cause="sync")
+    assert before.holds_until(found) == 3
+    assert before.holds_until(replace(found, cause="native")) == 8
+    assert before.holds_until(replace(found, joined=True)) == 8
 
 
 def test_a_record_is_not_said_to_hold_where_the_next_one_changed_by_more_than_its_logs_say() -> None:
-    before = BalanceRecord(1, HOLDINGS[0], 7, block_at(3), 7, "transfer", INFO, 1)
-    moved = BalanceRecord(1, HOLDINGS[0], 12, block_at(9), 5, "transfer", INFO, 2, unexplained=0)
+    before = BalanceRecord(1, TOKEN, 7, block_at(3), 7, "transfer", INFO, 1)
+    moved = BalanceRecord(1, TOKEN, 12, block_at(9), 5, "transfer", INFO, 2, unexplained=0)
     assert before.holds_until(moved) == 8
     for unexplained in (-5, 3):
         found = replace(moved, unexplained=unexplained)
         assert before.holds_until(found) == 3, "nobody knows in which block since"
         assert before.holds_until(replace(found, joined=True)) == 3, "filled in by logs, which do not tell it either"
+    for cause in ("transfer", "sync"):
+        unknown = replace(moved, cause=cause, joined=True, unexplained=None)
+        assert before.holds_until(unknown) == 3, "nobody knows all logs since"
         assert not found.was_found_late, "but all blocks in between were looked at"

@@ -11,13 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
-import orjson
-
 from indexer.clients.evm.asking.calls import joined
 from indexer.clients.evm.endpoints.endpoints import Endpoints
 from indexer.clients.evm.reading.readings import Found, Natives
 from indexer.clients.evm.transfers.blooms import Sought
-from indexer.clients.evm.transfers.hints import Hints
+from indexer.clients.evm.transfers.hints import Hints, unpacked
 from indexer.clients.evm.transfers.logs import Filters, transfer_of
 from indexer.clients.evm.transfers.looking import Looked, looking_at
 from indexer.domain.balances import Watch
@@ -134,7 +132,8 @@ class _Doubt:
         found: list[Transfer] = []
         for index in self._hinted.keys() - {transfer.log_index for transfer in transfers}:
             with suppress(BadAnswer):  # a hint that says nothing of use
-                transfer = transfer_of(orjson.loads(self._hinted[index]), self.block.head.ref, self._asked.filters)
+                log = unpacked(self.block.head.hash, self._hinted[index])
+                transfer = transfer_of(log, self.block.head.ref, self._asked.filters)
                 found += [] if transfer is None else [transfer]
         return tuple(found)
 

@@ -51,6 +51,8 @@ class Hints:
             index = quantity(log.get("logIndex"))
         except BadAnswer:
             return
+        if str(log.get("blockHash")).lower() != block:  # it is not kept with the log
+            return
         found = self._found(block)
         if self._logs < _LOGS and index not in found.logs:
             found.logs[index] = _packed(log)

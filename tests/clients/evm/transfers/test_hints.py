@@ -39,12 +39,14 @@ def test_a_kept_log_takes_no_more_than_what_a_transfer_is_made_of() -> None:
 def test_logs_of_blocks_that_nobody_looks_at_are_forgotten_with_them() -> None:
     hints = Hints()
     for number in range(200):
-        hints.keep(BlockHash(f"0x{number:064x}"), log(0))
+        block = BlockHash(f"0x{number:064x}")
+        hints.keep(block, log(0, blockHash=block))
     kept = [number for number in range(200) if hints.logs_of(BlockHash(f"0x{number:064x}"))]
     assert kept == list(range(72, 200))
 
 
-def test_a_log_without_a_place_in_its_block_is_no_hint() -> None:
+def test_a_log_without_a_place_in_its_block_or_of_another_block_is_no_hint() -> None:
     hints = Hints()
     hints.keep(BLOCK, log(0, logIndex="first"))
+    hints.keep(BLOCK, log(0, blockHash="0x" + "c" * 64))
     assert not hints.logs_of(BLOCK)

@@ -58,6 +58,7 @@ def update(
         cause="first" if previous is None else "transfer",
         info=ETHER if token == NATIVE else INFO,
         transactions=() if previous is None else (TxHash(f"0x{seq:064x}"), TxHash(f"0x{seq + 1000:064x}")),
+        unexplained=None if previous is None or token == NATIVE else 0,
     )
     return record_of(fact, seq)
 

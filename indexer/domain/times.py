@@ -1,8 +1,17 @@
-"""Times as text: RFC 3339 in UTC."""
+"""The times of blocks, and times as text: RFC 3339 in UTC."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
+
+LAST_SECOND: Final = 253_402_300_799
+"""The end of the year 9999: neither a date here nor one that the store gives back can be later."""
+
+
+def block_time(seconds: int) -> datetime:
+    """A block's timestamp. What was stored from a chain that told a later one (milliseconds, say) stays readable."""
+    return datetime.fromtimestamp(min(seconds, LAST_SECOND), UTC)
 
 
 def time_text(time: datetime) -> str:
@@ -12,4 +21,4 @@ def time_text(time: datetime) -> str:
 
 def unix_text(seconds: int) -> str:
     """A block's timestamp."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    return block_time(seconds).isoformat().replace("+00:00", "Z")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from bson import Decimal128, Int64
@@ -10,6 +9,7 @@ from bson import Decimal128, Int64
 from indexer.domain.chain import BlockRef, Holding, TokenInfo
 from indexer.domain.recording.records import BalanceRecord, cause_over
 from indexer.domain.telling.facts import Joint
+from indexer.domain.times import block_time
 from repositories.documents.logs import packed, packed_here, unpacked_here
 
 Document = dict[str, Any]
@@ -70,7 +70,7 @@ def current_row_of(record: BalanceRecord) -> Document:
         "amount": amount_of(record.balance, info.decimals),
         "blockNumber": Int64(block.number),
         "blockHash": block.hash,
-        "timestamp": datetime.fromtimestamp(block.timestamp, UTC),
+        "timestamp": block_time(block.timestamp),
         "transactionHash": transactions[-1] if transactions else None,
         "transactionHashes": list(transactions),
         "decimals": info.decimals,

@@ -16,6 +16,7 @@ from actors.chains.reading.turns import ReadingTurns
 from indexer.domain.chain import Head
 from indexer.domain.following.feed import HeadSource
 from indexer.domain.health.status import STALE_SECONDS, NativesRead, StreamStatus
+from indexer.domain.times import block_time
 
 CATCHING_UP_BEYOND: Final = 64
 """Fewer missed blocks are a hiccup, not a state worth telling."""
@@ -76,7 +77,7 @@ class Showing:
                 state=state,
                 ready=state == "live" and self._turns.has_caught_up,
                 block=tip.number if tip else None,
-                block_time=datetime.fromtimestamp(tip.timestamp, UTC) if tip else None,
+                block_time=block_time(tip.timestamp) if tip else None,
                 endpoint=self._node.endpoint,
                 troubles=self._node.troubles,
                 natives_read=natives_read,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import BlockRef
@@ -11,6 +10,7 @@ from indexer.domain.health.incidents import Incident
 from indexer.domain.health.status import Reached, StreamStatus
 from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.facts import BalanceReverted, StreamResync
+from indexer.domain.times import block_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Since:
         return replace(
             status,
             block=self.block.number,
-            block_time=datetime.fromtimestamp(self.block.timestamp, UTC),
+            block_time=block_time(self.block.timestamp),
             behind_since=None if is_newest else status.behind_since,
             incidents=status.incidents if self.resync is None else status.incidents._replace(resync=self.resync),
             reached=Reached(

@@ -489,3 +489,18 @@ async def test_a_node_that_is_gone_is_said_within_the_patience(wallet: Address) 
     async with node_at(url, patience_seconds=0.5) as node:
         with pytest.raises(NodeUnreachable, match="cannot connect"):
             await node.look([head], Watch(solvers=frozenset([wallet])))
+
+
+async def test_an_endpoint_that_tells_a_time_after_the_year_9999_is_passed_over_for_the_next(
+    liar: FakeNode, anvil: Anvil
+) -> None:
+    def late(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        if call["method"] == "eth_getBlockByNumber":
+            answer["result"]["timestamp"] = hex(1_790_000_000_000)
+        return answer
+
+    set_alter(liar, late)
+    async with node_at(liar.url, anvil.http_url) as node:
+        head = await mined_head(anvil, node)
+        assert head.timestamp == int((await anvil.block())["timestamp"], 16)
+        assert node.endpoint == f"127.0.0.1:{anvil.port}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from indexer.domain.chain import BlockHash, Head
+from indexer.domain.times import LAST_SECOND
 from indexer.errors import BadAnswer, BlockUnknown
 
 _QUANTITY: Final = re.compile(r"0x[0-9a-fA-F]{1,64}")
@@ -26,6 +27,14 @@ def block_hash(value: Any) -> BlockHash:
     return BlockHash(value.lower())
 
 
+def block_seconds(value: Any, number: int) -> int:
+    """A block's timestamp, which a date can express."""
+    seconds = quantity(value)
+    if seconds > LAST_SECOND:
+        raise BadAnswer(f"block {number} says that its time is {seconds}, after the year 9999; timestamps are seconds")
+    return seconds
+
+
 def raw_bytes(value: Any) -> bytes:
     if not isinstance(value, str) or value[:2] != "0x":
         raise BadAnswer(f"not bytes: {shown(value)}")
@@ -41,11 +50,12 @@ def head_of(header: Any) -> Head:
         raise BlockUnknown("the node does not have this block")
     if not isinstance(header, Mapping):
         raise BadAnswer(f"not a block: {shown(header)}")
+    number = quantity(header.get("number"))
     return Head(
-        number=quantity(header.get("number")),
+        number=number,
         hash=block_hash(header.get("hash")),
         parent=block_hash(header.get("parentHash")),
-        timestamp=quantity(header.get("timestamp")),
+        timestamp=block_seconds(header.get("timestamp"), number),
         bloom=_bloom(header.get("logsBloom")),
     )
 

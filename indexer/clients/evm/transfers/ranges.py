@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from indexer.clients.evm.asking.answers import block_hash, head_of, quantity, shown
+from indexer.clients.evm.asking.answers import block_hash, block_seconds, head_of, quantity, shown
 from indexer.clients.evm.asking.calls import Call, Limits, Plan, Reply, joined
 from indexer.clients.evm.endpoints.endpoints import NEVER, Endpoints
 from indexer.clients.evm.judging.opinions import header_of, require
@@ -119,7 +119,7 @@ def moved(
 def _block(log: Mapping[str, Any], headers: Mapping[int, Head]) -> BlockRef:
     number, name = quantity(log.get("blockNumber")), block_hash(log.get("blockHash"))
     if log.get("blockTimestamp") is not None:
-        return BlockRef(number, name, quantity(log["blockTimestamp"]))
+        return BlockRef(number, name, block_seconds(log["blockTimestamp"], number))
     header = headers.get(number)
     if header is None or header.hash != name:
         raise BadAnswer(f"the header of block {number} is of another branch than its logs")

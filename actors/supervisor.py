@@ -15,6 +15,7 @@ from pykka import ActorRef
 from actors.base import AsyncActor, Report, cut_short, end
 from actors.messages import ChildDied, RestartDue
 from indexer.domain.restarts import Deaths, GiveUp, RestartAfter, RestartPolicy, after_death
+from indexer.errors import BeginsAnew
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +47,8 @@ class _Child:
     born: float
     deaths: Deaths
     pause: asyncio.TimerHandle | None = None
+    begins_anew: bool = False
+    """It asked for its next life: nothing failed."""
 
 
 class Supervisor(AsyncActor):
@@ -112,14 +115,8 @@ class Supervisor(AsyncActor):
         lived = self._clock() - child.born
         match after_death(self._policy, child.deaths, lived, self._jitter()):
             case RestartAfter(seconds, deaths):
-                log.error(
-                    "actor_died",
-                    actor=message.name,
-                    restart_in_seconds=round(seconds, 2),
-                    restarts=deaths.restarts,
-                    error=repr(message.error),
-                    exc_info=message.error,
-                )
+                child.begins_anew = isinstance(message.error, BeginsAnew)
+                _tell(message, seconds, deaths)
                 child.deaths = deaths
                 loop = asyncio.get_running_loop()
                 child.pause = loop.call_later(seconds, self._post, RestartDue(message.name))
@@ -135,7 +132,8 @@ class Supervisor(AsyncActor):
         child = self._kept.get(name)
         if child is None or child.ref.is_alive():
             return
-        self._restarted(name, child.deaths.restarts)
+        if not child.begins_anew:
+            self._restarted(name, child.deaths.restarts)
         try:
             self._start(child.order, child.deaths)
         except Exception as error:  # noqa: BLE001 - the boundary: what cannot even start has died; the others live on
@@ -149,3 +147,18 @@ class Supervisor(AsyncActor):
         if child.pause is not None:
             child.pause.cancel()
         await end(child.ref, STOP_SECONDS)
+
+
+def _tell(died: ChildDied, seconds: float, deaths: Deaths) -> None:
+    pause = round(seconds, 2)
+    if isinstance(died.error, BeginsAnew):
+        log.info("actor_begins_anew", actor=died.name, restart_in_seconds=pause, reason=str(died.error))
+        return
+    log.error(
+        "actor_died",
+        actor=died.name,
+        restart_in_seconds=pause,
+        restarts=deaths.restarts,
+        error=repr(died.error),
+        exc_info=died.error,
+    )

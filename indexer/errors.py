@@ -116,6 +116,10 @@ class Fenced(Permanent):
     """Another process writes this stream."""
 
 
+class BeginsAnew(Permanent):
+    """No failure: what an actor has read of its stream is out of date, and its next life reads it again."""
+
+
 class CommitTooLarge(Permanent):
     """A commit does not fit one document; it has to be split."""
 

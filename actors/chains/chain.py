@@ -39,7 +39,7 @@ from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, Head, Holding
 from indexer.domain.following.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
 from indexer.domain.health.status import StreamStatus
-from indexer.errors import Fenced, Impossible, NodeUnreachable, StateMissing, Transient, WrongChain
+from indexer.errors import BeginsAnew, Fenced, Impossible, NodeUnreachable, StateMissing, Transient, WrongChain
 from indexer.metrics import ChainMetrics
 
 MOST_QUEUED = 10_000
@@ -158,7 +158,8 @@ class ChainActor(AsyncActor):
             await self._try(message)
         except Fenced as error:
             if self._is_first_life and not self._ledger.writer.has_written:
-                raise  # a write that an earlier process had no answer to came after we loaded: the next life finds it
+                # A write that an earlier process had no answer to came after we loaded: the next life finds it.
+                raise BeginsAnew(str(error)) from error
             self._health.step_down(error)
         self._show_status()
         return None

@@ -15,6 +15,7 @@ from actors.base import AsyncActor, Report, end
 from actors.messages import ChildDied, RestartDue
 from actors.supervisor import StartChild, StopChild, Supervisor
 from indexer.domain.restarts import RestartPolicy
+from indexer.errors import BeginsAnew
 from tests.sim.clock import in_virtual_time
 
 SECONDS = 5.0
@@ -80,9 +81,12 @@ class Family:
                 await self.moved.wait()
 
     async def kill(self, name: str, error: str = "boom") -> None:
-        """Kill the present life and wait for what the supervisor does about it."""
+        await self.die(name, ValueError(error))
+
+    async def die(self, name: str, error: Exception) -> None:
+        """End the present life and wait for what the supervisor does about it."""
         before, given_up = len(self.lives[name]), len(self.given_up)
-        self.lives[name][-1].tell(ValueError(error))
+        self.lives[name][-1].tell(error)
         await self.until(lambda: len(self.lives[name]) > before or len(self.given_up) > given_up)
 
     def _born(self, name: str, report: Report) -> ActorRef[Any]:
@@ -127,6 +131,22 @@ async def test_pauses_double_up_to_the_longest_and_jitter_stretches_them() -> No
         await family.kill("a")
     assert pauses(logs) == [0.01, 0.02, 0.04, 0.04, 0.08]
     await end(family.ref, SECONDS)
+
+
+async def test_a_child_that_asks_for_its_next_life_is_no_failure_and_one_that_fails_afterwards_is(
+    family: Family,
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        await family.start("a")
+        await family.die("a", BeginsAnew("number 7 is written"))
+        assert family.lives["a"][-1].is_alive()
+        assert family.restarted == []
+        await family.kill("a")
+    assert family.restarted == [("a", 2)]
+    begun, died = logs
+    assert (begun["event"], begun["log_level"], begun["reason"]) == ("actor_begins_anew", "info", "number 7 is written")
+    assert "exc_info" not in begun
+    assert (died["event"], died["log_level"]) == ("actor_died", "error")
 
 
 async def test_a_child_that_the_others_can_do_without_is_given_up_alone(family: Family) -> None:

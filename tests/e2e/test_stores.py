@@ -126,6 +126,9 @@ async def test_two_services_on_one_database_never_fork_a_stream(home: World, tmp
             await _is_whole(winner, home)
             assert (await loser.stream(home.anvil.chain_id))["state"] == "stopped"
             assert len(loser.said("chain_stepped_down")) == 1
+            assert [service.said("actor_died") for service in services] == [[], []]
+            restarts = 'indexer_actor_restarts_total{actor="chain first"}'
+            assert [await service.metric(restarts) for service in services] == [0, 0]
             assert (await loser.call("GET", "/ready"))[0] == 503
             assert loser.alive
             log = await winner.events(home.stream)

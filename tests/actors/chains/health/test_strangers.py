@@ -12,7 +12,7 @@ from indexer.domain.following.feed import HeadsBack, HeadsLost
 from indexer.domain.health.status import EndpointTrouble
 from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.facts import StreamLive, StreamStale
-from indexer.errors import Fenced, WrongChain
+from indexer.errors import BeginsAnew, Fenced, WrongChain
 from tests.actors.chains.stage import BOB, STRANGE, USD, Stage, staged
 from tests.actors.fakes import TIME
 from tests.sim.clock import in_virtual_time
@@ -161,5 +161,5 @@ async def test_what_an_earlier_process_wrote_unanswered_and_arrives_late_is_no_o
     stage.resumed = Arriving()
     stage.start()
     await asyncio.sleep(1)
-    assert [type(death) for death in stage.deaths] == [Fenced]
+    assert [type(death) for death in stage.deaths] == [BeginsAnew]
     assert not stage.ref.is_alive()

@@ -52,6 +52,10 @@ class BlockUnknown(Transient):
     """The endpoint does not have this block: it lags, or the block was orphaned. Never zero."""
 
 
+class Unheard(BlockUnknown):
+    """Whoever answers does not have this block, and whoever may have it keeps us waiting: nothing follows from that."""
+
+
 class Doubtful(Transient):
     """What nodes say of the newest blocks does not fit together: ours are kept until it does."""
 

@@ -12,7 +12,7 @@ from indexer.domain.following.finality import Tags
 from indexer.domain.following.views import Readings
 from indexer.domain.history.backfill import Chunk, Moved, Native, Stride
 from indexer.domain.history.jobs import Job
-from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge, StateMissing
+from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge, StateMissing, Unheard
 
 READ_BLOCKS = 32
 """Blocks whose balances are read in one request."""
@@ -162,6 +162,8 @@ class Collector:
             return await self._node.read(wanted)
         except StateMissing:
             return None
+        except Unheard:
+            raise  # nobody said that the state is gone
         except BlockUnknown:
             (head,) = await self._node.headers(lowest, lowest)
             if all(head.hash != block.hash for block in wanted):

@@ -38,7 +38,7 @@ from indexer.domain.following.finality import Tags
 from indexer.domain.following.views import BlockView, Parting, Readings, Replacement
 from indexer.domain.health.status import EndpointTrouble
 from indexer.domain.history.backfill import Moved
-from indexer.errors import BadAnswer, BlockUnknown
+from indexer.errors import BadAnswer, BlockUnknown, Unheard
 
 _FEW_HEADS: Final = 4
 _FEW_HOLDINGS: Final = 2_000
@@ -122,6 +122,8 @@ class EvmNode:
 
         try:
             return await self._endpoints.ask(lambda _: Plan([Call("eth_getBlockByHash", [block, False])], read))
+        except Unheard:
+            raise
         except BlockUnknown:
             return None
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Mapping
 from random import Random
 from typing import Any
 
 import pytest
 
 from actors.history.collecting import Collector
-from indexer.domain.chain import Holding
+from indexer.domain.chain import BlockHash, Holding, KnownBlock
+from indexer.domain.following.views import Readings
 from indexer.domain.history.backfill import Moved
 from indexer.domain.history.jobs import Anchor, Job
-from indexer.errors import NodeUnreachable
+from indexer.errors import BlockUnknown, NodeUnreachable, Unheard
 from tests.sim.clock import play
 from tests.sim.faults import NONE
 from tests.sim.node import SimNode
@@ -34,6 +36,7 @@ class _Node(SimNode):
         self.asked: list[tuple[int, int]] = []
         self.under_way = 0
         self.fails_below = 0
+        self.refuses_to_read: BlockUnknown | None = None
 
     async def moved(self, first: int, last: int, *more: Any) -> tuple[Moved, ...]:
         self.asked.append((first, last))
@@ -45,6 +48,11 @@ class _Node(SimNode):
             return await super().moved(first, last, *more)
         finally:
             self.under_way -= 1
+
+    async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]:
+        if self.refuses_to_read is not None:
+            raise self.refuses_to_read
+        return await super().read(wanted)
 
 
 def _job(node: _Node) -> Job:
@@ -118,3 +126,18 @@ def test_another_job_s_logs_are_not_taken_for_ours() -> None:
 
 def _fields(job: Job) -> dict[str, Any]:
     return {name: getattr(job, name) for name in Job.__slots__}
+
+
+@pytest.mark.parametrize("refusal", [BlockUnknown("no such block"), Unheard("no such block; no answer from a")])
+def test_state_is_not_taken_for_gone_while_one_that_may_have_it_does_not_answer(refusal: BlockUnknown) -> None:
+    async def story() -> None:
+        node = _Node(10)
+        node.refuses_to_read = refusal
+        asking = Collector(node).known_before(_job(node), {HOLDING}, 5, None)
+        if isinstance(refusal, Unheard):
+            with pytest.raises(Unheard):
+                await asking
+        else:
+            assert await asking == {}
+
+    play(story())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from indexer.clients.evm.asking.calls import TakenApart
-from indexer.errors import BlockUnknown, IndexerError, StateMissing
+from indexer.errors import BlockUnknown, IndexerError, StateMissing, Unheard
 
 STANDOFF_SECONDS = 30.0
 """Whoever merely lags has a block sooner; from then on state that is gone is said to be gone."""
@@ -20,6 +20,10 @@ STUMBLES: Final = 8
 _FAULTS: Final = 3
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 0.2
+
+
+class Behind(BlockUnknown):
+    """The endpoint's newest block is far below what others told us already."""
 
 
 @dataclass(slots=True)
@@ -35,6 +39,8 @@ class Attempts:
     denials: dict[str, IndexerError] = field(default_factory=dict)
     aside: set[str] = field(default_factory=set)
     """Who of them had been set aside when it denied."""
+    unheard: list[str] = field(default_factory=list)
+    """Who kept us waiting when all others had said that they do not have the block."""
     faults: Counter[str] = field(default_factory=Counter)
     """How often an endpoint failed that is not lost for it."""
     again_at: float = float("-inf")
@@ -59,6 +65,16 @@ class Attempts:
         """Where time is bounded anyway, an endpoint is asked until it would be lost."""
         return self.faults.total() >= endpoints * (_FAULTS if self.rest_seconds is None else STUMBLES)
 
+    @property
+    def is_block_unknown(self) -> bool:
+        """Whether all that said no do not have the block, one that was not set aside among them.
+
+        A pruned state does not count, nor does a newest block far below: from those, conclusions are drawn.
+        """
+        return self.denials.keys() > self.aside and all(
+            isinstance(denial, BlockUnknown) and not isinstance(denial, Behind) for denial in self.denials.values()
+        )
+
     def last_word(self, standoff: Standoff, now: float) -> IndexerError:
         """What to say when all that are well said no: first what can be asked in another way.
 
@@ -69,6 +85,8 @@ class Attempts:
         word = min(well or self.denials.values(), key=_weight)
         pruned = next((denial for denial in well if isinstance(denial, StateMissing)), None)
         is_standoff = pruned is not None and isinstance(word, BlockUnknown)
+        if self.unheard and isinstance(word, BlockUnknown):
+            return Unheard(f"{word}; no answer from {', '.join(self.unheard)}")
         return pruned if pruned is not None and is_standoff and standoff.lasts(now) else word
 
 

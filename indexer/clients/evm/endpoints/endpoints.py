@@ -14,10 +14,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
 from indexer.clients.evm.asking.calls import Limits, Plan, TakenApart
-from indexer.clients.evm.endpoints.attempts import Attempts, Standoff
+from indexer.clients.evm.endpoints.attempts import Attempts, Behind, Standoff
 from indexer.clients.evm.endpoints.counts import Counts
 from indexer.clients.evm.endpoints.endpoint import Endpoint, Terms, another_genesis
 from indexer.clients.evm.endpoints.health import Wellness
+from indexer.clients.evm.endpoints.hedging import Hedging
 from indexer.clients.evm.endpoints.late import Latecomers
 from indexer.clients.evm.endpoints.standing import asked_to_wait, nobody, troubles
 from indexer.domain.chain import BlockHash
@@ -37,22 +38,11 @@ T = TypeVar("T")
 NEVER: Final = float("inf")
 """As `hedge_seconds`: for work that can wait, and would only be done twice."""
 
-_SHORTEST_HEDGE: Final = 0.25
-_LONGEST_HEDGE: Final = 0.5
-"""Seconds. With the time that another endpoint takes, a head is handled within one after the preferred one died."""
-_TIMES_USUAL: Final = 3.0
-_MOST_HEDGES: Final = 10.0
-_HEDGES_PER_QUESTION: Final = 0.1
-"""Where every tenth question is asked twice, slowness is the rule, and hedging would only add to the load."""
 _ASKED_TO_WAIT_SECONDS: Final = 2.5
 """Who asks for a pause does answer: that it lasts is told after so long."""
 _DENIALS: Final = (BlockUnknown, StateMissing, TakenApart)
 """It is well, and cannot say: whoever else is well is asked."""
 _ILLS: Final = (*_DENIALS, BadAnswer, NodeUnreachable, Throttled, WrongChain)
-
-
-class Behind(BlockUnknown):
-    """The endpoint's newest block is far below what others told us already."""
 
 
 class Endpoints:
@@ -86,7 +76,7 @@ class Endpoints:
         self.clock = clock
         self._chance = chance
         self._last = self._endpoints[0]
-        self._hedges = _MOST_HEDGES
+        self._hedging = Hedging()
         self._standoff = Standoff()
         self.late = Latecomers(self.health)
         for endpoint in self._endpoints:
@@ -156,14 +146,15 @@ class Endpoints:
     ) -> T:
         """Answer the question that `make` puts for given limits, by the best endpoint that can.
 
-        `BlockUnknown`, `StateMissing` and `TakenApart` are raised once every healthy endpoint said so; anything else
-        that fails is tried elsewhere, or again, until patience ends. `rest_seconds` is how much of it to spend once
+        `BlockUnknown`, `StateMissing` and `TakenApart` are raised once every healthy endpoint said so; `Unheard` when
+        it was all but one, which keeps us waiting longer than it may. Anything else that fails is tried elsewhere, or
+        again, until patience ends. `rest_seconds` is how much of it to spend once
         all have failed; without it, all. After `hedge_seconds` (without it, as long as is unusual for a small
         question) the next endpoint is asked as well. Another one than `rather_not` is asked first.
         """
         patience = self._patience_seconds if patience_seconds is None else patience_seconds
         attempts = Attempts(self.clock() + patience, rest_seconds, rather_not)
-        self._hedges = min(_MOST_HEDGES, self._hedges + _HEDGES_PER_QUESTION)
+        self._hedging.begins()
         while True:
             endpoint = self._best(attempts)
             if endpoint is None:
@@ -175,7 +166,7 @@ class Endpoints:
             left = max(0.1, attempts.deadline - self.clock())
             timeout = min(timeout_seconds or self._timeout_seconds, left)
             terms = Terms(timeout, self.chain_id, urgent=hedge_seconds != NEVER)
-            if hedge_seconds == NEVER or self._next(attempts, (endpoint,)) is None:
+            if hedge_seconds == NEVER or not self._may_overtake(endpoint, attempts):
                 try:
                     answer = await endpoint.ask(make, terms)
                 except _ILLS as error:
@@ -186,11 +177,23 @@ class Endpoints:
             elif answers := await self._race(endpoint, make, terms, attempts, hedge_seconds):
                 return answers[0]
 
-    async def survey(self, make: Callable[[Limits], Plan[T]], timeout_seconds: float) -> list[tuple[Endpoint, T]]:
-        """The same question to every endpoint that is well, at once; those that fail are left out."""
+    async def survey(
+        self, make: Callable[[Limits], Plan[T]], timeout_seconds: float, *, is_urgent: bool = False
+    ) -> list[tuple[Endpoint, T]]:
+        """The same question to every endpoint that is well, at once; those that fail are left out.
+
+        Where it is urgent, those that are late have no longer than would be unusual.
+        """
         able = self.able
-        terms = Terms(timeout_seconds, self.chain_id)
-        found = await asyncio.gather(*(endpoint.ask(make, terms) for endpoint in able), return_exceptions=True)
+        hurried = {*self.late} if is_urgent else set[str]()
+        bounds = [
+            min(timeout_seconds, self._hedging.unusual_seconds(each)) if each.name in hurried else timeout_seconds
+            for each in able
+        ]
+        found = await asyncio.gather(
+            *(each.ask(make, Terms(bound, self.chain_id)) for each, bound in zip(able, bounds, strict=True)),
+            return_exceptions=True,
+        )
         answers: list[tuple[Endpoint, T]] = []
         for endpoint, answer in zip(able, found, strict=True):
             if not isinstance(answer, BaseException):
@@ -222,19 +225,26 @@ class Endpoints:
         attempts: Attempts,
         hedge_seconds: float | None,
     ) -> tuple[T] | None:
-        """Ask; whoever keeps us waiting is overtaken. Nothing when all who were asked failed."""
+        """Ask; whoever keeps us waiting is overtaken.
+
+        Nothing when all who were asked failed, or when one hangs and all others do not have the block.
+        """
         asked = [first]
         running = {asyncio.ensure_future(first.ask(make, terms)): first}
         try:
             while running:
                 other = self._next(attempts, asked)
-                pause = None if other is None else hedge_seconds or self._unusual_seconds(asked[-1])
+                pause = self._hedging.pause(asked[-1], running.values(), other, attempts, hedge_seconds)
                 done, _ = await asyncio.wait(running, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
                 if not done and other is not None:
-                    self._hedges -= 1
+                    self._hedging.hedged()
                     self._counts.hedged()
                     asked.append(other)
                     running[asyncio.ensure_future(other.ask(make, terms))] = other
+                elif not done:
+                    attempts.unheard += [endpoint.name for endpoint in running.values()]
+                    self.late.leave(running, self._lacking(attempts))
+                    running.clear()
                 for task in [task for task in running if task in done]:
                     endpoint = running.pop(task)
                     try:
@@ -251,15 +261,14 @@ class Endpoints:
                 task.cancel()
         return None
 
-    def _unusual_seconds(self, endpoint: Endpoint) -> float:
-        unusual = _TIMES_USUAL * endpoint.usual_seconds
-        if self._hedges < 1:
-            return max(unusual, 4 * _LONGEST_HEDGE)
-        return min(max(unusual, _SHORTEST_HEDGE), _LONGEST_HEDGE)
+    def _may_overtake(self, endpoint: Endpoint, attempts: Attempts) -> bool:
+        """Whether it need not be waited for: another one may answer, or the others have."""
+        return attempts.is_block_unknown or self._next(attempts, (endpoint,)) is not None
 
     def _best(self, attempts: Attempts) -> Endpoint | None:
         """The first healthy one that has not denied; then those that are late or set aside, or answered nonsense."""
-        able = [endpoint for endpoint in self._endpoints if endpoint.is_well and endpoint.name not in attempts.denials]
+        said = {*attempts.denials, *attempts.unheard}
+        able = [endpoint for endpoint in self._endpoints if endpoint.is_well and endpoint.name not in said]
         last = attempts.rather_not
         return min(
             able,
@@ -269,17 +278,26 @@ class Endpoints:
 
     def _next(self, attempts: Attempts, asked: Sequence[Endpoint]) -> Endpoint | None:
         """Who may be asked beside those; nobody whose answer would be worth less."""
-        burdened = {*attempts.faults, *attempts.denials, *self.late, *(endpoint.name for endpoint in asked)}
+        burdened = {
+            *attempts.faults,
+            *attempts.denials,
+            *attempts.unheard,
+            *self.late,
+            *(endpoint.name for endpoint in asked),
+        }
         return next((endpoint for endpoint in self.able if endpoint.name not in burdened), None)
 
     # --- how it went ----------------------------------------------------------------------------------------------
 
     def _answered(self, endpoint: Endpoint, attempts: Attempts) -> None:
-        denied = [other for other in self._endpoints if isinstance(attempts.denials.get(other.name), BlockUnknown)]
-        self.health.answered(endpoint, denied)
+        self.health.answered(endpoint, self._lacking(attempts))
         if endpoint is not self._last:
             self._last = endpoint
             self._counts.switched()
+
+    def _lacking(self, attempts: Attempts) -> list[Endpoint]:
+        """Those that do not have the block that was asked about."""
+        return [other for other in self._endpoints if isinstance(attempts.denials.get(other.name), BlockUnknown)]
 
     def _is_alone(self, endpoint: Endpoint) -> bool:
         """Whether nobody else can be asked."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -32,14 +32,14 @@ class Latecomers:
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def leave(self, running: Mapping[asyncio.Task[Any], Endpoint]) -> None:
-        """One of each endpoint goes on; that is enough to learn from."""
+    def leave(self, running: Mapping[asyncio.Task[Any], Endpoint], deniers: Sequence[Endpoint] = ()) -> None:
+        """One of each endpoint goes on; that is enough to learn from. If it knows what `deniers` did not, they lag."""
         for task, endpoint in running.items():
             if endpoint.name in self._tasks:
                 task.cancel()
                 continue
             self._tasks[endpoint.name] = task
-            task.add_done_callback(partial(self._ended, endpoint))
+            task.add_done_callback(partial(self._ended, endpoint, deniers))
             asyncio.get_running_loop().call_later(LATE_SECONDS, self._give_up_on, endpoint, task)
 
     async def close(self) -> None:
@@ -53,10 +53,12 @@ class Latecomers:
             task.cancel()
             self._health.judge(endpoint, NoAnswer("no answer, while another endpoint answered"))
 
-    def _ended(self, endpoint: Endpoint, task: asyncio.Task[Any]) -> None:
+    def _ended(self, endpoint: Endpoint, deniers: Sequence[Endpoint], task: asyncio.Task[Any]) -> None:
         self._tasks.pop(endpoint.name, None)
         if task.cancelled():
             return
         error = task.exception()
-        if isinstance(error, IndexerError) and not isinstance(error, BlockUnknown | StateMissing):
+        if error is None and deniers:
+            self._health.answered(endpoint, deniers)
+        elif isinstance(error, IndexerError) and not isinstance(error, BlockUnknown | StateMissing):
             self._health.judge(endpoint, error)

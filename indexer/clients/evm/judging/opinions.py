@@ -8,7 +8,8 @@ from typing import Any, Final
 from indexer.clients.evm.asking.answers import head_of
 from indexer.clients.evm.asking.calls import Call, Plan, Reply, joined
 from indexer.clients.evm.asking.wording import Unsupported
-from indexer.clients.evm.endpoints.endpoints import Behind, Endpoints
+from indexer.clients.evm.endpoints.attempts import Behind
+from indexer.clients.evm.endpoints.endpoints import Endpoints
 from indexer.domain.chain import BlockRef, Head
 from indexer.domain.following.headchain import is_linked
 from indexer.errors import BadAnswer, BlockUnknown
@@ -108,7 +109,7 @@ async def is_disputed(endpoints: Endpoints, tip: Head) -> bool:
     asked = joined([tagged(hex(tip.number)), tagged("latest")])
     opinions = [
         (endpoint, found, last)
-        for endpoint, (found, last) in await endpoints.survey(lambda _: asked, _OPINION_SECONDS)
+        for endpoint, (found, last) in await endpoints.survey(lambda _: asked, _OPINION_SECONDS, is_urgent=True)
         if last is not None
     ]
     highest = max((last.number for _, _, last in opinions), default=0)

@@ -120,7 +120,7 @@ async def test_work_that_can_wait_is_not_done_twice() -> None:
 async def test_where_everything_is_slow_hedging_ends() -> None:
     first, second = Wire(1), Wire(2)
     endpoints = pool(Time(), first, second)
-    endpoints._hedges = 1.5
+    endpoints._hedging.left = 1.5
     for _ in range(2):
         first.gate.clear()
         asking = asyncio.ensure_future(endpoints.ask(lambda _: QUESTION))

@@ -80,7 +80,7 @@ class Storm:
         self._asked = await self._stack.enter_async_context(Proxy(self._worlds[0].anvil.port))
         config = Config(self._folder, {STEADY: self._table(self._places[0])}, self._worlds[0].solvers, keys=KEYS)
         self._service = await self._stack.enter_async_context(running(config, key=str(KEYS[0]["key"])))
-        await until(lambda: self._service.said("socket_open"))
+        await self._service.says("socket_open")
         self._subscriber = await self._stack.enter_async_context(
             self._service.subscribed(after={self._places[0].world.stream: 0})
         )

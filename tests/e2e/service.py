@@ -196,6 +196,11 @@ class Running:
         """The lines of this life's log with that event and these keys."""
         return [line for line in self.log if line["event"] == event and all(line.get(key) == keys[key] for key in keys)]
 
+    async def says(self, event: str, times: int = 1, **keys: Any) -> list[Json]:
+        """The same once there are as many: a frame or an answer may reach a test before the line that tells of it."""
+        await until(lambda: len(self.said(event, **keys)) >= times)
+        return self.said(event, **keys)
+
     async def call(
         self, method: str, path: str, body: Any = None, *, key: str | None = None, **query: Any
     ) -> tuple[int, Any]:

@@ -56,4 +56,4 @@ async def test_an_audit_names_the_node_that_hangs_and_ends_in_time_with_the_othe
             assert answer["checked"] >= 6
             assert answer["differing"] == []
             assert "s3cr3t" not in first + rest.decode() + told.decode()
-            assert service.said("audit_unanswered", chain=7)
+            assert await service.says("audit_unanswered", chain=7)

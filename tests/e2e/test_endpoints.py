@@ -150,7 +150,7 @@ async def test_a_polled_provider_that_stands_still_is_left_within_the_bound_and_
         await stage.first.freeze()
         late = [await stage.told_after() for _ in range(10)]
         assert max(late) < STILL_SECONDS
-        assert stage.service.said("endpoint_set_aside", endpoint=stage.first.name)
+        assert await stage.service.says("endpoint_set_aside", endpoint=stage.first.name)
         found = await stage.service.stream(stage.world.anvil.chain_id)
         assert (found["state"], found["endpoint"], found["heads"]) == ("live", stage.second.name, "poll")
         stage.first.frozen_at = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +28,6 @@ async def published(service: Running, *, state: str = "live") -> Json:
 
     found: Json = await until(is_done)
     return found
-
-
-def _said(service: Running, event: str, times: int) -> bool:
-    return len(service.said(event)) >= times
 
 
 async def stir(home: World, service: Running, rng: random.Random, blocks: int = 5) -> None:
@@ -62,12 +57,12 @@ async def test_a_follower_gets_every_event_in_order_though_the_server_is_killed_
         for losses in range(1, 4):
             await stir(home, service, rng)
             nats_server.kill()
-            await until(partial(_said, service, "nats_lost", losses))
+            await service.says("nats_lost", losses)
             await stir(home, service, rng)
             await nats_server.start()
             await until(lambda: client.is_connected)
             await client.flush()
-            await until(partial(_said, service, "nats_back", losses))
+            await service.says("nats_back", losses)
         await stir(home, service, rng)
         found = await check_all(home, service, nats_server)
         assert {subject for subject, body in found if body["type"].startswith("balance.")} <= {
@@ -77,7 +72,7 @@ async def test_a_follower_gets_every_event_in_order_though_the_server_is_killed_
         heard = [body["seq"] for _, body in follower.got]
         assert len(heard) > 20
         assert follower.headers == ids(follower.got)
-        assert [len(service.said(event)) for event in ("nats_lost", "nats_back")] == [3, 3]
+        assert [len(await service.says(event, 3)) for event in ("nats_lost", "nats_back")] == [3, 3]
 
 
 async def test_a_service_that_ran_while_nats_was_down_and_was_killed_sends_everything_later(
@@ -168,7 +163,7 @@ async def test_wrong_credentials_are_told_without_the_password_and_mended_by_a_r
     await server.start()
     config = home.config(tmp_path, nats={"url": server.url, "user": "desk", "password": "falsch-12345"})
     async with running(config) as service:
-        refused = await until(lambda: service.said("nats_refused"))
+        refused = await service.says("nats_refused")
         assert "uthorization" in refused[0]["reason"]
         status = await service.get("/status")
         assert status["nats"]["state"] == "refused"
@@ -176,7 +171,7 @@ async def test_wrong_credentials_are_told_without_the_password_and_mended_by_a_r
         metrics = await _metrics(service)
         assert 'indexer_nats_failures_total{outcome="refused"}' in metrics
         service.config.but(nats={"url": server.url.replace("://", "://desk:richtig-123@")}).write()
-        await until(lambda: service.said("nats_open"))
+        await service.says("nats_open")
         await check_all(home, service, server, user="desk", password="richtig-123")
         shown = "\n".join(service.raw) + str(await service.get("/status"))
         assert "falsch-12345" not in shown

@@ -75,7 +75,7 @@ async def test_a_node_of_another_chain_is_refused_by_name_and_told_once(stage: S
     await until(suspended)
     stream = await service.stream(99)
     assert "follows chain 1, not 99; correct chain_id or rpc_urls" in stream["lastError"]
-    assert len(service.said("chain_suspended", chain="liar")) == 1
+    assert len(await service.says("chain_suspended", chain="liar")) == 1
     status, problem = await service.call("GET", "/ready", chain="liar")
     assert status == 503
     assert "(liar) is suspended" in problem["detail"]
@@ -86,7 +86,7 @@ async def test_a_node_of_another_chain_is_refused_by_name_and_told_once(stage: S
 
 async def test_a_node_that_is_down_at_the_start_is_followed_once_it_is_there(stage: Stage) -> None:
     service = stage.service
-    await until(lambda: service.said("endpoint_lost", chain="late"))
+    await service.says("endpoint_lost", chain="late")
     assert (await service.stream(4))["state"] == "starting"
     assert (await service.call("GET", "/ready", chain="late"))[0] == 503
     await stage.others_live()
@@ -95,7 +95,7 @@ async def test_a_node_that_is_down_at_the_start_is_followed_once_it_is_there(sta
     await stage.late.send(stage.well.cold, value=5)
     await stage.late.mine(3)
     await service.ready("late")
-    assert len(service.said("endpoint_lost", chain="late")) == 1
+    assert len(await service.says("endpoint_lost", chain="late")) == 1
     found = await service.balance("late", "native", stage.well.cold)
     assert int(found["balance"]) == await truth.balance(stage.late, "native", stage.well.cold)
     await until(lambda: service.said("socket_open", chain="late"), 30)
@@ -145,7 +145,7 @@ async def test_a_chain_that_was_born_again_is_refused_and_its_past_kept(stage: S
         assert "genesis" in (await service.stream(3))["lastError"]
         await other.mine(2)
         await stage.others_live()
-        assert len(service.said("chain_suspended", chain="reborn")) == 1
+        assert len(await service.says("chain_suspended", chain="reborn")) == 1
         told = (await service.events("chain:3"))[len(before) :]
         assert {event["type"] for event in told} <= {"stream.stale", "stream.live"}
         kept = await service.history(3, "native", reborn.acme)
@@ -159,8 +159,8 @@ async def test_an_old_store_is_not_used_for_another_chain_of_the_same_id(tmp_pat
             service.config = service.config.but(chains={"first": chain_table(impostor), "other": other.table()})
             await service.start(ready=False)
             await service.ready("other")
-            await until(lambda: service.said("chain_suspended", chain="first"))
-            assert "genesis" in service.said("chain_suspended")[0]["reason"]
+            suspended = await service.says("chain_suspended", chain="first")
+            assert "genesis" in suspended[0]["reason"]
             rows = await service.history("first", "native", home.acme)
             assert len(rows) == 1
 
@@ -194,12 +194,12 @@ async def test_a_websocket_of_another_chain_with_our_id_is_not_believed(tmp_path
         ours = home.table(ws_urls=[foreign.ws_url, home.anvil.ws_url])
         config = home.config(tmp_path, chains={"first": ours}, store={"url": "memory"})
         async with running(config) as service:
-            await until(lambda: service.said("socket_open"))
+            await service.says("socket_open")
             for _ in range(5):
                 await foreign.mine(2)
                 await home.stir(RNG)
                 await service.followed(home.anvil)
-            (lost,) = service.said("socket_lost")
+            (lost,) = await service.says("socket_lost")
             assert "genesis" in lost["reason"]
             assert not service.said("reorg_doubted")
             assert not service.said("chain_reorged")

@@ -34,7 +34,7 @@ async def test_another_start_block_or_interval_leaves_the_connections_alone(home
     async with Proxy(home.anvil.port) as counted:
         config = home.config(tmp_path, chains={"first": home.table(ws_urls=[counted.ws_url])})
         async with running(config) as service:
-            await until(lambda: service.said("socket_open"))
+            await service.says("socket_open")
             connections = counted.connections
             for more in ({"sync_interval_seconds": 1}, {"sync_interval_seconds": 1, "start_block": 0}):
                 service.config = config.but(chains={"first": home.table(ws_urls=[counted.ws_url], **more)})
@@ -43,11 +43,11 @@ async def test_another_start_block_or_interval_leaves_the_connections_alone(home
                 assert (status, applied["chains"]["changed"]) == (200, ["first"])
             # Both are in force: what no log tells of is found within a second, and history before us is there.
             await home.anvil.rpc("anvil_setBalance", home.cold, hex(5))
-            await until(lambda: service.said("history_filled"))
+            await service.says("history_filled")
             await until(lambda: _is(service, home, "5"))
             assert counted.connections == connections
             assert (await service.stream(home.anvil.chain_id))["restarts"] == 0
-            assert len(service.said("chain_caught_up")) == 1
+            assert len(await service.says("chain_caught_up")) == 1
 
 
 async def test_a_chain_that_is_removed_leaves_no_task_and_no_connection(home: World, tmp_path: Path) -> None:
@@ -108,10 +108,9 @@ async def test_a_file_saved_while_it_starts_is_in_force_once_it_runs(home: World
         await until(lambda: "aiohttp" in Path(f"/proc/{service.pid}/maps").read_text())
         service.config = config.but(solvers={"acme": {"address": home.acme}})
         service.config.write()
-        await until(lambda: service.said("config_applied"))
-        assert service.said("config_applied")[0]["solvers"]["removed"] == ["bolt", "cold"]
-        await until(lambda: service.said("listening"))
-        service.url = service.said("listening")[0]["url"]
+        applied = await service.says("config_applied")
+        assert applied[0]["solvers"]["removed"] == ["bolt", "cold"]
+        service.url = (await service.says("listening"))[0]["url"]
         assert [item["name"] for item in (await service.get("/solvers"))["items"]] == ["acme"]
 
 

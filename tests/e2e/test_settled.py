@@ -78,4 +78,4 @@ async def test_an_audit_finds_what_a_hand_in_the_database_changed(tmp_path: Path
         assert process.returncode == 1
         assert f"{clean['checked']} records read again at their blocks: 1 differ" in told.decode()
         assert record["balance"] in told.decode()
-        assert service.said("audit_differs", stored=1)
+        assert await service.says("audit_differs", stored=1)

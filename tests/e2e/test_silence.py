@@ -72,7 +72,7 @@ async def test_a_silent_socket_is_found_in_time_polled_meanwhile_and_returned_to
             told = await service.events(home.stream)
             truth.check_dense(told)
             assert not {event["type"] for event in told} & {"stream.stale", "stream.resync"}
-            assert service.said("single_endpoint", chain="first")
+            assert await service.says("single_endpoint", chain="first")
             about = [line for line in service.log if line.get("endpoint") == way.name]
             assert len([line for line in about if line["event"].startswith("socket")]) <= 5
 
@@ -95,7 +95,7 @@ async def test_what_a_pruned_node_can_no_longer_tell_is_said_and_filled_from_log
                 lambda frames: next((frame for frame in frames if frame["type"] == "stream.resync"), None)
             )
             assert "cannot be read any more" in resync["data"]["reason"]
-            assert service.said("chain_resync", chain="first")
+            assert await service.says("chain_resync", chain="first")
             await service.ready("first")
             stream = await service.stream(home.anvil.chain_id)
             assert (stream["state"], stream["lastError"]) == ("live", None)

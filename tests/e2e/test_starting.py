@@ -121,8 +121,7 @@ async def test_whoever_connects_first_after_a_start_knows_every_account(venue: V
             assert {stream for stream in told if "account" in streams[1]["streams"][stream]} == told
             assert all(streams[1]["streams"][stream]["seq"] > 0 for stream in told)
             assert ready[0] == 503
-            await until(lambda: service.said("listening"))
-            service.url = service.said("listening")[0]["url"]
+            service.url = (await service.says("listening"))[0]["url"]
             await service.ready()
 
 
@@ -156,6 +155,5 @@ async def test_whoever_connects_first_after_a_start_knows_every_balance_of_a_cha
             found = [len(frame["items"]) for frame in frames]
             assert found == [count[0] * count[1], count[1], count[0], count[0] * count[1]], ending
             assert all(home.stream in frame["positions"] for frame in frames)
-            await until(lambda: service.said("listening"))
-            service.url = service.said("listening")[0]["url"]
+            service.url = (await service.says("listening"))[0]["url"]
             await service.ready()

@@ -42,7 +42,7 @@ async def test_a_stop_waits_neither_for_a_node_nor_for_a_store_that_are_gone(hom
             await home.token.send("mint", home.cold, 1)
             mongo.kill()
             await home.anvil.mine()
-            await until(lambda: service.said("store_lost"))
+            await service.says("store_lost")
             home.anvil.suspend()
             try:
                 begun = time.monotonic()
@@ -70,7 +70,7 @@ async def test_no_log_line_shows_a_secret(home: World, tmp_path: Path) -> None:
         async with running(home.config(tmp_path, chains={"first": table}, store={"url": "memory"})) as service:
             await provider.stop()
             await until(lambda: _is_ill(service))
-            assert service.said("endpoint_lost")
+            assert await service.says("endpoint_lost")
             assert key not in str(await service.get("/status"))
             assert key not in str(await service.call("GET", "/ready"))
             assert await service.end() == 0

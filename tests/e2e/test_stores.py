@@ -75,7 +75,7 @@ async def test_a_mongod_killed_in_the_middle_of_a_commit_loses_and_repeats_nothi
             assert await service.events(home.stream) == told
             mongo.kill()
             # Nothing is mined meanwhile, and yet it is said.
-            await until(lambda: service.said("store_lost"))
+            await service.says("store_lost")
             stream = await service.stream(home.anvil.chain_id)
             assert "a write waits for the store" in stream["lastError"]
             if moment == "half written":
@@ -103,7 +103,7 @@ async def test_a_mongod_of_ours_is_killed_and_started_again_and_nothing_is_lost(
             await service.ready()
             await home.stir(RNG)
             await _is_whole(service, home)
-            assert len(service.said("store_lost")) == len(service.said("store_back")) == 1
+            assert len(await service.says("store_lost")) == len(await service.says("store_back")) == 1
             assert await service.end() == 0
 
 
@@ -125,7 +125,7 @@ async def test_two_services_on_one_database_never_fork_a_stream(home: World, tmp
                 await home.stir(RNG)
             await _is_whole(winner, home)
             assert (await loser.stream(home.anvil.chain_id))["state"] == "stopped"
-            assert len(loser.said("chain_stepped_down")) == 1
+            assert len(await loser.says("chain_stepped_down")) == 1
             assert [service.said("actor_died") for service in services] == [[], []]
             restarts = 'indexer_actor_restarts_total{actor="chain first"}'
             assert [await service.metric(restarts) for service in services] == [0, 0]
@@ -187,5 +187,5 @@ async def test_a_file_that_is_saved_while_the_store_is_away_is_applied_whole_onc
             await until(lambda: service.said("config_applied"), 60)
             assert await solvers() == {*before, "late"}
             assert await problems() == []
-            assert len(service.said("config_waits")) == 1
+            assert len(await service.says("config_waits")) == 1
             assert (await service.call("GET", "/api/v1/status", key=night))[0] == 401

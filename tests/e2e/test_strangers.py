@@ -49,7 +49,7 @@ async def test_where_most_endpoints_are_of_one_chain_that_one_is_followed(tmp_pa
     async with foreign_first(tmp_path, ours=2) as stage:
         await stage.home.stir(Random(3))  # noqa: S311 - a script, not a secret
         await stage.service.followed(stage.home.anvil)
-        (disputed,) = stage.service.said("genesis_disputed")
+        (disputed,) = await stage.service.says("genesis_disputed")
         assert (disputed["level"], disputed["by"]) == ("error", "majority")
         assert list(disputed["others"]) == [f"127.0.0.1:{stage.foreign.port}"]
         ((name, reason),) = (await stage.troubles()).items()
@@ -62,6 +62,6 @@ async def test_of_two_that_disagree_the_preferred_is_followed_and_the_other_one_
     async with foreign_first(tmp_path, ours=1) as stage:
         await stage.foreign.mine()
         await stage.service.followed(stage.foreign)
-        (disputed,) = stage.service.said("genesis_disputed")
+        (disputed,) = await stage.service.says("genesis_disputed")
         assert (disputed["level"], disputed["by"]) == ("error", "preference")
         assert list(await stage.troubles()) == [f"127.0.0.1:{stage.home.anvil.port}"]

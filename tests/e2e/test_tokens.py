@@ -93,7 +93,7 @@ async def test_bad_tokens_in_the_file_are_told_once_and_keep_nothing_from_workin
     assert await service.is_ready()
     listed = {item["tokenAddress"]: item for item in (await service.get("/tokens"))["items"]}
     for token in listed.keys() - {home.token.address, stage.odd["huge"]}:
-        assert len(service.said("token_unreadable", token=token)) == 1
+        assert len(await service.says("token_unreadable", token=token)) == 1
         # Absent is not zero.
         status, problem = await service.call("GET", f"/api/v1/balances/first/{token}/{home.acme}")
         assert status == 404
@@ -153,4 +153,4 @@ async def test_a_token_that_renames_itself_is_told_and_served_with_its_new_name(
             assert (newest["tokenSymbol"], oldest["tokenSymbol"]) == ("NEW", "OLD")
             listed = (await service.get("/tokens"))["items"]
             assert [item["tokenSymbol"] for item in listed] == ["NEW"]
-            assert len(service.said("token_changed")) == 1
+            assert len(await service.says("token_changed")) == 1

@@ -75,7 +75,7 @@ async def test_a_token_that_stops_answering_is_not_verified_until_it_answers_aga
             assert now["verifiedBlock"] == block
             newest, *_ = await service.history("first", token.address, home.cold)
             assert (newest["cause"], newest["changeAmount"]) == ("sync", "1000")
-            assert len(service.said("token_unreadable", token=token.address)) == 1
-            assert len(service.said("token_readable", token=token.address)) == 1
-            assert len(service.said("token_unreadable", token=NOBODY)) == 1
+            assert len(await service.says("token_unreadable", token=token.address)) == 1
+            assert len(await service.says("token_readable", token=token.address)) == 1
+            assert len(await service.says("token_unreadable", token=NOBODY)) == 1
             await truth.check_history(service, anvil, home.holdings())

@@ -41,7 +41,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
             tmp_path_factory.mktemp("watching"), chains={"first": home.table(ws_urls=[counted.ws_url])}
         )
         service = await stack.enter_async_context(running(config))
-        await until(lambda: service.said("socket_open"))
+        await service.says("socket_open")
         yield Stage(home, other, service, counted)
 
 
@@ -210,20 +210,20 @@ async def test_a_solver_that_the_file_hides_is_named_while_it_is_hidden_and_when
     service.config.write()
     status, applied = await service.post("/reload")
     assert status == 200
-    await until(lambda: service.said("solver_hidden", solver="shade", address=ours, by="shade", level="warning"))
+    await service.says("solver_hidden", solver="shade", address=ours, by="shade", level="warning")
     # Who looks at the file once a second may have been first.
-    told = applied if applied["solvers"]["added"] else service.said("config_applied")[-1]
+    told = applied if applied["solvers"]["added"] else (await service.says("config_applied"))[-1]
     assert (told["solvers"]["hidden"], told["tokens"]["hidden"]) == ([hidden], tokens)
     assert (await service.get("/status"))["config"]["hidden"] == {"solvers": [hidden], "tokens": tokens, "accounts": []}
     await service.end()
     await service.start()
     assert (await service.get("/status"))["config"]["hidden"]["solvers"] == [hidden]
-    await until(lambda: service.said("solver_hidden", solver="shade", unwatched=[31337]))
+    await service.says("solver_hidden", solver="shade", unwatched=[31337])
     service.config = old
     service.config.write()
     _, applied = await service.post("/reload")
-    await until(lambda: service.said("solver_back", solver="shade"))
-    told = applied if applied["solvers"]["removed"] else service.said("config_applied")[-1]
+    await service.says("solver_back", solver="shade")
+    told = applied if applied["solvers"]["removed"] else (await service.says("config_applied"))[-1]
     assert told["solvers"]["removed"] == ["shade"]
     assert told["solvers"]["back"] == [{"name": "shade", "address": ours}]
     assert told["tokens"]["back"] == tokens
@@ -268,7 +268,7 @@ async def test_an_invalid_file_changes_nothing_and_is_told_everywhere(stage: Sta
     assert "solvers.zoe.address" in str(problem)
     assert "chains.bad" in str(problem)
     assert "solvers.zoe.address" in str((await service.get("/status"))["config"]["problems"])
-    assert service.said("config_refused")
+    assert await service.says("config_refused")
     assert await service.get("/solvers") == before
     assert stage.counted.connections == connections
     assert await service.is_ready()

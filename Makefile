@@ -7,13 +7,15 @@ export PYTHON ?= python3
 bin := .venv/bin
 # Most tests wait for other processes: two at a time keep 43 % of two cores busy.
 WORKERS ?= 3
+# More arguments for pytest: make tests CHOICE="tests/hub -k slow"
+CHOICE ?=
 config := chains.toml
 
 help:  ## what there is
 	@echo 'make run     install, then run the service on chains.toml (where there is none: the demo)'
 	@echo 'make demo    install, then run the demo: two simulated chains, traffic, a live page'
 	@echo 'make test    install, then lint, types and every test'
-	@echo 'make tests   every test, of what is installed: WORKERS=3 at a time'
+	@echo 'make tests   every test, of what is installed: WORKERS=3 at a time, CHOICE=tests/hub some of them'
 	@echo 'make check   install, then lint, types and the fast tests'
 	@echo 'make bench   install, then the benchmarks, as a table with ratios'
 	@echo 'make sim     install, then seeded stories of faults: SEED=0 RUNS=200, TELL=1 for one aloud, DAY=1 for a day, calm or with FAULTS=1'
@@ -55,7 +57,7 @@ test: setup
 	@$(MAKE) --no-print-directory -j2 types tests
 
 tests:
-	$(bin)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(bin)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(CHOICE)
 
 check:
 	@deploy/setup.sh python

@@ -18,7 +18,7 @@ async def test_a_task_that_ends_by_mistake_ends_the_service_with_1(monkeypatch: 
     monkeypatch.setattr(parts, "watched", mistaken)
     with structlog.testing.capture_logs() as logs:
         async with parts.Service(Settings(store=StoreSettings(url="memory")), serve=False) as service:
-            assert await asyncio.wait_for(service.finished(), 5) == 1
+            assert await asyncio.wait_for(service.finished(), 20) == 1
     (told,) = [one for one in logs if one["event"] == "service_gives_up"]
     assert (told["actor"], told["error"]) == ("store watch", "ValueError('a mistake')")
 

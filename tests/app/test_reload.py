@@ -187,7 +187,7 @@ async def test_what_could_not_be_done_yet_is_tried_again_until_it_is_and_no_long
         return answers[tries - 1]
 
     watch = asyncio.create_task(watch_file(path, asyncio.Event(), reload))
-    await asyncio.wait_for(done.wait(), 5)
+    await asyncio.wait_for(done.wait(), 20)
     await asyncio.sleep(0.05)  # ten looks at a file that nobody saved
     watch.cancel()
     await asyncio.wait((watch,), timeout=3)

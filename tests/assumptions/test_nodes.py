@@ -42,7 +42,7 @@ async def asked(socket: ClientConnection, method: str, *params: Any) -> Any:
 
 
 async def told(socket: ClientConnection) -> dict[str, Any]:
-    notice = orjson.loads(await asyncio.wait_for(socket.recv(decode=False), 5))
+    notice = orjson.loads(await asyncio.wait_for(socket.recv(decode=False), 20))
     return dict(notice["params"]["result"])
 
 

@@ -199,7 +199,7 @@ async def test_a_killed_server_ends_the_connection_at_once_and_opening_again_goe
     await made.open(lost.set)
     await made.publish(notices(1, 10))
     nats_server.kill()
-    await asyncio.wait_for(lost.wait(), 5)
+    await asyncio.wait_for(lost.wait(), 20)
     with pytest.raises(BusUnreachable):
         await made.publish([notice(11)])
     await nats_server.start()

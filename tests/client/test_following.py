@@ -38,7 +38,7 @@ async def client_of(url: str, **more: Any) -> AsyncIterator[IndexerClient]:
 
 
 async def take(messages: AsyncGenerator[Message, None], count: int) -> list[Message]:
-    return [await asyncio.wait_for(anext(messages), 5) for _ in range(count)]
+    return [await asyncio.wait_for(anext(messages), 20) for _ in range(count)]
 
 
 def cut(on: Stage) -> None:

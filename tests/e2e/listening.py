@@ -32,7 +32,7 @@ class Subscriber:
 
     async def closed(self) -> int | None:
         """The code with which the service said goodbye, once it did."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             await self._reading
         return self._socket.close_code
 

@@ -23,7 +23,7 @@ from tests.e2e.listening import Subscriber
 
 Json = dict[str, Any]
 
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
 
 
@@ -81,7 +81,7 @@ def chain_table(anvil: Anvil, *, ws: bool = True, **more: Any) -> Json:
 
 
 async def until(
-    check: Callable[[], Awaitable[Any]] | Callable[[], Any], seconds: float = 20.0, every: float = 0.02
+    check: Callable[[], Awaitable[Any]] | Callable[[], Any], seconds: float = 40.0, every: float = 0.02
 ) -> Any:
     """What `check` says, once that is true."""
     deadline = time.monotonic() + seconds

@@ -127,7 +127,7 @@ async def test_an_order_that_begins_later_unsays_nothing_of_what_is_known(anvil:
     table = chain_table(anvil, tokens=[token.address], start_block=0)
     config = Config(tmp_path, {"local": table}, {"s": {"address": wallet}})
     async with running(config.but(store={"url": "memory"})) as service:
-        await until(lambda: through(service), 30)
+        await until(lambda: through(service))
         asked = f"/balances/local/{token.address}/{wallet}/history"
         before = (await service.get(asked, explain="true"))["items"]
         assert (before[0]["unexplained"], before[1]["balance"]) == ("5", "1000")

@@ -59,7 +59,7 @@ async def _command(*words: str) -> tuple[int, str, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         out, err = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
@@ -134,7 +134,7 @@ async def test_tail_prints_events_as_they_come(stage: Stage) -> None:
     async with _tail(stage, "--json", "--type", "balance.updated", "--limit", "2") as process:
         await stage.mint(10)
         await stage.mint(20)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             out, _ = await process.communicate()
         assert process.returncode == 0
         events = [json.loads(line) for line in out.decode().splitlines()]
@@ -146,7 +146,7 @@ async def test_tail_is_for_people_too_and_ctrl_c_ends_it(stage: Stage) -> None:
     async with _tail(stage, "--solver", stage.home.cold) as process:
         await stage.mint(5)
         assert process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             line = (await process.stdout.readline()).decode()
             assert "DUSD" in line
             assert "+5" in line

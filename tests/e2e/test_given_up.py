@@ -69,7 +69,7 @@ async def test_a_request_that_a_dead_node_should_answer_is_given_up_in_time(stag
     async def is_read() -> bool:
         return (await stage.refresh())[0] == 200
 
-    await until(is_read, 30)
+    await until(is_read)
 
 
 async def test_who_waits_when_the_service_stops_is_told_so_at_once(stage: Stage) -> None:

@@ -32,7 +32,7 @@ RNG = random.Random(9)  # noqa: S311 - a script, not a secret
 async def _embedded(home: World, tmp_path: Path) -> AsyncIterator[Indexer]:
     settings = load(home.config(tmp_path).write(), os.environ)
     async with Indexer(settings, serve=False) as indexer:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(40):
             await indexer.ready()
         yield indexer
 
@@ -93,7 +93,7 @@ async def test_a_program_adds_what_is_watched_and_it_stays(home: World, tmp_path
             await indexer.add_tokens("first", [wallets(1, 0x8100)[0]])
         with pytest.raises(NotFound, match="nowhere"):
             await indexer.current_balance("nowhere", "native", wallet)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(40):
             while (await heard.get()).fact.holding != (late.address, wallet):  # type: ignore[union-attr] # all are updates
                 pass
     async with _embedded(home, tmp_path) as again:

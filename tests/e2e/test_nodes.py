@@ -98,7 +98,7 @@ async def test_a_node_that_is_down_at_the_start_is_followed_once_it_is_there(sta
     assert len(await service.says("endpoint_lost", chain="late")) == 1
     found = await service.balance("late", "native", stage.well.cold)
     assert int(found["balance"]) == await truth.balance(stage.late, "native", stage.well.cold)
-    await until(lambda: service.said("socket_open", chain="late"), 30)
+    await until(lambda: service.said("socket_open", chain="late"))
 
 
 async def test_a_node_that_hangs_is_stale_and_caught_up_with_afterwards(stage: Stage) -> None:
@@ -180,7 +180,7 @@ async def test_an_endpoint_of_another_chain_with_our_id_suspends_nobody(tmp_path
             service.config = service.config.but(chains={"first": ours | {"rpc_urls": urls}})
             await service.start()
             good.mood, asked = "503", good.requests
-            await until(lambda: good.requests > asked + 1, 30)
+            await until(lambda: good.requests > asked + 1)
             good.mood = "well"
             await home.stir(RNG)
             await service.followed(home.anvil)

@@ -97,7 +97,7 @@ async def _is_whole(service: Running, home: World) -> None:
         except (aiohttp.ClientError, AssertionError):
             return False
 
-    await until(answers, 30)
+    await until(answers)
     await truth.check_history(service, home.anvil, home.holdings())
     events = await service.events(home.stream)
     truth.check_dense(events)

@@ -66,7 +66,7 @@ async def test_a_silent_socket_is_found_in_time_polled_meanwhile_and_returned_to
                 await asyncio.sleep(2)
                 assert await heads(service, home) == "poll"
                 way.is_silent = False
-                await until(lambda: is_told_by("ws"), 30)
+                await until(lambda: is_told_by("ws"))
             await service.followed(home.anvil)
             await truth.check_history(service, home.anvil, home.holdings())
             told = await service.events(home.stream)

@@ -110,7 +110,7 @@ async def test_whoever_connects_first_after_a_start_knows_every_account(venue: V
         for ending in (signal.SIGTERM, signal.SIGKILL):
             await service.end(ending)
             await service.launch()
-            async with asyncio.timeout(20), aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
+            async with asyncio.timeout(40), aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
                 answers = await Asking(http).all()
             whole, of_file, of_store, listed, balances, amount, streams, ready = answers
             assert (named(whole), set(whole["positions"])) == (NAMES, told), ending
@@ -149,7 +149,7 @@ async def test_whoever_connects_first_after_a_start_knows_every_balance_of_a_cha
         for ending in (signal.SIGTERM, signal.SIGKILL):
             await service.end(ending)
             await service.launch()
-            async with asyncio.timeout(20), aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
+            async with asyncio.timeout(40), aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http:
                 asking = Asking(http)
                 frames = await asyncio.gather(*(asking.snapshot(**one) for one in filters))
             found = [len(frame["items"]) for frame in frames]

@@ -34,7 +34,7 @@ KEY = AccountKey("binance", "desk")
 USDT = Slot("spot", "USDT")
 
 
-async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 40.0) -> None:
     deadline = asyncio.get_running_loop().time() + seconds
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, "it did not come"

@@ -29,7 +29,7 @@ class Client:
         await self.ws.send_str(json.dumps(frame))
 
     async def read(self) -> dict[str, Any]:
-        message = await asyncio.wait_for(self.ws.receive(), 5)
+        message = await asyncio.wait_for(self.ws.receive(), 20)
         assert message.type is WSMsgType.TEXT, message
         frame: dict[str, Any] = orjson.loads(message.data)
         return frame
@@ -126,7 +126,7 @@ def _listening() -> socket.socket:
     return listening
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - a test looks from outside
             await asyncio.sleep(0.005)

@@ -240,7 +240,7 @@ async def test_a_shut_outbox_takes_nothing_more_and_wakes_who_waits() -> None:
     waiting = asyncio.create_task(outbox.room())
     await asyncio.sleep(0)
     outbox.shut()
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 20)
     outbox.say(b"\x81\x02{}")
     outbox.tell(b"", events_of([updated(1, 1)]))
     socket.read()

@@ -27,7 +27,7 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--remote-debugging-port=0",
 )
-PATIENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 40.0
 
 
 def find_chromium() -> str | None:

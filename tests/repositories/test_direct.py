@@ -251,4 +251,4 @@ async def server(answering: Answering) -> AsyncIterator[tuple[DirectInserts, lis
     finally:
         inserts.close()
         listening.close()
-        await asyncio.wait_for(asyncio.gather(*(task for task in serving if task)), 5)
+        await asyncio.wait_for(asyncio.gather(*(task for task in serving if task)), 20)

@@ -91,7 +91,7 @@ async def test_the_stream_follows_a_fill(venue: Venue, main: Account, kind: str,
         watching = asyncio.create_task(exchange.watch_balance({"type": kind}))
         await until(lambda: venue.sockets.count("binance", owned=True) == 1)
         venue.truth.trade(main, wallet, {"USDT": "-10.5", "ETH": "0.003"})
-        told = await asyncio.wait_for(watching, 5)
+        told = await asyncio.wait_for(watching, 20)
     right = truth(venue, main, wallet, "free", "used", "total")
     assert amounts(told) == {asset: right[asset] for asset in ("USDT", "ETH")}
 
@@ -102,7 +102,7 @@ async def test_the_futures_stream_tells_the_wallet_balance_but_no_order_that_wai
         await until(lambda: venue.sockets.count("binance") == 1)
         venue.truth.hold(main, "futures", "USDT", "5")
         venue.truth.pay_funding(main, "BTC/USDT:USDT", "-0.5")
-        told = await asyncio.wait_for(watching, 5)
+        told = await asyncio.wait_for(watching, 20)
     assert told["info"]["a"]["m"] == "FUNDING_FEE"
     assert Decimal(told["total"]["USDT"]) == venue.oracle(main)["futures"]["USDT"].total
 
@@ -113,7 +113,7 @@ async def test_the_coin_margined_stream_tells_its_own_wallet_only(venue: Venue, 
         await until(lambda: venue.sockets.count("binance") == 1)
         venue.truth.deposit(main, "futures", "USDT", 1)
         venue.truth.deposit(main, "coin_futures", "BTC", "0.125")
-        told = await asyncio.wait_for(watching, 5)
+        told = await asyncio.wait_for(watching, 20)
     assert amounts(told, "total") == {"BTC": (Decimal("0.875"),)}
 
 
@@ -122,7 +122,7 @@ async def test_the_position_stream_follows_a_trade(venue: Venue, main: Account) 
         watching = asyncio.create_task(exchange.watch_positions())
         await until(lambda: venue.sockets.count("binance") == 1)
         venue.truth.open_position(main, "ETH/USDT:USDT", "0.5", "3000")
-        [position] = await asyncio.wait_for(watching, 5)
+        [position] = await asyncio.wait_for(watching, 20)
     assert (position["symbol"], position["side"], Decimal(position["contracts"])) == (
         "ETH/USDT:USDT",
         "long",
@@ -164,7 +164,7 @@ async def test_an_expired_key_ends_the_stream(venue: Venue, main: Account) -> No
         await until(lambda: venue.sockets.count("binance", owned=True) == 1)
         venue.expire_key(main)
         with pytest.raises(ccxt.BaseError):
-            await asyncio.wait_for(watching, 5)
+            await asyncio.wait_for(watching, 20)
 
 
 async def test_weight_is_counted_told_and_enforced_until_a_ban(timed: Venue, clock: Clock) -> None:

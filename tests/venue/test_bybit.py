@@ -119,7 +119,7 @@ async def test_a_wrong_signature_is_refused_on_the_socket(venue: Venue, main: Ac
         exchange.set_markets_from_exchange(good)
         exchange.options |= {"enableUnifiedMargin": False, "enableUnifiedAccount": True}
         with pytest.raises(ccxt.BaseError, match="signature"):
-            await asyncio.wait_for(exchange.watch_balance(), 5)
+            await asyncio.wait_for(exchange.watch_balance(), 20)
 
 
 async def test_what_a_key_may_do_is_told(venue: Venue, main: Account) -> None:

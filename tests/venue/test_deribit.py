@@ -46,13 +46,13 @@ async def test_positions_are_told_as_they_are(venue: Venue, main: Account) -> No
 
 async def test_the_stream_begins_with_the_portfolio_and_follows(venue: Venue, main: Account) -> None:
     async with connected(venue, main) as exchange:
-        told = await asyncio.wait_for(exchange.watch_balance(), 5)
+        told = await asyncio.wait_for(exchange.watch_balance(), 20)
         while {"BTC", "ETH", "SOL", "USDC"} - set(told):
-            told = await asyncio.wait_for(exchange.watch_balance(), 5)
+            told = await asyncio.wait_for(exchange.watch_balance(), 20)
         watching = asyncio.create_task(exchange.watch_balance())
         await asyncio.sleep(0)
         venue.truth.pay_funding(main, "BTC/USDC:USDC", "-1.5")
-        second = await asyncio.wait_for(watching, 5)
+        second = await asyncio.wait_for(watching, 20)
     held = venue.oracle(main)["futures"]["USDC"]
     assert Decimal(str(second["USDC"]["total"]["USDC"])) == held.total == 9999
 

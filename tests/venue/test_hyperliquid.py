@@ -44,11 +44,11 @@ async def test_positions_and_funding_fees_are_told_as_they_are(venue: Venue, mai
 
 async def test_the_spot_stream_begins_with_everything_and_follows(venue: Venue, main: Account) -> None:
     async with connected(venue, main) as exchange:
-        await asyncio.wait_for(exchange.watch_balance({"type": "spot"}), 5)
+        await asyncio.wait_for(exchange.watch_balance({"type": "spot"}), 20)
         watching = asyncio.create_task(exchange.watch_balance({"type": "spot"}))
         await asyncio.sleep(0)
         venue.truth.trade(main, "spot", {"USDC": "-600", "BTC": "0.01"})
-        told = await asyncio.wait_for(watching, 5)
+        told = await asyncio.wait_for(watching, 20)
     right = truth(venue, main, "spot")
     # Over REST ccxt calls UBTC by its plain name, here it does not.
     assert amounts(told) == {"UBTC": right.pop("BTC"), **right}
@@ -56,12 +56,12 @@ async def test_the_spot_stream_begins_with_everything_and_follows(venue: Venue, 
 
 async def test_the_perpetual_stream_tells_balance_and_positions(venue: Venue, main: Account) -> None:
     async with connected(venue, main) as exchange:
-        first = await asyncio.wait_for(exchange.watch_balance({"type": "swap"}), 5)
+        first = await asyncio.wait_for(exchange.watch_balance({"type": "swap"}), 20)
         assert amounts(first, "used", "total") == truth(venue, main, "futures", "used", "total")
         watching = asyncio.create_task(exchange.watch_positions())
         await asyncio.sleep(0)
         venue.truth.open_position(main, "BTC/USDC:USDC", "-0.01", "60000")
-        positions = await asyncio.wait_for(watching, 5)
+        positions = await asyncio.wait_for(watching, 20)
     assert {each["symbol"]: each["side"] for each in positions} == {"ETH/USDC:USDC": "long", "BTC/USDC:USDC": "short"}
 
 

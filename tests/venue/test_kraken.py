@@ -33,13 +33,13 @@ async def test_the_balance_is_told_as_it_is_under_krakens_names(venue: Venue, ma
 async def test_the_stream_tells_totals_as_numbers_and_counts_its_frames(venue: Venue, main: Account) -> None:
     venue.truth.withdraw(main, "spot", "ETH", "123456789.123456789012345678")
     async with connected(venue, main) as exchange:
-        first = await asyncio.wait_for(exchange.watch_balance(), 5)
+        first = await asyncio.wait_for(exchange.watch_balance(), 20)
         assert amounts(first, "total") == truth(venue, main, "spot", "total")
         watching = asyncio.create_task(exchange.watch_balance())
         await asyncio.sleep(0)
         venue.truth.hold(main, "spot", "BTC", "0.1")
         venue.truth.trade(main, "spot", {"USDT": "-60.5", "BTC": "0.001"})
-        second = await asyncio.wait_for(watching, 5)
+        second = await asyncio.wait_for(watching, 20)
     assert amounts(second, "total") == truth(venue, main, "spot", "total")
     assert set(second["used"].values()) == {None}
 
@@ -54,7 +54,7 @@ async def test_a_socket_that_is_well_beats_every_second(venue: Venue, main: Acco
             real(client, message)
 
         exchange.handle_message = tapped
-        await asyncio.wait_for(exchange.watch_balance(), 5)
+        await asyncio.wait_for(exchange.watch_balance(), 20)
         await until(lambda: "heartbeat" in heard)
 
 

@@ -69,12 +69,12 @@ async def test_equity_has_the_unrealised_profit_and_the_cash_balance_has_not(ven
 async def test_the_stream_begins_with_everything_and_follows_with_what_changed(venue: Venue, main: Account) -> None:
     venue.truth.deposit(main, "unified", "BTC", "0.1")
     async with connected(venue, main) as exchange:
-        first = await asyncio.wait_for(exchange.watch_balance(), 5)
+        first = await asyncio.wait_for(exchange.watch_balance(), 20)
         assert amounts(first) == truth(venue, main, "unified")
         watching = asyncio.create_task(exchange.watch_balance())
         await asyncio.sleep(0)
         venue.truth.trade(main, "unified", {"USDT": "-600.000000000000000001", "BTC": "0.01"})
-        second = await asyncio.wait_for(watching, 5)
+        second = await asyncio.wait_for(watching, 20)
     assert second["info"]["eventType"] == "event_update"
     assert [each["ccy"] for each in second["info"]["data"][0]["details"]] == ["USDT", "BTC"]
     assert amounts(second, "free", "total") == truth(venue, main, "unified", "free", "total")
@@ -82,11 +82,11 @@ async def test_the_stream_begins_with_everything_and_follows_with_what_changed(v
 
 async def test_the_position_stream_follows_a_trade(venue: Venue, main: Account) -> None:
     async with connected(venue, main) as exchange:
-        await asyncio.wait_for(exchange.watch_positions(), 5)
+        await asyncio.wait_for(exchange.watch_positions(), 20)
         watching = asyncio.create_task(exchange.watch_positions())
         await asyncio.sleep(0)
         venue.truth.open_position(main, "BTC/USDT:USDT", "-0.02", "60500")
-        [position] = await asyncio.wait_for(watching, 5)
+        [position] = await asyncio.wait_for(watching, 20)
     assert (position["side"], Decimal(position["contracts"])) == ("short", Decimal(2))
 
 
@@ -116,7 +116,7 @@ async def test_wrong_keys_passphrases_and_signatures_are_refused_on_the_socket(
         await good.load_markets()
         exchange.set_markets_from_exchange(good)
         with pytest.raises(ccxt.AuthenticationError, match=code):
-            await asyncio.wait_for(exchange.watch_balance(), 5)
+            await asyncio.wait_for(exchange.watch_balance(), 20)
 
 
 async def test_an_expired_key_is_refused_with_a_code_that_ccxt_does_not_know(venue: Venue, main: Account) -> None:

@@ -208,7 +208,7 @@ async def test_a_store_that_says_nothing_at_all_is_told_as_well(desk: Desk, monk
     ledger.writer.held_up = said.set
     with structlog.testing.capture_logs() as logs:
         writing = asyncio.ensure_future(ledger.writer.until_taken(lambda: _frozen(thawed)))
-        await asyncio.wait_for(said.wait(), 5)
+        await asyncio.wait_for(said.wait(), 20)
         assert ledger.writer.error == "a write waits for the store: it does not answer"
         thawed.set()
         await writing

@@ -39,7 +39,16 @@ from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, Head, Holding
 from indexer.domain.following.feed import FeedEvent, HeadHeard, HeadsBack, HeadsLost
 from indexer.domain.health.status import StreamStatus
-from indexer.errors import BeginsAnew, Fenced, Impossible, NodeUnreachable, StateMissing, Transient, WrongChain
+from indexer.errors import (
+    BeginsAnew,
+    Fenced,
+    Impossible,
+    NodeUnreachable,
+    Refused,
+    StateMissing,
+    Transient,
+    WrongChain,
+)
 from indexer.metrics import ChainMetrics
 
 MOST_QUEUED = 10_000
@@ -130,6 +139,8 @@ class ChainActor(AsyncActor):
         self._heard_at = 0.0
         self._loaded = False
         self._began = False
+        self._failure: BaseException | None = None
+        """Why what was taken over may not be in the log; this life must not go on from there."""
         follower.asking.watch(self._alarm.patience, self._trouble.overdue)
 
     # --- hearing -----------------------------------------------------------------------------------------------------
@@ -155,6 +166,8 @@ class ChainActor(AsyncActor):
         if self._health.halted == "stopped":
             return None
         try:
+            if self._failure is not None:
+                raise self._failure
             await self._try(message)
         except Fenced as error:
             if self._is_first_life and not self._ledger.writer.has_written:
@@ -316,9 +329,18 @@ class ChainActor(AsyncActor):
     async def _refresh(self, holding: Holding) -> tuple[int, BlockRef]:
         if not self._began or self._health.halted is not None:
             raise Impossible(f"chain {self._name} is not followed just now: {self._health.reason or 'it is starting'}")
+        if self._failure is not None:
+            raise self._failure
         try:
             await self._follow(await self._node.newest())
             return await self._follower.reader.refresh(holding, self._follower.tip)
+        except (Transient, Refused, StateMissing, WrongChain):
+            raise
+        except BaseException as error:
+            # Who asks is told, and nobody dies of it: the next message does.
+            self._failure = error
+            self._post(GoOn())
+            raise
         finally:
             if self._health.slow is not None:
                 self._health.slow = None
@@ -328,7 +350,8 @@ class ChainActor(AsyncActor):
     # --- ending and showing ------------------------------------------------------------------------------------------
 
     async def closing(self) -> None:
-        if self._began:
+        """Unless what we know is not what the log says."""
+        if self._began and self._failure is None and self._health.halted != "stopped":
             await self._ledger.save(self._follower.known)
 
     def _show_status(self) -> None:

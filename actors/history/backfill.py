@@ -23,7 +23,7 @@ from indexer.domain.balances import Watch
 from indexer.domain.chain import Holding
 from indexer.domain.health.status import StreamState
 from indexer.domain.history.jobs import Job
-from indexer.errors import BlockUnknown, Fenced, Permanent, Transient
+from indexer.errors import BlockUnknown, Fenced, Permanent, Transient, WrongChain
 
 log = structlog.get_logger(__name__)
 
@@ -147,7 +147,7 @@ class BackfillActor(AsyncActor):
                 worked = await self._work()
                 if worked:
                     self._planner.look_again()
-            except Transient as error:
+            except (Transient, WrongChain) as error:
                 log.debug("backfill_waits", chain=self._name, error=repr(error))
                 self._jobs.trouble(str(error))
                 self._line.say(self._state() if begun else "starting", repr(error))
@@ -199,7 +199,7 @@ class BackfillActor(AsyncActor):
             return False
         try:
             done = await self._filler.fill(job, self._jobs.keep)
-        except (Transient, Fenced, asyncio.CancelledError):
+        except (Transient, WrongChain, Fenced, asyncio.CancelledError):
             raise
         except Permanent as error:
             await self._fail(job, error)

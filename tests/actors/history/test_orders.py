@@ -23,7 +23,7 @@ from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, BlockHash, BlockRef, Holding
 from indexer.domain.history.jobs import Anchor, Job, Stage
 from indexer.domain.recording.holes import Hole
-from indexer.errors import BadAnswer, Impossible, StoreUnavailable
+from indexer.errors import BadAnswer, Impossible, StoreUnavailable, WrongChain
 from tests.actors.history.scene import HOLDING
 from tests.sim.clock import play
 from tests.sim.world import CHAIN_ID, WALLETS
@@ -409,5 +409,39 @@ def test_what_a_reorg_took_back_is_filled_anew_up_to_the_records_whatever_its_en
         (again,) = set(book.saved) - {"old"}
         assert (book.saved[again].first, book.saved[again].last) == (3, None)
         assert book.saved[again].grounds == (ground,)
+
+    play(story())
+
+
+@pytest.mark.parametrize("state", ["queued", "settling"])
+def test_while_all_endpoints_follow_another_chain_history_waits_as_its_chain_does(state: Any) -> None:
+    """What was set wrong is corrected, with the orders that there were."""
+
+    class Stranger(_Filler):
+        is_corrected = False
+
+        async def fill(self, job: Job, keep: object) -> Job:
+            self._refuse()
+            return await super().fill(job, keep)
+
+        async def settle(self, job: Job) -> tuple[Job, Job | None]:
+            self._refuse()
+            return await super().settle(job)
+
+        def _refuse(self) -> None:
+            if not self.is_corrected:
+                raise WrongChain("all endpoints follow another chain")
+
+    async def story() -> None:
+        book = _Book()
+        filler = Stranger(book)
+        book.saved["job"] = Job("job", CHAIN_ID, 3, None, (HOLDING,), state=state)
+        async with _actor(book, filler) as ref:
+            await asyncio.sleep(60)
+            assert ref.is_alive()
+            assert book.saved["job"].state == state
+            filler.is_corrected = True
+            await asyncio.sleep(60)
+        assert [*filler.filled, *filler.settled] == ["job"]
 
     play(story())

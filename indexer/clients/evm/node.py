@@ -82,6 +82,11 @@ class EvmNode:
         return self._endpoints.is_asked_to_wait
 
     @property
+    def followed(self) -> int:
+        """The highest block that an endpoint answered questions about."""
+        return self._endpoints.health.followed
+
+    @property
     def troubles(self) -> tuple[EndpointTrouble, ...]:
         """The endpoints that are not well, and why."""
         return self._endpoints.troubles

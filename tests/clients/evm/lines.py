@@ -137,6 +137,7 @@ class Second:
         self.error: IndexerError | None = None
         self.refused: str | None = None
         self.is_asked_to_wait = False
+        self.followed = 0
 
     async def newest(self) -> Head:
         self.asked += 1

@@ -20,6 +20,7 @@ from indexer.clients.evm.asking.names import endpoint_names
 from indexer.clients.evm.asking.wording import Unsupported
 from indexer.clients.evm.endpoints.counts import Counts
 from indexer.clients.evm.hearing.line import OpenLine
+from indexer.clients.evm.hearing.newest import Newest
 from indexer.clients.evm.hearing.outages import SocketOutage
 from indexer.clients.evm.hearing.socket import NodeSocket, Ours
 from indexer.clients.evm.hearing.together import until_one_ends
@@ -31,9 +32,6 @@ from indexer.domain.chain import BlockHash, Head, Holding
 from indexer.errors import BadAnswer, IndexerError, NodeUnreachable, ResponseTooLarge, Throttled
 
 log = structlog.get_logger(__name__)
-
-FAR_BELOW: Final = 256
-"""A head that much lower than the newest comes from a node that syncs, not from a reorg."""
 
 _FILTER_MOST: Final = 1_000
 """geth takes so many addresses, or topics, in one filter."""
@@ -56,7 +54,7 @@ class WebsocketEar:
         hints: Hints,
         counts: Counts,
         ours: Callable[[], Ours],
-        newest: Callable[[], Head | None],
+        newest: Newest,
         hear: Callable[[Head], None],
         opened: OpenLine,
         clock: Callable[[], float] = time.monotonic,
@@ -100,7 +98,7 @@ class WebsocketEar:
     @property
     def newest(self) -> Head | None:
         """The newest head that was heard of, from whomever."""
-        return self._newest()
+        return self._newest.head
 
     def watch(self, watch: Watch) -> None:
         """From now on, log hints are for these wallets and tokens; heads go on meanwhile."""
@@ -206,9 +204,8 @@ class WebsocketEar:
 
     def _on_head(self, header: Any) -> None:
         head = head_of(header)
-        newest = self.newest
-        if newest is not None and head.number < newest.number - FAR_BELOW:
-            self.call_ill(f"its newest block is {head.number}, far below {newest.number}: the node syncs")
+        if self._newest.is_far_below(head):
+            self.call_ill(f"its newest block is {head.number}, far below what was heard before: the node syncs")
             return
         if self.on_trial is not None:
             if not self._is_near(head.number):

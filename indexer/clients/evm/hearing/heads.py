@@ -13,8 +13,9 @@ from typing import Final, NoReturn, Protocol
 import structlog
 
 from indexer.clients.evm.endpoints.counts import Counts
-from indexer.clients.evm.hearing.ear import FAR_BELOW, WebsocketEar
+from indexer.clients.evm.hearing.ear import WebsocketEar
 from indexer.clients.evm.hearing.line import OpenLine, open_line
+from indexer.clients.evm.hearing.newest import FAR_BELOW, Newest
 from indexer.clients.evm.hearing.socket import Ours
 from indexer.clients.evm.hearing.spare import SpareEar
 from indexer.clients.evm.hearing.together import until_one_ends
@@ -43,6 +44,8 @@ _RUMOUR_SECONDS: Final = 0.4
 _RUMOURS: Final = 4
 """So often: who announces a block may have it a moment later only."""
 _SPLIT_SECONDS: Final = 1.0
+_FORGOTTEN_SECONDS: Final = 10.0
+"""Without a newer one for so long, a head far above all that was followed is not waited for."""
 _LOOK_SECONDS: Final = 1.0
 """What is usual, and whom there is to ask, changes meanwhile."""
 
@@ -65,6 +68,9 @@ class Asked(Protocol):
     @property
     def is_asked_to_wait(self) -> bool: ...
 
+    @property
+    def followed(self) -> int: ...
+
     async def newest(self) -> Head: ...
 
     async def highest(self, known: Head | None, expected: Expected, *, is_still: bool) -> Finding: ...
@@ -86,13 +92,14 @@ class HeadFeed:
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        self._newest = Newest()
         self.ear = WebsocketEar(
             ws_urls,
             chain=chain,
             hints=hints,
             counts=node.counts,
             ours=lambda: node.ours,
-            newest=lambda: self._newest,
+            newest=self._newest,
             hear=lambda head: self._hear(head, "ws"),
             opened=opened,
             clock=clock,
@@ -105,7 +112,6 @@ class HeadFeed:
         self._clock = clock
         self._rhythm = Rhythm(silence_seconds)
         self._on_event: Callable[[FeedEvent], None] = lambda _: None
-        self._newest: Head | None = None
         self._lost: HeadsLost | None = None
         self._passed_over: tuple[str, float] | None = None
         """A socket on trial, and since when there is a head that it should have told."""
@@ -196,7 +202,7 @@ class HeadFeed:
         if not (self.ear.live or is_due or is_quiet or self._is_split or self._is_rumour_due(now)):
             return Finding(await self._node.newest())
         self._compared_at = now
-        return await self._node.highest(self._newest, self._rhythm.expected, is_still=is_still)
+        return await self._node.highest(self._newest.head, self._rhythm.expected, is_still=is_still)
 
     def _is_awaited(self, began: float) -> bool:
         """Whether a head is to be told at once, and not left to a websocket that is well."""
@@ -217,12 +223,17 @@ class HeadFeed:
             self._pass_over(self.ear.on_trial)
         if self.ear.live:
             return
-        newest = self._newest
-        if newest is not None and head.number < newest.number - FAR_BELOW:
-            self._lose(HeadsLost(f"the newest block is {head.number}, far below {newest.number}: the node syncs"))
+        if self._is_far_below(head):
+            self._lose(HeadsLost(f"the newest block is {head.number}, far below what was heard before: the node syncs"))
             return
         self._sign_of_life = self._clock()
         self._hear(head, "poll")
+
+    def _is_far_below(self, head: Head) -> bool:
+        """Unless what it is held against was heard long ago, and is nothing that anybody could be asked about since."""
+        is_old = self._clock() - self._heard_at > _FORGOTTEN_SECONDS
+        is_followed = head.number < self._node.followed - FAR_BELOW
+        return self._newest.is_far_below(head) and (is_followed or not is_old)
 
     async def _compare(self, head: Head, *, is_awaited: bool) -> None:
         """The websocket is ill when it said nothing for long and others know more, or is that far behind them."""
@@ -252,7 +263,7 @@ class HeadFeed:
 
     def _is_news(self, head: Head) -> bool:
         """Whether it proves that somebody is ahead of all that we heard."""
-        newest = self._newest
+        newest = self._newest.head
         return (
             newest is None or head.number > newest.number or (head.number == newest.number and head.hash != newest.hash)
         )
@@ -271,19 +282,21 @@ class HeadFeed:
         if source == "ws":
             self._sign_of_life, self._told = now, head
         self._back(source)
-        if self._newest is not None and head.hash == self._newest.hash:
+        newest = self._newest.head
+        if newest is not None and head.hash == newest.hash:
             return
-        self._rhythm.heard(head, now)
-        if self._newest is None or head.number > self._newest.number:
+        if self._newest.hear(head):
             self._heard_at = now
-        self._newest = head
+        if self._newest.is_borne_out:
+            self._rhythm.heard(head, now)
         if self._rumour is not None and self._rumour[0].number <= head.number:
             self._rumour = None
         self._on_event(HeadHeard(head, source))
 
     def _rumoured(self, head: Head) -> None:
         """The spare websocket told it: everybody is asked unless it is heard of in a moment."""
-        if self._rumour is None and (self._newest is None or head.number > self._newest.number):
+        newest = self._newest.head
+        if self._rumour is None and (newest is None or head.number > newest.number):
             self._rumour = (head, self._clock() + _RUMOUR_SECONDS, 0)
             self.ear.changed.set()
 
@@ -292,7 +305,8 @@ class HeadFeed:
         if self._rumour is None or not self._is_rumour_due(began):
             return
         head, _, asked = self._rumour
-        is_known = self._newest is not None and self._newest.number >= head.number
+        newest = self._newest.head
+        is_known = newest is not None and newest.number >= head.number
         again = (head, self._clock() + _RUMOUR_SECONDS, asked + 1)
         self._rumour = None if is_known or asked + 1 >= _RUMOURS else again
 

@@ -122,6 +122,9 @@ class AsyncActor(pykka.Actor):
     async def closing(self) -> None:
         """Clean up after the last message of an orderly stop, while the listeners are gone already."""
 
+    def over(self) -> None:
+        """Called once, however it came to its end, when its listeners have ended."""
+
     @property
     def queued(self) -> int:
         return len(self._inbox)
@@ -170,7 +173,10 @@ class AsyncActor(pykka.Actor):
         finally:
             self._unregister()
             self._refuse_the_rest()
-            await self._end_listeners()
+            try:
+                await self._end_listeners()
+            finally:
+                self.over()
         if failure is None:
             await self._close()
         elif self._report is not None:

@@ -354,6 +354,10 @@ class ChainActor(AsyncActor):
         if self._began and self._failure is None and self._health.halted != "stopped":
             await self._ledger.save(self._follower.known)
 
+    def over(self) -> None:
+        """Cut short, or stopped while more was queued, it is busy no more either."""
+        self._quiet.idle(self._stream)
+
     def _show_status(self) -> None:
         self._showing.status(
             self._follower.tip, began=self._began, natives_read=self._follower.natives_read, queued=self.queued

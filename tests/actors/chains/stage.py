@@ -11,6 +11,7 @@ from typing import Any
 from pykka import ActorRef
 
 from actors.base import end
+from actors.chains.beside.quiet import Quiet
 from actors.chains.books.ledger import Ledger
 from actors.chains.chain import ChainActor
 from actors.chains.following import Follower
@@ -56,6 +57,7 @@ class Stage:
         self.branches_left = 0
         self.deaths: list[BaseException] = []
         self.metrics = Metrics()
+        self.quiet = Quiet()
         self.follower: Follower
         self.ref: ActorRef[ChainActor]
 
@@ -120,6 +122,7 @@ class Stage:
             sync_seconds=300,
             report=self.deaths.append,
             jitter=lambda: 0.5,
+            quiet=self.quiet,
         )
         self.ref.tell(Begin())
 

@@ -45,7 +45,8 @@ class Retelling:
         """They moved before their turn came, which told it."""
 
     def changed(self, infos: Mapping[Address, TokenInfo]) -> None:
-        """From now on these say so of themselves."""
+        """From now on these say so of themselves; while some of it is not told, every round finds it again."""
+        infos = {token: info for token, info in infos.items() if self.told.get(token) != info}
         self.told |= infos
         self._book.infos = dict(self._book.infos) | {str(token): info for token, info in infos.items()}
         self._owed |= {holding for holding in self._ledger.balances if holding.token in infos}
@@ -66,12 +67,12 @@ class Retelling:
         before = self._owed
         self._owed = frozenset(holding for holding in before if self._is_owed(holding, recorded.get(holding)))
         self._overtaken |= (before - self._owed) & recorded.keys()
-        # Of a balance there is one record in a block.
-        ready = sorted(self._owed - recorded.keys())
+        # Of a balance there is one record in a block; and of what cannot be read, none before it can.
+        ready = sorted(self._owed - recorded.keys() - self._ledger.unread.held.keys())
         part = frozenset(ready[:PART])
         if part:
             await self._tell(part, tip)
-            self._owed -= part
+            self._owed -= part - self._ledger.unread.held.keys()
         await self._keep()
         return len(ready) > len(part)
 

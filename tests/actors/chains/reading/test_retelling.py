@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 from indexer.addresses import checksum
 from indexer.domain.balances import BalanceUpdated, Watch
-from indexer.domain.chain import Address, Holding, TokenInfo
+from indexer.domain.chain import Address, BlockHash, Holding, KnownBlock, TokenInfo
+from indexer.domain.following.views import Readings
 from indexer.domain.telling.facts import BalanceReverted
 from tests.actors.chains.stage import ALICE, BOB, USD, Stage, staged
 from tests.sim.clock import in_virtual_time
@@ -113,3 +116,43 @@ async def test_a_transfer_that_told_it_and_is_taken_back_is_told_again() -> None
         await stage.hear(stage.world.reorg(1, busy=0))
         later = [fact for fact in stage.facts[before:] if isinstance(fact, BalanceUpdated)]
         assert [(fact.change, fact.info) for fact in later if fact.holding == Holding(USD, BOB)] == [(0, NEW)]
+
+
+@in_virtual_time
+async def test_a_balance_that_cannot_be_read_just_then_is_told_again_once_it_can() -> None:
+    async with staged() as stage:
+        await stage.hear(stage.world.mine(busy=0))
+        stage.infos.says[USD] = NEW
+        stage.node.unreadable[USD] = "it is paused"
+        await stage.settle(ROUND_SECONDS + 5)
+        assert renamed(stage) == []
+        assert stage.infos.told == {}
+        del stage.node.unreadable[USD]
+        await stage.settle(ROUND_SECONDS + 5)
+        await stage.hear(stage.world.mine(busy=0))
+        assert sorted(renamed(stage)) == sorted(OURS)
+        assert stage.infos.told == {USD: NEW}
+
+
+@in_virtual_time
+async def test_while_one_cannot_be_read_the_others_are_told_again_once_and_not_with_every_round() -> None:
+    bobs = Holding(USD, BOB)
+    async with staged() as stage:
+        read = stage.node.read
+
+        async def but_one(wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]:
+            answers = await read(wanted)
+            return {
+                block: Readings({key: n for key, n in found.values.items() if key != bobs}, {bobs: "it is frozen"})
+                if bobs in found.values
+                else found
+                for block, found in answers.items()
+            }
+
+        await stage.hear(stage.world.mine(busy=0))
+        stage.infos.says[USD] = NEW
+        stage.node.read = but_one  # type: ignore[method-assign] # of this wallet the token says nothing
+        for _ in range(3):
+            await stage.settle(ROUND_SECONDS + 5)
+            await stage.hear(stage.world.mine(busy=0))
+        assert sorted(renamed(stage)) == sorted(OURS - {bobs})

@@ -80,7 +80,7 @@ class HeadChain:
 def advance(known: HeadChain, head: Head) -> Outcome:
     """Decide by hash and parent, never by number alone, what `head` means."""
     tip = known.tip
-    if tip is None or head.parent == tip.hash:
+    if tip is None or (head.parent == tip.hash and head.number == tip.number + 1):
         return Extended()
     if known.find(head.hash) is not None:
         return Known()

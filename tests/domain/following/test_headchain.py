@@ -156,3 +156,10 @@ def test_what_the_first_block_stands_on_does_not() -> None:
     late = Head(9, block_hash(9), block_hash(8), head_at(8).timestamp + 3_600)
     assert block_seconds(HeadChain(16, (head_at(7), head_at(8), late), roots=7)) == 3_600
     assert block_seconds(HeadChain(16, (head_at(7), head_at(8), late), roots=8)) == 0
+
+
+@pytest.mark.parametrize(("number", "meaning"), [(12, Missed(11, 12)), (10, Reorged()), (9, Reorged())])
+def test_a_head_on_our_tip_under_another_number_is_not_believed_alone(number: int, meaning: Outcome) -> None:
+    """One of both is wrong: the blocks are asked for by number, or our chain is compared."""
+    known = HeadChain(8).extend(head_at(9)).extend(head_at(10))
+    assert advance(known, Head(number, block_hash(77), head_at(10).hash, 1)) == meaning

@@ -14,11 +14,32 @@ _QUANTITY: Final = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _BLOOM: Final = re.compile(r"0x[0-9a-fA-F]{512}")
 _HASH: Final = re.compile(r"0x[0-9a-fA-F]{64}")
 
+LAST_BLOCK: Final = 2**63 - 1
+"""The store's integers have 64 bits, with a sign."""
+LAST_LOG: Final = 2**31 - 1
+"""No block has room for so many, and history packs a place into 31 bits."""
+
 
 def quantity(value: Any) -> int:
     if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
         raise BadAnswer(f"not a number: {shown(value)}")
     return int(value, 16)
+
+
+def block_number(value: Any) -> int:
+    """One that can be stored."""
+    number = quantity(value)
+    if number > LAST_BLOCK:
+        raise BadAnswer(f"not a block's number: {number}")
+    return number
+
+
+def log_index(value: Any) -> int:
+    """A log's place in its block."""
+    index = quantity(value)
+    if index > LAST_LOG:
+        raise BadAnswer(f"not a log's place in its block: {index}")
+    return index
 
 
 def block_hash(value: Any) -> BlockHash:
@@ -50,7 +71,7 @@ def head_of(header: Any) -> Head:
         raise BlockUnknown("the node does not have this block")
     if not isinstance(header, Mapping):
         raise BadAnswer(f"not a block: {shown(header)}")
-    number = quantity(header.get("number"))
+    number = block_number(header.get("number"))
     return Head(
         number=number,
         hash=block_hash(header.get("hash")),

@@ -88,6 +88,8 @@ class Transport(AsyncHTTPProvider):
                 if len(asked) == 1:
                     return [self._reply(item)]
                 raise refusal(item["error"], self._url)
+            if isinstance(number, list | dict):
+                raise BadAnswer("an answer to nothing that can be asked")
             if number in by_id:
                 raise BadAnswer("two answers to one call")
             by_id[number] = self._reply(item)

@@ -129,7 +129,8 @@ class NodeSocket:
             sink(told.get("result"))
 
     def _answered(self, message: Mapping[str, Any]) -> None:
-        future, sink = self._asked.get(message["id"], (None, None))
+        number = message["id"]
+        future, sink = self._asked.get(number, (None, None)) if isinstance(number, int) else (None, None)
         if future is None or future.done():
             return
         if message.get("error") is not None:

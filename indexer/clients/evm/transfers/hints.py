@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from indexer.clients.evm.asking.answers import quantity
+from indexer.clients.evm.asking.answers import log_index
 from indexer.domain.chain import BlockHash, Holding
 from indexer.errors import BadAnswer
 
@@ -48,7 +48,7 @@ class Hints:
     def keep(self, block: BlockHash, log: Mapping[str, Any]) -> None:
         """The log as well, in case that nobody tells it who is asked for this block."""
         try:
-            index = quantity(log.get("logIndex"))
+            index = log_index(log.get("logIndex"))
         except BadAnswer:
             return
         if str(log.get("blockHash")).lower() != block:  # it is not kept with the log

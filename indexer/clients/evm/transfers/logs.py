@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 
 from indexer.addresses import ZERO, checksum
-from indexer.clients.evm.asking.answers import block_hash, quantity, raw_bytes, shown
+from indexer.clients.evm.asking.answers import block_hash, log_index, quantity, raw_bytes, shown
 from indexer.clients.evm.asking.calls import Call, Limits, Plan, Reply, TooMuch
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, BlockHash, BlockRef, Transfer, TxHash
@@ -16,6 +17,7 @@ from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge
 
 TRANSFER: Final = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 _NO_WALLET: Final = "0x" + "0" * 64
+_TOPIC: Final = re.compile(r"0x[0-9a-f]{64}")
 
 
 class Filters:
@@ -48,7 +50,7 @@ class Filters:
         topics = log.get("topics")
         if token is None or not isinstance(topics, list):
             return None
-        wallets = [wallet for wallet in map(self.by_topic.get, map(str, topics[1:3])) if wallet is not None]
+        wallets = [wallet for wallet in map(self.by_topic.get, _lowered(topics[1:3])) if wallet is not None]
         return (token, wallets) if wallets else None
 
 
@@ -115,7 +117,7 @@ def transfer_of(log: Any, block: BlockRef, filters: Filters) -> Transfer | None:
     if (number := quantity(log.get("blockNumber"))) != block.number:
         raise BadAnswer(f"a log of block {block.number} that says to be of {number}")
     # A contract may have left `to` unindexed: it is still a hint that the sender's balance changed.
-    kind, sender, recipient = (*log["topics"][:3], _NO_WALLET)[:3]
+    kind, sender, recipient = (*_lowered(log["topics"][:3]), _NO_WALLET)[:3]
     if kind != TRANSFER:
         return None
     return Transfer(
@@ -125,7 +127,7 @@ def transfer_of(log: Any, block: BlockRef, filters: Filters) -> Transfer | None:
         _amount(len(log["topics"]), raw_bytes(log.get("data") or "0x")),
         block.hash,
         TxHash(block_hash(log.get("transactionHash"))),
-        quantity(log.get("logIndex")),
+        log_index(log.get("logIndex")),
         number,
     )
 
@@ -137,10 +139,15 @@ def _amount(topics: int, data: bytes) -> int | None:
     return 1 if topics == 4 and not data else None
 
 
-def _wallet(topic: Any, filters: Filters) -> Address:
-    ours = filters.by_topic.get(str(topic))
+def _lowered(topics: Iterable[Any]) -> list[str]:
+    """Nodes may write them in letters of either case, as they may an address and a hash."""
+    return [str(topic).lower() for topic in topics]
+
+
+def _wallet(topic: str, filters: Filters) -> Address:
+    ours = filters.by_topic.get(topic)
     if ours is not None:
         return ours
-    if not isinstance(topic, str) or len(topic) != 66:
+    if not _TOPIC.fullmatch(topic):
         raise BadAnswer(f"not a topic: {shown(topic)}")
     return ZERO if topic == _NO_WALLET else checksum("0x" + topic[26:])

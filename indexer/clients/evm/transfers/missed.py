@@ -71,7 +71,7 @@ class Missed:
     def _note_log(self, log: Any, known: set[BlockHash], filters: Filters) -> None:
         if not isinstance(log, dict):
             return
-        block, ours = BlockHash(str(log.get("blockHash"))), filters.wallets(log)
+        block, ours = BlockHash(str(log.get("blockHash")).lower()), filters.wallets(log)
         if ours is not None and block in known:
             for wallet in ours[1]:
                 self._hints.note(block, Holding(ours[0], wallet))

@@ -36,3 +36,10 @@ def test_a_log_of_a_later_time_is_no_answer_either(seconds: int) -> None:
     log = {"blockNumber": "0xc", "blockHash": HASH, "blockTimestamp": hex(seconds)}
     with pytest.raises(BadAnswer, match=rf"block 12 .*{seconds}"):
         moved([log], 0, 20, Filters(Watch()), {}, {})
+
+
+@pytest.mark.parametrize("number", [2**63, 2**256 - 1])
+def test_a_block_of_a_number_that_nobody_can_store_is_no_answer(number: int) -> None:
+    assert head_of({**header(1), "number": hex(2**63 - 1)}).number == 2**63 - 1
+    with pytest.raises(BadAnswer, match="not a block's number"):
+        head_of({**header(1), "number": hex(number)})

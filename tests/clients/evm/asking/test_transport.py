@@ -65,6 +65,10 @@ MISBEHAVIOURS: dict[str, tuple[Callable[[FakeNode, Any], web.StreamResponse], ty
         lambda fake, asked: json_response([{**part, "id": None} for part in fake.answered(asked)]),
         BadAnswer,
     ),
+    "ids that are lists": (
+        lambda fake, asked: json_response([{**part, "id": [part["id"]]} for part in fake.answered(asked)]),
+        BadAnswer,
+    ),
     "ids shifted": (
         lambda fake, asked: json_response([{**part, "id": part["id"] + 1} for part in fake.answered(asked)]),
         BadAnswer,

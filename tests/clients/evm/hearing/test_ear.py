@@ -126,6 +126,16 @@ async def test_a_socket_of_a_node_that_has_forgotten_its_genesis_is_listened_to(
     assert [line["event"] for line in lines if line["event"].startswith("socket")] == ["socket_open"]
 
 
+@pytest.mark.parametrize("number", [[1], {"id": 1}, 1.5, "1", None, True])
+async def test_a_frame_that_answers_nothing_we_asked_ends_no_feed(number: Any) -> None:
+    place, second = Place(), Second()
+    async with feed(second, place) as (made, heard):
+        await eventually(lambda: made.ear.live)
+        place.lines[0].put({"id": number, "result": None})
+        before = second.height
+        await mining([place], second, lambda: second.height > before + 5 and second.height in heard.numbers())
+
+
 async def test_a_socket_with_another_genesis_is_not_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ear, "_BETTER_SECONDS", 0.1)
     stranger, place, second = Place(genesis=STRANGE), Place(), Second()

@@ -46,7 +46,7 @@ class Wire:
             answers["eth_getBlockByNumber"] = self._place.genesis
         if self._place.refuses_logs and call["method"] == "eth_subscribe" and call["params"][0] == "logs":
             self._place.refused += 1
-            self.put({"id": call["id"], "error": {"code": -32601, "message": "the method does not exist"}})
+            self.put({"id": call["id"], "error": self._place.refusal})
             return
         self._place.subscribed += call["method"] == "eth_subscribe" and call["params"][0] == "logs"
         result = answers.get(call["method"], True)
@@ -79,6 +79,8 @@ class Place:
     is_open: bool = True
     is_muted: bool = False
     refuses_logs: bool = False
+    refusal: dict[str, Any] = field(default_factory=lambda: {"code": -32601, "message": "the method does not exist"})
+    """In which words."""
     genesis: dict[str, Any] | None = field(default_factory=lambda: told(0))
     """Its first block, where it has not forgotten that."""
     refused: int = 0

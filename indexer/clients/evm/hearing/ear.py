@@ -17,7 +17,6 @@ import structlog
 
 from indexer.clients.evm.asking.answers import head_of
 from indexer.clients.evm.asking.names import endpoint_names
-from indexer.clients.evm.asking.wording import Unsupported
 from indexer.clients.evm.endpoints.counts import Counts
 from indexer.clients.evm.hearing.line import OpenLine
 from indexer.clients.evm.hearing.newest import Newest
@@ -29,7 +28,7 @@ from indexer.clients.evm.transfers.hints import Hints
 from indexer.clients.evm.transfers.logs import Filters
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockHash, Head, Holding
-from indexer.errors import BadAnswer, IndexerError, NodeUnreachable, ResponseTooLarge, Throttled
+from indexer.errors import IndexerError, NodeUnreachable
 
 log = structlog.get_logger(__name__)
 
@@ -171,8 +170,10 @@ class WebsocketEar:
             try:
                 await socket.subscribe_logs(self._filters.parts(_FILTER_MOST))
                 self.hinting = watch
-            except (Unsupported, Throttled, ResponseTooLarge, BadAnswer) as error:
-                # Hints only save a round trip; heads do not wait for them.
+            except NodeUnreachable:
+                raise
+            except IndexerError as error:
+                # Whatever the refusal means elsewhere: hints only save a round trip, and heads do not wait for them.
                 if not self._outages[name].refused:
                     self._outages[name].refused = True
                     self._log.warning("log_hints_refused", endpoint=name, reason=str(error))

@@ -136,6 +136,17 @@ async def test_a_frame_that_answers_nothing_we_asked_ends_no_feed(number: Any) -
         await mining([place], second, lambda: second.height > before + 5 and second.height in heard.numbers())
 
 
+@pytest.mark.parametrize("words", ["resource not found", "execution reverted", "state is not available", "what?"])
+async def test_a_node_that_refuses_hints_tells_heads_whatever_its_words(words: str) -> None:
+    place = Place(refuses_logs=True, refusal={"code": -32000, "message": words})
+    second = Second()
+    async with feed(second, place) as (made, _):
+        made.watch(Watch(frozenset([USDC]), frozenset([wallet(1)])))
+        await mining([place], second, lambda: second.height > 130)
+        assert made.ear.live
+        assert (place.opened, place.refused) == (1, 1)
+
+
 async def test_a_socket_with_another_genesis_is_not_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ear, "_BETTER_SECONDS", 0.1)
     stranger, place, second = Place(genesis=STRANGE), Place(), Second()

@@ -302,6 +302,7 @@ class ChainActor(AsyncActor):
         if self._first_tags is not None:
             tags, self._first_tags = self._first_tags, None
             await self._settle(tags)
+        await self._follower.describe()
         await self._turns.read(tip)
         if await self._follower.retell():
             self.actor_ref.tell(GoOn())

@@ -120,6 +120,7 @@ class Follower:
             native_interval=native_interval,
             metrics=metrics,
         )
+        self._described: Watch | None = None
         self._left_branch = left_branch
         self._reorgs: list[dict[str, int]] = []
         self._clock = time.perf_counter  # the loop's own clock stands still within a turn
@@ -151,8 +152,13 @@ class Follower:
         await self._recognizer.recognize()
 
     async def describe(self) -> None:
-        infos = await self.tokens.describe(self._chain_id, self.watch.tokens)
+        """What is watched, before any of it is told: what fails is owed until then."""
+        watch = self.watch
+        if self._described is watch:
+            return
+        infos = await self.tokens.describe(self._chain_id, watch.tokens)
         self._book.infos = dict(infos) | {str(token): info for token, info in self._retelling.told.items()}
+        self._described = watch
 
     async def begin(self) -> None:
         """What is told from now on says of tokens what is known of them; what was told before may say otherwise."""
@@ -196,6 +202,7 @@ class Follower:
 
     async def follow(self, head: Head) -> bool:
         """Handle this head, or the first part of what was missed up to it; whether there is more."""
+        await self.describe()
         match advance(self.known, head):
             case Known():
                 return False

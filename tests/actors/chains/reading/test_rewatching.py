@@ -11,9 +11,10 @@ import pytest
 
 from actors.messages import WatchChanged
 from indexer.domain.balances import BalanceUpdated, Watch
-from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding, KnownBlock
+from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding, KnownBlock, TokenInfo
 from indexer.domain.following.views import Readings
 from indexer.domain.resuming.checkpoints import Mark
+from indexer.errors import NodeUnreachable
 from tests.actors.chains.stage import Stage, staged
 from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE, TOKENS, WALLETS, WATCH
@@ -189,3 +190,27 @@ def _wallet(number: int) -> Address:
 
 def _never(_watch: Watch) -> NoReturn:
     raise AssertionError("it would grow with all that is watched")
+
+
+@in_virtual_time
+async def test_a_token_that_comes_while_no_node_answers_is_told_with_its_decimals() -> None:
+    """As the file brings it; one that is added over the API was asked before."""
+    without = Watch(WATCH.tokens - {USD}, WATCH.solvers)
+    async with staged(watch=without) as stage:
+        describe, outage = stage.infos.describe, NodeUnreachable("nobody answers")
+
+        async def unanswered(chain: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]:
+            if stage.node.error is not None:
+                raise stage.node.error
+            return await describe(chain, tokens)
+
+        stage.infos.describe = unanswered  # type: ignore[assignment,method-assign] # it is the node that is asked
+        stage.node.error = outage
+        stage.ref.tell(WatchChanged(WATCH))
+        await stage.settle()
+        stage.node.error = None
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 5))
+        await stage.settle(10)
+        told = [fact for fact in stage.updates("first", "transfer") if fact.holding.token == USD]
+        assert {fact.holding.solver for fact in told} == WATCH.solvers
+        assert {fact.info for fact in told} == {TokenInfo(6, "SIM", "Simulated")}

@@ -13,25 +13,19 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
-from indexer.clients.evm.asking.calls import Limits, Plan, TakenApart
+from indexer.clients.evm.asking.calls import Limits, Plan
 from indexer.clients.evm.endpoints.attempts import Attempts, Behind, Standoff
 from indexer.clients.evm.endpoints.counts import Counts
 from indexer.clients.evm.endpoints.endpoint import Endpoint, Terms, another_genesis
 from indexer.clients.evm.endpoints.health import Wellness
 from indexer.clients.evm.endpoints.hedging import Hedging
 from indexer.clients.evm.endpoints.late import Latecomers
+from indexer.clients.evm.endpoints.race import DENIALS, ILLS, Race
+from indexer.clients.evm.endpoints.roster import Roster
 from indexer.clients.evm.endpoints.standing import asked_to_wait, nobody, troubles
 from indexer.domain.chain import BlockHash
 from indexer.domain.health.status import EndpointTrouble
-from indexer.errors import (
-    BadAnswer,
-    BlockUnknown,
-    IndexerError,
-    NodeUnreachable,
-    StateMissing,
-    Throttled,
-    WrongChain,
-)
+from indexer.errors import BadAnswer, IndexerError, WrongChain
 
 T = TypeVar("T")
 
@@ -40,9 +34,6 @@ NEVER: Final = float("inf")
 
 _ASKED_TO_WAIT_SECONDS: Final = 2.5
 """Who asks for a pause does answer: that it lasts is told after so long."""
-_DENIALS: Final = (BlockUnknown, StateMissing, TakenApart)
-"""It is well, and cannot say: whoever else is well is asked."""
-_ILLS: Final = (*_DENIALS, BadAnswer, NodeUnreachable, Throttled, WrongChain)
 
 
 class Endpoints:
@@ -64,8 +55,9 @@ class Endpoints:
         if not endpoints:
             raise ValueError("a chain needs at least one endpoint")
         self._endpoints = tuple(endpoints)
+        self._roster = Roster(self._endpoints, late=lambda: self.late)
         self.health = Wellness(
-            chain=chain, counts=counts, is_alone=self._is_alone, clock=clock, sleep=sleep, chance=chance
+            chain=chain, counts=counts, is_alone=self._roster.is_alone, clock=clock, sleep=sleep, chance=chance
         )
         self.health.chain_id = chain_id
         self._counts = counts
@@ -132,7 +124,7 @@ class Endpoints:
     @property
     def able(self) -> tuple[Endpoint, ...]:
         """Those that are well, in order of preference."""
-        return tuple(endpoint for endpoint in self._endpoints if endpoint.is_well and not endpoint.is_aside)
+        return self._roster.able
 
     async def ask(
         self,
@@ -156,7 +148,7 @@ class Endpoints:
         attempts = Attempts(self.clock() + patience, rest_seconds, rather_not)
         self._hedging.begins()
         while True:
-            endpoint = self._best(attempts)
+            endpoint = self._roster.best(attempts)
             if endpoint is None:
                 await self._wait(attempts)
                 continue
@@ -166,16 +158,44 @@ class Endpoints:
             left = max(0.1, attempts.deadline - self.clock())
             timeout = min(timeout_seconds or self._timeout_seconds, left)
             terms = Terms(timeout, self.chain_id, urgent=hedge_seconds != NEVER)
-            if hedge_seconds == NEVER or not self._may_overtake(endpoint, attempts):
-                try:
-                    answer = await endpoint.ask(make, terms)
-                except _ILLS as error:
-                    self._failed(endpoint, error, attempts)
-                else:
-                    self._answered(endpoint, attempts)
-                    return answer
-            elif answers := await self._race(endpoint, make, terms, attempts, hedge_seconds):
-                return answers[0]
+            if hedge_seconds == NEVER or not self._roster.may_overtake(endpoint, attempts):
+                winner = await self._alone(endpoint, make, terms, attempts)
+            else:
+                winner = await self._raced(endpoint, make, terms, attempts, hedge_seconds)
+            if winner is not None:
+                return self._answered(*winner, attempts)
+
+    async def _alone(
+        self, endpoint: Endpoint, make: Callable[[Limits], Plan[T]], terms: Terms, attempts: Attempts
+    ) -> tuple[Endpoint, T] | None:
+        try:
+            return endpoint, await endpoint.ask(make, terms)
+        except ILLS as error:
+            self._failed(endpoint, error, attempts)
+            return None
+
+    async def _raced(
+        self,
+        first: Endpoint,
+        make: Callable[[Limits], Plan[T]],
+        terms: Terms,
+        attempts: Attempts,
+        hedge_seconds: float | None,
+    ) -> tuple[Endpoint, T] | None:
+        async def ask(endpoint: Endpoint) -> T:
+            return await endpoint.ask(make, terms)
+
+        race = Race(
+            ask,
+            attempts,
+            roster=self._roster,
+            hedging=self._hedging,
+            hedge_seconds=hedge_seconds,
+            late=self.late,
+            failed=self._failed,
+            hedged=self._counts.hedged,
+        )
+        return await race.won(first)
 
     async def survey(
         self, make: Callable[[Limits], Plan[T]], timeout_seconds: float, *, is_urgent: bool = False
@@ -215,98 +235,19 @@ class Endpoints:
         for endpoint in self._endpoints:
             await endpoint.wire.disconnect()
 
-    # --- racing ---------------------------------------------------------------------------------------------------
-
-    async def _race(
-        self,
-        first: Endpoint,
-        make: Callable[[Limits], Plan[T]],
-        terms: Terms,
-        attempts: Attempts,
-        hedge_seconds: float | None,
-    ) -> tuple[T] | None:
-        """Ask; whoever keeps us waiting is overtaken.
-
-        Nothing when all who were asked failed, or when one hangs and all others do not have the block.
-        """
-        asked = [first]
-        running = {asyncio.ensure_future(first.ask(make, terms)): first}
-        try:
-            while running:
-                other = self._next(attempts, asked)
-                pause = self._hedging.pause(asked[-1], running.values(), other, attempts, hedge_seconds)
-                done, _ = await asyncio.wait(running, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-                if not done and other is not None:
-                    self._hedging.hedged()
-                    self._counts.hedged()
-                    asked.append(other)
-                    running[asyncio.ensure_future(other.ask(make, terms))] = other
-                elif not done:
-                    attempts.unheard += [endpoint.name for endpoint in running.values()]
-                    self.late.leave(running, self._lacking(attempts))
-                    running.clear()
-                for task in [task for task in running if task in done]:
-                    endpoint = running.pop(task)
-                    try:
-                        answer = task.result()
-                    except _ILLS as error:
-                        self._failed(endpoint, error, attempts)
-                    else:
-                        self._answered(endpoint, attempts)
-                        self.late.leave(running)
-                        running.clear()
-                        return (answer,)
-        finally:
-            for task in running:
-                task.cancel()
-        return None
-
-    def _may_overtake(self, endpoint: Endpoint, attempts: Attempts) -> bool:
-        """Whether it need not be waited for: another one may answer, or the others have."""
-        return attempts.is_block_unknown or self._next(attempts, (endpoint,)) is not None
-
-    def _best(self, attempts: Attempts) -> Endpoint | None:
-        """The first healthy one that has not denied; then those that are late or set aside, or answered nonsense."""
-        said = {*attempts.denials, *attempts.unheard}
-        able = [endpoint for endpoint in self._endpoints if endpoint.is_well and endpoint.name not in said]
-        last = attempts.rather_not
-        return min(
-            able,
-            key=lambda each: (attempts.faults[each.name], each.is_aside, each.name in self.late, each.name == last),
-            default=None,
-        )
-
-    def _next(self, attempts: Attempts, asked: Sequence[Endpoint]) -> Endpoint | None:
-        """Who may be asked beside those; nobody whose answer would be worth less."""
-        burdened = {
-            *attempts.faults,
-            *attempts.denials,
-            *attempts.unheard,
-            *self.late,
-            *(endpoint.name for endpoint in asked),
-        }
-        return next((endpoint for endpoint in self.able if endpoint.name not in burdened), None)
-
     # --- how it went ----------------------------------------------------------------------------------------------
 
-    def _answered(self, endpoint: Endpoint, attempts: Attempts) -> None:
-        self.health.answered(endpoint, self._lacking(attempts))
+    def _answered(self, endpoint: Endpoint, answer: T, attempts: Attempts) -> T:
+        self.health.answered(endpoint, self._roster.lacking(attempts))
         if endpoint is not self._last:
             self._last = endpoint
             self._counts.switched()
-
-    def _lacking(self, attempts: Attempts) -> list[Endpoint]:
-        """Those that do not have the block that was asked about."""
-        return [other for other in self._endpoints if isinstance(attempts.denials.get(other.name), BlockUnknown)]
-
-    def _is_alone(self, endpoint: Endpoint) -> bool:
-        """Whether nobody else can be asked."""
-        return all(other is endpoint or other.name in self.late for other in self.able)
+        return answer
 
     def _failed(self, endpoint: Endpoint, error: IndexerError, attempts: Attempts) -> None:
         """Go on with another endpoint, or later, unless the bounds are reached."""
         is_over = self.clock() >= attempts.deadline
-        if isinstance(error, _DENIALS):
+        if isinstance(error, DENIALS):
             attempts.denials[endpoint.name] = error
             if endpoint.is_aside:
                 attempts.aside.add(endpoint.name)
@@ -317,7 +258,7 @@ class Endpoints:
         is_bad = isinstance(error, BadAnswer)
         if endpoint.is_well or is_bad:
             attempts.faults[endpoint.name] += 1
-        if endpoint.is_well and self._is_alone(endpoint):
+        if endpoint.is_well and self._roster.is_alone(endpoint):
             attempts.stumbled(self.clock(), self._chance())
             is_over = is_over or attempts.again_at >= attempts.deadline
         if is_over and (attempts.all_failed or not is_bad):

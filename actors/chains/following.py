@@ -143,8 +143,10 @@ class Follower:
 
     async def load(self) -> None:
         """Go on where the log ends; everything watched is read again once we have caught up."""
-        self._followed.known = await self._ledger.load(self.watch)
-        self._book.load()
+        begun = await self._ledger.load(self.watch)
+        self._followed.known = begun.known
+        self._book.load(begun.native_since)
+        self._retelling.load(begun.coins)
         self.unanswered.show()
 
     async def recognize(self) -> None:

@@ -50,8 +50,9 @@ class Bookkeeper:
         self._fails_to_search = False
         self._read_at: dict[Holding, int] = {}
 
-    def load(self) -> None:
-        self._read_at = dict(self._ledger.native_since)
+    def load(self, native_since: Mapping[Holding, int]) -> None:
+        """The blocks at which some were read after all others."""
+        self._read_at = dict(native_since)
 
     def are_natives_due(self, head: Head) -> bool:
         return head.number - self._ledger.natives_at >= self._interval

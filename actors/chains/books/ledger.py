@@ -6,14 +6,14 @@ import asyncio
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from actors.chains.books.loading import Begun, commits_since, last_life
 from actors.chains.books.memory import Books, Checkpoints, CommitLog
-from actors.chains.books.natives import coins_told, natives_recorded
 from actors.chains.books.recent import Recent, Recorded
 from actors.chains.books.settling import Settling
 from actors.chains.books.writing import COMMIT_FACTS, Writer
 from actors.clock import now
 from indexer.domain.balances import BalanceUpdated, Watch, differing
-from indexer.domain.chain import BlockRef, Head, Holding, TokenInfo, Transfer
+from indexer.domain.chain import BlockRef, Head, Holding, Transfer
 from indexer.domain.following.finality import Settled
 from indexer.domain.following.headchain import HeadChain
 from indexer.domain.health.incidents import Incident, Incidents
@@ -21,13 +21,9 @@ from indexer.domain.health.unread import Unread
 from indexer.domain.history.trails import MOST_LOGS_IN_ALL, Trails
 from indexer.domain.recording.holes import may_leave_one
 from indexer.domain.resuming.checkpoints import Mark, SilentCut
-from indexer.domain.resuming.recovery import continued, ends_stale, natives_read_at
 from indexer.domain.resuming.reorgs import left_unread
 from indexer.domain.telling.commits import Commit, parts
 from indexer.domain.telling.facts import BalanceReverted, Checkpoint, Fact, StreamResync
-from indexer.errors import StoreUnavailable
-
-PAGE = 200
 
 MOST_CUTS = 16
 """Silent reorgs since all natives were read; with an interval of 1 that is one block ago."""
@@ -74,13 +70,9 @@ class Ledger:
         self.incidents = Incidents()
         self.natives_at = 0
         """The block at which all native balances were read last."""
-        self.native_since: dict[Holding, int] = {}
-        """The blocks of those that were recorded later, as of the last load."""
         self.was_stale = False
         """Whether the last life told, and no life since took it back, that there is no trustworthy head."""
         self.balances: dict[Holding, int] = {}
-        self.coins: Mapping[Holding, TokenInfo | None] = {}
-        """What the native coin was called when each balance of it was told last, as of the last load."""
         self.returned: frozenset[Holding] = frozenset()
         """Watched again, and not recorded since: what they held while nobody watched is not known."""
         self.unread = Unread()
@@ -93,63 +85,43 @@ class Ledger:
         self._cuts: tuple[SilentCut, ...] = ()
         self._recent = Recent()
 
-    async def load(self, watch: Watch | None = None) -> HeadChain:
-        """Go on where the log ends; the blocks that were followed until then."""
-        self.seq = await self._commits.last_seq(self._stream)
-        records = await self._books.balances_of(self._chain_id)
-        self.balances = {holding: record.balance for holding, record in records.items()}
-        self.settling.now = await self._books.settled(self._chain_id)
-        stored = await self._checkpoints.load(self._stream)
-        heads = stored.heads if stored else ()
-        mark, projected = (stored.mark, stored.projected) if stored else (Mark(), 0)
-        first = await self._first_above(heads[0].number) if heads else 1
-        commits = await self._since(min(first - 1, projected, mark.seq))
-        self.was_stale = ends_stale(commits or await self._since(max(0, self.seq - 1)))
-        self.coins = coins_told(records, [commit for commit in commits if commit.first_seq > projected])
+    async def load(self, watch: Watch | None = None) -> Begun:
+        """Go on where the log ends, with the blocks that were followed until then."""
+        life = await last_life(
+            self._stream, self._chain_id, log=self._commits, checkpoints=self._checkpoints, books=self._books
+        )
+        mark = life.mark
+        self.seq, self.was_stale = life.seq, life.ends_stale
+        self.balances = {holding: record.balance for holding, record in life.records.items()}
+        self.settling.now = life.settled
         self.trails = Trails(dict(mark.trail))
         self.incidents = mark.incidents
-        later = [commit for commit in commits if commit.first_seq > mark.seq]
-        for commit in commits:
+        for commit in life.commits:
             self._take_over(commit)
             if commit.first_seq > mark.seq:
                 self.trails.take_over(commit, self.balances, self._recent.updates)
-            if commit.first_seq >= first:
+            if commit.first_seq >= life.first:
                 self._recent.remember(commit)
-        self.settling.take_over(commits)
+        self.settling.take_over(life.commits)
         if mark.seq == self.seq:
             self.settling.now = mark.settled
         if watch is not None:
             self.rewatch(mark.watch or Watch(), watch)
         if mark.watch is None:  # killed before it was kept: nobody watched anything else meanwhile
             self.returned = frozenset()
-        recorded = {fact.holding for commit in later for fact in commit.facts if isinstance(fact, BalanceUpdated)}
+        recorded = life.recorded
         watched = self.balances.keys() if watch is None else self.balances.keys() & watch.holdings()
         self.returned |= (mark.returned & watched) - recorded
         # How far they held may have been of a branch that is gone: at the block of their record they do.
         self.unread = self._saved_unread = mark.unread.cut(0).answered(recorded)
         if watch is not None:
             self.unread = self.unread.within(watch)
-        known = continued(heads, [commit for commit in later if commit.first_seq >= first])
-        self.natives_at = natives_read_at(mark, heads, known, later)
+        self.natives_at = life.natives_at
         self._cuts = mark.cuts
-        recorded_at = natives_recorded(records, commits, mark.cuts)
-        self.native_since = {holding: at for holding, at in recorded_at.items() if at > self.natives_at}
-        return HeadChain(self._window, known).within()
-
-    async def _first_above(self, number: int) -> int:
-        """The number from which on commits are above this block; parts of split ones, without checkpoint, follow it."""
-        above = await self._commits.above_block(self._stream, number)
-        return above[0].first_seq if above else self.seq + 1
+        return Begun(HeadChain(self._window, life.known).within(), life.native_since, life.coins)
 
     async def _since(self, after: int) -> list[Commit]:
-        commits: list[Commit] = []
-        while page := await self._commits.since(self._stream, after, PAGE):
-            commits.extend(page)
-            after = page[-1].last_seq
-        if after < self.seq:
-            # A primary that was elected a moment ago: what it knows a majority to have ends lower than what it has.
-            raise StoreUnavailable(f"number {self.seq} of {self._stream} cannot be read yet")
-        return commits
+        return await commits_since(self._commits, self._stream, after, self.seq)
 
     def rewatch(self, before: Watch, after: Watch) -> None:
         """What happened to a wallet or token while nobody watched it is not known."""

@@ -40,6 +40,8 @@ class Retelling:
         self._watch = watch
         self.told: dict[Address, TokenInfo] = {}
         """What is not kept yet."""
+        self._coins: Mapping[Holding, TokenInfo | None] = {}
+        """Until this life begins: what the native coin was called when each balance of it was told last."""
         self._owed: frozenset[Holding] = frozenset()
         self._overtaken: frozenset[Holding] = frozenset()
         """They moved before their turn came, which told it."""
@@ -51,9 +53,13 @@ class Retelling:
         self._book.infos = dict(self._book.infos) | {str(token): info for token, info in infos.items()}
         self._owed |= {holding for holding in self._ledger.balances if holding.token in infos}
 
+    def load(self, coins: Mapping[Holding, TokenInfo | None]) -> None:
+        self._coins = coins
+
     def begin(self) -> None:
         """The file may call the native coin otherwise than it did when these were told."""
-        self._owed |= {holding for holding, info in self._ledger.coins.items() if info != self._book.info(holding)}
+        self._owed |= {holding for holding, info in self._coins.items() if info != self._book.info(holding)}
+        self._coins = {}
 
     def taken_back(self, updates: Iterable[BalanceUpdated]) -> None:
         """By a reorg: where one of them was what told it, the record below is of an earlier word."""

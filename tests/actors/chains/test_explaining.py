@@ -56,7 +56,7 @@ class Story:
 
     async def open(self) -> None:
         self.ledger = self.desk.open()
-        self.known = await self.ledger.load(WATCH)
+        self.known = (await self.ledger.load(WATCH)).known
 
     async def grow(self, moves: list[int], silent: int, native: int = 0) -> None:
         """Each move is an amount in, or out; `silent` comes without a log, `native` to the wallet's own coin."""

@@ -146,7 +146,7 @@ async def test_what_a_reorg_takes_back_is_one_commit_with_the_block_in_its_place
     assert [(commit.first_seq, len(commit.facts)) for commit in desk.published] == [(1, 2), (3, 1), (4, 2), (6, 1)]
     assert desk.published == desk.log.commits
     again = desk.open()
-    assert (await again.load()).heads == (head_at(1), new, head_at(3, "b"))
+    assert (await again.load()).known.heads == (head_at(1), new, head_at(3, "b"))
     assert again.trails.logs == ledger.trails.logs == {other: (log,)}
     assert (again.balances, again.above(1)) == (ledger.balances, ledger.above(1))
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.chains.books import ledger as module
+from actors.chains.books import loading
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Holding
 from indexer.domain.following.headchain import HeadChain
@@ -30,7 +31,7 @@ from tests.actors.fakes import (
 
 async def test_an_empty_store_is_a_first_start(desk: Desk) -> None:
     ledger = desk.open()
-    known = await ledger.load()
+    known = (await ledger.load()).known
     assert (known.tip, known.depth, ledger.seq, ledger.balances) == (None, 8, 0, {})
 
 
@@ -41,7 +42,7 @@ async def test_a_new_life_goes_on_where_the_log_ends(desk: Desk) -> None:
     await first.commit((updated(6, 9, 7),), head_at(6))
     desk.project()
     second = desk.open()
-    known = await second.load()
+    known = (await second.load()).known
     assert known.tip == head_at(6)
     assert (second.seq, second.balances) == (2, {holding(): 9})
     assert second.above(0) == first.above(0)
@@ -82,7 +83,7 @@ async def test_a_reorg_that_takes_nothing_back_is_known_to_the_next_life_where_n
     await first.roll_back(HeadChain(8, tuple(head_at(number) for number in range(1, 5))), ())
     await first.commit((replace(updated(6, 8, fork="b"), holding=Holding(USDC, wallet(0))),), head_at(6, "b"))
     again = desk.open()
-    known = await again.load()
+    known = (await again.load()).known
     assert (again.natives_at, [head.number for head in known.heads]) == (4, [1, 2, 3, 4, 6])
 
 
@@ -92,14 +93,14 @@ async def test_a_new_life_goes_on_at_the_block_that_was_reached_not_at_the_last_
         await first.commit((updated(number, number),), head_at(number))
     heads = tuple(head_at(number) for number in range(2, 9))
     await first.save(HeadChain(8, heads))
-    assert (await desk.open().load()).heads == heads
+    assert (await desk.open().load()).known.heads == heads
 
 
 async def test_commits_above_the_stored_heads_go_on_top(desk: Desk) -> None:
     desk.checkpoints = FakeCheckpoints({STREAM: (head_at(1), head_at(2))})
     first = desk.open()
     await first.commit((updated(4, 7),), head_at(4))
-    assert (await desk.open().load()).heads == (head_at(1), head_at(2), head_at(4))
+    assert (await desk.open().load()).known.heads == (head_at(1), head_at(2), head_at(4))
 
 
 async def test_no_block_is_known_below_what_a_reorg_may_take_back() -> None:
@@ -109,7 +110,7 @@ async def test_no_block_is_known_below_what_a_reorg_may_take_back() -> None:
     first = desk.open()
     for number in (5, 7):
         await first.commit((updated(number, number),), head_at(number))
-    assert (await desk.open().load()).heads == (head_at(5), head_at(7))
+    assert (await desk.open().load()).known.heads == (head_at(5), head_at(7))
 
 
 async def test_a_reorg_after_the_heads_were_stored_cuts_them(desk: Desk) -> None:
@@ -118,11 +119,11 @@ async def test_a_reorg_after_the_heads_were_stored_cuts_them(desk: Desk) -> None
     await first.commit((updated(5, 7),), head_at(5))
     await first.commit(roll_back(first, 3, {holding(): 0}), head_at(3))
     second = desk.open()
-    assert (await second.load()).tip == head_at(3)
+    assert (await second.load()).known.tip == head_at(3)
     assert second.above(0) == first.above(0)
     await first.commit((updated(4, 8, 0, fork="b"),), head_at(4, "b", "a"))
     third = desk.open()
-    assert (await third.load()).heads == (*(head_at(number) for number in (1, 2, 3)), head_at(4, "b", "a"))
+    assert (await third.load()).known.heads == (*(head_at(number) for number in (1, 2, 3)), head_at(4, "b", "a"))
     assert third.balances == {holding(): 8}
 
 
@@ -132,13 +133,13 @@ async def test_blocks_that_were_stored_after_a_commit_are_not_cut_by_it(desk: De
     await first.commit(roll_back(first, 3, {holding(): 0}), head_at(3))
     heads = (*(head_at(number) for number in (2, 3)), head_at(4, "b", "a"), head_at(5, "b"), head_at(6, "b"))
     await first.save(HeadChain(8, heads))
-    assert (await desk.open().load()).heads == heads
+    assert (await desk.open().load()).known.heads == heads
 
 
 async def test_a_deep_reorg_leaves_none_of_the_stored_blocks_that_it_took_back(desk: Desk) -> None:
     desk.checkpoints = FakeCheckpoints({STREAM: tuple(head_at(number) for number in range(1, 6))})
     await desk.open().commit((StreamResync(1, "deep", head_at(9, "b").ref, 2),), head_at(9, "b"))
-    assert (await desk.open().load()).heads == (head_at(2), head_at(9, "b"))
+    assert (await desk.open().load()).known.heads == (head_at(2), head_at(9, "b"))
 
 
 async def test_a_split_commit_that_was_cut_short_by_a_crash_is_remembered_and_not_followed(
@@ -151,13 +152,13 @@ async def test_a_split_commit_that_was_cut_short_by_a_crash_is_remembered_and_no
     await first.commit((updated(6, 8, 7), updated(6, 9, None, who=1)), head_at(6))
     desk.log.commits.pop()
     second = desk.open()
-    assert (await second.load()).tip == head_at(5)
+    assert (await second.load()).known.tip == head_at(5)
     assert (second.seq, second.balances) == (2, {holding(): 8})
     assert [update.block.number for update in second.above(5)] == [6]
 
 
 async def test_more_commits_than_a_page_are_all_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAGE", 3)
+    monkeypatch.setattr(loading, "PAGE", 3)
     first = desk.open()
     for number in range(1, 9):
         await first.commit((updated(number, number, number - 1),), head_at(number))
@@ -214,7 +215,7 @@ async def test_a_new_life_holds_exactly_what_the_old_one_held(steps: list[tuple[
         else:
             await first.save(known)
     second = desk.open()
-    loaded = await second.load()
+    loaded = (await second.load()).known
     assert (second.seq, second.balances, second.above(-1)) == (first.seq, first.balances, first.above(-1))
     assert loaded.tip is None or all(below.number < above.number for below, above in pairwise(loaded.heads))
 
@@ -252,9 +253,9 @@ async def test_what_was_read_on_a_branch_that_was_left_in_silence_is_not_taken_f
     await ledger.roll_back(HeadChain(8, (head_at(4),)), ())
     desk.project()
     again = desk.open()
-    await again.load()
-    assert again.native_since == {holding(): 4}
+    begun = await again.load()
+    assert begun.native_since == {holding(): 4}
     await again.commit((updated(6, 8, 7, fork="b"),), head_at(6, "b"))
     third = desk.open()
-    await third.load()
-    assert third.native_since == {holding(): 6}
+    begun = await third.load()
+    assert begun.native_since == {holding(): 6}

@@ -1,0 +1,109 @@
+"""What the store has of a stream's last life, from which the next one goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from actors.chains.books.memory import Books, Checkpoints, CommitLog
+from actors.chains.books.natives import coins_told, natives_recorded
+from indexer.domain.balances import BalanceUpdated
+from indexer.domain.chain import Head, Holding, TokenInfo
+from indexer.domain.following.finality import Settled
+from indexer.domain.following.headchain import HeadChain
+from indexer.domain.recording.records import BalanceRecord
+from indexer.domain.resuming import recovery
+from indexer.domain.resuming.checkpoints import Mark
+from indexer.domain.telling.commits import Commit
+from indexer.errors import StoreUnavailable
+
+PAGE: Final = 200
+
+
+class Begun(NamedTuple):
+    """What only the beginning of a life asks for."""
+
+    known: HeadChain
+    """The blocks that were followed until then."""
+    native_since: Mapping[Holding, int]
+    """The blocks of those native balances that were recorded after all of them were read last."""
+    coins: Mapping[Holding, TokenInfo | None]
+    """What the native coin was called when each balance of it was told last."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastLife:
+    """The projected balances, the checkpoint, and all commits that either does not show or a reorg may take back."""
+
+    seq: int
+    """The last number in the log."""
+    records: Mapping[Holding, BalanceRecord]
+    settled: Settled
+    heads: tuple[Head, ...]
+    mark: Mark
+    projected: int
+    first: int
+    """The number from which on commits are above the lowest of those heads."""
+    commits: Sequence[Commit]
+    ends_stale: bool
+
+    @property
+    def later(self) -> list[Commit]:
+        """Those after the checkpoint."""
+        return [commit for commit in self.commits if commit.first_seq > self.mark.seq]
+
+    @property
+    def recorded(self) -> frozenset[Holding]:
+        """Which of them got a record after the checkpoint."""
+        facts = (fact for commit in self.later for fact in commit.facts)
+        return frozenset(fact.holding for fact in facts if isinstance(fact, BalanceUpdated))
+
+    @property
+    def known(self) -> tuple[Head, ...]:
+        return recovery.continued(self.heads, [commit for commit in self.later if commit.first_seq >= self.first])
+
+    @property
+    def natives_at(self) -> int:
+        """The block at which all native balances were read last."""
+        return recovery.natives_read_at(self.mark, self.heads, self.known, self.later)
+
+    @property
+    def native_since(self) -> dict[Holding, int]:
+        recorded_at, at = natives_recorded(self.records, self.commits, self.mark.cuts), self.natives_at
+        return {holding: number for holding, number in recorded_at.items() if number > at}
+
+    @property
+    def coins(self) -> dict[Holding, TokenInfo | None]:
+        return coins_told(self.records, [commit for commit in self.commits if commit.first_seq > self.projected])
+
+
+async def last_life(stream: str, chain_id: int, *, log: CommitLog, checkpoints: Checkpoints, books: Books) -> LastLife:
+    seq = await log.last_seq(stream)
+    records = await books.balances_of(chain_id)
+    settled = await books.settled(chain_id)
+    stored = await checkpoints.load(stream)
+    heads = stored.heads if stored else ()
+    mark, projected = (stored.mark, stored.projected) if stored else (Mark(), 0)
+    first = await _first_above(log, stream, heads[0].number, seq) if heads else 1
+    commits = await commits_since(log, stream, min(first - 1, projected, mark.seq), seq)
+    newest = commits or await commits_since(log, stream, max(0, seq - 1), seq)
+    return LastLife(seq, records, settled, heads, mark, projected, first, commits, recovery.ends_stale(newest))
+
+
+async def commits_since(log: CommitLog, stream: str, after: int, seq: int) -> list[Commit]:
+    """All that tell of numbers above that one, the last of which is `seq`."""
+    commits: list[Commit] = []
+    while page := await log.since(stream, after, PAGE):
+        commits.extend(page)
+        after = page[-1].last_seq
+    if after < seq:
+        # A primary that was elected a moment ago: what it knows a majority to have ends lower than what it has.
+        raise StoreUnavailable(f"number {seq} of {stream} cannot be read yet")
+    return commits
+
+
+async def _first_above(log: CommitLog, stream: str, number: int, seq: int) -> int:
+    """The number from which on commits are above this block; parts of split ones, without checkpoint, follow it."""
+    above = await log.above_block(stream, number)
+    return above[0].first_seq if above else seq + 1

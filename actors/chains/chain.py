@@ -9,10 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.base import AsyncActor, Report
-from actors.chains.beside.describing import Describer
+from actors.chains.beside.errands import Errands
 from actors.chains.beside.quiet import Quiet
-from actors.chains.beside.syncing import Syncer
-from actors.chains.beside.tags import Settler, TagReader
 from actors.chains.books.ledger import Ledger
 from actors.chains.following import Follower
 from actors.chains.health.alarm import Alarm
@@ -115,27 +113,17 @@ class ChainActor(AsyncActor):
             show=self._show_status,
             post=self._post,
         )
-        self._tag_reader = TagReader(node, lambda: follower.known)
-        self._settler = Settler(ledger, lambda: follower.known)
-        self._syncer = Syncer(
+        self._errands = Errands(
             chain=name,
+            chain_id=chain_id,
             node=node,
+            ledger=ledger,
             followed=follower,
-            records=ledger,
-            seconds=sync_seconds,
+            sync_seconds=sync_seconds,
             may=self._may_sync,
             breathe=self._quiet.moment,
             jitter=jitter,
         )
-        self._describer = Describer(
-            chain_id=chain_id,
-            tokens=follower.tokens,
-            followed=follower,
-            seconds=lambda: self._syncer.seconds,
-            may=self._may_sync,
-            breathe=self._quiet.moment,
-        )
-        self._first_tags: TagsRead | None = None
         self._heard_at = 0.0
         self._loaded = False
         self._began = False
@@ -162,7 +150,7 @@ class ChainActor(AsyncActor):
                     raise NodeUnreachable("nobody waits for this any more")
                 return await self._refresh(holding)
             case SyncEvery(seconds):
-                return self._syncer.every(seconds)
+                return self._errands.sync_every(seconds)
         if self._health.halted == "stopped":
             return None
         try:
@@ -252,12 +240,9 @@ class ChainActor(AsyncActor):
         await self._follower.begin()
         self._began = True
         self.spawn(self._feed.run(self._heard), f"feed {self._name}")
-        self.spawn(self._tag_reader.run(self._post), f"tags {self._name}")
-        self.spawn(self._syncer.run(self._post), f"sync {self._name}")
-        self.spawn(self._describer.run(self._post), f"tokens {self._name}")
-        asking = self._follower.unanswered.ask_again(self._post, self._may_sync, lambda: self._syncer.seconds)
-        self.spawn(asking, f"unread {self._name}")
-        self._first_tags = await self._tag_reader.first()
+        for errand, who in self._errands.all(self._post):
+            self.spawn(errand, who)
+        await self._errands.ask_first()
         await self._follow(await self._node.newest(), asked=True)
 
     async def _try_again(self) -> None:
@@ -299,9 +284,7 @@ class ChainActor(AsyncActor):
         self._showing.reached(tip)
         if self._showing.is_far_behind(tip):
             return
-        if self._first_tags is not None:
-            tags, self._first_tags = self._first_tags, None
-            await self._settle(tags)
+        await self._errands.settle_first()
         await self._follower.describe()
         await self._turns.read(tip)
         if await self._follower.retell():
@@ -317,7 +300,7 @@ class ChainActor(AsyncActor):
     async def _settle(self, answer: TagsRead) -> None:
         """While we are behind, the tags are of blocks that we do not know: they are read again."""
         if self._health.halted is None and not self._showing.is_far_behind(self._follower.tip):
-            await self._settler.settle(answer)
+            await self._errands.settle(answer)
 
     def _owes_a_block(self) -> bool:
         head, is_followed = self._showing.newest, self._began and self._health.halted is None

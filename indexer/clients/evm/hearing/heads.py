@@ -16,6 +16,7 @@ from indexer.clients.evm.endpoints.counts import Counts
 from indexer.clients.evm.hearing.ear import WebsocketEar
 from indexer.clients.evm.hearing.line import OpenLine, open_line
 from indexer.clients.evm.hearing.newest import FAR_BELOW, Newest
+from indexer.clients.evm.hearing.rumours import Rumours
 from indexer.clients.evm.hearing.socket import Ours
 from indexer.clients.evm.hearing.spare import SpareEar
 from indexer.clients.evm.hearing.together import until_one_ends
@@ -39,10 +40,6 @@ _POLL_INSTEAD_SECONDS: Final = 0.5
 """While a websocket should tell heads and does not, or nobody does, the next one is heard within that time."""
 _CHECK_SECONDS: Final = 30.0
 """A websocket that talks may still be behind everybody else: now and then, another source is asked all the same."""
-_RUMOUR_SECONDS: Final = 0.4
-"""What the spare websocket tells may just be on its way to us; then everybody is asked."""
-_RUMOURS: Final = 4
-"""So often: who announces a block may have it a moment later only."""
 _SPLIT_SECONDS: Final = 1.0
 _FORGOTTEN_SECONDS: Final = 10.0
 """Without a newer one for so long, a head far above all that was followed is not waited for."""
@@ -119,8 +116,7 @@ class HeadFeed:
         """The newest one that the websocket told by itself."""
         self._sign_of_life = self._asked_at = self._heard_at = self._compared_at = clock()
         self._is_split = False
-        self._rumour: tuple[Head, float, int] | None = None
-        """A head that only the spare websocket told, when to ask about it, and how often that was done."""
+        self._rumours = Rumours()
 
     def watch(self, watch: Watch) -> None:
         """From now on, log hints are for these wallets and tokens; heads go on meanwhile."""
@@ -154,7 +150,7 @@ class HeadFeed:
             self._asked_at + _SPLIT_SECONDS if self._is_split else math.inf,
             self._asked_at + _POLL_INSTEAD_SECONDS if self._lost is not None else math.inf,
             self._overdue_at(),
-            self._rumour[1] if self._rumour is not None else math.inf,
+            self._rumours.due_at,
         )
 
     def _overdue_at(self) -> float:
@@ -191,7 +187,8 @@ class HeadFeed:
             await self._asked(finding.head, is_awaited=self._is_awaited(began))
         finally:
             question.cancel()
-        self._note_rumour(began)
+        if self._rumours.due_at <= began:
+            self._rumours.asked(self._newest.head, self._clock())
 
     async def _found(self, now: float) -> Finding:
         """The preferred one alone while heads are polled and come; everybody when in doubt, and now and then."""
@@ -199,17 +196,14 @@ class HeadFeed:
         is_still = quiet >= self._rhythm.doubt_seconds
         is_due = compared >= max(_CHECK_SECONDS, self._rhythm.silence_seconds)
         is_quiet = (is_still and compared >= self._rhythm.again_seconds) or self._overdue_at() <= now
-        if not (self.ear.live or is_due or is_quiet or self._is_split or self._is_rumour_due(now)):
+        if not (self.ear.live or is_due or is_quiet or self._is_split or self._rumours.due_at <= now):
             return Finding(await self._node.newest())
         self._compared_at = now
         return await self._node.highest(self._newest.head, self._rhythm.expected, is_still=is_still)
 
     def _is_awaited(self, began: float) -> bool:
         """Whether a head is to be told at once, and not left to a websocket that is well."""
-        return self._is_rumour_due(began) or self._is_split or self._overdue_at() <= began
-
-    def _is_rumour_due(self, now: float) -> bool:
-        return self._rumour is not None and self._rumour[1] <= now
+        return self._rumours.due_at <= began or self._is_split or self._overdue_at() <= began
 
     def _unanswered(self, began: float, reason: str, *, is_wrong_chain: bool = False) -> None:
         """What the websocket tells meanwhile is as good an answer."""
@@ -289,26 +283,13 @@ class HeadFeed:
             self._heard_at = now
         if self._newest.is_borne_out:
             self._rhythm.heard(head, now)
-        if self._rumour is not None and self._rumour[0].number <= head.number:
-            self._rumour = None
+        self._rumours.heard(head)
         self._on_event(HeadHeard(head, source))
 
     def _rumoured(self, head: Head) -> None:
         """The spare websocket told it: everybody is asked unless it is heard of in a moment."""
-        newest = self._newest.head
-        if self._rumour is None and (newest is None or head.number > newest.number):
-            self._rumour = (head, self._clock() + _RUMOUR_SECONDS, 0)
+        if self._rumours.told(head, self._newest.head, self._clock()):
             self.ear.changed.set()
-
-    def _note_rumour(self, began: float) -> None:
-        """It was asked about; soon once more, where nobody has it yet."""
-        if self._rumour is None or not self._is_rumour_due(began):
-            return
-        head, _, asked = self._rumour
-        newest = self._newest.head
-        is_known = newest is not None and newest.number >= head.number
-        again = (head, self._clock() + _RUMOUR_SECONDS, asked + 1)
-        self._rumour = None if is_known or asked + 1 >= _RUMOURS else again
 
     def _lose(self, lost: HeadsLost) -> None:
         if self._lost is None:

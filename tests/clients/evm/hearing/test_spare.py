@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 
-from indexer.clients.evm.hearing import heads, spare
+from indexer.clients.evm.hearing import heads, rumours, spare
 from tests.clients.evm.builders import eventually
 from tests.clients.evm.hearing.test_ear import feed, mining
 from tests.clients.evm.lines import Place, Second
@@ -29,7 +30,7 @@ async def test_nothing_is_heard_from_a_spare_websocket_with_another_genesis() ->
     first, other, second = Place(), Place(height=1_000, genesis=header(0, "0x" + "5a" * 32)), Second()
     async with feed(second, first, other, silence_seconds=60) as (made, _):
         await mining([first, other], second, lambda: made.ear.live == "w0" and other.opened > 1)
-        assert (made.spare.name, made._rumour) == (None, None)
+        assert (made.spare.name, made._rumours.due_at) == (None, math.inf)
 
 
 async def test_while_both_websockets_tell_heads_nobody_is_asked() -> None:
@@ -42,16 +43,16 @@ async def test_while_both_websockets_tell_heads_nobody_is_asked() -> None:
 
 
 async def test_a_rumour_that_nobody_confirms_is_asked_about_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heads, "_RUMOUR_SECONDS", 0.02)
+    monkeypatch.setattr(rumours, "_SECONDS", 0.02)
     first, other, second = Place(), Place(), Second()
     async with feed(second, first, other, silence_seconds=60) as (made, heard):
         await mining([first, other], second, lambda: made.ear.live == "w0" and made.spare.name == "w1")
         asked = second.asked
         other.height += 1_000_000
         other.repeat()
-        await eventually(lambda: made._rumour is not None)
-        await eventually(lambda: made._rumour is None)
-        assert second.asked - asked == heads._RUMOURS
+        await eventually(lambda: made._rumours.due_at < math.inf)
+        await eventually(lambda: made._rumours.due_at == math.inf)
+        assert second.asked - asked == rumours._ASKED
         assert heard.numbers()[-1] == first.height
         assert made.ear.live == "w0"
 

@@ -224,8 +224,12 @@ class BackfillActor(AsyncActor):
         """Look at those again that a reorg may still reach; whether one has to be filled anew."""
         if await self._leave():
             return True
-        for settling in [job for job in self._jobs.all() if job.state == "settling"]:
-            settled, again = await self._settler.settle(settling)
+        open_ones = [job for job in self._jobs.all() if job.state == "settling"]
+        if not open_ones:
+            return False
+        depths = await self._settler.depths()
+        for settling in open_ones:
+            settled, again = await self._settler.settle(settling, depths)
             if again is not None:  # before the old job is over: a crash in between must not forget it
                 await self._jobs.order(again.as_order(in_place_of=settling.id))
             if settled != settling:

@@ -52,7 +52,7 @@ class Branches:
         final = max(newest.number - self._window, -1 if finalized is None else finalized.number)
         by = newest if finalized is None or finalized.number < final else finalized
         settled = -1 if followed is None else min(final, followed - self._window)
-        return Depths(max(final, -1 if safe is None else safe.number), final, settled, by.ref)
+        return Depths(max(final, -1 if safe is None else safe.number), final, settled, by.ref, newest.ref)
 
     async def is_canonical(self, block: BlockRef, beside: BlockRef | None = None) -> bool:
         (head,) = await self._node.headers(block.number, block.number, beside)

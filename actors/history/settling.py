@@ -10,8 +10,9 @@ import structlog
 from actors.chains.books.ledger import Ledger
 from actors.history.branches import Branches
 from actors.history.collecting import Node
-from indexer.domain.chain import BlockRef, Holding, TokenInfo
+from indexer.domain.chain import BlockRef, Head, Holding, TokenInfo
 from indexer.domain.history.jobs import Job
+from indexer.domain.history.stories import Depths
 from indexer.domain.telling.facts import HistoryFilled
 from indexer.errors import BlockUnknown
 
@@ -37,13 +38,19 @@ class Settler:
         self._branches = branches
         self._ledger = ledger
         self._projected = projected
+        self._seen: dict[int, Head] = {}
+        """The canonical blocks at the top of jobs, as of the newest one: none of them changes before that does."""
+        self._newest: BlockRef | None = None
 
-    async def settle(self, job: Job) -> tuple[Job, Job | None]:
+    async def depths(self) -> Depths:
+        """How deep a reorg may reach just now."""
+        return await self._branches.depths()
+
+    async def settle(self, job: Job, depths: Depths) -> tuple[Job, Job | None]:
         """The job when nothing can happen to it any more; with a second one, the part of it that has to be redone."""
         assert job.highest is not None  # noqa: S101 - what settles has a highest block
-        depths = await self._branches.depths()
         try:
-            (head,) = await self._node.headers(job.highest.number, job.highest.number, depths.by)
+            head = await self._head_at(job.highest.number, depths)
         except BlockUnknown:
             return job, None
         if head.hash == job.highest.hash and job.is_told:
@@ -61,6 +68,14 @@ class Settler:
             again = replace(again, anchors={})
         log.info("history_taken_back", chain=self._name, job=job.id, first=first)
         return replace(job, state="done"), again
+
+    async def _head_at(self, number: int, depths: Depths) -> Head:
+        """There may be hundreds of jobs, looked at every two seconds for an hour."""
+        if depths.newest is None or depths.newest != self._newest:
+            self._seen, self._newest = {}, depths.newest
+        if number not in self._seen:
+            (self._seen[number],) = await self._node.headers(number, number, depths.by)
+        return self._seen[number]
 
     async def _again(self, job: Job, beside: BlockRef) -> Job:
         """What of it a reorg took, from the lowest block that it may have reached."""

@@ -31,6 +31,7 @@ class Depths:
     settled: int
     by: BlockRef | None = None
     """The block that says so. Whoever does not have it may stand still on a branch that was left."""
+    newest: BlockRef | None = None
 
     def of(self, number: int) -> Finality:
         return "finalized" if number <= self.finalized else "safe" if number <= self.safe else "latest"

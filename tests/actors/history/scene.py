@@ -122,6 +122,11 @@ class Scene:
             projected=self._projected,
         )
 
+    async def settle(self, job: Job) -> tuple[Job, Job | None]:
+        """Look at it once."""
+        settler = self.settler()
+        return await settler.settle(job, await settler.depths())
+
     @property
     def branches(self) -> Branches:
         return Branches(

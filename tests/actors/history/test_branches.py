@@ -41,7 +41,7 @@ def test_what_was_collected_of_two_branches_is_not_told() -> None:
         filler._narrator = narrator
         filled = await filler.fill(collected, scene.keep)
         told = list(scene.committed)
-        _, again = await scene.settler().settle(filled)
+        _, again = await scene.settle(filled)
         assert again is not None
         return filled.state, told, again.first
 
@@ -60,7 +60,7 @@ def test_what_was_collected_of_a_branch_that_is_gone_is_not_told() -> None:
         scene.world.reorg(18)
         filled = await scene.filler().fill(collected, scene.keep)
         assert (filled.state, filled.settled) == ("settling", 1)
-        _, again = await scene.settler().settle(filled)
+        _, again = await scene.settle(filled)
         assert again is not None
         assert (again.first, again.anchors) == (2, {})
         assert scene.committed == []  # nor taken back: what is there by now was filled by another order
@@ -87,7 +87,7 @@ def test_what_was_told_in_part_when_its_branch_was_left_is_taken_back_and_no_mor
         assert await filler.left(telling) == left
         assert (left.state, left.is_told, scene.committed) == ("settling", False, [])
         scene.world.reorg(1)
-        _, again = await scene.settler().settle(left)
+        _, again = await scene.settle(left)
         assert again is not None
         assert (again.first, again.anchors) == (2, job.anchors if has_told else {})
         assert [(fact.first, fact.last, fact.void) for fact in scene.committed] == ([(2, 19, True)] if has_told else [])
@@ -143,7 +143,7 @@ def test_an_order_in_the_place_of_another_begins_where_that_did_if_a_deeper_reor
         job = Job("job", CHAIN_ID, 2, None, (HOLDING,), anchors={HOLDING: Anchor(20, 7, True)}, state="settling")
         settling = replace(job, told=20, settled=15, base=below, highest=scene.block(20), rests={HOLDING: 9})
         scene.world.reorg(12)
-        _, again = await scene.settler().settle(settling)
+        _, again = await scene.settle(settling)
         assert again is not None
         assert again.first == 16
         scene.world.reorg(depth)
@@ -188,7 +188,7 @@ def test_history_is_compared_with_what_a_node_says_that_does_not_stand_still() -
         settling = replace(job, told=20, settled=15, base=scene.block(15), highest=scene.block(20))
         _beside_one_that_stands_still(scene, 20)
         over = await scene.filler()._over(replace(settling, settled=20))
-        _, again = await scene.settler().settle(settling)
+        _, again = await scene.settle(settling)
         return over.state, None if again is None else again.first
 
     assert play(story()) == ("settling", 2)

@@ -176,7 +176,8 @@ def test_what_nobody_could_read_in_a_gap_is_not_said_to_have_stayed_as_it_was_wh
         scene.idle(31)
         cut = StreamResync(CHAIN_ID, "a reorg deeper than the window", world.tip.ref, 28)
         await scene.say(cut, scene.update(19, 19, "resync"))
-        _, again = await scene.settler().settle(done)
+        settler = scene.settler()
+        _, again = await settler.settle(done, await settler.depths())
         assert again is not None
         await filler.fill(replace(again.as_order(in_place_of=done.id), id="again", wanted=(HELD,)), _keep)
 

@@ -171,7 +171,7 @@ def test_history_is_looked_at_until_whoever_follows_the_chain_is_beyond_the_reac
             if followed is not None:
                 heads = [block.head for block in scene.world.canonical[: followed + 1]]
                 await scene.store.checkpoints.follow(f"chain:{CHAIN_ID}", heads, Mark())
-            settled, again = await scene.settler().settle(job)
+            settled, again = await scene.settle(job)
             over = await scene.filler()._over(job)
             assert again is None
             assert over.state == settled.state

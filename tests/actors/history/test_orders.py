@@ -22,6 +22,7 @@ from actors.statusboard import Line
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, BlockHash, BlockRef, Holding
 from indexer.domain.history.jobs import Anchor, Job, Stage
+from indexer.domain.history.stories import Depths
 from indexer.domain.recording.holes import Hole
 from indexer.errors import BadAnswer, Impossible, StoreUnavailable, WrongChain
 from tests.actors.history.scene import HOLDING
@@ -84,7 +85,10 @@ class _Filler:
     async def left(self, job: Job) -> Job:
         return job
 
-    async def settle(self, job: Job) -> tuple[Job, Job | None]:
+    async def depths(self) -> Depths:
+        return Depths(0, 0, 0)
+
+    async def settle(self, job: Job, _depths: Depths) -> tuple[Job, Job | None]:
         """Takes a while, so that an order comes in meanwhile."""
         await asyncio.sleep(1)
         self.settled.append(job.id)
@@ -309,7 +313,7 @@ def test_what_a_reorg_took_back_is_filled_anew_whatever_else_was_ordered_before(
                 raise BadAnswer("block 41 is being replaced")
             return await super().fill(job, keep)
 
-        async def settle(self, job: Job) -> tuple[Job, Job | None]:
+        async def settle(self, job: Job, _depths: Depths) -> tuple[Job, Job | None]:
             self.settled.append(job.id)
             return replace(job, state="done"), job
 
@@ -348,7 +352,7 @@ def test_nothing_is_filled_before_all_is_taken_back_that_a_reorg_left() -> None:
     """An earlier life may have been killed when it had just taken it back, and ordered nothing in its place."""
 
     class TakingBack(_Filler):
-        async def settle(self, job: Job) -> tuple[Job, Job | None]:
+        async def settle(self, job: Job, _depths: Depths) -> tuple[Job, Job | None]:
             return replace(job, state="done"), job
 
     async def story() -> list[str]:
@@ -371,7 +375,7 @@ def test_what_was_told_in_part_is_taken_back_before_what_it_overlaps_is_filled_a
         async def left(self, job: Job) -> Job:
             return replace(job, state="settling")
 
-        async def settle(self, job: Job) -> tuple[Job, Job | None]:
+        async def settle(self, job: Job, _depths: Depths) -> tuple[Job, Job | None]:
             self.settled.append(job.id)
             return replace(job, state="done"), job
 
@@ -395,7 +399,7 @@ def test_what_a_reorg_took_back_is_filled_anew_up_to_the_records_whatever_its_en
     """Those that it reached up to may be gone as well."""
 
     class TakingBack(_Filler):
-        async def settle(self, job: Job) -> tuple[Job, Job | None]:
+        async def settle(self, job: Job, _depths: Depths) -> tuple[Job, Job | None]:
             return replace(job, state="done"), replace(job, grounds=(ground,))
 
     ground = Stage(BlockRef(2, NOBODY, 0))
@@ -424,9 +428,9 @@ def test_while_all_endpoints_follow_another_chain_history_waits_as_its_chain_doe
             self._refuse()
             return await super().fill(job, keep)
 
-        async def settle(self, job: Job) -> tuple[Job, Job | None]:
+        async def settle(self, job: Job, depths: Depths) -> tuple[Job, Job | None]:
             self._refuse()
-            return await super().settle(job)
+            return await super().settle(job, depths)
 
         def _refuse(self) -> None:
             if not self.is_corrected:

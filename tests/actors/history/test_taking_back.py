@@ -36,7 +36,7 @@ def _redone_from(depth: int, *, knows_base: bool = False, anchor: int = 20, rest
             highest=scene.block(20),
         )
         scene.world.reorg(depth)
-        done, again = await scene.settler().settle(settling)
+        done, again = await scene.settle(settling)
         assert done.state == "done"
         assert again is not None
         assert [fact.first for fact in scene.committed] == [again.first]
@@ -63,7 +63,7 @@ def test_a_reorg_takes_back_little_more_history_than_it_replaced(deepest: int, f
             await scene.fill(number)
         job = staged(scene)
         scene.replace_from(deepest)
-        _, again = await scene.settler().settle(job)
+        _, again = await scene.settle(job)
         assert again is not None
         assert [fact.first for fact in scene.committed] == [again.first]
         return again.first, [ground.block.number for ground in again.grounds], again.filled_from
@@ -77,7 +77,7 @@ def test_a_record_that_was_cut_below_the_fork_is_filled_again_with_what_is_above
         await scene.fill(14)
         job = staged(scene)
         scene.replace_from(26)
-        _, again = await scene.settler().settle(job)
+        _, again = await scene.settle(job)
         assert again is not None
         return again.first
 
@@ -93,11 +93,11 @@ def test_one_in_the_place_of_another_goes_down_with_it_stage_by_stage() -> None:
             await scene.fill(number)
         job = staged(scene)
         scene.replace_from(26)
-        _, again = await scene.settler().settle(job)
+        _, again = await scene.settle(job)
         assert again is not None
         filled = replace(again, state="settling", told=26, settled=15, base=scene.block(15), highest=scene.block(26))
         scene.replace_from(20)
-        _, below = await scene.settler().settle(filled)
+        _, below = await scene.settle(filled)
         assert below is not None
         assert [fact.first for fact in scene.committed] == [again.first, below.first]
         scene.replace_from(14)
@@ -168,7 +168,7 @@ def test_what_was_settled_when_it_was_ordered_and_was_of_another_branch_is_fille
         assert job.settled > 9
         scene.world.reorg(25)
         await scene.fill(10)  # by another job, of the branch that stays
-        _, again = await scene.settler().settle(replace(job, state="settling", told=9))
+        _, again = await scene.settle(replace(job, state="settling", told=9))
         return None if again is None else again.first
 
     assert play(story()) == 2
@@ -183,7 +183,7 @@ def test_an_order_that_ended_far_below_what_a_reorg_reached_is_over() -> None:
         job = Job("job", CHAIN_ID, 2, 5, (HOLDING,), anchors={HOLDING: Anchor(20, 7, True)}, state="settling")
         settling = replace(job, settled=15, highest=scene.block(20), told=20)
         scene.world.reorg(13)
-        assert await scene.settler().settle(settling) == (replace(settling, state="done"), None)
+        assert await scene.settle(settling) == (replace(settling, state="done"), None)
         assert not scene.committed
 
     play(story())

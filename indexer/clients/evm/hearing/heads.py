@@ -213,7 +213,7 @@ class HeadFeed:
     async def _asked(self, head: Head, *, is_awaited: bool) -> None:
         if self.ear.live:
             await self._compare(head, is_awaited=is_awaited)
-        elif self.ear.on_trial is not None and self._is_news(head):
+        elif self.ear.on_trial is not None and self._newest.is_behind(head):
             self._pass_over(self.ear.on_trial)
         if self.ear.live:
             return
@@ -232,16 +232,16 @@ class HeadFeed:
     async def _compare(self, head: Head, *, is_awaited: bool) -> None:
         """The websocket is ill when it said nothing for long and others know more, or is that far behind them."""
         is_silent = self._clock() - self._sign_of_life >= self._rhythm.doubt_seconds
-        if is_silent and not is_awaited and self._is_news(head):
+        if is_silent and not is_awaited and self._newest.is_behind(head):
             await asyncio.sleep(_GRACE_SECONDS)
         if not self.ear.live:
             return
         behind = head.number - self._told.number if self._told is not None else 0
-        if is_silent and (behind > 0 or self._is_news(head)):
+        if is_silent and (behind > 0 or self._newest.is_behind(head)):
             self.ear.call_ill("silent, while others know newer blocks")
         elif behind >= self._rhythm.behind_blocks:
             self.ear.call_ill(f"{behind} blocks behind what others know")
-        elif is_awaited and self._is_news(head):
+        elif is_awaited and self._newest.is_behind(head):
             self._hear(head, "poll")
         else:
             self._back("ws")
@@ -254,13 +254,6 @@ class HeadFeed:
         elif now - self._passed_over[1] > self._rhythm.silence_seconds:
             self._passed_over = None
             self.ear.call_ill("still silent, while others know newer blocks")
-
-    def _is_news(self, head: Head) -> bool:
-        """Whether it proves that somebody is ahead of all that we heard."""
-        newest = self._newest.head
-        return (
-            newest is None or head.number > newest.number or (head.number == newest.number and head.hash != newest.hash)
-        )
 
     async def _pause(self, seconds: float) -> None:
         """Shorter when the websocket comes or goes."""

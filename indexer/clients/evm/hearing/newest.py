@@ -27,6 +27,15 @@ class Newest:
     def is_far_below(self, head: Head) -> bool:
         return self._borne_out is not None and head.number < self._borne_out.number - FAR_BELOW
 
+    def is_behind(self, head: Head) -> bool:
+        """Whether it proves that somebody is ahead of all that counts, or beside it."""
+        counted = self._borne_out
+        return (
+            counted is None
+            or head.number > counted.number
+            or (head.number == counted.number and head.hash != counted.hash)
+        )
+
     def hear(self, head: Head) -> bool:
         """Whether it is above those that counted."""
         known, counted = self.head, self._borne_out

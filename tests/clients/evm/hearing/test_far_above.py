@@ -69,6 +69,19 @@ def test_after_a_websocket_told_one_it_goes_on_telling_the_blocks_that_there_are
     play(story())
 
 
+def test_a_websocket_that_tells_one_and_then_nothing_is_found_silent() -> None:
+    async def story() -> None:
+        async with Story(Place(HEIGHT)) as story:
+            (line,) = story.places[0].lines
+            line.tell(FAR_ABOVE)
+            story.places[0].is_muted = True
+            await asyncio.sleep(6)
+            assert story.second.height - 1 <= story.heard[-1] <= story.second.height
+            assert not story.is_lost
+
+    play(story())
+
+
 def test_after_one_that_was_asked_told_one_the_blocks_that_there_are_are_told() -> None:
     async def story() -> None:
         async with Story() as story:

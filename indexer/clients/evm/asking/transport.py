@@ -160,6 +160,6 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 def _moment(text: str) -> datetime | None:
     try:
         found = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for an offset that no timezone has
         return None
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

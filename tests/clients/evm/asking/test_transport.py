@@ -118,7 +118,8 @@ async def test_a_misbehaviour_is_one_of_our_errors(kind: str) -> None:
 
 async def test_retry_after_is_kept_and_bounded() -> None:
     async with FakeNode() as fake:
-        for text, seconds in (("3", 3.0), ("0.5", 0.5), ("999999", 120.0), ("soon", None), ("-5", None)):
+        never = "Mon, 01 Jan 2029 00:00:00 +99999999999999999"
+        for text, seconds in (("3", 3.0), ("0.5", 0.5), ("999999", 120.0), ("soon", None), ("-5", None), (never, None)):
             fake.respond = lambda _, text=text: text_response("", 429, Retry_After=text)
             with pytest.raises(Throttled) as caught:
                 await exchanged(fake)

@@ -88,20 +88,21 @@ class TokenInfos:
     async def changed(
         self, chain_id: int, tokens: Collection[Address], block: BlockHash
     ) -> Mapping[Address, TokenInfo]:
-        """Those of which we know that say something else at this block; nothing is kept yet."""
+        """Those that say something else at this block than is known, be that nothing; it is not kept yet."""
         infos = self._infos.get(chain_id, {})
-        known = {token: infos[token] for token in tokens if token in infos}
+        known = {token: infos.get(token, NOTHING_TOLD) for token in tokens}
         told = await self._node(chain_id).describe(known, block, can_wait=True)
         return {token: info for token, info in told.items() if info != known[token]}
 
     async def keep(self, chain_id: int, told: Mapping[Address, TokenInfo]) -> None:
         """What they say from now on."""
         for token, info in told.items():
-            before = self.of(chain_id, token) or NOTHING_TOLD
+            before = self.of(chain_id, token)
             if info == before:
                 continue
             await self._keep(chain_id, token, info)
-            log.warning("token_changed", chain=chain_id, token=token, before=_shown(before), now=_shown(info))
+            if before is not None:
+                log.warning("token_changed", chain=chain_id, token=token, before=_shown(before), now=_shown(info))
 
     async def _keep(self, chain_id: int, token: Address, info: TokenInfo) -> None:
         await self._book.put(chain_id, token, info)

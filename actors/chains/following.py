@@ -120,7 +120,8 @@ class Follower:
             native_interval=native_interval,
             metrics=metrics,
         )
-        self._described: Watch | None = None
+        self._describes = 0
+        """So many tries are left to describe what is watched."""
         self._left_branch = left_branch
         self._reorgs: list[dict[str, int]] = []
         self._clock = time.perf_counter  # the loop's own clock stands still within a turn
@@ -154,16 +155,17 @@ class Follower:
         await self._recognizer.recognize()
 
     async def describe(self) -> None:
-        """What is watched, before any of it is told: what fails is owed until then."""
-        watch = self.watch
-        if self._described is watch:
+        """What is new, before any of it is told. What fails twice must hold up no head: a later round asks for it."""
+        if not self._describes:
             return
-        infos = await self.tokens.describe(self._chain_id, watch.tokens)
+        self._describes -= 1
+        infos = await self.tokens.describe(self._chain_id, self.watch.tokens)
         self._book.infos = dict(infos) | {str(token): info for token, info in self._retelling.told.items()}
-        self._described = watch
+        self._describes = 0
 
     async def begin(self) -> None:
         """What is told from now on says of tokens what is known of them; what was told before may say otherwise."""
+        self._describes = 1
         await self.describe()
         self._retelling.begin()
 
@@ -183,6 +185,7 @@ class Follower:
         self.unanswered.show()
         # Before another block is handled: what happens to those that are not watched in it is not known.
         await self._ledger.keep(self.known)
+        self._describes = 2
         await self.describe()
 
     def doubt(self, said: Differed | Failed | TokensChanged) -> None:

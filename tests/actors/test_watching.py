@@ -443,7 +443,7 @@ async def test_a_token_of_the_file_that_tells_nothing_is_described_all_the_same(
 async def test_what_a_token_says_later_is_kept_once_that_is_ordered_and_said_once() -> None:
     desk = Desk(book=FakeTokenBook({(1, USDC): INFO}))
     watching = await desk.loaded()
-    assert await watching.say_otherwise(1, {USDC, DAI}, BlockHash("0x09")) == {}
+    assert await watching.say_otherwise(1, {USDC}, BlockHash("0x09")) == {}
     desk.node.tokens = {USDC: TokenInfo(8, "NEW", "USD Coin")}
     told = await watching.say_otherwise(1, {USDC}, BlockHash("0x09"))
     assert desk.node.asked[-1] == ("ask again", USDC)
@@ -457,6 +457,16 @@ async def test_what_a_token_says_later_is_kept_once_that_is_ordered_and_said_onc
     assert desk.book.infos == {(1, USDC): told[USDC]}
     assert [token.info for token in watching.tokens()] == [told[USDC]]
     assert await watching.say_otherwise(1, {USDC}, BlockHash("0x09")) == {}
+
+
+async def test_what_a_token_says_that_nobody_answered_for_before_is_kept_and_no_change() -> None:
+    desk = Desk()
+    watching = await desk.loaded()
+    told = await watching.say_otherwise(1, {DAI}, BlockHash("0x09"))
+    assert told == {DAI: DAI_INFO}
+    with structlog.testing.capture_logs() as logs:
+        await watching.keep_told(1, told)
+    assert (desk.book.infos, logs) == ({(1, DAI): DAI_INFO}, [])
 
 
 def _never(_watch: Watch) -> NoReturn:

@@ -14,7 +14,7 @@ from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding, KnownBlock, TokenInfo
 from indexer.domain.following.views import Readings
 from indexer.domain.resuming.checkpoints import Mark
-from indexer.errors import NodeUnreachable
+from indexer.errors import BadAnswer, NodeUnreachable
 from tests.actors.chains.stage import Stage, staged
 from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE, TOKENS, WALLETS, WATCH
@@ -214,3 +214,23 @@ async def test_a_token_that_comes_while_no_node_answers_is_told_with_its_decimal
         told = [fact for fact in stage.updates("first", "transfer") if fact.holding.token == USD]
         assert {fact.holding.solver for fact in told} == WATCH.solvers
         assert {fact.info for fact in told} == {TokenInfo(6, "SIM", "Simulated")}
+
+
+@in_virtual_time
+async def test_a_token_that_no_node_describes_holds_up_no_head() -> None:
+    without = Watch(WATCH.tokens - {USD}, WATCH.solvers)
+    async with staged(watch=without) as stage:
+        asked = list[int]()
+
+        async def unanswered(chain: int, _tokens: Collection[Address]) -> NoReturn:
+            asked.append(chain)
+            raise BadAnswer("an answer in words that nobody has met yet")
+
+        stage.infos.describe = unanswered  # type: ignore[assignment,method-assign] # it is the node that is asked
+        stage.ref.tell(WatchChanged(WATCH))
+        await stage.settle(10)
+        heads = [stage.world.pay(TOKENS[1], OUTSIDE, BOB, 1) for _ in range(3)]
+        await stage.hear(*heads)
+        assert [fact.block.hash for fact in stage.updates("transfer")] == [head.hash for head in heads]
+        assert stage.state() == "live"
+        assert len(asked) == 2

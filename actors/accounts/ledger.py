@@ -11,6 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from actors.clock import now
+from actors.finishing import Finisher
 from actors.patience import HeldUp, patiently, until_taken
 from indexer.domain.accounts import alerts
 from indexer.domain.accounts.amounts import AccountKey, AssetBalance, Slot, Wallet
@@ -90,6 +91,7 @@ class AccountLedger:
         checkpoints: Checkpoints,
         books: Books,
         followings: Followings,
+        finisher: Finisher,
         publish: Callable[[Commit], None],
         prepare: Callable[[Commit], None] = lambda _commit: None,
         written: Callable[[float], None] = lambda _seconds: None,
@@ -100,6 +102,7 @@ class AccountLedger:
         self._checkpoints = checkpoints
         self._books = books
         self._followings = followings
+        self._finisher = finisher
         self._publish = publish
         self._prepare = prepare
         self._written = written
@@ -121,7 +124,7 @@ class AccountLedger:
 
     async def load(self) -> None:
         """Go on where the log ends: what is projected, and over it what is not."""
-        self.seq = await patiently(self.stream, lambda: self._commits.last_seq(self.stream))
+        self.seq = await patiently(self.stream, self._last_seq)
         stored = await patiently(self.stream, lambda: self._checkpoints.load(self.stream))
         after = 0 if stored is None else min(stored.projected, max(0, self.seq - RECALLED))
         book = await patiently(self.stream, lambda: self._books.of_account(self.account))
@@ -142,7 +145,11 @@ class AccountLedger:
             started = time.perf_counter()
             asyncio.get_running_loop().call_soon(self._prepare, commit)  # while the store works
             # The same commit until the store takes it: only so is an unanswered write not written twice.
-            await until_taken(self.stream, partial(self._commits.append, commit), self._held_up)
+            try:
+                await until_taken(self.stream, partial(self._commits.append, commit), self._held_up)
+            except asyncio.CancelledError:
+                self._finisher.left((commit,))
+                raise
             self._written(time.perf_counter() - started)
             self.seq = commit.last_seq
             self._apply(part)
@@ -153,6 +160,10 @@ class AccountLedger:
         """All that is in them is told; a restart does not tell it again."""
         await patiently(self.stream, lambda: self._followings.add(self.account, wallets))
         self.followed = frozenset(wallets) | (self.followed or frozenset())
+
+    async def _last_seq(self) -> int:
+        await self._finisher.finished(self.stream)
+        return await self._commits.last_seq(self.stream)
 
     async def _page(self, after: int) -> list[Commit]:
         return await patiently(self.stream, lambda: self._commits.since(self.stream, after, PAGE))

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -53,12 +53,6 @@ class StartAt:
     first: int | None
 
 
-class Log(Protocol):
-    """Where the stream's numbers end."""
-
-    async def last_seq(self, stream: str) -> int: ...
-
-
 class BackfillActor(AsyncActor):
     """A sibling of the chain's live actor, with a stream of its own."""
 
@@ -73,7 +67,6 @@ class BackfillActor(AsyncActor):
         filler: Filler,
         settler: Settler,
         ledger: Ledger,
-        log: Log,
         book: jobs.Book,
         coverage: Coverage,
         resumed: Callable[[Resumed], None],
@@ -91,7 +84,6 @@ class BackfillActor(AsyncActor):
         self._filler = filler
         self._settler = settler
         self._ledger = ledger
-        self._log = log
         self._resumed = resumed
         self._projected = projected
         self._newest = newest
@@ -168,7 +160,7 @@ class BackfillActor(AsyncActor):
                     await self._sleep()
 
     async def _begin(self) -> None:
-        self._ledger.seq = await self._log.last_seq(self._stream)
+        await self._ledger.count_on()
         self._resumed(Resumed(self._stream, self._ledger.seq))
         await self._jobs.load()
         self._passed = self._newest()  # what an earlier life was told of may be projected only now

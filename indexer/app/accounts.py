@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from actors.finishing import Finisher
 from actors.patience import patiently
 from actors.statusboard import StatusBoard
 from indexer.app.added import AddedAccounts
@@ -47,6 +48,7 @@ class Accounts:
         board: StatusBoard,
         supervisor: Post,
         broadcaster: Post,
+        finisher: Finisher,
         prepare: Callable[[Commit], None],
         metrics: Metrics,
         vault: Callable[[], Vault],
@@ -61,6 +63,7 @@ class Accounts:
             board=board,
             supervisor=supervisor,
             broadcaster=broadcaster,
+            finisher=finisher,
             prepare=prepare,
             metrics=metrics,
             exchanges=self._exchanges,

@@ -13,6 +13,7 @@ from pykka import ActorDeadError, ActorRef
 
 from actors.base import Report
 from actors.chains.beside.quiet import Quiet
+from actors.finishing import Finisher
 from actors.history.backfill import Fill, StartAt
 from actors.messages import Begin, Committed, Refresh, SyncEvery, WatchChanged
 from actors.positions import Positions
@@ -63,6 +64,7 @@ class Chains:
         connect: Connect,
         supervisor: Post,
         broadcaster: Post,
+        finisher: Finisher,
         prepare: Callable[[Commit], None],
         metrics: Metrics,
         positions: Positions,
@@ -80,6 +82,7 @@ class Chains:
         self._connect = connect
         self._supervisor = supervisor
         self._broadcaster = broadcaster
+        self._finisher = finisher
         self._prepare = prepare
         self._metrics = metrics
         self._followed: dict[int, _Followed] = {}
@@ -203,6 +206,7 @@ class Chains:
             settings=chain.settings,
             node=chain.node,
             store=self._store,
+            finisher=self._finisher,
             watching=self.watching,
             positions=self._positions,
             publish=lambda commit: self._broadcaster.tell(Committed(commit)),
@@ -227,6 +231,7 @@ class Chains:
             node=chain.node,
             feed=chain.feed,
             store=self._store,
+            finisher=self._finisher,
             watching=self.watching,
             publish=lambda commit: self._broadcaster.tell(Committed(commit)),
             prepare=self._prepare,

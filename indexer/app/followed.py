@@ -13,6 +13,7 @@ from pykka import ActorRef
 from actors.accounts.account import AccountActor
 from actors.accounts.ledger import AccountLedger
 from actors.base import Report
+from actors.finishing import Finisher
 from actors.messages import Begin, Committed
 from actors.patience import patiently
 from actors.statusboard import StatusBoard
@@ -50,6 +51,7 @@ class FollowedAccounts:
         board: StatusBoard,
         supervisor: Post,
         broadcaster: Post,
+        finisher: Finisher,
         prepare: Callable[[Commit], None],
         metrics: Metrics,
         exchanges: Exchanges,
@@ -59,6 +61,7 @@ class FollowedAccounts:
         self._board = board
         self._supervisor = supervisor
         self._broadcaster = broadcaster
+        self._finisher = finisher
         self._prepare = prepare
         self._metrics = metrics
         self._exchanges = exchanges
@@ -215,6 +218,7 @@ class FollowedAccounts:
             checkpoints=self._store.checkpoints,
             books=self._store.accounts,
             followings=self._store.followings,
+            finisher=self._finisher,
             publish=lambda commit: self._broadcaster.tell(Committed(commit)),
             prepare=self._prepare,
             written=lambda seconds: self._metrics.store_call("append", "ok", seconds),

@@ -11,6 +11,7 @@ from pykka import ActorRef
 
 from actors.base import Report
 from actors.chains.books.ledger import Ledger
+from actors.finishing import Finisher
 from actors.history.anchoring import Anchorage
 from actors.history.backfill import BackfillActor
 from actors.history.branches import Branches
@@ -80,6 +81,7 @@ class Past:
     settings: ChainSettings
     node: EvmNode
     store: Store
+    finisher: Finisher
     watching: Watching
     positions: Positions
     publish: Callable[[Commit], None]
@@ -122,7 +124,6 @@ class Past:
             filler=self._filler(ledger, branches, saw),
             settler=self._settler(ledger, branches),
             ledger=ledger,
-            log=self.store.commits,
             book=self.store.backfills,
             coverage=self.store.coverage,
             resumed=self.resumed,
@@ -151,6 +152,7 @@ class Past:
             commits=self.store.commits,
             checkpoints=self.store.checkpoints,
             books=self.store.balances,
+            finisher=self.finisher,
             publish=self.publish,
         )
 

@@ -14,6 +14,7 @@ from actors.chains.beside.quiet import Quiet
 from actors.chains.books.ledger import Ledger
 from actors.chains.chain import ChainActor
 from actors.chains.following import Follower
+from actors.finishing import Finisher
 from actors.messages import BranchLeft, PassedOver, Resumed
 from actors.watching import Watching
 from indexer.config import ChainSettings
@@ -35,6 +36,7 @@ class Present:
     node: EvmNode
     feed: HeadFeed
     store: Store
+    finisher: Finisher
     watching: Watching
     publish: Callable[[Commit], None]
     prepare: Callable[[Commit], None]
@@ -76,6 +78,7 @@ class Present:
             commits=self.store.commits,
             checkpoints=self.store.checkpoints,
             books=self.store.balances,
+            finisher=self.finisher,
             publish=self.publish,
             prepare=self.prepare,
             written=partial(self._written, metrics),

@@ -147,6 +147,7 @@ class Service:
             published=self._counts.published,
             give_up=self._give_up,
         )
+        self._stack.push_async_callback(self._trunk.finisher.close)  # after all who write
 
     async def _build_chains(self) -> None:
         self._backfills = BackfillBoard(self._counts.backfilled)
@@ -156,6 +157,7 @@ class Service:
             connect=lambda chain: connected(chain, self._metrics),
             supervisor=self._trunk.supervisor,
             broadcaster=self._trunk.broadcaster,
+            finisher=self._trunk.finisher,
             prepare=self._prepare,
             metrics=self._metrics,
             positions=self.positions,
@@ -183,6 +185,7 @@ class Service:
             board=self._board,
             supervisor=self._trunk.supervisor,
             broadcaster=self._trunk.broadcaster,
+            finisher=self._trunk.finisher,
             prepare=self._prepare,
             metrics=self._metrics,
             vault=lambda: open_vault(self.control.settings.service.master_key, self.settings.service.data_dir),

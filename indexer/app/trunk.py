@@ -10,6 +10,7 @@ from pykka import ActorRef
 
 from actors.base import Report, end
 from actors.broadcaster import Broadcaster, Sink
+from actors.finishing import Finisher
 from actors.janitor import Janitor, Sweep
 from actors.messages import Begin, Committed
 from actors.positions import Positions
@@ -39,6 +40,7 @@ class Trunk:
         give_up: Callable[[str, BaseException], None],
     ) -> None:
         self.supervisor, self.broadcaster, self._projector = Post(), Post(), Post()
+        self.finisher = Finisher(log=store.commits, publish=lambda commit: self.broadcaster.tell(Committed(commit)))
         self._store = store
         self._positions = positions
         self._metrics = metrics

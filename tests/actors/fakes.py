@@ -11,6 +11,7 @@ from typing import Any
 from pykka import ActorRef
 
 from actors.chains.books.ledger import Ledger
+from actors.finishing import Finisher
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Head, Holding, TokenInfo
 from indexer.domain.following.finality import Settled
@@ -318,6 +319,7 @@ class Desk:
             commits=self.log,
             checkpoints=self.checkpoints,
             books=self.books,
+            finisher=Finisher(log=self.log, publish=publish or self.published.append),
             publish=publish or self.published.append,
             prepare=prepare,
             clock=lambda: self.now,

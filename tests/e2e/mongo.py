@@ -36,6 +36,11 @@ class Mongo(KillableMongod):
             answer = client.admin.command({"configureFailPoint": point, "mode": "alwaysOn", "data": data})
         return int(answer["count"])
 
+    def release(self, point: str) -> None:
+        """Whoever stays there goes on."""
+        with pymongo.MongoClient[dict[str, Any]](self.url) as client:
+            client.admin.command({"configureFailPoint": point, "mode": "off"})
+
     def hangs(self, point: str, before: int) -> None:
         """Return once somebody more got there."""
         with pymongo.MongoClient[dict[str, Any]](self.url) as client:

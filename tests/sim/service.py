@@ -13,6 +13,7 @@ from pykka import ActorRef, ActorRegistry
 
 from actors.base import Report, end
 from actors.broadcaster import Broadcaster
+from actors.finishing import Finisher
 from actors.messages import Begin, Committed
 from actors.positions import Positions
 from actors.projector import Projector
@@ -104,6 +105,9 @@ class Life:
         self._connect = connect
         self._settings = settings
         self._supervisor, self._broadcaster, self._projector = Post(), Post(), Post()
+        self._finisher = Finisher(
+            log=self.store.commits, publish=lambda commit: self._broadcaster.tell(Committed(commit))
+        )
         self._runner: ApiRunner | None = None
         self._wires: list[Wire] = []
         self._is_over = False
@@ -147,6 +151,7 @@ class Life:
             connect=cast(Any, self._connect),
             supervisor=self._supervisor,
             broadcaster=self._broadcaster,
+            finisher=self._finisher,
             prepare=self._prepare,
             metrics=METRICS,
             positions=self.positions,
@@ -187,6 +192,7 @@ class Life:
         if self._supervisor.ref is not None:
             await end(self._supervisor.ref, 60)
         await self.chains.close()
+        await self._finisher.close()
 
     # --- the world going out -----------------------------------------------------------------------------------------
 

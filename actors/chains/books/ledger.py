@@ -12,6 +12,7 @@ from actors.chains.books.recent import Recent, Recorded
 from actors.chains.books.settling import Settling
 from actors.chains.books.writing import COMMIT_FACTS, Writer
 from actors.clock import now
+from actors.finishing import Finisher
 from indexer.domain.balances import BalanceUpdated, Watch, differing
 from indexer.domain.chain import BlockRef, Head, Holding, Transfer
 from indexer.domain.following.finality import Settled
@@ -47,6 +48,7 @@ class Ledger:
         commits: CommitLog,
         checkpoints: Checkpoints,
         books: Books,
+        finisher: Finisher,
         publish: Callable[[Commit], None],
         prepare: Callable[[Commit], None] = lambda _commit: None,
         written: Callable[[float], None] = lambda _seconds: None,
@@ -60,11 +62,18 @@ class Ledger:
         self._commits = commits
         self._checkpoints = checkpoints
         self._books = books
+        self._finisher = finisher
         self._tell_returned = returned
         self._clock = clock or asyncio.get_running_loop().time
         self._followed_at = 0.0
         self.writer = Writer(
-            stream=stream, commits=commits, publish=publish, prepare=prepare, written=written, counted=counted
+            stream=stream,
+            commits=commits,
+            finisher=finisher,
+            publish=publish,
+            prepare=prepare,
+            written=written,
+            counted=counted,
         )
         self.seq = 0
         self.incidents = Incidents()
@@ -85,8 +94,14 @@ class Ledger:
         self._cuts: tuple[SilentCut, ...] = ()
         self._recent = Recent()
 
+    async def count_on(self) -> None:
+        """Number what comes from where the log ends, once that is settled."""
+        await self._finisher.finished(self._stream)
+        self.seq = await self._commits.last_seq(self._stream)
+
     async def load(self, watch: Watch | None = None) -> Begun:
         """Go on where the log ends, with the blocks that were followed until then."""
+        await self._finisher.finished(self._stream)
         life = await last_life(
             self._stream, self._chain_id, log=self._commits, checkpoints=self._checkpoints, books=self._books
         )

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from actors.chains.books.memory import CommitLog
+from actors.finishing import Finisher
 from actors.patience import until_taken
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.telling.commits import Commit, with_replacements
@@ -25,6 +26,7 @@ class Writer:
         *,
         stream: str,
         commits: CommitLog,
+        finisher: Finisher,
         publish: Callable[[Commit], None],
         prepare: Callable[[Commit], None],
         written: Callable[[float], None],
@@ -38,6 +40,7 @@ class Writer:
         """Called each time that the store did not take it, and while it says nothing."""
         self._stream = stream
         self._commits = commits
+        self._finisher = finisher
         self._publish = publish
         self._prepare = prepare
         self._written = written
@@ -93,11 +96,15 @@ class Writer:
     async def _append(self, commits: Sequence[Commit]) -> None:
         """The same commits until the store takes them: only so is an unanswered write not written twice."""
         started = time.perf_counter()
-        if len(commits) == 1:
-            asyncio.get_running_loop().call_soon(self._prepare, commits[0])  # while the store works
-            await self.until_taken(lambda: self._commits.append(commits[0]))
-        else:
-            await self.until_taken(lambda: self._commits.append_all(commits))
+        try:
+            if len(commits) == 1:
+                asyncio.get_running_loop().call_soon(self._prepare, commits[0])  # while the store works
+                await self.until_taken(lambda: self._commits.append(commits[0]))
+            else:
+                await self.until_taken(lambda: self._commits.append_all(commits))
+        except asyncio.CancelledError:
+            self._finisher.left(commits)
+            raise
         self.has_written = True
         self._written(time.perf_counter() - started)
 

@@ -15,6 +15,7 @@ from actors.accounts.account import AccountActor
 from actors.accounts.ledger import AccountLedger
 from actors.accounts.messages import RefreshWallets
 from actors.base import end
+from actors.finishing import Finisher
 from actors.messages import Begin, Resumed
 from indexer.domain.accounts.amounts import AccountKey, Amounts, Measure, Wallet
 from indexer.domain.accounts.arrivals import (
@@ -270,6 +271,7 @@ class Stage:
             checkpoints=self.books,
             books=self.books,
             followings=self.followings,
+            finisher=Finisher(log=self.log, publish=self.published.append),
             publish=self.published.append,
         )
         self._ref = AccountActor.start(

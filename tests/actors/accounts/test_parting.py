@@ -6,6 +6,7 @@ import pytest
 
 from actors.accounts.ledger import AccountLedger
 from actors.accounts.parting import tell_parting
+from actors.finishing import Finisher
 from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.accounts.facts import AccountAlert, AccountLive, AccountStale
 from indexer.domain.accounts.records import AccountBook
@@ -20,7 +21,13 @@ REASON = "its credentials cannot be unsealed"
 def ledger_of(log: FakeLog, told: list[Commit], books: FakeBooks | None = None) -> AccountLedger:
     books = books or FakeBooks(log)
     return AccountLedger(
-        account=ACCOUNT, commits=log, checkpoints=books, books=books, followings=FakeFollowings(), publish=told.append
+        account=ACCOUNT,
+        commits=log,
+        checkpoints=books,
+        books=books,
+        followings=FakeFollowings(),
+        finisher=Finisher(log=log, publish=told.append),
+        publish=told.append,
     )
 
 

@@ -15,6 +15,7 @@ from actors.chains.beside.quiet import Quiet
 from actors.chains.books.ledger import Ledger
 from actors.chains.chain import ChainActor
 from actors.chains.following import Follower
+from actors.finishing import Finisher
 from actors.messages import Begin, Resumed
 from actors.statusboard import StatusBoard
 from indexer.domain.balances import BalanceUpdated, Watch
@@ -48,6 +49,7 @@ class Stage:
         self.feed = SimFeed(self.world, random, lambda: NONE)
         self.disk = Disk(random, lambda: NONE)
         self.store = SimStore(self.disk)
+        self.finisher = Finisher(log=self.store.commits, publish=self._published)
         self.commits: list[Commit] = []
         self.resumed: list[Resumed] = []
         self.statuses: list[StreamStatus] = []
@@ -90,6 +92,7 @@ class Stage:
             commits=self.store.commits,
             checkpoints=self.store.checkpoints,
             books=self.store.balances,
+            finisher=self.finisher,
             publish=self._published,
         )
         metrics = self.metrics.chain("sim")
@@ -183,3 +186,4 @@ async def staged(**settings: Any) -> AsyncIterator[Stage]:
         yield stage
     finally:
         await stage.stop()
+        await stage.finisher.close()

@@ -12,6 +12,7 @@ from actors.chains.beside.quiet import Quiet
 from actors.chains.beside.syncing import Syncer
 from actors.chains.books.ledger import Ledger
 from actors.chains.following import Follower
+from actors.finishing import Finisher
 from actors.messages import Differed, Failed
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import deploy
@@ -95,6 +96,7 @@ async def desk(anvil: Anvil, tmp_path: Path) -> AsyncIterator[Desk]:
             commits=store.commits,
             checkpoints=store.checkpoints,
             books=store.balances,
+            finisher=Finisher(log=store.commits, publish=commits.append),
             publish=commits.append,
         )
         follower = Follower(

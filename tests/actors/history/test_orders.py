@@ -65,8 +65,7 @@ class _Book:
     async def drop(self, job: str) -> None:
         del self.saved[job]
 
-    async def last_seq(self, _stream: str) -> int:
-        return 0
+    async def count_on(self) -> None: ...
 
 
 class _Filler:
@@ -106,7 +105,7 @@ async def _actor(
     projected: Callable[[str, int], Awaitable[None]] = _projected,
     start_block: int | None = None,
 ) -> AsyncIterator[ActorRef[BackfillActor]]:
-    ledger: Any = SimpleNamespace(seq=0, writer=SimpleNamespace(has_written=False))
+    ledger: Any = SimpleNamespace(seq=0, writer=SimpleNamespace(has_written=False), count_on=book.count_on)
     ref = BackfillActor.start(
         name="sim",
         chain_id=CHAIN_ID,
@@ -116,7 +115,6 @@ async def _actor(
         filler=filler,
         settler=filler,
         ledger=ledger,
-        log=book,
         book=cast("Any", book),
         coverage=cast("Any", book),
         resumed=lambda _resumed: None,

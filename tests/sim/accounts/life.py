@@ -14,6 +14,7 @@ from actors.accounts.account import AccountActor
 from actors.accounts.ledger import AccountLedger
 from actors.accounts.messages import RefreshWallets
 from actors.base import end
+from actors.finishing import Finisher
 from actors.messages import Begin
 from indexer.clients.exchange.account import ExchangeAccount
 from indexer.clients.exchange.dialects.table import DIALECTS
@@ -129,6 +130,7 @@ class Life:
                 checkpoints=self._store.checkpoints,
                 books=_NothingProjected(),
                 followings=FakeFollowings(),
+                finisher=Finisher(log=self._store.commits, publish=self.published.append),
                 publish=self.published.append,
             ),
             rules=Rules(exceptions=dialect.exceptions),

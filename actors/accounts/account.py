@@ -30,7 +30,7 @@ from indexer.domain.accounts.arrivals import Arrival, Snapshot
 from indexer.domain.accounts.judging import Rules
 from indexer.domain.accounts.polling import Rhythm
 from indexer.domain.health.status import StreamStatus
-from indexer.errors import Fenced, Impossible, IndexerError, Permanent, Transient
+from indexer.errors import BeginsAnew, Fenced, Impossible, IndexerError, Permanent, Transient
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +62,7 @@ class AccountActor(AsyncActor):
         self._counts = counts
         self._resumed = resumed
         self._clock = asyncio.get_running_loop().time
+        self._is_first_life = restarts == 0
         self._log = log.bind(exchange=ledger.account.exchange, account=ledger.account.name)
         self._teller = Teller(ledger, venue.wallets, rules, counts, now)
         rhythm = rhythm or Rhythm()
@@ -116,6 +117,9 @@ class AccountActor(AsyncActor):
                 await self._teller.flush()
                 self._orders.answer()
         except Fenced as error:
+            if self._is_first_life and not self._ledger.has_written:
+                # A write that an earlier process had no answer to came after we loaded: the next life finds it.
+                raise BeginsAnew(str(error)) from error
             # Another process writes this stream: it goes on, we don't, and nobody restarts us.
             self._stopped = str(error)
             self._log.error("account_stepped_down", reason=str(error))

@@ -108,6 +108,8 @@ class AccountLedger:
         self._written = written
         self._held_up: HeldUp = lambda _reason, _since: None
         self.seq = 0
+        self.has_written = False
+        """Nothing that an earlier life wrote can come in between any more."""
         self.held: dict[Slot, AssetBalance] = {}
         self.positions: dict[str, Position] = {}
         self.funded = Funded()
@@ -150,6 +152,7 @@ class AccountLedger:
             except asyncio.CancelledError:
                 self._finisher.left((commit,))
                 raise
+            self.has_written = True
             self._written(time.perf_counter() - started)
             self.seq = commit.last_seq
             self._apply(part)

@@ -252,6 +252,7 @@ class Stage:
         log: FakeLog | None = None,
         rules: Rules | None = None,
         followings: FakeFollowings | None = None,
+        restarts: int = 0,
     ) -> None:
         self.venue = venue
         self.log = log or FakeLog()
@@ -261,7 +262,9 @@ class Stage:
         self.resumed: list[Resumed] = []
         self.shown: list[StreamStatus] = []
         self.published: list[Commit] = []
+        self.deaths: list[BaseException] = []
         self._rules = rules or Rules()
+        self._restarts = restarts
         self._ref: ActorRef[Any] | None = None
 
     async def __aenter__(self) -> Self:
@@ -281,8 +284,10 @@ class Stage:
             counts=self.counts,
             resumed=self.resumed.append,
             show=self.shown.append,
+            restarts=self._restarts,
             jitter=lambda: 0.5,
             now=_now,
+            report=self.deaths.append,
         )
         self._ref.tell(Begin())
         await asyncio.sleep(0.1)

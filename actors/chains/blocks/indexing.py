@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from actors.chains.blocks.followed import Followed
+from actors.chains.blocks.lateness import LateLogs
 from actors.chains.blocks.suspects import Suspects
 from actors.chains.books.bookkeeping import Bookkeeper
 from actors.chains.books.ledger import Ledger
@@ -40,6 +41,7 @@ class BlockIndexer:
         self._book = book
         self._unanswered = unanswered
         self._native_interval = native_interval
+        self._late = LateLogs(node=node, followed=followed, ledger=ledger)
         self._suspects = Suspects(chain=chain, counted=metrics.left_out)
         self._metrics = metrics
         self._clock = time.perf_counter  # the loop's own clock stands still within a turn
@@ -59,6 +61,7 @@ class BlockIndexer:
 
     async def index(self, views: Sequence[BlockView]) -> None:
         """Commit what each of these blocks changed, in order."""
+        views = await self._late.awaited(views)
         looked = self._clock()
         surprises = await self._read_surprises(views)
         self._metrics.stage("reads", self._clock() - looked)

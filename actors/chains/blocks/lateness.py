@@ -1,0 +1,90 @@
+"""Logs that a node indexes a moment after it announces their block: waited for where a balance has moved."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from actors.chains.blocks.followed import Followed
+from actors.chains.books.ledger import Ledger
+from actors.chains.nodes import Node
+from indexer.domain.balances import touched
+from indexer.domain.chain import Holding
+from indexer.domain.following.views import BlockView
+from indexer.errors import StateMissing, Transient
+
+PAUSES: Final = (0.1, 0.2, 0.4)
+"""Seconds. What moved is told so much later at most, and with its logs; without them it would be called unexplained."""
+
+IN_VAIN_SECONDS: Final = 600.0
+"""A token that was waited for in vain moves without logs: so long nobody waits for it again."""
+
+
+class LateLogs:
+    """Asks again about blocks whose bloom names somebody whom no log names, and whose balance moved."""
+
+    def __init__(self, *, node: Node, followed: Followed, ledger: Ledger) -> None:
+        self._node = node
+        self._followed = followed
+        self._ledger = ledger
+        self._clock = asyncio.get_running_loop().time
+        self._in_vain: dict[str, float] = {}
+        """Of watched tokens, until when none is waited for."""
+
+    async def awaited(self, views: Sequence[BlockView]) -> Sequence[BlockView]:
+        """These blocks, with what came meanwhile."""
+        due = self._due(views)
+        if not due:
+            return views
+        whole = list(views)
+        for pause in PAUSES:
+            await asyncio.sleep(pause)
+            heads = [whole[place].head for place in due]
+            try:
+                again = await self._node.look(heads, self._followed.watch, natives=False)
+            except (Transient, StateMissing):
+                return whole  # the plan: the balances are right as they are, and are not held up for their logs
+            for place, view in zip(due, again, strict=True):
+                whole[place] = _joined(whole[place], view)
+            due = self._due(whole)
+            if not due:
+                return whole
+        until = self._clock() + IN_VAIN_SECONDS
+        self._in_vain |= {holding.token: until for moved in due.values() for holding in moved}
+        return whole
+
+    def _due(self, views: Sequence[BlockView]) -> Mapping[int, frozenset[Holding]]:
+        """By the place of their block, the balances that moved there for no reason that was told."""
+        if not any(view.suspects for view in views):
+            return {}
+        due: dict[int, frozenset[Holding]] = {}
+        now = dict[Holding, int]()
+        for place, view in enumerate(views):
+            silent = view.suspects - touched(view.transfers, self._followed.watch)
+            if moved := frozenset(each for each in silent if self._has_moved(each, view, now)):
+                due[place] = moved
+            now |= view.readings.values
+        return due
+
+    def _has_moved(self, holding: Holding, view: BlockView, now: Mapping[Holding, int]) -> bool:
+        """Since the block below; of whoever is not known there, nobody can say."""
+        ledger = self._ledger
+        if holding in ledger.returned or holding in ledger.unread.held:
+            return False
+        if self._clock() < self._in_vain.get(holding.token, 0.0):
+            return False
+        value, before = view.readings.values.get(holding), now.get(holding, ledger.balances.get(holding))
+        return None not in (value, before) and value != before
+
+
+def _joined(view: BlockView, again: BlockView) -> BlockView:
+    """Both are of the same block: each log that either has is in it."""
+    logs = {log.log_index: log for log in (*view.transfers, *again.transfers)}
+    return replace(
+        view,
+        transfers=tuple(logs[index] for index in sorted(logs)),
+        readings=view.readings.and_more(again.readings),
+        suspects=view.suspects | again.suspects,
+    )

@@ -1,0 +1,98 @@
+"""Blocks that are announced before their logs are indexed, as the node client shows them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from actors.chains.blocks.lateness import PAUSES
+from indexer.domain.balances import Watch
+from indexer.domain.chain import Head, Holding
+from indexer.domain.following.feed import HeadHeard
+from indexer.domain.following.views import BlockView
+from indexer.errors import BlockUnknown
+from tests.actors.chains.stage import ALICE, BOB, USD, Stage, staged
+from tests.sim.clock import in_virtual_time
+from tests.sim.node import SimNode
+from tests.sim.world import OUTSIDE
+
+HERS = Holding(USD, ALICE)
+
+
+class Indexing:
+    """The node of a stage, which has the logs of each block some seconds after that was asked for first."""
+
+    def __init__(self, stage: Stage, patch: pytest.MonkeyPatch, seconds: float) -> None:
+        self.seconds = seconds
+        self.fails = False
+        self.looks = 0
+        self._stage = stage
+        self._first: dict[str, float] = {}
+        self._whole = SimNode.look
+        patch.setattr(SimNode, "look", lambda _, heads, watch, **how: self._look(heads, watch, **how))
+
+    async def _look(self, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]:
+        self.looks += 1
+        now = asyncio.get_running_loop().time()
+        if self.fails and self.looks > 1:
+            raise BlockUnknown("the node does not have this block")
+        views = await self._whole(self._stage.node, heads, watch, natives=natives)
+        read = await self._stage.node.read(dict.fromkeys(heads, (HERS,)))
+        return tuple(
+            view
+            if now - self._first.setdefault(view.head.hash, now) >= self.seconds
+            else BlockView(view.head, (), view.readings.and_more(read[view.head.hash]), frozenset([HERS]))
+            for view in views
+        )
+
+
+async def told_after(stage: Stage, head: Head) -> float:
+    """How long after that block was heard of it was told."""
+    begun, before = asyncio.get_running_loop().time(), len(stage.commits)
+    stage.say(HeadHeard(head, "ws"))
+    while len(stage.commits) == before:  # noqa: ASYNC110 - a test looks from outside
+        await asyncio.sleep(0.01)
+    return asyncio.get_running_loop().time() - begun
+
+
+@in_virtual_time
+async def test_logs_that_come_a_moment_after_their_block_explain_what_moved() -> None:
+    async with staged() as stage:
+        with pytest.MonkeyPatch.context() as patch:
+            Indexing(stage, patch, 0.25)
+            assert await told_after(stage, stage.world.pay(USD, OUTSIDE, ALICE, 5)) < 0.5
+            assert await told_after(stage, stage.world.pay(USD, ALICE, BOB, 2)) < 0.5
+        told = [(each.holding.solver, each.change, each.cause, each.unexplained) for each in stage.updates()]
+        assert told == [(ALICE, 5, "transfer", 0), (ALICE, -2, "transfer", 0), (BOB, 2, "transfer", 0)]
+        assert all(each.transactions for each in stage.updates())
+
+
+@in_virtual_time
+async def test_nobody_waits_for_logs_where_nothing_moved() -> None:
+    async with staged() as stage:
+        with pytest.MonkeyPatch.context() as patch:
+            node = Indexing(stage, patch, 10)
+            await stage.hear(stage.world.mine(busy=0))
+            assert node.looks == 1
+
+
+@in_virtual_time
+async def test_a_token_that_moves_without_logs_holds_its_chain_up_once_and_not_for_long() -> None:
+    async with staged() as stage:
+        with pytest.MonkeyPatch.context() as patch:
+            node = Indexing(stage, patch, 1_000)
+            assert await told_after(stage, stage.world.pay(USD, OUTSIDE, ALICE, 5)) < sum(PAUSES) + 0.1
+            assert node.looks == 1 + len(PAUSES)
+            assert await told_after(stage, stage.world.pay(USD, OUTSIDE, ALICE, 7)) < 0.05
+        assert [(each.change, each.cause) for each in stage.updates()] == [(5, "sync"), (7, "sync")]
+
+
+@in_virtual_time
+async def test_a_node_that_fails_meanwhile_holds_up_nothing() -> None:
+    async with staged() as stage:
+        with pytest.MonkeyPatch.context() as patch:
+            Indexing(stage, patch, 1_000).fails = True
+            assert await told_after(stage, stage.world.pay(USD, OUTSIDE, ALICE, 5)) < PAUSES[0] + 0.1
+        assert [(each.change, each.cause) for each in stage.updates()] == [(5, "sync")]

@@ -120,8 +120,8 @@ class Follower:
         match arrival:
             case StreamOpened(wallets):
                 self._open(wallets, now)
-            case StreamLost(reason):
-                self._lose_stream(reason)
+            case StreamLost(reason, still):
+                self._lose_stream(reason, still)
             case StreamAlive():
                 self.hearing = self.hearing.alive(now)
             case PositionsSeen():
@@ -150,9 +150,9 @@ class Follower:
 
     def _open(self, wallets: frozenset[Wallet], now: float) -> None:
         """What happened while nobody told is found by reading at once."""
-        if not self.hearing.open:
-            self._log.info("account_stream_open", endpoint=self._venue.endpoint)
         fresh = wallets - self.hearing.open
+        if not self.hearing.open or (fresh and self._was_lost):
+            self._log.info("account_stream_open", endpoint=self._venue.endpoint, wallets=sorted(fresh))
         self.hearing = self.hearing.opened(wallets, now)
         self._freshness.opened(fresh, now)
         for wallet in fresh:
@@ -162,13 +162,15 @@ class Follower:
         if fresh:
             self._extras.positions_soon(OPENED_SECONDS)
 
-    def _lose_stream(self, reason: str) -> None:
-        if self.hearing.open:
-            self._log.warning("account_stream_lost", reason=reason)
-        self.hearing, self._was_lost = self.hearing.lost(), True
+    def _lose_stream(self, reason: str, still: frozenset[Wallet] = frozenset()) -> None:
+        """All of it, but for the wallets whose own streams are `still` open."""
+        lost = self._venue.streamed - still
+        if self.hearing.open & lost:
+            self._log.warning("account_stream_lost", reason=reason, wallets=sorted(self.hearing.open & lost))
+        self.hearing, self._was_lost = self.hearing.lost(still), True
         self.error = self.lost_by = reason
-        self._freshness.lost(self._venue.streamed, self._clock())
-        for wallet in self._venue.streamed:
+        self._freshness.lost(lost, self._clock())
+        for wallet in lost:
             self._readings.suspect(wallet)
             self._readings.soon(wallet)
 

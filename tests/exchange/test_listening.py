@@ -128,6 +128,17 @@ async def test_a_quiet_stream_that_answers_questions_is_kept(
         assert not [one for one in heard if isinstance(one, StreamLost)]
 
 
+async def test_of_several_streams_one_that_stays_closed_is_lost_and_no_other(venue: Venue, connect: Connect) -> None:
+    connection = connect(venue.account("binance"), "spot", "futures")
+    async with listening(connection) as heard:
+        venue.once("unavailable", "fapi/v1/listenKey", times=1_000)
+        connection._ears["futures"].give_up("gone")
+        await until(lambda: any(isinstance(one, StreamLost) for one in heard))
+        venue.truth.deposit(venue.account("binance"), "spot", "BTC", "1")
+        await until(lambda: told(heard, Slot("spot", "BTC")) == [Decimal(1)])
+        assert [one for one in heard if isinstance(one, StreamLost)] == [StreamLost("gone", frozenset({"spot"}))]
+
+
 def _kinds(exchange: str) -> Mapping[Wallet, WalletKind]:
     return DIALECTS[exchange].wallets
 

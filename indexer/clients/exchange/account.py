@@ -251,7 +251,7 @@ class ExchangeAccount:
             except IndexerError as error:
                 if wallet in open_now or not failures:
                     open_now.discard(wallet)
-                    on_arrival(StreamLost(str(error)))
+                    on_arrival(StreamLost(str(error), frozenset(open_now)))
                 why, is_apart = error, isinstance(error, ClockApart)
             finally:
                 await exchange.close()

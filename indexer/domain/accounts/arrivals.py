@@ -95,9 +95,13 @@ class StreamAlive:
 
 @dataclass(frozen=True, slots=True)
 class StreamLost:
-    """It is over for now, or not to be believed; the feed tries again by itself."""
+    """It is over for now, or not to be believed; the feed tries again by itself.
+
+    Where wallets have streams of their own, `still` are those of which they are open.
+    """
 
     reason: str
+    still: frozenset[Wallet] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

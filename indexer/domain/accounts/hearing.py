@@ -27,8 +27,14 @@ class Hearing:
     def opened(self, wallets: frozenset[Wallet], now: float) -> Hearing:
         return Hearing(wallets, now)
 
-    def lost(self) -> Hearing:
-        return Hearing()
+    def lost(self, still: frozenset[Wallet] = frozenset()) -> Hearing:
+        """Of the wallets that are `still` told of nothing is lost."""
+        left = self.open & still
+        if not left:
+            return Hearing()
+        heard = {slot: moment for slot, moment in self.heard.items() if slot.wallet in left}
+        expected = {slot: until for slot, until in self.expected.items() if slot.wallet in left}
+        return Hearing(left, self.sign_of_life, heard, expected)
 
     def alive(self, now: float) -> Hearing:
         return replace(self, sign_of_life=now)

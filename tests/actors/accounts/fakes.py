@@ -74,6 +74,8 @@ class FakeVenue:
         self.turn = 0.0
         """Seconds until a read leaves: others are asking as well."""
         self.reads: list[float] = []
+        self.asked: list[Wallet] = []
+        """Which wallet each of them was of."""
         self.taken: list[Snapshot] = []
         """Answers that were believed."""
         self.reopened: list[str] = []
@@ -100,6 +102,7 @@ class FakeVenue:
         await asyncio.sleep(self.turn)
         asked = loop.time()
         self.reads.append(asked)
+        self.asked.append(wallet)
         found = self.answers.pop(0) if self.answers else dict(self.truth)
         if wallet in self.doubtful:
             found = {}

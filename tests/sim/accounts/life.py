@@ -53,8 +53,9 @@ class Heard:
         match arrival:
             case StreamOpened(wallets):
                 self.opened = {wallet: self.opened.get(wallet, now) for wallet in wallets}
-            case StreamLost():
-                self.opened, self.lost_at = {}, now
+            case StreamLost(still=still):
+                self.opened = {wallet: since for wallet, since in self.opened.items() if wallet in still}
+                self.lost_at = now
             case Updated(wallet=wallet) | Snapshot(wallet=wallet, source="stream"):
                 self.words.setdefault(wallet, []).append(now)
             case Moved(slot):

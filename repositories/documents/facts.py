@@ -134,6 +134,8 @@ def encode_resync(fact: StreamResync, shared: Shared) -> Document:
             for row in fact.confirmed
         ],
     }
+    if fact.more:
+        document["more"] = True
     if fact.passed is not None:
         document["passed"] = {
             "after": block_document(fact.passed.after),
@@ -154,6 +156,7 @@ def decode_resync(document: Document, shared: Shared, tokens: TokenTable) -> Str
             for row in document["kept"]
         ),
         passed=_passed(document.get("passed")),  # stores of before have none
+        more=document.get("more", False),
     )
 
 

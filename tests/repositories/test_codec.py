@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Head, Holding, TokenInfo, Transfer, TxHash
 from indexer.domain.following.finality import Settled
-from indexer.domain.telling.commits import Commit
+from indexer.domain.resuming.resyncs import in_parts
+from indexer.domain.telling.commits import Commit, parts
 from indexer.domain.telling.facts import (
     BalanceReverted,
     ChainFact,
@@ -26,12 +27,16 @@ from indexer.domain.telling.facts import (
     HistoryRow,
     Joint,
     Orphaned,
+    Passed,
     StreamLive,
     StreamResync,
     StreamStale,
 )
 from repositories.documents.codec import _TYPES, commit_document, commit_of
-from tests.repositories.samples import TIME, USDC, commit_at, head_at, solver_at
+from tests.repositories.samples import INFO, TIME, USDC, commit_at, head_at, solver_at
+
+LARGEST = 16 * 2**20
+"""MongoDB takes no larger document."""
 
 int64s = st.integers(0, 2**63 - 1)
 uint256s = st.integers(0, 2**256 - 1)
@@ -46,6 +51,7 @@ blocks = st.builds(BlockRef, int64s, hashes, int64s)
 heads = st.builds(Head, int64s, hashes, hashes, int64s)
 holdings = st.builds(Holding, addresses | st.just(NATIVE), addresses)
 levels = st.sampled_from(["latest", "safe", "finalized"])
+gone_on = st.lists(holdings, max_size=3, unique=True).map(lambda found: tuple(sorted(found)))
 causes = st.sampled_from(["first", "transfer", "native", "sync", "refresh", "resync"])
 orphans = st.lists(st.builds(Orphaned, int64s, hashes, uint256s), max_size=3).map(tuple)
 left = st.lists(st.tuples(int64s, hashes), max_size=3).map(tuple)
@@ -139,6 +145,8 @@ facts: st.SearchStrategy[Fact] = st.one_of(
         blocks,
         st.none() | int64s,
         st.lists(st.builds(Confirmed, holdings, uint256s, infos), max_size=3).map(tuple),
+        st.none() | st.builds(Passed, blocks, gone_on, gone_on),
+        st.booleans(),
     ),
     holdings.flatmap(fillings),
 )
@@ -200,3 +208,18 @@ def test_what_facts_share_is_written_once() -> None:
     assert len(many["tokens"]) == 1
     assert not any("block" in fact or "chain" in fact for fact in many["facts"])
     assert (len(bson.encode(many)) - len(bson.encode(one))) / 499 < 220
+
+
+def test_a_resync_of_a_hundred_thousand_balances_fits_into_documents() -> None:
+    many = tuple(Holding(USDC, solver_at(index)) for index in range(100_000))
+    confirmed = tuple(Confirmed(holding, 10**24 + index, INFO) for index, holding in enumerate(many))
+    whole = StreamResync(1, "why", head_at(9).ref, 6, confirmed, Passed(head_at(5).ref, many, many))
+    assert len(bson.encode(commit_document(Commit("id", "chain:1", 1, TIME, (whole,))))) > LARGEST
+    sizes = []
+    for part in parts(in_parts(whole), 5_000):
+        commit = Commit("id", "chain:1", 1, TIME, part)
+        document = commit_document(commit)
+        sizes.append(len(bson.encode(document)))
+        assert commit_of(document) == commit
+    assert len(sizes) == 5
+    assert max(sizes) < LARGEST / 2

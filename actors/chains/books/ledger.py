@@ -298,4 +298,5 @@ class Ledger:
                 if fact.above is not None:
                     # Records that were cut off are gone also for those whom nobody watched just then, or who could not
                     # be read: their next read is a record, even where it says the same.
-                    self.balances = {row.holding: row.balance for row in fact.confirmed}
+                    rows = {row.holding: row.balance for row in fact.confirmed}
+                    self.balances = {**self.balances, **rows} if fact.more else rows

@@ -52,7 +52,8 @@ class Recent:
                     self._add(fact)
                 case StreamResync(above=above, passed=passed):
                     if above is not None:
-                        self._cut(above)
+                        if not fact.more:
+                            self._cut(above)
                         self._floors[fact.block.hash] = -1  # the records that they were held against are gone
                     elif passed is not None:
                         self._floors[fact.block.hash] = passed.after.number

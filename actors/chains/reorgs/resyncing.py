@@ -16,6 +16,7 @@ from indexer.domain.balances import Watch
 from indexer.domain.chain import Head, Holding
 from indexer.domain.following.views import Readings
 from indexer.domain.recording.gaps import later_than
+from indexer.domain.resuming.resyncs import MOST_BALANCES, in_parts
 from indexer.domain.telling.facts import Confirmed, Passed, StreamResync
 from indexer.errors import BadAnswer
 
@@ -93,10 +94,11 @@ class Resyncer:
         )
         if above is not None:
             self._ledger.settling.roll_back(above)
-        resync = StreamResync(self._chain_id, reason, newest.ref, above, confirmed, passed)
+        resyncs = in_parts(StreamResync(self._chain_id, reason, newest.ref, above, confirmed, passed), MOST_BALANCES)
         if passed is not None:
-            self._passed_over(self._ledger.seq + 1)  # before it is told: nobody knows whether we have a turn after it
-        await self._ledger.commit((resync, *facts), newest)
+            # Before it is told: nobody knows whether we have a turn after it.
+            self._passed_over(self._ledger.seq + len(resyncs))
+        await self._ledger.commit((*resyncs, *facts), newest)
         if above is not None:
             self._unanswered.roll_back(above)
         known = above if above is not None else None if tip is None else tip.number

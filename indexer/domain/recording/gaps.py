@@ -44,40 +44,43 @@ class Later(NamedTuple):
 def later_than(number: int, commits: Iterable[Commit]) -> Later:
     """All `commits` that told of blocks above that one."""
     told, doubtful, trailing = set[Holding](), set[Holding](), set[Holding]()
-    resyncs: dict[str, StreamResync] = {}
+    known: dict[str, frozenset[Holding]] = {}
+    """By the block of a resync those that it says were followed at block `number`."""
     for commit in commits:
         for fact in commit.facts:
             match fact:
                 case BalanceUpdated() if fact.block.number > number:
-                    resync = resyncs.get(fact.block.hash) if fact.cause == "resync" else None
+                    read_anew = known.get(fact.block.hash) if fact.cause == "resync" else None
                     told.add(fact.holding)
-                    if fact.apart or not _follows(fact, resync, number):
+                    if fact.apart or not _follows(fact, read_anew):
                         doubtful.add(fact.holding)
-                    elif resync is None and _trails(fact, number):
+                    elif read_anew is None and _trails(fact, number):
                         trailing.add(fact.holding)
                 case BalanceReverted(anchor=True) if fact.block.number > number:
                     doubtful.add(fact.holding)
                 case StreamResync() if fact.block.number > number:
-                    resyncs[fact.block.hash] = fact
+                    followed = _followed_at(number, fact)
+                    before = known.get(fact.block.hash, followed) if fact.more else followed
+                    known[fact.block.hash] = before | followed
                     confirmed = {row.holding for row in fact.confirmed}
                     told |= confirmed
-                    doubtful |= {holding for holding in confirmed if not _knew(fact, holding, number)}
+                    doubtful |= confirmed - followed
                     trailing |= set(fact.passed.trailing) if fact.passed is not None else set()
                 case _:
                     pass
     return Later(frozenset(told), frozenset(doubtful), frozenset(trailing))
 
 
-def _follows(fact: BalanceUpdated, resync: StreamResync | None, number: int) -> bool:
-    """Whether what it calls the previous held at block `number`."""
-    if resync is not None:
-        return _knew(resync, fact.holding, number)
+def _follows(fact: BalanceUpdated, read_anew: frozenset[Holding] | None) -> bool:
+    """Whether what it calls the previous held below; of what was `read_anew`, of these alone."""
+    if read_anew is not None:
+        return fact.holding in read_anew
     return fact.cause in ("transfer", "native") and fact.previous is not None
 
 
-def _knew(resync: StreamResync, holding: Holding, number: int) -> bool:
+def _followed_at(number: int, resync: StreamResync) -> frozenset[Holding]:
     passed = resync.passed
-    return passed is not None and passed.after.number >= number and holding in passed.followed
+    return frozenset(passed.followed) if passed is not None and passed.after.number >= number else frozenset()
 
 
 def _trails(fact: BalanceUpdated, number: int) -> bool:

@@ -345,7 +345,7 @@ def _take_back(projection: Projection, fact: BalanceReverted, seq: int) -> None:
 
 def _cut(projection: Projection, fact: StreamResync, seq: int) -> None:
     above = fact.above
-    if above is None:
+    if above is None or fact.more:
         return
     projection.holes.append(Rejoined(fact.chain_id, None, above, fact.block.number, seq))
     earlier = projection.cuts.get(fact.chain_id, Cut(above, seq))

@@ -18,13 +18,16 @@ def continued(heads: Sequence[Head], later: Sequence[Commit]) -> tuple[Head, ...
     those that were committed after these blocks were stored: an older one may have been of a branch that they replaced.
     """
     chain = list(heads)
+    above: int | None = None
     for commit in later:
+        cut = next((fact.above for fact in commit.facts if isinstance(fact, StreamResync)), commit.ancestor)
+        above = cut if above is None else above if cut is None else min(above, cut)
         if commit.checkpoint is None:
-            continue
+            continue  # a part of what a later one ends: until that is there, nothing is followed that it says
         head = commit.checkpoint.head
-        above = next((fact.above for fact in commit.facts if isinstance(fact, StreamResync)), commit.ancestor)
         if above is not None:
             chain = [ours for ours in chain if ours.number <= above]
+        above = None
         if head in chain and commit.ancestor is None:
             continue
         while chain and chain[-1].number >= head.number:

@@ -9,10 +9,13 @@ from typing import Final
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import Holding, Transfer
-from indexer.domain.telling.facts import BalanceReverted, Checkpoint, Fact, HistoryFilled, chain_id_of
+from indexer.domain.telling.facts import BalanceReverted, Checkpoint, Fact, HistoryFilled, StreamResync, chain_id_of
 
 LOGS_AS_FACT: Final = 8
 """So many logs take as much of a document as the rest of a fact: 70 bytes each where they are of its own block."""
+
+ROWS_AS_FACT: Final = 8
+"""The same of the balances that a resync names: 50 to 110 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,9 @@ def _weight(fact: Fact) -> int:
             return 1 + len(fact.transfers) // LOGS_AS_FACT
         case BalanceReverted():
             return 1 + len(fact.orphaned) // LOGS_AS_FACT
+        case StreamResync():
+            named = 0 if fact.passed is None else len(fact.passed.followed) + len(fact.passed.trailing)
+            return 1 + (len(fact.confirmed) + named) // ROWS_AS_FACT
         case _:
             return 1
 

@@ -91,7 +91,8 @@ class StreamResync:
     """Everything is read again at `block`, because the blocks up to it cannot be followed one by one.
 
     After a reorg deeper than the window, every record `above` that number is orphaned. Balances that are the same
-    at the new `block` are `confirmed` there, those that differ follow as updates.
+    at the new `block` are `confirmed` there, those that differ follow as updates. `more` of them than fit one document
+    follow in facts like it, which say nothing new otherwise.
     """
 
     chain_id: int
@@ -100,6 +101,8 @@ class StreamResync:
     above: int | None = None
     confirmed: tuple[Confirmed, ...] = ()
     passed: Passed | None = None
+    more: bool = False
+    """It goes on with the one before it."""
 
 
 class HistoryRow(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from actors.chains.reorgs import resyncing
 from indexer.domain.chain import BlockRef, Head, Holding
 from indexer.domain.telling.facts import BalanceReverted, Passed, StreamResync
 from tests.actors.chains.stage import ALICE, BOB, USD, Stage, staged
@@ -12,6 +13,11 @@ from tests.sim.world import OUTSIDE, WATCH
 
 WINDOW = 16
 THEIRS = Holding(USD, BOB)
+
+
+def told_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if one document held no more than one balance."""
+    monkeypatch.setattr(resyncing, "MOST_BALANCES", 1)
 
 
 def orphan(stage: Stage, depth: int) -> None:
@@ -193,3 +199,33 @@ async def test_the_next_deep_reorg_is_filled_from_there_as_well_and_not_from_wha
         await stage.settle(30)
         _, again = resyncs(stage)
         filled_from(left, again)
+
+
+def test_of_more_balances_than_one_fact_can_name_it_is_told_in_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    told_in_parts(monkeypatch)
+
+    @in_virtual_time
+    async def story() -> None:
+        async with staged(window=WINDOW) as stage:
+            for _ in range(WINDOW + 2):
+                await stage.hear(stage.world.mine(busy=0))
+            await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
+            orphan(stage, WINDOW + 2)
+            for _ in range(WINDOW + 6):
+                stage.world.mine(busy=0)
+            stage.world.pay(USD, OUTSIDE, BOB, 4)
+            stage.say_tip()
+            await stage.settle(30)
+            told = resyncs(stage)
+            assert [fact.more for fact in told] == [False, *[True] * (len(WATCH.holdings()) - 1)]
+            assert len({(fact.block, fact.above, fact.reason) for fact in told}) == 1
+            followed = [holding for fact in told if fact.passed is not None for holding in fact.passed.followed]
+            assert sorted(followed) == sorted(WATCH.holdings())
+            last = next(seq for seq, fact in reversed([*enumerate(stage.facts, 1)]) if isinstance(fact, StreamResync))
+            assert stage.passed_over == [last]
+            orphan(stage, 1)
+            await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 7))
+            assert reverted(stage).keys() == WATCH.holdings(), "each of them has a record at the block of the resync"
+            assert stage.updates()[-1].change == 7
+
+    story()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from actors.accounts.ledger import Prepare
 from actors.finishing import Finisher
 from actors.patience import patiently
 from actors.statusboard import StatusBoard
@@ -25,7 +26,6 @@ from indexer.config import RulesSettings, Settings, Venues
 from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.arrivals import Permissions
 from indexer.domain.accounts.registry import Account
-from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.streams import exchange_stream
 from indexer.errors import Impossible, NameTaken
 from indexer.metrics import Metrics
@@ -49,7 +49,7 @@ class Accounts:
         supervisor: Post,
         broadcaster: Post,
         finisher: Finisher,
-        prepare: Callable[[Commit], None],
+        prepare: Prepare,
         metrics: Metrics,
         vault: Callable[[], Vault],
         waiting: Waiting,

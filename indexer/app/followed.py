@@ -11,7 +11,7 @@ import structlog
 from pykka import ActorRef
 
 from actors.accounts.account import AccountActor
-from actors.accounts.ledger import AccountLedger
+from actors.accounts.ledger import AccountLedger, Prepare
 from actors.base import Report
 from actors.finishing import Finisher
 from actors.messages import Begin, Committed
@@ -29,7 +29,6 @@ from indexer.domain.accounts.amounts import AccountKey
 from indexer.domain.accounts.breaker import BreakerState
 from indexer.domain.accounts.polling import Rhythm
 from indexer.domain.accounts.registry import Account
-from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.streams import exchange_stream
 from indexer.errors import GivenUp, Impossible, NotFound
 from indexer.log import hide
@@ -52,7 +51,7 @@ class FollowedAccounts:
         supervisor: Post,
         broadcaster: Post,
         finisher: Finisher,
-        prepare: Callable[[Commit], None],
+        prepare: Prepare,
         metrics: Metrics,
         exchanges: Exchanges,
         told: Callable[[], Mapping[str, int]],

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 import structlog
 
@@ -264,9 +264,9 @@ class Service:
         """Asked for once there is something to count."""
         return self.watching.chains()
 
-    def _prepare(self, commit: Commit) -> None:
+    def _prepare(self, commit: Commit, said: Sequence[Mapping[str, Any]] | None = None) -> None:
         """While it is written; the hub is built after those who write."""
-        self._hub.prepare(commit)
+        self._hub.prepare(commit, said)
 
     def _give_up(self, name: str, error: BaseException) -> None:
         log.critical("service_gives_up", actor=name, error=repr(error))

@@ -16,9 +16,9 @@ def _count(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     encoded: list[Any] = []
     event_json = events.event_json
 
-    def counted(event: Any) -> Any:
+    def counted(event: Any, data: Any) -> Any:
         encoded.append(event.seq)
-        return event_json(event)
+        return event_json(event, data)
 
     monkeypatch.setattr(frames, "event_json", counted)
     return encoded
@@ -65,3 +65,17 @@ async def test_a_write_that_never_came_through_is_not_told() -> None:
         on.tell(updated(1, 9))
         event = await client.read_event()
         assert (event["seq"], event["data"]["newBalance"]) == (lost.first_seq, "9")
+
+
+async def test_what_was_made_of_a_fact_before_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with stage() as on:
+        client = await on.client()
+        await client.subscribe()
+        made: list[Any] = []
+        monkeypatch.setattr(events, "fact_json", made.append)
+        commit = on.world.commit(updated(1, 7), updated(2, 8))
+        on.hub.prepare(commit, [{"newBalance": "7"}, {"newBalance": "8"}])
+        on.world.project()
+        on.hub.deliver(commit)
+        assert [(await client.read_event())["data"] for _ in commit.facts] == [{"newBalance": "7"}, {"newBalance": "8"}]
+        assert not made

@@ -58,6 +58,7 @@ class Told:
     """One event on its way to many: its address for filters, its key for conflation, its frame when first needed."""
 
     __slots__ = (
+        "_data",
         "_event",
         "_frame",
         "account",
@@ -73,9 +74,10 @@ class Told:
         "wallet",
     )
 
-    def __init__(self, event: Event) -> None:
+    def __init__(self, event: Event, data: Mapping[str, Any] | None = None) -> None:
         fact = event.fact
         self._event: Event | None = event
+        self._data = data
         self._frame = b""
         self.stream = event.stream
         self.seq = event.seq
@@ -118,15 +120,18 @@ class Told:
         """Raises `EventUnwritable`, each time, where none can be made."""
         if self._event is not None:
             try:
-                self._frame = text_frame(orjson.dumps(event_json(self._event)))
+                self._frame = text_frame(orjson.dumps(event_json(self._event, self._data)))
             except Exception as error:
                 raise EventUnwritable(f"{self._event.id} cannot be told: {error!r}") from error
-            self._event = None
+            self._event = self._data = None
         return self._frame
 
 
-def told(commit: Commit, epoch: str) -> list[Told]:
-    return [Told(event) for event in commit.events(epoch)]
+def told(commit: Commit, epoch: str, said: Sequence[Mapping[str, Any]] | None = None) -> list[Told]:
+    """`said`: what each of its facts is told as, where somebody made that already."""
+    if said is None:
+        return [Told(event) for event in commit.events(epoch)]
+    return [Told(event, data) for event, data in zip(commit.events(epoch), said, strict=True)]
 
 
 def _header(first: int, length: int) -> bytes:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from aiohttp import web
@@ -141,11 +141,14 @@ class Hub:
             transport.abort()
         self._leaving.cut_all()
 
-    def prepare(self, commit: Commit) -> None:
-        """Called while it is being written: so long there is time to encode what is told once it is there."""
+    def prepare(self, commit: Commit, said: Sequence[Mapping[str, Any]] | None = None) -> None:
+        """Called while it is being written: so long there is time to encode what is told once it is there.
+
+        `said` is what its facts are told as, where that was made already.
+        """
         if not self._interests or commit.size > MANY_EVENTS:
             return
-        events = told(commit, self._epoch)
+        events = told(commit, self._epoch, said)
         with suppress(EventUnwritable):  # the plan: `deliver` finds it out again, and says so
             for event in events if self._interests.everything else chain(*self._interests.matched(events).values()):
                 event.frame()

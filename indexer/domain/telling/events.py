@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from indexer.domain.accounts.events import ACCOUNT_EVENT_TYPES, account_fact_json
@@ -31,15 +32,15 @@ EVENT_TYPES = {
 }
 
 
-def event_json(event: Event) -> dict[str, Any]:
-    """The event as docs/api.md shows it, ready for any JSON encoder."""
+def event_json(event: Event, data: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The event as docs/api.md shows it, ready for any JSON encoder; `data` where it was made of the fact already."""
     return {
         "type": EVENT_TYPES[type(event.fact)],
         "id": event.id,
         "stream": event.stream,
         "seq": event.seq,
         "time": time_text(event.time),
-        "data": fact_json(event.fact),
+        "data": fact_json(event.fact) if data is None else data,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.accounts.ledger import AccountLedger
+from actors.accounts.ledger import AccountLedger, Prepare
 from actors.accounts.parting import tell_parting
 from actors.finishing import Finisher
 from indexer.domain.accounts.amounts import AccountKey
@@ -18,7 +18,12 @@ from tests.sim.clock import in_virtual_time
 REASON = "its credentials cannot be unsealed"
 
 
-def ledger_of(log: FakeLog, told: list[Commit], books: FakeBooks | None = None) -> AccountLedger:
+def ledger_of(
+    log: FakeLog,
+    told: list[Commit],
+    books: FakeBooks | None = None,
+    prepare: Prepare = lambda _commit, _said: None,
+) -> AccountLedger:
     books = books or FakeBooks(log)
     return AccountLedger(
         account=ACCOUNT,
@@ -28,6 +33,7 @@ def ledger_of(log: FakeLog, told: list[Commit], books: FakeBooks | None = None) 
         followings=FakeFollowings(),
         finisher=Finisher(log=log, publish=told.append),
         publish=told.append,
+        prepare=prepare,
     )
 
 

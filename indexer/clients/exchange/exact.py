@@ -65,7 +65,7 @@ def exact_class(base: Any) -> Any:
     """The same exchange, with exact decoding, a tap on its frames, and the venue's own time instead of ours.
 
     `tap`, `failed`, `noticed`, `answered` and `skew` are set on instances, and `sockets`, the session of websockets;
-    `nonces` are those of the key.
+    `nonces` are those of the key. `unlisted` is told of names that are not in the venue's lists.
     `shapes` are what the answers of each wallet look like, where only that tells an empty one from none.
     """
 
@@ -107,6 +107,8 @@ def exact_class(base: Any) -> Any:
         "client": client,
         "handle_message": handle_message,
         "safe_balance": _balancing(base),
+        "safe_currency": _naming(base.safe_currency, "currencies_by_id", "currencies"),
+        "safe_market": _naming(base.safe_market, "markets_by_id", "markets"),
     }
     seen: dict[str, Callable[..., Any]] = {
         "on_rest_response": on_rest_response,
@@ -119,6 +121,7 @@ def exact_class(base: Any) -> Any:
         "tap": staticmethod(lambda _message: False),
         "failed": staticmethod(lambda _error: None),
         "noticed": staticmethod(lambda: None),
+        "unlisted": staticmethod(lambda _name: None),
     }
     alone = {"skew": staticmethod(lambda: 0), "answered": staticmethod(lambda *_answer: None), "sockets": None}
     plain = {"nonces": None, "shapes": None}
@@ -139,6 +142,18 @@ def _balancing(base: Any) -> Callable[..., Any]:
         return safe_balance(base, self, found)
 
     return balance
+
+
+def _naming(found: Callable[..., Any], ids: str, usual: str) -> Callable[..., Any]:
+    """What goes by this name. Once there are lists, who keeps them is told of one that is neither theirs nor ccxt's."""
+
+    def safe(self: Any, name: Any = None, *others: Any, **more: Any) -> Any:
+        theirs = getattr(self, ids)
+        if name and theirs and name not in theirs and name not in (getattr(self, usual) or ()):
+            self.unlisted(str(name))
+        return found(self, name, *others, **more)
+
+    return safe
 
 
 def _numbering(base: Any) -> Callable[..., int]:

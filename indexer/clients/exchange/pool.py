@@ -144,9 +144,10 @@ class Venues:
         """The venue's lists, loaded once for all accounts; with an account's key where nobody else is told them."""
         own = dict(credentials or {}) if dialect.lists_need_key else {}
         load = partial(self._load, dialect, base_url, sandbox, own)
+        venue = (dialect.exchange, base_url, sandbox)
         with translating(exchange):
-            lists = await self._lists.of((dialect.exchange, base_url, sandbox), load, key=self.mark(own))
-        exchange.set_markets_from_exchange(lists)
+            await self._lists.of(venue, load, key=self.mark(own))
+        self._lists.lend(venue, exchange, load)
 
     async def close(self) -> None:
         await self.cache.close()

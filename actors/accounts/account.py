@@ -71,7 +71,7 @@ class AccountActor(AsyncActor):
         )
         self._lookout = Lookout(lambda: self._post(LookAround()))
         self._orders = Orders()
-        listener = Listener(venue, self.spawn, self._post_arrival, ledger.stream)
+        self._listener = Listener(venue, self.spawn, self._post_arrival, ledger.stream)
         self._extras = Extras(venue, spawn=self.spawn, post=self._post, stream=ledger.stream, log=self._log)
         freshness = Freshness(venue.wallets, poll_seconds=rhythm.fast, now=self._clock())
         self._follower = Follower(
@@ -80,7 +80,7 @@ class AccountActor(AsyncActor):
             teller=self._teller,
             readings=readings,
             extras=self._extras,
-            listener=listener,
+            listener=self._listener,
             freshness=freshness,
             orders=self._orders,
             counts=counts,
@@ -105,7 +105,7 @@ class AccountActor(AsyncActor):
     async def receive(self, message: Any) -> None:
         if self._stopped is not None:
             if isinstance(message, RefreshWallets) and not message.done.done():
-                message.done.set_exception(Impossible(f"{self._ledger.account} is not followed: {self._stopped}"))
+                message.done.set_exception(self._not_followed(self._stopped))
             return
         try:
             await self._handle(message)
@@ -120,12 +120,21 @@ class AccountActor(AsyncActor):
             if self._is_first_life and not self._ledger.has_written:
                 # A write that an earlier process had no answer to came after we loaded: the next life finds it.
                 raise BeginsAnew(str(error)) from error
-            # Another process writes this stream: it goes on, we don't, and nobody restarts us.
-            self._stopped = str(error)
-            self._log.error("account_stepped_down", reason=str(error))
+            self._step_down(str(error))
         self._follower.note_who_talks()
         self._lookout.by(self._follower.next_due())
         self._showing.after(message, stopped=self._stopped, queued=self.queued)
+
+    def _step_down(self, reason: str) -> None:
+        """Another process writes this stream: it goes on, we don't, and nobody restarts us."""
+        self._stopped = reason
+        self._log.error("account_stepped_down", reason=reason)
+        self._listener.end()
+        self._orders.give_up(self._not_followed(reason))
+        self._orders.answer()
+
+    def _not_followed(self, reason: str) -> Impossible:
+        return Impossible(f"{self._ledger.account} is not followed: {reason}")
 
     def _hold_up(self, reason: str | None, since: float) -> None:
         """In the middle of a message: a commit waits for the store, or does so no longer."""

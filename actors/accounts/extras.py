@@ -19,6 +19,9 @@ from indexer.errors import Permanent, Transient
 EXTRAS_SECONDS: Final = 60.0
 """How often positions (for what no stream told) and funding payments are read."""
 
+MANY_FAILURES: Final = 3
+"""So often in a row, for two minutes, a question fails before that is worth a line: balances are read all the same."""
+
 NEVER: Final = float("inf")
 
 
@@ -29,6 +32,7 @@ class _Question:
     again: float = NEVER
     """When it has to be asked once more: what made it due may not be in the answer that is on its way."""
     doubts: int = 0
+    failures: int = 0
 
     def soon(self, moment: float) -> None:
         self.due = min(self.due, moment)
@@ -108,7 +112,9 @@ class Extras:
         try:
             outcome = await self._venue.positions()
         except (Transient, Permanent) as error:
-            self._note(error)
+            self._failed("positions", self._positions, error)
+        else:
+            self._answered("positions", self._positions)
         self._post(PositionsRead(outcome))
 
     async def _read_fundings(self, since: datetime | None) -> None:
@@ -116,8 +122,17 @@ class Extras:
         try:
             outcome = await self._venue.fundings(since)
         except (Transient, Permanent) as error:
-            self._note(error)
+            self._failed("fundings", self._fundings, error)
+        else:
+            self._answered("fundings", self._fundings)
         self._post(FundingsRead(outcome))
 
-    def _note(self, error: Exception) -> None:
-        self._log.debug("account_extras_failed", error=repr(error))
+    def _failed(self, what: str, question: _Question, error: Exception) -> None:
+        question.failures += 1
+        if question.failures == MANY_FAILURES:
+            self._log.warning("account_extras_failed", what=what, error=repr(error))
+
+    def _answered(self, what: str, question: _Question) -> None:
+        if question.failures >= MANY_FAILURES:
+            self._log.info("account_extras_back", what=what)
+        question.failures = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -160,6 +160,8 @@ class Teller:
         self._untold -= {fact.slot for fact in verdict.facts}
         on = alerts.judged(self._alerts, verdict.findings, verdict.judged)
         if isinstance(arrival, Snapshot):
+            if merged.state.asked == arrival.asked and not merged.quarantined:
+                on = alerts.cleared(on, tuple(self._gone(arrival)))
             doubt = AlertKey("empty_answer", wallet)
             if merged.doubt is None:
                 on = alerts.cleared(on, (doubt,))
@@ -167,6 +169,14 @@ class Teller:
                 on = alerts.raised(on, doubt, Raised("warning", merged.doubt))
         self._change_alerts(on)
         return merged.ask
+
+    def _gone(self, snapshot: Snapshot) -> Iterator[AlertKey]:
+        """What was wrong with assets that were never believed, and that are not on a list that names all there are."""
+        known = self._states[snapshot.wallet].known
+        for key in self._alerts if snapshot.complete else ():
+            is_of_it = key.wallet == snapshot.wallet and key.asset is not None
+            if is_of_it and key.asset not in known and key.asset not in snapshot.amounts:
+                yield key
 
     def _with_untold(self, merged: Merged, arrival: Snapshot | Updated | Moved) -> Merged:
         """Whoever began to listen while nobody followed the wallet knows of nothing in it."""

@@ -44,13 +44,15 @@ def judge(
 ) -> Verdict:
     """`before` is what was believed and told; `baselines` are the balances from which changes are measured.
 
-    All that the wallet holds is looked at, so that a rule that is not broken any more is noticed as well.
+    Looked at is what was said of, also where it is as it was: a rule that is not broken any more is noticed as well.
+    What was not, or is not believed, stays as it was judged before.
     """
     known = dict(merged.state.known)
+    said = {asset: one for asset, one in merged.state.known.items() if one is not before.known.get(asset)}
     changed = {held.slot.asset for held in merged.changed}
     facts: list[AssetUpdated | AssetChanged] = []
     broken: list[Finding] = []
-    for asset, one in merged.state.known.items():
+    for asset, one in said.items():
         held, earlier = one.held, before.known.get(asset)
         previous = None if earlier is None else earlier.held.amounts
         found = findings(held, previous, rules.thresholds, rules.exceptions, now)
@@ -66,7 +68,7 @@ def judge(
     broken += [
         Finding("empty_answer", "error", "the venue names it without its amount", slot) for slot in merged.unsaid
     ]
-    judged = tuple(one.held.slot for one in merged.state.known.values())
+    judged = tuple(one.held.slot for one in said.values())
     return Verdict(replace(merged.state, known=known), tuple(facts), tuple(broken), judged)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from indexer.domain.accounts.amounts import Amounts, Slot
 from indexer.domain.accounts.facts import (
     AccountAlert,
     AccountLive,
@@ -122,5 +123,62 @@ def test_what_the_stream_did_not_tell_is_an_alert_as_severe_as_configured() -> N
             assert [(one.kind, one.severity) for one in alerts if not one.cleared] == [
                 ("source_inconsistency", "error")
             ]
+
+    play(story())
+
+
+def _negative(stage: Stage) -> list[bool]:
+    """Of each word on it whether it is over."""
+    return [is_over for kind, is_over in stage.alerts if kind == "negative_balance"]
+
+
+def test_what_is_kept_out_stays_so_whatever_the_stream_tells_of_other_assets() -> None:
+    async def story() -> None:
+        venue = FakeVenue(BTC="1", USDT="100")
+        async with Stage(venue) as stage:
+            await asyncio.sleep(40)
+            venue.frame(BTC="-5")
+            await asyncio.sleep(0.1)
+            for total in ("101", "102", "103"):
+                venue.frame(USDT=total)
+                await asyncio.sleep(0.1)
+            assert stage.status.account is not None
+            assert stage.status.account.kept_out == (Slot("spot", "BTC"),)
+            assert _negative(stage) == [False]
+            await asyncio.sleep(200)
+            assert _negative(stage) == [False], "reads say the same"
+            venue.frame(BTC="2")
+            await asyncio.sleep(0.1)
+            assert _negative(stage) == [False, True]
+
+    play(story())
+
+
+def test_an_asset_without_its_amount_stays_unknown_whatever_the_stream_tells_of_others() -> None:
+    async def story() -> None:
+        venue = FakeVenue(BTC="1", USDT="100")
+        async with Stage(venue) as stage:
+            await asyncio.sleep(40)
+            venue.truth["BTC"] = Amounts()
+            await stage.refresh()
+            venue.frame(USDT="101")
+            await asyncio.sleep(0.1)
+            assert stage.status.account is not None
+            assert stage.status.account.kept_out == (Slot("spot", "BTC"),)
+            assert stage.alerts == [("empty_answer", False)]
+
+    play(story())
+
+
+def test_what_was_wrong_from_the_first_is_over_once_it_is_gone_from_the_wallet() -> None:
+    async def story() -> None:
+        venue = FakeVenue(streams=False, BTC="1", DUST="-5")
+        async with Stage(venue) as stage:
+            await asyncio.sleep(10)
+            assert _negative(stage) == [False]
+            del venue.truth["DUST"]
+            await asyncio.sleep(20)
+            assert _negative(stage) == [False, True]
+            assert stage.status.last_error is None
 
     play(story())

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
-from indexer.domain.accounts import alerts
+import pytest
+
+from indexer.domain.accounts import alerts, judging
 from indexer.domain.accounts.alerts import AlertKey, Raised
-from indexer.domain.accounts.amounts import Slot
-from indexer.domain.accounts.arrivals import Snapshot
+from indexer.domain.accounts.amounts import AssetBalance, Slot
+from indexer.domain.accounts.arrivals import Snapshot, Updated
 from indexer.domain.accounts.changes import ChangeThreshold
 from indexer.domain.accounts.facts import AssetChanged, AssetUpdated
 from indexer.domain.accounts.hearing import DEAD_SECONDS, LATE_SECONDS, Hearing
 from indexer.domain.accounts.judging import Rules, Verdict, judge
 from indexer.domain.accounts.merging import merge
 from indexer.domain.accounts.state import WalletState
-from indexer.domain.accounts.validation import Finding
+from indexer.domain.accounts.validation import Finding, findings
 from tests.domain.accounts.builders import ACCOUNT, TIME, USDT, amounts
 
 BTC = Slot("spot", "BTC")
@@ -94,3 +97,22 @@ def test_a_stream_that_does_not_tell_what_a_read_found_is_not_believed() -> None
 def test_what_the_stream_told_a_moment_before_the_read_found_it_is_not_forgotten() -> None:
     hearing = Hearing().opened(frozenset({"spot"}), 0).told([BTC], 9).found([BTC], 10)
     assert hearing.forgotten(99) == ()
+
+
+def test_of_a_frame_only_what_it_names_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a wallet with a thousand coins each frame of one of them took 37 ms on two busy cores."""
+    many = {f"C{number}": amounts("1", "0", "1") for number in range(1_000)}
+    first = merge(WalletState(), Snapshot("spot", many, "wallet", "rest", 1, 1, TIME)).state
+    looked_at: list[str] = []
+
+    def counted(held: AssetBalance, *others: Any) -> tuple[Finding, ...]:
+        looked_at.append(held.slot.asset)
+        return findings(held, *others)
+
+    monkeypatch.setattr(judging, "findings", counted)
+    frame = Updated("spot", {"C7": amounts("2", "0", "2"), "C8": amounts("1", "0", "1")}, "wallet", 99, TIME)
+    verdict = judge(ACCOUNT, merge(first, frame), first, Rules(), {}, TIME)
+    assert looked_at == ["C7", "C8"]
+    assert [slot.asset for slot in verdict.judged] == ["C7", "C8"]
+    assert [fact.slot.asset for fact in verdict.facts] == ["C7"]
+    assert len(verdict.state.known) == 1_000

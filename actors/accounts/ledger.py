@@ -32,7 +32,7 @@ from indexer.domain.accounts.fundings import Funded
 from indexer.domain.accounts.records import AccountBook
 from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.streams import exchange_stream
-from indexer.errors import EventUnwritable
+from indexer.errors import EventUnwritable, StoreUnavailable
 
 COMMIT_FACTS = 2_000
 """About 1 MB; a document holds 16 MB at most."""
@@ -137,7 +137,8 @@ class AccountLedger:
         self.held, self.positions = dict(book.held), dict(book.positions)
         self.followed = await patiently(self.stream, lambda: self._followings.of(self.account))
         self.funded, self.baselines = book.funded, dict(book.baselines)
-        while page := await self._page(after):
+        while after < self.seq:
+            page = await patiently(self.stream, partial(self._page, after))
             after = page[-1].last_seq
             for commit in page:
                 self._apply(commit.facts)
@@ -174,7 +175,12 @@ class AccountLedger:
         return await self._commits.last_seq(self.stream)
 
     async def _page(self, after: int) -> list[Commit]:
-        return await patiently(self.stream, lambda: self._commits.since(self.stream, after, PAGE))
+        """The next ones: the newest is never deleted, so there are some."""
+        page = await self._commits.since(self.stream, after, PAGE)
+        if not page:
+            # A primary that was elected a moment ago: what it knows a majority to have ends lower than what it has.
+            raise StoreUnavailable(f"number {self.seq} of {self.stream} cannot be read yet")
+        return page
 
     def _apply(self, facts: Sequence[object]) -> None:
         for fact in facts:

@@ -82,6 +82,8 @@ class FakeLog:
         self.troubles: list[Exception] = []
         self.lose_answers = 0
         """So many appends are written, but the answer does not come back."""
+        self.unseen = 0
+        """So many pages lack the newest commit: a primary elected a moment ago does not know yet that it has it."""
         self.pages: list[tuple[str, int]] = []
         for commit in commits:
             self._write(commit)
@@ -124,7 +126,11 @@ class FakeLog:
         self.pages.append((stream, after))
         if self.troubles:
             raise self.troubles.pop(0)
-        return [commit for commit in self.of(stream) if commit.last_seq > after][:limit]
+        seen = self.of(stream)
+        if self.unseen:
+            self.unseen -= 1
+            seen = seen[:-1]
+        return [commit for commit in seen if commit.last_seq > after][:limit]
 
     async def above_block(self, stream: str, number: int) -> list[Commit]:
         return [c for c in self.of(stream) if c.checkpoint is not None and c.checkpoint.head.number > number]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pykka import ActorRef
 
 from actors import broadcaster as module
+from actors import patience
 from actors.base import end
 from actors.broadcaster import Broadcaster
 from actors.messages import Begin, Committed, Resumed
@@ -110,6 +111,16 @@ async def test_a_hole_of_many_pages_is_filled(stage: Stage, monkeypatch: pytest.
     commits = [stage.write(facts=2) for _ in range(10)]
     await stage.hear(Committed(commits[-1]))
     assert stage.sinks[0].got == commits
+
+
+async def test_what_the_log_does_not_show_yet_is_waited_for_and_not_passed_over(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "RETRY_SECONDS", 0.01)
+    first, second = stage.write(), stage.write()
+    stage.log.unseen = 3
+    await stage.hear(Committed(first), Resumed(STREAM, second.last_seq))
+    assert stage.sinks[0].got == [first, second]
 
 
 async def test_what_is_no_longer_kept_does_not_hold_up_what_is(stage: Stage) -> None:

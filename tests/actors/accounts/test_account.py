@@ -304,3 +304,17 @@ def test_a_refresh_answers_with_what_was_read_after_it_was_asked_for() -> None:
             assert stage.updates[-1].cause == "refresh"
 
     play(story())
+
+
+def test_a_start_goes_on_with_the_newest_commit_also_where_the_log_does_not_show_it_at_once() -> None:
+    async def story() -> None:
+        async with Stage(FakeVenue(BTC="1")) as first:
+            await asyncio.sleep(10)
+            first.venue.frame(BTC="2")
+            await asyncio.sleep(1)
+        first.log.unseen = 3
+        async with Stage(FakeVenue(BTC="3"), first.log) as second:
+            await asyncio.sleep(10)
+            assert [str(fact.previous.total) for fact in second.updates[2:] if fact.previous is not None] == ["2"]
+
+    play(story())

@@ -168,7 +168,7 @@ class AccountActor(AsyncActor):
 
     def _take_order(self, order: RefreshWallets) -> None:
         wallets = set(order.wallets or self._venue.wallets)
-        self._orders.add(wallets, self._clock(), order.done)
+        self._orders.add(wallets, self._clock(), order.done, is_of_all=not order.wallets)
         self._follower.read_all(wallets)
 
     # --- beside the inbox --------------------------------------------------------------------------------------------

@@ -47,7 +47,10 @@ class LookAround:
 
 @dataclass(frozen=True, slots=True)
 class RefreshWallets:
-    """Read these wallets now (all when none is named); `done` is set once what they hold is committed."""
+    """Read these wallets now; `done` is set once what they hold is committed.
+
+    All when none is named: then those that the key may not read are no reason to fail, while it may read another.
+    """
 
     wallets: frozenset[Wallet]
     done: asyncio.Future[None]

@@ -8,10 +8,13 @@ from typing import Final
 
 from actors.accounts.messages import WalletRead
 from indexer.domain.accounts.amounts import Wallet
-from indexer.errors import GivenUp, IndexerError
+from indexer.errors import BadCredentials, GivenUp, IndexerError, WalletUnsupported
 
 MOST_DOUBTED: Final = 2
 """So many empty answers are waited out: the third is believed where nothing was ever there, or a frame said so, too."""
+
+NOT_FOR_THIS_KEY: Final = (BadCredentials, WalletUnsupported)
+"""Venues say the same of a key that is none and of one that lacks a permission; of all, the account is suspended."""
 
 AGAIN_SECONDS: Final = 5.0
 """After so long it is worth asking again."""
@@ -23,8 +26,8 @@ class Orders:
     def __init__(self) -> None:
         self._open: list[Order] = []
 
-    def add(self, wallets: set[Wallet], since: float, done: asyncio.Future[None]) -> None:
-        self._open.append(Order(wallets, since, done))
+    def add(self, wallets: set[Wallet], since: float, done: asyncio.Future[None], *, is_of_all: bool = False) -> None:
+        self._open.append(Order(wallets, since, done, is_of_all=is_of_all))
 
     def want(self, wallet: Wallet) -> bool:
         return any(wallet in order.wallets and not order.done.done() for order in self._open)
@@ -54,11 +57,18 @@ class Orders:
 class Order:
     """One refresh: answered once every wallet was read after it was asked for."""
 
-    def __init__(self, wallets: set[Wallet], since: float, done: asyncio.Future[None]) -> None:
+    def __init__(
+        self, wallets: set[Wallet], since: float, done: asyncio.Future[None], *, is_of_all: bool = False
+    ) -> None:
         self.wallets = wallets
         self.done = done
         self._since = since
+        self._is_of_all = is_of_all
+        self._is_answered = False
+        """By one wallet at least."""
         self._error: IndexerError | None = None
+        self._refusal: IndexerError | None = None
+        """Why the key may not read some wallet of all."""
         self._waited_out: Counter[Wallet] = Counter()
 
     def concerns(self, read: WalletRead) -> bool:
@@ -74,10 +84,14 @@ class Order:
             self._waited_out[read.wallet] += 1
             return
         self.wallets.discard(read.wallet)
-        if isinstance(read.outcome, IndexerError):
+        if self._is_of_all and isinstance(read.outcome, NOT_FOR_THIS_KEY):
+            self._refusal = read.outcome
+        elif isinstance(read.outcome, IndexerError):
             self._error = read.outcome
         elif doubted is not None:
             self._error = GivenUp(f"{doubted}, which is not believed yet; it is asked again", AGAIN_SECONDS)
+        else:
+            self._is_answered = True
 
     def give_up(self, error: IndexerError) -> None:
         self.wallets.clear()
@@ -86,7 +100,8 @@ class Order:
     def answer(self) -> None:
         if self.wallets or self.done.done():
             return
-        if self._error is None:
+        error = self._error or (None if self._is_answered else self._refusal)
+        if error is None:
             self.done.set_result(None)
         else:
-            self.done.set_exception(self._error)
+            self.done.set_exception(error)

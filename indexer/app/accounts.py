@@ -18,10 +18,9 @@ from actors.statusboard import StatusBoard
 from indexer.app.added import AddedAccounts
 from indexer.app.exchanges import Credentials, Exchanges, check_wallets
 from indexer.app.followed import FollowedAccounts
-from indexer.app.lives import Followed
 from indexer.app.posts import Post
 from indexer.app.settings import file_account, file_credentials
-from indexer.app.waiting import Waiting, together
+from indexer.app.waiting import Waiting
 from indexer.config import RulesSettings, Settings, Venues
 from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.arrivals import Permissions
@@ -77,8 +76,8 @@ class Accounts:
     # --- life --------------------------------------------------------------------------------------------------------
 
     async def load(self, settings: Settings) -> None:
-        """Know all of them before anybody may ask; `start` follows them."""
-        self._of_file = _keys_of(settings)
+        """Know all of them before anybody may ask, or add one; `start` follows them."""
+        self._of_file, self._rules = _keys_of(settings), settings.rules
         added = [one.account for one in self._known(await self._book.all())]
         in_file = [file_account(one) for one in settings.exchanges.values()]  # a name in the file goes first
         known = {account.key: account for account in await self._completed((*added, *in_file))}
@@ -185,15 +184,8 @@ class Accounts:
         """
         one = self._followed.one(key)
         check_wallets(one.account.key.exchange, wallets, one.account.wallets)
-        await self._waiting.unless_over(self._read(one, wallets, max_age_seconds))
-
-    async def _read(self, one: Followed, wallets: Sequence[Wallet], max_age_seconds: float) -> None:
-        if not max_age_seconds:
-            await one.read_now(wallets)
-            return
-        asked = wallets or one.account.wallets
-        recent = (one.connection.recent(wallet, max_age_seconds, partial(one.read_now, (wallet,))) for wallet in asked)
-        await together(*recent)
+        read = one.read_unless_recent(wallets, max_age_seconds) if max_age_seconds else one.read_now(wallets)
+        await self._waiting.unless_over(read)
 
     def cache(self) -> Mapping[str, Any] | None:
         """How often an answer was at hand; nothing where no account is followed."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from actors.accounts.messages import RefreshWallets
+from actors.accounts.orders import NOT_FOR_THIS_KEY
 from indexer.app.exchanges import Credentials
 from indexer.app.posts import Post
+from indexer.app.waiting import together
 from indexer.config import RulesSettings
 from indexer.domain.accounts.amounts import Wallet
 from indexer.domain.accounts.registry import Account
@@ -71,8 +74,28 @@ class Followed:
             done.cancel()
         raise VenueUnreachable(f"{key} did not answer within {REFRESH_SECONDS:g} s")
 
+    async def read_unless_recent(self, wallets: Sequence[Wallet], max_age_seconds: float) -> None:
+        """Those that were not read in so long. Of all, some that the key may not read are no reason to fail."""
+        asked = wallets or self.account.wallets
+        reads = [self.connection.recent(each, max_age_seconds, partial(self.read_now, (each,))) for each in asked]
+        if wallets:
+            await together(*reads)
+            return
+        refusals = [why for why in await together(*map(_refusal, reads)) if why is not None]
+        if len(refusals) == len(asked):
+            raise refusals[0]
+
     def _refuse_to_queue(self) -> None:
         if self.connection.waits_for_turn():
             key = self.account.key
             told = f"{key} waits for its turn at {key.exchange}, which lets one address ask so much a minute"
             raise GivenUp(f"{told}; it is read when it has it, also if nobody asks again", AGAIN_SECONDS)
+
+
+async def _refusal(read: Coroutine[Any, Any, object]) -> Exception | None:
+    """Why the key may not read this wallet; nothing where it was read."""
+    try:
+        await read
+    except NOT_FOR_THIS_KEY as error:
+        return error
+    return None

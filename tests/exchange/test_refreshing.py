@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,10 +14,12 @@ from indexer.app import lives
 from indexer.app.library import Indexer
 from indexer.clients.exchange.account import ExchangeAccount
 from indexer.clients.exchange.throttle import Bucket
+from indexer.config import RulesSettings
 from indexer.demo.venue import Account, Venue
-from indexer.domain.accounts.amounts import AccountKey
+from indexer.domain.accounts.amounts import AccountKey, Wallet
+from indexer.domain.accounts.arrivals import Snapshot
 from indexer.domain.accounts.registry import Account as Followed
-from indexer.errors import GivenUp, IndexerError, NotFound
+from indexer.errors import GivenUp, IndexerError, NotFound, WalletUnsupported
 from tests.exchange.test_service import settings
 
 KEY = AccountKey("binance", "added")
@@ -103,3 +107,35 @@ async def test_metrics_know_no_account_that_was_removed(indexer: Indexer) -> Non
     assert lines() == [f'indexer_inbox_depth{{actor="account {KEY}"}} 0.0']
     await indexer.accounts.remove(KEY)
     assert lines() == []
+
+
+@pytest.mark.parametrize("max_age_seconds", [0, 5])
+async def test_of_all_wallets_one_that_the_key_may_not_read_is_no_reason_to_fail(
+    indexer: Indexer, monkeypatch: pytest.MonkeyPatch, max_age_seconds: float
+) -> None:
+    read = ExchangeAccount.read
+
+    async def half(self: ExchangeAccount, wallet: Wallet, *others: Any) -> Snapshot:
+        if wallet == "futures":
+            raise WalletUnsupported("the key may not read futures")
+        return await read(self, wallet, *others)
+
+    monkeypatch.setattr(ExchangeAccount, "read", half)
+    await indexer.accounts.change(KEY, wallets=("spot", "futures"))
+    await asyncio.wait_for(indexer.ready(), 20)
+    await indexer.accounts.refresh(KEY, max_age_seconds=max_age_seconds)
+    with pytest.raises(WalletUnsupported):
+        await indexer.accounts.refresh(KEY, ("futures",), max_age_seconds)
+
+
+async def test_what_is_added_before_the_others_are_followed_is_judged_by_the_rules_of_the_file(
+    venue: Venue, tmp_path: Path
+) -> None:
+    main = venue.account("binance")
+    known = replace(settings(venue, main, tmp_path), rules=RulesSettings(stale_seconds=77))
+    async with Indexer(known, serve=False) as running:
+        early = running.accounts
+        early._rules = RulesSettings()
+        await early.load(known)
+        await early.add(Followed(KEY, ("spot",), base_url=venue.url("binance")), main.credentials)
+        assert early._followed.one(KEY).rules.stale_seconds == 77

@@ -300,10 +300,10 @@ class Stage:
         assert self._ref is not None
         await end(self._ref, 1)
 
-    async def refresh(self) -> None:
+    async def refresh(self, *wallets: Wallet) -> None:
         assert self._ref is not None
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._ref.tell(RefreshWallets(frozenset(), done))
+        self._ref.tell(RefreshWallets(frozenset(wallets), done))
         await asyncio.wait_for(done, 60)
 
     @property

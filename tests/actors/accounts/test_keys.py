@@ -9,7 +9,7 @@ import pytest
 
 from indexer.domain.accounts.amounts import Wallet
 from indexer.errors import BadCredentials, Throttled, WalletUnsupported
-from tests.actors.accounts.fakes import FakeVenue, Stage
+from tests.actors.accounts.fakes import FakeVenue, Stage, amount
 from tests.sim.clock import play
 
 
@@ -119,5 +119,34 @@ def test_a_wallet_that_the_key_may_not_read_does_not_keep_the_others_waiting() -
         async with Stage(Half(wallets=("spot", "margin"), BTC="1")) as stage:
             assert stage.status.ready
             assert stage.alerts == [("permissions", False)]
+
+    play(story())
+
+
+def test_a_refresh_of_all_wallets_is_answered_though_the_key_may_not_read_one() -> None:
+    async def story() -> None:
+        venue = FakeVenue(wallets=("spot", "futures"), streams=False, BTC="1")
+        venue.refuses = frozenset({"futures"})
+        async with Stage(venue) as stage:
+            await asyncio.sleep(10)
+            venue.truth = {"BTC": amount("2")}
+            reads = len(venue.reads)
+            await stage.refresh()
+            assert stage.told[-1] == ("BTC", "2")
+            assert len(venue.reads) >= reads + 2, "it may have got the permission by now"
+            with pytest.raises(BadCredentials):
+                await stage.refresh("futures")
+
+    play(story())
+
+
+def test_a_refresh_of_which_nothing_can_be_read_says_why() -> None:
+    async def story() -> None:
+        venue = FakeVenue(wallets=("spot", "futures"), streams=False, BTC="1")
+        venue.ill = {"spot": WalletUnsupported("no spot"), "futures": WalletUnsupported("no futures")}
+        async with Stage(venue) as stage:
+            await asyncio.sleep(10)
+            with pytest.raises(WalletUnsupported):
+                await stage.refresh()
 
     play(story())

@@ -73,15 +73,32 @@ def open_vault(master_key: Secret, data_dir: Path) -> Vault:
 
 def _key_in(path: Path) -> str:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
-    except FileExistsError:
-        return _read(path)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _make(path)
+    except FileExistsError:  # somebody else was quicker
+        pass
     except OSError as error:
         raise VaultLocked(f"{_FILE} cannot be made: {error.strerror}", path) from None
-    with os.fdopen(made, "w") as file:
-        file.write(key := secrets.token_hex(32))
-    return key
+    return _read(path)
+
+
+def _make(path: Path) -> None:
+    """There once it is whole, and on the disk before anything is sealed with it: nobody could bring it back."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR), "w") as file:
+            file.write(secrets.token_hex(32))
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _read(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -72,3 +73,36 @@ def test_a_key_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     path.chmod(stat.S_IRUSR | stat.S_IWUSR)
     with pytest.raises(VaultLocked, match="is no text"):
         open_vault(Secret(""), tmp_path)
+
+
+def test_a_key_that_was_not_written_whole_is_none_and_the_next_start_makes_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill in the middle would leave a file without a key, which nobody could bring back."""
+
+    def killed(_descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", killed)
+        with pytest.raises(KeyboardInterrupt):
+            open_vault(Secret(""), tmp_path)
+    assert not (tmp_path / KEY_FILE).exists()
+    sealed = open_vault(Secret(""), tmp_path).seal(b"x", "me")
+    assert open_vault(Secret(""), tmp_path).unseal(sealed, "me") == b"x"
+    assert [each.name for each in tmp_path.iterdir()] == [KEY_FILE]
+
+
+def test_of_two_that_make_a_key_at_once_both_have_the_first_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed: list[str] = []
+    fsync = os.fsync
+
+    def another_first(descriptor: int) -> None:
+        monkeypatch.setattr(os, "fsync", fsync)
+        sealed.append(open_vault(Secret(""), tmp_path).seal(b"x", "me"))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", another_first)
+    assert open_vault(Secret(""), tmp_path).unseal(sealed[0] if sealed else "", "me") == b"x"

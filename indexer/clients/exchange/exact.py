@@ -147,11 +147,11 @@ def _balancing(base: Any) -> Callable[..., Any]:
 def _naming(found: Callable[..., Any], ids: str, usual: str) -> Callable[..., Any]:
     """What goes by this name. Once there are lists, who keeps them is told of one that is neither theirs nor ccxt's."""
 
-    def safe(self: Any, name: Any = None, *others: Any, **more: Any) -> Any:
-        theirs = getattr(self, ids)
+    def safe(self: Any, *given: Any, **named: Any) -> Any:
+        name, theirs = given[0] if given else None, getattr(self, ids)
         if name and theirs and name not in theirs and name not in (getattr(self, usual) or ()):
             self.unlisted(str(name))
-        return found(self, name, *others, **more)
+        return found(self, *given, **named)
 
     return safe
 

@@ -7,6 +7,7 @@ import binascii
 import os
 import secrets
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -87,18 +88,33 @@ def _make(path: Path) -> None:
     """There once it is whole, and on the disk before anything is sealed with it: nobody could bring it back."""
     part = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR), "w") as file:
-            file.write(secrets.token_hex(32))
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(part, path)
+        _write(part, key := secrets.token_hex(32))
+        _put(part, path, key)
     finally:
         part.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        with suppress(OSError):  # the plan: not every file system can, and the file itself is there
+            os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _put(part: Path, path: Path, key: str) -> None:
+    """Under its name, if nobody has it already."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links, as a mounted share: there it is made in place
+        _write(path, key)
+
+
+def _write(path: Path, key: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR), "w") as file:
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _read(path: Path) -> str:

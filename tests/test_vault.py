@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -106,3 +107,28 @@ def test_of_two_that_make_a_key_at_once_both_have_the_first_one(
 
     monkeypatch.setattr(os, "fsync", another_first)
     assert open_vault(Secret(""), tmp_path).unseal(sealed[0] if sealed else "", "me") == b"x"
+
+
+@pytest.mark.parametrize("lacking", ["link", "fsync of folders"])
+def test_a_file_system_that_cannot_do_all_of_it_gets_a_key_nevertheless(
+    lacking: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a mounted share."""
+    fsync = os.fsync
+
+    def no_link(_source: Path, _target: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    def no_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(descriptor)
+
+    if lacking == "link":
+        monkeypatch.setattr(os, "link", no_link)
+    else:
+        monkeypatch.setattr(os, "fsync", no_folders)
+    sealed = open_vault(Secret(""), tmp_path).seal(b"x", "me")
+    assert open_vault(Secret(""), tmp_path).unseal(sealed, "me") == b"x"
+    assert [each.name for each in tmp_path.iterdir()] == [KEY_FILE]
+    assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == stat.S_IRUSR | stat.S_IWUSR

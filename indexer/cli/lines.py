@@ -13,6 +13,8 @@ def line_of(frame: Frame) -> str:
     """One line, whatever strangers wrote into it."""
     data = frame.get("data", {})
     match frame["type"]:
+        case "gap" if frame["stream"] is None:
+            told = "the service has another store than before; balances as they are now:"
         case "gap":
             told = f"events of {frame['stream']} are not kept any more; balances as they are now:"
         case "snapshot":

@@ -90,13 +90,18 @@ async def _bookmarks_now(client: Client) -> Bookmarks:
 async def _one_connection(
     client: Client, filters: Sequence[Frame], bookmarks: Bookmarks
 ) -> AsyncGenerator[Frame, None]:
-    request = {"op": "subscribe", "id": "tail", "filters": list(filters), "after": bookmarks.after()}
+    request: Frame = {"op": "subscribe", "id": "tail", "filters": list(filters), "after": bookmarks.after()}
+    if bookmarks.wants_snapshot:
+        request["snapshot"] = True
     try:
         with told(client.url):
             async with client.session.ws_connect(f"{client.url}/ws", max_msg_size=0) as socket:
                 await socket.send_json(request)
                 while True:
                     frame = await _received(socket, mask_url(client.url))
+                    if bookmarks.is_of_another_store(frame):
+                        yield {"type": "gap", "stream": None}
+                        raise _Lost("the store is another one than before")
                     if bookmarks.is_new(frame):
                         yield frame
     except AskError as error:

@@ -111,6 +111,23 @@ async def test_a_gap_is_told_and_gone_on_from(service: Service, capsys: Capture)
     assert [frame["after"] for frame in service.subscribed] == [{"chain:1": 41}, {"chain:1": 42}, {"chain:1": 8}]
 
 
+async def test_another_store_is_told_and_begun_anew_in(service: Service, capsys: Capture) -> None:
+    """An older state was restored, and got past what was told before: its numbers are others than those we had."""
+    snapshot = {"type": "snapshot", "id": "tail", "items": [], "positions": {"chain:1": 60}}
+    service.connections = [
+        sending(event(42)),
+        sending(event(43, epoch="new"), event(44, epoch="new"), stay=True),
+        sending(snapshot, event(61, epoch="new")),
+        sending(event(62, epoch="new"), stay=True),
+    ]
+    assert await service.run("tail", "--json", "--limit", "3") == 0
+    frames = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [frame.get("seq") or frame["type"] for frame in frames] == [42, "gap", "snapshot", 61, 62]
+    assert frames[1] == {"type": "gap", "stream": None}
+    assert [frame["after"] for frame in service.subscribed] == [{"chain:1": 41}, {"chain:1": 42}, {}, {"chain:1": 61}]
+    assert [frame.get("snapshot") for frame in service.subscribed] == [None, None, True, None]
+
+
 async def test_a_refused_subscription_ends_it(service: Service, capsys: Capture) -> None:
     problem = {"type": "about:blank", "title": "x", "status": 400, "detail": "unknown type", "field": "filters[0].type"}
     service.connections = [sending({"type": "error", "id": "tail", "problem": problem}, stay=True)]
@@ -212,6 +229,10 @@ async def test_a_reader_that_has_seen_enough_ends_it_quietly(service: Service) -
         (
             {"type": "gap", "stream": "chain:1"},
             "- - gap events of chain:1 are not kept any more; balances as they are now:",
+        ),
+        (
+            {"type": "gap", "stream": None},
+            "- - gap the service has another store than before; balances as they are now:",
         ),
         (
             event(4, orphaned=[{}, {}]) | {"type": "balance.reverted", "time": "T"},

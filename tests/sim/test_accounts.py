@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import TypeGuard
 
 import pytest
 
@@ -99,7 +100,7 @@ def _with(story: Story, slot: Slot | None = None, **changed: object) -> list[str
         (index, commit, fact)
         for index, commit in reversed(list(enumerate(log)))
         for fact in commit.facts
-        if isinstance(fact, AssetUpdated) and fact.previous is not None and slot in (None, fact.slot)
+        if _is_change(fact) and slot in (None, fact.slot)
     )
     facts = tuple(replace(fact, **changed) if each is fact else each for each in commit.facts)  # type: ignore[arg-type]
     log[index] = replace(commit, facts=facts)
@@ -108,7 +109,12 @@ def _with(story: Story, slot: Slot | None = None, **changed: object) -> list[str
 
 def _last(story: Story) -> AssetUpdated:
     facts = [fact for commit in story.disk.kept.commits for fact in commit.facts]
-    return next(fact for fact in reversed(facts) if isinstance(fact, AssetUpdated) and fact.previous is not None)
+    return next(fact for fact in reversed(facts) if _is_change(fact))
+
+
+def _is_change(fact: object) -> TypeGuard[AssetUpdated]:
+    """To something: what is told as nothing may be so."""
+    return isinstance(fact, AssetUpdated) and fact.previous is not None and fact.held.amounts.total != 0
 
 
 def test_the_oracle_sees_a_zero_that_never_was() -> None:

@@ -113,7 +113,8 @@ class AsyncActor(pykka.Actor):
     def __init__(self, *, report: Report | None = None) -> None:
         super().__init__()
         self._report = report
-        self._children: set[asyncio.Task[None]] = set()
+        self._children: dict[asyncio.Task[None], None] = {}
+        """Oldest first: a set has no order that a test could repeat."""
 
     async def receive(self, message: Any) -> Any:
         """Handle one message."""
@@ -136,7 +137,7 @@ class AsyncActor(pykka.Actor):
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run a listener beside the inbox; when it fails, the actor fails, in its own turn."""
         task = asyncio.get_running_loop().create_task(work, name=name)
-        self._children.add(task)
+        self._children[task] = None
         task.add_done_callback(self._listener_ended)
         return task
 
@@ -201,7 +202,7 @@ class AsyncActor(pykka.Actor):
         return None
 
     def _listener_ended(self, task: asyncio.Task[None]) -> None:
-        self._children.discard(task)
+        self._children.pop(task, None)
         error: BaseException | None = None
         if not task.cancelled():
             error = task.exception()

@@ -95,7 +95,8 @@ class Hub:
         )
         self._connections: dict[Connection, asyncio.Transport] = {}
         self._requests: dict[Connection, web.Request] = {}
-        self._subscribed: set[Connection] = set()
+        self._subscribed: dict[Connection, None] = {}
+        """Oldest first: a set has no order that a test could repeat."""
         bounds = self._limits
         pauses = (bounds.heartbeat_seconds / 2, bounds.stall_seconds / 4, bounds.silence_seconds / 6)
         self._ticker = Ticker(self.tick, min(1.0, *pauses), give_up=give_up)
@@ -290,9 +291,9 @@ class Hub:
 
     def _count(self, connection: Connection) -> None:
         if connection.is_subscribed:
-            self._subscribed.add(connection)
+            self._subscribed[connection] = None
         else:
-            self._subscribed.discard(connection)
+            self._subscribed.pop(connection, None)
 
     def _dismiss(self, connection: Connection, code: int, reason: str) -> None:
         if code == 1013:

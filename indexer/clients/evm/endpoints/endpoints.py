@@ -194,6 +194,7 @@ class Endpoints:
             late=self.late,
             failed=self._failed,
             hedged=self._counts.hedged,
+            back=self.health.back,
         )
         return await race.won(first)
 

@@ -56,7 +56,7 @@ class Wellness:
         self.chain_id: int | None = None
         self.followed = 0
         """The highest block that an endpoint answered questions about."""
-        self.came_back = asyncio.Event()
+        self._back: asyncio.Future[None] | None = None
         self.revivals: dict[str, asyncio.Task[None]] = {}
         self._log = log.bind(chain=chain)
         self._counts = counts
@@ -123,15 +123,23 @@ class Wellness:
             self._dispute = (block, now)
         return now - self._dispute[1]
 
+    def back(self) -> asyncio.Future[None]:
+        """Done as soon as an endpoint is back; it is everybody's, and not to be cancelled."""
+        if self._back is None or self._back.done():
+            self._back = asyncio.get_running_loop().create_future()
+        return self._back
+
+    def came_back(self) -> None:
+        """One that was lost, set aside or late may be asked again."""
+        if self._back is not None and not self._back.done():
+            self._back.set_result(None)
+
     async def news(self, seconds: float) -> None:
         """Wait so long, or until an endpoint is back."""
-        self.came_back.clear()
-        waiting = asyncio.ensure_future(self.came_back.wait())
         timer = asyncio.ensure_future(self._sleep(seconds))
         try:
-            await asyncio.wait((waiting, timer), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((self.back(), timer), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            waiting.cancel()
             timer.cancel()
 
     async def close(self) -> None:
@@ -200,7 +208,7 @@ class Wellness:
         if not endpoint.is_well or not endpoint.is_aside:
             self._counts.on_health(endpoint.name, "aside" if endpoint.is_aside else "well")
         endpoint.is_well = True
-        self.came_back.set()
+        self.came_back()
         if endpoint.is_aside:
             return
         endpoint.well_since, endpoint.stood_at = self._clock(), None

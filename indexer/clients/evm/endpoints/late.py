@@ -58,6 +58,8 @@ class Latecomers:
         if task.cancelled():
             return
         error = task.exception()
+        if error is None:
+            self._health.came_back()
         if error is None and deniers:
             self._health.answered(endpoint, deniers)
         elif isinstance(error, IndexerError) and not isinstance(error, BlockUnknown | StateMissing):

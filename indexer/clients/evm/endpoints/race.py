@@ -35,6 +35,7 @@ class Race(Generic[T]):
         late: Latecomers,
         failed: Callable[[Endpoint, IndexerError, Attempts], None],
         hedged: Callable[[], None],
+        back: Callable[[], asyncio.Future[None]],
     ) -> None:
         self._ask = ask
         self._attempts = attempts
@@ -44,6 +45,7 @@ class Race(Generic[T]):
         self._late = late
         self._failed = failed
         self._hedged = hedged
+        self._back = back
         self._asked: list[Endpoint] = []
         self._running: dict[asyncio.Task[T], Endpoint] = {}
 
@@ -56,9 +58,12 @@ class Race(Generic[T]):
         try:
             while self._running:
                 other = self._roster.next(self._attempts, self._asked)
-                if done := await self._ended(other):
+                pause = self._pause(other)
+                if done := await self._ended(pause):
                     if winner := self._first_answer(done):
                         return winner
+                elif pause is None:
+                    continue  # somebody is back, who may be asked as well
                 elif other is not None:
                     self._overtake(other)
                 else:
@@ -71,10 +76,13 @@ class Race(Generic[T]):
         self._asked.append(endpoint)
         self._running[asyncio.ensure_future(self._ask(endpoint))] = endpoint
 
-    async def _ended(self, other: Endpoint | None) -> list[asyncio.Task[T]]:
-        """Those that have, in the order they were asked; none where that takes too long."""
-        pause = self._hedging.pause(self._asked[-1], self._running.values(), other, self._attempts, self._hedge_seconds)
-        done, _ = await asyncio.wait(self._running, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+    def _pause(self, other: Endpoint | None) -> float | None:
+        return self._hedging.pause(self._asked[-1], self._running.values(), other, self._attempts, self._hedge_seconds)
+
+    async def _ended(self, pause: float | None) -> list[asyncio.Task[T]]:
+        """Those that have within that pause, as they were asked; without one, none as well when an endpoint is back."""
+        back = () if pause is not None else (self._back(),)
+        done, _ = await asyncio.wait((*self._running, *back), timeout=pause, return_when=asyncio.FIRST_COMPLETED)
         return [task for task in self._running if task in done]
 
     def _first_answer(self, done: list[asyncio.Task[T]]) -> tuple[Endpoint, T] | None:

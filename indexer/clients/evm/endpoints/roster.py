@@ -44,8 +44,12 @@ class Roster:
         return next((endpoint for endpoint in self.able if endpoint.name not in burdened), None)
 
     def may_overtake(self, endpoint: Endpoint, attempts: Attempts) -> bool:
-        """Whether it need not be waited for: another one may answer, or the others have."""
-        return attempts.is_block_unknown or self.next(attempts, (endpoint,)) is not None
+        """Whether it need not be waited for: another one may answer, once it is back at the latest, or the others have.
+
+        Of those that are left only whoever said no already will not be asked.
+        """
+        others = {other.name for other in self._endpoints if other is not endpoint}
+        return attempts.is_block_unknown or not others <= {*attempts.denials, *attempts.unheard}
 
     def lacking(self, attempts: Attempts) -> list[Endpoint]:
         """Those that do not have the block that was asked about."""

@@ -62,12 +62,19 @@ class TokenInfos:
         self._node = node
         self._within = within
         self._infos: dict[int, dict[str, TokenInfo]] = {}
+        self._loaded: set[int] = set()
 
     async def load(self, chain_id: int, native: TokenInfo) -> None:
-        infos: dict[str, TokenInfo] = {NATIVE: native}
-        known = await self._book.get(chain_id)
-        infos.update((str(address), info) for address, info in known.items())
-        self._infos[chain_id] = infos
+        self.configure(chain_id, native)
+        await self._load(chain_id)
+
+    async def _load(self, chain_id: int) -> None:
+        """What was kept in earlier lives: of a chain that the file names later, when it is asked about first."""
+        if chain_id not in self._loaded:
+            known = await self._book.get(chain_id)
+            infos = self._infos.setdefault(chain_id, {})
+            infos |= {str(address): info for address, info in known.items() if str(address) not in infos}
+            self._loaded.add(chain_id)
 
     def configure(self, chain_id: int, native: TokenInfo) -> None:
         self._infos.setdefault(chain_id, {})[NATIVE] = native
@@ -77,6 +84,7 @@ class TokenInfos:
 
     async def describe(self, chain_id: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]:
         """Those that were never asked are asked; the native coin is always among the answers."""
+        await self._load(chain_id)
         infos = self._infos.setdefault(chain_id, {})
         new = dict.fromkeys(sorted(set(tokens) - infos.keys()), NOTHING_TOLD)
         if new:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from itertools import islice
+from typing import Final
 
 import structlog
 
@@ -26,19 +27,22 @@ from actors.chains.reorgs.resyncing import Resyncer
 from actors.chains.reorgs.swapping import Place, swap
 from actors.messages import Differed, Failed, TokensChanged
 from indexer.domain.balances import Watch
-from indexer.domain.chain import Head, Holding
+from indexer.domain.chain import Address, Head, Holding
 from indexer.domain.following.headchain import Extended, HeadChain, Known, Missed, Reorged, advance, is_linked
 from indexer.domain.following.views import Readings
 from indexer.domain.health.status import NativesRead
 from indexer.domain.resuming.reorgs import leaving, replaced
 from indexer.domain.telling.facts import BalanceReverted
-from indexer.errors import BadAnswer, StateMissing
+from indexer.errors import BadAnswer, Permanent, StateMissing, Transient
 from indexer.metrics import ChainMetrics
 
 log = structlog.get_logger(__name__)
 
 PARTS_A_TURN = 8
 """Of what was missed; each is written while the next is asked for. Then other messages get their turn."""
+
+DESCRIBE_SECONDS: Final = 10.0
+"""So long a new token that nobody describes holds up its chain: as long as one endpoint may keep a question."""
 
 
 class Follower:
@@ -108,6 +112,7 @@ class Follower:
             ledger=ledger,
             resynced=metrics.resynced,
             passed_over=passed_over,
+            renamed=lambda: self._retelling.owed,
         )
         self._doubts = Doubts(chain=name, node=self._node, doubted=metrics.doubted)
         self._blocks = BlockIndexer(
@@ -120,8 +125,10 @@ class Follower:
             native_interval=native_interval,
             metrics=metrics,
         )
-        self._describes = 0
-        """So many tries are left to describe what is watched."""
+        self._describe_by: float | None = None
+        """Until then it is tried again what watched tokens say of themselves; nothing once that is known."""
+        self._lacking: frozenset[Address] = frozenset()
+        """Those that were given up."""
         self._left_branch = left_branch
         self._reorgs: list[dict[str, int]] = []
         self._clock = time.perf_counter  # the loop's own clock stands still within a turn
@@ -155,17 +162,34 @@ class Follower:
         await self._recognizer.recognize()
 
     async def describe(self) -> None:
-        """What is new, before any of it is told. What fails twice must hold up no head: a later round asks for it."""
-        if not self._describes:
+        """What is new, before any of it is told; what fails for long must hold up no head, and is told once known."""
+        if self._describe_by is None:
+            if self._lacking:
+                await self._learn()
             return
-        self._describes -= 1
-        infos = await self.tokens.describe(self._chain_id, self.watch.tokens)
+        try:
+            infos = await self.tokens.describe(self._chain_id, self.watch.tokens)
+        except (Transient, Permanent):
+            if asyncio.get_running_loop().time() < self._describe_by:
+                raise
+            infos = self._book.infos
+        self._describe_by = None
+        self._lacking = frozenset(token for token in self.watch.tokens if token not in infos)
         self._book.infos = dict(infos) | {str(token): info for token, info in self._retelling.told.items()}
-        self._describes = 0
+
+    async def _learn(self) -> None:
+        """What somebody else was told meanwhile: our balances were told without."""
+        try:
+            infos = await self.tokens.describe(self._chain_id, ())
+        except (Transient, Permanent):
+            return  # the plan: with the next block it is tried again
+        learnt = {token: infos[token] for token in self._lacking if token in infos}
+        self._lacking -= learnt.keys()
+        self._retelling.changed({token: info for token, info in learnt.items() if self._book.infos.get(token) != info})
 
     async def begin(self) -> None:
         """What is told from now on says of tokens what is known of them; what was told before may say otherwise."""
-        self._describes = 1
+        self._describe_by = self._describe_by or asyncio.get_running_loop().time() + DESCRIBE_SECONDS
         await self.describe()
         self._retelling.begin()
 
@@ -185,7 +209,7 @@ class Follower:
         self.unanswered.show()
         # Before another block is handled: what happens to those that are not watched in it is not known.
         await self._ledger.keep(self.known)
-        self._describes = 2
+        self._describe_by = asyncio.get_running_loop().time() + DESCRIBE_SECONDS
         await self.describe()
 
     def doubt(self, said: Differed | Failed | TokensChanged) -> None:

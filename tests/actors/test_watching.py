@@ -435,6 +435,15 @@ async def test_what_was_kept_is_not_asked_again_in_the_next_life() -> None:
     assert desk.node.asked == []
 
 
+async def test_nor_of_a_chain_that_the_file_names_again_later() -> None:
+    """What its balances were told with is what is held against what a token says now."""
+    desk = Desk(book=FakeTokenBook({(137, USDC): INFO}))
+    watching = await desk.loaded()
+    watching.configure((*CHAINS, WatchedChain("polygon", 137, ETH, (USDC,))), [])
+    assert await watching.describe(137, {USDC}) == {NATIVE: ETH, USDC: INFO}
+    assert desk.node.asked == []
+
+
 async def test_a_token_of_the_file_that_tells_nothing_is_described_all_the_same() -> None:
     watching = await Desk().loaded()
     assert await watching.describe(1, {USDC, wallet(9)}) == {NATIVE: ETH, USDC: INFO, wallet(9): TokenInfo()}

@@ -42,7 +42,8 @@ class Retelling:
         """What is not kept yet."""
         self._coins: Mapping[Holding, TokenInfo | None] = {}
         """Until this life begins: what the native coin was called when each balance of it was told last."""
-        self._owed: frozenset[Holding] = frozenset()
+        self.owed: frozenset[Holding] = frozenset()
+        """What is to be told again."""
         self._overtaken: frozenset[Holding] = frozenset()
         """They moved before their turn came, which told it."""
 
@@ -51,34 +52,34 @@ class Retelling:
         infos = {token: info for token, info in infos.items() if self.told.get(token) != info}
         self.told |= infos
         self._book.infos = dict(self._book.infos) | {str(token): info for token, info in infos.items()}
-        self._owed |= {holding for holding in self._ledger.balances if holding.token in infos}
+        self.owed |= {holding for holding in self._ledger.balances if holding.token in infos}
 
     def load(self, coins: Mapping[Holding, TokenInfo | None]) -> None:
         self._coins = coins
 
     def begin(self) -> None:
         """The file may call the native coin otherwise than it did when these were told."""
-        self._owed |= {holding for holding, info in self._coins.items() if info != self._book.info(holding)}
+        self.owed |= {holding for holding, info in self._coins.items() if info != self._book.info(holding)}
         self._coins = {}
 
     def taken_back(self, updates: Iterable[BalanceUpdated]) -> None:
         """By a reorg: where one of them was what told it, the record below is of an earlier word."""
-        self._owed |= {one.holding for one in updates if one.change == 0 or one.holding in self._overtaken}
+        self.owed |= {one.holding for one in updates if one.change == 0 or one.holding in self._overtaken}
 
     async def tell(self, tip: Head) -> bool:
         """A part of it; whether there is more that need not wait for another block."""
-        if not self._owed and not self.told:
+        if not self.owed and not self.told:
             return False
         recorded = {update.holding: update.info for update in self._ledger.above(tip.number - 1)}
-        before = self._owed
-        self._owed = frozenset(holding for holding in before if self._is_owed(holding, recorded.get(holding)))
-        self._overtaken |= (before - self._owed) & recorded.keys()
+        before = self.owed
+        self.owed = frozenset(holding for holding in before if self._is_owed(holding, recorded.get(holding)))
+        self._overtaken |= (before - self.owed) & recorded.keys()
         # Of a balance there is one record in a block; and of what cannot be read, none before it can.
-        ready = sorted(self._owed - recorded.keys() - self._ledger.unread.held.keys())
+        ready = sorted(self.owed - recorded.keys() - self._ledger.unread.held.keys())
         part = frozenset(ready[:PART])
         if part:
             await self._tell(part, tip)
-            self._owed -= part - self._ledger.unread.held.keys()
+            self.owed -= part - self._ledger.unread.held.keys()
         await self._keep()
         return len(ready) > len(part)
 
@@ -91,7 +92,7 @@ class Retelling:
         self._unanswered.note(readings, tip.number)
 
     async def _keep(self) -> None:
-        owed = {holding.token for holding in self._owed}
+        owed = {holding.token for holding in self.owed}
         if told := {token: info for token, info in self.told.items() if token not in owed}:
             await self._tokens.keep_told(self._chain_id, told)
             self.told = {token: info for token, info in self.told.items() if token not in told}

@@ -37,6 +37,7 @@ class Resyncer:
         ledger: Ledger,
         resynced: Callable[[], None],
         passed_over: Callable[[int], None],
+        renamed: Callable[[], frozenset[Holding]],
     ) -> None:
         self._name = name
         self._chain_id = chain_id
@@ -46,6 +47,8 @@ class Resyncer:
         self._ledger = ledger
         self._resynced = resynced
         self._passed_over = passed_over
+        self._renamed = renamed
+        """Those that are not told yet with what their token says of itself: that they are confirmed would not do it."""
 
     async def resync(
         self,
@@ -83,7 +86,7 @@ class Resyncer:
         lowest = above + 1 if above is not None else 0 if tip is None else tip.number
         heads = await standing_on(self._node, newest, depth, lowest)
         self._ledger.trails.lose(readings.values)  # whatever moved in the blocks in between
-        facts = self._book.changed(readings.values, newest.ref, (), "resync")
+        facts = self._book.changed(readings.values, newest.ref, (), "resync", self._renamed())
         self._resynced()
         log.warning("chain_resync", chain=self._name, block=newest.number, reason=reason)
         differing = {fact.holding for fact in facts}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from actors.messages import TokensChanged
 from indexer.addresses import checksum
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import Address, BlockHash, Holding, KnownBlock, TokenInfo
 from indexer.domain.following.views import Readings
-from indexer.domain.telling.facts import BalanceReverted
+from indexer.domain.telling.facts import BalanceReverted, StreamResync
 from tests.actors.chains.stage import ALICE, BOB, USD, Stage, staged
 from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE, WALLETS
@@ -156,3 +157,15 @@ async def test_while_one_cannot_be_read_the_others_are_told_again_once_and_not_w
             await stage.settle(ROUND_SECONDS + 5)
             await stage.hear(stage.world.mine(busy=0))
         assert sorted(renamed(stage)) == sorted(OURS - {bobs})
+
+
+@in_virtual_time
+async def test_a_deep_reorg_that_changes_no_balance_tells_what_is_called_otherwise_since() -> None:
+    """What it confirms is not told to clients, each balance by itself."""
+    async with staged(window=8) as stage:
+        await stage.hear(*(stage.world.mine(busy=0) for _ in range(30)))
+        stage.world.reorg(20, busy=0)
+        stage.ref.tell(TokensChanged({USD: NEW}))
+        await stage.hear(stage.world.tip)
+        assert any(isinstance(fact, StreamResync) for fact in stage.facts)
+        assert set(renamed(stage)) == OURS

@@ -9,7 +9,8 @@ from typing import NoReturn
 
 import pytest
 
-from actors.messages import WatchChanged
+from actors.chains.following import DESCRIBE_SECONDS
+from actors.messages import Differed, WatchChanged
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding, KnownBlock, TokenInfo
 from indexer.domain.following.views import Readings
@@ -228,9 +229,37 @@ async def test_a_token_that_no_node_describes_holds_up_no_head() -> None:
 
         stage.infos.describe = unanswered  # type: ignore[assignment,method-assign] # it is the node that is asked
         stage.ref.tell(WatchChanged(WATCH))
-        await stage.settle(10)
+        await stage.settle(DESCRIBE_SECONDS + 1)
         heads = [stage.world.pay(TOKENS[1], OUTSIDE, BOB, 1) for _ in range(3)]
         await stage.hear(*heads)
         assert [fact.block.hash for fact in stage.updates("transfer")] == [head.hash for head in heads]
         assert stage.state() == "live"
-        assert len(asked) == 2
+        assert len(asked) > 2
+
+
+@pytest.mark.parametrize("is_asked_beside", [False, True], ids=["a head", "a doubt"])
+async def test_what_a_new_token_says_of_itself_is_known_before_a_balance_of_it_is_told(is_asked_beside: bool) -> None:
+    """Nobody answers when it is added, and somebody does when the next block comes, or something is read again."""
+    token = TOKENS[1]
+    added = Holding(token, BOB)
+    async with staged(watch=Watch(frozenset({USD}), WATCH.solvers)) as stage:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(stage.infos, "describe", _unreachable)
+            stage.ref.tell(WatchChanged(WATCH))
+            await stage.settle(0.01)
+            if is_asked_beside:
+                stage.ref.tell(Differed(frozenset({added})))
+            await stage.settle(3.0)
+            assert not [fact for fact in _all_of(stage) if fact.holding.token == token]
+        stage.world.pay(token, OUTSIDE, BOB, 5)
+        await stage.hear(stage.world.tip)
+        told = [fact for fact in _all_of(stage) if fact.holding.token == token]
+        assert added in {fact.holding for fact in told}
+
+
+def _all_of(stage: Stage) -> Sequence[BalanceUpdated]:
+    return [fact for fact in stage.facts if isinstance(fact, BalanceUpdated)]
+
+
+async def _unreachable(*_: object) -> NoReturn:
+    raise NodeUnreachable("no answer")

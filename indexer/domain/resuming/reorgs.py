@@ -68,8 +68,13 @@ def leaving(facts: Sequence[BalanceReverted], heads: Sequence[Head]) -> tuple[Ba
 
 def left_unread(orphaned: Sequence[BalanceUpdated], facts: Sequence[Fact]) -> frozenset[Holding]:
     """The balances whose oldest orphaned record was found by reading, of those that get none at the ancestor."""
-    oldest = {update.holding: update for update in reversed(orphaned)}
+    oldest = {update.holding: update for update in reversed(orphaned) if not _is_told_again(update)}
     left = {fact.holding for fact in facts if isinstance(fact, BalanceReverted) and not fact.anchor}
     return frozenset(
         holding for holding in left if holding in oldest and (oldest[holding].apart or oldest[holding].cause == "sync")
     )
+
+
+def _is_told_again(update: BalanceUpdated) -> bool:
+    """With another name and nothing else: it held before, and whoever looked saw it."""
+    return update.cause == "sync" and update.change == 0 and not update.apart

@@ -114,3 +114,18 @@ async def test_a_move_that_told_it_and_is_taken_back_is_told_again() -> None:
         await stage.hear(stage.world.reorg(1, busy=0))
         later = [fact for fact in stage.facts[before:] if isinstance(fact, BalanceUpdated)]
         assert [(fact.balance, fact.info) for fact in later if fact.holding == Holding(NATIVE, BOB)] == [(77, NEW)]
+
+
+@in_virtual_time
+async def test_one_that_moves_after_a_reorg_took_back_what_told_its_name_is_told_at_its_own_block() -> None:
+    """That it was told again says nothing of blocks that nobody looked at."""
+    async with staged(native_interval=8) as stage:
+        await stage.hear(*(stage.world.mine(busy=0) for _ in range(8)))
+        stage.infos.coin = NEW
+        await next_life(stage)
+        await stage.hear(stage.world.mine(busy=0))
+        stage.world.reorg(2, longer=-1, busy=0)
+        paid = stage.world.put(Holding(NATIVE, ALICE), 77)
+        await stage.hear(paid, *(stage.world.mine(busy=0) for _ in range(9)))
+        moved = [update for update in stage.updates() if update.holding == Holding(NATIVE, ALICE) and update.change]
+        assert [(update.block, update.cause) for update in moved] == [(paid.ref, "native")]

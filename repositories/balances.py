@@ -89,12 +89,14 @@ class BalanceBook(BalanceQueries):
         return counted(projection, await self.all_below(uncounted(projection)))
 
     async def _part(self, voided: Collection[Void]) -> None:
-        """Records that may have been joined to history that is gone count from what is left below."""
+        """Records that counted from history that is gone, or were joined to it, count from what is left below."""
         parted = {key_of(record): record for record in await self.heard_over(voided)}
-        below = await self.all_below(parted)
-        await self._database.update_each(
-            self._records, [_counting(over(record, below.get(key))) for key, record in parted.items()]
-        )
+        nearest = await self.all_above([void.end for void in voided])
+        above = {key_of(record): record for record in nearest if record.seq != HISTORY_SEQ} | parted
+        below = await self.all_below(above)
+        rows = {key: (over if key in parted else recounted)(row, below.get(key)) for key, row in above.items()}
+        changed = [row for key, row in rows.items() if row != above[key]]
+        await self._database.update_each(self._records, [_counting(row) for row in changed])
 
     async def _recount(self, ends: Collection[RecordKey]) -> None:
         """Records above history that does not reach up to them: it may be what they had counted as their own change."""

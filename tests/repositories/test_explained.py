@@ -314,3 +314,29 @@ async def test_a_sample_holds_each_record_at_most_once(store: Store) -> None:
     assert sorted(record.block.number for record in everything) == list(range(1, 21))
     some = await store.balances.sample(5)
     assert len({record.block.number for record in some}) == len(some) <= 5
+
+
+async def test_the_oldest_says_so_where_a_reorg_takes_back_what_lay_far_below_it(store: Store) -> None:
+    """The records in between were cut off, when all was read anew at its block."""
+    opening = HistoryRow(head_at(3).ref, 5, None, (), "latest", derived=False)
+    filled = Commit("h1", "history:1", 1, TIME, (HistoryFilled(1, OURS, 2, 9, (opening,), TokenInfo(), "job"),))
+    anew = replace(updated(20, balance=9), previous=5, cause="resync")
+    cut = Commit("c", "chain:1", 1, TIME, (StreamResync(1, "deep", head_at(20).ref, above=3), anew))
+    void = Commit("h2", "history:1", 2, TIME, (HistoryFilled(1, OURS, 2, 9, (), TokenInfo(), "job", void=True),))
+    for split in (((filled,), (cut,), (void,)), ((filled, cut), (void,)), ((filled, cut, void),)):
+        for part in split:
+            await store.balances.project(fold(part))
+        (oldest,) = await store.balances.history(1, OURS, limit=9)
+        assert (oldest.block.number, oldest.cause, oldest.change) == (20, "first", None)
+
+
+async def test_what_stands_above_other_history_keeps_what_it_changed_since_that(store: Store) -> None:
+    rows = tuple(HistoryRow(head_at(number).ref, number, None, (), "latest", derived=True) for number in (3, 12))
+    filled = [HistoryFilled(1, OURS, row.block.number, row.block.number, (row,), TokenInfo(), "job") for row in rows]
+    live = replace(updated(20, balance=15), previous=12, cause="transfer")
+    void = HistoryFilled(1, OURS, 2, 9, (), TokenInfo(), "job", void=True)
+    await store.balances.project(fold([Commit("h1", "history:1", 1, TIME, tuple(filled))]))
+    await store.balances.project(fold([Commit("c", "chain:1", 1, TIME, (live,))]))
+    await store.balances.project(fold([Commit("h3", "history:1", 3, TIME, (void,))]))
+    newest, *_ = await store.balances.history(1, OURS, limit=9)
+    assert (newest.change, newest.cause) == (3, "transfer")

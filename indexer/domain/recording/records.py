@@ -153,6 +153,11 @@ class Void(NamedTuple):
     first: int
     last: int
 
+    @property
+    def end(self) -> RecordKey:
+        """Where its last block is."""
+        return RecordKey(self.chain_id, self.holding, self.last)
+
     def may_part(self, key: RecordKey) -> bool:
         """Whether the record there may count its change from one that is taken back."""
         is_its = (key.chain_id, key.holding) == (self.chain_id, self.holding)

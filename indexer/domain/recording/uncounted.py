@@ -33,8 +33,10 @@ def counted(projection: Projection, stored: Mapping[RecordKey, BalanceRecord]) -
     return rows
 
 
-def recounted(row: BalanceRecord, below: BalanceRecord) -> BalanceRecord:
-    """The same over another record than before, to which history was filled up from below, but not from there on."""
+def recounted(row: BalanceRecord, below: BalanceRecord | None) -> BalanceRecord:
+    """The same over another record than before, or none: history was filled up to there, or is gone, not next to it."""
+    if below is None:
+        return over(row, None)
     change = row.balance - below.balance
     if row.change == change:
         return row

@@ -63,9 +63,12 @@ class SimBalances:
 
     async def _join(self, projection: Projection) -> None:
         parted = await self._heard_over(projection.voided)
-        below = await self.all_below(parted)
-        if parted:
-            await self._wire.write(_counting({key: over(row, below.get(key)) for key, row in parted.items()}))
+        nearest = [await self.oldest(*void.end[:2], above=void.last) for void in sorted(projection.voided)]
+        over_voids = {key_of(row): row for row in nearest if row is not None and row.seq != HISTORY_SEQ} | parted
+        below = await self.all_below(over_voids)
+        if over_voids:
+            rows = {key: (over if key in parted else recounted)(row, below.get(key)) for key, row in over_voids.items()}
+            await self._wire.write(_counting(rows))
         above = [await self.oldest(*key[:2], above=key.number) for key in projection.ends]
         over_ends = {key_of(row): row for row in above if row is not None}
         below = await self.all_below(over_ends)

@@ -143,6 +143,7 @@ class Chains:
         name = self._followed[chain_id].settings.name
         await self._ask_supervisor(StopChild(_sibling(name)))
         await self._ask_supervisor(StopChild(_child(name)))
+        self._quiet.idle(chain_stream(chain_id))  # whatever it was busy with: others would wait for it for ever
         self._backfills.forget(chain_id)
         self._board.forget(chain_stream(chain_id))
         self._board.forget(history_stream(chain_id))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
 from contextvars import Context, copy_context
 from functools import wraps
 from heapq import heapify, heappop, heappush
@@ -125,6 +126,17 @@ class VirtualLoop(asyncio.BaseEventLoop):
         timer.context = copy_context() if context is None else context
         heappush(self._timers, timer)
         return timer
+
+    def run_in_executor(
+        self, _executor: Executor | None, func: Callable[[*_Given], T], *args: *_Given
+    ) -> asyncio.Future[T]:
+        """There are no other threads: it is done at once."""
+        done: asyncio.Future[T] = self.create_future()
+        try:
+            done.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 - whoever waits for it is told
+            done.set_exception(error)
+        return done
 
     def close(self) -> None:
         self._calls.clear()

@@ -49,8 +49,11 @@ class Crowd:
     async def settle(self) -> Sequence[Commit]:
         """The log at a moment at which all of them have got to its end, or should have."""
         loop = asyncio.get_running_loop()
-        over = loop.time() + CATCH_UP_SECONDS * self._pace
+        over, heard = loop.time() + CATCH_UP_SECONDS * self._pace, 0
         while loop.time() < over:
+            before, heard = heard, sum(len(witness.events) for witness in self.witnesses)
+            if heard > before:  # who polls for thousands of events, two at a time, takes a while
+                over = loop.time() + CATCH_UP_SECONDS * self._pace
             ends = {commit.stream: commit.last_seq for commit in self._disk.kept.commits}
             if all(witness.last == ends for witness in self.witnesses):
                 break

@@ -105,6 +105,32 @@ class Faults:
     slow_reader: float = 0.02
     order: float = 0.05
     silent_mint: float = 0.03
+    rename: float = 0.01
+    """A token says something else of itself: its decimals, its symbol or its name."""
+    reload: float = 0.03
+    """The configuration file is saved: other tokens, solvers, settings, endpoints, chains, or with a mistake."""
+    reorg_in_gap: float = 0.01
+    """Many blocks come at once, and some of them are orphaned while they are caught up with."""
+    hang_before_reorg: float = 0.01
+    """An endpoint takes questions and answers none; a reorg comes up to 2.5 s later."""
+
+    # per reorg
+    hang_at_reorg: float = 0.2
+    """The same, from about the moment on in which it comes."""
+    reorg_back: float = 0.1
+    """The branch that was left is canonical again, a moment later."""
+    kill_at_reorg: float = 0.1
+    """While it is being repaired."""
+
+    # per life of the service
+    kill_at_start: float = 0.1
+    """Before it is up."""
+    clean_stop: float = 0.2
+    """It is not killed, but asked to stop."""
+    reorg_while_away: float = 0.2
+
+    # per call to the store
+    slow_store: float = 0.005
 
 
 OF_RANGES: Final = ("left_out_of_range", "other_hash")
@@ -128,8 +154,37 @@ RARELY: Final = Faults(
 
 
 _SCALES: Final = (0, 0, 0.3, 1, 3)
-LATER: Final = ("left_out", "other_block", "stands_still", "lags_for_good", "begins_anew", "set_back", *OF_RANGES)
+MEANER: Final = (
+    "rename",
+    "reload",
+    "reorg_in_gap",
+    "hang_before_reorg",
+    "hang_at_reorg",
+    "reorg_back",
+    "kill_at_reorg",
+    "kill_at_start",
+    "clean_stop",
+    "reorg_while_away",
+    "slow_store",
+)
+"""What was added last."""
+LATER: Final = (
+    "left_out",
+    "other_block",
+    "stands_still",
+    "lags_for_good",
+    "begins_anew",
+    "set_back",
+    *OF_RANGES,
+    *MEANER,
+)
 """Each drawn apart, so that seeds which were told before these faults were known tell the same stories."""
+
+
+def dice_of(seed: int) -> dict[str, Random]:
+    """A generator for each of those."""
+    names = {name: "apart" if name == "left_out" else name for name in LATER}
+    return {name: Random(f"{words} {seed}") for name, words in names.items()}  # noqa: S311 - a story, not a secret
 
 
 def drawn(random: Random, apart: Mapping[str, Random]) -> Faults:

@@ -21,15 +21,26 @@ PATIENCE: Final = aiohttp.ClientTimeout(total=30)
 
 
 class Operator:
-    """One order at a time. `since` says from which block on nothing of a balance may be missing."""
+    """One order at a time. `since` says from which block on nothing of a balance may be missing.
 
-    def __init__(self, world: World, random: Random, faults: Callable[[], Faults], present: Present) -> None:
+    `is_calm`: nobody else is changing what is watched.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        random: Random,
+        faults: Callable[[], Faults],
+        present: Present,
+        is_calm: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.orders = self.refused = 0
         self.since: dict[Holding, int] = dict.fromkeys(WATCH.holdings(), 0)
         self._world = world
         self._random = random
         self._faults = faults
         self._present = present
+        self._is_calm = is_calm
         self._process = Process()
         self._order: asyncio.Task[None] | None = None
 
@@ -43,13 +54,19 @@ class Operator:
     def notice(self) -> None:
         """A balance that was added is complete from the first calm moment on."""
         life = self._present()
-        if life is None or not self._is_idle or not life.is_up:
+        if life is None or not self._is_idle or not life.is_up or not self._is_calm():
             return
+        if CHAIN_ID not in life.watching.chains().values():
+            return  # it is taken out of the file for a while, like a service that is down
         watch, due, state = life.watching.watch(CHAIN_ID), life.watching.due(CHAIN_ID), life.board.one(STREAM)
         calm = state is not None and state.ready and state.block == self._world.tip.number
         new = watch.holdings() - self.since.keys() - due if calm else frozenset[Holding]()
         self.since = {holding: since for holding, since in self.since.items() if watch.covers(holding)}
         self.since |= dict.fromkeys(new, self._world.tip.number)
+
+    def forget(self, concerned: Callable[[Holding], bool]) -> None:
+        """These may be unwatched for a while."""
+        self.since = {holding: since for holding, since in self.since.items() if not concerned(holding)}
 
     async def settle(self) -> None:
         """The last order has been answered, or never will be."""
@@ -64,13 +81,13 @@ class Operator:
     # --- orders ------------------------------------------------------------------------------------------------------
 
     def _watch_solver(self) -> tuple[str, str, dict[str, Any] | None]:
-        self._forget(lambda holding: holding.solver == NEWCOMER)
+        self.forget(lambda holding: holding.solver == NEWCOMER)
         if self._random.random() < 0.5:
             return "POST", "/solvers", {"name": "newcomer", "address": NEWCOMER}
         return "DELETE", "/solvers/newcomer", None
 
     def _watch_token(self) -> tuple[str, str, dict[str, Any] | None]:
-        self._forget(lambda holding: holding.token == SILENT)
+        self.forget(lambda holding: holding.token == SILENT)
         if self._random.random() < 0.5:
             return "POST", "/tokens", {"chain": CHAIN_ID, "addresses": [SILENT]}
         return "DELETE", f"/tokens/{CHAIN_ID}/{SILENT}", None
@@ -90,9 +107,6 @@ class Operator:
     def _refresh(self) -> tuple[str, str, dict[str, Any] | None]:
         holding = self._random.choice(sorted(WATCH.holdings()))
         return "POST", f"/balances/{CHAIN_ID}/{holding.token}/{holding.solver}/refresh", None
-
-    def _forget(self, concerned: Callable[[Holding], bool]) -> None:
-        self.since = {holding: since for holding, since in self.since.items() if not concerned(holding)}
 
     async def _do(self, method: str, path: str, body: dict[str, Any] | None) -> None:
         self.orders += 1

@@ -5,26 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 from indexer.domain.balances import BalanceUpdated, Watch, net
-from indexer.domain.chain import NATIVE, Holding
+from indexer.domain.chain import NATIVE, Address, Holding, Token, TokenInfo
 from indexer.domain.recording.records import HISTORY_SEQ, BalanceRecord, HoldingKey
 from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.facts import BalanceReverted, StreamResync
+from tests.sim.draft import Draft
 from tests.sim.passed import Stretch, passed_over
 from tests.sim.past import job_is_over, past_is_true, uncovered
 from tests.sim.service import STREAM, Life
 from tests.sim.settled import finality_is_true
 from tests.sim.store import Kept
 from tests.sim.witness import Witness, as_told, told_truly
-from tests.sim.world import CHAIN_ID, SILENT, World, changes_in
+from tests.sim.world import CHAIN_ID, NEWCOMER, SILENT, World, changes_in
+
+COIN: Final = TokenInfo(18, "ETH", "ETH")
+"""What the native coin is called by a file that does not say it."""
 
 
 @dataclass
 class Evidence:
     """What a story leaves: `log` is what all clients had been told, `since` from where on a balance is complete.
 
-    `is_archive`: every node had the state of every block.
+    `is_archive`: every node had the state of every block. `draft`: what the file says, where somebody edits it.
     """
 
     world: World
@@ -36,14 +41,22 @@ class Evidence:
     start_block: int | None = None
     native_interval: int = 1
     is_archive: bool = True
+    draft: Draft | None = None
 
     @property
     def watch(self) -> Watch:
         return self.life.watching.watch(CHAIN_ID)
 
+    def said(self, token: Token) -> TokenInfo:
+        """What it says of itself now, or the file of the native coin."""
+        if token == NATIVE:
+            return COIN if self.draft is None else self.draft.coin
+        return self.world.canonical[-1].info(Address(token))
 
-def at_rest(world: World, kept: Kept, life: Life, start_block: int | None) -> bool:
+
+def at_rest(evidence: Evidence) -> bool:
     """Nothing is going on any more: all heads are followed, all is told and projected, all history filled."""
+    world, kept, life = evidence.world, evidence.kept, evidence.life
     state = life.board.one(STREAM)
     truth = world.canonical[-1].balances
     return (
@@ -53,11 +66,20 @@ def at_rest(world: World, kept: Kept, life: Life, start_block: int | None) -> bo
         and life.positions.told() == life.positions.projected()
         # A job that was ordered while the store was away is worked off before it is stored.
         and all(job_is_over(job, world, _known(life)) for job in (*kept.jobs.values(), *life.backfills.jobs()))
-        and not uncovered(kept, life.watching.watch(CHAIN_ID), start_block)
+        and not uncovered(kept, evidence.watch, evidence.start_block)
         and all(
             (row := kept.current.get(HoldingKey(CHAIN_ID, holding))) is not None and row.balance == truth[holding]
-            for holding in life.watching.watch(CHAIN_ID).holdings()
+            for holding in evidence.watch.holdings()
         )
+    )
+
+
+def is_called_rightly(evidence: Evidence) -> bool:
+    """Whether every balance is kept with what its token says of itself, or the file of the native coin."""
+    current = evidence.kept.current
+    return all(
+        (row := current.get(HoldingKey(CHAIN_ID, holding))) is not None and row.info == evidence.said(holding.token)
+        for holding in evidence.watch.holdings()
     )
 
 
@@ -71,6 +93,7 @@ def violations(evidence: Evidence) -> Iterator[str]:
         yield f"not at rest: {status}"
         return
     passed = passed_over(kept.commits)
+    yield from _watch_is_meant(evidence)
     yield from _log_is_dense(kept)
     yield from _events_lead_to_the_truth(evidence)
     told = as_told(evidence.log)
@@ -82,6 +105,7 @@ def violations(evidence: Evidence) -> Iterator[str]:
         yield from _row_is_true(world, row)
     for holding in sorted(evidence.watch.holdings()):
         yield from _balance_is_true(world, kept, holding)
+        yield from _is_called_rightly(evidence, holding)
         yield from _history_is_true(evidence, holding, passed)
     yield from past_is_true(
         world,
@@ -97,6 +121,16 @@ def violations(evidence: Evidence) -> Iterator[str]:
 def _known(life: Life) -> set[str]:
     """The jobs that the service works off."""
     return {job.id for job in life.backfills.jobs()}
+
+
+def _watch_is_meant(evidence: Evidence) -> Iterator[str]:
+    """What the file names, and of what was added over the API some: an answer that was lost leaves both open."""
+    if evidence.draft is None:
+        return
+    tokens, solvers = frozenset(evidence.draft.tokens), frozenset(evidence.draft.solvers.values())
+    watch = evidence.watch
+    if not tokens <= watch.tokens <= tokens | {SILENT} or not solvers <= watch.solvers <= solvers | {NEWCOMER}:
+        yield f"watched is {watch}, the file says {evidence.draft}"
 
 
 def _log_is_dense(kept: Kept) -> Iterator[str]:
@@ -146,6 +180,18 @@ def _balance_is_true(world: World, kept: Kept, holding: Holding) -> Iterator[str
         yield f"I3: {holding} is kept as {current}, the chain says {truth}"
     else:
         yield from _row_is_true(world, current)
+
+
+def _is_called_rightly(evidence: Evidence, holding: Holding) -> Iterator[str]:
+    """Its newest record, and the last that each client was told of it."""
+    said = evidence.said(holding.token)
+    current = evidence.kept.current.get(HoldingKey(CHAIN_ID, holding))
+    if current is not None and current.info != said:
+        yield f"{holding} is kept with {current.info}, it says {said}"
+    for witness in evidence.witnesses:
+        told = witness.words.get(holding)
+        if told != (said.decimals, said.symbol):
+            yield f"{witness.name} was told {told} of {holding}, it says {said}"
 
 
 def _history_is_true(evidence: Evidence, holding: Holding, passed: Sequence[Stretch]) -> Iterator[str]:

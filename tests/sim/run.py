@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Any, Final
+from typing import Final
 from unittest import mock
 from uuid import UUID
 
@@ -17,17 +18,24 @@ from aiohttp import web_app
 
 from actors.chains.blocks import ahead
 from actors.chains.reorgs.doubts import FAR_BELOW, SET_BACK_SECONDS
-from indexer.config import Settings
+from indexer.clients.evm import EvmNode, HeadFeed
+from indexer.config import ChainSettings, Settings
+from indexer.domain.history.jobs import Job
+from indexer.domain.telling.commits import Commit
+from tests.sim.branches import Branches
 from tests.sim.clock import play
 from tests.sim.crowd import Crowd
-from tests.sim.faults import NONE, OF_RANGES, Faults, drawn
+from tests.sim.draft import drafted
+from tests.sim.editing import Editor
+from tests.sim.faults import NONE, Faults, dice_of, drawn
+from tests.sim.lives import Lives
 from tests.sim.needless import told_needlessly
 from tests.sim.operating import Operator
-from tests.sim.oracle import Evidence, at_rest, violations
+from tests.sim.oracle import Evidence, at_rest, is_called_rightly, violations
 from tests.sim.rpc.fleet import Fleet
 from tests.sim.service import STREAM, Life, settings_of
 from tests.sim.store import Disk
-from tests.sim.world import World
+from tests.sim.world import CHAIN_ID, World
 
 REST_SECONDS: Final = 240.0
 """Virtual time within which everything must be well again after the last fault."""
@@ -45,6 +53,8 @@ _BELIEVED_SECONDS: Final = SET_BACK_SECONDS + 20.0
 """So long a branch that ends below ours has to stay, with the pauses between two questions."""
 
 _GROWING_SECONDS: Final = 2.0
+
+_NAMING_SECONDS: Final = 70.0
 
 _LONGEST: Final = 300
 _PAUSES: Final = (0.01, 0.3, 1.0, 4.0)
@@ -68,16 +78,12 @@ class Outcome:
         return f"make sim SEED={self.seed} RUNS=1   # {said if len(said) <= _LONGEST else said[:_LONGEST] + '…'}"
 
 
-def run(seed: int, *, as_kept: bool = False, lapses: bool = True) -> Outcome:
-    """`as_kept`: as it was told before chains were set back, and natives read now and then only.
-
-    Without `lapses`, as before logs of a range were left out.
-    """
+def run(seed: int, *, native_interval: int | None = None, without: Collection[str] = ()) -> Outcome:
+    """`without` some faults, as it was told before they were known."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
-        kept: dict[str, Any] = {"native_interval": 1, "sets_back": False} if as_kept else {}
-        return play(bounded(Story(seed, lapses=lapses and not as_kept, **kept)))
+        return play(bounded(Story(seed, native_interval=native_interval, without=without)))
     except Exception as error:  # noqa: BLE001 - whatever ends a story early is told like a violation, with its seed
         return Outcome(seed, (f"the story broke off: {error!r}",))
     finally:
@@ -105,48 +111,42 @@ class Story:
         faults: Faults | None = None,
         pause_seconds: float | None = None,
         native_interval: int | None = None,
-        *,
-        sets_back: bool = True,
-        lapses: bool = True,
+        without: Collection[str] = (),
     ) -> None:
         self._seed = seed
         self._blocks = blocks
         self._pause_seconds = pause_seconds
         self._random = Random(seed)  # noqa: S311 - a story, not a secret: its seed must repeat it
-        apart = {
-            "left_out": Random(f"apart {seed}"),  # noqa: S311 - as above
-            "other_block": Random(f"other_block {seed}"),  # noqa: S311 - as above
-            "stands_still": Random(f"stands_still {seed}"),  # noqa: S311 - as above
-            "lags_for_good": Random(f"lags_for_good {seed}"),  # noqa: S311 - as above
-            "begins_anew": Random(f"begins_anew {seed}"),  # noqa: S311 - as above
-            "set_back": Random(f"set_back {seed}"),  # noqa: S311 - as above
-            "left_out_of_range": Random(f"left_out_of_range {seed}"),  # noqa: S311 - as above
-            "other_hash": Random(f"other_hash {seed}"),  # noqa: S311 - as above
-        }
-        self._back = apart["set_back"]
-        self._now = faults or drawn(self._random, apart)
-        if not sets_back:
-            self._now = replace(self._now, set_back=0.0)
-        if not lapses:
-            self._now = replace(self._now, **dict.fromkeys(OF_RANGES, 0.0))
+        self._apart = apart = dice_of(seed)
+        self._now = replace(faults or drawn(self._random, apart), **dict.fromkeys(without, 0.0))
         self._window = self._random.choice((8, 16, 256))
-        self.world = World(self._random)
-        self.world.silent_mints = self._now.silent_mint
+        self.world = World(self._random, apart["rename"])
+        self.world.silent_mints, self.world.renames = self._now.silent_mint, self._now.rename
         for _ in range(self._random.choice((1, 3, 5, 40, 300)) if faults is None else 3):
             self.world.mine()
-        self.disk = Disk(self._random, lambda: self._now)
+        self.log: Sequence[Commit] = ()
+        self.disk = Disk(self._random, lambda: self._now, apart["slow_store"])
         self.fleet = Fleet(self.world, self._random, lambda: self._now, apart)
+        self.branches = Branches(self.world, self.fleet, self._random, lambda: self._now, apart, self._window)
         pace = 1.0 if pause_seconds is None else pause_seconds / _USUAL_PAUSE_SECONDS
-        self.crowd = Crowd(self.disk, self._random, lambda: self._now, lambda: self._present, pace)
-        self.operator = Operator(self.world, self._random, lambda: self._now, lambda: self._present)
-        self._present: Life | None = None
+        self.crowd = Crowd(self.disk, self._random, lambda: self._now, lambda: self._lives.present, pace)
+        self.operator = Operator(
+            self.world, self._random, lambda: self._now, lambda: self._lives.present, self._is_unedited
+        )
         self._start_block = self._random.choice((None, None, 0, 5))
-        self._kills = self._reorgs = 0
         intervals = (native_interval,) if native_interval else _NATIVE_INTERVALS if faults is None else (1,)
         self._native_interval = Random(f"interval {seed}").choice(intervals)  # noqa: S311 - as above
-        self._found: list[str] = []
-        self._highest = 0
-        """Where the chain ended before it was set back."""
+        self._lives = Lives(
+            self.disk,
+            self.fleet,
+            self.branches,
+            self._random,
+            lambda: self._now,
+            apart,
+            self._connected,
+            self._settings,
+        )
+        self._editor = self._hired() if self._now.reload else None
         self._part = Random(f"part {seed}").choice((2, 5, ahead.CATCH_UP_BLOCKS))  # noqa: S311 - as above
 
     async def tell(self) -> Outcome:
@@ -162,79 +162,58 @@ class Story:
     async def _told(self) -> Outcome:
         random.seed(self._seed)  # what the product draws by itself, such as jitter
         self.crowd.start()
-        life = await self._live()
+        life = await self._lives.begin()
         for _ in range(self._blocks):
             await asyncio.sleep(self._pause_seconds or self._random.choice(_PAUSES))
-            self._happen()
+            has_reorg = self.branches.happen()
             self.crowd.happen()
             self.operator.happen()
+            if self._editor is not None:
+                self._editor.happen()
             self._trouble_store()
-            if self._chance(self._now.kill):
-                life = await self._kill(life)
+            life = await self._lives.go_on(life, has_reorg=has_reorg)
         self._now = NONE
-        self.world.silent_mints = 0
+        self.world.silent_mints = self.world.renames = 0
         await self.operator.settle()
+        if self._editor is not None:
+            await self._editor.settle()
         await self._rest(life)
         self.log = await self.crowd.settle()
         await self.crowd.stop()
         await life.stop()
         self.life = life
-        found = [*self._found, *violations(self.evidence())]
-        if not self._reorgs:
+        found = [*self._lives.found, *violations(self.evidence())]
+        if self._editor is not None:
+            found += self._editor.faults
+            self._editor.close()
+        if not self.branches.reorgs:
             found += told_needlessly(self.disk.kept)
         return Outcome(
             self._seed,
             tuple(found),
             len(self.world.blocks),
-            self._kills,
-            self._reorgs,
+            self._lives.kills,
+            self.branches.reorgs,
             self.fleet.asked,
             sum(len(commit.facts) for commit in self.disk.kept.commits),
         )
 
     def evidence(self) -> Evidence:
+        return self._evidence_of(self.life)
+
+    def _evidence_of(self, life: Life) -> Evidence:
         return Evidence(
             world=self.world,
             kept=self.disk.kept,
             log=self.log,
             witnesses=self.crowd.witnesses,
-            life=self.life,
+            life=life,
             since=self.operator.since,
-            start_block=self._start_block,
-            native_interval=self._native_interval,
+            start_block=self._start_block if self._editor is None else self._editor.draft.start_block,
+            native_interval=self._native_interval if self._editor is None else self._editor.longest_interval,
+            draft=None if self._editor is None else self._editor.draft,
             is_archive=self.fleet.is_archive,
         )
-
-    # --- the world ---------------------------------------------------------------------------------------------------
-
-    def _happen(self) -> None:
-        self.fleet.live()
-        if self._back.random() < self._now.set_back:
-            far = self._back.random() < 0.1
-            self._set_back(FAR_BELOW + self._back.randint(1, 40) if far else self._back.randint(1, 20))
-            return
-        draw, faults = self._random.random(), self._now
-        if draw < faults.deep_reorg:
-            self._reorg(self._window + self._random.randint(1, 20), 1)
-        elif draw < faults.deep_reorg + faults.reorg:
-            self._reorg(self._random.choice((1, 1, 2, 5, 10)), self._random.choice((0, 1, 2)))
-            if self._chance(faults.reorg_again):
-                # While the first is still being repaired.
-                asyncio.get_running_loop().call_later(self._random.choice((0.003, 0.01, 0.1)), self._reorg, 2, 1)
-        else:
-            self.world.mine()
-            self.fleet.hear()
-
-    def _reorg(self, depth: int, longer: int) -> None:
-        self._reorgs += 1
-        self.fleet.before_reorg()
-        self.world.reorg(depth, longer)
-        self.fleet.hear()
-
-    def _set_back(self, lower: int) -> None:
-        """The chain ends so many blocks below; the branch may have blocks of its own."""
-        self._highest = max(self._highest, self.world.tip.number)
-        self._reorg(lower + self._back.choice((0, 0, 1, 5)), -lower)
 
     def _trouble_store(self) -> None:
         if self._chance(self._now.step_down):
@@ -242,34 +221,31 @@ class Story:
             work = self.disk.step_down(cut_off_seconds=cut_off, election_seconds=election)
             self._step_down = asyncio.get_running_loop().create_task(work)
 
-    # --- lives of the service ----------------------------------------------------------------------------------------
-
-    async def _live(self) -> Life:
-        life = Life(self.disk, lambda _settings: self.fleet.client(), self._settings())
-        self._present = life
-        await life.start()
-        return life
+    # --- the service -------------------------------------------------------------------------------------------------
 
     def _settings(self) -> Settings:
+        if self._editor is not None:
+            return self._editor.settings()
         return settings_of(self._window, self._start_block, self._native_interval)
 
-    async def _kill(self, life: Life) -> Life:
-        """Between any two awaits: after so many turns of the loop, in most of which somebody goes on."""
-        self._kills += 1
-        await asyncio.sleep(self._random.choice((0.0, 0.001, 0.003, 0.01, 0.1)))
-        for _ in range(self._random.choice((0, 0, 3, 10, 30))):
-            await asyncio.sleep(0)
-        life.kill()
-        self.fleet.hang_up()
-        await asyncio.sleep(self._random.choice((0.1, 5.0)))
-        for _ in range(self._random.choice((0, 1, 3, 6, 50))):
-            self._happen()
-        life = await self._live()
-        if self._chance(self._now.reorg_at_start):
-            # While it catches up with what it missed.
-            await asyncio.sleep(self._random.choice((0.002, 0.01, 0.05, 0.3)))
-            self._reorg(self._random.choice((1, 3, 10)), 1)
-        return life
+    def _connected(self, chain: ChainSettings) -> tuple[EvmNode, HeadFeed]:
+        if chain.chain_id != CHAIN_ID:
+            return self.fleet.stranger(chain.chain_id, chain.rpc_urls)
+        return self.fleet.client() if self._editor is None else self.fleet.client(chain.rpc_urls, chain.ws_urls)
+
+    def _hired(self) -> Editor:
+        draft = drafted(self.fleet, self._window, self._start_block, self._native_interval)
+        keeps_urls = self.fleet.laggards.has_one
+        editor = Editor(
+            draft, self._apart["reload"], lambda: self._now, lambda: self._lives.present, keeps_urls=keeps_urls
+        )
+        editor.forget = self.operator.forget
+        return editor
+
+    def _is_unedited(self) -> bool:
+        return self._editor is None or self._editor.is_idle
+
+    # --- its end -----------------------------------------------------------------------------------------------------
 
     async def _rest(self, life: Life) -> None:
         """The faults are over: one last block, and time to get well.
@@ -287,14 +263,20 @@ class Story:
         self.fleet.hear()
         await asyncio.sleep(LONGEST_ANSWER_SECONDS)
         await self._grow_back(life)
-        over, filled = loop.time() + REST_SECONDS, 0
+        began = loop.time()
+        over, jobs = began + REST_SECONDS, tuple[Job, ...]()
         while loop.time() < over:
             await asyncio.sleep(1)
             self.operator.notice()
-            if at_rest(self.world, self.disk.kept, life, self._start_block):
-                return
-            before, filled = filled, sum(not job.is_filling for job in self.disk.kept.jobs.values())
-            if filled > before:  # twenty orders at a provider that allows three calls a second take their time
+            if at_rest(self._evidence_of(life)):
+                if is_called_rightly(self._evidence_of(life)):
+                    return
+                # What is called otherwise is found by the next sync; what moved in the newest block is told in another.
+                if (loop.time() - began) % _NAMING_SECONDS < 1:
+                    self.world.mine(busy=0)
+                    self.fleet.hear()
+            before, jobs = jobs, (*self.disk.kept.jobs.values(), *life.backfills.jobs())
+            if jobs != before:  # twenty orders at a provider that allows three calls a second take their time
                 over = max(over, loop.time() + REST_SECONDS / 2)
 
     async def _grow_back(self, life: Life) -> None:
@@ -309,11 +291,11 @@ class Story:
             await asyncio.sleep(_BELIEVED_SECONDS)
             state = life.board.one(STREAM)
             if state is not None and state.ready:
-                self._found.append(f"the chain ends {ahead_by} blocks below ours, and nobody says so: {state}")
+                self._lives.found.append(f"the chain ends {ahead_by} blocks below ours, and nobody says so: {state}")
         elif ahead_by > 0:
             await asyncio.sleep(_BELIEVED_SECONDS)
         # History of a branch that ended higher is looked at again when there are such blocks again.
-        while self._ahead(life) > 0 or self.world.tip.number <= self._highest:
+        while self._ahead(life) > 0 or self.world.tip.number <= self.branches.highest:
             self.world.mine()
             self.fleet.hear()
             await asyncio.sleep(_GROWING_SECONDS)

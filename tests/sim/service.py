@@ -49,7 +49,7 @@ STREAM = chain_stream(CHAIN_ID)
 HISTORY = history_stream(CHAIN_ID)
 
 Connect = Callable[[ChainSettings], tuple[Any, Any]]
-"""Makes the chain's client and feed, once per life."""
+"""Makes the chain's client and feed, once per life and whenever the file has other settings."""
 
 METRICS = Metrics()
 """One for all lives: a registry takes milliseconds to make, and nobody reads this one."""
@@ -136,9 +136,14 @@ class Life:
             ActorRegistry.unregister(ref)
 
     async def stop(self) -> None:
-        """In the order of the product: the site and its subscribers, the actors, the chains' clients."""
-        await asyncio.wait((self.process.spawn(self._stop()),))
+        """In the order of the product: the site and its subscribers, the actors, the chains' clients.
+
+        Nobody is let in any more; what is open in the end breaks with the process.
+        """
         self._is_over = True
+        await asyncio.wait((self.process.spawn(self._stop()),))
+        for wire in self._wires:
+            wire.abort()
 
     async def _start(self) -> None:
         store, settings = self.store, self._settings
@@ -177,9 +182,10 @@ class Life:
         self.hub = self._hub()
         await _patiently(self.hub.start)
         await self._start_actors()
-        self._runner = ApiRunner(self._site(settings), access_log=None, shutdown_timeout=2.0)
+        self.control = self._controlled(settings)
+        self._runner = ApiRunner(self._site(), access_log=None, shutdown_timeout=2.0)
         await self._runner.setup()
-        await chains.start(CHAIN_ID)
+        await self.control.start()
 
     def _prepare(self, commit: Commit) -> None:
         self.hub.prepare(commit)
@@ -219,32 +225,35 @@ class Life:
             monotonic=asyncio.get_running_loop().time,
         )
 
-    def _site(self, settings: Settings) -> web.Application:
+    def _controlled(self, settings: Settings) -> Control:
+        return Control(
+            settings=settings,
+            chains=self.chains,
+            watching=self.watching,
+            balances=self.store.balances,
+            positions=self.positions,
+            report=self.report,
+            admit=lambda _service: None,
+            publish=_nowhere,
+            accounts=_NoAccounts(),
+            auditor=Auditor(
+                balances=cast(Any, self.store.balances),
+                chains=self.watching.chains,
+                node=self.chains.node,
+                waiting=self._waiting,
+            ),
+            backfills=self.backfills,
+            waiting=self._waiting,
+            give_up=self._give_up,
+        )
+
+    def _site(self) -> web.Application:
         return build_app(
             balances=self.store.balances,
             log=self.store.commits,
             freshness=self.positions,
             watching=self.watching,
-            control=Control(
-                settings=settings,
-                chains=self.chains,
-                watching=self.watching,
-                balances=self.store.balances,
-                positions=self.positions,
-                report=self.report,
-                admit=lambda _service: None,
-                publish=_nowhere,
-                accounts=_NoAccounts(),
-                auditor=Auditor(
-                    balances=cast(Any, self.store.balances),
-                    chains=self.watching.chains,
-                    node=self.chains.node,
-                    waiting=self._waiting,
-                ),
-                backfills=self.backfills,
-                waiting=self._waiting,
-                give_up=_not_given_up,
-            ),
+            control=self.control,
             status=self.report,
             accounts=cast(Any, None),
             account_books=cast(Any, None),
@@ -324,10 +333,6 @@ class _NoAccounts:
 
     def hidden(self) -> tuple[AccountKey, ...]:
         return ()
-
-
-def _not_given_up(name: str, error: BaseException) -> None:
-    raise AssertionError(f"{name} gave up") from error
 
 
 async def _nowhere(_settings: NatsSettings) -> None:

@@ -22,16 +22,9 @@ class Aloud(Story):
         say(f"faults: { {name: rate for name, rate in vars(self._now).items() if rate} }")
         for line in self.fleet.described():
             say(line)
+        self.branches.say = say
         self.disk.kept.commits = _Log()
         return await super().tell()
-
-    def _happen(self) -> None:
-        super()._happen()
-        say(f"the tip is {self.world.tip.number} {self.world.tip.hash}")
-
-    def _reorg(self, depth: int, longer: int) -> None:
-        super()._reorg(depth, longer)
-        say(f"REORG {depth} deep, {longer} longer")
 
 
 class _Log(list[Commit]):

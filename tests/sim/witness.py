@@ -33,6 +33,8 @@ class Witness:
     balances: dict[Holding, int] = field(default_factory=dict)
     delivered: dict[Holding, int] = field(default_factory=dict)
     """The number of the newest event about each balance."""
+    words: dict[Holding, tuple[int | None, str | None]] = field(default_factory=dict)
+    """Decimals and symbol that each balance was told with last."""
     snapshots: list[Snapshot] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     conflations: int = 0
@@ -79,6 +81,7 @@ class Witness:
             holding = Holding(data["tokenAddress"], Address(data["solverAddress"]))
             self.balances[holding] = int(data["newBalance"])
             self.delivered[holding] = seq
+            self.words[holding] = data["decimals"], data["tokenSymbol"]
 
     def level_again(self) -> None:
         """After a new connection with `after`, every event has to come again."""
@@ -90,6 +93,10 @@ class Witness:
         self.last.update(snapshot.positions)
         self.balances = {
             Holding(item["tokenAddress"], Address(item["solverAddress"])): int(item["balance"])
+            for item in snapshot.items
+        }
+        self.words = {
+            Holding(item["tokenAddress"], Address(item["solverAddress"])): (item["decimals"], item["tokenSymbol"])
             for item in snapshot.items
         }
         self.delivered = dict.fromkeys(self.balances, snapshot.positions.get(STREAM, 0))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from random import Random
 
 from indexer.addresses import parse_address
 from indexer.domain.balances import Watch
-from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding, Transfer, TxHash
+from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding, TokenInfo, Transfer, TxHash
 from indexer.domain.following.finality import FINALIZED_DEPTH
 
 CHAIN_ID = 7
@@ -23,24 +23,36 @@ WATCH = Watch(frozenset(TOKENS), frozenset(WALLETS))
 """What is watched from the beginning; the others come and go."""
 EVERYTHING = Watch(frozenset(_TOKENS), frozenset(_WALLETS))
 
+PLAIN = TokenInfo(6, "SIM", "SIM")
+"""What each token says of itself at first."""
+
 _TRADED = (*TOKENS, *TOKENS, SILENT)
 _TRADERS = (*_WALLETS, OUTSIDE)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A header, the transfers in it, and every watched balance after it."""
+    """A header, the transfers in it, and after it every watched balance and what tokens say of themselves."""
 
     head: Head
     transfers: tuple[Transfer, ...]
     balances: Mapping[Holding, int]
+    infos: Mapping[Address, TokenInfo] = field(default_factory=dict)
+    """Of those that ever said something else than `PLAIN`."""
+
+    def info(self, token: Address) -> TokenInfo:
+        return self.infos.get(token, PLAIN)
 
 
 class World:
     """Mines and reorganises; every number comes from one seeded generator."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, names: Random | None = None) -> None:
         self._random = random
+        self._names = names or random
+        self.renames = 0.0
+        """The chance per block that a token is called otherwise."""
+        self.renamed = 0
         self._made = 0
         self.silent_mints = 0.0
         """The chance per busy block; only up, so that what a wallet got so is never hidden by what it lost so."""
@@ -73,9 +85,10 @@ class World:
         """One more block on the canonical tip; `busy` is the chance that it touches anything of ours."""
         parent = self.canonical[-1]
         head = self._header(parent.head.number + 1, parent.head.hash, parent.head.timestamp + 1)
-        block = (
-            self._filled(head, parent.balances) if self._random.random() < busy else Block(head, (), parent.balances)
-        )
+        is_busy = self._random.random() < busy
+        block = self._filled(head, parent) if is_busy else replace(parent, head=head, transfers=())
+        if self.renames and self._names.random() < self.renames:
+            block = self._renamed(block)
         self.blocks[head.hash] = block
         self.canonical.append(block)
         return head
@@ -83,7 +96,7 @@ class World:
     def grow(self, parent: Block) -> Block:
         """One more block on a branch that others have left."""
         head = self._header(parent.head.number + 1, parent.head.hash, parent.head.timestamp + 1)
-        block = self.blocks[head.hash] = self._filled(head, parent.balances)
+        block = self.blocks[head.hash] = self._filled(head, parent)
         return block
 
     def put(self, holding: Holding, balance: int) -> Head:
@@ -108,15 +121,30 @@ class World:
     def reorg(self, depth: int, longer: int = 1, busy: float = 0.7) -> Head:
         """Orphan the newest `depth` blocks (fewer where one is final) and mine others, `longer` more than before."""
         depth = self.deepest(depth)
+        self._orphan(depth)
+        for _ in range(depth + longer):
+            self.mine(busy)
+        return self.tip
+
+    def return_to(self, branch: Sequence[Block]) -> bool:
+        """These blocks, which a reorg took, are canonical again, and soon the longest; whether they can be."""
+        fork = self.blocks[branch[0].head.parent] if branch else None
+        if fork is None or fork.head.number < self.final or not self.is_canonical(fork.head.hash):
+            return False
+        end = self.tip.number
+        self._orphan(end - fork.head.number)
+        self.canonical.extend(branch)
+        while self.tip.number <= end:
+            self.mine()
+        return True
+
+    def _orphan(self, depth: int) -> None:
         self._deep = max(self._deep, self.tip.number - FINALIZED_DEPTH)
         if depth:
             orphans = [block.head for block in self.canonical[-depth:]]
             self.deep_orphans.update(head.hash for head in orphans if head.number <= self._deep)
             del self.canonical[-depth:]
             self._deep = min(self._deep, self.tip.number)
-        for _ in range(depth + longer):
-            self.mine(busy)
-        return self.tip
 
     def deepest(self, depth: int) -> int:
         """How many of that many blocks a reorg may orphan."""
@@ -133,8 +161,17 @@ class World:
         self._made += 1
         return Head(number, BlockHash(f"0x{number:032x}{self._made:032x}"), parent, timestamp)
 
-    def _filled(self, head: Head, before: Mapping[Holding, int]) -> Block:
-        balances = dict(before)
+    def _renamed(self, block: Block) -> Block:
+        """All of it, or one of the three."""
+        self.renamed += 1
+        token, number = self._names.choice(_TOKENS), self.renamed
+        new = TokenInfo(self._names.choice((0, 6, 8, 18)), f"SIM{number}", f"Simulated {number}")
+        parts = self._names.choice((("decimals",), ("symbol",), ("name",), ("decimals", "symbol", "name")))
+        info = replace(block.info(token), **{part: getattr(new, part) for part in parts})
+        return replace(block, infos={**block.infos, token: info})
+
+    def _filled(self, head: Head, parent: Block) -> Block:
+        balances = dict(parent.balances)
         transfers = []
         for index in range(self._random.randint(1, 3)):
             token, amount = self._random.choice(_TRADED), self._random.randint(0, 9)
@@ -149,7 +186,7 @@ class World:
             balances[Holding(NATIVE, self._random.choice(_WALLETS))] += self._random.randint(1, 9)
         if self._random.random() < self.silent_mints:
             balances[Holding(SILENT, self._random.choice(_WALLETS))] += self._random.randint(1, 9)
-        return Block(head, tuple(transfers), balances)
+        return Block(head, tuple(transfers), balances, parent.infos)
 
 
 def changes_in(blocks: Sequence[Block], holding: Holding) -> dict[BlockHash, int]:

@@ -66,17 +66,23 @@ class SimEndpoint:
         self._lapses = lapses
         self._down_until = 0.0
         self._hangs = False
+        self._silent_until = 0.0
         self._full_until = 0.0
 
     def fail_for(self, seconds: float, *, hangs: bool) -> None:
         self._down_until, self._hangs = asyncio.get_running_loop().time() + seconds, hangs
+
+    def hang_for(self, seconds: float) -> None:
+        """It takes questions and answers none, nor those that are on their way."""
+        self.fail_for(seconds, hangs=True)
+        self._silent_until = self._down_until
 
     def throttle_for(self, seconds: float) -> None:
         """It answers nothing until then, and says so."""
         self._full_until = asyncio.get_running_loop().time() + seconds
 
     def recover(self) -> None:
-        self._down_until = 0.0
+        self._down_until = self._silent_until = 0.0
 
     async def close(self) -> None:
         """Nothing is kept open."""
@@ -96,6 +102,8 @@ class SimEndpoint:
         if (wait := self._full_until - asyncio.get_running_loop().time()) > 0:
             return Answer(429, {"Retry-After": f"{wait:.3f}"}, b"Too Many Requests")
         raw = orjson.dumps(self._answered(orjson.loads(body), kind))
+        if asyncio.get_running_loop().time() < self._silent_until:
+            await self._out_of_time(timeout_seconds)
         if kind == "bad_answer":
             raw = raw[: self._random.randrange(len(raw))]
         return Answer(200, _JSON, raw)

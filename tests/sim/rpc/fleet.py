@@ -14,11 +14,13 @@ from tests.sim.rpc.dialects import DIALECTS
 from tests.sim.rpc.encoded import Encoded
 from tests.sim.rpc.endpoint import SimEndpoint
 from tests.sim.rpc.gaps import Gaps
+from tests.sim.rpc.hangs import Hangs
 from tests.sim.rpc.laggards import Laggards
 from tests.sim.rpc.lapses import Lapses
 from tests.sim.rpc.line import SimLine
 from tests.sim.rpc.machine import Machine
 from tests.sim.rpc.methods import Manners, Methods
+from tests.sim.rpc.nobody import Nobody
 from tests.sim.rpc.strays import Strays
 from tests.sim.world import CHAIN_ID, World
 
@@ -55,6 +57,7 @@ class Fleet:
         self.is_archive = all(machine.state_depth is None for machine in self._machines())
         self._lapses.is_archive = self.is_archive
         self.laggards = Laggards(self._endpoints, faults, apart["stands_still"])
+        self.hangs = Hangs(self._endpoints, self._lines, faults, apart["hang_at_reorg"])
         self._anew = apart["begins_anew"]
         self.rpc_urls = [f"http://{name}.sim/" for name in names]
         self.ws_urls = [f"ws://{name}.sim/" for name in names[: random.choice((0, 1, 1, 2)) if not is_calm else 1]]
@@ -72,12 +75,14 @@ class Fleet:
         if self.laggards.has_one:
             yield f"{self.laggards.name} {self.laggards.fate}"
 
-    def client(self) -> tuple[EvmNode, HeadFeed]:
-        """The real one, as a newly started process makes it."""
+    def client(
+        self, rpc_urls: Sequence[str] | None = None, ws_urls: Sequence[str] | None = None
+    ) -> tuple[EvmNode, HeadFeed]:
+        """The real one, as a newly started process makes it, or a file that names other URLs."""
         return connect(
             chain="sim",
-            rpc_urls=self.rpc_urls,
-            ws_urls=self.ws_urls,
+            rpc_urls=self.rpc_urls if rpc_urls is None else rpc_urls,
+            ws_urls=self.ws_urls if ws_urls is None else ws_urls,
             chain_id=CHAIN_ID,
             courier=self.courier,
             opened=self._opened,
@@ -85,10 +90,23 @@ class Fleet:
             chance=self._random.random,
         )
 
+    def stranger(self, chain_id: int, rpc_urls: Sequence[str]) -> tuple[EvmNode, HeadFeed]:
+        """Of a chain that is not in this world."""
+        clock = asyncio.get_running_loop().time
+        return connect(
+            chain="stranger",
+            rpc_urls=rpc_urls,
+            chain_id=chain_id,
+            courier=lambda _url: Nobody(),
+            clock=clock,
+            chance=self._random.random,
+        )
+
     # --- what befalls it ---------------------------------------------------------------------------------------------
 
     def before_reorg(self) -> None:
-        """Some machines do not hear of the new branch, and stay on theirs."""
+        """Some machines do not hear of the new branch, and stay on theirs; some endpoints hang."""
+        self.hangs.at_reorg()
         for twin, fate in self._twins.items():
             if fate == "forks" and self._random.random() < 0.7:
                 twin.is_stuck = True
@@ -228,8 +246,8 @@ class Fleet:
 
     # --- how to reach them -------------------------------------------------------------------------------------------
 
-    def courier(self, url: str) -> SimEndpoint:
-        return self._endpoints[_host(url)]
+    def courier(self, url: str) -> SimEndpoint | Nobody:
+        return self._endpoints.get(_host(url)) or Nobody()
 
     async def _opened(self, url: str) -> SimLine:
         name = _host(url)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from indexer.clients.evm.asking import multiread
-from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding
+from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding, TokenInfo
 from tests.sim.rpc.dialects import NO_OVERRIDES, RANGE_TOO_LONG, RESULT_TOO_LONG, Dialect, Words
 from tests.sim.rpc.encoded import Encoded, Log
 from tests.sim.rpc.machine import Machine
@@ -132,7 +132,8 @@ class Methods:
         selector = data[:4].hex()
         if selector == multiread.BALANCE_OF:
             return f"0x{_held(block, _TOKENS[place], '0x' + data[16:36].hex()):064x}"
-        return _DESCRIBED.get(selector, "0x")
+        said = _SAID.get(selector)
+        return "0x" if said is None else said(block.info(_TOKENS[place]))
 
     def _program(self, code: str, machine: Machine, block: Block, data: bytes) -> str:
         """The program of the multi-read, known by its code; any other would be a change that we must learn."""
@@ -206,5 +207,13 @@ def _code(params: Sequence[Any]) -> str:
 _ANY: Final = BlockRef(0, BlockHash(""), 0)
 _PROGRAM: Final = _code(multiread.params(b"", b"", _ANY))
 _TOKENS: Final = {token.lower(): token for token in EVERYTHING.tokens}
-_TEXT: Final = f"{32:064x}{3:064x}{b'SIM'.hex():0<64}"
-_DESCRIBED: Final = {"313ce567": f"0x{6:064x}", "95d89b41": f"0x{_TEXT}", "06fdde03": f"0x{_TEXT}"}
+_SAID: Final[Mapping[str, Callable[[TokenInfo], str]]] = {
+    "313ce567": lambda info: f"0x{info.decimals:064x}",
+    "95d89b41": lambda info: _text(info.symbol or ""),
+    "06fdde03": lambda info: _text(info.name or ""),
+}
+"""By selector: decimals, symbol and name."""
+
+
+def _text(said: str) -> str:
+    return f"0x{32:064x}{len(said):064x}{said.encode().hex():0<64}"

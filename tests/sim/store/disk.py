@@ -57,8 +57,9 @@ class Disk:
     the new primary may have it, or not.
     """
 
-    def __init__(self, random: Random, faults: Callable[[], Faults]) -> None:
+    def __init__(self, random: Random, faults: Callable[[], Faults], slow: Random | None = None) -> None:
         self.kept = Kept()
+        self._slow = slow or random
         self.step_downs = self.rolled_back = 0
         self._random = random
         self._faults = faults
@@ -100,6 +101,8 @@ class Disk:
     async def _reach(self) -> None:
         slow = self._random.random() < self._faults().slow / 10
         await asyncio.sleep(self._random.choice((0.05, 0.5, 3.0)) if slow else 0.002)
+        if self._faults().slow_store and self._slow.random() < self._faults().slow_store:
+            await asyncio.sleep(self._slow.choice((0.05, 0.5, 3.0, 12.0)))
         if self._random.random() < self._faults().store_down:
             raise StoreUnavailable("no answer")
         if self._agreed is None and not self._elected.is_set():

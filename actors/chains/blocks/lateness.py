@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from actors.chains.blocks.followed import Followed
 from actors.chains.books.ledger import Ledger
@@ -18,8 +18,16 @@ from indexer.errors import StateMissing, Transient
 PAUSES: Final = (0.1, 0.2, 0.4)
 """Seconds. What moved is told so much later at most, and with its logs; without them it would be called unexplained."""
 
-IN_VAIN_SECONDS: Final = 600.0
-"""A token that was waited for in vain moves without logs: so long nobody waits for it again."""
+REST_SECONDS: Final = (10.0, 600.0)
+"""A token that was waited for in vain may move without logs: so long nobody waits for it again, twice as long each time
+up to the second of these, until a log of it is late once more."""
+
+
+class Rest(NamedTuple):
+    """Until when nobody waits for logs of a token, and how long that was."""
+
+    until: float
+    seconds: float
 
 
 class LateLogs:
@@ -30,8 +38,8 @@ class LateLogs:
         self._followed = followed
         self._ledger = ledger
         self._clock = asyncio.get_running_loop().time
-        self._in_vain: dict[str, float] = {}
-        """Of watched tokens, until when none is waited for."""
+        self._rests: dict[str, Rest] = {}
+        """By watched token."""
 
     async def awaited(self, views: Sequence[BlockView]) -> Sequence[BlockView]:
         """These blocks, with what came meanwhile."""
@@ -39,6 +47,7 @@ class LateLogs:
         if not due:
             return views
         whole = list(views)
+        waited = _tokens(due)
         for pause in PAUSES:
             await asyncio.sleep(pause)
             heads = [whole[place].head for place in due]
@@ -50,10 +59,17 @@ class LateLogs:
                 whole[place] = _joined(whole[place], view)
             due = self._due(whole)
             if not due:
-                return whole
-        until = self._clock() + IN_VAIN_SECONDS
-        self._in_vain |= {holding.token: until for moved in due.values() for holding in moved}
+                break
+        for token in waited - _tokens(due):
+            self._rests.pop(token, None)
+        for token in _tokens(due):
+            self._let_rest(token)
         return whole
+
+    def _let_rest(self, token: str) -> None:
+        first, longest = REST_SECONDS
+        seconds = min(self._rests[token].seconds * 2, longest) if token in self._rests else first
+        self._rests[token] = Rest(self._clock() + seconds, seconds)
 
     def _due(self, views: Sequence[BlockView]) -> Mapping[int, frozenset[Holding]]:
         """By the place of their block, the balances that moved there for no reason that was told."""
@@ -73,10 +89,14 @@ class LateLogs:
         ledger = self._ledger
         if holding in ledger.returned or holding in ledger.unread.held:
             return False
-        if self._clock() < self._in_vain.get(holding.token, 0.0):
+        if holding.token in self._rests and self._clock() < self._rests[holding.token].until:
             return False
         value, before = view.readings.values.get(holding), now.get(holding, ledger.balances.get(holding))
         return None not in (value, before) and value != before
+
+
+def _tokens(due: Mapping[int, frozenset[Holding]]) -> frozenset[str]:
+    return frozenset(holding.token for moved in due.values() for holding in moved)
 
 
 def _joined(view: BlockView, again: BlockView) -> BlockView:

@@ -264,6 +264,19 @@ async def test_who_is_named_by_a_bloom_alone_is_read_in_the_second_question(
     assert {view.readings.values[suspect] for suspect in view.suspects} == {7}
 
 
+async def test_nor_does_it_matter_whether_they_were_read_since_somebody_hinted_at_them(
+    liar: FakeNode, moved: tuple[Head, Watch]
+) -> None:
+    head, watch = moved
+    few = Watch(watch.tokens, frozenset(wallets(16)))
+    set_alter(liar, without_logs)
+    async with node_at(liar.url) as node:
+        for holding in few.holdings() - few.natives():
+            node._hints.note(head.hash, holding)
+        (view,) = await node.look([head], few)
+    assert view.suspects == few.holdings() - few.natives()
+
+
 async def test_whose_state_is_gone_is_not_read_for_the_bloom(liar: FakeNode, moved: tuple[Head, Watch]) -> None:
     head, watch = moved
 

@@ -39,7 +39,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What was found in a block; `suspects` are the balances that were read for its bloom alone."""
+    """What was found in a block; `suspects` are balances that were read, and of which its bloom misses a log."""
 
     head: Head
     transfers: tuple[Transfer, ...]
@@ -119,7 +119,8 @@ class _Doubt:
         found.values.update(more.values)
         found.unreadable.update(more.unreadable)
         found.doubtful += more.doubtful
-        return Block(self.block.head, _joined(self.block.transfers, transfers), found, self.reads)
+        seen = self.suspects & found.values.keys()
+        return Block(self.block.head, _joined(self.block.transfers, transfers), found, seen)
 
     def with_hints(self, block: Block) -> Block:
         missing = self.missing(block.transfers)

@@ -90,6 +90,22 @@ async def test_a_token_that_moves_without_logs_holds_its_chain_up_once_and_not_f
 
 
 @in_virtual_time
+async def test_a_token_rests_for_longer_each_time_until_a_log_of_it_is_late_again() -> None:
+    async with staged() as stage:
+        with pytest.MonkeyPatch.context() as patch:
+            node = Indexing(stage, patch, 1_000)
+            waited = list[bool]()
+            for pause in (0.0, 11.0, 11.0, 21.0):
+                await stage.settle(pause)
+                waited.append(await told_after(stage, stage.world.pay(USD, OUTSIDE, ALICE, 1)) > PAUSES[0])
+            assert waited == [True, True, False, True]
+            node.seconds = 0.25
+            await stage.settle(60)
+            for _ in range(2):
+                assert PAUSES[0] < await told_after(stage, stage.world.pay(USD, OUTSIDE, ALICE, 1)) < 0.5
+
+
+@in_virtual_time
 async def test_a_node_that_fails_meanwhile_holds_up_nothing() -> None:
     async with staged() as stage:
         with pytest.MonkeyPatch.context() as patch:

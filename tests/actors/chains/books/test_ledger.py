@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import select
+import socket
 from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 import structlog.testing
+import uvloop
 
 from actors.chains.books import ledger as module
 from actors.chains.books.writing import COMMIT_FACTS
@@ -60,6 +63,31 @@ async def test_whoever_tells_it_gets_ready_while_a_commit_is_written(desk: Desk)
     ledger = desk.open(prepare=lambda _commit: said.append("prepared"))
     await ledger.commit((updated(5, 7),), head_at(5))
     assert said == ["prepared", "written"]
+
+
+def test_what_was_told_has_left_before_the_writer_goes_on() -> None:
+    """uvloop sends what is written at the end of a turn: the writer must not have its own in the same one."""
+
+    async def left() -> bool:
+        near, far = socket.socketpair()
+        _, client = await asyncio.open_connection(sock=near)
+        told = asyncio.Event()
+
+        async def tell() -> None:
+            await told.wait()
+            client.write(b"told")
+
+        telling = asyncio.create_task(tell())
+        await asyncio.sleep(0)
+        await Desk().open(publish=lambda _commit: told.set()).commit((updated(5, 7),), head_at(5))
+        has_left = bool(select.select([far], [], [], 0)[0])
+        await telling
+        client.close()
+        await client.wait_closed()
+        far.close()
+        return has_left
+
+    assert uvloop.run(left())
 
 
 async def test_times_are_kept_as_mongodb_keeps_them(desk: Desk) -> None:

@@ -114,7 +114,7 @@ class Ledger:
         for commit in life.commits:
             self._take_over(commit)
             if commit.first_seq > mark.seq:
-                self.trails.take_over(commit, self.balances, self._recent.updates)
+                self.trails.take_over(commit, self.balances, self._recent.above)
             if commit.first_seq >= life.first:
                 self._recent.remember(commit)
         self.settling.take_over(life.commits)
@@ -282,7 +282,7 @@ class Ledger:
             self.returned -= {fact.holding for fact in commit.facts if isinstance(fact, BalanceUpdated)}
         if any(may_leave_one(fact) for fact in commit.facts):
             self._tell_returned(commit.last_seq)
-        self.trails.account(commit.facts, self._recent.updates)
+        self.trails.account(commit.facts, self._recent.above)
         self.settling.remember(commit)
         self._recent.remember(commit)
         if commit.checkpoint is not None:

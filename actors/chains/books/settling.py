@@ -110,7 +110,7 @@ class Settling:
         """Nothing above is left, so that all that comes there from now on will be in memory."""
         if self._complete_above is None or number < self._complete_above:
             self._complete_above = number
-        if any(waiting > number for waiting in self._waiting):
+        if max(self._waiting, default=number) > number:
             self._waiting = {waiting: block for waiting, block in self._waiting.items() if waiting <= number}
 
 

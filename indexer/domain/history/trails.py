@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,6 +14,9 @@ from indexer.domain.telling.facts import BalanceReverted, Fact, StreamResync
 MOST_LOGS: Final = 256
 MOST_LOGS_IN_ALL: Final = 10_000
 """A token that emits logs without moving anything must not fill memory: past this, a trail counts as lost."""
+
+Above = Callable[[int], Iterable[BalanceUpdated]]
+"""The updates at blocks above a number."""
 
 _NONE: Final[frozenset[Holding]] = frozenset()
 
@@ -69,20 +72,20 @@ class Trails:
             if logs is not None and len(kept) < len(logs):
                 self._put(holding, kept)
 
-    def take_over(self, commit: Commit, known: Container[Holding], recent: Sequence[BalanceUpdated]) -> None:
-        """What an earlier life committed: `recent` are the updates before it, `known` the holdings with a balance."""
+    def take_over(self, commit: Commit, known: Container[Holding], above: Above) -> None:
+        """What an earlier life committed: `above` tells of the updates before it, `known` holdings have a balance."""
         ancestor, facts = commit.ancestor, commit.facts
         if ancestor is not None:
             # The logs of a block in the place of an orphaned one came after the retractions.
             self.note([log for log in commit.noted if log.block_number <= ancestor], known)
-            self.account([fact for fact in facts if isinstance(fact, BalanceReverted)], recent)
+            self.account([fact for fact in facts if isinstance(fact, BalanceReverted)], above)
             facts = tuple(fact for fact in facts if not isinstance(fact, BalanceReverted))
         self.note([log for log in commit.noted if ancestor is None or log.block_number > ancestor], known)
         self.lose(commit.lost)
-        self.account(facts, recent)
+        self.account(facts, above)
 
-    def account(self, facts: Iterable[Fact], recent: Sequence[BalanceUpdated]) -> None:
-        """After a commit of these facts; `recent` are the updates before it that it may take back."""
+    def account(self, facts: Iterable[Fact], above: Above) -> None:
+        """After a commit of these facts; `above` tells of the updates before it that it may take back."""
         self.lost.clear()
         cut_at: int | None = None
         for fact in facts:
@@ -94,7 +97,7 @@ class Trails:
                     if cut_at is None:
                         cut_at = fact.block.number
                         self.cut(cut_at)
-                        taken_back = _oldest_above(cut_at, recent)
+                        taken_back = _oldest(above(cut_at))
                     self._recorded.pop(fact.holding, None)
                     self._put(fact.holding, _left(fact, taken_back.get(fact.holding)))
                 case StreamResync():
@@ -124,12 +127,10 @@ class Trails:
             del self.logs[holding]
 
 
-def _oldest_above(number: int, recent: Sequence[BalanceUpdated]) -> dict[Holding, BalanceUpdated]:
+def _oldest(updates: Iterable[BalanceUpdated]) -> dict[Holding, BalanceUpdated]:
     oldest: dict[Holding, BalanceUpdated] = {}
-    for update in recent:
-        if update.block.number > number and (
-            update.holding not in oldest or update.block.number < oldest[update.holding].block.number
-        ):
+    for update in updates:
+        if update.holding not in oldest or update.block.number < oldest[update.holding].block.number:
             oldest[update.holding] = update
     return oldest
 

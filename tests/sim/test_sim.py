@@ -25,7 +25,7 @@ from tests.sim.witness import Witness, is_fresh
 from tests.sim.world import TOKENS
 
 RUNS = int(os.environ.get("SIM_RUNS", "200"))
-CHUNK = 50
+CHUNK = 20
 _WITHOUT_TAGS = 14
 """A seed of which no node tells what is safe or final."""
 

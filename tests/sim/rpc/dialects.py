@@ -35,7 +35,7 @@ DIALECTS = (
         "reth",
         (-32001, "block not found: hash 0xb1"),
         (-32001, "block not found: hash 0xb1"),
-        (-32000, "distance to target block exceeds maximum proof window"),
+        (-32603, "no state found for block number 12"),
         announces_each=False,
     ),
     Dialect(
@@ -72,6 +72,8 @@ RANGE_TOO_LONG: tuple[Words, ...] = (
     (-32602, "eth_getLogs is limited to 0 - {most} blocks range"),
     (35, "ranges over {most} blocks are not supported on freetier"),
     (-32000, "too wide blocks range, the limit is {most}"),
+    (-32005, "limit exceeded"),
+    (-32602, "invalid request: max allowed of rounds in logs query is: {most}"),
 )
 
 RESULT_TOO_LONG: tuple[Words, ...] = (
@@ -99,6 +101,7 @@ SLOW_DOWN: tuple[Words, ...] = (
     (-32001, "Too many requests, please try again later"),
     (-32007, "25/second request limit reached - reduce calls per second or upgrade your account"),
     (-32016, "over rate limit"),
+    (15, "Too many request, try again later"),
     (429, "Your app has exceeded its compute units per second capacity."),
 )
 

@@ -1,15 +1,64 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from indexer.clients.evm.asking.wording import LONGEST_WAIT, refusal
-from indexer.errors import BlockUnknown, IndexerError, Throttled
+from indexer.clients.evm.asking import phrases
+from indexer.clients.evm.asking.wording import LONGEST_WAIT, CallFailed, refusal
+from indexer.errors import BlockUnknown, IndexerError, ResponseTooLarge, StateMissing, Throttled
 from tests.clients.evm.wordings import WORDINGS
 
 
 @pytest.mark.parametrize(("source", "code", "text", "meaning"), WORDINGS)
 def test_a_refusal_is_understood(source: str, code: int | None, text: str, meaning: type[IndexerError]) -> None:
     assert type(refusal({"code": code, "message": text})) is meaning, source
+
+
+_TABLE = [line for said in vars(phrases).values() if isinstance(said, tuple) for line in said]
+
+
+@pytest.mark.parametrize(("who", "pattern"), _TABLE)
+def test_each_line_of_the_table_stands_for_a_text_that_was_met(who: str, pattern: str) -> None:
+    assert any(re.search(pattern, text.lower()) for _, _, text, _ in WORDINGS), who
+
+
+@pytest.mark.parametrize(
+    ("code", "revert"),
+    [
+        (-32000, "execution reverted: {}"),
+        (-32603, "Error: VM Exception while processing transaction: reverted with reason string '{}'"),
+        (-32015, "VM execution error.: revert: {}"),
+        (-32016, "The execution failed due to an exception.: Reverted: {}"),
+    ],
+)
+def test_a_revert_is_one_whatever_its_reason_says(code: int, revert: str) -> None:
+    reasons = [text for _, _, text, _ in WORDINGS]
+    meant = {type(refusal({"code": code, "message": revert.format(reason)})) for reason in reasons}
+    assert meant == {CallFailed}
+
+
+@pytest.mark.parametrize("text", ["limit exceeded", "Limit exceeded.", "nobody has met these words yet"])
+def test_a_limit_of_a_range_of_logs_is_its_size_and_of_anything_else_how_often(text: str) -> None:
+    error = {"code": -32005, "message": text}
+    assert type(refusal(error, of_range=True)) is ResponseTooLarge
+    assert type(refusal(error)) is Throttled
+
+
+@pytest.mark.parametrize(("source", "code", "text", "meaning"), [row for row in WORDINGS if row[0] != "BSC"])
+def test_other_words_mean_the_same_of_a_range(
+    source: str, code: int | None, text: str, meaning: type[IndexerError]
+) -> None:
+    assert type(refusal({"code": code, "message": text}, of_range=True)) is meaning, source
+
+
+def test_a_range_is_told_to_slow_down_where_the_words_are_plain() -> None:
+    assert type(refusal({"code": -32005, "message": "rate limit exceeded"}, of_range=True)) is Throttled
+
+
+def test_a_lost_state_is_no_throttling_though_it_is_told_as_a_limit() -> None:
+    error = {"code": -32005, "message": "state recreation l2 gas depth limit exceeded"}
+    assert type(refusal(error)) is type(refusal(error, of_range=True)) is StateMissing
 
 
 def test_the_provider_is_quoted() -> None:

@@ -18,11 +18,15 @@ _SMALL: Final = 150
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A method and its parameters, which may hold parts that are encoded already; `size` in bytes, roughly."""
+    """A method and its parameters, which may hold parts that are encoded already; `size` in bytes, roughly.
+
+    `of_range`: it asks for the logs of several blocks, so that "limit exceeded" means fewer blocks, not slower.
+    """
 
     method: str
     params: Sequence[Any] = ()
     size: int = _SMALL
+    of_range: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,12 +47,12 @@ class Transport(AsyncHTTPProvider):
         except orjson.JSONDecodeError as error:
             raise _without_json(status, headers, raw, len(body)) from error
         if status >= 300:
-            raise self._refused(status, headers, answer, len(asked))
+            raise self._refused(status, headers, answer, calls)
         if isinstance(answer, dict) and len(asked) == 1:
             answer = [answer]
         if not isinstance(answer, list):
-            raise self._whole_batch(headers, answer, len(asked))
-        return self._matched(asked, answer)
+            raise self._whole_batch(headers, answer, calls)
+        return self._matched(dict(zip((request["id"] for request in asked), calls, strict=True)), answer)
 
     async def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         """For those who put web3 itself on top; a reply's error is raised."""
@@ -77,7 +77,7 @@ class Transport(AsyncHTTPProvider):
     async def disconnect(self) -> None:
         await self._courier.close()
 
-    def _matched(self, asked: Sequence[RPCRequest], answer: Sequence[Any]) -> list[Reply]:
+    def _matched(self, asked: Mapping[Any, Call], answer: Sequence[Any]) -> list[Reply]:
         """Replies by id: providers answer in any order, and a missing one shifts nothing."""
         by_id: dict[Any, Reply] = {}
         for item in answer:
@@ -86,26 +86,26 @@ class Transport(AsyncHTTPProvider):
             number = item.get("id")
             if number is None and item.get("error") is not None:
                 if len(asked) == 1:
-                    return [self._reply(item)]
+                    return [self._reply(item, *asked.values())]
                 raise refusal(item["error"], self._url)
             if isinstance(number, list | dict):
                 raise BadAnswer("an answer to nothing that can be asked")
             if number in by_id:
                 raise BadAnswer("two answers to one call")
-            by_id[number] = self._reply(item)
-        missing = sum(request["id"] not in by_id for request in asked)
+            by_id[number] = self._reply(item, asked.get(number))
+        missing = len(asked.keys() - by_id.keys())
         if missing or len(by_id) != len(asked):
             raise BadAnswer(f"{len(asked)} calls asked, {missing} of them not answered, {len(by_id)} answers")
-        return [by_id[request["id"]] for request in asked]
+        return [by_id[number] for number in asked]
 
-    def _reply(self, item: Mapping[str, Any]) -> Reply:
+    def _reply(self, item: Mapping[str, Any], call: Call | None) -> Reply:
         if item.get("error") is not None:
-            return Reply(error=refusal(item["error"], self._url))
+            return Reply(error=refusal(item["error"], self._url, of_range=call is not None and call.of_range))
         if "result" not in item:
             return Reply(error=BadAnswer("an answer with neither result nor error"))
         return Reply(result=item["result"])
 
-    def _refused(self, status: int, headers: Mapping[str, str], answer: Any, calls: int) -> IndexerError:
+    def _refused(self, status: int, headers: Mapping[str, str], answer: Any, calls: Sequence[Call]) -> IndexerError:
         """JSON under an HTTP error: the status tells of throttling best, the text of everything else."""
         by_status = _by_status(status, headers) or NodeUnreachable(f"HTTP {status}")
         first = next(iter(answer), None) if isinstance(answer, list) else answer
@@ -115,15 +115,15 @@ class Transport(AsyncHTTPProvider):
             return Throttled(str(by_status), by_status.retry_after_seconds or told)
         return by_status if isinstance(problem, BadAnswer) else problem
 
-    def _whole_batch(self, headers: Mapping[str, str], answer: Any, calls: int) -> IndexerError:
+    def _whole_batch(self, headers: Mapping[str, str], answer: Any, calls: Sequence[Call]) -> IndexerError:
         """One object for a whole batch is a refusal of all of it."""
         if not isinstance(answer, Mapping) or answer.get("error") is None:
             return BadAnswer("one answer to a whole batch")
-        problem = refusal(answer["error"], self._url)
+        problem = refusal(answer["error"], self._url, of_range=len(calls) == 1 and calls[0].of_range)
         if isinstance(problem, Throttled):
             return Throttled(str(problem), _retry_after(headers) or problem.retry_after_seconds)
-        if calls > 1 and (isinstance(problem, ResponseTooLarge | Unsupported) or "batch" in str(problem).lower()):
-            return TooMuch(str(problem), "batch", calls)
+        if len(calls) > 1 and (isinstance(problem, ResponseTooLarge | Unsupported) or "batch" in str(problem).lower()):
+            return TooMuch(str(problem), "batch", len(calls))
         return problem
 
 

@@ -79,4 +79,4 @@ class Missed:
 
 def _between(first: int, last: int, inside: bytes) -> Call:
     place = f'{{"fromBlock":"{hex(first)}","toBlock":"{hex(last)}",'.encode()
-    return Call("eth_getLogs", [orjson.Fragment(place + inside + b"}")], 150 + len(inside))
+    return Call("eth_getLogs", [orjson.Fragment(place + inside + b"}")], 150 + len(inside), first < last)

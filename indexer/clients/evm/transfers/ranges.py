@@ -43,7 +43,7 @@ def logs_between(
         return result, end.hash
 
     place = f'{{"fromBlock":"{hex(first)}","toBlock":"{hex(last)}",'.encode()
-    logs = Call("eth_getLogs", [orjson.Fragment(place + inside + b"}")], 150 + len(inside))
+    logs = Call("eth_getLogs", [orjson.Fragment(place + inside + b"}")], 150 + len(inside), first < last)
     numbers = [last] if beside is None else [last, beside.number]
     headers = [Call("eth_getBlockByNumber", [hex(number), False]) for number in numbers]
     return Plan([logs, *headers], read, together=True)

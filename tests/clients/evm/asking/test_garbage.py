@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from indexer.clients.evm.asking.calls import Limits, Plan, Reply
+from indexer.clients.evm.asking.calls import Call, Limits, Plan, Reply
 from indexer.clients.evm.asking.transport import Transport
 from indexer.clients.evm.asking.wording import refusal
 from indexer.clients.evm.hearing.socket import NodeSocket
@@ -121,10 +121,10 @@ def test_whatever_is_among_logs_and_hints() -> None:
 
 def test_whatever_comes_for_a_batch() -> None:
     garbler, transport = Garbler(2), Transport("http://127.0.0.1:1/", "one")
-    asked: Any = [{"id": 1}, {"id": 2}]
+    asked = {1: Call("eth_chainId"), 2: Call("eth_getLogs", of_range=True)}
     for _ in range(1_000):
         answer = garbler.garbled([{"id": 1, "result": "0x1"}, {"id": 2, "error": ERROR}])
-        assert isinstance(transport._refused(500, {}, answer, 2), IndexerError)
+        assert isinstance(transport._refused(500, {}, answer, [*asked.values()]), IndexerError)
         with suppress(IndexerError):
             if isinstance(answer, list):
                 transport._matched(asked, answer)

@@ -9,7 +9,7 @@ from aiohttp import web
 from indexer.clients.evm.asking.calls import Call, TooMuch
 from indexer.clients.evm.asking.courier import HttpCourier
 from indexer.clients.evm.asking.transport import Transport
-from indexer.errors import BadAnswer, BlockUnknown, IndexerError, NodeUnreachable, Throttled
+from indexer.errors import BadAnswer, BlockUnknown, IndexerError, NodeUnreachable, ResponseTooLarge, Throttled
 from tests.fixtures.fakenode import FakeNode, RpcError, json_response, silence, text_response
 
 CALLS = [Call("eth_blockNumber"), Call("eth_chainId"), Call("eth_blockNumber")]
@@ -47,6 +47,24 @@ async def test_an_error_belongs_to_its_call_alone() -> None:
     assert [type(reply.error) for reply in replies] == [type(None), BlockUnknown, type(None)]
     with pytest.raises(BlockUnknown):
         replies[1].get()
+
+
+async def test_a_limit_is_one_of_size_for_the_call_that_asks_for_a_range_alone() -> None:
+    def refuse(*_params: Any) -> None:
+        raise RpcError(-32005, "limit exceeded")
+
+    ranged = Call("eth_getLogs", [{"fromBlock": "0x1", "toBlock": "0x9"}], of_range=True)
+    async with FakeNode() as fake:
+        fake.methods["eth_getLogs"] = fake.methods["eth_chainId"] = refuse
+        transport = Transport(fake.url, "fake")
+        together = await transport.exchange([Call("eth_chainId"), ranged, Call("eth_blockNumber")], 5)
+        alone = await transport.exchange([ranged], 5)
+        fake.respond = lambda payload: json_response({"id": payload["id"], "error": ERROR["error"]}, 400)
+        with pytest.raises(ResponseTooLarge):
+            await transport.exchange([ranged], 5)
+        await transport.disconnect()
+    assert [type(reply.error) for reply in together] == [Throttled, ResponseTooLarge, type(None)]
+    assert [type(reply.error) for reply in alone] == [ResponseTooLarge]
 
 
 ERROR = {"jsonrpc": "2.0", "id": None, "error": {"code": -32005, "message": "limit exceeded"}}

@@ -172,7 +172,7 @@ class Follower:
         except (Transient, Permanent):
             if asyncio.get_running_loop().time() < self._describe_by:
                 raise
-            infos = self._book.infos
+            infos = await self.tokens.describe(self._chain_id, ())  # what is known
         self._describe_by = None
         self._lacking = frozenset(token for token in self.watch.tokens if token not in infos)
         self._book.infos = dict(infos) | {str(token): info for token, info in self._retelling.told.items()}

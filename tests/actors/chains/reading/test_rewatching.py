@@ -217,17 +217,40 @@ async def test_a_token_that_comes_while_no_node_answers_is_told_with_its_decimal
         assert {fact.info for fact in told} == {TokenInfo(6, "SIM", "Simulated")}
 
 
+def undescribed(stage: Stage) -> list[Collection[Address]]:
+    """Which tokens a node was asked of; none of them is told."""
+    asked, known = list[Collection[Address]](), stage.infos.describe
+
+    async def unanswered(chain: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]:
+        if tokens:
+            asked.append(tokens)
+            raise BadAnswer("an answer in words that nobody has met yet")
+        return await known(chain, tokens)
+
+    stage.infos.describe = unanswered  # type: ignore[assignment,method-assign] # it is the node that is asked
+    return asked
+
+
+@in_virtual_time
+async def test_nor_does_it_take_the_name_of_the_native_coin_with_it() -> None:
+    stage = Stage()
+    stage.world.mine()
+    asked = undescribed(stage)
+    stage.start()
+    try:
+        await stage.settle(DESCRIBE_SECONDS * 2)
+        coins = {fact.info for fact in stage.updates("first") if fact.holding.token == NATIVE}
+        assert coins == {stage.infos.coin}
+        assert asked
+    finally:
+        await stage.stop()
+
+
 @in_virtual_time
 async def test_a_token_that_no_node_describes_holds_up_no_head() -> None:
     without = Watch(WATCH.tokens - {USD}, WATCH.solvers)
     async with staged(watch=without) as stage:
-        asked = list[int]()
-
-        async def unanswered(chain: int, _tokens: Collection[Address]) -> NoReturn:
-            asked.append(chain)
-            raise BadAnswer("an answer in words that nobody has met yet")
-
-        stage.infos.describe = unanswered  # type: ignore[assignment,method-assign] # it is the node that is asked
+        asked = undescribed(stage)
         stage.ref.tell(WatchChanged(WATCH))
         await stage.settle(DESCRIBE_SECONDS + 1)
         heads = [stage.world.pay(TOKENS[1], OUTSIDE, BOB, 1) for _ in range(3)]
@@ -237,6 +260,7 @@ async def test_a_token_that_no_node_describes_holds_up_no_head() -> None:
         assert len(asked) > 2
 
 
+@in_virtual_time
 @pytest.mark.parametrize("is_asked_beside", [False, True], ids=["a head", "a doubt"])
 async def test_what_a_new_token_says_of_itself_is_known_before_a_balance_of_it_is_told(is_asked_beside: bool) -> None:
     """Nobody answers when it is added, and somebody does when the next block comes, or something is read again."""

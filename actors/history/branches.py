@@ -48,7 +48,7 @@ class Branches:
         """
         followed = await self._checkpoints.followed(self._stream)
         newest = await self._node.newest()
-        safe, finalized, _ = await self._node.tags()
+        safe, finalized, *_ = await self._node.tags()
         final = max(newest.number - self._window, -1 if finalized is None else finalized.number)
         by = newest if finalized is None or finalized.number < final else finalized
         settled = -1 if followed is None else min(final, followed - self._window)

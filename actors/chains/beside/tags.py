@@ -85,7 +85,8 @@ class Settler:
 
     async def settle(self, answer: TagsRead) -> None:
         tags, known = answer.tags, self._known()
-        self._ever = Tags(tags.safe or self._ever.safe, tags.finalized or self._ever.finalized)
+        ever = NO_TAGS if tags.untrue else self._ever
+        self._ever = Tags(tags.safe or ever.safe, tags.finalized or ever.finalized)
         settled = settle(self._ledger.settling.now, known, tags, self._ever, answer.beside)
         if known.tip is not None and settled != self._ledger.settling.now:
             await self._ledger.settle(settled, known.tip)

@@ -11,8 +11,9 @@ from indexer.clients.evm.endpoints.counts import Counts
 from indexer.clients.evm.endpoints.endpoints import Endpoints
 from indexer.clients.evm.hearing.socket import Ours
 from indexer.clients.evm.judging.census import Finding, highest
+from indexer.clients.evm.judging.finality import tags
 from indexer.clients.evm.judging.identities import identities, identity
-from indexer.clients.evm.judging.opinions import canonical, header_of, is_disputed, newest, tagged
+from indexer.clients.evm.judging.opinions import canonical, header_of, is_disputed, newest
 from indexer.clients.evm.judging.rhythm import Expected
 from indexer.clients.evm.reading.readings import Natives, readings
 from indexer.clients.evm.reading.tokens import Described
@@ -157,9 +158,7 @@ class EvmNode:
 
         And then its block at the height of `beside`, since what is final once lies below all that it has later.
         """
-        heights = () if beside is None else (hex(beside.number),)
-        asked = joined([tagged(level) for level in ("safe", "finalized", *heights)])
-        return Tags(*await self._endpoints.ask(lambda _: asked))
+        return await tags(self._endpoints, beside)
 
     async def look(self, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]:
         """Each block's watched transfers, native balances, and the token balances that were hinted at."""

@@ -48,6 +48,8 @@ class Tags(NamedTuple):
     safe: Head | None
     finalized: Head | None
     beside: Head | None = None
+    untrue: bool = False
+    """It told a tag above its own newest block, which is left out here: no tags can be expected of it."""
 
 
 def settle(settled: Settled, known: HeadChain, tags: Tags, tagged: Tags, beside: Head | None) -> Settled:

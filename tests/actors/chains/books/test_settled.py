@@ -112,6 +112,23 @@ async def test_a_tag_of_another_branch_or_beyond_our_tip_is_not_believed() -> No
 
 
 @in_virtual_time
+async def test_where_tags_are_nonsense_from_some_time_on_depth_counts_from_then_on() -> None:
+    async with staged() as stage:
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 1))
+        await stage.settle(5)
+        answer = Tags(None, None, None, True)
+
+        async def tags(beside: Head | None = None) -> Tags:  # noqa: ARG001 - as the node has it
+            return answer
+
+        stage.node.tags = tags  # type: ignore[method-assign] # tells blocks that are still to come
+        paid = stage.world.pay(USD, OUTSIDE, BOB, 1)
+        await stage.hear(paid, *(stage.world.mine(busy=0) for _ in range(FINALIZED_DEPTH)))
+        await stage.settle(5)
+        assert ("finalized", paid.number) in settled(stage)
+
+
+@in_virtual_time
 async def test_what_was_told_as_settled_is_not_told_again_after_a_restart() -> None:
     async with staged() as stage:
         await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 1))

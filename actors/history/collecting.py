@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from indexer.domain.balances import Watch
@@ -67,9 +67,12 @@ class Collector:
         if not ahead.answer.cancelled():
             ahead.answer.exception()  # looked at, so that nobody is told that it was not
 
-    async def step(self, job: Job) -> list[Chunk]:
-        """The next blocks below `job.cursor`, oldest first; nothing where a native has no state any more."""
-        return await self._natives(job) if job.is_native else await self._tokens(job)
+    async def step(self, job: Job, narrowed: Callable[[str], None]) -> list[Chunk]:
+        """The next blocks below `job.cursor`, oldest first; nothing where a native has no state any more.
+
+        Before fewer blocks are asked for, `narrowed` hears why.
+        """
+        return await self._natives(job) if job.is_native else await self._tokens(job, narrowed)
 
     async def known_before(
         self, job: Job, holdings: Collection[Holding], number: int, beside: BlockRef | None
@@ -108,15 +111,16 @@ class Collector:
 
     # --- tokens ------------------------------------------------------------------------------------------------------
 
-    async def _tokens(self, job: Job) -> list[Chunk]:
+    async def _tokens(self, job: Job, narrowed: Callable[[str], None]) -> list[Chunk]:
         last = job.cursor
         while True:
             first = max(job.first, last - self._stride.blocks + 1)
             try:
                 moved, seconds = await self._moved(job, first, last)
-            except ResponseTooLarge:
+            except ResponseTooLarge as error:
                 if first == last:
                     raise
+                narrowed(f"{last - first + 1} blocks are too many for one question: {error}")
                 self._stride = self._stride.narrower(last - first + 1)
             else:
                 break

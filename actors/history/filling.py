@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -124,7 +125,7 @@ class Filler:
         try:
             while job.cursor >= job.first:
                 await self._breathe()
-                chunks = await self._collector.step(job)
+                chunks = await self._collector.step(job, partial(self._narrowed, job))
                 for chunk in reversed(chunks):  # downwards, so that there is no hole above the lowest
                     await self._book.put(job.id, chunk)
                     for change in reversed(through(chunk, changes_of(chunk, holdings), crossed)):
@@ -138,6 +139,9 @@ class Filler:
             await self._collector.drop()
         self._walked = (job.id, walks)
         return job
+
+    def _narrowed(self, job: Job, reason: str) -> None:
+        self._saw(replace(job, error=reason))
 
     async def _crossed(self, job: Job, settled: int) -> Crossed:
         crossed = await crossed_by(self._records, job)

@@ -14,7 +14,7 @@ from indexer.domain.chain import BlockHash, Holding, KnownBlock
 from indexer.domain.following.views import Readings
 from indexer.domain.history.backfill import Moved
 from indexer.domain.history.jobs import Anchor, Job
-from indexer.errors import BlockUnknown, NodeUnreachable, Unheard
+from indexer.errors import BlockUnknown, NodeUnreachable, ResponseTooLarge, Unheard
 from tests.sim.clock import play
 from tests.sim.faults import NONE
 from tests.sim.node import SimNode
@@ -36,6 +36,7 @@ class _Node(SimNode):
         self.asked: list[tuple[int, int]] = []
         self.under_way = 0
         self.fails_below = 0
+        self.most_blocks = 1_000
         self.refuses_to_read: BlockUnknown | None = None
 
     async def moved(self, first: int, last: int, *more: Any) -> tuple[Moved, ...]:
@@ -45,6 +46,8 @@ class _Node(SimNode):
             await asyncio.sleep(1)
             if first < self.fails_below:
                 raise NodeUnreachable("gone")
+            if last - first >= self.most_blocks:
+                raise ResponseTooLarge("limit exceeded")
             return await super().moved(first, last, *more)
         finally:
             self.under_way -= 1
@@ -63,17 +66,34 @@ def _job(node: _Node) -> Job:
     )
 
 
+def _unheard(reason: str) -> None:
+    raise AssertionError(reason)
+
+
+def test_a_range_that_is_refused_is_asked_for_in_halves_which_is_said() -> None:
+    async def story() -> None:
+        node = _Node(1_000)
+        node.most_blocks = 70
+        collector, job, heard = Collector(node), _job(node), list[str]()
+        chunks = await collector.step(job, heard.append)
+        assert (chunks[0].first, chunks[-1].last) == (job.cursor - 63, job.cursor)
+        assert heard == [f"{blocks} blocks are too many for one question: limit exceeded" for blocks in (256, 128)]
+        await collector.drop()
+
+    play(story())
+
+
 def test_the_next_range_is_under_way_while_one_is_looked_at() -> None:
     async def story() -> None:
         node = _Node(1_000)
         collector, job = Collector(node), _job(node)
-        chunks = await collector.step(job)
+        chunks = await collector.step(job, _unheard)
         assert (chunks[-1].last, node.under_way) == (job.cursor, 1)
         below = chunks[0].first - 1
         assert node.asked[1][1] == below
         await asyncio.sleep(5)
         started = asyncio.get_running_loop().time()
-        lower = await collector.step(Job(**{**_fields(job), "cursor": below}))
+        lower = await collector.step(Job(**{**_fields(job), "cursor": below}), _unheard)
         assert (lower[0].first, lower[-1].last) == node.asked[1]
         assert asyncio.get_running_loop().time() - started < 1
         await collector.drop()
@@ -87,7 +107,7 @@ def test_all_that_was_asked_for_ahead_is_what_would_have_been_asked_for_then() -
         collector, job = Collector(node), _job(node)
         cursor = job.cursor
         while cursor >= 0:
-            cursor = (await collector.step(Job(**{**_fields(job), "cursor": cursor})))[0].first - 1
+            cursor = (await collector.step(Job(**{**_fields(job), "cursor": cursor}), _unheard))[0].first - 1
         assert not node.under_way
         return node.asked
 
@@ -101,7 +121,7 @@ def test_what_nobody_wants_any_more_is_ended(*, fails: bool) -> None:
     async def story() -> None:
         node = _Node(1_000)
         collector, job = Collector(node), _job(node)
-        chunks = await collector.step(job)
+        chunks = await collector.step(job, _unheard)
         node.fails_below = chunks[0].first if fails else 0
         await asyncio.sleep(2 if fails else 0)
         assert bool(node.under_way) != fails
@@ -115,9 +135,9 @@ def test_another_job_s_logs_are_not_taken_for_ours() -> None:
     async def story() -> None:
         node = _Node(1_000)
         collector, job = Collector(node), _job(node)
-        first = (await collector.step(job))[0].first
+        first = (await collector.step(job, _unheard))[0].first
         other = Job(**{**_fields(job), "id": "other", "cursor": first - 1})
-        await collector.step(other)
+        await collector.step(other, _unheard)
         assert node.asked[1] == node.asked[2]
         await collector.drop()
 

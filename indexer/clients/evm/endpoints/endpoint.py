@@ -43,11 +43,12 @@ class Wire(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """On which terms a question is put; `urgent` ones go before those that can wait."""
+    """On which terms a question is put; `urgent` ones go before those that can wait, not `paced` ones at once."""
 
     timeout_seconds: float
     chain_id: int | None = None
     urgent: bool = True
+    paced: bool = True
 
 
 @dataclass(slots=True)
@@ -88,6 +89,8 @@ class Endpoint:
     is_told: bool = False
     """Its loss was logged, so its return will be."""
     usual_seconds: float = 0.05
+    complaints: int = 0
+    """How often it asked us to slow down."""
     takes_batches: bool = False
     """It has answered one."""
     calibration: Calibration = field(default_factory=Calibration)
@@ -102,7 +105,7 @@ class Endpoint:
     async def ask(self, make: Callable[[Limits], Plan[T]], terms: Terms) -> T:
         """Put the question that fits the limits, and a smaller one when that shows them to be lower."""
         self._grow()
-        most = self.pace.most_at_once
+        most = self.pace.most_at_once if terms.paced else None
         refused: TooMuch | None = None
         for _ in range(_SHRINKS):
             plan = make(self.limits)
@@ -121,6 +124,7 @@ class Endpoint:
             except (Unsupported, CallFailed) as error:
                 raise BadAnswer(str(error)) from error
             except Throttled:
+                self.complaints += 1
                 self._tell_pace(self.pace.complained())
                 raise
             else:
@@ -149,6 +153,11 @@ class Endpoint:
         self.calibration.forget()
         self.limits.doubted = frozenset()
 
+    def acquit(self) -> None:
+        """What it refused lately was neither too much nor too fast: it would refuse it anyhow."""
+        self.limits.overrides = self.in_a_row = 0
+        self._tell_pace(self.pace.forgive())
+
     async def probe(self, chain_id: int | None) -> int:
         """Whether it is of use again; its newest block.
 
@@ -164,7 +173,7 @@ class Endpoint:
 
     async def _travel(self, calls: Sequence[Call], terms: Terms) -> list[Reply]:
         """One round trip; the first of all also asks whether this is our chain."""
-        wait = self.pace.reserve(len(calls), urgent=terms.urgent)
+        wait = self.pace.reserve(len(calls), urgent=terms.urgent) if terms.paced else 0.0
         if wait > 0:
             await self.sleep(wait)
         if terms.chain_id is None or self.is_proven:

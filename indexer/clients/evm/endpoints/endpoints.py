@@ -122,6 +122,11 @@ class Endpoints:
         return troubles(self._endpoints)
 
     @property
+    def every(self) -> tuple[Endpoint, ...]:
+        """All of them, in order of preference, whether well or not."""
+        return self._endpoints
+
+    @property
     def able(self) -> tuple[Endpoint, ...]:
         """Those that are well, in order of preference."""
         return self._roster.able

@@ -70,8 +70,12 @@ class Pace:
         self._pass_time()
         if self._at - self._slowed_at < _FORGOTTEN_SECONDS:
             return False
-        self._rate = math.inf
-        return True
+        return self.forgive()
+
+    def forgive(self) -> bool:
+        """No limit from now on; whether there was one."""
+        was_limited, self._rate = math.isfinite(self._rate), math.inf
+        return was_limited
 
     def _pass_time(self) -> None:
         now = self._clock()

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 from indexer.clients.evm.asking.calls import Plan, TakenApart
+from indexer.clients.evm.endpoints.contrast import Ask, Pair, refused_for_good
 from indexer.clients.evm.endpoints.endpoints import NEVER, Endpoints
 from indexer.clients.evm.judging.opinions import canonical
 from indexer.clients.evm.transfers.leftout import Asked
@@ -17,12 +18,13 @@ from indexer.clients.evm.transfers.tellers import Tellers
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockHash, BlockRef, Head
 from indexer.domain.history.backfill import Moved
-from indexer.errors import BadAnswer, ResponseTooLarge
+from indexer.errors import BadAnswer, NodeUnreachable, ResponseTooLarge, Throttled
 
 T = TypeVar("T")
 
 _TWO_BRANCHES: Final = "the chain was reorganised while its logs were read"
 _TRIES: Final = 3
+_TURNS: Final = 2
 _DOUBT_SECONDS: Final = 10.0
 _COMPARED: Final = 8
 """So many blocks of which logs name different hashes are looked up; one is enough to tell who is wrong."""
@@ -162,8 +164,7 @@ class History:
             ends: set[BlockHash] = set()
             try:
                 for inside in filters.encoded(most):
-                    question = partial(logs_between, first, last, inside, beside)
-                    logs, end = await self._endpoints.ask(question, hedge_seconds=NEVER, rather_not=rather_not)
+                    logs, end = await self._asked(first, last, inside, beside, rather_not)
                     answers.append(_Answer(logs, self._endpoints.name))
                     ends.add(end)
             except ResponseTooLarge:
@@ -175,6 +176,27 @@ class History:
                 if len(ends) > 1:
                     raise BadAnswer(_TWO_BRANCHES)
                 return answers
+
+    async def _asked(
+        self, first: int, last: int, inside: bytes, beside: BlockRef | None, rather_not: str | None
+    ) -> tuple[list[Any], BlockHash]:
+        """A range that is refused for good is too large, in whatever words: the same of one block is answered."""
+        question = partial(logs_between, first, last, inside, beside)
+        try:
+            return await self._endpoints.ask(question, hedge_seconds=NEVER, rather_not=rather_not)
+        except (BadAnswer, NodeUnreachable, TakenApart, Throttled) as error:
+            # At a pace that was lowered for such refusals, two calls are not put at once either.
+            if first == last or all(each.limits.batch == 1 for each in self._endpoints.every):
+                raise
+            pair = Pair(question, partial(logs_between, last, last, inside, beside))
+
+            async def the_pair(_: Ask) -> Pair:
+                return pair
+
+            words = await refused_for_good(self._endpoints, the_pair, _TURNS)
+            if words is None:
+                raise
+            raise ResponseTooLarge(str(words)) from error
 
     async def _headers_at(self, numbers: Collection[int], beside: BlockRef | None) -> Mapping[int, Head]:
         if not numbers:

@@ -1,0 +1,46 @@
+"""Ranges of logs that are refused in words which nobody has met, or which mean something else elsewhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from indexer.demo.anvil import Anvil
+from indexer.demo.contracts import Deployed
+from indexer.domain.balances import Watch
+from indexer.errors import BadAnswer, ResponseTooLarge
+from tests.clients.evm.builders import node_at
+from tests.fixtures.chain import wallets
+from tests.fixtures.moody import Moody
+
+pytestmark = pytest.mark.node
+
+UNKNOWN = (-32602, "invalid request: max allowed of rounds in logs query is: 5")
+LIKE_A_THROTTLE = (-32005, "limit exceeded")
+
+
+@pytest.mark.parametrize("words", [UNKNOWN, LIKE_A_THROTTLE])
+async def test_a_range_that_is_refused_while_one_block_of_it_is_told_is_too_large(
+    anvil: Anvil, token: Deployed, words: tuple[int, str]
+) -> None:
+    (ours,) = wallets(1)
+    watch = Watch(frozenset([token.address]), frozenset([ours]))
+    await token.send("mint", ours, 7)
+    await anvil.mine(20)
+    async with Moody(anvil.http_url, anvil.ws_url) as way, node_at(way.http_url) as node:
+        newest = await node.newest()
+        way.most_blocks, way.range_words = 5, words
+        with pytest.raises(ResponseTooLarge, match=words[1]):
+            await node.moved(newest.number - 18, newest.number, watch)
+        found = await node.moved(newest.number - 20, newest.number - 16, watch)
+        assert await node.moved(newest.number - 4, newest.number, watch) == ()
+    async with node_at(anvil.http_url) as node:
+        assert found == await node.moved(newest.number - 20, newest.number - 16, watch)
+
+
+async def test_an_endpoint_that_refuses_one_block_as_well_is_not_asked_for_fewer(anvil: Anvil, token: Deployed) -> None:
+    watch = Watch(frozenset([token.address]), frozenset(wallets(1)))
+    await anvil.mine(20)
+    async with Moody(anvil.http_url, anvil.ws_url) as way, node_at(way.http_url) as node:
+        way.most_blocks, way.range_words = 0, UNKNOWN
+        with pytest.raises(BadAnswer):
+            await node.moved(2, 9, watch)

@@ -15,6 +15,7 @@ from indexer.clients.evm.judging.finality import tags
 from indexer.clients.evm.judging.identities import identities, identity
 from indexer.clients.evm.judging.opinions import canonical, header_of, is_disputed, newest
 from indexer.clients.evm.judging.rhythm import Expected
+from indexer.clients.evm.reading.forgotten import Forgotten, MakeAt, few, few_readings
 from indexer.clients.evm.reading.readings import Natives, readings
 from indexer.clients.evm.reading.tokens import Described
 from indexer.clients.evm.reading.unreadable import Unreadable
@@ -56,6 +57,7 @@ class EvmNode:
         self.counts = counts
         self._endpoints = endpoints
         self._hints = hints
+        self._forgotten = Forgotten(endpoints)
         self._missed = Missed(endpoints, hints)
         self._history = History(endpoints)
         self._unreadable = Unreadable(endpoints)
@@ -165,8 +167,10 @@ class EvmNode:
         if not heads:
             return ()
         ready = self._prepared(watch)
-        found = await self._endpoints.ask(
+        found = await self._forgotten.ask(
+            heads,
             lambda limits: joined([self._block(head, ready, natives, limits) for head in heads]),
+            lambda lowest: self._few_of(lowest, ready, natives),
             hedge_seconds=None if len(heads) <= _FEW_HEADS else _LARGE_HEDGE_SECONDS,
         )
         self._followed(heads)
@@ -226,8 +230,12 @@ class EvmNode:
         """Balances at exactly these blocks; what a contract refuses to tell is named, never zero."""
         split = {block: _told_apart(holdings) for block, holdings in wanted.items() if holdings}
         size = sum(map(len, wanted.values()))
-        found = await self._endpoints.ask(
+        if not split:
+            return {block.hash: Readings() for block in wanted}
+        found = await self._forgotten.ask(
+            split,
             lambda limits: joined([readings(block, *parts, limits) for block, parts in split.items()]),
+            lambda lowest: few_readings(*split[lowest]),
             hedge_seconds=_hedge_seconds(size),
         )
         self._followed(split)
@@ -260,12 +268,20 @@ class EvmNode:
     def _block(
         self, head: Head, ready: _Ready, natives: bool, limits: Limits, more: Collection[Holding] = ()
     ) -> Plan[Looked]:
-        hinted = {
+        hinted = self._hinted(head, ready, more)
+        return looking_at(head, ready.filters, ready.natives if natives else _NOBODY, hinted, limits)
+
+    def _few_of(self, lowest: KnownBlock, ready: _Ready, natives: bool) -> MakeAt:
+        coins = Natives(few(ready.natives.holdings) if natives else ())
+        tokens = few(self._hinted(lowest, ready))
+        return lambda head, limits: looking_at(head, ready.filters, coins, tokens, limits)
+
+    def _hinted(self, head: KnownBlock, ready: _Ready, more: Collection[Holding] = ()) -> set[Holding]:
+        return {
             holding
             for holding in (*self._hints.of(head.hash), *more)
             if holding.token != NATIVE and ready.watch.covers(holding)
         }
-        return looking_at(head, ready.filters, ready.natives if natives else _NOBODY, hinted, limits)
 
     async def _viewed(self, heads: Sequence[Head], looked: Sequence[Looked], ready: _Ready) -> list[BlockView]:
         """With what was left out, as far as that can be told."""

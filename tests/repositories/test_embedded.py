@@ -150,6 +150,29 @@ async def test_a_mongod_left_over_by_a_killed_service_is_adopted_watched_and_end
     assert not is_ours(restarted, tmp_path / "mongo")
 
 
+async def test_a_mongod_left_over_in_a_folder_whose_name_is_no_utf8_is_adopted(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"d\xe4ta")
+    epoch = await killed_service(folder)
+    pid = pid_of(folder)
+    async with open_store("embedded", "indexer", folder) as store:
+        assert (store.epoch, pid_of(folder)) == (epoch, pid)
+
+
+async def test_a_left_over_mongod_is_recognized_under_a_locale_that_cannot_read_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "dätä"
+    await killed_service(folder)
+    look = "import sys, pathlib; from repositories.left_over import *; print(left_over(pathlib.Path(sys.argv[1])))"
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    looking = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", look, str(folder / "mongo")),
+        env={**os.environ, **locale},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    found, _ = await looking.communicate()
+    async with open_store("embedded", "indexer", folder):
+        assert int(found) == pid_of(folder)
+
+
 async def test_a_left_over_mongod_that_does_not_answer_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,7 +33,7 @@ class AuditResource:
                 tag="service",
                 body="NewAudit",
                 answers={200: Answer("What was read, and what differs.", "Audit")},
-                problems=(400, 413, 415, 429, 503),
+                problems=(400, 408, 413, 415, 429, 503),
             ),
             Route(
                 method="GET",

@@ -52,7 +52,7 @@ class BackfillResource:
                 scope="write",
                 body="NewBackfill",
                 answers={201: Answer("The jobs that were made; they survive a restart.", "BackfillList")},
-                problems=(400, 413, 415, 422, 503),
+                problems=(400, 408, 413, 415, 422, 503),
             ),
         )
 

@@ -67,7 +67,7 @@ class BalancesResource:
                 tag="balances",
                 scope="write",
                 answers={200: one},
-                problems=(400, 404, 413, 415, 422, 503),
+                problems=(400, 404, 408, 413, 415, 422, 503),
             ),
         )
 

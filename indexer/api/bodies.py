@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -15,6 +16,9 @@ from indexer.api.packing import refuse_unknown_packing, unpacked
 from indexer.api.parameters import chain_id, did_you_mean
 from indexer.api.problems import BadRequest
 from indexer.errors import Impossible, NotFound, Refused
+
+BODY_SECONDS: Final = 30.0
+"""For all of it: whoever sends no more would hold the connection for ever."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -81,7 +85,10 @@ def _required(body: Mapping[str, Any], name: str) -> Any:
 
 async def _raw(request: web.Request) -> bytes:
     try:
-        return await request.read()
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError as error:
+        raise BadRequest(408, f"The body was not here after {BODY_SECONDS:g} seconds.") from error
     except HTTPRequestEntityTooLarge:
         raise
     except ConnectionError as error:

@@ -50,6 +50,7 @@ KINDS: Final = {
     403: Kind("forbidden", "Not allowed", "The key's scope does not reach that far, or a foreign web page asked."),
     404: Kind("not-found", "Not found", "There is no such path or thing, or nothing is known about it."),
     405: Kind("method-not-allowed", "Method not allowed", "The path does not take this method; see `Allow`."),
+    408: Kind("too-slow", "Body too slow", "The body of the request was not here in time."),
     409: Kind("name-taken", "Name taken", "Something else goes by this name."),
     410: Kind("gone", "Events gone", "These events are not kept; read the balances again and go on from there."),
     413: Kind("too-large", "Body too large", "A request body may have 1 MiB."),

@@ -26,7 +26,7 @@ class ReloadResource:
                 tag="service",
                 scope="admin",
                 answers={200: Answer("The difference that was applied.", "Reloaded")},
-                problems=(400, 413, 415, 422, 503),
+                problems=(400, 408, 413, 415, 422, 503),
             ),
         )
 

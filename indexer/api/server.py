@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
+import orjson
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMethod
 
-from indexer.api.problems import problem
+from indexer.api.problems import PROBLEM_JSON, problem, problem_json
 from indexer.api.routes import Method
 
 log = structlog.get_logger(__name__)
 
 METHODS: Final = ", ".join(sorted({*get_args(Method), "HEAD", "OPTIONS"}))
+
+IDLE_SECONDS: Final = 75.0
+"""Longer than proxies keep a connection that nobody uses (nginx and others: 60), so that it is not we who close it."""
 
 _REQUEST_LINE: Final = re.compile(r"b'([A-Za-z0-9!#$%&*+.^_`|~-]+) \S+ HTTP/1\.[01]'")
 """As the parser repeats it; what does not look like one (TLS, for example) is no request at all."""
@@ -28,23 +32,79 @@ def no_method(method: str) -> str:
 class ApiRunner(web.AppRunner):
     """Like aiohttp's own, with a protocol of ours; aiohttp has no setting for it."""
 
+    def __init__(
+        self, app: web.Application, *, most_connections: int = 3_000, idle_seconds: float = IDLE_SECONDS, **more: Any
+    ) -> None:
+        super().__init__(app, keepalive_timeout=idle_seconds, **more)
+        self._most_connections = most_connections
+
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         return _Server(
             server.request_handler,
             request_factory=server.request_factory,
             loop=asyncio.get_running_loop(),
+            most_connections=self._most_connections,
             **server._kwargs | {"auto_decompress": False},  # noqa: SLF001 -- as aiohttp set up its own
         )
 
 
 class _Server(web.Server):
+    """Has so many connections and no more: those that wait for their client make room for others."""
+
+    def __init__(self, *args: Any, most_connections: int, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._most = most_connections
+        self._is_full = False
+
     def __call__(self) -> web.RequestHandler:
         return _Protocol(self, loop=self._loop, **self._kwargs)
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        others = [one for one in self._connections if isinstance(one, _Protocol) and one is not handler and one.is_open]
+        if len(others) < self._most:
+            self._is_full = self._is_full and len(others) > self._most * 0.9
+            return
+        if not self._is_full:
+            self._is_full = True
+            log.warning("connections_full", connections=self._most)
+        waiting = [one for one in others if one.waits_for_client]
+        if waiting:
+            min(waiting, key=lambda one: one.to_be_spared).cut()
+        else:
+            _refuse(handler, transport)
 
 
 class _Protocol(web.RequestHandler):
     """Answers what cannot be parsed, which no middleware ever sees."""
+
+    _is_cut = False
+
+    @property
+    def is_open(self) -> bool:
+        return not (self._is_cut or self._force_close)
+
+    @property
+    def waits_for_client(self) -> bool:
+        """For a request, the rest of one, or for an answer to be taken; a websocket is its hub's affair."""
+        if self._payload_parser is not None:
+            return False
+        request = self._current_request
+        if request is None:
+            return not self._messages
+        return self.writing_paused or not request.content.is_eof()
+
+    @property
+    def to_be_spared(self) -> tuple[bool, float]:
+        """The more, the less it had of us: one that has not asked yet may be about to; then, the shorter it waits."""
+        return self._request_count == 0, self._next_keepalive_close_time
+
+    def cut(self) -> None:
+        """As if the client had gone; what it does not read would keep a connection open that is closed."""
+        self._is_cut = True
+        if self.transport is not None:
+            self.transport.abort()
 
     def handle_error(
         self,
@@ -63,6 +123,17 @@ class _Protocol(web.RequestHandler):
             response = _refusal(status, exc)
         response.force_close()
         return response
+
+
+def _refuse(handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+    """Before anything was asked; whoever asks at once may find the connection closed."""
+    body = orjson.dumps(problem_json(503, "There are too many connections just now."))
+    head = (
+        f"HTTP/1.1 503 Service Unavailable\r\nContent-Type: {PROBLEM_JSON}\r\n"
+        f"Content-Length: {len(body)}\r\nRetry-After: 5\r\nConnection: close\r\n\r\n"
+    )
+    transport.write(head.encode() + body)
+    handler.force_close()
 
 
 def _refusal(status: int, error: BaseException | None) -> web.Response:

@@ -47,7 +47,7 @@ class SolversResource:
                 scope="write",
                 body="NewSolver",
                 answers={201: Answer("The solver that is watched now.", "Solver")},
-                problems=(400, 409, 413, 415, 422, 503),
+                problems=(400, 409, 408, 413, 415, 422, 503),
             ),
             Route(
                 method="DELETE",

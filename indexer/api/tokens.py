@@ -52,7 +52,7 @@ class TokensResource:
                     200: Answer("All of them were watched already.", "TokenList"),
                     201: Answer("They are watched now.", "TokenList"),
                 },
-                problems=(400, 413, 415, 422, 503),
+                problems=(400, 408, 413, 415, 422, 503),
             ),
             Route(
                 method="DELETE",

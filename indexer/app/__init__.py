@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
+from indexer.app.files import raise_limit
 from indexer.app.garbage import give_back_memory, spare_what_stays
 from indexer.app.library import Indexer
 from indexer.app.service import Service
@@ -23,6 +24,7 @@ log = structlog.get_logger(__name__)
 async def run(settings: Settings, *, started: Callable[[Service], None] = lambda _service: None) -> int:
     """Serve until SIGTERM, Ctrl-C, or until a part cannot be kept alive; the exit code."""
     give_back_memory()
+    raise_limit()
     loop = asyncio.get_running_loop()
     service = Service(settings)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}

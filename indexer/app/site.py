@@ -27,12 +27,12 @@ class Site:
     `host` is where it listens, whatever a newer configuration says.
     """
 
-    def __init__(self, app: web.Application, *, hub: Hub, host: str) -> None:
+    def __init__(self, app: web.Application, *, hub: Hub, host: str, most_connections: int) -> None:
         self._hub = hub
         self._host = host
         self._access = app[ACCESS]
         app.on_shutdown.append(self._dismiss_subscribers)
-        self._runner = ApiRunner(app, access_log=None, shutdown_timeout=2.0)
+        self._runner = ApiRunner(app, access_log=None, shutdown_timeout=2.0, most_connections=most_connections)
 
     async def open(self, listener: socket.socket) -> str:
         """Answer at this socket; its URL."""

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -11,6 +13,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from indexer.api.bodies import read_object
 from indexer.api.server import ApiRunner
 from tests.api.conftest import World
 
@@ -120,3 +123,132 @@ async def test_a_body_that_is_too_long_is_refused_before_it_is_sent(url: str) ->
     head = b"POST /api/v1/solvers HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n"
     answer = await raw_answer(url, head + b"Content-Length: 9999999\r\nExpect: 100-continue\r\n\r\n")
     assert b" 413 " in answer.splitlines()[0]
+
+
+@asynccontextmanager
+async def served(app: web.Application, **bounds: Any) -> AsyncIterator[str]:
+    runner = ApiRunner(app, access_log=None, **bounds)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+async def connected(url: str, sent: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(sent)
+    return reader, writer
+
+
+HALF_A_BODY = f"POST /api/v1/solvers HTTP/1.1\r\nHost: a\r\n{JSON}Content-Length: 99\r\n\r\n{{".encode()
+HALVES = [
+    pytest.param(b"", id="nothing"),
+    pytest.param(b"GET /health HTTP/1.1\r\nHost: 127", id="half a head"),
+    pytest.param(HALF_A_BODY, id="half a body"),
+    pytest.param(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n", id="kept alive"),
+]
+
+
+@pytest.mark.parametrize("sent", HALVES)
+async def test_a_connection_that_sends_no_more_is_closed_after_a_while(
+    world: World, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr("indexer.api.bodies.BODY_SECONDS", 0.2)
+    async with served(world.app(), idle_seconds=0.2, lingering_time=0.1) as url:
+        reader, writer = await connected(url, sent)
+        async with asyncio.timeout(5):
+            await reader.read()
+        writer.close()
+
+
+async def test_a_body_that_does_not_come_is_a_408(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("indexer.api.bodies.BODY_SECONDS", 0.05)
+    async with served(world.app()) as url:
+        answer = await raw_answer(url, HALF_A_BODY)
+    assert b" 408 " in answer.splitlines()[0]
+    assert orjson.loads(answer.partition(b"\r\n\r\n")[2])["status"] == 408
+
+
+@pytest.mark.parametrize("sent", HALVES)
+async def test_connections_that_wait_for_their_clients_make_room_for_others(world: World, sent: bytes) -> None:
+    async with served(world.app(), most_connections=5) as url:
+        waiting = [await connected(url, sent) for _ in range(12)]
+        async with aiohttp.ClientSession() as session, session.get(f"{url}/health") as answer:
+            assert answer.status == 200
+        async with asyncio.timeout(5):
+            await waiting[0][0].read()  # the first one to come is cut
+        for _, writer in waiting:
+            writer.close()
+
+
+async def test_a_request_that_is_cut_before_it_is_read_is_no_mistake_of_ours(world: World) -> None:
+    begun, done = asyncio.Event(), asyncio.Event()
+
+    async def late(request: web.Request) -> web.Response:
+        begun.set()
+        try:
+            while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
+                await asyncio.sleep(0)  # as close behind the cut as can be
+            await read_object(request, ())
+        finally:
+            done.set()
+        return web.Response()
+
+    app = world.app()
+    app.router.add_post("/late", late)
+    with capture_logs() as logs:
+        async with served(app, most_connections=1) as url:
+            _, waiting = await connected(url, HALF_A_BODY.replace(b"/api/v1/solvers", b"/late"))
+            await begun.wait()
+            _, new = await connected(url)
+            await done.wait()
+            await asyncio.sleep(0.01)
+            for writer in (waiting, new):
+                writer.close()
+    assert [line["event"] for line in logs] == ["connections_full"]
+
+
+async def test_a_connection_that_was_answered_makes_room_before_one_that_is_about_to_ask(world: World) -> None:
+    async with served(world.app(), most_connections=2) as url:
+        new, asking = await connected(url)
+        answered, idle = await connected(url, b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        await answered.readuntil(b"\r\n\r\n")
+        await raw_answer(url, b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        async with asyncio.timeout(5):
+            await answered.read()
+        asking.write(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b" 200 " in await new.readline()
+        for writer in (asking, idle):
+            writer.close()
+
+
+async def test_connections_that_we_work_for_are_kept_and_one_more_is_refused_with_a_problem(world: World) -> None:
+    freed = asyncio.Event()
+
+    async def work(_: web.Request) -> web.Response:
+        await freed.wait()
+        return web.Response(text="done")
+
+    app = world.app()
+    app.router.add_get("/work", work)
+    runner = ApiRunner(app, access_log=None, most_connections=2)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    with capture_logs() as logs:
+        busy = [await connected(url, b"GET /work HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") for _ in range(2)]
+        await asyncio.sleep(0.05)
+        for _ in range(2):
+            answer = await raw_answer(url, b"")
+            head, _, body = answer.partition(b"\r\n\r\n")
+            assert b" 503 " in head.splitlines()[0]
+            assert b"application/problem+json" in head
+            assert b"Retry-After: 5" in head
+            assert orjson.loads(body)["status"] == 503
+        freed.set()
+        for reader, writer in busy:
+            assert (await reader.read()).endswith(b"done")
+            writer.close()
+    await runner.cleanup()
+    assert [line["event"] for line in logs] == ["connections_full"]

@@ -98,8 +98,17 @@ async def until(
 class Running:
     """One life of the service after another on the same configuration."""
 
-    def __init__(self, config: Config, environ: Mapping[str, str] | None = None, *, key: str | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        environ: Mapping[str, str] | None = None,
+        *,
+        key: str | None = None,
+        files: int | None = None,
+    ) -> None:
         self.config = config
+        # How many files it may have open; as many as we, if nothing is said.
+        self._limited = () if files is None else ("sh", "-c", f'ulimit -n {files} && exec "$@"', "sh")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.log: list[Json] = []
         self.raw: list[str] = []
@@ -134,7 +143,7 @@ class Running:
         """Start the process, and wait for nothing."""
         self.config.write()
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "indexer", "run", "--config", str(self.config.path)),
+            *(*self._limited, sys.executable, "-m", "indexer", "run", "--config", str(self.config.path)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
@@ -307,10 +316,15 @@ def end_mongod(config: Config) -> None:
 
 @asynccontextmanager
 async def running(
-    config: Config, *, ready: bool = True, environ: Mapping[str, str] | None = None, key: str | None = None
+    config: Config,
+    *,
+    ready: bool = True,
+    environ: Mapping[str, str] | None = None,
+    key: str | None = None,
+    files: int | None = None,
 ) -> AsyncIterator[Running]:
     """A service that was started; ended, however the test ends."""
-    async with Running(config, environ, key=key) as service:
+    async with Running(config, environ, key=key, files=files) as service:
         await service.start(ready=ready)
         yield service
 

@@ -76,7 +76,7 @@ class AccountsResource:
                 scope="admin",
                 body="NewAccount",
                 answers={201: one},
-                problems=(400, 409, 413, 415, 422, 503),
+                problems=(400, 409, 408, 413, 415, 422, 503),
             ),
             Route(
                 method="GET",
@@ -96,7 +96,7 @@ class AccountsResource:
                 scope="admin",
                 body="AccountChange",
                 answers={200: one},
-                problems=(400, 404, 413, 415, 422, 503),
+                problems=(400, 404, 408, 413, 415, 422, 503),
             ),
             Route(
                 method="DELETE",
@@ -117,7 +117,7 @@ class AccountsResource:
                 scope="write",
                 query=(_MAX_AGE,),
                 answers={200: one},
-                problems=(400, 404, 413, 415, 422, 503),
+                problems=(400, 404, 408, 413, 415, 422, 503),
             ),
         )
 

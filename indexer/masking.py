@@ -186,8 +186,10 @@ class Masker:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: set[str] = set()
-        self._forms: dict[str, tuple[_Form, ...]] = {}
-        """By how they begin, the longest first."""
+        self._forms: dict[str, set[_Form]] = {}
+        """By what they are in lower case."""
+        self._lengths: dict[str, list[int]] = {}
+        """By how they begin, in lower case: how long those are, the longest first."""
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
@@ -196,9 +198,15 @@ class Masker:
             if secret not in self._secrets:
                 self._secrets.add(secret)
                 for form in _looked_for(secret):
-                    begin = _folded(form.text)[:SHORTEST_KNOWN]
-                    forms = {*self._forms.get(begin, ()), form}
-                    self._forms[begin] = tuple(sorted(forms, key=lambda one: len(one.text), reverse=True))
+                    self._look_for(form)
+
+    def _look_for(self, form: _Form) -> None:
+        folded = _folded(form.text)
+        self._forms.setdefault(folded, set()).add(form)
+        lengths = self._lengths.setdefault(folded[:SHORTEST_KNOWN], [])
+        if len(folded) not in lengths:
+            lengths.append(len(folded))
+            lengths.sort(reverse=True)
 
     def __call__(self, text: str) -> str:
         return mask_text(self.hidden(text))
@@ -226,16 +234,20 @@ class Masker:
     def _found(self, text: str) -> Iterator[tuple[int, int]]:
         folded, done = _folded(text), 0
         begins = [
-            at for at in range(len(folded) - SHORTEST_KNOWN + 1) if folded[at : at + SHORTEST_KNOWN] in self._forms
+            at for at in range(len(folded) - SHORTEST_KNOWN + 1) if folded[at : at + SHORTEST_KNOWN] in self._lengths
         ]
         for start in begins:
             if start < done:
                 continue
-            forms = self._forms[folded[start : start + SHORTEST_KNOWN]]
-            span = next((found for form in forms if (found := form.at(start, text, folded))), None)
+            span = next((found for form in self._at(start, folded) if (found := form.at(start, text, folded))), None)
             if span is not None:
                 yield span
                 done = span[1]
+
+    def _at(self, start: int, folded: str) -> Iterator[_Form]:
+        """What may stand there, the longest first."""
+        for length in self._lengths[folded[start : start + SHORTEST_KNOWN]]:
+            yield from self._forms.get(folded[start : start + length], ())
 
 
 def _looked_for(secret: str) -> Iterator[_Form]:

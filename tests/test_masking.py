@@ -7,6 +7,7 @@ import json
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from hashlib import sha256
+from time import process_time
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -161,8 +162,24 @@ def test_a_short_secret_is_masked_as_it_is_written_and_does_not_hide_other_words
 
 def test_of_a_thousand_secrets_a_text_is_held_against_few() -> None:
     many = Masker(sha256(str(number).encode()).hexdigest() for number in range(1_000))
-    assert max(len(forms) for forms in many._forms.values()) < 30
+    assert max(len(lengths) for lengths in many._lengths.values()) < 30
+    assert max(len(forms) for forms in many._forms.values()) < 3
     assert many(f"said {sha256(b'42').hexdigest().upper()}.") == "said ***."
+
+
+def test_secrets_that_begin_alike_take_no_longer_than_others() -> None:
+    others = [sha256(b"%d" % number).hexdigest()[:20] for number in range(2000)]
+    alike = [f"some-long-key-{number:06}" for number in range(2000)]
+    text = " ".join(f"some-long-key-{number:06}x some-other-text" for number in range(2000, 2100))
+
+    def seconds(secrets: list[str]) -> float:
+        began = process_time()
+        masker = Masker(secrets)
+        assert masker(text) == text
+        return process_time() - began
+
+    assert seconds(alike) < 3 * seconds(others)
+    assert Masker(alike)(f"{alike[1234]} {text}") == f"*** {text}"
 
 
 def test_each_line_of_a_key_in_pem_is_masked() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from repositories.chains import ChainBook
 from repositories.checkpoints import Checkpoints
 from repositories.commits import CommitLog
 from repositories.coverage import Coverage
-from repositories.data_folder import locked
+from repositories.data_folder import full_disk, locked
 from repositories.database import Database, StoreKind, connect, connect_memory, disconnect
 from repositories.direct import direct_inserts
 from repositories.failures import masked
@@ -73,25 +73,28 @@ async def open_store(url: str, database: str, data_dir: Path, *, timeout_seconds
         async with _connected("mongodb", url, database, timeout_seconds) as store:
             yield store
     elif url == "embedded":
-        async with (
-            _embedded(data_dir) as mongod,
-            _connected("embedded", mongod.url, database, timeout_seconds, lambda: mongod.given_up) as store,
-        ):
+        program = find_mongod()
+        async with AsyncExitStack() as stack:
+            stack.enter_context(locked(data_dir))
+            try:
+                mongod = await stack.enter_async_context(_started(Mongod(program, data_dir)))
+                store = await stack.enter_async_context(
+                    _connected("embedded", mongod.url, database, timeout_seconds, lambda: mongod.given_up)
+                )
+            except (StoreUnavailable, StoreUnusable) as error:
+                raise type(error)(f"{error}{full_disk(data_dir)}") from error
             yield store
     else:
         raise StoreUnusable(f"store.url {masked(url)!r} is none of embedded, memory, mongodb://host:port")
 
 
 @asynccontextmanager
-async def _embedded(data_dir: Path) -> AsyncIterator[Mongod]:
-    program = find_mongod()
-    with locked(data_dir):
-        mongod = Mongod(program, data_dir)
-        try:
-            await mongod.start()
-            yield mongod
-        finally:
-            await mongod.stop()
+async def _started(mongod: Mongod) -> AsyncIterator[Mongod]:
+    try:
+        await mongod.start()
+        yield mongod
+    finally:
+        await mongod.stop()
 
 
 @asynccontextmanager

@@ -255,6 +255,31 @@ async def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
             pass
 
 
+async def test_a_disk_that_is_full_is_named_before_anything_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("repositories.data_folder.os.pwrite", refused)
+    with pytest.raises(StoreUnusable, match=f"{tmp_path} cannot be written: No space left on device; make room"):
+        async with open_store("embedded", "indexer", tmp_path):
+            pass
+
+
+async def test_a_start_that_ends_where_the_disk_is_full_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cut_off(_: Any) -> str:
+        raise StoreUnavailable("connection closed")
+
+    monkeypatch.setattr("repositories.store.prepare", cut_off)
+    monkeypatch.setattr("repositories.data_folder.FULL_BYTES", 1 << 62)
+    with pytest.raises(StoreUnavailable, match=rf"connection closed; only [\d.]+ MB are free in {tmp_path}: make room"):
+        async with open_store("embedded", "indexer", tmp_path):
+            pass
+
+
 async def test_data_that_mongod_refuses_is_told_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "mongo").mkdir()
     (tmp_path / "mongo" / "WiredTiger.wt").write_text("not a database")

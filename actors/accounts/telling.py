@@ -146,7 +146,7 @@ class Teller:
         if before is None:
             return None
         merged = self._with_untold(merge(before, arrival), arrival)
-        now = self._now()
+        now = asyncio.get_running_loop().time()
         verdict = judge(self._ledger.account, merged, before, self._rules, self._baselines, now, cause)
         self._states[wallet] = verdict.state
         self.is_unsure = merged.unsure
@@ -200,12 +200,12 @@ class Teller:
     def look_for_stale(self) -> float:
         """A wallet of which nothing was heard or read for long, though it was known; seconds until the next look."""
         on = self._alerts
-        now, limit = self._now(), self._rules.thresholds.stale_seconds
+        now, limit = asyncio.get_running_loop().time(), self._rules.thresholds.stale_seconds
         wait = limit
         for wallet, state in self._states.items():
-            newest = max((one.held.received for one in state.known.values()), default=None)
+            newest = max((one.seen for one in state.known.values()), default=now)
             key = AlertKey("stale_data", wallet)
-            age = 0.0 if newest is None else (now - newest).total_seconds()
+            age = now - newest
             if age > limit:
                 severity = self._rules.thresholds.severities.get("stale_data", "warning")
                 on = alerts.raised(on, key, Raised(severity, f"the newest word is {limit:.0f} s old"))

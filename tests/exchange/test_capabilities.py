@@ -62,7 +62,7 @@ async def test_what_binance_says_is_owed_in_multi_assets_mode_is_believed(wallet
     row = {"asset": "USDT", "walletBalance": "-50", "availableBalance": "0", "initialMargin": "10"}
     found = await read("binance", wallet, json.dumps({"assets": [row]}))
     held = AssetBalance(Slot(wallet, "USDT"), found["USDT"], "wallet", "rest", TIME)
-    assert findings(held, None, Thresholds(), DIALECTS["binance"].exceptions, TIME) == ()
+    assert findings(held, None, Thresholds(), DIALECTS["binance"].exceptions, 0) == ()
 
 
 def test_the_documented_table_is_the_one_that_is_used() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -39,11 +38,12 @@ def judge(
     before: WalletState,
     rules: Rules,
     baselines: Mapping[Slot, Decimal],
-    now: datetime,
+    now: float,
     cause: AccountCause | None = None,
 ) -> Verdict:
     """`before` is what was believed and told; `baselines` are the balances from which changes are measured.
 
+    `now` is of the monotonic clock of what arrives: a time of day that is set makes nothing older.
     Looked at is what was said of, also where it is as it was: a rule that is not broken any more is noticed as well.
     What was not, or is not believed, stays as it was judged before.
     """
@@ -55,7 +55,7 @@ def judge(
     for asset, one in said.items():
         held, earlier = one.held, before.known.get(asset)
         previous = None if earlier is None else earlier.held.amounts
-        found = findings(held, previous, rules.thresholds, rules.exceptions, now)
+        found = findings(held, previous, rules.thresholds, rules.exceptions, now - one.seen)
         broken += found
         if asset not in changed:
             continue

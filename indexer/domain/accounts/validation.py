@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Context, Decimal
 from typing import Final, NamedTuple
 
@@ -59,7 +58,7 @@ def findings(
     previous: Amounts | None,
     thresholds: Thresholds,
     exceptions: Exceptions,
-    now: datetime,
+    age_seconds: float,
 ) -> tuple[Finding, ...]:
     """The rules that this balance breaks; `previous` is what was believed before."""
     broken, severities = list(_overflows(held.amounts, thresholds)), thresholds.severities
@@ -71,7 +70,7 @@ def findings(
             *_parts(held, thresholds, exceptions),
             *_sizes(held.amounts, previous, thresholds),
         )
-    broken += _ages(held, thresholds, now)
+    broken += _ages(age_seconds, thresholds)
     # One finding for each rule, its worst.
     return tuple(
         Finding(kind, severities.get(kind, severity), detail, held.slot)
@@ -160,10 +159,9 @@ def _sizes(amounts: Amounts, previous: Amounts | None, thresholds: Thresholds) -
         yield "unrealistic_balance", "warning", grown
 
 
-def _ages(held: AssetBalance, thresholds: Thresholds, now: datetime) -> Iterator[_Broken]:
-    age = (now - held.received).total_seconds()
-    if age > thresholds.stale_seconds:
-        yield "stale_data", "warning", f"it was received {age:.0f} s ago"
+def _ages(seconds: float, thresholds: Thresholds) -> Iterator[_Broken]:
+    if seconds > thresholds.stale_seconds:
+        yield "stale_data", "warning", f"it was received {seconds:.0f} s ago"
 
 
 def _is_close(one: Decimal, other: Decimal, thresholds: Thresholds) -> bool:

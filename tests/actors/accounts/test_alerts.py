@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
+
+import pytest
 
 from indexer.domain.accounts.amounts import Amounts, Slot
 from indexer.domain.accounts.facts import (
@@ -15,7 +18,8 @@ from indexer.domain.accounts.validation import Thresholds
 from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.streams import exchange_stream
 from indexer.errors import BadCredentials, VenueUnreachable
-from tests.actors.accounts.fakes import FakeVenue, Stage, amount
+from tests.actors.accounts import fakes
+from tests.actors.accounts.fakes import NOW, FakeVenue, Stage, amount
 from tests.actors.fakes import FakeLog
 from tests.domain.accounts.builders import ACCOUNT, TIME
 from tests.sim.clock import play
@@ -90,6 +94,18 @@ def test_an_alert_about_a_wallet_that_is_followed_no_longer_is_over() -> None:
         await log.append(Commit("c", exchange_stream(*ACCOUNT), 1, TIME, (alert,)))
         async with Stage(FakeVenue(BTC="1"), log) as stage:
             assert stage.alerts == [("negative_balance", False), ("negative_balance", True)]
+
+    play(story())
+
+
+def test_a_clock_that_is_set_forward_makes_nothing_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        rules = Rules(thresholds=Thresholds(stale_seconds=100))
+        async with Stage(FakeVenue(streams=False, BTC="1"), rules=rules) as stage:
+            for step in range(1, 40):
+                await asyncio.sleep(7)
+                monkeypatch.setattr(fakes, "NOW", NOW + timedelta(hours=2 * step))
+            assert stage.alerts == []
 
     play(story())
 

@@ -25,7 +25,7 @@ BTC = Slot("spot", "BTC")
 
 def judged(state: WalletState, asked: float, total: str, rules: Rules | None = None, baseline: str = "1") -> Verdict:
     snapshot = Snapshot("spot", {"BTC": amounts(total, "0", total)}, "wallet", "rest", asked, asked, TIME)
-    return judge(ACCOUNT, merge(state, snapshot), state, rules or Rules(), {BTC: Decimal(baseline)}, TIME)
+    return judge(ACCOUNT, merge(state, snapshot), state, rules or Rules(), {BTC: Decimal(baseline)}, asked)
 
 
 def test_a_first_amount_is_told_as_first_and_a_later_one_by_its_source() -> None:
@@ -57,7 +57,7 @@ def test_a_change_beyond_the_threshold_is_told_twice() -> None:
 def test_another_measure_is_no_change_of_the_balance() -> None:
     first = judged(WalletState(), 1, "1")
     snapshot = Snapshot("spot", {"BTC": amounts("9", "0", "9")}, "equity", "rest", 2, 2, TIME)
-    verdict = judge(ACCOUNT, merge(first.state, snapshot), first.state, Rules(), {BTC: Decimal(1)}, TIME)
+    verdict = judge(ACCOUNT, merge(first.state, snapshot), first.state, Rules(), {BTC: Decimal(1)}, 2)
     assert [fact.change for fact in verdict.facts] == [None]
 
 
@@ -111,7 +111,7 @@ def test_of_a_frame_only_what_it_names_is_looked_at(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(judging, "findings", counted)
     frame = Updated("spot", {"C7": amounts("2", "0", "2"), "C8": amounts("1", "0", "1")}, "wallet", 99, TIME)
-    verdict = judge(ACCOUNT, merge(first, frame), first, Rules(), {}, TIME)
+    verdict = judge(ACCOUNT, merge(first, frame), first, Rules(), {}, 2)
     assert looked_at == ["C7", "C8"]
     assert [slot.asset for slot in verdict.judged] == ["C7", "C8"]
     assert [fact.slot.asset for fact in verdict.facts] == ["C7"]

@@ -89,7 +89,7 @@ def test_a_percentage_has_as_many_digits_as_it_takes(before: str, after: str, pe
 def test_every_number_is_measured_and_judged(before: Decimal, after: Decimal, percent: Decimal) -> None:
     assert ChangeThreshold(percent=percent).is_passed(before, after) in (True, False)
     held = AssetBalance(USDT, Amounts(after, before, after, before), "wallet", "rest", TIME)
-    found = findings(held, amounts(str(before)), Thresholds(), Exceptions(), TIME)
+    found = findings(held, amounts(str(before)), Thresholds(), Exceptions(), 0)
     assert {finding.slot for finding in found} <= {USDT}
 
 

@@ -30,6 +30,9 @@ CREDENTIALS: Final = {
 asked for."""
 
 
+_ACCOUNT: Final = {"exchange": str, "name": str, "wallets": list}
+
+
 def accounts(args: argparse.Namespace) -> int:
     """All there are."""
 
@@ -88,7 +91,7 @@ def add(args: argparse.Namespace) -> int:
 
     async def ask() -> int:
         async with connected(args) as client:
-            answer = await client.post("/accounts", body)
+            answer = await client.post("/accounts", body, _ACCOUNT)
         _say(args, answer, f"{exchange}/{name} is followed: {', '.join(answer['wallets'])}")
         return 0
 
@@ -110,7 +113,7 @@ def refresh(args: argparse.Namespace) -> int:
 
     async def ask() -> int:
         async with connected(args) as client:
-            await client.post(f"{_path(*args.account)}/refresh", None)
+            await client.post(f"{_path(*args.account)}/refresh", None, _ACCOUNT)
             items = [item async for item in _held(client, _path(*args.account))]
         if args.json:
             _print_json({"items": items})

@@ -8,8 +8,10 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from indexer.cli.accounts import held, show_held
-from indexer.cli.client import answered, connected
+from indexer.cli.client import Shape, answered, connected
 from indexer.cli.tables import duration, plain, show_table
+
+_STATUS: Final[Shape] = {"version": str, "uptimeSeconds": (int, float), "config": dict, "streams": dict}
 
 _LONGEST_AMOUNT: Final = 80
 """All digits of a uint256, the point and what is before it."""
@@ -18,7 +20,7 @@ _LONGEST_AMOUNT: Final = 80
 def status(args: argparse.Namespace) -> int:
     async def ask() -> int:
         async with connected(args) as client:
-            answer = await client.get("/status")
+            answer = await client.get("/status", _STATUS)
         if args.json:
             _print_json(answer)
         else:

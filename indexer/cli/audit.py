@@ -16,6 +16,10 @@ LOOK_SECONDS: Final = 2.0
 """An answer that takes so long is asked after; and a node that is silent for so long is named."""
 
 
+_AUDITED: Final = {"checked": int, "differing": list, "unreadable": int, "skipped": int}
+_WAITING: Final = {"running": bool, "waiting": list}
+
+
 def audit(args: argparse.Namespace) -> int:
     async def ask() -> int:
         async with connected(args) as client:
@@ -36,7 +40,7 @@ def audit(args: argparse.Namespace) -> int:
 async def _answer(client: Client, count: int) -> Any:
     """While it takes long, stderr says what for: each chain once."""
     said = set[str]()
-    answer = asyncio.ensure_future(client.post("/audit", {"count": count}))
+    answer = asyncio.ensure_future(client.post("/audit", {"count": count}, _AUDITED))
     try:
         while not (await asyncio.wait((answer,), timeout=LOOK_SECONDS))[0]:
             for who, words in await _waits(client):
@@ -52,7 +56,7 @@ async def _waits(client: Client) -> list[tuple[str, str]]:
     """Whom the service waits for, and in words; a service that does not know is an older one."""
     try:
         async with asyncio.timeout(LOOK_SECONDS):
-            found = await client.get("/audit")
+            found = await client.get("/audit", _WAITING)
     except TimeoutError:
         return [(client.url, f"{mask_url(client.url)}: it does not answer")]
     except AskError:

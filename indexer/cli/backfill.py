@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from indexer.cli.client import AskError, Client, answered, connected
+from indexer.cli.client import PAGE, AskError, Client, answered, connected
 from indexer.cli.tables import plain
 
 LOOK_SECONDS = 0.3
@@ -26,7 +26,8 @@ def backfill(args: argparse.Namespace) -> int:
             "toBlock": args.to_block,
         }
         async with connected(args) as client:
-            made = await client.post("/backfill", {key: value for key, value in wanted.items() if value is not None})
+            order = {key: value for key, value in wanted.items() if value is not None}
+            made = await client.post("/backfill", order, PAGE)
             ids = [job["id"] for job in made["items"]]
             jobs = made["items"] if args.detach else await _watched(client, ids, shown=not args.json)
         if args.json:

@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
+from types import NoneType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -21,6 +22,10 @@ _PATIENCE = aiohttp.ClientTimeout(total=60, sock_connect=10)
 _LONG_PATIENCE = aiohttp.ClientTimeout(total=900, sock_connect=10)
 _LARGEST_PAGE = 1000
 
+Shape = Mapping[str, type | tuple[type, ...]]
+"""Members by which an answer of ours is told from what anybody else answers."""
+PAGE: Final[Shape] = {"items": list}
+_PAGE_OF_SEVERAL: Final[Shape] = {**PAGE, "next": (str, NoneType)}
 
 _NAMED: Final = ("chain", "exchange", "account")
 
@@ -37,6 +42,10 @@ class Unreadable(AskError):
     code = 2
 
 
+class Foreign(AskError):
+    """Something else than the indexer answers at this address."""
+
+
 class Client:
     """The HTTP calls of one service."""
 
@@ -44,33 +53,33 @@ class Client:
         self.session = session
         self.url = url
 
-    async def get(self, path: str, **query: object) -> Any:
+    async def get(self, path: str, shape: Shape, **query: object) -> Any:
         params = {name: str(value) for name, value in query.items() if value is not None}
         with told(self.url):
             async with self.session.get(f"{self.url}/api/v1{path}", params=params) as response:
                 body = await response.read()
-        return _answer(response.status, body, self.url)
+        return _answer(response.status, body, self.url, shape)
 
-    async def post(self, path: str, body: object) -> Any:
+    async def post(self, path: str, body: object, shape: Shape) -> Any:
         """For work that takes as long as it takes."""
         with told(self.url):
             async with self.session.post(f"{self.url}/api/v1{path}", json=body, timeout=_LONG_PATIENCE) as response:
                 answer = await response.read()
-        return _answer(response.status, answer, self.url)
+        return _answer(response.status, answer, self.url, shape)
 
     async def delete(self, path: str) -> None:
         with told(self.url):
             async with self.session.delete(f"{self.url}/api/v1{path}") as response:
                 answer = await response.read()
-        if response.status != 204:
-            _answer(response.status, answer, self.url)
+        if response.status != HTTPStatus.NO_CONTENT:
+            _answer(response.status, answer, self.url, None)
 
     async def items(self, path: str, *, most: int | None = None, **query: object) -> AsyncIterator[dict[str, Any]]:
         """The items of all pages, `most` at most."""
         count, cursor = 0, None
         while most is None or count < most:
             limit = _LARGEST_PAGE if most is None else min(_LARGEST_PAGE, most - count)
-            page = await self.get(path, limit=limit, cursor=cursor, **query)
+            page = await self.get(path, _PAGE_OF_SEVERAL, limit=limit, cursor=cursor, **query)
             for item in page["items"]:
                 yield item
             count += len(page["items"])
@@ -144,12 +153,23 @@ def refusal(status: int, url: str, problem: Mapping[str, Any] | None = None) -> 
     return f"{field}{detail}{hint}"
 
 
-def _answer(status: int, body: bytes, url: str) -> Any:
+def _is_shaped(answer: Any, shape: Shape) -> bool:
+    """Whether it is an object with these members; items are objects, too."""
+    if not isinstance(answer, dict) or not all(isinstance(answer.get(name, ...), kind) for name, kind in shape.items()):
+        return False
+    return "items" not in shape or all(isinstance(item, dict) for item in answer["items"])
+
+
+def _answer(status: int, body: bytes, url: str, shape: Shape | None) -> Any:
+    """Without a shape nothing but a refusal is an answer of ours."""
     masked = mask_url(url)
+    foreign = Foreign(f"{masked} answered, but not as the indexer does (status {status}); is --url right?")
     try:
         answer = json.loads(body)
-    except ValueError as error:
-        raise AskError(f"{masked} answered, but not as the indexer does (status {status})") from error
-    if status >= 400:
+    except (ValueError, RecursionError) as error:
+        raise foreign from error
+    if status >= HTTPStatus.BAD_REQUEST:
         raise refused(status, masked, answer if isinstance(answer, dict) else None)
+    if shape is None or not _is_shaped(answer, shape):
+        raise foreign
     return answer

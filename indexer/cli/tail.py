@@ -13,9 +13,10 @@ from typing import Any
 import aiohttp
 
 from indexer.cli.bookmarks import Bookmarks
-from indexer.cli.client import AskError, Client, answered, connected, refusal, refused, told
+from indexer.cli.client import AskError, Client, Foreign, answered, connected, refusal, refused, told
 from indexer.cli.lines import line_of
 from indexer.cli.tables import note
+from indexer.client.following import is_frame
 from indexer.masking import mask_url
 
 _SILENCE_SECONDS = 20
@@ -58,9 +59,10 @@ async def frames(client: Client, filters: Sequence[Frame]) -> AsyncGenerator[Fra
                     lost, unknown, was_accepted = 0, 0, True
                     if frame["type"] not in ("subscribed", "heartbeat"):
                         yield frame
-        except (_Lost, _Unknown) as error:
+        except (_Lost, _Unknown, Foreign) as error:
             unknown += isinstance(error, _Unknown)
-            if isinstance(error, _Unknown) and (not was_accepted or unknown > _UNKNOWN_TIMES):
+            # A proxy may lose the service that was there, and speak for itself.
+            if not isinstance(error, _Lost) and (not was_accepted or unknown > _UNKNOWN_TIMES):
                 raise
             if not lost:
                 note(f"{error}; trying again")
@@ -81,7 +83,7 @@ class _Unknown(AskError):
 async def _bookmarks_now(client: Client) -> Bookmarks:
     """Asked before subscribing, so that what happens until the first event is not lost with a connection."""
     bookmarks = Bookmarks()
-    status = await client.get("/status")
+    status = await client.get("/status", {"streams": dict})
     for stream, state in status["streams"].items():
         bookmarks.learn(stream, state["seq"], state["state"])
     return bookmarks
@@ -117,7 +119,7 @@ async def _received(socket: aiohttp.ClientWebSocketResponse, url: str) -> Frame:
         raise _Lost("nothing was heard for a while") from error
     if message.type is not aiohttp.WSMsgType.TEXT:
         raise _Lost("the connection was closed")
-    frame: Frame = json.loads(message.data)
+    frame = _frame(message.data, url)
     if frame["type"] == "error":
         problem = frame["problem"]
         if problem["status"] == HTTPStatus.SERVICE_UNAVAILABLE:  # that subscription is over, and a new one is welcome
@@ -125,6 +127,16 @@ async def _received(socket: aiohttp.ClientWebSocketResponse, url: str) -> Frame:
         if problem["status"] == HTTPStatus.NOT_FOUND:
             raise _Unknown(refusal(problem["status"], url, problem))
         raise refused(problem["status"], url, problem)
+    return frame
+
+
+def _frame(text: str, url: str) -> Frame:
+    try:
+        frame = json.loads(text)
+    except (ValueError, RecursionError):
+        frame = None
+    if not isinstance(frame, dict) or not is_frame(frame):
+        raise Foreign(f"{url} answered over its websocket, but not as the indexer does; is --url right?")
     return frame
 
 

@@ -2,7 +2,7 @@
 
 from indexer.client.client import IndexerClient
 from indexer.client.following import Conflated, Event, Filter, Gap, Message, Snapshot
-from indexer.client.problems import Forbidden, Problem, ServiceUnreachable, Unauthorized
+from indexer.client.problems import Forbidden, NoIndexer, Problem, ServiceUnreachable, Unauthorized
 
 __all__ = [
     "Conflated",
@@ -12,6 +12,7 @@ __all__ = [
     "Gap",
     "IndexerClient",
     "Message",
+    "NoIndexer",
     "Problem",
     "ServiceUnreachable",
     "Snapshot",

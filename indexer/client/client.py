@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import orjson
 
-from indexer.client.following import Filter, Following, Message, StartOver
-from indexer.client.problems import Problem, ServiceUnreachable, problem_of
+from indexer.client.following import Filter, Following, Message, StartOver, is_frame
+from indexer.client.problems import NoIndexer, Problem, ServiceUnreachable, problem_of
 
 SILENCE_SECONDS: Final = 15.0
 """Three heartbeats."""
@@ -67,7 +67,7 @@ class IndexerClient:
         items: list[Json] = []
         cursor: str | None = None
         while True:
-            page = await self._get(
+            page = await self._page(
                 "/api/v1/balances", chain=chain, token=token, solver=solver, limit=PAGE, cursor=cursor
             )
             items += page["items"]
@@ -94,7 +94,7 @@ class IndexerClient:
     ) -> list[Json]:
         """Records, newest first; `before` is a block number, exclusive."""
         path = f"/api/v1/balances/{chain}/{token}/{solver}/history"
-        page = await self._get(path, limit=limit, before=before, **{"from": start, "to": end})
+        page = await self._page(path, limit=limit, before=before, **{"from": start, "to": end})
         items: list[Json] = page["items"]
         return items
 
@@ -134,8 +134,7 @@ class IndexerClient:
                     raise problem_of(error.status, told) from error
             except Problem as error:
                 unknown += error.status == HTTPStatus.NOT_FOUND
-                may_pass = error.status == HTTPStatus.NOT_FOUND and following.was_accepted and unknown <= UNKNOWN_TIMES
-                if error.status < HTTPStatus.INTERNAL_SERVER_ERROR and not may_pass:
+                if not _may_pass(error, following, unknown):
                     raise
             except (aiohttp.ClientError, OSError, TimeoutError):
                 pass  # the plan: connect again, however long it takes
@@ -153,7 +152,7 @@ class IndexerClient:
                 frame = await ws.receive(timeout=self._silence_seconds)
                 if frame.type is not aiohttp.WSMsgType.TEXT:
                     return
-                for message in following.heard(orjson.loads(frame.data)):
+                for message in following.heard(self._frame(frame.data)):
                     yield message
                 yield None
         finally:
@@ -172,20 +171,39 @@ class IndexerClient:
                 body = await answer.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise ServiceUnreachable(f"{self._place} does not answer: {error}") from error
-        try:
-            decoded = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            decoded = {"title": f"{answer.status} {answer.reason}", "detail": "the answer is not JSON"}
+        decoded = _object(body)
         if answer.status != HTTPStatus.OK:
-            raise problem_of(answer.status, decoded)
-        found: Json = decoded
-        return found
+            told = {"title": f"{answer.status} {answer.reason}", "detail": "the answer is not JSON"}
+            raise problem_of(answer.status, told if decoded is None else decoded)
+        if decoded is None:
+            raise NoIndexer(answer.status, self._place)
+        return decoded
+
+    async def _page(self, path: str, **query: str | int | None) -> Json:
+        page = await self._get(path, **query)
+        if not isinstance(page.get("items"), list) or "next" not in page:
+            raise NoIndexer(HTTPStatus.OK, self._place)
+        return page
+
+    def _frame(self, text: str) -> Json:
+        frame = _object(text)
+        if frame is None or not is_frame(frame):
+            raise NoIndexer(HTTPStatus.SWITCHING_PROTOCOLS, self._place)
+        return frame
 
     @property
     def _http(self) -> aiohttp.ClientSession:
         if self._session is None:
             raise RuntimeError("use it as a context: `async with IndexerClient(url) as client`")
         return self._session
+
+
+def _object(text: str | bytes) -> Json | None:
+    try:
+        decoded = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return decoded if isinstance(decoded, dict) else None
 
 
 def _login_and_place(url: str) -> tuple[str, str]:
@@ -207,6 +225,13 @@ def _is_final(status: int, following: Following) -> bool:
         return True
     may_pass = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _LATER
     return not (may_pass or following.was_accepted)
+
+
+def _may_pass(error: Problem, following: Following, unknown: int) -> bool:
+    if isinstance(error, NoIndexer):
+        return following.was_accepted  # the same proxy, in its own words
+    is_unknown = error.status == HTTPStatus.NOT_FOUND and following.was_accepted and unknown <= UNKNOWN_TIMES
+    return is_unknown or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 async def _close(ws: aiohttp.ClientWebSocketResponse) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 
 from indexer.client.problems import Problem, problem_of
 
@@ -60,6 +60,15 @@ class Conflated:
 
     dropped: int
 
+
+_MEMBERS: Final[Mapping[str, Mapping[str, type]]] = {
+    "snapshot": {"items": list, "positions": dict},
+    "gap": {"stream": str},
+    "conflated": {"dropped": int},
+    "heartbeat": {"streams": dict},
+    "error": {"problem": dict},
+}
+_OF_EVENTS: Final[Mapping[str, type]] = {"seq": int, "id": str, "stream": str, "time": str, "data": dict}
 
 Message = Event | Snapshot | Gap | Conflated
 
@@ -180,6 +189,13 @@ class Following:
         self._epoch = None
         self._is_complete = False
         self._wants_snapshot = True
+
+
+def is_frame(frame: Mapping[str, Any]) -> bool:
+    """Whether it has what one of ours has; of a type that is not known, which may be of a newer service, its type."""
+    kind = frame.get("type")
+    members = _MEMBERS.get(kind, _OF_EVENTS if "seq" in frame else {}) if isinstance(kind, str) else {"type": str}
+    return all(isinstance(frame.get(name), expected) for name, expected in members.items())
 
 
 def _refusal(frame: Mapping[str, Any]) -> Problem:

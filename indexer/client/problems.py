@@ -27,6 +27,13 @@ class Forbidden(Problem, Permanent):
     """The API key does not reach that far."""
 
 
+class NoIndexer(Problem, Permanent):
+    """Something else answers at this address, with a status as if all were well."""
+
+    def __init__(self, status: int, place: str) -> None:
+        super().__init__(status, "No indexer", f"{place} answers, but not as the indexer does (status {status})")
+
+
 class ServiceUnreachable(Transient):
     """Nobody answers at this address just now."""
 

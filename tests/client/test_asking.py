@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from indexer.client import IndexerClient, Problem, ServiceUnreachable, Unauthorized
+from indexer.client import IndexerClient, NoIndexer, Problem, ServiceUnreachable, Unauthorized
 
 
 @asynccontextmanager
@@ -72,6 +72,19 @@ async def test_a_problem_names_its_field() -> None:
             await client.status()
         with pytest.raises(Problem, match="not JSON"):
             await client.status()
+
+
+@pytest.mark.parametrize("body", ["<html>", "[]", '{"a":1}', '{"items":5,"next":null}'])
+async def test_something_else_that_answers_is_told_from_an_indexer(body: str) -> None:
+    async with answering(*[(200, body)] * 3) as (client, _):
+        told = r"answers, but not as the indexer does \(status 200\)"
+        with pytest.raises(NoIndexer, match=told):
+            await client.balances()
+        with pytest.raises(NoIndexer, match=told):
+            await client.history(1, "native", "0xAb")
+        if not body.startswith("{"):
+            with pytest.raises(NoIndexer, match=told):
+                await client.status()
 
 
 async def test_a_service_that_is_not_there_is_named() -> None:

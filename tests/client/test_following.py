@@ -19,15 +19,18 @@ from indexer.client import (
     Gap,
     IndexerClient,
     Message,
+    NoIndexer,
     Problem,
     Snapshot,
     Unauthorized,
 )
 from indexer.client.client import UNKNOWN_TIMES
 from indexer.client.following import Following, StartOver
+from tests.cli.test_foreign import FOREIGN
 from tests.hub.fakes import World, solver, updated
 from tests.hub.stage import Stage, stage, until
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 BEATING = Limits(heartbeat_seconds=0.02)
 
 
@@ -199,6 +202,48 @@ async def test_an_address_that_never_was_an_indexer_is_an_error(status: int) -> 
             await take(client.events(), 1)
     assert refused.value.status == status
     assert "/ws" in str(refused.value)
+
+
+def saying(text: str) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_str(text)
+        await socket.receive()
+        await socket.receive()
+        return socket
+
+    return handle
+
+
+@pytest.mark.parametrize("frame", FOREIGN)
+async def test_a_websocket_of_something_else_is_an_error(frame: str) -> None:
+    async with serving(saying(frame)) as url, client_of(url) as client:
+        with pytest.raises(NoIndexer, match=r"not as the indexer does \(status 101\)"):
+            await take(client.events(), 1)
+
+
+async def test_a_proxy_that_speaks_for_the_service_for_a_while_is_asked_again() -> None:
+    connections = 0
+    world = World()
+    world.commit(updated(1, 0))
+    async with stage(world) as on:
+
+        async def sometimes(request: web.Request) -> web.StreamResponse:
+            nonlocal connections
+            connections += 1
+            return await (saying("back soon") if connections == 2 else on.hub.handle)(request)
+
+        async with (
+            serving(sometimes) as url,
+            client_of(url) as client,
+            aclosing(client.events(snapshot=True)) as messages,
+        ):
+            assert isinstance((await take(messages, 1))[0], Snapshot)
+            cut(on)
+            on.tell(updated(1, 1))
+            assert seqs(await take(messages, 1)) == [2]
+    assert connections == 3
 
 
 @pytest.mark.parametrize(("status", "away"), [(404, (2, 3)), (429, (1, 2))])
@@ -415,7 +460,7 @@ def test_conflation_is_passed_on_and_what_is_unknown_is_not() -> None:
 
 
 @asynccontextmanager
-async def serving(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
+async def serving(handler: Handler) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_get("/ws", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)

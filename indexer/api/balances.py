@@ -11,7 +11,7 @@ from indexer.api.answers import json_answer
 from indexer.api.bodies import read_nothing
 from indexer.api.followed import Followed
 from indexer.api.pages import cursor, listing, page_of, place_of
-from indexer.api.parameters import Query, located
+from indexer.api.parameters import Query, located, unwatched
 from indexer.api.ports import Balances, Control, Watching
 from indexer.api.reach import Reach
 from indexer.api.routes import API, AT, BLOCK, CHAIN, CURSOR, HOLDING, LIMIT, SOLVER, TOKEN, Answer, Route
@@ -144,8 +144,10 @@ class BalancesResource:
         return reach.held(record.chain_id, record.holding) if is_watched else None
 
     def _refuse_unwatched(self, chain_id: int, holding: Holding) -> None:
-        if not self._watching.watch(chain_id).covers(holding):
-            raise NotFound("this balance is not watched; if it was, its history can still be read")
+        watch = self._watching.watch(chain_id)
+        if not watch.covers(holding):
+            told = "this balance is not watched; if it was, its history can still be read"
+            raise NotFound(told, unwatched(watch, holding))
 
     async def _watched(
         self, chain: int | None, token: Token | None, solver: Address | None, after: _Place | None, wanted: int

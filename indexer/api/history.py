@@ -11,7 +11,7 @@ from aiohttp import web
 from indexer.api.answers import json_answer
 from indexer.api.followed import Followed
 from indexer.api.pages import cursor, listing, page_of, place_of
-from indexer.api.parameters import Query, located, refuse_to_come
+from indexer.api.parameters import Query, located, refuse_to_come, unwatched
 from indexer.api.ports import Balances, Watching
 from indexer.api.routes import BEFORE, CURSOR, EXPLAIN, FROM, HOLDING, LIMIT, TO, Answer, Route
 from indexer.api.shapes import explained_json, record_json, stats_json
@@ -109,7 +109,8 @@ class HistoryResource:
 
     async def _refuse_unknown(self, chain_id: int, holding: Holding) -> None:
         """Nothing in a time range is an answer; nothing known at all about what nobody watches is not."""
-        if self._watching.watch(chain_id).covers(holding):
+        watch = self._watching.watch(chain_id)
+        if watch.covers(holding):
             return
         if await self._balances.one(chain_id, holding) is None:
-            raise NotFound("this balance is not watched, and never was")
+            raise NotFound("this balance is not watched, and never was", unwatched(watch, holding))

@@ -12,6 +12,7 @@ from aiohttp import web
 from multidict import MultiMapping
 
 from indexer.addresses import ZERO, parse_address
+from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, Holding, Token
 from indexer.errors import Impossible, NotFound, Refused
 
@@ -101,6 +102,11 @@ def located(request: web.Request, chains: Mapping[str, int]) -> tuple[int, Holdi
     """The chain and holding that the path names."""
     path = request.match_info
     return chain_id(path["chain"], chains), Holding(token(path["token"]), address(path["solver"], "solver"))
+
+
+def unwatched(watch: Watch, holding: Holding) -> str:
+    """Which part of a path names what is not watched there."""
+    return "token" if holding.solver in watch.solvers else "solver"
 
 
 def chain_id(text: str, chains: Mapping[str, int], field: str = "chain") -> int:

@@ -27,7 +27,8 @@ Shape = Mapping[str, type | tuple[type, ...]]
 PAGE: Final[Shape] = {"items": list}
 _PAGE_OF_SEVERAL: Final[Shape] = {**PAGE, "next": (str, NoneType)}
 
-_NAMED: Final = ("chain", "exchange", "account")
+_NAMED: Final = ("chain", "token", "solver", "exchange", "account", "name")
+"""Fields of what there is not, as arguments name it; `name` is that of an account in a path."""
 
 
 class AskError(Exception):

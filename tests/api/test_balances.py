@@ -100,7 +100,7 @@ async def test_a_native_balance_that_is_read_now_and_then_holds_up_to_its_last_r
 
 async def test_what_is_not_watched_has_no_current_balance_but_keeps_its_past(client: HttpClient, world: World) -> None:
     world.watching.watched = []
-    await problem_of(await client.get(ONE), 404)
+    await problem_of(await client.get(ONE), 404, "token")
     assert (await (await client.get("/api/v1/balances")).json())["items"] == []
     past = await (await client.get(f"{ONE}?block=120")).json()
     assert (past["balance"], past["verifiedBlock"]) == ("7500000", 110)
@@ -337,7 +337,8 @@ async def test_history_explains_itself_when_asked_to(client: HttpClient, world: 
 
 @pytest.mark.parametrize("path", ["/history", "/stats"])
 async def test_what_nobody_ever_watched_has_neither_history_nor_statistics(client: HttpClient, path: str) -> None:
-    await problem_of(await client.get(f"/api/v1/balances/1/{USDC}/{BOB}{path}"), 404)
+    await problem_of(await client.get(f"/api/v1/balances/1/{USDC}/{BOB}{path}"), 404, "solver")
+    await problem_of(await client.get(f"/api/v1/balances/1/{BOB}/{ALICE}{path}"), 404, "token")
     assert (await client.get(f"/api/v1/balances/1/native/{ALICE}{path}")).status == 200
 
 
@@ -384,7 +385,7 @@ async def test_a_refreshed_balance_comes_back_verified_at_its_own_block(client: 
 
 
 async def test_only_what_is_watched_can_be_refreshed(client: HttpClient) -> None:
-    await problem_of(await client.post(f"/api/v1/balances/1/{USDC}/{BOB}/refresh"), 404)
+    await problem_of(await client.post(f"/api/v1/balances/1/{USDC}/{BOB}/refresh"), 404, "solver")
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,19 @@ def _page(items: list[dict[str, Any]], query: Any) -> web.Response:
     return web.json_response({"items": items[start:end], "next": str(end) if end < len(items) else None})
 
 
+async def _history(request: web.Request) -> web.Response:
+    if request.match_info["token"] == "bad":
+        return _problem(400, "not an address", "token")
+    if request.match_info["solver"] == USDC:
+        return _problem(404, "this balance is not watched, and never was", "solver")
+    items = [
+        balance(blockNumber=number, changeAmount=None if number == 1 else "2", cause="transfer", finality="safe")
+        | {"transactionHash": None, "transactionHashes": [], "derived": False}
+        for number in range(5, 0, -1)
+    ]
+    return _page(items, request.query)
+
+
 def _add_audits(app: web.Application, state: Service) -> None:
     async def audit(request: web.Request) -> web.Response:
         state.audits.append(await request.json())
@@ -202,6 +215,10 @@ def _add_audits(app: web.Application, state: Service) -> None:
     app.router.add_get("/api/v1/audit", audit_waits)
 
 
+def _no_account(request: web.Request) -> web.Response:
+    return _problem(404, "there is no account {exchange}/{name}".format(**request.match_info), "name")
+
+
 def _add_accounts(app: web.Application, state: Service) -> None:
     async def accounts(request: web.Request) -> web.Response:
         return _page(state.accounts, request.query)
@@ -213,13 +230,15 @@ def _add_accounts(app: web.Application, state: Service) -> None:
         return web.json_response(account(warnings=["the key can trade"]), status=201)
 
     async def remove_account(request: web.Request) -> web.Response:
-        return web.Response(status=204) if request.match_info["name"] == "desk" else _problem(404, "no such account")
+        return web.Response(status=204) if request.match_info["name"] == "desk" else _no_account(request)
 
     async def refresh_account(_request: web.Request) -> web.Response:
         return web.json_response(account())
 
     async def account_balances(request: web.Request) -> web.Response:
         named = request.match_info["name"]
+        if named == "nope":
+            return _no_account(request)
         return _page([amount(account=named, asset=asset) for asset in ("BTC", "ETH", "USDT")], request.query)
 
     app.router.add_get("/api/v1/accounts", accounts)
@@ -250,16 +269,6 @@ async def service() -> AsyncIterator[Service]:
             return _problem(404, "there is no chain 'nowhere'", "chain")
         return _page(state.balances, request.query)
 
-    async def history(request: web.Request) -> web.Response:
-        if request.match_info["token"] == "bad":
-            return _problem(400, "not an address", "token")
-        items = [
-            balance(blockNumber=number, changeAmount=None if number == 1 else "2", cause="transfer", finality="safe")
-            | {"transactionHash": None, "transactionHashes": [], "derived": False}
-            for number in range(5, 0, -1)
-        ]
-        return _page(items, request.query)
-
     async def ws(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
@@ -278,7 +287,7 @@ async def service() -> AsyncIterator[Service]:
     app = web.Application(middlewares=[guard])
     app.router.add_get("/api/v1/status", status)
     app.router.add_get("/api/v1/balances", balances)
-    app.router.add_get("/api/v1/balances/{chain}/{token}/{solver}/history", history)
+    app.router.add_get("/api/v1/balances/{chain}/{token}/{solver}/history", _history)
     _add_audits(app, state)
     app.router.add_post("/api/v1/backfill", _backfill)
     _add_accounts(app, state)

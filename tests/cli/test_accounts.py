@@ -72,8 +72,8 @@ def test_what_the_environment_does_not_say_is_asked_for() -> None:
 async def test_an_account_is_removed_or_read_again(service: Service, capsys: Capture) -> None:
     assert await service.run("accounts", "remove", "okx/desk") == 0
     assert "its history stays" in capsys.readouterr().out
-    assert await service.run("accounts", "remove", "okx/nobody") == 1
-    assert capsys.readouterr().err == "indexer: no such account\n"
+    assert await service.run("accounts", "remove", "okx/nobody") == 2
+    assert capsys.readouterr().err == "indexer: name: there is no account okx/nobody\n"
     assert await service.run("accounts", "refresh", "okx/desk") == 0
     assert "USDT" in capsys.readouterr().out
 

@@ -183,6 +183,10 @@ async def test_history_has_as_many_records_as_asked_for(service: Service, capsys
     [
         (("balances", "--chain", "nowhere"), 2, "chain: there is no chain 'nowhere'"),
         (("history", "1", "bad", ACME), 2, "token: not an address"),
+        (("history", "1", "native", USDC), 2, "solver: this balance is not watched, and never was"),
+        (("balances", "--account", "okx/nope"), 2, "name: there is no account okx/nope"),
+        (("accounts", "balances", "okx/nope"), 2, "name: there is no account okx/nope"),
+        (("accounts", "remove", "okx/nope"), 2, "name: there is no account okx/nope"),
         (("backfill", "--chain", "nowhere"), 2, "chain: no chain 'nowhere' is configured"),
         (("backfill", "--from-block", "9", "--to-block", "8"), 2, "toBlock: `toBlock` is below `fromBlock`"),
         (("backfill", "--from-block", "9"), 1, "nothing like that is watched on chain 1"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if argv is None else argv
     if sys.stdout is None:
         _take_output(for_service=[*given[:1]] in (["run"], ["demo"]))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Tokens, chains and files have names that not every terminal can show; half a character can be on none.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         # Before anything else is imported: a stop that comes earlier still is Python's own to handle.
         heed(*given[:1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -12,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from indexer.cli.client import Client, answered, connected
-from indexer.cli.tables import note, plain, show_table
+from indexer.cli.tables import note, plain, show_json, show_table
 
 CREDENTIALS: Final = {
     "apiKey": ("INDEXER_ACCOUNT_API_KEY", "API key"),
@@ -40,7 +39,7 @@ def accounts(args: argparse.Namespace) -> int:
         async with connected(args) as client:
             items = [item async for item in client.items("/accounts")]
         if args.json:
-            _print_json({"items": items})
+            show_json({"items": items})
         else:
             show_table(
                 ("exchange", "name", "state", "wallets", "from", "last error", "warnings"),
@@ -69,7 +68,7 @@ def balances(args: argparse.Namespace) -> int:
         async with connected(args) as client:
             items = await held(client, args.account)
         if args.json:
-            _print_json({"items": items})
+            show_json({"items": items})
         else:
             show_held(items)
         return 0
@@ -116,7 +115,7 @@ def refresh(args: argparse.Namespace) -> int:
             await client.post(f"{_path(*args.account)}/refresh", None, _ACCOUNT)
             items = [item async for item in _held(client, _path(*args.account))]
         if args.json:
-            _print_json({"items": items})
+            show_json({"items": items})
         else:
             show_held(items)
         return 0
@@ -173,12 +172,8 @@ def show_held(items: list[dict[str, Any]]) -> None:
 
 def _say(args: argparse.Namespace, answer: dict[str, Any], told: str) -> None:
     if args.json:
-        _print_json(answer)
+        show_json(answer)
         return
     print(plain(told))
     for warning in answer.get("warnings", ()):
         print(plain(f"careful: {warning}"))
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False))

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from indexer.cli.accounts import held, show_held
 from indexer.cli.client import Shape, answered, connected
-from indexer.cli.tables import duration, plain, show_table
+from indexer.cli.tables import duration, plain, show_json, show_table
 
 _STATUS: Final[Shape] = {"version": str, "uptimeSeconds": (int, float), "config": dict, "streams": dict}
 
@@ -22,7 +22,7 @@ def status(args: argparse.Namespace) -> int:
         async with connected(args) as client:
             answer = await client.get("/status", _STATUS)
         if args.json:
-            _print_json(answer)
+            show_json(answer)
         else:
             _show_status(answer)
         return 0
@@ -41,7 +41,7 @@ def balances(args: argparse.Namespace) -> int:
             items = [item async for item in client.items("/balances", **query)] if of_chains or not args.account else []
             accounts = await held(client, args.account) if args.account or not of_chains else []
         if args.json:
-            _print_json({"items": items, "accounts": accounts})
+            show_json({"items": items, "accounts": accounts})
         else:
             if items or not accounts:
                 _show_balances(items)
@@ -60,7 +60,7 @@ def history(args: argparse.Namespace) -> int:
             query = {"before": args.before, "from": args.start, "to": args.end}
             items = [item async for item in client.items(f"/balances/{path}/history", most=args.limit, **query)]
         if args.json:
-            _print_json({"items": items})
+            show_json({"items": items})
         else:
             _show_history(items)
         return 0
@@ -187,7 +187,3 @@ def _amount(item: dict[str, Any]) -> str:
 def _store(answer: dict[str, Any]) -> str:
     store = answer["store"]
     return store if isinstance(store, str) else json.dumps(store)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 from collections.abc import Iterator
 from typing import Any, Final
 
 from indexer.cli.client import AskError, Client, answered, connected
-from indexer.cli.tables import note, plain, show_table
+from indexer.cli.tables import note, plain, show_json, show_table
 from indexer.masking import mask_url
 
 LOOK_SECONDS: Final = 2.0
@@ -25,7 +24,7 @@ def audit(args: argparse.Namespace) -> int:
         async with connected(args) as client:
             answer = await _answer(client, args.count)
         if args.json:
-            print(json.dumps(answer, ensure_ascii=False))
+            show_json(answer)
         else:
             _show(answer)
         for lost in answer.get("unanswered", ()):

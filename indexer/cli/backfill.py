@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from indexer.cli.client import PAGE, AskError, Client, answered, connected
-from indexer.cli.tables import plain
+from indexer.cli.tables import plain, show_json
 
 LOOK_SECONDS = 0.3
 
@@ -31,7 +30,7 @@ def backfill(args: argparse.Namespace) -> int:
             ids = [job["id"] for job in made["items"]]
             jobs = made["items"] if args.detach else await _watched(client, ids, shown=not args.json)
         if args.json:
-            print(json.dumps({"items": jobs}, ensure_ascii=False))
+            show_json({"items": jobs})
         else:
             _show(jobs)
         return 1 if any(job["state"] == "failed" for job in jobs) else 0

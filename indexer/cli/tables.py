@@ -1,7 +1,9 @@
-"""Tables and single lines for people's eyes."""
+"""Tables and single lines for people's eyes, and JSON for programs."""
 
 from __future__ import annotations
 
+import codecs
+import json
 import sys
 from collections.abc import Sequence
 
@@ -71,6 +73,12 @@ class _Lines:
             return cell  # on a line of its own, and folded where it is as long
         blanks = " " * (width - cell_len(cell))
         return f"{blanks}{cell}" if is_right else f"{cell}{blanks}"
+
+
+def show_json(value: object) -> None:
+    """On one line, which can be read again whatever the output's encoding has no letters for."""
+    encoding = codecs.lookup(sys.stdout.encoding or "utf-8").name
+    print(json.dumps(value, ensure_ascii=not encoding.startswith("utf")), flush=True)
 
 
 def plain(value: object) -> str:

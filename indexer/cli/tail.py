@@ -15,7 +15,7 @@ import aiohttp
 from indexer.cli.bookmarks import Bookmarks
 from indexer.cli.client import AskError, Client, Foreign, answered, connected, refusal, refused, told
 from indexer.cli.lines import line_of
-from indexer.cli.tables import note
+from indexer.cli.tables import note, show_json
 from indexer.client.following import is_frame
 from indexer.masking import mask_url
 
@@ -38,7 +38,10 @@ async def _follow(args: argparse.Namespace) -> int:
     count = 0
     async with connected(args) as client, aclosing(frames(client, _filters(args))) as followed:
         async for frame in followed:
-            print(json.dumps(frame, ensure_ascii=False) if args.json else line_of(frame), flush=True)
+            if args.json:
+                show_json(frame)
+            else:
+                print(line_of(frame), flush=True)
             count += "seq" in frame
             if args.limit is not None and count >= args.limit:
                 break

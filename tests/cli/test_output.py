@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Service
+from tests.cli.conftest import ACME, Service, balance
 
 CONFIG = '[chains.base]\nchain_id = 8453\nrpc_urls = ["http://a"]\n'
 FULL = (1, "indexer: can't write to standard output: No space left on device\n")
@@ -88,3 +89,35 @@ def test_a_service_needs_no_output(tmp_path: Path) -> None:
     code, told = printed_to(">&-", "run", "--config", str(tmp_path / "none.toml"))
     assert code == 2
     assert "no such file" in told
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
+async def test_what_an_output_cannot_hold_is_written_as_escapes(service: Service, encoding: str) -> None:
+    service.balances = [balance(tokenSymbol="₮é\U0001f600")]
+    for json_too in ([], ["--json"]):
+        told = await asyncio.to_thread(printed, encoding, "balances", *json_too, "--url", service.url)
+        assert (told.returncode, told.stderr) == (0, b"")
+        text = told.stdout.decode(encoding)
+        if json_too:
+            assert json.loads(text)["items"] == service.balances
+            assert ("₮é\U0001f600" in text) == (encoding == "utf-8")
+        else:
+            assert ACME in text
+            assert ("₮" in text) or ("\\u20ae" in text)
+
+
+async def test_half_a_character_is_written_as_an_escape(service: Service) -> None:
+    service.balances = [balance(tokenSymbol="a\ud83d")]
+    told = await asyncio.to_thread(printed, "utf-8", "balances", "--json", "--url", service.url)
+    assert (told.returncode, told.stderr) == (0, b"")
+    assert json.loads(told.stdout)["items"] == service.balances
+
+
+def printed(encoding: str, *argv: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-c", INDEXER, *argv],
+        capture_output=True,
+        check=False,
+        timeout=60,
+        env={"PYTHONIOENCODING": encoding, "PYTHONPATH": str(Path.cwd())},
+    )

@@ -70,6 +70,8 @@ def filtered(**one: Any) -> dict[str, Any]:
         ({"op": "unsubscribe", "filters": []}, "filters"),
         ({"op": "unsubscribe", "id": "nobody"}, "id"),
         ({"op": "subscribe", "id": 1.5}, "id"),
+        ({"op": "subscribe", "id": 2**63}, "id"),
+        ({"op": "subscribe", "id": -(2**63) - 1}, "id"),
         ({"op": "subscribe", "id": True}, "id"),
         ({"op": "subscribe", "id": {}}, "id"),
         ({"op": "subscribe", "id": "x" * 129}, "id"),
@@ -129,6 +131,14 @@ async def test_a_bad_frame_is_refused_with_the_name_of_the_field(frame: dict[str
         await client.subscribe()  # the connection stays
         on.tell(updated(1, 1))
         assert [frame["seq"] for frame in await client.until_pong()] == [1]
+
+
+@pytest.mark.parametrize("identifier", [-5, 0, 2**63 - 1, -(2**63), "", "x" * 128])
+async def test_any_whole_number_and_short_text_names_a_subscription(identifier: int | str) -> None:
+    async with stage() as on:
+        client = await on.client()
+        await client.send(op="subscribe", id=identifier)
+        assert await client.read() == {"type": "subscribed", "id": identifier}
 
 
 @pytest.mark.parametrize(

@@ -91,9 +91,9 @@ def subscription_id(frame: Mapping[str, Any]) -> SubscriptionId:
     value = frame.get("id")
     if value is None or (isinstance(value, str) and len(value) <= 128):
         return value
-    if _is_whole(value):
-        return int(value)
-    raise Refused("a text of at most 128 characters, or a whole number, is expected", "id")
+    if isinstance(value, int) and not isinstance(value, bool) and -INT64 - 1 <= value <= INT64:
+        return value
+    raise Refused("a text of at most 128 characters, or a whole number of 64 bits, is expected", "id")
 
 
 def parse(frame: Mapping[str, Any], known: Known, limits: Limits) -> Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import cast
 
@@ -30,6 +31,7 @@ def nats(table: Table, folder: Path) -> NatsSettings:
         start=table.optional("start", _nats_start, known.start),
     )
     _check_nats(settings, table)
+    _check_pair(settings, table)
     table.close()
     return settings
 
@@ -43,6 +45,19 @@ def _check_nats(settings: NatsSettings, table: Table) -> None:
         if table.has(one) != table.has(other):
             missing, there = (one, other) if table.has(other) else (other, one)
             table.wrong(missing, f"is missing, and {there} is there", "set both, or none")
+
+
+def _check_pair(settings: NatsSettings, table: Table) -> None:
+    certificate, key = settings.tls_certificate_file, settings.tls_key_file
+    if certificate is None or key is None:
+        return
+    try:
+        # Nobody is there to be asked for a password, for which OpenSSL would wait.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        reason = (getattr(error, "reason", None) or getattr(error, "strerror", None) or "it cannot be read").lower()
+        told = f"can't be used with tls_certificate_file: {reason.replace('_', ' ')}"
+        table.wrong("tls_key_file", told, "name a certificate and its own key, both in PEM, the key without a password")
 
 
 def _nats_start(value: object) -> NatsStart:

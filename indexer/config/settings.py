@@ -10,6 +10,7 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from indexer.addresses import Address
+from indexer.config.mongodb import store_secrets
 from indexer.masking import Secret, Url, url_secrets
 
 Wallet = Literal[
@@ -184,11 +185,12 @@ class Settings:
         for exchange in self.exchanges.values():
             yield from (secret.reveal() for secret in exchange.secrets)
         yield from self.nats.secrets()
+        yield from store_secrets(self.store.url)
         for url in self._urls():
             yield from url_secrets(url)
 
     def _urls(self) -> Iterator[str]:
-        yield from (self.store.url, *self.nats.urls)
+        yield from self.nats.urls
         for chain in self.chains.values():
             yield from (*chain.rpc_urls, *chain.ws_urls)
         for exchange in self.exchanges.values():

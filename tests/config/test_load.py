@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,6 +109,16 @@ def test_all_secrets_of_the_file_are_known_to_those_who_mask(loaded: Load) -> No
         '[exchanges.b]\nexchange = "binance"\napi_key = "api-five"\nsecret = "secret-six"\n'
     )
     assert {"key-one", "pass-two", "path3path3path3", "query4", "api-five", "secret-six"} <= set(settings.secrets())
+
+
+def test_names_in_the_url_of_a_store_are_no_secrets_and_what_may_be_one_is(loaded: Load) -> None:
+    options = "authSource=indexer2&replicaSet=rs0prod1&tls=true&tlsCertificateKeyFilePassword=hush1&unknown=hush2"
+    secrets = set(loaded(CHAIN + f"[store]\nurl = 'mongodb://user:hush0@one:1/indexer2production?{options}'").secrets())
+    assert {"hush0", "hush1", "hush2"} <= secrets
+    assert not {"user", "indexer2", "rs0prod1", "true", "indexer2production"} & secrets
+    properties = "AWS_SESSION_TOKEN:hush3"
+    told = loaded(CHAIN + f"[store]\nurl = 'mongodb://one/?authMechanismProperties={properties}'").secrets()
+    assert properties in set(told)
 
 
 def test_twenty_mistakes_are_reported_at_once(wrong: Wrong) -> None:
@@ -281,6 +296,35 @@ def test_every_server_and_secret_of_nats_is_read_and_none_is_shown(loaded: Load,
     assert settings.nats.tls_ca_file == tmp_path / "ca.pem"
     assert "1234" not in repr(settings)
     assert "5678" not in repr(settings)
+
+
+def _pair(folder: Path, name: str, *, password: str = "") -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    called = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(called, called, key.public_key(), x509.random_serial_number(), now, now)
+    pem = serialization.Encoding.PEM
+    (folder / f"{name}.pem").write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(pem))
+    packing = serialization.BestAvailableEncryption(password.encode()) if password else serialization.NoEncryption()
+    (folder / f"{name}.key").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, packing))
+    return name
+
+
+def test_a_certificate_for_nats_comes_with_its_own_key(loaded: Load, wrong: Wrong, tmp_path: Path) -> None:
+    def pair(certificate: str, key: str) -> str:
+        files = f"tls_certificate_file = '{certificate}.pem'\ntls_key_file = '{key}.key'"
+        return CHAIN + f"[nats]\nurl = 'tls://a'\n{files}"
+
+    one, other = (_pair(tmp_path, name) for name in ("one", "other"))
+    locked = _pair(tmp_path, "locked", password="hush")
+    assert loaded(pair(one, one)).nats.tls_key_file == tmp_path / "one.key"
+    mismatched = wrong(pair(one, other))["nats.tls_key_file"]
+    assert mismatched.message == "can't be used with tls_certificate_file: key values mismatch"
+    assert "can't be used" in wrong(pair(locked, locked))["nats.tls_key_file"].message
+    (tmp_path / "none.pem").write_text("nothing")
+    (tmp_path / "none.key").write_text("nothing")
+    assert list(wrong(pair("none", one))) == ["nats.tls_key_file"]
+    assert list(wrong(pair(one, "none"))) == ["nats.tls_key_file"]
 
 
 def test_two_api_keys_need_two_names_and_two_keys(wrong: Wrong) -> None:

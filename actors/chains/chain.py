@@ -285,7 +285,7 @@ class ChainActor(AsyncActor):
         if self._showing.is_far_behind(tip):
             return
         await self._errands.settle_first()
-        await self._follower.describe()
+        await self._follower.introduce()
         await self._turns.read(tip)
         if await self._follower.retell():
             self.actor_ref.tell(GoOn())

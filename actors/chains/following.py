@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Final
 
 import structlog
 
@@ -18,6 +17,7 @@ from actors.chains.books.bookkeeping import Bookkeeper
 from actors.chains.books.ledger import Ledger
 from actors.chains.health.asking import Asking
 from actors.chains.nodes import Node, Tokens
+from actors.chains.reading.introducing import Introducer
 from actors.chains.reading.reading import Reader
 from actors.chains.reading.retelling import Retelling
 from actors.chains.reading.unanswered import Unanswered
@@ -27,22 +27,19 @@ from actors.chains.reorgs.resyncing import Resyncer
 from actors.chains.reorgs.swapping import Place, swap
 from actors.messages import Differed, Failed, TokensChanged
 from indexer.domain.balances import Watch
-from indexer.domain.chain import Address, Head, Holding
+from indexer.domain.chain import Head, Holding
 from indexer.domain.following.headchain import Extended, HeadChain, Known, Missed, Reorged, advance, is_linked
 from indexer.domain.following.views import Readings
 from indexer.domain.health.status import NativesRead
 from indexer.domain.resuming.reorgs import leaving, replaced
 from indexer.domain.telling.facts import BalanceReverted
-from indexer.errors import BadAnswer, Permanent, StateMissing, Transient
+from indexer.errors import BadAnswer, StateMissing
 from indexer.metrics import ChainMetrics
 
 log = structlog.get_logger(__name__)
 
 PARTS_A_TURN = 8
 """Of what was missed; each is written while the next is asked for. Then other messages get their turn."""
-
-DESCRIBE_SECONDS: Final = 10.0
-"""So long a new token that nobody describes holds up its chain: as long as one endpoint may keep a question."""
 
 
 class Follower:
@@ -103,6 +100,9 @@ class Follower:
             tokens=tokens,
             watch=lambda: self.watch,
         )
+        self._introducer = Introducer(
+            chain_id=chain_id, tokens=tokens, book=self._book, retelling=self._retelling, watch=lambda: self.watch
+        )
         self._resyncer = Resyncer(
             name=name,
             chain_id=chain_id,
@@ -125,10 +125,6 @@ class Follower:
             native_interval=native_interval,
             metrics=metrics,
         )
-        self._describe_by: float | None = None
-        """Until then it is tried again what watched tokens say of themselves; nothing once that is known."""
-        self._lacking: frozenset[Address] = frozenset()
-        """Those that were given up."""
         self._left_branch = left_branch
         self._reorgs: list[dict[str, int]] = []
         self._clock = time.perf_counter  # the loop's own clock stands still within a turn
@@ -161,36 +157,14 @@ class Follower:
         """Before anything else, and where nothing is as we know it: who the node is."""
         await self._recognizer.recognize()
 
-    async def describe(self) -> None:
-        """What is new, before any of it is told; what fails for long must hold up no head, and is told once known."""
-        if self._describe_by is None:
-            if self._lacking:
-                await self._learn()
-            return
-        try:
-            infos = await self.tokens.describe(self._chain_id, self.watch.tokens)
-        except (Transient, Permanent):
-            if asyncio.get_running_loop().time() < self._describe_by:
-                raise
-            infos = await self.tokens.describe(self._chain_id, ())  # what is known
-        self._describe_by = None
-        self._lacking = frozenset(token for token in self.watch.tokens if token not in infos)
-        self._book.infos = dict(infos) | {str(token): info for token, info in self._retelling.told.items()}
-
-    async def _learn(self) -> None:
-        """What somebody else was told meanwhile: our balances were told without."""
-        try:
-            infos = await self.tokens.describe(self._chain_id, ())
-        except (Transient, Permanent):
-            return  # the plan: with the next block it is tried again
-        learnt = {token: infos[token] for token in self._lacking if token in infos}
-        self._lacking -= learnt.keys()
-        self._retelling.changed({token: info for token, info in learnt.items() if self._book.infos.get(token) != info})
+    async def introduce(self) -> None:
+        """What is watched, where that is new."""
+        await self._introducer.introduce()
 
     async def begin(self) -> None:
         """What is told from now on says of tokens what is known of them; what was told before may say otherwise."""
-        self._describe_by = self._describe_by or asyncio.get_running_loop().time() + DESCRIBE_SECONDS
-        await self.describe()
+        self._introducer.begin()
+        await self.introduce()
         self._retelling.begin()
 
     async def retell(self) -> bool:
@@ -209,8 +183,8 @@ class Follower:
         self.unanswered.show()
         # Before another block is handled: what happens to those that are not watched in it is not known.
         await self._ledger.keep(self.known)
-        self._describe_by = asyncio.get_running_loop().time() + DESCRIBE_SECONDS
-        await self.describe()
+        self._introducer.expect()
+        await self.introduce()
 
     def doubt(self, said: Differed | Failed | TokensChanged) -> None:
         """What was seen beside the heads, a little below our tip: read again there."""
@@ -231,7 +205,7 @@ class Follower:
 
     async def follow(self, head: Head) -> bool:
         """Handle this head, or the first part of what was missed up to it; whether there is more."""
-        await self.describe()
+        await self.introduce()
         match advance(self.known, head):
             case Known():
                 return False

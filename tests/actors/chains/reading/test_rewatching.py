@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from actors.chains.following import DESCRIBE_SECONDS
+from actors.chains.reading.introducing import INTRODUCE_SECONDS
 from actors.messages import Differed, WatchChanged
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding, KnownBlock, TokenInfo
@@ -238,7 +238,7 @@ async def test_nor_does_it_take_the_name_of_the_native_coin_with_it() -> None:
     asked = undescribed(stage)
     stage.start()
     try:
-        await stage.settle(DESCRIBE_SECONDS * 2)
+        await stage.settle(INTRODUCE_SECONDS * 2)
         coins = {fact.info for fact in stage.updates("first") if fact.holding.token == NATIVE}
         assert coins == {stage.infos.coin}
         assert asked
@@ -252,7 +252,7 @@ async def test_a_token_that_no_node_describes_holds_up_no_head() -> None:
     async with staged(watch=without) as stage:
         asked = undescribed(stage)
         stage.ref.tell(WatchChanged(WATCH))
-        await stage.settle(DESCRIBE_SECONDS + 1)
+        await stage.settle(INTRODUCE_SECONDS + 1)
         heads = [stage.world.pay(TOKENS[1], OUTSIDE, BOB, 1) for _ in range(3)]
         await stage.hear(*heads)
         assert [fact.block.hash for fact in stage.updates("transfer")] == [head.hash for head in heads]

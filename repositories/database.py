@@ -18,6 +18,7 @@ from motor.motor_asyncio import (
 )
 from pymongo import DeleteMany, ReplaceOne, UpdateMany
 from pymongo.errors import BulkWriteError, InvalidURI, PyMongoError
+from pymongo.uri_parser import split_options
 
 from indexer.errors import StoreUnusable
 from repositories.direct import DirectInserts
@@ -119,6 +120,10 @@ class Database:
 
 def connect(url: str, database: str, *, timeout_seconds: float) -> tuple[AsyncIOMotorClient[Document], Database]:
     """A client that gives up on an absent server after `timeout_seconds`; nothing is sent yet."""
+    if option := _refused_option(url):
+        raise StoreUnusable(
+            f"store.url {masked(url)} cannot be used: MongoDB has no option {option!r}, or that cannot be its value"
+        )
     try:
         client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
             url,
@@ -141,6 +146,18 @@ def connect(url: str, database: str, *, timeout_seconds: float) -> tuple[AsyncIO
             f"store.url {masked(url)} cannot be used: it is no MongoDB connection string, or the database name "
             f"{database!r} is not allowed; escape special characters of user and password (%40 for @)"
         ) from None
+
+
+def _refused_option(url: str) -> str | None:
+    """The name of one that the driver would warn of and leave out: with `tls=maybe` it would connect without TLS."""
+    place = url.rpartition("@")[2]  # a password that was not escaped may have a question mark
+    for option in place.partition("?")[2].split("&"):
+        try:
+            if option:
+                split_options(option, validate=True, warn=False)
+        except (PyMongoError, ValueError, TypeError, OSError):
+            return option.partition("=")[0]
+    return None
 
 
 async def disconnect(client: AsyncIOMotorClient[Document]) -> None:

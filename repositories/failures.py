@@ -90,7 +90,9 @@ def masked(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator:
         return "***"
-    rest = rest.partition("?")[0]
-    # Greedy on purpose: a password that was not escaped may hold an @ or a slash itself.
-    credentials, at, place = rest.rpartition("@")
+    before, _, options = rest.partition("?")
+    if "@" in options and "@" not in before:
+        return f"{scheme}://***"  # the question mark may stand in a password that was not escaped
+    # Greedy on purpose: such a password may hold an @ or a slash itself.
+    credentials, at, place = before.rpartition("@")
     return f"{scheme}://{'***@' if at and credentials else ''}{place}"

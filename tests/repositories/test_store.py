@@ -121,9 +121,25 @@ async def test_a_server_that_does_not_answer_is_named_without_its_credentials(tm
 
 
 @pytest.mark.parametrize(
+    ("options", "wrong"),
+    [("tls=maybe", "tls"), ("appName=x&w=-1", "w"), ("authMechanism=s3cret", "authMechanism"), ("nosuch=1", "nosuch")],
+)
+async def test_an_option_that_the_driver_would_leave_out_is_refused_by_its_name(
+    tmp_path: Path, options: str, wrong: str
+) -> None:
+    """It would connect without TLS where `tls` is misspelt."""
+    url = f"mongodb://127.0.0.1:1/?{options}"
+    with pytest.raises(StoreUnusable, match=f"no option '{wrong}'") as caught:
+        async with open_store(url, "indexer", tmp_path, timeout_seconds=0.3):
+            pass
+    assert "s3c" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "mongodb://desk:s3c/ret@127.0.0.1:1/",
+        "mongodb://desk:s3c?ret&s3c@127.0.0.1:1/",
         "mongodb://desk:s3c@ret@h:1",
         "mongodb://h:s3cret",
         "s3cret://",

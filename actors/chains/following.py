@@ -145,12 +145,17 @@ class Follower:
     def natives_read(self) -> NativesRead | None:
         return self._book.read
 
+    @property
+    def owes_words(self) -> bool:
+        """Whether there are tokens that nobody described before their balances were told."""
+        return self._introducer.is_owing
+
     async def load(self) -> None:
         """Go on where the log ends; everything watched is read again once we have caught up."""
         begun = await self._ledger.load(self.watch)
         self._followed.known = begun.known
         self._book.load(begun.native_since)
-        self._retelling.load(begun.coins)
+        self._retelling.load(begun.words)
         self.unanswered.show()
 
     async def recognize(self) -> None:

@@ -29,6 +29,11 @@ class Followed(Protocol):
     @property
     def watch(self) -> Watch: ...
 
+    @property
+    def owes_words(self) -> bool:
+        """Whether some balances were told without what their token says, which somebody else may have heard since."""
+        ...
+
 
 class Describer:
     """One round once we have caught up, then one with each sync; `found` hears who says something else."""
@@ -69,7 +74,7 @@ class Describer:
             told = await self._tokens.say_otherwise(self._chain_id, part, tip.hash)
         except (Transient, Permanent):
             return  # the next round asks again, and that a node does not answer is said by those who wait for it
-        if told and self._followed.known.find(tip.hash) is not None:
+        if (told or self._followed.owes_words) and self._followed.known.find(tip.hash) is not None:
             found(TokensChanged(told))
 
     def _part(self) -> list[Address]:

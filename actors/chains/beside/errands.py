@@ -26,6 +26,9 @@ class Followed(Protocol):
     def watch(self) -> Watch: ...
 
     @property
+    def owes_words(self) -> bool: ...
+
+    @property
     def tokens(self) -> Tokens: ...
 
     @property

@@ -133,7 +133,7 @@ class Ledger:
             self.unread = self.unread.within(watch)
         self.natives_at = life.natives_at
         self._cuts = mark.cuts
-        return Begun(HeadChain(self._window, life.known).within(), life.native_since, life.coins)
+        return Begun(HeadChain(self._window, life.known).within(), life.native_since, life.words)
 
     async def _since(self, after: int) -> list[Commit]:
         return await commits_since(self._commits, self._stream, after, self.seq)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from actors.chains.books.memory import Books, Checkpoints, CommitLog
-from actors.chains.books.natives import coins_told, natives_recorded
+from actors.chains.books.natives import natives_recorded
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.chain import Head, Holding, TokenInfo
+from indexer.domain.chain import NATIVE, Head, Holding, TokenInfo
 from indexer.domain.following.finality import Settled
 from indexer.domain.following.headchain import HeadChain
 from indexer.domain.recording.records import BalanceRecord
 from indexer.domain.resuming import recovery
 from indexer.domain.resuming.checkpoints import Mark
 from indexer.domain.telling.commits import Commit
+from indexer.domain.telling.facts import BalanceReverted
+from indexer.domain.tokens import NOTHING_TOLD
 from indexer.errors import StoreUnavailable
 
 PAGE: Final = 200
@@ -28,8 +30,8 @@ class Begun(NamedTuple):
     """The blocks that were followed until then."""
     native_since: Mapping[Holding, int]
     """The blocks of those native balances that were recorded after all of them were read last."""
-    coins: Mapping[Holding, TokenInfo | None]
-    """What the native coin was called when each balance of it was told last."""
+    words: Mapping[Holding, TokenInfo | None]
+    """What balances of the native coin were told with last, and those that were told before their token was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,8 @@ class LastLife:
         return {holding: number for holding, number in recorded_at.items() if number > at}
 
     @property
-    def coins(self) -> dict[Holding, TokenInfo | None]:
-        return coins_told(self.records, [commit for commit in self.commits if commit.first_seq > self.projected])
+    def words(self) -> dict[Holding, TokenInfo | None]:
+        return words_told(self.records, [commit for commit in self.commits if commit.first_seq > self.projected])
 
 
 async def last_life(stream: str, chain_id: int, *, log: CommitLog, checkpoints: Checkpoints, books: Books) -> LastLife:
@@ -107,3 +109,25 @@ async def _first_above(log: CommitLog, stream: str, number: int, seq: int) -> in
     """The number from which on commits are above this block; parts of split ones, without checkpoint, follow it."""
     above = await log.above_block(stream, number)
     return above[0].first_seq if above else seq + 1
+
+
+def words_told(records: Mapping[Holding, BalanceRecord], later: Iterable[Commit]) -> dict[Holding, TokenInfo | None]:
+    """What was last told with each native balance, and which others were told without a word: by record, then by log.
+
+    Nothing where a reorg took that back: the record below, which holds again, may be of an earlier word.
+    """
+    told: dict[Holding, TokenInfo | None] = {
+        holding: row.info for holding, row in records.items() if holding.token == NATIVE or row.info == NOTHING_TOLD
+    }
+    for commit in later:
+        for fact in commit.facts:
+            match fact:
+                case BalanceUpdated() if fact.holding.token == NATIVE or fact.info == NOTHING_TOLD:
+                    told[fact.holding] = fact.info
+                case BalanceUpdated():
+                    told.pop(fact.holding, None)
+                case BalanceReverted() if fact.holding.token == NATIVE:
+                    told[fact.holding] = None
+                case _:
+                    pass
+    return told

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, KnownBlock, TokenInfo
+from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, KnownBlock
 from indexer.domain.following.headchain import is_linked
 from indexer.domain.following.views import Readings
 from indexer.domain.recording.records import BalanceRecord
@@ -35,21 +35,6 @@ class Span(NamedTuple):
     before: int
     high: int
     after: int
-
-
-def coins_told(records: Mapping[Holding, BalanceRecord], later: Iterable[Commit]) -> dict[Holding, TokenInfo | None]:
-    """What each native balance was last told with, by record and by commits after it.
-
-    Nothing where a reorg took that back: the record below, which holds again, may be of an earlier word.
-    """
-    told: dict[Holding, TokenInfo | None] = {
-        holding: row.info for holding, row in records.items() if holding.token == NATIVE
-    }
-    for commit in later:
-        for fact in commit.facts:
-            if isinstance(fact, BalanceUpdated | BalanceReverted) and fact.holding.token == NATIVE:
-                told[fact.holding] = fact.info if isinstance(fact, BalanceUpdated) else None
-    return told
 
 
 def natives_recorded(

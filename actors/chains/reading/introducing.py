@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from actors.chains.books.bookkeeping import Bookkeeper
 from actors.chains.nodes import Tokens
 from actors.chains.reading.retelling import Retelling
 from indexer.domain.balances import Watch
-from indexer.domain.chain import Address
+from indexer.domain.chain import Address, TokenInfo
 from indexer.errors import Permanent, Transient
 
 INTRODUCE_SECONDS: Final = 10.0
@@ -32,6 +32,10 @@ class Introducer:
         """It is tried till then; nothing where all that is watched was introduced."""
         self._lacking: frozenset[Address] = frozenset()
         """Those that were given up."""
+
+    @property
+    def is_owing(self) -> bool:
+        return bool(self._lacking)
 
     def begin(self) -> None:
         """Tried again, a beginning goes on with what is left of its time."""
@@ -55,6 +59,7 @@ class Introducer:
                 raise
             infos = await self._tokens.describe(self._chain_id, ())  # what is known
         self._until = None
+        self._tell_late(infos)
         self._lacking = frozenset(token for token in watched if token not in infos)
         self._book.infos = dict(infos) | {str(token): info for token, info in self._retelling.told.items()}
 
@@ -64,6 +69,10 @@ class Introducer:
             infos = await self._tokens.describe(self._chain_id, ())
         except (Transient, Permanent):
             return  # the plan: with the next block it is tried again
+        self._tell_late(infos)
+
+    def _tell_late(self, infos: Mapping[str, TokenInfo]) -> None:
+        """Their balances were told without."""
         learnt = {token: infos[token] for token in self._lacking if token in infos}
         self._lacking -= learnt.keys()
         self._retelling.changed({token: info for token, info in learnt.items() if self._book.infos.get(token) != info})

@@ -40,8 +40,8 @@ class Retelling:
         self._watch = watch
         self.told: dict[Address, TokenInfo] = {}
         """What is not kept yet."""
-        self._coins: Mapping[Holding, TokenInfo | None] = {}
-        """Until this life begins: what the native coin was called when each balance of it was told last."""
+        self._words: Mapping[Holding, TokenInfo | None] = {}
+        """Until this life begins: what was told last of balances that may have to be told with other words."""
         self.owed: frozenset[Holding] = frozenset()
         """What is to be told again."""
         self._overtaken: frozenset[Holding] = frozenset()
@@ -54,13 +54,13 @@ class Retelling:
         self._book.infos = dict(self._book.infos) | {str(token): info for token, info in infos.items()}
         self.owed |= {holding for holding in self._ledger.balances if holding.token in infos}
 
-    def load(self, coins: Mapping[Holding, TokenInfo | None]) -> None:
-        self._coins = coins
+    def load(self, words: Mapping[Holding, TokenInfo | None]) -> None:
+        self._words = words
 
     def begin(self) -> None:
-        """The file may call the native coin otherwise than it did when these were told."""
-        self.owed |= {holding for holding, info in self._coins.items() if info != self._book.info(holding)}
-        self._coins = {}
+        """The file may call the native coin otherwise than it did when these were told; or nobody had been asked."""
+        self.owed |= {holding for holding, info in self._words.items() if info != self._book.info(holding)}
+        self._words = {}
 
     def taken_back(self, updates: Iterable[BalanceUpdated]) -> None:
         """By a reorg: where one of them was what told it, the record below is of an earlier word."""

@@ -217,12 +217,12 @@ async def test_a_token_that_comes_while_no_node_answers_is_told_with_its_decimal
         assert {fact.info for fact in told} == {TokenInfo(6, "SIM", "Simulated")}
 
 
-def undescribed(stage: Stage) -> list[Collection[Address]]:
-    """Which tokens a node was asked of; none of them is told."""
+def undescribed(stage: Stage, until: float = float("inf")) -> list[Collection[Address]]:
+    """Which tokens a node was asked of; none of them is told until then."""
     asked, known = list[Collection[Address]](), stage.infos.describe
 
     async def unanswered(chain: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]:
-        if tokens:
+        if tokens and asyncio.get_running_loop().time() < until:
             asked.append(tokens)
             raise BadAnswer("an answer in words that nobody has met yet")
         return await known(chain, tokens)
@@ -242,6 +242,29 @@ async def test_nor_does_it_take_the_name_of_the_native_coin_with_it() -> None:
         coins = {fact.info for fact in stage.updates("first") if fact.holding.token == NATIVE}
         assert coins == {stage.infos.coin}
         assert asked
+    finally:
+        await stage.stop()
+
+
+@in_virtual_time
+@pytest.mark.parametrize("is_killed", [False, True], ids=["by the next change of the watch", "in the next life"])
+async def test_what_was_told_without_a_word_is_told_with_it_once_there_is_one(is_killed: bool) -> None:
+    stage = Stage(watch=Watch(WATCH.tokens - {USD}, WATCH.solvers))
+    stage.world.mine()
+    undescribed(stage, until=asyncio.get_running_loop().time() + INTRODUCE_SECONDS * 2)
+    stage.start()
+    try:
+        await stage.settle(INTRODUCE_SECONDS * 2)
+        theirs = {fact.holding for fact in stage.updates("first") if fact.info == TokenInfo()}
+        assert {holding.solver for holding in theirs} == WATCH.solvers
+        if is_killed:
+            await stage.stop()
+            stage.start()
+        else:
+            stage.ref.tell(WatchChanged(WATCH))
+        await stage.hear(stage.world.mine(busy=0))
+        again = {fact.holding for fact in stage.updates() if fact.info != TokenInfo() and fact.change == 0}
+        assert again == theirs
     finally:
         await stage.stop()
 

@@ -20,7 +20,7 @@ from tests.fixtures.moody import Mood, Moody
 pytestmark = pytest.mark.node
 
 UNKNOWN = (-32603, "nothing is kept of that block 12")
-LIKE_A_THROTTLE = (-32000, "state recreation depth limit exceeded")
+LIKE_A_THROTTLE = (-32000, "too many requests for such work")
 WATCH = Watch(frozenset(), frozenset(wallets(3)))
 HOLDINGS = [Holding(NATIVE, wallet) for wallet in wallets(3)]
 

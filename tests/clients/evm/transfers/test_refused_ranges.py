@@ -14,8 +14,8 @@ from tests.fixtures.moody import Moody
 
 pytestmark = pytest.mark.node
 
-UNKNOWN = (-32602, "invalid request: max allowed of rounds in logs query is: 5")
-LIKE_A_THROTTLE = (-32005, "limit exceeded")
+UNKNOWN = (-32602, "that is more of the past than anybody may want")
+LIKE_A_THROTTLE = (-32000, "too many requests for such work")
 
 
 @pytest.mark.parametrize("words", [UNKNOWN, LIKE_A_THROTTLE])

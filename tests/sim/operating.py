@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from indexer.domain.balances import Watch
 from indexer.domain.chain import Holding
 from tests.sim.clients import URL, Present, SimConnector
 from tests.sim.faults import Faults
@@ -17,6 +18,7 @@ from tests.sim.service import STREAM
 from tests.sim.world import CHAIN_ID, NEWCOMER, SILENT, WATCH, World
 
 API: Final = f"{URL}/api/v1"
+EVERY: Final = Watch(WATCH.tokens | {SILENT}, WATCH.solvers | {NEWCOMER})
 PATIENCE: Final = aiohttp.ClientTimeout(total=30)
 
 
@@ -36,6 +38,7 @@ class Operator:
     ) -> None:
         self.orders = self.refused = 0
         self.since: dict[Holding, int] = dict.fromkeys(WATCH.holdings(), 0)
+        self.away: set[Holding] = set()
         self._world = world
         self._random = random
         self._faults = faults
@@ -67,6 +70,7 @@ class Operator:
     def forget(self, concerned: Callable[[Holding], bool]) -> None:
         """These may be unwatched for a while."""
         self.since = {holding: since for holding, since in self.since.items() if not concerned(holding)}
+        self.away |= {holding for holding in EVERY.holdings() if concerned(holding)}
 
     async def settle(self) -> None:
         """The last order has been answered, or never will be."""

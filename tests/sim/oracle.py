@@ -29,7 +29,8 @@ COIN: Final = TokenInfo(18, "ETH", "ETH")
 class Evidence:
     """What a story leaves: `log` is what all clients had been told, `since` from where on a balance is complete.
 
-    `is_archive`: every node had the state of every block. `draft`: what the file says, where somebody edits it.
+    `is_archive`: every node had the state of every block. `draft`: what the file says, where somebody edits it. `away`:
+    whom nobody watched for a while.
     """
 
     world: World
@@ -42,6 +43,7 @@ class Evidence:
     native_interval: int = 1
     is_archive: bool = True
     draft: Draft | None = None
+    away: frozenset[Holding] = frozenset()
 
     @property
     def watch(self) -> Watch:
@@ -115,6 +117,7 @@ def violations(evidence: Evidence) -> Iterator[str]:
         evidence.start_block,
         passed,
         natives_are_late=evidence.native_interval > 1,
+        away=evidence.away,
     )
 
 

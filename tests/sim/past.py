@@ -12,7 +12,7 @@ from indexer.domain.recording.records import HISTORY_SEQ, fold
 from indexer.domain.telling.facts import HistoryFilled, StreamResync
 from tests.sim.passed import Stretch
 from tests.sim.store import Kept
-from tests.sim.world import CHAIN_ID, NEWCOMER, SILENT, World, changes_in
+from tests.sim.world import CHAIN_ID, SILENT, World, changes_in
 
 
 def job_is_over(job: Job, world: World, known: Container[str]) -> bool:
@@ -34,8 +34,12 @@ def past_is_true(
     passed: Sequence[Stretch],
     *,
     natives_are_late: bool,
+    away: Container[Holding],
 ) -> Iterator[str]:
-    """That each row is true is looked at with all others; here: nothing is left out, and nothing left undone."""
+    """That each row is true is looked at with all others; here: nothing is left out, and nothing left undone.
+
+    Those that were `away` were unwatched for a while.
+    """
     for gap in fold(kept.commits).gaps:
         for order in orders_of(gap):
             if order.id not in kept.jobs and len(kept.jobs) < KEPT_JOBS:
@@ -46,7 +50,7 @@ def past_is_true(
     for job in kept.jobs.values():
         if job.state in ("done", "settling"):
             for holding in job.anchors:
-                yield from _is_complete(world, kept, job, holding, passed)
+                yield from _is_complete(world, kept, job, holding, passed, away)
     yield from _holes_are_filled(kept, world, watch, start_block, natives_are_late=natives_are_late)
     for holding in sorted(uncovered(kept, watch, start_block)):
         yield f"{holding} is not covered from {start_block} on, and nothing says why"
@@ -99,12 +103,14 @@ def _holes_are_filled(
             yield f"nobody followed {holding} at block {world.blocks[block].head.number}, and nobody filled that in"
 
 
-def _is_complete(world: World, kept: Kept, job: Job, holding: Holding, passed: Sequence[Stretch]) -> Iterator[str]:
+def _is_complete(
+    world: World, kept: Kept, job: Job, holding: Holding, passed: Sequence[Stretch], away: Container[Holding]
+) -> Iterator[str]:
     """Every change from its first block on, unless the job says why not; a silent one is found when it is read."""
     if holding in job.reasons or holding.token == SILENT or (holding.token == NATIVE and job.unread is not None):
         return
     there = {row.block.hash for row in kept.records.values() if row.holding == holding}
-    blocks = world.canonical[job.first : min(job.end_of(holding) + 1, _taken_back(kept, job, holding))]
+    blocks = world.canonical[job.first : min(job.end_of(holding) + 1, _taken_back(kept, job, holding, away))]
     told = max((place for place, fact in _filled(kept, holding) if fact.job == job.id), default=0)
     followed = _is_followed_since(kept, job, holding)
     for block in changes_in(blocks, holding).keys() - there:
@@ -129,10 +135,10 @@ def _is_followed_since(kept: Kept, job: Job, holding: Holding) -> bool:
     return False
 
 
-def _taken_back(kept: Kept, job: Job, holding: Holding) -> int:
+def _taken_back(kept: Kept, job: Job, holding: Holding, away: Container[Holding]) -> int:
     """From this block on a reorg took back what it filled, and the job in its place says why it cannot fill that.
 
-    Of a wallet that was away by then it fills what is below the block that the reorg left.
+    Of what was unwatched by then it fills what is below the block that the reorg left.
     """
     voids = [fact.first for _, fact in _filled(kept, holding) if fact.void and fact.job == job.id]
     # One of which nothing was told takes nothing back; the one in its place begins where it began.
@@ -142,9 +148,9 @@ def _taken_back(kept: Kept, job: Job, holding: Holding) -> int:
     again = [each for each in later if each.first == first and each.last in (None, job.last)]
     if first is not None and any(holding in each.reasons for each in again):
         return first
-    away = [each for each in again if holding in each.anchors and holding.solver == NEWCOMER]
+    left = [each for each in again if holding in each.anchors and holding in away]
     # Another reorg may have taken back that one as well, and left less of it.
-    ends = [min(each.end_of(holding) + 1, _taken_back(kept, each, holding)) for each in away]
+    ends = [min(each.end_of(holding) + 1, _taken_back(kept, each, holding, away)) for each in left]
     return min(ends, default=job.top + 1)
 
 

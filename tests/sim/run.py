@@ -209,6 +209,7 @@ class Story:
             witnesses=self.crowd.witnesses,
             life=life,
             since=self.operator.since,
+            away=frozenset(self.operator.away),
             start_block=self._start_block if self._editor is None else self._editor.draft.start_block,
             native_interval=self._native_interval if self._editor is None else self._editor.longest_interval,
             draft=None if self._editor is None else self._editor.draft,

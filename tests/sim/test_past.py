@@ -18,19 +18,21 @@ from tests.sim.store.disk import Kept
 from tests.sim.world import CHAIN_ID, NEWCOMER, OUTSIDE, TOKENS, WALLETS, World
 
 
-def asked_for(wallet: Address, told: int | None = 30) -> int:
+def asked_for(*, is_away: bool, told: int | None = 30) -> int:
     """Walked back from block 30 by a job that a reorg took back; the one in its place found a record of block 5."""
-    holding = Holding(TOKENS[0], wallet)
+    holding = Holding(TOKENS[0], WALLETS[2])
     anchors = {holding: Anchor(30, 7, False)}
     job = Job("old", CHAIN_ID, 0, None, (holding,), state="done", anchors=anchors, top=30, told=told)
     again = replace(job, id="new", anchors={holding: Anchor(5, 0, True)}, top=5, created=1)
     void = HistoryFilled(CHAIN_ID, holding, 0, 29, (), TokenInfo(), "old", void=True)
     commits = [] if told is None else [Commit("void", f"history:{CHAIN_ID}", 1, TIME, (void,))]
-    return _taken_back(Kept(commits=commits, jobs={"old": job, "new": again}), job, holding)
+    return _taken_back(
+        Kept(commits=commits, jobs={"old": job, "new": again}), job, holding, {holding} if is_away else ()
+    )
 
 
 def test_of_a_wallet_that_went_away_no_more_is_asked_than_is_below_its_records() -> None:
-    assert asked_for(NEWCOMER) == 5
+    assert asked_for(is_away=True) == 5
 
 
 def test_of_a_wallet_that_went_away_what_was_taken_back_twice_is_asked_up_to_what_the_last_one_left() -> None:
@@ -42,15 +44,15 @@ def test_of_a_wallet_that_went_away_what_was_taken_back_twice_is_asked_up_to_wha
     void = HistoryFilled(CHAIN_ID, holding, 10, 29, (), TokenInfo(), "second", void=True)
     jobs = {each.id: each for each in (job, second, third)}
     kept = Kept(commits=[Commit("void", f"history:{CHAIN_ID}", 1, TIME, (void,))], jobs=jobs)
-    assert _taken_back(kept, job, holding) == 20
+    assert _taken_back(kept, job, holding, {holding}) == 20
 
 
 def test_nor_where_nothing_was_told_that_could_be_taken_back() -> None:
-    assert asked_for(NEWCOMER, told=None) == 5
+    assert asked_for(is_away=True, told=None) == 5
 
 
 def test_of_a_wallet_that_never_went_away_all_is_asked() -> None:
-    assert asked_for(WALLETS[0]) == 31
+    assert asked_for(is_away=False) == 31
 
 
 def test_of_an_order_up_to_some_block_none_is_asked_where_the_one_in_its_place_says_why() -> None:
@@ -61,7 +63,7 @@ def test_of_an_order_up_to_some_block_none_is_asked_where_the_one_in_its_place_s
     again = replace(job, id="new", last=None, reasons={holding: "its transfers leave 3 before block 4"}, created=1)
     void = HistoryFilled(CHAIN_ID, holding, 4, 20, (), TokenInfo(), "old", void=True)
     kept = Kept(commits=[Commit("void", f"history:{CHAIN_ID}", 1, TIME, (void,))], jobs={"old": job, "new": again})
-    assert _taken_back(kept, job, holding) == 4
+    assert _taken_back(kept, job, holding, ()) == 4
 
 
 def left_out(first: int, *, in_place: bool = True) -> list[str]:
@@ -75,7 +77,7 @@ def left_out(first: int, *, in_place: bool = True) -> list[str]:
     job = Job("old", CHAIN_ID, 5, None, (holding,), (holding,), state="done", anchors=anchors, top=16)
     again = replace(job, id="new", first=first, anchors={}, created=1, in_place_of="old" if in_place else None)
     passed = [Stretch(9, 18, is_cut=False, place=1)]
-    return list(_is_complete(world, Kept(jobs={"old": job, "new": again}), job, holding, passed))
+    return list(_is_complete(world, Kept(jobs={"old": job, "new": again}), job, holding, passed, ()))
 
 
 def test_what_one_in_its_place_left_to_be_followed_may_be_passed_over() -> None:

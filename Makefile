@@ -57,7 +57,9 @@ test: setup
 	@$(MAKE) --no-print-directory -j2 types tests
 
 tests:
-	$(bin)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(CHOICE)
+	@mkdir -p .pytest_cache
+	$(bin)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(CHOICE); \
+	code=$$?; echo $$code >.pytest_cache/ended; exit $$code
 
 check:
 	@deploy/setup.sh python

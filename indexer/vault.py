@@ -92,12 +92,12 @@ def _make(path: Path) -> None:
         _put(part, path, key)
     finally:
         part.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # the plan: not every file system can, and the file itself is there
+    with suppress(OSError):  # the plan: not every file system can, nor may everybody; the file itself is there
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
             os.fsync(folder)
-    finally:
-        os.close(folder)
+        finally:
+            os.close(folder)
 
 
 def _put(part: Path, path: Path, key: str) -> None:

@@ -150,12 +150,14 @@ def connect(url: str, database: str, *, timeout_seconds: float) -> tuple[AsyncIO
 
 def _refused_option(url: str) -> str | None:
     """The name of one that the driver would warn of and leave out: with `tls=maybe` it would connect without TLS."""
-    place = url.rpartition("@")[2]  # a password that was not escaped may have a question mark
-    for option in place.partition("?")[2].split("&"):
+    before, _, options = url.partition("?")
+    if "@" in options and "@" not in before:  # a password that was not escaped may have a question mark
+        options = options.rpartition("@")[2].rpartition("?")[2]
+    for option in options.split("&"):
         try:
-            if option:
+            if "=" in option:
                 split_options(option, validate=True, warn=False)
-        except (PyMongoError, ValueError, TypeError, OSError):
+        except (PyMongoError, ValueError, TypeError, KeyError, OSError):
             return option.partition("=")[0]
     return None
 

@@ -57,7 +57,7 @@ class _Server(web.Server):
         self._most = most_connections
         self._is_full = False
 
-    def __call__(self) -> web.RequestHandler:
+    def __call__(self) -> _Protocol:
         return _Protocol(self, loop=self._loop, **self._kwargs)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
@@ -73,7 +73,9 @@ class _Server(web.Server):
         if waiting:
             min(waiting, key=lambda one: one.to_be_spared).cut()
         else:
-            _refuse(handler, transport)
+            _refuse(transport)
+            if isinstance(handler, _Protocol):
+                handler.leave()
 
 
 class _Protocol(web.RequestHandler):
@@ -96,9 +98,23 @@ class _Protocol(web.RequestHandler):
         return self.writing_paused or not request.content.is_eof()
 
     @property
-    def to_be_spared(self) -> tuple[bool, float]:
-        """The more, the less it had of us: one that has not asked yet may be about to; then, the shorter it waits."""
-        return self._request_count == 0, self._next_keepalive_close_time
+    def to_be_spared(self) -> tuple[bool, bool, float]:
+        """The more, the less it had of us: one that has not asked yet may be about to; then, the shorter it waits.
+
+        Of those that have, one in the middle of an answer before all that are idle: a slow reader is that all the time.
+        """
+        is_amid = self._current_request is not None or self.writing_paused
+        return self._request_count == 0, is_amid, self._next_keepalive_close_time
+
+    def leave(self) -> None:
+        """It counts no more, and is closed once aiohttp has begun with it."""
+        self._is_cut = True
+        self._loop.call_soon(self.force_close)
+
+    def _handle_request(self, request: Any, start_time: float | None, request_handler: Any) -> Any:
+        """At once it is at work: aiohttp notes that in the task's first turn, and until then it would seem idle."""
+        self._current_request = request
+        return super()._handle_request(request, start_time, request_handler)
 
     def cut(self) -> None:
         """As if the client had gone; what it does not read would keep a connection open that is closed."""
@@ -125,7 +141,7 @@ class _Protocol(web.RequestHandler):
         return response
 
 
-def _refuse(handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+def _refuse(transport: asyncio.Transport) -> None:
     """Before anything was asked; whoever asks at once may find the connection closed."""
     body = orjson.dumps(problem_json(503, "There are too many connections just now."))
     head = (
@@ -133,7 +149,6 @@ def _refuse(handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         f"Content-Length: {len(body)}\r\nRetry-After: 5\r\nConnection: close\r\n\r\n"
     )
     transport.write(head.encode() + body)
-    handler.force_close()
 
 
 def _refusal(status: int, error: BaseException | None) -> web.Response:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -223,8 +224,47 @@ async def test_a_connection_that_was_answered_makes_room_before_one_that_is_abou
             writer.close()
 
 
+async def test_an_answer_that_is_being_read_is_not_cut_while_somebody_is_idle(world: World) -> None:
+    app = world.app()
+
+    async def big(_: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 8_000_000)
+
+    app.router.add_get("/big", big)
+    async with served(app, most_connections=3) as url:
+        reading, asker = await connected(url, b"GET /big HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        await reading.readuntil(b"\r\n\r\n")
+        idle = [await connected(url, b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n") for _ in range(2)]
+        for reader, _ in idle:
+            await reader.readuntil(b"\r\n\r\n")
+        await raw_answer(url, b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert len(await reading.read()) == 8_000_000
+        for writer in (asker, *(writer for _, writer in idle)):
+            writer.close()
+
+
+async def test_a_request_that_has_just_come_is_answered_though_its_client_was_idle_for_longest(
+    world: World,
+) -> None:
+    async with served(world.app(), most_connections=2) as url:
+        (first, asking), (second, idle) = [
+            await connected(url, b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n") for _ in range(2)
+        ]
+        for reader in (first, second):
+            assert b" 200 " in await reader.readline()
+            await asyncio.sleep(0.01)
+        await first.read(10_000)
+        asking.write(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        _, new = await connected(url)
+        async with asyncio.timeout(5):
+            assert b" 200 " in await first.readline()
+        for writer in (asking, idle, new):
+            writer.close()
+
+
 async def test_connections_that_we_work_for_are_kept_and_one_more_is_refused_with_a_problem(world: World) -> None:
-    freed = asyncio.Event()
+    freed, mistakes = asyncio.Event(), list[dict[str, Any]]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, mistake: mistakes.append(mistake))
 
     async def work(_: web.Request) -> web.Response:
         await freed.wait()
@@ -251,4 +291,6 @@ async def test_connections_that_we_work_for_are_kept_and_one_more_is_refused_wit
             assert (await reader.read()).endswith(b"done")
             writer.close()
     await runner.cleanup()
+    gc.collect()
+    assert not mistakes
     assert [line["event"] for line in logs] == ["connections_full"]

@@ -122,7 +122,14 @@ async def test_a_server_that_does_not_answer_is_named_without_its_credentials(tm
 
 @pytest.mark.parametrize(
     ("options", "wrong"),
-    [("tls=maybe", "tls"), ("appName=x&w=-1", "w"), ("authMechanism=s3cret", "authMechanism"), ("nosuch=1", "nosuch")],
+    [
+        ("tls=maybe", "tls"),
+        ("appName=x&w=-1", "w"),
+        ("authMechanism=s3cret", "authMechanism"),
+        ("nosuch=1", "nosuch"),
+        ("appName=@us@&tls=maybe", "tls"),
+        ("datetime_conversion=x", "datetime_conversion"),
+    ],
 )
 async def test_an_option_that_the_driver_would_leave_out_is_refused_by_its_name(
     tmp_path: Path, options: str, wrong: str

@@ -113,7 +113,7 @@ class SharedLists:
             # Not in the context of whoever met the name: that presses, and notes what it is answered.
             task = asyncio.get_running_loop().create_task(self._renew(venue, load), context=Context())
             self._renewing[venue] = task
-            task.add_done_callback(lambda _done: self._renewing.pop(venue, None))
+            task.add_done_callback(partial(self._renewed, venue))
 
     async def _renew(self, venue: Hashable, load: Load) -> None:
         await asyncio.sleep(COLLECT_SECONDS)
@@ -125,6 +125,11 @@ class SharedLists:
         except IndexerError:
             return  # the plan: what is there is good but for a few names, and for those it is tried again
         lists.renewed(newest, names)
+
+    def _renewed(self, venue: Hashable, task: asyncio.Task[None]) -> None:
+        self._renewing.pop(venue, None)
+        if not task.cancelled():
+            task.exception()  # the plan: after a while it is tried again
 
     def _over(self, name: Hashable, task: asyncio.Task[Exchange]) -> None:
         self._loading.pop(name, None)

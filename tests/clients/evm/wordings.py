@@ -246,6 +246,7 @@ WORDINGS: Final[tuple[Row, ...]] = (
     ("geth", -32000, "execution reverted: block range", CallFailed),
     ("geth", -32000, "execution reverted: out of gas", CallFailed),
     ("geth", -32000, "stack underflow (0 <=> 2)", CallFailed),
+    ("geth", -32000, "stack limit reached 1024 (1023)", CallFailed),
     ("geth", -32000, "invalid jump destination", CallFailed),
     ("Hardhat", -32603, "Error: VM Exception while processing transaction: reverted with reason string 'unknown block'", CallFailed),  # noqa: E501 - quoted whole
     ("Hardhat", -32603, "Error: Transaction reverted without a reason string", CallFailed),

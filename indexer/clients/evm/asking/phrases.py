@@ -24,6 +24,7 @@ REVERTED: Final[Phrases] = (
     ("openethereum", r"^the execution failed due to an exception\.?: *revert"),
     ("parity, alchemy, tron", r"^revert(ed)?( 0x| opcode|:|$)"),
     ("filecoin", r"^message execution failed .*revert reason="),
+    ("geth, a contract that calls itself for ever", r"^stack limit reached \d"),
 )
 """A contract's own refusal. What follows is its author's text, which may say anything, so these come first of all."""
 

@@ -64,7 +64,8 @@ async def _words(endpoint: Endpoint, chain_id: int | None, make_pair: MakePair, 
         return await endpoint.ask(make, terms)
 
     words: IndexerError | None = None
-    for turn in range(turns):
+    is_there = False
+    for _ in range(turns):
         if words is not None:
             await endpoint.sleep(_pause(words))
         try:
@@ -72,10 +73,11 @@ async def _words(endpoint: Endpoint, chain_id: int | None, make_pair: MakePair, 
             if pair is None:
                 raise _Undecided
             await ask(pair.like)
+            is_there = True
             words = await _refusal(ask, pair.refused)
             await ask(pair.like)
         except (NodeUnreachable, WrongChain) as error:
-            if turn == 0 and words is None:
+            if not is_there:
                 return None
             raise _Undecided from error
         except IndexerError as error:

@@ -124,8 +124,7 @@ class Endpoint:
             except (Unsupported, CallFailed) as error:
                 raise BadAnswer(str(error)) from error
             except Throttled:
-                self.complaints += 1
-                self._tell_pace(self.pace.complained())
+                self._complained(terms)
                 raise
             else:
                 self._tell_pace(self.pace.went_well())
@@ -152,6 +151,11 @@ class Endpoint:
     def _forget_facts(self) -> None:
         self.calibration.forget()
         self.limits.doubted = frozenset()
+
+    def _complained(self, terms: Terms) -> None:
+        self.complaints += 1
+        if terms.paced:  # else nobody counted how fast it was asked
+            self._tell_pace(self.pace.complained())
 
     def acquit(self) -> None:
         """What it refused lately was neither too much nor too fast: it would refuse it anyhow."""

@@ -30,6 +30,8 @@ class Newest:
     def is_behind(self, head: Head) -> bool:
         """Whether it proves that somebody is ahead of all that counts, or beside it."""
         counted = self._borne_out
+        if self.head is not None and head.hash == self.head.hash:
+            return False  # that was heard
         return (
             counted is None
             or head.number > counted.number

@@ -81,10 +81,10 @@ class Forgotten:
 
     async def _words(self, block: KnownBlock, about: Callable[[KnownBlock], MakeAt]) -> IndexerError | None:
         """What is said of a block whose state is gone; nothing of any other."""
-        if self._gone is not None and block.number <= self._gone[0]:
-            return self._gone[1]
         if not self._says_something:
             return None
+        if self._gone is not None and block.number <= self._gone[0]:
+            return self._gone[1]
         make_at = about(block)
 
         async def pair(ask: Ask) -> Pair | None:
@@ -95,7 +95,9 @@ class Forgotten:
             return Pair(partial(make_at, old), partial(make_at, newest))
 
         before = None if self._gone is None else self._gone[1]
-        words = None if before is None else await refused_for_good(self._endpoints, pair, 1)
+        # That it is too much just now is said in the same words each time: one turn of it says nothing.
+        is_telling = before is not None and not isinstance(before, Throttled)
+        words = await refused_for_good(self._endpoints, pair, 1) if is_telling else None
         if words is None or before is None or not _are_alike(words, before):
             words = await refused_for_good(self._endpoints, pair, TURNS)
         if words is not None and before is None:

@@ -12,7 +12,7 @@ from indexer.clients.evm.node import EvmNode
 from indexer.demo.anvil import Anvil
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Head, Holding
-from indexer.errors import BadAnswer, IndexerError, StateMissing
+from indexer.errors import BadAnswer, IndexerError, NodeUnreachable, StateMissing
 from tests.clients.evm.builders import node_at
 from tests.fixtures.chain import wallets
 from tests.fixtures.moody import Mood, Moody
@@ -80,6 +80,16 @@ async def test_an_outage_is_no_missing_state(anvil: Anvil, mood: Mood) -> None:
         with pytest.raises(IndexerError) as problem:
             await node.read({old: HOLDINGS})
         assert not isinstance(problem.value, StateMissing)
+
+
+async def test_nor_is_one_of_a_node_whose_state_was_found_to_be_gone(anvil: Anvil) -> None:
+    async with Moody(anvil.http_url, anvil.ws_url) as way, old_block(anvil, way) as (node, old):
+        way.pruned_words = UNKNOWN
+        with pytest.raises(StateMissing):
+            await node.read({old: HOLDINGS})
+        await way.stop()
+        with pytest.raises(NodeUnreachable):
+            await node.read({old: HOLDINGS})
 
 
 async def test_state_that_another_endpoint_has_is_read_there(anvil: Anvil) -> None:

@@ -1,0 +1,62 @@
+"""What endpoints refuse for good, held against a like question that they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+from indexer.clients.evm.endpoints.contrast import Ask, Pair, refused_for_good
+from indexer.clients.evm.endpoints.endpoints import Endpoints
+from indexer.errors import BadAnswer, IndexerError, NodeUnreachable
+
+LIKE, REFUSED = cast(Any, "like"), cast(Any, "refused")
+TURNS = 3
+
+
+async def found(*answers: Callable[[Any], None]) -> IndexerError | None:
+    """What is found of endpoints that answer so."""
+
+    def endpoint(answer: Callable[[Any], None]) -> SimpleNamespace:
+        async def ask(make: Any, _terms: Any) -> None:
+            answer(make)
+
+        return SimpleNamespace(ask=ask, sleep=_at_once, is_aside=False, acquit=lambda: None)
+
+    every: Sequence[Any] = [endpoint(answer) for answer in answers]
+    endpoints = cast(Endpoints, SimpleNamespace(every=every, chain_id=1))
+    return await refused_for_good(endpoints, _the_pair, TURNS)
+
+
+async def _at_once(_seconds: float) -> None: ...
+
+
+async def _the_pair(_: Ask) -> Pair:
+    return Pair(REFUSED, LIKE)
+
+
+def refuses(make: Any) -> None:
+    if make is REFUSED:
+        raise BadAnswer("strange words")
+
+
+def hangs_with_it(make: Any) -> None:
+    if make is REFUSED:
+        raise NodeUnreachable("no answer within 5 s")
+
+
+def is_away(_make: Any) -> None:
+    raise NodeUnreachable("nobody is there")
+
+
+async def test_what_all_that_are_there_refuse_each_time_is_refused_for_good() -> None:
+    assert str(await found(refuses, is_away, refuses)) == "strange words"
+
+
+async def test_nothing_is_found_where_one_of_them_may_only_be_slow() -> None:
+    """It answers the like question: an archive that takes long for an old state."""
+    assert await found(hangs_with_it, refuses) is None
+
+
+async def test_nothing_is_found_of_those_that_are_all_away() -> None:
+    assert await found(is_away, is_away) is None

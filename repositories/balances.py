@@ -56,6 +56,7 @@ class BalanceBook(BalanceQueries):
                 await self._records.delete_many(_cut_off(chain_id, cut))
         await self._database.delete_each(self._records, [_voided(void) for void in projection.voided])
         records = list((await self._counted(projection)).values())
+        oldest = await self.oldest_within(projection.filled)  # before there are many rows to look through
         if projection.restored:
             await self._add(records)
             await self._replace_current(await self._holding_again(projection))
@@ -66,7 +67,7 @@ class BalanceBook(BalanceQueries):
             )
         await self._settle(projection.settled)
         await self._part(projection.voided)
-        await self._recount(projection.ends)
+        await self._recount(projection.ends, oldest)
         joining = [each for key, joint in projection.joints.items() for each in _joining(*key[:2], joint)]
         await self._database.update_each(self._records, joining)
         for chain_id, cut in projection.cuts.items():
@@ -98,9 +99,12 @@ class BalanceBook(BalanceQueries):
         changed = [row for key, row in rows.items() if row != above[key]]
         await self._database.update_each(self._records, [_counting(row) for row in changed])
 
-    async def _recount(self, ends: Collection[RecordKey]) -> None:
-        """Records above history that does not reach up to them: it may be what they had counted as their own change."""
-        above = {key_of(record): record for record in await self.all_above(ends)}
+    async def _recount(self, ends: Collection[RecordKey], oldest: Collection[BalanceRecord]) -> None:
+        """Records above history that does not reach up to them: it may be what they had counted as their own change.
+
+        And those that were the `oldest`, and have history below them now.
+        """
+        above = {key_of(record): record for record in (*await self.all_above(ends), *oldest)}
         below = await self.all_below(above)
         rows = {key: recounted(above[key], older) for key, older in below.items()}
         changed = [row for key, row in rows.items() if row != above[key]]

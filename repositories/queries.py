@@ -12,7 +12,16 @@ from indexer.domain.chain import Address, BlockRef, Holding, Token
 from indexer.domain.following.finality import Settled
 from indexer.domain.measuring.course import Curve
 from indexer.domain.measuring.stats import Statistics, Stats, Tally
-from indexer.domain.recording.records import FOUND_LATE, HISTORY_SEQ, JOINED, BalanceRecord, RecordKey, Void, key_of
+from indexer.domain.recording.records import (
+    FOUND_LATE,
+    HISTORY_SEQ,
+    JOINED,
+    BalanceRecord,
+    Filled,
+    RecordKey,
+    Void,
+    key_of,
+)
 from repositories.database import BATCH, Database
 from repositories.documents.rows import record_of
 from repositories.failures import translating
@@ -196,6 +205,19 @@ class BalanceQueries:
                 for void in part
             ]
             query: Query = {"$and": [{"$or": places}, not_alone], "seq": {"$gt": HISTORY_SEQ}}
+            with translating:
+                found += [record_of(row) async for row in self._records.find(query, {"logs": 0})]
+        return found
+
+    async def oldest_within(self, filled: Collection[Filled]) -> list[BalanceRecord]:
+        """Records heard live in the midst of these that say of themselves to be the oldest."""
+        found: list[BalanceRecord] = []
+        for part in _parts(list(filled), BATCH):
+            places = [
+                {**of_holding(one.chain_id, one.holding), "blockNumber": {"$gt": one.first, "$lte": one.last}}
+                for one in part
+            ]
+            query: Query = {"$or": places, "cause": "first", "seq": {"$gt": HISTORY_SEQ}}
             with translating:
                 found += [record_of(row) async for row in self._records.find(query, {"logs": 0})]
         return found

@@ -151,6 +151,31 @@ async def test_what_is_the_oldest_is_the_first_also_where_a_reorg_left_it(store:
     assert (record.cause, record.change, record.balance) == ("first", None, 2)
 
 
+@pytest.mark.parametrize("is_at_once", [True, False], ids=["at once", "one after the other"])
+async def test_what_a_reorg_left_in_the_midst_of_history_that_was_being_read_is_not_the_first(
+    store: Store, is_at_once: bool
+) -> None:
+    """The job began below a record of block 5, which was then orphaned and came back; what held at 4 has a record."""
+    first = replace(updated(5, balance=2), previous=None, cause="first")
+    orphaned = (Orphaned(5, first.block.hash, 2),)
+    reverted = BalanceReverted(1, OURS, 2, 2, head_at(4).ref, TokenInfo(), orphaned, anchor=True)
+    rows = tuple(
+        HistoryRow(head_at(number).ref, balance, None, (), "latest", derived=True)
+        for number, balance in ((2, 1), (3, 2))
+    )
+    commits = [
+        Commit("c", "chain:1", 1, TIME, (first,)),
+        Commit("r", "chain:1", 2, TIME, (reverted,)),
+        Commit("h", "history:1", 1, TIME, (HistoryFilled(1, OURS, 1, 4, rows, TokenInfo(), "job", final=True),)),
+    ]
+    for part in [commits] if is_at_once else [[one] for one in commits]:
+        await store.balances.project(fold(part))
+    newest, *_, oldest = await store.balances.history(1, OURS, limit=9)
+    assert (newest.block.number, newest.change) == (4, 0)
+    assert newest.cause != "first"
+    assert oldest.block.number == 2
+
+
 async def test_a_native_balance_that_was_read_at_every_block_in_between_held_up_to_the_next_record(
     store: Store,
 ) -> None:

@@ -168,6 +168,20 @@ class Void(NamedTuple):
         return is_its and self.first <= record.block.number <= self.last
 
 
+class Filled(NamedTuple):
+    """Blocks of which all of a balance's history is told."""
+
+    chain_id: int
+    holding: Holding
+    first: int
+    last: int
+
+    def has_within(self, record: BalanceRecord) -> bool:
+        """Above its first block, so that something may be below it."""
+        is_its = (record.chain_id, record.holding) == (self.chain_id, self.holding)
+        return is_its and self.first < record.block.number <= self.last
+
+
 class Settling(NamedTuple):
     """How far a chain was settled when its event number `seq` was told."""
 
@@ -194,6 +208,8 @@ class Projection:
     """Last of all: records that were the oldest and are not any more."""
     ends: set[RecordKey] = field(default_factory=set)
     """The last blocks of what is filled in of each balance, where it does not reach up to the record above."""
+    filled: set[Filled] = field(default_factory=set)
+    """Who was told in the midst of these while they were read, as the oldest there is, is not any more."""
     gaps: list[Gap] = field(default_factory=list)
     """What was passed over: it is ordered to be filled."""
     holes: list[Apart | Loose | Reread | Rejoined] = field(default_factory=list)
@@ -304,6 +320,8 @@ def _fill(projection: Projection, fact: HistoryFilled) -> None:
             del projection.records[key]
         for key in [key for key in projection.joints if void.may_part(key)]:
             del projection.joints[key]
+    elif fact.rows:
+        projection.filled.add(Filled(*holding, fact.first, fact.last))
     for record in history_of(fact):
         # What was heard live stays, where both are about to be written.
         projection.records.setdefault(RecordKey(*holding, record.block.number), record)

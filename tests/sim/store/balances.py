@@ -16,6 +16,7 @@ from indexer.domain.recording.records import (
     HISTORY_SEQ,
     JOINED,
     BalanceRecord,
+    Filled,
     HoldingKey,
     Projection,
     RecordKey,
@@ -70,12 +71,21 @@ class SimBalances:
             rows = {key: (over if key in parted else recounted)(row, below.get(key)) for key, row in over_voids.items()}
             await self._wire.write(_counting(rows))
         above = [await self.oldest(*key[:2], above=key.number) for key in projection.ends]
-        over_ends = {key_of(row): row for row in above if row is not None}
+        over_ends = {key_of(row): row for row in above if row is not None} | await self._oldest_within(
+            projection.filled
+        )
         below = await self.all_below(over_ends)
         if below:
             await self._wire.write(_counting({key: recounted(over_ends[key], row) for key, row in below.items()}))
         for place, joint in projection.joints.items():
             await self._wire.write(_joining(HoldingKey(place.chain_id, place.holding), joint))
+
+    async def _oldest_within(self, filled: Collection[Filled]) -> dict[RecordKey, BalanceRecord]:
+        def look(kept: Kept) -> dict[RecordKey, BalanceRecord]:
+            found = {key: row for key, row in kept.records.items() if row.cause == "first" and row.seq > HISTORY_SEQ}
+            return {key: row for key, row in found.items() if any(one.has_within(row) for one in filled)}
+
+        return await self._wire.read(look) if filled else {}
 
     async def _heard_over(self, voided: Collection[Void]) -> dict[RecordKey, BalanceRecord]:
         def fits(row: BalanceRecord) -> bool:

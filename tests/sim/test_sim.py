@@ -71,10 +71,10 @@ MEANER_SEEDS = (2013, 2129, 3022, 3051, 248, 329, 1419, 3898)
 until the next life; nor had history a moment in which no chain was busy, after one was taken out. 2129: a deep resync
 counted from history that was taken back later, and was the oldest record then. 3022: a reorg took back what had told
 another name of the native coin, and what changed after it was told at the block at which it was read. 3051: a chain
-that the file named again later had forgotten what its tokens were called when its balances were told. 248, 329: a token that nobody described for
-10 s took the native coin's name with it, and was told without a word for good. 1419: the oracle asked for history of a
-wallet that an edited file had taken out. 3898: a record that a reorg left in the midst of history that was just being
-read went on saying that it was the oldest."""
+that the file named again later had forgotten what its tokens were called when its balances were told. 248, 329: a
+token that nobody described for 10 s took the native coin's name with it, and was told without a word for good. 1419:
+the oracle asked for history of a wallet that an edited file had taken out. 3898: a record that a reorg left in the
+midst of history that was just being read went on saying that it was the oldest."""
 
 
 @pytest.mark.parametrize("seed", MEANER_SEEDS)

@@ -327,9 +327,16 @@ def test_the_oracle_misses_no_missing_record_at_the_end_of_what_was_passed_over(
 def test_the_oracle_misses_no_missing_row_of_history() -> None:
     story = _told_with_history()
     kept = story.disk.kept
-    key = next(key for key, row in kept.records.items() if _is_filled_in(row))
-    del kept.records[key]
-    assert any("leaves out" in line for line in _found(story))
+    rows = {key: row for key, row in kept.records.items() if _is_filled_in(row)}
+
+    def is_missed(key: RecordKey) -> bool:
+        del kept.records[key]
+        found = _found(story)
+        kept.records[key] = rows[key]
+        return any("leaves out" in line for line in found)
+
+    # Of a wallet that was taken out while a reorg took back its history, some of it need not be there.
+    assert any(is_missed(key) for key in rows)
 
 
 def test_the_oracle_sees_a_guess_in_history() -> None:

@@ -212,7 +212,12 @@ class BalanceQueries:
     async def oldest_within(self, filled: Collection[Filled]) -> list[BalanceRecord]:
         """Records heard live in the midst of these that say of themselves to be the oldest."""
         found: list[BalanceRecord] = []
-        for part in _parts(list(filled), BATCH):
+        spans: dict[tuple[int, Holding], Filled] = {}
+        for one in filled:  # one span for each balance: with one for each part the store took a sixth of the time
+            wider = spans.get((one.chain_id, one.holding), one)
+            first, last = min(one.first, wider.first), max(one.last, wider.last)
+            spans[one.chain_id, one.holding] = one._replace(first=first, last=last)
+        for part in _parts(list(spans.values()), BATCH):
             places = [
                 {**of_holding(one.chain_id, one.holding), "blockNumber": {"$gt": one.first, "$lte": one.last}}
                 for one in part

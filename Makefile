@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 export PYTHON ?= python3
 
 bin := .venv/bin
-# Most tests wait for other processes: two at a time keep 43 % of two cores busy.
+# Most slow tests wait for other processes: two at a time keep 43 % of two cores busy.
 WORKERS ?= 3
 # More arguments for pytest: make tests CHOICE="tests/hub -k slow"
 CHOICE ?=
@@ -56,6 +56,8 @@ test: setup
 	@$(MAKE) --no-print-directory style
 	@$(MAKE) --no-print-directory -j2 types tests
 
+# Where bytecode is not to be kept, every service of the tests compiles itself anew, and every worker all tests.
+tests: export PYTHONDONTWRITEBYTECODE :=
 tests:
 	@mkdir -p .pytest_cache
 	$(bin)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(CHOICE); \

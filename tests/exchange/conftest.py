@@ -49,6 +49,13 @@ async def venue() -> AsyncIterator[Venue]:
 
 
 @pytest.fixture
+def main(venue: Venue) -> Account:
+    account = venue.account("binance")
+    venue.truth.deposit(account, "spot", "USDT", "1000.50")
+    return account
+
+
+@pytest.fixture
 async def connect(venue: Venue) -> AsyncIterator[Connect]:
     """A connection for an account of the venue, with these wallets or all of them; closed at the end."""
     venues = Venues(ping_seconds=PING_SECONDS)

@@ -16,7 +16,7 @@ from indexer.demo.venue import Account, Venue
 from indexer.domain.accounts.facts import AssetUpdated, PositionUpdated
 from indexer.domain.telling.commits import Event
 from indexer.masking import Secret
-from tests.exchange.test_service import until
+from tests.exchange.service import until
 from tests.sim.clock import play
 
 APART_MS = 120_000

@@ -14,7 +14,7 @@ from indexer import Indexer
 from indexer.config import NatsSettings
 from indexer.demo.venue import Account, Venue
 from indexer.domain.telling.events import EVENT_TYPES
-from tests.exchange.test_service import settings, until
+from tests.exchange.service import settings, until
 from tests.fixtures.nats import NatsServer, ids, stored
 
 pytestmark = [pytest.mark.nats]

@@ -11,19 +11,9 @@ from aiohttp import ClientSession, ClientWebSocketResponse
 
 from indexer.app.library import Indexer
 from indexer.clients.exchange.account import ExchangeAccount
-from indexer.config import StoreSettings
 from indexer.demo.venue import Account, Venue
-from indexer.domain.accounts.registry import Account as Followed
 from indexer.domain.restarts import RestartPolicy
-from indexer.masking import Secret
-from tests.exchange.test_service import KEY, settings, until
-
-
-@pytest.fixture
-def main(venue: Venue) -> Account:
-    account = venue.account("binance")
-    venue.truth.deposit(account, "spot", "USDT", "1000.50")
-    return account
+from tests.exchange.service import KEY, settings, under_another_key, until
 
 
 async def heard(socket: ClientWebSocketResponse, *types: str) -> list[tuple[str, str]]:
@@ -73,13 +63,7 @@ async def test_one_that_dies_again_and_again_is_told_as_stale_until_it_is_follow
 async def test_one_whose_credentials_cannot_be_unsealed_is_told_as_stale(
     venue: Venue, main: Account, tmp_path: Path
 ) -> None:
-    known = settings(venue, main, tmp_path, in_file=False)
-    durable = replace(known, store=StoreSettings(url="embedded"))
-    async with Indexer(durable, serve=False) as indexer:
-        await indexer.accounts.add(Followed(KEY, ("spot",), base_url=venue.url("binance")), main.credentials)
-        await asyncio.wait_for(indexer.ready(), 20)
-    other = replace(durable, service=replace(durable.service, master_key=Secret("another key than before")))
-    async with Indexer(other, serve=False) as again:
+    async with under_another_key(venue, main, tmp_path) as again:
         stream = "exchange:binance:desk"
         before = again.positions.told()[stream]
         await until(lambda: again.positions.told()[stream] > before)

@@ -23,7 +23,7 @@ from indexer.domain.accounts.facts import AssetChanged, AssetUpdated
 from indexer.domain.telling.commits import Event
 from indexer.errors import NotFound, Stopped
 from tests.domain.accounts.builders import TIME, held
-from tests.exchange.test_service import settings, until
+from tests.exchange.service import settings, until
 
 
 @pytest.fixture

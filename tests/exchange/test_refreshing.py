@@ -20,7 +20,7 @@ from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.arrivals import Snapshot
 from indexer.domain.accounts.registry import Account as Followed
 from indexer.errors import GivenUp, IndexerError, NotFound, WalletUnsupported
-from tests.exchange.test_service import settings
+from tests.exchange.service import settings
 
 KEY = AccountKey("binance", "added")
 AT_ONCE = 5.0

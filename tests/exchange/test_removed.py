@@ -13,17 +13,10 @@ from indexer.app.library import Indexer
 from indexer.demo.venue import Account, Venue
 from indexer.domain.accounts.registry import Account as Followed
 from indexer.domain.telling.commits import Event
-from tests.exchange.test_service import KEY, settings, until
+from tests.exchange.service import KEY, settings, until
 from tests.fixtures.unanswered import ARRIVALS, Arrives, Unanswered
 
 STREAM = "exchange:binance:desk"
-
-
-@pytest.fixture
-def main(venue: Venue) -> Account:
-    account = venue.account("binance")
-    venue.truth.deposit(account, "spot", "USDT", "1000.50")
-    return account
 
 
 class Scene:

@@ -13,14 +13,7 @@ from indexer.demo.venue import Account, Venue
 from indexer.domain.accounts.arrivals import Permissions
 from indexer.domain.accounts.registry import Account as Followed
 from indexer.errors import Impossible
-from tests.exchange.test_service import KEY, settings, until
-
-
-@pytest.fixture
-def main(venue: Venue) -> Account:
-    account = venue.account("binance")
-    venue.truth.deposit(account, "spot", "USDT", "1000.50")
-    return account
+from tests.exchange.service import KEY, settings, until
 
 
 async def test_binances_has_no_word_on_keys_and_they_are_tried_by_reading_the_balance(

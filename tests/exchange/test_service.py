@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +18,7 @@ from indexer.app.exchanges import Exchanges
 from indexer.app.library import Indexer
 from indexer.clients.exchange.account import ExchangeAccount
 from indexer.clients.exchange.exact import ccxt_class
-from indexer.config import ExchangeSettings, RulesSettings, ServiceSettings, Settings, StoreSettings
+from indexer.config import RulesSettings, Settings, StoreSettings
 from indexer.demo.venue import Account, Faults, Venue
 from indexer.domain.accounts.amounts import AccountKey, Slot
 from indexer.domain.accounts.arrivals import Permissions
@@ -27,41 +27,10 @@ from indexer.domain.accounts.registry import Account as Followed
 from indexer.domain.restarts import RestartPolicy
 from indexer.domain.telling.commits import Event
 from indexer.errors import GivenUp, Impossible, NameTaken, NotFound
-from indexer.masking import Secret
 from indexer.vault import KEY_FILE
+from tests.exchange.service import KEY, settings, under_another_key, until
 
-KEY = AccountKey("binance", "desk")
 USDT = Slot("spot", "USDT")
-
-
-async def until(condition: Callable[[], bool], seconds: float = 40.0) -> None:
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not condition():
-        assert asyncio.get_running_loop().time() < deadline, "it did not come"
-        await asyncio.sleep(0.01)
-
-
-@pytest.fixture
-def main(venue: Venue) -> Account:
-    account = venue.account("binance")
-    venue.truth.deposit(account, "spot", "USDT", "1000.50")
-    return account
-
-
-def settings(venue: Venue, account: Account, folder: Path, *, in_file: bool = True) -> Settings:
-    desk = ExchangeSettings(
-        name="desk",
-        exchange="binance",
-        api_key=Secret(account.credentials["apiKey"]),
-        secret=Secret(account.credentials["secret"]),
-        wallets=("spot", "funding"),
-        base_url=venue.url("binance"),
-    )
-    return Settings(
-        service=ServiceSettings(port=0, data_dir=folder),
-        store=StoreSettings(url="memory"),
-        exchanges={"desk": desk} if in_file else {},
-    )
 
 
 @pytest.fixture
@@ -388,13 +357,7 @@ async def test_a_name_in_the_file_goes_before_one_of_the_api_until_it_is_taken_o
 async def test_an_account_whose_credentials_cannot_be_unsealed_says_so_until_they_are_given_again(
     venue: Venue, main: Account, tmp_path: Path
 ) -> None:
-    known = settings(venue, main, tmp_path, in_file=False)
-    durable = replace(known, store=StoreSettings(url="embedded"))
-    async with Indexer(durable, serve=False) as indexer:
-        await indexer.accounts.add(Followed(KEY, ("spot",), base_url=venue.url("binance")), main.credentials)
-        await asyncio.wait_for(indexer.ready(), 20)
-    other = replace(durable, service=replace(durable.service, master_key=Secret("another key than before")))
-    async with Indexer(other, serve=False) as again:
+    async with under_another_key(venue, main, tmp_path) as again:
         await until(lambda: [one.state for one in again.report.streams()] == ["suspended"])
         (status,) = again.report.streams()
         assert (status.state, status.ready, "another master key" in (status.last_error or "")) == (

@@ -23,16 +23,9 @@ from indexer.domain.accounts.facts import AssetUpdated
 from indexer.domain.accounts.registry import Account as Followed
 from indexer.domain.amounts import plain
 from indexer.errors import GivenUp, Impossible
-from tests.exchange.test_service import KEY, settings, until
+from tests.exchange.service import KEY, settings, until
 
 STREAM = "exchange:binance:desk"
-
-
-@pytest.fixture
-def main(venue: Venue) -> Account:
-    account = venue.account("binance")
-    venue.truth.deposit(account, "spot", "USDT", "1000.50")
-    return account
 
 
 async def known_meanwhile(indexer: Indexer, key: AccountKey, work: Coroutine[Any, Any, object]) -> set[tuple[str, ...]]:

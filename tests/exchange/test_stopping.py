@@ -14,7 +14,7 @@ from indexer.demo.venue import Venue
 from indexer.domain.accounts.amounts import AccountKey
 from indexer.errors import GivenUp
 from indexer.masking import Secret
-from tests.exchange.test_service import settings
+from tests.exchange.service import settings
 
 ACCOUNTS = 40
 STOP_SECONDS = 5.0

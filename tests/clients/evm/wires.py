@@ -82,6 +82,17 @@ class Wire:
     async def disconnect(self) -> None: ...
 
 
+def hanging(number: int = 1) -> Wire:
+    wire = Wire(number)
+    wire.gate.clear()
+    return wire
+
+
+def now() -> float:
+    """Of the loop, which is virtual where a test plays in that time."""
+    return asyncio.get_running_loop().time()
+
+
 QUESTION = Plan([Call("eth_question")], lambda replies: quantity(replies[0].get()))
 
 

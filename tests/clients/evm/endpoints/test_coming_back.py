@@ -9,18 +9,8 @@ import pytest
 from indexer.clients.evm.endpoints.endpoints import NEVER, Endpoints
 from indexer.errors import BlockUnknown, Unheard
 from tests.clients.evm.builders import eventually
-from tests.clients.evm.wires import DOWN, QUESTION, Time, Wire, pool
+from tests.clients.evm.wires import DOWN, QUESTION, Time, Wire, hanging, now, pool
 from tests.sim.clock import in_virtual_time
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-def _hanging(number: int) -> Wire:
-    wire = Wire(number)
-    wire.gate.clear()
-    return wire
 
 
 def _without(endpoints: Endpoints, *places: int) -> None:
@@ -30,23 +20,23 @@ def _without(endpoints: Endpoints, *places: int) -> None:
 
 @in_virtual_time
 async def test_one_that_is_back_is_asked_as_well() -> None:
-    second = _hanging(2)
-    endpoints = pool(Time(), _hanging(1), second)
+    second = hanging(2)
+    endpoints = pool(Time(), hanging(1), second)
     _without(endpoints, 1)
     asking = asyncio.ensure_future(endpoints.ask(lambda _: QUESTION))
     await asyncio.sleep(1.0)
     second.gate.set()
     await eventually(lambda: endpoints._endpoints[1].is_well)
-    began = _now()
+    began = now()
     assert await asking == 2
-    assert _now() - began < 0.6
+    assert now() - began < 0.6
     assert endpoints._counts.hedges == 1
     await endpoints.close()
 
 
 @in_virtual_time
 async def test_so_is_one_that_was_merely_late() -> None:
-    second = _hanging(2)
+    second = hanging(2)
     first = Wire(1)
     endpoints = pool(Time(), second, first)
     assert await endpoints.ask(lambda _: QUESTION) == 1
@@ -55,16 +45,16 @@ async def test_so_is_one_that_was_merely_late() -> None:
     asking = asyncio.ensure_future(endpoints.ask(lambda _: QUESTION))
     await asyncio.sleep(1.0)
     second.gate.set()
-    began = _now()
+    began = now()
     assert await asking == 2
-    assert _now() - began < 0.6
+    assert now() - began < 0.6
     await endpoints.close()
 
 
 @in_virtual_time
 async def test_all_that_are_back_are_asked_and_the_block_may_be_gone_by_then() -> None:
-    second, third = _hanging(2), _hanging(3)
-    endpoints = pool(Time(), _hanging(1), second, third)
+    second, third = hanging(2), hanging(3)
+    endpoints = pool(Time(), hanging(1), second, third)
     _without(endpoints, 1, 2)
     asking = asyncio.ensure_future(endpoints.ask(lambda _: QUESTION))
     await asyncio.sleep(1.0)
@@ -79,8 +69,8 @@ async def test_all_that_are_back_are_asked_and_the_block_may_be_gone_by_then() -
 
 @in_virtual_time
 async def test_the_one_that_was_asked_may_still_answer_first() -> None:
-    first = _hanging(1)
-    endpoints = pool(Time(), first, _hanging(2))
+    first = hanging(1)
+    endpoints = pool(Time(), first, hanging(2))
     _without(endpoints, 1)
     asking = asyncio.ensure_future(endpoints.ask(lambda _: QUESTION))
     await asyncio.sleep(5.0)
@@ -91,7 +81,7 @@ async def test_the_one_that_was_asked_may_still_answer_first() -> None:
 
 @in_virtual_time
 async def test_work_that_can_wait_is_not_done_twice() -> None:
-    first, second = _hanging(1), _hanging(2)
+    first, second = hanging(1), hanging(2)
     endpoints = pool(Time(), first, second)
     _without(endpoints, 1)
     asking = asyncio.ensure_future(endpoints.ask(lambda _: QUESTION, hedge_seconds=NEVER))

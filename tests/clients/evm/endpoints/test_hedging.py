@@ -10,12 +10,8 @@ from indexer.clients.evm.endpoints import late
 from indexer.clients.evm.endpoints.endpoints import NEVER
 from indexer.errors import BlockUnknown
 from tests.clients.evm.builders import eventually
-from tests.clients.evm.wires import DOWN, QUESTION, Time, Wire, pool
+from tests.clients.evm.wires import DOWN, QUESTION, Time, Wire, now, pool
 from tests.sim.clock import in_virtual_time
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 @in_virtual_time
@@ -23,13 +19,13 @@ async def test_one_that_hangs_is_overtaken_within_half_a_second_and_then_left_al
     first, second = Wire(1), Wire(2)
     endpoints = pool(Time(), first, second)
     first.gate.clear()
-    began = _now()
+    began = now()
     assert await endpoints.ask(lambda _: QUESTION) == 2
-    assert 0.2 < _now() - began < 0.8
+    assert 0.2 < now() - began < 0.8
     assert endpoints.name == "b"
-    began = _now()
+    began = now()
     assert [await endpoints.ask(lambda _: QUESTION) for _ in range(20)] == [2] * 20
-    assert _now() - began < 0.2
+    assert now() - began < 0.2
     assert len(first.asked) == 1
     assert endpoints._counts.hedges == 1
     await endpoints.close()
@@ -84,9 +80,9 @@ async def test_the_third_is_asked_when_the_second_hangs_too() -> None:
     endpoints = pool(Time(), first, second, third)
     first.gate.clear()
     second.gate.clear()
-    began = _now()
+    began = now()
     assert await endpoints.ask(lambda _: QUESTION) == 3
-    assert _now() - began < 1.2
+    assert now() - began < 1.2
     await endpoints.close()
 
 

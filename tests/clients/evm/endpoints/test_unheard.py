@@ -9,48 +9,38 @@ import pytest
 from indexer.clients.evm.endpoints.endpoints import NEVER
 from indexer.errors import BlockUnknown, StateMissing, Unheard
 from tests.clients.evm.builders import eventually
-from tests.clients.evm.wires import DOWN, QUESTION, Time, Wire, pool
+from tests.clients.evm.wires import DOWN, QUESTION, Time, Wire, hanging, now, pool
 from tests.sim.clock import in_virtual_time
 
 UNKNOWN = BlockUnknown("no such block")
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-def _hanging(number: int = 1) -> Wire:
-    wire = Wire(number)
-    wire.gate.clear()
-    return wire
-
-
 @in_virtual_time
 async def test_one_that_hangs_is_not_waited_for_when_all_others_do_not_have_the_block() -> None:
     for others in ([Wire(2, [UNKNOWN])], [Wire(2, [UNKNOWN]), Wire(3, [UNKNOWN])]):
-        endpoints = pool(Time(), _hanging(), *others)
-        began = _now()
+        endpoints = pool(Time(), hanging(), *others)
+        began = now()
         with pytest.raises(Unheard, match="no such block; no answer from a"):
             await endpoints.ask(lambda _: QUESTION)
-        assert 0.4 < _now() - began < 0.7
+        assert 0.4 < now() - began < 0.7
         await endpoints.close()
 
 
 @in_virtual_time
 async def test_one_that_is_known_to_be_late_is_waited_for_no_longer() -> None:
     second, third = Wire(2, [None, UNKNOWN]), Wire(3, [UNKNOWN])
-    endpoints = pool(Time(), _hanging(), second, third)
+    endpoints = pool(Time(), hanging(), second, third)
     assert await endpoints.ask(lambda _: QUESTION) == 2
-    began = _now()
+    began = now()
     with pytest.raises(Unheard):
         await endpoints.ask(lambda _: QUESTION)
-    assert _now() - began < 0.4
+    assert now() - began < 0.4
     await endpoints.close()
 
 
 @in_virtual_time
 async def test_it_is_lost_when_it_still_has_not_answered_after_three_seconds() -> None:
-    endpoints = pool(Time(), _hanging(), Wire(2, [UNKNOWN]))
+    endpoints = pool(Time(), hanging(), Wire(2, [UNKNOWN]))
     with pytest.raises(Unheard):
         await endpoints.ask(lambda _: QUESTION)
     assert [*endpoints.late] == ["a"]
@@ -66,16 +56,16 @@ async def test_it_is_lost_when_it_still_has_not_answered_after_three_seconds() -
 @in_virtual_time
 async def test_the_next_one_is_asked_at_once_when_the_one_before_it_does_not_have_the_block_or_fails() -> None:
     for fault in (UNKNOWN, DOWN):
-        endpoints = pool(Time(), _hanging(), Wire(2, [fault]), Wire(3))
-        began = _now()
+        endpoints = pool(Time(), hanging(), Wire(2, [fault]), Wire(3))
+        began = now()
         assert await endpoints.ask(lambda _: QUESTION) == 3
-        assert _now() - began < 0.4
+        assert now() - began < 0.4
         await endpoints.close()
 
 
 @in_virtual_time
 async def test_one_that_is_merely_slow_and_alone_has_the_block_is_heard() -> None:
-    first = _hanging()
+    first = hanging()
     endpoints = pool(Time(), first, Wire(2, [UNKNOWN]), Wire(3, [UNKNOWN]))
     asking = asyncio.ensure_future(endpoints.ask(lambda _: QUESTION))
     await asyncio.sleep(0.45)
@@ -86,7 +76,7 @@ async def test_one_that_is_merely_slow_and_alone_has_the_block_is_heard() -> Non
 
 @in_virtual_time
 async def test_those_that_lag_behind_a_slower_one_are_set_aside_and_it_is_heard_then() -> None:
-    first = _hanging()
+    first = hanging()
     endpoints = pool(Time(), first, Wire(2, [UNKNOWN], head=0), Wire(3, [UNKNOWN], head=0))
     endpoints.health.followed = 1_000
     for _ in range(3):
@@ -107,7 +97,7 @@ async def test_those_that_lag_behind_a_slower_one_are_set_aside_and_it_is_heard_
 @in_virtual_time
 async def test_that_state_is_gone_is_believed_only_when_everybody_said_so() -> None:
     for second, third in (("gone", "gone"), ("gone", "unknown")):
-        first, denials = _hanging(), {"gone": StateMissing("pruned"), "unknown": UNKNOWN}
+        first, denials = hanging(), {"gone": StateMissing("pruned"), "unknown": UNKNOWN}
         endpoints = pool(Time(), first, Wire(2, [denials[second]]), Wire(3, [denials[third]]))
         asking = asyncio.ensure_future(endpoints.ask(lambda _: QUESTION))
         await asyncio.sleep(5.0)
@@ -118,7 +108,7 @@ async def test_that_state_is_gone_is_believed_only_when_everybody_said_so() -> N
 
 @in_virtual_time
 async def test_work_that_can_wait_waits_for_the_one_that_may_have_the_block() -> None:
-    first, second = Wire(1, [UNKNOWN]), _hanging(2)
+    first, second = Wire(1, [UNKNOWN]), hanging(2)
     endpoints = pool(Time(), first, second)
     asking = asyncio.ensure_future(endpoints.ask(lambda _: QUESTION, hedge_seconds=NEVER))
     await asyncio.sleep(5.0)
@@ -129,7 +119,7 @@ async def test_work_that_can_wait_waits_for_the_one_that_may_have_the_block() ->
 
 @in_virtual_time
 async def test_large_questions_leave_it_as_long_as_they_leave_everybody() -> None:
-    first = _hanging()
+    first = hanging()
     endpoints = pool(Time(), first, Wire(2, [UNKNOWN]))
     asking = asyncio.ensure_future(endpoints.ask(lambda _: QUESTION, hedge_seconds=3.0))
     await asyncio.sleep(5.5)
@@ -140,7 +130,7 @@ async def test_large_questions_leave_it_as_long_as_they_leave_everybody() -> Non
 
 @in_virtual_time
 async def test_one_that_is_set_aside_is_asked_before_it_is_given_up() -> None:
-    endpoints = pool(Time(), _hanging(), Wire(2, [UNKNOWN]), Wire(3))
+    endpoints = pool(Time(), hanging(), Wire(2, [UNKNOWN]), Wire(3))
     endpoints.set_aside("c", UNKNOWN, 10.0)
     assert await endpoints.ask(lambda _: QUESTION) == 3
     await endpoints.close()
@@ -149,10 +139,10 @@ async def test_one_that_is_set_aside_is_asked_before_it_is_given_up() -> None:
 @in_virtual_time
 async def test_an_urgent_survey_does_not_wait_for_those_that_are_late() -> None:
     for is_urgent, shortest, longest in ((True, 0.2, 0.4), (False, 0.9, 1.1)):
-        endpoints = pool(Time(), _hanging(), Wire(2), Wire(3))
+        endpoints = pool(Time(), hanging(), Wire(2), Wire(3))
         assert await endpoints.ask(lambda _: QUESTION) == 2
-        began = _now()
+        began = now()
         found = await endpoints.survey(lambda _: QUESTION, 1.0, is_urgent=is_urgent)
-        assert shortest < _now() - began < longest
+        assert shortest < now() - began < longest
         assert [answer for _, answer in found] == [2, 3]
         await endpoints.close()

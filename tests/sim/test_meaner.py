@@ -90,7 +90,8 @@ def test_kills_while_a_reorg_is_repaired_or_before_the_service_is_up_lose_nothin
 
 
 def test_a_store_that_takes_its_time_loses_nothing() -> None:
-    told(range(2), slow_store=0.1, reorg=0.1, order=0.1)
+    stories = told(range(2), slow_store=0.1, reorg=0.1, order=0.1)
+    assert sum(story.disk.delays for story in stories) > 20
 
 
 @pytest.mark.parametrize("name", MEANER)

@@ -122,7 +122,7 @@ def test_a_stream_that_is_lost_leaves_time_for_a_read_before_anything_is_stale()
             shown = len(stage.shown)
             stage.venue.lose_stream()
             await asyncio.sleep(1.9)
-            assert all(one.account is not None and one.account.stale == () for one in stage.shown[shown:])
+            assert {one.account and one.account.stale for one in stage.shown[shown:]} == {()}
             await asyncio.sleep(1)
             assert (account(stage).stale, stage.state) == (("spot",), "catching_up"), "no stream tells of funding"
             await asyncio.sleep(16)

@@ -60,7 +60,7 @@ class Disk:
     def __init__(self, random: Random, faults: Callable[[], Faults], slow: Random | None = None) -> None:
         self.kept = Kept()
         self._slow = slow or random
-        self.step_downs = self.rolled_back = 0
+        self.step_downs = self.rolled_back = self.delays = 0
         self._random = random
         self._faults = faults
         self._agreed: Kept | None = None
@@ -102,6 +102,7 @@ class Disk:
         slow = self._random.random() < self._faults().slow / 10
         await asyncio.sleep(self._random.choice((0.05, 0.5, 3.0)) if slow else 0.002)
         if self._faults().slow_store and self._slow.random() < self._faults().slow_store:
+            self.delays += 1
             await asyncio.sleep(self._slow.choice((0.05, 0.5, 3.0, 12.0)))
         if self._random.random() < self._faults().store_down:
             raise StoreUnavailable("no answer")

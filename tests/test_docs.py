@@ -7,6 +7,7 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,19 +54,23 @@ def python_files() -> Iterator[Path]:
         yield from (ROOT / package).rglob("*.py")
 
 
-def logged_events() -> Iterator[str]:
+@cache
+def logged_events() -> frozenset[str]:
     """The first argument of every `log.warning(...)` and its like."""
-    for path in python_files():
-        for node in ast.walk(ast.parse(path.read_text())):
-            match node:
-                case ast.Call(
-                    func=ast.Attribute(value=logger, attr=level), args=[ast.Constant(value=str(event)), *_]
-                ) if level in LEVELS and ast.unparse(logger) in {"log", "logger", "self._log"}:
-                    yield event
+    return frozenset(event for path in python_files() for event in events_of(path))
+
+
+def events_of(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Call(func=ast.Attribute(value=logger, attr=level), args=[ast.Constant(value=str(event)), *_]) if (
+                level in LEVELS and ast.unparse(logger) in {"log", "logger", "self._log"}
+            ):
+                yield event
 
 
 def test_operators_find_every_log_event() -> None:
-    events = set(logged_events())
+    events = logged_events()
     assert len(events) > 40
     assert sorted(event for event in events if f"`{event}`" not in text_of("docs/operations.md")) == []
 
@@ -73,7 +78,7 @@ def test_operators_find_every_log_event() -> None:
 def test_no_log_event_is_explained_that_does_not_exist() -> None:
     section = text_of("docs/operations.md").partition("## Log events")[2].partition("\n## ")[0]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
-    assert {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)} == set(logged_events())
+    assert {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)} == logged_events()
 
 
 def metric_names() -> set[str]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
+import os
 import shutil
+import signal
+import subprocess
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +49,15 @@ class Tab:
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._reader = asyncio.create_task(self._read())
 
-    async def attach(self) -> None:
-        target = await self.send("Target.createTarget", url="about:blank")
+    async def attach(self) -> str:
+        """The context that it is in, and nothing else."""
+        context: str = (await self.send("Target.createBrowserContext"))["browserContextId"]
+        target = await self.send("Target.createTarget", url="about:blank", browserContextId=context)
         attached = await self.send("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
             await self.send(f"{domain}.enable")
+        return context
 
     async def send(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self._numbers)
@@ -91,7 +98,9 @@ class Tab:
         picture = await self.send("Page.captureScreenshot", format="png")
         return base64.b64decode(picture["data"])
 
-    async def close(self) -> None:
+    async def leave(self, context: str) -> None:
+        self._session = None
+        await self.send("Target.disposeBrowserContext", browserContextId=context)
         self._reader.cancel()
         await asyncio.gather(self._reader, return_exceptions=True)
 
@@ -120,42 +129,49 @@ class Tab:
 
 
 @asynccontextmanager
-async def browser(program: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-    """Chromium with a fresh profile; gone, with all its children, at the end."""
+async def opened(devtools: str) -> AsyncIterator[Tab]:
+    """A tab that shares no storage with any other of the same browser."""
+    async with aiohttp.ClientSession() as session, session.ws_connect(devtools, max_msg_size=0) as socket:
+        tab = Tab(socket)
+        context = await tab.attach()
+        try:
+            yield tab
+        finally:
+            await tab.leave(context)
+
+
+@contextmanager
+def browser(program: str) -> Iterator[str]:
+    """Chromium with a fresh profile; gone, with all its children, at the end. Yields where its DevTools are."""
     profile = Path(tempfile.mkdtemp(prefix="chromium-"))
-    process = await asyncio.create_subprocess_exec(
-        program,
-        *FLAGS,
-        f"--user-data-dir={profile}",
-        "about:blank",
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
+    process = subprocess.Popen(
+        (program, *FLAGS, f"--user-data-dir={profile}", "about:blank"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
-        port, path = await _devtools(profile, process)
-        async with aiohttp.ClientSession() as session:
-            socket = await session.ws_connect(f"ws://127.0.0.1:{port}{path}", max_msg_size=0)
-            yield socket
-            await socket.send_json({"id": 0, "method": "Browser.close"})
-            await asyncio.wait_for(process.wait(), PATIENCE_SECONDS)
-            await socket.close()
+        port, path = _devtools(profile, process)
+        yield f"ws://127.0.0.1:{port}{path}"
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(PATIENCE_SECONDS)
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
         shutil.rmtree(profile, ignore_errors=True)
 
 
-async def _devtools(profile: Path, process: asyncio.subprocess.Process) -> tuple[str, str]:
+def _devtools(profile: Path, process: subprocess.Popen[bytes]) -> tuple[str, str]:
     """Chromium writes the port it chose, and then the path, into its profile."""
-    deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS * 2
+    deadline = time.monotonic() + PATIENCE_SECONDS * 2
     while True:
-        assert process.returncode is None, f"Chromium ended with {process.returncode}"
-        assert asyncio.get_running_loop().time() < deadline, "Chromium does not open its DevTools port"
+        assert process.poll() is None, f"Chromium ended with {process.returncode}"
+        assert time.monotonic() < deadline, "Chromium does not open its DevTools port"
         lines = (profile / "DevToolsActivePort").read_text().split() if _is_there(profile) else []
         if len(lines) == 2:
             return lines[0], lines[1]
-        await asyncio.sleep(0.02)
+        time.sleep(0.02)
 
 
 def _is_there(profile: Path) -> bool:

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.page.chromium import Tab, browser, find_chromium
+from tests.page.chromium import Tab, browser, find_chromium, opened
 from tests.page.service import FakeService, fake_service
 
 
@@ -14,14 +14,18 @@ async def service() -> AsyncIterator[FakeService]:
         yield service
 
 
-@pytest.fixture
-async def tab() -> AsyncIterator[Tab]:
+@pytest.fixture(scope="module")
+def devtools() -> Iterator[str]:
+    """Of one browser for all tests of a module: each has a tab, with storage of its own."""
     program = find_chromium()
     if program is None:
         pytest.skip("no Chromium or Chrome on PATH: `make setup` installs it where it can")
-    async with browser(program) as socket:
-        tab = Tab(socket)
-        await tab.attach()
+    with browser(program) as url:
+        yield url
+
+
+@pytest.fixture
+async def tab(devtools: str) -> AsyncIterator[Tab]:
+    async with opened(devtools) as tab:
         await tab.size(1280, 800)
         yield tab
-        await tab.close()

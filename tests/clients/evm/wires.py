@@ -42,6 +42,16 @@ class Time:
             self.now += 0.05
 
 
+class LoopTime(Time):
+    """The loop's own, for tests that play in virtual time and wait for long: who sleeps does not keep it busy."""
+
+    def clock(self) -> float:
+        return now()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
 @dataclass
 class Wire:
     """Answers a number, or fails as scripted; the last entry of a script stays."""

@@ -9,7 +9,7 @@ import pytest
 from indexer.clients.evm.endpoints.endpoints import NEVER
 from indexer.errors import BlockUnknown, StateMissing, Unheard
 from tests.clients.evm.builders import eventually
-from tests.clients.evm.wires import DOWN, QUESTION, Time, Wire, hanging, now, pool
+from tests.clients.evm.wires import DOWN, QUESTION, LoopTime, Time, Wire, hanging, now, pool
 from tests.sim.clock import in_virtual_time
 
 UNKNOWN = BlockUnknown("no such block")
@@ -77,7 +77,7 @@ async def test_one_that_is_merely_slow_and_alone_has_the_block_is_heard() -> Non
 @in_virtual_time
 async def test_those_that_lag_behind_a_slower_one_are_set_aside_and_it_is_heard_then() -> None:
     first = hanging()
-    endpoints = pool(Time(), first, Wire(2, [UNKNOWN], head=0), Wire(3, [UNKNOWN], head=0))
+    endpoints = pool(LoopTime(), first, Wire(2, [UNKNOWN], head=0), Wire(3, [UNKNOWN], head=0))
     endpoints.health.followed = 1_000
     for _ in range(3):
         first.gate.clear()

@@ -17,12 +17,12 @@ from motor.motor_asyncio import (
     AsyncIOMotorDatabase,
 )
 from pymongo import DeleteMany, ReplaceOne, UpdateMany
-from pymongo.errors import BulkWriteError, InvalidURI, PyMongoError
-from pymongo.uri_parser import split_options
+from pymongo.errors import BulkWriteError, PyMongoError
 
 from indexer.errors import StoreUnusable
 from repositories.direct import DirectInserts
 from repositories.failures import duplicates, masked, translating
+from repositories.urls import OURS, wrong_with
 
 Document = dict[str, Any]
 Update = tuple[Document, Document]
@@ -120,46 +120,22 @@ class Database:
 
 def connect(url: str, database: str, *, timeout_seconds: float) -> tuple[AsyncIOMotorClient[Document], Database]:
     """A client that gives up on an absent server after `timeout_seconds`; nothing is sent yet."""
-    if option := _refused_option(url):
-        raise StoreUnusable(
-            f"store.url {masked(url)} cannot be used: MongoDB has no option {option!r}, or that cannot be its value"
-        )
+    if wrong := wrong_with(url):
+        raise StoreUnusable(f"store.url {masked(url)} cannot be used: {wrong}")
+    client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
+        url,
+        **OURS,
+        wTimeoutMS=int(MAJORITY_SECONDS * 1000),
+        serverSelectionTimeoutMS=int(timeout_seconds * 1000),
+        connectTimeoutMS=int(timeout_seconds * 1000),
+        # A frozen server must not hold a caller for ever; no query of ours is silent for this long.
+        socketTimeoutMS=30_000,
+    )
     try:
-        client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
-            url,
-            appname="solver-balance-indexer",
-            tz_aware=True,
-            w="majority",
-            journal=True,
-            # A primary that is being replaced still shows what it took and no majority has: told, it could be lost.
-            readConcernLevel="majority",
-            wTimeoutMS=int(MAJORITY_SECONDS * 1000),
-            serverSelectionTimeoutMS=int(timeout_seconds * 1000),
-            connectTimeoutMS=int(timeout_seconds * 1000),
-            # A frozen server must not hold a caller for ever; no query of ours is silent for this long.
-            socketTimeoutMS=30_000,
-        )
         return client, Database(client[database])
-    except (InvalidURI, PyMongoError, ValueError, TypeError):
-        # The driver quotes parts of the URL, and a password that was not escaped is such a part: not chained.
-        raise StoreUnusable(
-            f"store.url {masked(url)} cannot be used: it is no MongoDB connection string, or the database name "
-            f"{database!r} is not allowed; escape special characters of user and password (%40 for @)"
-        ) from None
-
-
-def _refused_option(url: str) -> str | None:
-    """The name of one that the driver would warn of and leave out: with `tls=maybe` it would connect without TLS."""
-    before, _, options = url.partition("?")
-    if "@" in options and "@" not in before:  # a password that was not escaped may have a question mark
-        options = options.rpartition("@")[2].rpartition("?")[2]
-    for option in options.split("&"):
-        try:
-            if "=" in option:
-                split_options(option, validate=True, warn=False)
-        except (PyMongoError, ValueError, TypeError, KeyError, OSError):
-            return option.partition("=")[0]
-    return None
+    except PyMongoError:
+        client.close()
+        raise StoreUnusable(f"store.url {masked(url)}: the database name {database!r} is not allowed") from None
 
 
 async def disconnect(client: AsyncIOMotorClient[Document]) -> None:

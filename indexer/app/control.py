@@ -28,6 +28,7 @@ from indexer.domain.recording.audits import Audit, Wait
 from indexer.domain.recording.records import BalanceRecord
 from indexer.errors import ConfigError, Impossible, NotFound, Transient
 from indexer.log import hide
+from repositories.urls import wrong_with
 
 log = structlog.get_logger(__name__)
 
@@ -149,7 +150,9 @@ class Control:
         async with self._reloading:
             try:
                 # Beside the loop: a first exchange account has ccxt imported, which takes a second.
-                new = await asyncio.to_thread(load, self.settings.path, os.environ, self._accounts.exchanges)
+                new = await asyncio.to_thread(
+                    load, self.settings.path, os.environ, self._accounts.exchanges, wrong_with
+                )
             except ConfigError as error:
                 self._report.refused([str(problem) for problem in error.problems])
                 log.error("config_refused", problems=len(error.problems), first=str(error.problems[0]))  # noqa: TRY400

@@ -77,7 +77,7 @@ def show_problems(error: ConfigError, title: str, stream: TextIO) -> None:
 
 def _loaded(path: Path, stream: TextIO) -> Settings | None:
     try:
-        return load(path, os.environ, _exchanges)
+        return load(path, os.environ, _exchanges, _wrong_with_store)
     except ConfigError as error:
         show_problems(error, str(path), stream)
         return None
@@ -87,6 +87,12 @@ def _exchanges() -> Venues:
     from indexer.app.exchanges import Exchanges  # noqa: PLC0415 - it asks ccxt, which takes a second
 
     return Exchanges().known()
+
+
+def _wrong_with_store(url: str) -> str | None:
+    from repositories.urls import wrong_with  # noqa: PLC0415 - it asks the driver, which takes a moment to import
+
+    return wrong_with(url)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

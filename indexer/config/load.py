@@ -24,6 +24,7 @@ from indexer.config.settings import (
     StoreSettings,
 )
 from indexer.config.showing import show_key
+from indexer.config.store_url import Judge
 from indexer.config.table import Report, Table, filled_in
 from indexer.errors import ConfigError, Problem
 
@@ -45,22 +46,28 @@ _PLACES: Final = {
 """Where a key belongs that stands at the top: in the first table that knows it."""
 
 
-def load(path: Path, environ: Mapping[str, str], exchanges: Callable[[], Venues] = dict) -> Settings:
+def load(
+    path: Path,
+    environ: Mapping[str, str],
+    exchanges: Callable[[], Venues] = dict,
+    wrong_with_store: Judge = lambda _url: None,
+) -> Settings:
     """The settings in this file; `ConfigError` with every mistake where there is one.
 
-    `exchanges` says which there are, with their wallets; it is asked only by a file that names one.
+    `exchanges` says which there are, with their wallets, and `wrong_with_store` what a MongoDB's driver would refuse;
+    each is asked only by a file that names one.
     """
     report = Report()
     tree = filled_in(_parsed(path), environ, report)
-    settings = _settings(Table(tree, report), path.absolute(), exchanges)
+    settings = _settings(Table(tree, report), path.absolute(), exchanges, wrong_with_store)
     if report.problems:
         raise ConfigError(tuple(report.problems))
     return settings
 
 
-def _settings(root: Table, path: Path, exchanges: Callable[[], Venues]) -> Settings:
+def _settings(root: Table, path: Path, exchanges: Callable[[], Venues], wrong_with_store: Judge) -> Settings:
     service = sections.service(root.table("service"), path.parent)
-    store = sections.store(root.table("store"))
+    store = sections.store(root.table("store"), wrong_with_store)
     known_rules = rules(root.table("rules"), RulesSettings())
     chains = {name: sections.chain(table, name) for name, table in root.tables("chains")}
     venues = exchanges() if root.has("exchanges") else {}

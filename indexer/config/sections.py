@@ -18,6 +18,7 @@ from indexer.config.settings import (
     StoreSettings,
 )
 from indexer.config.showing import show
+from indexer.config.store_url import Judge, store_url
 from indexer.config.table import Table
 from indexer.config.values import (
     Reader,
@@ -34,7 +35,6 @@ from indexer.config.values import (
     one_of,
     or_none,
     secret,
-    store_url,
     text,
     url,
 )
@@ -89,10 +89,10 @@ def _api_keys(table: Table) -> tuple[ApiKey, ...]:
     return tuple(keys.values())
 
 
-def store(table: Table) -> StoreSettings:
+def store(table: Table, wrong_with: Judge) -> StoreSettings:
     hint = "write a database name: up to 38 letters, digits, _ and -"
     settings = StoreSettings(
-        url=table.optional("url", store_url, StoreSettings().url),
+        url=table.optional("url", store_url(wrong_with), StoreSettings().url),
         database=table.optional("database", text(hint, pattern=r"[\w-]+", longest=38), StoreSettings().database),
         history_days=table.optional("history_days", integer(0, 36_500), StoreSettings().history_days),
     )

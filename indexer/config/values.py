@@ -41,7 +41,7 @@ def text(hint: str, *, pattern: str = r".+", longest: int = 200) -> Reader[str]:
     shape = re.compile(pattern)
 
     def read(value: object) -> str:
-        given = _string(value, hint)
+        given = string(value, hint)
         if not given:
             raise WrongValue("is empty", hint, show(given))
         if len(given) > longest or not given.isprintable() or not shape.fullmatch(given):
@@ -53,7 +53,7 @@ def text(hint: str, *, pattern: str = r".+", longest: int = 200) -> Reader[str]:
 
 def name(value: object) -> str:
     hint = "use up to 64 letters, digits, blanks and _ . - and begin with a letter or digit"
-    given = _string(value, hint)
+    given = string(value, hint)
     if not _NAME.fullmatch(given):
         raise WrongValue("is not a name", hint, show(given))
     return str(given)
@@ -115,7 +115,7 @@ def one_of(choices: object) -> Reader[str]:
 
     def read(value: object) -> str:
         hint = f"use one of {', '.join(words)}"
-        given = _string(value, hint)
+        given = string(value, hint)
         if given not in words:
             raise WrongValue("is not known here", did_you_mean(given, words) or hint, show(given))
         return str(given)
@@ -130,7 +130,7 @@ def url(*schemes: str, hint: str = "") -> Reader[str]:
 
     def read(value: object) -> str:
         shown = show_url(value)
-        given = _string(value, hint, shown)
+        given = string(value, hint, shown)
         try:
             parts = urlsplit(given)
             is_whole = bool(parts.hostname) and parts.port != 0
@@ -160,39 +160,9 @@ def urls(*schemes: str) -> Reader[str]:
     return read
 
 
-def store_url(value: object) -> str:
-    shown = show_url(value)
-    given = _string(value, 'write "embedded", "memory", or a URL that begins with mongodb:// or mongodb+srv://', shown)
-    if given in ("embedded", "memory"):
-        return str(given)
-    # Several hosts may stand in one of these: urlsplit would take the second for a port.
-    if hint := _unlike_mongodb(given):
-        near = None if "://" in given else did_you_mean(given, ("embedded", "memory"))
-        raise WrongValue("is no store", near or hint, show(value) if near else shown)
-    return Url(given)
-
-
-def _unlike_mongodb(given: str) -> str | None:
-    """What to write instead, as far as it can be told without asking for names: a host, or several, with ports."""
-    scheme = re.match(r"mongodb(\+srv)?://", given)
-    if scheme is None:
-        return 'write "embedded", "memory", or a URL that begins with mongodb:// or mongodb+srv://'
-    listed = given[scheme.end() :].partition("?")[0].rpartition("@")[2].partition("/")[0].split(",")
-    hosts = [re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:]+)(:.*)?", host) for host in listed]
-    if re.search(r"\s", given) or None in hosts:
-        return f"write its host, as in {scheme[0]}{'one.example' if scheme[1] else '127.0.0.1:27017'}"
-    ports = [host[2] for host in hosts if host is not None and host[2] is not None]
-    if scheme[1]:
-        if len(hosts) > 1:
-            return "write one host: mongodb+srv:// has the name server tell the others"
-        return "leave the port out: mongodb+srv:// has the name server tell it" if ports else None
-    are_ports = all(re.fullmatch(r":[0-9]{1,5}", port) and 0 < int(port[1:]) < 65_536 for port in ports)
-    return None if are_ports else "a port is a number from 1 to 65535"
-
-
 def address(value: object) -> Address:
     hint = "copy it again from a source you trust, as 0x and 40 hex digits"
-    given = _string(value, hint)
+    given = string(value, hint)
     try:
         return parse_address(given)
     except ValueError as error:
@@ -247,7 +217,7 @@ def or_none(read: Reader[Secret]) -> Reader[Secret]:
 
 def host(value: object) -> str:
     hint = "write an IP address or a host name, without scheme and port"
-    given = _string(value, hint)
+    given = string(value, hint)
     if not _HOST.fullmatch(given) and not _is_ip(given):
         raise WrongValue("is no host", hint, show(given))
     return str(given)
@@ -268,7 +238,7 @@ def is_much_like(given: str, known: tuple[str, ...]) -> bool:
     return bool(get_close_matches(given.lower(), known, n=1, cutoff=0.8))
 
 
-def _string(value: object, hint: str, shown: str | None = None) -> str:
+def string(value: object, hint: str, shown: str | None = None) -> str:
     if not isinstance(value, str):
         raise _wrong_type("a string", value, hint, shown)
     return value

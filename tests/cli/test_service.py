@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,39 @@ def test_check_knows_which_exchanges_have_a_sandbox(file: Path, capsys: Capture)
     told = capsys.readouterr().out
     assert f"{file}: 1 problem\n" in told
     assert "exchanges.a.sandbox\n    kraken has none" in told
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("mongodb://desk:hush1@one/?tls=maybe", "its option 'tls' is none that MongoDB has, or cannot have that value"),
+        ("mongodb://desk:hush1@one/?maxPoolSize=abc", "its option 'maxPoolSize' is none"),
+        ("mongodb://desk:hush1@one,two/?replicaSet=hush2&replicaSet=b", "its option 'replicaSet' is there twice"),
+        ("mongodb+srv://desk:hush1@one.example/?nosuch=1", "its option 'nosuch' is none"),
+        ("mongodb+srv://desk:hush1@one.example/?directConnection=true", "its options contradict each other"),
+        ("mongodb://desk:hush%1@one", "escape special characters"),
+        ("mongodb://desk:h@sh1?hush2=x@one", "one of its options is none"),
+    ],
+)
+def test_check_says_of_a_store_what_the_start_would_say_and_asks_nobody(
+    file: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, url: str, told: str
+) -> None:
+    monkeypatch.setattr(socket, "socket", None)
+    file.write_text(f"{CHAIN}[store]\nurl = '{url}'\n")
+    assert main(["check", "--config", str(file)]) == 2
+    said = capsys.readouterr().out
+    assert f"{file}: 1 problem\n\n  store.url = " in said
+    assert told in said
+    assert "hush" not in said
+
+
+@pytest.mark.parametrize("url", ["mongodb+srv://desk:hush1@one.example/?retryWrites=true", "mongodb://a,b/?w=1"])
+def test_check_has_nothing_against_a_store_that_the_start_would_take(
+    file: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setattr(socket, "socket", None)
+    file.write_text(f"{CHAIN}[store]\nurl = '{url}'\n")
+    assert main(["check", "--config", str(file)]) == 0
 
 
 @pytest.mark.parametrize("command", ["run", "check"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Any, Final, get_args
 
 import orjson
@@ -33,10 +34,15 @@ class ApiRunner(web.AppRunner):
     """Like aiohttp's own, with a protocol of ours; aiohttp has no setting for it."""
 
     def __init__(
-        self, app: web.Application, *, most_connections: int = 3_000, idle_seconds: float = IDLE_SECONDS, **more: Any
+        self,
+        app: web.Application,
+        *,
+        room: Callable[[], int] = lambda: 3_000,
+        idle_seconds: float = IDLE_SECONDS,
+        **more: Any,
     ) -> None:
         super().__init__(app, keepalive_timeout=idle_seconds, **more)
-        self._most_connections = most_connections
+        self._room = room
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
@@ -44,17 +50,17 @@ class ApiRunner(web.AppRunner):
             server.request_handler,
             request_factory=server.request_factory,
             loop=asyncio.get_running_loop(),
-            most_connections=self._most_connections,
+            room=self._room,
             **server._kwargs | {"auto_decompress": False},  # noqa: SLF001 -- as aiohttp set up its own
         )
 
 
 class _Server(web.Server):
-    """Has so many connections and no more: those that wait for their client make room for others."""
+    """Has as many connections as there is room for just now: those that wait for their client make it for others."""
 
-    def __init__(self, *args: Any, most_connections: int, **more: Any) -> None:
+    def __init__(self, *args: Any, room: Callable[[], int], **more: Any) -> None:
         super().__init__(*args, **more)
-        self._most = most_connections
+        self._room = room
         self._is_full = False
 
     def __call__(self) -> _Protocol:
@@ -63,12 +69,13 @@ class _Server(web.Server):
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
         others = [one for one in self._connections if isinstance(one, _Protocol) and one is not handler and one.is_open]
-        if len(others) < self._most:
-            self._is_full = self._is_full and len(others) > self._most * 0.9
+        most = self._room()
+        if len(others) < most:
+            self._is_full = self._is_full and len(others) > most * 0.9
             return
         if not self._is_full:
             self._is_full = True
-            log.warning("connections_full", connections=self._most)
+            log.warning("connections_full", connections=most)
         waiting = [one for one in others if one.waits_for_client]
         if waiting:
             min(waiting, key=lambda one: one.to_be_spared).cut()

@@ -17,13 +17,12 @@ from actors.statusboard import StatusBoard
 from actors.watching import Watching
 from indexer.api.app import build_app
 from indexer.api.hub import Hub
-from indexer.api.hub.limits import Limits
 from indexer.app.accounts import Accounts
 from indexer.app.audit import Auditor
 from indexer.app.chains import Chains
 from indexer.app.control import Control
 from indexer.app.counts import ChainCounts
-from indexer.app.files import Room, open_files, room_for_clients
+from indexer.app.files import Room, open_files
 from indexer.app.hidden import hidden
 from indexer.app.history import BackfillBoard
 from indexer.app.lasting import keep_running
@@ -62,7 +61,6 @@ class Service:
         self._hung_up = asyncio.Event()
         self._waiting = Waiting()
         self._stack = AsyncExitStack()
-        self._room = Room()
         self._is_over = False
         self._finished = asyncio.Event()
         self._code = 0
@@ -107,7 +105,6 @@ class Service:
         listener = listen(service.host, service.port) if self._serve else None
         if listener is not None:
             self._stack.callback(listener.close)
-            self._room = room_for_clients(self.settings, open_files())
         await self._open_store()
         await self._build_chains()
         await self._build_accounts()
@@ -242,6 +239,7 @@ class Service:
         )
 
     def _build_hub(self) -> Hub:
+        self._room = Room(open_files(), chains=lambda: self.control.settings.chains, accounts=self.accounts.all)
         return Hub(
             log=self.store.commits,
             balances=self.store.balances,
@@ -251,7 +249,7 @@ class Service:
             watching=self.watching,
             status=self.report,
             epoch=self.store.epoch,
-            limits=Limits(connections=self._room.websockets),
+            room=lambda: self._room.now().websockets,
             on_conflation=self._metrics.subscriber_conflated,
             on_dropped=self._metrics.subscriber_dropped,
             give_up=partial(self._give_up, "hub"),
@@ -299,9 +297,12 @@ class Service:
             keys=keys_of(self.settings.service),
             local_only=is_local_only(self.settings.service),
         )
-        self._site = Site(app, hub=self._hub, host=self.settings.service.host, most_connections=self._room.connections)
+        self._site = Site(
+            app, hub=self._hub, host=self.settings.service.host, room=lambda: self._room.now().connections
+        )
         self._stack.push_async_callback(self._site.close)
         self.url = await self._site.open(listener)
+        self._room.now()  # where it is little, that is said at once
         log.info("listening", url=self.url, pid=os.getpid(), store=self.store.kind)
 
     def _admit(self, service: ServiceSettings) -> None:

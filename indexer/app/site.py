@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 
 from aiohttp import web
@@ -27,12 +28,12 @@ class Site:
     `host` is where it listens, whatever a newer configuration says.
     """
 
-    def __init__(self, app: web.Application, *, hub: Hub, host: str, most_connections: int) -> None:
+    def __init__(self, app: web.Application, *, hub: Hub, host: str, room: Callable[[], int]) -> None:
         self._hub = hub
         self._host = host
         self._access = app[ACCESS]
         app.on_shutdown.append(self._dismiss_subscribers)
-        self._runner = ApiRunner(app, access_log=None, shutdown_timeout=2.0, most_connections=most_connections)
+        self._runner = ApiRunner(app, access_log=None, shutdown_timeout=2.0, room=room)
 
     async def open(self, listener: socket.socket) -> str:
         """Answer at this socket; its URL."""

@@ -173,13 +173,30 @@ async def test_a_body_that_does_not_come_is_a_408(world: World, monkeypatch: pyt
 
 @pytest.mark.parametrize("sent", HALVES)
 async def test_connections_that_wait_for_their_clients_make_room_for_others(world: World, sent: bytes) -> None:
-    async with served(world.app(), most_connections=5) as url:
+    async with served(world.app(), room=lambda: 5) as url:
         waiting = [await connected(url, sent) for _ in range(12)]
         async with aiohttp.ClientSession() as session, session.get(f"{url}/health") as answer:
             assert answer.status == 200
         async with asyncio.timeout(5):
             await waiting[0][0].read()  # the first one to come is cut
         for _, writer in waiting:
+            writer.close()
+
+
+async def test_what_room_there_is_for_connections_may_change(world: World) -> None:
+    room = 1
+    async with served(world.app(), room=lambda: room) as url:
+        first, asking = await connected(url)
+        room = 2
+        _, new = await connected(url)
+        asking.write(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b" 200 " in await first.readline()
+        await first.read(10_000)
+        room = 1
+        await raw_answer(url, b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        async with asyncio.timeout(5):
+            await first.read()
+        for writer in (asking, new):
             writer.close()
 
 
@@ -199,7 +216,7 @@ async def test_a_request_that_is_cut_before_it_is_read_is_no_mistake_of_ours(wor
     app = world.app()
     app.router.add_post("/late", late)
     with capture_logs() as logs:
-        async with served(app, most_connections=1) as url:
+        async with served(app, room=lambda: 1) as url:
             _, waiting = await connected(url, HALF_A_BODY.replace(b"/api/v1/solvers", b"/late"))
             await begun.wait()
             _, new = await connected(url)
@@ -211,7 +228,7 @@ async def test_a_request_that_is_cut_before_it_is_read_is_no_mistake_of_ours(wor
 
 
 async def test_a_connection_that_was_answered_makes_room_before_one_that_is_about_to_ask(world: World) -> None:
-    async with served(world.app(), most_connections=2) as url:
+    async with served(world.app(), room=lambda: 2) as url:
         new, asking = await connected(url)
         answered, idle = await connected(url, b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
         await answered.readuntil(b"\r\n\r\n")
@@ -231,7 +248,7 @@ async def test_an_answer_that_is_being_read_is_not_cut_while_somebody_is_idle(wo
         return web.Response(body=b"x" * 8_000_000)
 
     app.router.add_get("/big", big)
-    async with served(app, most_connections=3) as url:
+    async with served(app, room=lambda: 3) as url:
         reading, asker = await connected(url, b"GET /big HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         await reading.readuntil(b"\r\n\r\n")
         idle = [await connected(url, b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n") for _ in range(2)]
@@ -246,7 +263,7 @@ async def test_an_answer_that_is_being_read_is_not_cut_while_somebody_is_idle(wo
 async def test_a_request_that_has_just_come_is_answered_though_its_client_was_idle_for_longest(
     world: World,
 ) -> None:
-    async with served(world.app(), most_connections=2) as url:
+    async with served(world.app(), room=lambda: 2) as url:
         (first, asking), (second, idle) = [
             await connected(url, b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n") for _ in range(2)
         ]
@@ -272,7 +289,7 @@ async def test_connections_that_we_work_for_are_kept_and_one_more_is_refused_wit
 
     app = world.app()
     app.router.add_get("/work", work)
-    runner = ApiRunner(app, access_log=None, most_connections=2)
+    runner = ApiRunner(app, access_log=None, room=lambda: 2)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"

@@ -242,6 +242,18 @@ async def test_connections_are_bounded_and_a_place_becomes_free() -> None:
         await on.client()
 
 
+async def test_what_room_there_is_may_change_and_nobody_who_is_there_has_to_go() -> None:
+    room = 1
+    async with stage(room=lambda: room) as on:
+        client = await on.client()
+        room = 2
+        await on.client()
+        room = 1
+        with pytest.raises(WSServerHandshakeError):
+            await on.client()
+        await client.subscribe("1")
+
+
 async def test_a_plain_request_is_told_to_upgrade() -> None:
     async with stage() as on, on.session.get(f"{on.url}/ws") as answer:
         assert answer.status == 400

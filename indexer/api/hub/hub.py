@@ -59,6 +59,7 @@ class Hub:
         status: Streams,
         epoch: str,
         limits: Limits | None = None,
+        room: Callable[[], int] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
         on_conflation: Callable[[int], None] = lambda _dropped: None,
@@ -70,6 +71,7 @@ class Hub:
         self._accounts = accounts
         self._epoch = epoch
         self._limits = limits or Limits()
+        self._room = room or (lambda: self._limits.connections)
         self._monotonic = monotonic
         self._on_conflation = on_conflation
         self._on_dropped = on_dropped
@@ -177,7 +179,7 @@ class Hub:
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """`GET /ws`."""
         limits = self._limits
-        if self._is_closing or len(self._connections) >= limits.connections:
+        if self._is_closing or len(self._connections) >= self._room():
             raise BadRequest(503, "No more clients are taken just now.", headers={"Retry-After": "5"})
         # Compression would cost every subscriber its own encoding; pings are answered in order with all else.
         ws = web.WebSocketResponse(

@@ -253,6 +253,15 @@ def test_no_two_rooms_of_a_folder_need_each_other(folder: str) -> None:
     assert [*TopologicalSorter(knows).static_order()]
 
 
+def test_no_two_modules_of_the_composition_root_need_each_other() -> None:
+    knows = {
+        module: {each.target for each in imports_of(module) if is_under(each.target, "indexer.app")} - {module}
+        for module in MODULES
+        if is_under(module, "indexer.app")
+    }
+    assert [*TopologicalSorter(knows).static_order()]
+
+
 def _room(module: str, folder: str) -> str:
     """The room that a module is in; a module beside the rooms is one by itself."""
     return module.removeprefix(f"{folder}.").partition(".")[0]

@@ -12,7 +12,7 @@ from indexer.app.files import raise_limit
 from indexer.app.garbage import give_back_memory, spare_what_stays
 from indexer.app.library import Indexer
 from indexer.app.service import Service
-from indexer.app.sync import SyncIndexer
+from indexer.app.thread import SyncIndexer
 from indexer.config import Settings
 from indexer.errors import Permanent, Transient
 

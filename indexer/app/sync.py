@@ -5,25 +5,22 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from datetime import datetime
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from indexer.app.desk import AssetHeld, CurrentRecord, Desk
-from indexer.config import Settings
+from indexer.app.listeners import Callback, Unlisten
 from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.arrivals import Funding
 from indexer.domain.accounts.records import AccountRecord, PositionRecord
+from indexer.domain.accounts.registry import Account
 from indexer.domain.accounts.stats import AssetStats
 from indexer.domain.health.status import StreamStatus
 from indexer.domain.measuring.stats import Statistics
 from indexer.domain.recording.records import BalanceRecord
 from indexer.domain.telling.commits import Event
 from indexer.errors import Stopped
-
-if TYPE_CHECKING:
-    from indexer.app.library import Indexer
 
 SECONDS: Final = 60.0
 """How long a call waits at most; `TimeoutError` then, and the question is withdrawn."""
@@ -137,10 +134,35 @@ class SyncDesk:
         return self._threads.listen(self._desk.balance_change, callback)
 
 
+class Accounts(Protocol):
+    """Those that are followed."""
+
+    def all(self) -> Sequence[Account]: ...
+
+
+class Running(Protocol):
+    """A running `Indexer`, as far as it is asked here."""
+
+    @property
+    def accounts(self) -> Accounts: ...
+
+    async def ready(self) -> None: ...
+
+    def account(self, exchange: str, name: str) -> Desk: ...
+
+    async def current_balance(self, chain: str | int, token: str, solver: str) -> BalanceRecord | None: ...
+
+    async def history(
+        self, chain: str | int, token: str, solver: str, *, limit: int = 100, before: int | None = None
+    ) -> Sequence[BalanceRecord]: ...
+
+    def listen(self, callback: Callback, type: str | None = "balance.updated") -> Unlisten: ...  # noqa: A002 - as there
+
+
 class SyncFace:
     """A running `Indexer` for other threads: what `Indexer.sync` gives."""
 
-    def __init__(self, indexer: Indexer, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, indexer: Running, loop: asyncio.AbstractEventLoop) -> None:
         self._indexer = indexer
         self._threads = Threads(loop)
 
@@ -170,52 +192,3 @@ class SyncFace:
     def listen(self, callback: Heard, type: str | None = "balance.updated") -> Callable[[], None]:  # noqa: A002 - its name on the wire
         """Call back in a thread of its own for every event of this type; None means all."""
         return self._threads.listen(lambda heard: self._indexer.listen(heard, type), callback)
-
-
-class SyncIndexer:
-    """`with SyncIndexer(settings) as indexer:` runs the whole service in a thread, for programs without a loop."""
-
-    def __init__(self, settings: Settings, *, serve: bool = False) -> None:
-        self._settings = settings
-        self._serve = serve
-        self._stop: Callable[[], object] = lambda: None
-        self._thread: threading.Thread | None = None
-
-    def __enter__(self) -> SyncFace:
-        started: Future[SyncFace] = Future()
-        self._thread = threading.Thread(target=self._run, args=(started,), name="indexer", daemon=True)
-        self._thread.start()
-        return started.result()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _run(self, started: Future[SyncFace]) -> None:
-        try:
-            asyncio.run(self._live(started))
-        except BaseException as error:
-            # The boundary of the thread: whoever started it is told, as long as it still waits for that.
-            if started.done():
-                raise
-            started.set_exception(error)
-
-    async def _live(self, started: Future[SyncFace]) -> None:
-        from indexer.app.library import Indexer  # noqa: PLC0415 - it makes us, too
-
-        loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-
-        def stop() -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(stopped.set)
-
-        async with Indexer(self._settings, serve=self._serve) as indexer:
-            self._stop = stop
-            started.set_result(indexer.sync())
-            ends = [asyncio.ensure_future(end) for end in (stopped.wait(), indexer.finished())]
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for end in ends:
-                end.cancel()

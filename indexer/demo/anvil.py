@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import itertools
 import os
 import platform
 import shutil
 import signal
 import socket
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,13 +19,13 @@ from typing import Any, Self
 import aiohttp
 import orjson
 
+from indexer.demo.children import with_parent
 from indexer.demo.tools import tool_roots
 
 ENOUGH_GAS = 1_000_000
 """Sent along instead of an estimate, which would be made on a state that pending transactions still change."""
 
 _BLOCK_GAS = 3_000_000_000
-_PR_SET_PDEATHSIG = 1
 _STARTS = 5
 _READY_SECONDS = 20.0
 _FOLDER = "anvil-states-"
@@ -199,7 +197,7 @@ class Anvil:
             stderr=asyncio.subprocess.DEVNULL,
             # A session of its own: Ctrl-C reaches us alone, and we end it in our order.
             start_new_session=True,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=with_parent(signal.SIGKILL),
         )
         deadline = asyncio.get_running_loop().time() + _READY_SECONDS
         while process.returncode is None and asyncio.get_running_loop().time() < deadline:
@@ -250,13 +248,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-"""Loaded before the fork: between fork and exec nothing may be imported or allocated in earnest."""
-
-
-def _end_with_parent() -> None:
-    """The kernel kills this process when its parent dies, however hard."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

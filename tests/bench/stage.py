@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import sys
 import tempfile
 import time
@@ -17,6 +18,7 @@ import orjson
 
 from indexer.addresses import checksum
 from indexer.demo.anvil import Anvil
+from indexer.demo.children import with_parent
 from indexer.demo.contracts import Deployed, deploy
 from indexer.domain.chain import Address
 from repositories.mongod import Mongod, find_mongod
@@ -129,6 +131,7 @@ async def running_service(text: str, folder: Path, *, ready: bool = True) -> Asy
         *(sys.executable, "-m", "indexer", "run", "--config", str(config)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        preexec_fn=with_parent(signal.SIGTERM),
     )
     reading: asyncio.Task[None] | None = None
     said: list[bytes] = []

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from indexer.demo.children import with_parent
+
 
 class Shown:
     """What it says, what it started, and how it ends."""
@@ -53,6 +55,7 @@ async def shown(data_dir: Path, port: int = 0) -> AsyncIterator[Shown]:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        preexec_fn=with_parent(signal.SIGTERM),
     )
     demo_ = Shown(process)
     try:

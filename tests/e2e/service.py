@@ -18,6 +18,7 @@ from typing import Any, Self
 import aiohttp
 
 from indexer.demo.anvil import Anvil
+from indexer.demo.children import with_parent
 from repositories.left_over import left_over
 from tests.e2e.listening import Subscriber
 
@@ -148,6 +149,7 @@ class Running:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             env=self._environ,
+            preexec_fn=with_parent(signal.SIGTERM),  # its own mongod ends with it, then
         )
         self.log, self.url = [], ""
         self._reading = asyncio.create_task(self._read(self._process))

@@ -18,6 +18,8 @@ from typing import Any
 
 import aiohttp
 
+from tests.fixtures.children import launched
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless",
@@ -144,12 +146,7 @@ async def opened(devtools: str) -> AsyncIterator[Tab]:
 def browser(program: str) -> Iterator[str]:
     """Chromium with a fresh profile; gone, with all its children, at the end. Yields where its DevTools are."""
     profile = Path(tempfile.mkdtemp(prefix="chromium-"))
-    process = subprocess.Popen(
-        (program, *FLAGS, f"--user-data-dir={profile}", "about:blank"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = launched((program, *FLAGS, f"--user-data-dir={profile}", "about:blank"))
     try:
         port, path = _devtools(profile, process)
         yield f"ws://127.0.0.1:{port}{path}"

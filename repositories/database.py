@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -140,15 +140,25 @@ def connect(url: str, database: str, *, timeout_seconds: float) -> tuple[AsyncIO
 
 async def disconnect(client: AsyncIOMotorClient[Document]) -> None:
     """At once, also from a server that is gone: to tell it so, the driver looks for it, and the loop stands still."""
+    is_there = False
     try:
-        async with asyncio.timeout(GOODBYE_SECONDS):
-            await client.admin.command("ping")
-    except (PyMongoError, TimeoutError):
-        topology = client.delegate._topology  # noqa: SLF001 - the driver has no other way not to end its sessions
-        if topology is not None:  # it never knew where to look
-            topology.pop_all_sessions()
+        with suppress(PyMongoError, TimeoutError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await client.admin.command("ping")
+                is_there = True
     finally:
+        topology = client.delegate._topology  # noqa: SLF001 - the driver has no other way to leave so
+        if topology is not None:  # it knew where to look
+            _leave(topology, is_there)
         client.close()
+
+
+def _leave(topology: Any, is_there: bool) -> None:
+    if not is_there:
+        topology.pop_all_sessions()  # which would be ended one by one
+    for server in tuple(topology._servers.values()):  # noqa: SLF001 - the same
+        for waiting in tuple(server.pool.active_contexts):
+            waiting.cancel()  # its thread would keep the process until `socketTimeoutMS` is over
 
 
 def connect_memory(database: str) -> Database:

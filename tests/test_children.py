@@ -90,7 +90,7 @@ async def test_what_killed_tests_had_started_ends_with_them_and_not_before(tmp_p
         await tests.wait()
     left = [pid, *([] if store is None else [store])]
     deadline = time.monotonic() + 20
-    while any(map(_runs, left)) and time.monotonic() < deadline:
+    while any(map(_runs, left)) and time.monotonic() < deadline:  # noqa: ASYNC110 - nobody tells us
         await asyncio.sleep(0.02)
     left = [each for each in left if _runs(each)]
     for each in left:

@@ -164,9 +164,12 @@ class Running:
 
     async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop; its exit code."""
+        self.ask_to_end(number)
+        return await self.ended()
+
+    def ask_to_end(self, number: signal.Signals = signal.SIGTERM) -> None:
         assert self._process is not None
         self._process.send_signal(number)
-        return await self.ended()
 
     async def kill(self) -> None:
         await self.end(signal.SIGKILL)

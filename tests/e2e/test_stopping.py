@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import time
 from pathlib import Path
@@ -50,6 +51,39 @@ async def test_a_stop_waits_neither_for_a_node_nor_for_a_store_that_are_gone(hom
                 assert time.monotonic() - begun < SOON + 2
             finally:
                 home.anvil.resume()
+
+
+@pytest.mark.parametrize("stands_still", ["the server", "an insert"])
+async def test_a_stop_does_not_wait_for_a_store_that_keeps_a_commit_waiting(
+    home: World, tmp_path: Path, stands_still: str
+) -> None:
+    with Mongo() as mongo:
+        async with running(home.config(tmp_path, store={"url": mongo.url})) as service:
+            if stands_still == "the server":
+                mongo.freeze()
+            else:
+                mongo.hang("failCommand", failCommands=["insert"], blockConnection=True, blockTimeMS=25_000)
+            await home.token.send("mint", home.cold, 1)
+            await home.anvil.mine()
+            await service.says("store_lost")
+            begun = time.monotonic()
+            assert await service.end() == 0
+            assert time.monotonic() - begun < SOON + 2
+
+
+async def test_a_private_mongod_that_stands_still_is_ended_with_the_service(home: World, tmp_path: Path) -> None:
+    async with running(home.config(tmp_path)) as service:
+        mongod = left_over(service.config.data_dir / "mongo")
+        assert mongod is not None
+        os.kill(mongod, signal.SIGSTOP)
+        await home.token.send("mint", home.cold, 1)
+        await home.anvil.mine()
+        await service.says("store_lost")
+        begun = time.monotonic()
+        service.ask_to_end()
+        assert await service.ended(28) == 0
+        assert time.monotonic() - begun < 25
+        assert left_over(service.config.data_dir / "mongo") is None
 
 
 async def test_a_stop_while_it_starts_leaves_nothing_behind(home: World, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from datetime import UTC
+from hashlib import sha256
 from typing import Any, Final
 
 from bson import Int64
@@ -29,13 +30,18 @@ class Checkpoints:
 
     def __init__(self, database: Database) -> None:
         self._checkpoints = database["checkpoints"]
+        self._watches: dict[str, str] = {}
+        """By stream, the fingerprint of what we watch."""
 
     async def load(self, stream: str) -> StoredCheckpoint | None:
         with translating:
             found = await self._checkpoints.find_one({"_id": stream})
         if found is None:
             return None
-        return StoredCheckpoint(_unpacked(found.get("window", b"")), int(found.get("projected", 0)), _mark_of(found))
+        mark = _mark_of(found)
+        if mark.watch is not None:
+            self._watches.setdefault(stream, _fingerprint(mark.watch))
+        return StoredCheckpoint(_unpacked(found.get("window", b"")), int(found.get("projected", 0)), mark)
 
     async def followed(self, stream: str) -> int | None:
         """The newest block that is known to have been handled; a few seconds old."""
@@ -71,6 +77,11 @@ class Checkpoints:
         if mark.watch is not None:
             # Written only when it changed: with 1,000 wallets it is larger than the rest.
             followed["watch"] = {"tokens": sorted(mark.watch.tokens), "solvers": sorted(mark.watch.solvers)}
+            self._watches[stream] = _fingerprint(mark.watch)
+        if stream in self._watches:
+            # Another process that takes this stream for its own may have written its watch since ours: these blocks
+            # were not followed for that.
+            followed["watchFingerprint"] = self._watches[stream]
         with translating:
             await self._checkpoints.update_one({"_id": stream}, {"$set": followed}, upsert=True)
 
@@ -100,18 +111,28 @@ def _unpacked(window: bytes) -> tuple[Head, ...]:
 
 
 def _mark_of(found: dict[str, Any]) -> Mark:
-    watch = found.get("watch")
+    watch = _watch_of(found["watch"]) if "watch" in found else None
+    if watch is not None and found.get("watchFingerprint", _fingerprint(watch)) != _fingerprint(watch):
+        watch = Watch()  # nobody knows for what these blocks were followed
     return Mark(
         seq=int(found.get("seq", 0)),
         trail=_trail_of(found.get("trail", ())),
         settled=Settled(int(found.get("safe", -1)), int(found.get("finalized", -1))),
-        watch=None if watch is None else Watch(frozenset(watch["tokens"]), frozenset(watch["solvers"])),
+        watch=watch,
         natives=None if found.get("natives") is None else int(found["natives"]),
         returned=frozenset(holdings_of(found.get("returned", {}))),
         cuts=tuple(SilentCut(int(number), int(seq)) for number, seq in found.get("cuts", ())),
         incidents=Incidents(**{kind: _incident_of(one) for kind, one in found.get("incidents", {}).items()}),
         unread=_unread_of(found.get("unread", {})),
     )
+
+
+def _watch_of(document: dict[str, Any]) -> Watch:
+    return Watch(frozenset(document["tokens"]), frozenset(document["solvers"]))
+
+
+def _fingerprint(watch: Watch) -> str:
+    return sha256(repr((sorted(watch.tokens), sorted(watch.solvers))).encode()).hexdigest()
 
 
 def _incident_document(incident: Incident) -> dict[str, Any]:

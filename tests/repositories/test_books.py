@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, BlockHash, ChainIdentity, TokenInfo
 from indexer.domain.resuming.checkpoints import Mark, StoredCheckpoint
 from indexer.domain.watching import Solver, WatchedToken
 from indexer.errors import WrongChain
+from repositories.checkpoints import Checkpoints
 from repositories.store import Store
 from tests.repositories.samples import INFO, USDC, block_hash, head_at, solver_at
 
@@ -27,6 +29,35 @@ async def test_following_and_projecting_are_kept_side_by_side(store: Store) -> N
     assert await store.checkpoints.load("chain:1") == StoredCheckpoint(heads, 4)
     assert await store.checkpoints.load("chain:2") == StoredCheckpoint(heads, 0)
     assert await store.checkpoints.projected() == {"chain:1": 4, "chain:2": 0}
+
+
+async def test_of_two_that_follow_one_stream_neither_passes_its_blocks_off_as_followed_for_the_other(
+    store: Store,
+) -> None:
+    ours, theirs = (Watch(frozenset({USDC}), frozenset({solver_at(number)})) for number in (1, 2))
+    one, other = store.checkpoints, Checkpoints(store._database)
+    heads = tuple(head_at(number) for number in (5, 6))
+
+    async def stored() -> Watch | None:
+        found = await Checkpoints(store._database).load("chain:1")
+        assert found is not None
+        return found.mark.watch
+
+    await one.follow("chain:1", heads[:1], Mark(watch=ours))
+    await one.follow("chain:1", heads, Mark())
+    assert await stored() == ours
+    await other.load("chain:1")
+    await other.follow("chain:1", heads[:1], Mark(watch=theirs))
+    assert await stored() == theirs
+    await one.load("chain:1")
+    await one.follow("chain:1", heads, Mark())
+    assert await stored() == Watch()
+    await other.follow("chain:1", heads, Mark())
+    assert await stored() == theirs
+    again = Checkpoints(store._database)
+    await again.load("chain:1")
+    await again.follow("chain:1", heads, Mark())
+    assert await stored() == theirs
 
 
 async def test_the_projected_position_never_moves_back(store: Store) -> None:

@@ -20,8 +20,6 @@ from indexer.masking import MASK, Secret, Url
 T = TypeVar("T")
 Reader = Callable[[object], T]
 
-"""What to do about a secret."""
-
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?")
 _NAME = re.compile(r"[^\W_]([\w .-]{0,62}[\w.-])?")
 

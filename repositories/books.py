@@ -8,7 +8,8 @@ from typing import Protocol
 
 from indexer.domain.accounts.records import AccountProjection
 from indexer.domain.chain import BlockRef, Holding
-from indexer.domain.history.jobs import Job, orders_of
+from indexer.domain.history.jobs import Job
+from indexer.domain.history.orders import orders_of
 from indexer.domain.recording.holes import Apart, Parting, Rejoining, Rereading, loose_by_chain, steps, where_filled
 from indexer.domain.recording.records import BalanceRecord, Projection, RecordKey
 

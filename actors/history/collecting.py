@@ -55,6 +55,8 @@ class Collector:
         self._node = node
         self._stride = Stride()
         self._ahead: _Ahead | None = None
+        self._gone: tuple[str, int, str] = ("", -1, "")
+        """Of this job the highest block that is known to be without logs, and in which words."""
         self._clock = asyncio.get_running_loop().time
 
     async def drop(self) -> None:
@@ -70,6 +72,7 @@ class Collector:
     async def step(self, job: Job, narrowed: Callable[[str], None]) -> list[Chunk]:
         """The next blocks below `job.cursor`, oldest first; nothing where a native has no state any more.
 
+        `StateMissing` says that nobody has logs of the cursor's block, nor of any below.
         Before fewer blocks are asked for, `narrowed` hears why.
         """
         return await self._natives(job) if job.is_native else await self._tokens(job, narrowed)
@@ -114,9 +117,13 @@ class Collector:
     async def _tokens(self, job: Job, narrowed: Callable[[str], None]) -> list[Chunk]:
         last = job.cursor
         while True:
-            first = max(job.first, last - self._stride.blocks + 1)
+            first = self._first(job, last)
+            if first > last:
+                raise StateMissing(self._gone[2])
             try:
                 moved, seconds = await self._moved(job, first, last)
+            except StateMissing as error:
+                self._gone = (job.id, first, str(error))
             except ResponseTooLarge as error:
                 if first == last:
                     raise
@@ -126,11 +133,7 @@ class Collector:
                 break
         self._stride = self._stride.wider(len(moved), seconds)
         if first > job.first:
-            below = max(job.first, first - self._stride.blocks)
-            self._ahead = _Ahead(
-                (job.id, below, first - 1, job.highest), asyncio.create_task(self._asked(job, below, first - 1))
-            )
-            await asyncio.sleep(0)  # it is on its way before we are busy with this one
+            await self._ask_ahead(job, first - 1)
         reads, unread = await self.reads(job, moved)
         return [
             Chunk(
@@ -142,6 +145,24 @@ class Collector:
             )
             for part_first, part_last, part in parted(first, last, moved)
         ]
+
+    def _first(self, job: Job, last: int) -> int:
+        """Where the range up to `last` begins; above it where it is known that nobody has logs of `last` any more.
+
+        Logs are gone from the oldest up: the lowest of a range that is refused has none, and what is above that is
+        halved until the lowest that has some is found.
+        """
+        first = max(job.first, last - self._stride.blocks + 1)
+        of_job, gone, _ = self._gone
+        return first if of_job != job.id else max(first, (gone + last) // 2 + 1)
+
+    async def _ask_ahead(self, job: Job, last: int) -> None:
+        first = self._first(job, last)
+        if first > last:
+            return
+        answer = asyncio.create_task(self._asked(job, first, last))
+        self._ahead = _Ahead((job.id, first, last, job.highest), answer)
+        await asyncio.sleep(0)  # it is on its way before we are busy with this one
 
     async def _moved(self, job: Job, first: int, last: int) -> tuple[tuple[Moved, ...], float]:
         """As it was asked for ahead, if it was."""

@@ -25,6 +25,7 @@ from indexer.domain.history.backfill import Chunk, changes_of
 from indexer.domain.history.crossings import Crossed, through
 from indexer.domain.history.jobs import Job, stages_of
 from indexer.domain.history.walks import Walk, walked
+from indexer.errors import StateMissing
 
 log = structlog.get_logger(__name__)
 
@@ -125,7 +126,12 @@ class Filler:
         try:
             while job.cursor >= job.first:
                 await self._breathe()
-                chunks = await self._collector.step(job, partial(self._narrowed, job))
+                try:
+                    chunks = await self._collector.step(job, partial(self._narrowed, job))
+                except StateMissing as error:
+                    job = await self._without_logs(job, error)
+                    await keep(job)
+                    break
                 for chunk in reversed(chunks):  # downwards, so that there is no hole above the lowest
                     await self._book.put(job.id, chunk)
                     for change in reversed(through(chunk, changes_of(chunk, holdings), crossed)):
@@ -137,8 +143,19 @@ class Filler:
                     await keep(job)
         finally:
             await self._collector.drop()
-        self._walked = (job.id, walks)
+        self._walked = (job.id, {key: walk for key, walk in walks.items() if key in job.anchors})
         return job
+
+    async def _without_logs(self, job: Job, error: StateMissing) -> Job:
+        """All that is left of it where logs are gone, which is no hole in what goes on from below."""
+        first = job.cursor + 1
+        if job.is_native or first > job.top or job.grounds or job.after is not None:
+            raise error
+        log.warning("history_logs_gone", chain=self._name, job=job.id, below=first, reason=str(error))
+        left = job.without_logs_below(first)
+        done = {holding: anchor.number for holding, anchor in job.anchors.items() if holding not in left.anchors}
+        await self._coverage.cover(job.chain_id, job.begins, done)
+        return left
 
     def _narrowed(self, job: Job, reason: str) -> None:
         self._saw(replace(job, error=reason))
@@ -175,9 +192,7 @@ class Filler:
         walks, known = again
         for holding, walk in walks.items():
             walk.finish(job.first, known.get(holding))
-        if job.is_native and job.unread is not None:
-            for walk in walks.values():
-                walk.reason = f"native balances up to block {job.unread} cannot be read: the node has no state there"
+            walk.reason = walk.reason or job.missing
         (head,) = await self._node.headers(job.first, job.first, beside)
         gaps = {holding for holding, before in older.items() if before is not None and not before.holds}
         open_ones = {key for key, walk in walks.items() if walk.opening or (key in gaps and walk.opening is not None)}
@@ -243,7 +258,7 @@ class Filler:
     async def _over(self, job: Job) -> Job:
         anchors = {holding: anchor.number for holding, anchor in job.anchors.items()}
         covered = {holding: number for holding, number in anchors.items() if job.end_of(holding) == number - 1}
-        await self._coverage.cover(job.chain_id, job.first, covered)
+        await self._coverage.cover(job.chain_id, job.begins, covered)
         ends = {holding: job.end_of(holding) + 1 for holding in anchors}
         await self._coverage.close(job.chain_id, job.first, ends)
         return replace(job, state="settling" if await self._may_go(job) else "done", error=None)

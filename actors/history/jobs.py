@@ -12,7 +12,8 @@ from typing import Protocol
 import structlog
 
 from actors.patience import patiently
-from indexer.domain.history.jobs import Job, parts_of
+from indexer.domain.history.jobs import Job
+from indexer.domain.history.orders import parts_of
 from indexer.errors import Impossible, StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -94,7 +95,7 @@ class Jobs:
         """
         parts = parts_of(order.holdings)
         bounds = (order.first, order.last)
-        same = [job for job in self.unfinished() if (job.first, job.last) == bounds and job.wanted in parts]
+        same = [job for job in self.unfinished() if (job.begins, job.last) == bounds and job.wanted in parts]
         if order.anchors:  # one that began before all that was taken back may stop below it
             same = [job for job in same if job.anchors == order.anchors]
         if len(same) == len(parts):

@@ -94,4 +94,4 @@ class Planner:
         await self._jobs.order(Job("", self._chain_id, first, last, tuple(holdings)))
 
     def _ordered(self, first: int) -> set[Holding]:
-        return {holding for job in self._jobs.unfinished() if job.first <= first for holding in job.holdings}
+        return {holding for job in self._jobs.unfinished() if job.begins <= first for holding in job.holdings}

@@ -106,7 +106,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "id": job.id,
         "chainId": job.chain_id,
         "state": job.state,
-        "fromBlock": job.first,
+        "fromBlock": job.begins,
         "toBlock": job.last,
         "balances": len(job.holdings),
         "progress": round(job.progress, 4),

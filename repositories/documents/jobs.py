@@ -52,6 +52,7 @@ def job_document(job: Job) -> Document:
         "highest": None if job.highest is None else block_document(job.highest),
         "created": Int64(job.created),
         "ended": _int64(job.ended),
+        "orderedFrom": _int64(job.ordered_from),
         "filledFrom": _int64(job.filled_from),
         "inPlaceOf": job.in_place_of,
         "after": None if job.after is None else block_document(job.after),
@@ -121,6 +122,7 @@ def job_of(found: Mapping[str, Any]) -> Job:
         highest=_block(found["highest"]),
         created=int(found["created"]),
         ended=_whole(found["ended"]),
+        ordered_from=_whole(found.get("orderedFrom")),  # stores of before have none
         filled_from=_whole(found.get("filledFrom")),  # stores of before have none
         grounds=_grounds(found),
         in_place_of=found.get("inPlaceOf"),  # stores of before have none

@@ -85,6 +85,31 @@ async def test_history_is_filled_past_ranges_that_are_refused_in_strange_words(
 
 
 @pytest.mark.timeout(120)
+async def test_history_is_filled_down_to_where_logs_expired_and_says_so_of_the_rest(
+    home: World, tmp_path: Path
+) -> None:
+    for _ in range(6):
+        await home.stir(RNG)
+        await home.anvil.mine(10)
+    async with Moody(home.anvil.http_url, home.anvil.ws_url) as way:
+        way.logs_from = int((await home.anvil.block())["number"], 16) - 35
+        table = home.table(rpc_urls=[way.http_url], ws_urls=[way.ws_url], start_block=0)
+        async with running(home.config(tmp_path, chains={"first": table}, store={"url": "memory"})) as service:
+
+            async def filled() -> list[Json]:
+                jobs: list[Json] = (await service.get("/backfill"))["items"]
+                return jobs if len(jobs) == 2 and all(job["progress"] >= 1 for job in jobs) else []
+
+            jobs = await until(filled, 60)
+            assert [job["fromBlock"] for job in jobs] == [0, 0]
+            reasons = {lack["reason"] for job in jobs for lack in job["unproven"]}
+            assert reasons == {f"its logs up to block {way.logs_from - 1} are gone: no endpoint has them any more"}
+            await tokens_are_whole(service, home)
+            rows = await service.history("first", home.token.address, home.acme)
+            assert rows[-1]["blockNumber"] == way.logs_from
+
+
+@pytest.mark.timeout(120)
 async def test_a_finalized_block_that_is_still_to_come_keeps_nothing_waiting(home: World, tmp_path: Path) -> None:
     await home.stir(RNG)
     await home.anvil.mine(80)

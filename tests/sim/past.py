@@ -7,7 +7,8 @@ from collections.abc import Container, Iterator, Sequence
 from actors.history.jobs import KEPT_JOBS
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Holding
-from indexer.domain.history.jobs import Job, orders_of
+from indexer.domain.history.jobs import Job
+from indexer.domain.history.orders import orders_of
 from indexer.domain.recording.records import HISTORY_SEQ, fold
 from indexer.domain.telling.facts import HistoryFilled, StreamResync
 from tests.sim.passed import Stretch

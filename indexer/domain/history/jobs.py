@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count, groupby, takewhile
+from itertools import count, takewhile
 from types import MappingProxyType
 from typing import Final, Literal
 
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding
-from indexer.domain.recording.gaps import Gap
 from indexer.domain.recording.records import BalanceRecord
 
 JobState = Literal["queued", "collecting", "telling", "settling", "done", "failed"]
@@ -105,6 +104,8 @@ class Job:
     highest: BlockRef | None = None
     created: int = 0
     ended: int | None = None
+    ordered_from: int | None = None
+    """The first block that was ordered, where nobody has the logs from there up to below `first` any more."""
     filled_from: int | None = None
     """Those in whose place this one came have filled everything from here up to below the first block."""
     grounds: tuple[Stage, ...] = ()
@@ -152,6 +153,36 @@ class Job:
     def remaining(self) -> int:
         """Blocks that nobody has looked at yet; not known before the job begins."""
         return max(0, self.cursor - self.first + 1) if self.state == "collecting" else 0
+
+    @property
+    def begins(self) -> int:
+        """As it was ordered."""
+        return self.first if self.ordered_from is None else self.ordered_from
+
+    def without_logs_below(self, first: int) -> Job:
+        """As if it had been ordered from there on: nobody has logs of what is below.
+
+        A record that is not above it has nothing to be filled below.
+        """
+        anchors = {holding: anchor for holding, anchor in self.anchors.items() if anchor.number > first}
+        return replace(
+            self,
+            first=first,
+            ordered_from=self.begins,
+            holdings=tuple(sorted(anchors)) or self.holdings,
+            anchors=anchors,
+            reasons={**self.reasons, **dict.fromkeys(self.anchors.keys() - anchors, _logs_gone(first))},
+            base=None if self.base is None or self.base.number < first else self.base,
+        )
+
+    @property
+    def missing(self) -> str | None:
+        """What nobody can tell of that was ordered."""
+        if self.ordered_from is not None:
+            return _logs_gone(self.first)
+        if self.is_native and self.unread is not None:
+            return f"native balances up to block {self.unread} cannot be read: the node has no state there"
+        return None
 
     def again_from(self, first: int, stage: Stage | None = None) -> Job:
         """What of it has to be redone, after a reorg took that back; `stage` is the highest that is left, if one is."""
@@ -267,30 +298,5 @@ class Job:
         return 0.8 * (self.top - self.cursor) / span if self.state == "collecting" else 0.0
 
 
-MOST_BALANCES: Final = 5_000
-"""Of one order, which is one document: with 37,000 it would not fit."""
-
-
-def parts_of(holdings: Iterable[Holding]) -> list[tuple[Holding, ...]]:
-    """As orders take them: tokens, of which logs tell, are not to wait for natives."""
-    ordered = sorted(holdings, key=lambda holding: (holding.token == NATIVE, holding))
-    kinds = [tuple(kind) for _, kind in groupby(ordered, key=lambda holding: holding.token == NATIVE)]
-    return [kind[start : start + MOST_BALANCES] for kind in kinds for start in range(0, len(kind), MOST_BALANCES)]
-
-
-def orders_of(gap: Gap) -> Iterator[Job]:
-    """Made again, they are the same."""
-    after, followed, trailing = gap.passed
-    created = int(gap.time.timestamp() * 1000)
-    for place, part in enumerate(parts_of(followed)):
-        yield Job(
-            id=f"gap-{gap.chain_id}-{gap.seq}-{place}",
-            chain_id=gap.chain_id,
-            first=after.number + 1,
-            last=gap.number - 1,
-            holdings=part,
-            wanted=part,
-            created=created + place,
-            after=after,
-            trailing=frozenset(trailing).intersection(part),
-        )
+def _logs_gone(first: int) -> str:
+    return f"its logs up to block {first - 1} are gone: no endpoint has them any more"

@@ -73,7 +73,7 @@ class Scene:
             chunks=self.store.backfills,
             records=self.store.balances,
             projected=self._projected,
-            breathe=self._breathe,
+            breathe=self.breathe,
             saw=lambda _job: None,
         )
 
@@ -92,14 +92,14 @@ class Scene:
             coverage=self.store.coverage,
             records=self.store.balances,
             tokens=unused,
-            breathe=self._breathe,
+            breathe=self.breathe,
             saw=lambda _job: None,
         )
 
     def preparer(self) -> Preparer:
         anchorage = Anchorage(
             records=self.store.balances,
-            caught_up=self._breathe,
+            caught_up=self.breathe,
             due=lambda: self.due,
             watched=lambda: self.watch,
         )
@@ -142,7 +142,7 @@ class Scene:
 
     async def _projected(self, _stream: str, _seq: int) -> None: ...
 
-    async def _breathe(self) -> None: ...
+    async def breathe(self) -> None: ...
 
 
 def staged(scene: Scene) -> Job:

@@ -19,7 +19,8 @@ from actors.history.settling import Settler
 from actors.history.telling import Narrator
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import Holding, TokenInfo
-from indexer.domain.history.jobs import Job, orders_of
+from indexer.domain.history.jobs import Job
+from indexer.domain.history.orders import orders_of
 from indexer.domain.recording.gaps import gap_of
 from indexer.domain.recording.records import BalanceRecord, fold
 from indexer.domain.telling.commits import Commit

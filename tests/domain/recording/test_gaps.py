@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from indexer.domain.balances import BalanceUpdated, Cause
 from indexer.domain.chain import NATIVE, Holding, TokenInfo, Transfer, TxHash
-from indexer.domain.history.jobs import MOST_BALANCES, orders_of
+from indexer.domain.history.orders import MOST_BALANCES, orders_of
 from indexer.domain.recording.gaps import Gap, gap_of, later_than
 from indexer.domain.recording.records import fold
 from indexer.domain.telling.commits import Commit

@@ -100,6 +100,13 @@ class BranchLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class BalancesRead:
+    """A chain read what was to be read, some of it for the first time."""
+
+    holdings: frozenset[Holding]
+
+
+@dataclass(frozen=True, slots=True)
 class PassedOver:
     """A chain passes over blocks, and says so under this number: what is to be filled is found once it is projected.
 

@@ -16,8 +16,9 @@ from actors.history import jobs
 from actors.history.filling import Filler
 from actors.history.jobs import Jobs
 from actors.history.planning import Coverage, Planner
+from actors.history.preparing import NEVER_READ
 from actors.history.settling import Settler
-from actors.messages import Begin, BranchLeft, PassedOver, Resumed, WatchChanged
+from actors.messages import BalancesRead, Begin, BranchLeft, PassedOver, Resumed, WatchChanged
 from actors.statusboard import Line
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Holding
@@ -119,6 +120,9 @@ class BackfillActor(AsyncActor):
             case PassedOver():
                 self._passed = message
                 self._wake.set()
+            case BalancesRead(holdings):
+                if self._planner.was_read(holdings):
+                    self._wake.set()
             case Fill(holdings, first, last):
                 return await self._jobs.order(Job("", self._chain_id, first, last, holdings), waits=False)
         return None
@@ -201,6 +205,7 @@ class BackfillActor(AsyncActor):
         else:
             await self._jobs.keep(done)
             await self._jobs.forget(job)
+            self._planner.was_never_read([key for key, why in done.reasons.items() if why == NEVER_READ])
             log.info(
                 "history_filled",
                 chain=self._name,

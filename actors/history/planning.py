@@ -31,18 +31,43 @@ class Planner:
         self._jobs = jobs
         self._planned: set[Holding] = set()
         """What this life has ordered by itself: a balance that cannot be read is not ordered again and again."""
+        self._unread: set[Holding] = set()
+        """Those of them that had no record to begin with: they are ordered once more when they are read."""
+        self._read: set[Holding] = set()
+        """Those that were read since they were ordered: the order may not have waited for it."""
         self._planned_holes: dict[Holding, Hole] = {}
         self._is_due = True
         """Something happened since orders were looked for that may want one: it means to read what is covered."""
 
     def rewatch(self, watch: Watch) -> None:
-        self._planned -= self._watch.beyond(watch)
+        self._forget(self._watch.beyond(watch))
         self._planned_holes = {key: hole for key, hole in self._planned_holes.items() if watch.covers(key)}
         self._watch, self._is_due = watch, True
 
     def start_at(self, first: int | None) -> None:
         self._first = first
-        self._planned, self._planned_holes, self._is_due = set(), {}, True
+        self._forget(self._planned)
+        self._planned_holes, self._is_due = {}, True
+
+    def was_read(self, holdings: Collection[Holding]) -> bool:
+        """Whether that is a reason to look again."""
+        self._read |= self._planned.intersection(holdings)
+        return self._order_again()
+
+    def was_never_read(self, holdings: Collection[Holding]) -> None:
+        """An order found nothing of these to begin with."""
+        self._unread |= self._planned.intersection(holdings)
+        self._order_again()
+
+    def _order_again(self) -> bool:
+        again = self._unread & self._read
+        self._forget(again)
+        self._is_due = self._is_due or bool(again)
+        return bool(again)
+
+    def _forget(self, holdings: Collection[Holding]) -> None:
+        gone = frozenset(holdings)
+        self._planned, self._unread, self._read = self._planned - gone, self._unread - gone, self._read - gone
 
     def look_again(self) -> None:
         """What is covered, or where there are holes, may have changed."""

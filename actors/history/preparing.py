@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from actors.chains.books.ledger import Ledger
 from actors.history.anchoring import Anchorage
@@ -15,6 +15,8 @@ from indexer.domain.chain import BlockRef, Head, Holding
 from indexer.domain.history.jobs import Job, anchor_at
 from indexer.domain.recording.records import BalanceRecord
 from indexer.errors import BadAnswer
+
+NEVER_READ: Final = "it was never read"
 
 
 class Node(Protocol):
@@ -70,7 +72,7 @@ class Preparer:
         found = await self._anchorage.of(job)
         watched = {holding for holding in found if watch.covers(holding) and self._watched().covers(holding)}
         await self._branches.check([record for record in found.values() if record.block.number > depths.settled])
-        never = {holding: "it was never read" for holding in job.holdings if holding not in found}
+        never = dict.fromkeys((holding for holding in job.holdings if holding not in found), NEVER_READ)
         nothing = {holding: record for holding, record in found.items() if record.block.number <= job.first}
         there = {holding: record.block.number for holding, record in nothing.items() if holding in watched}
         await self._coverage.cover(job.chain_id, job.first, there)

@@ -15,9 +15,10 @@ from actors.chains.books.ledger import Ledger
 from actors.chains.chain import ChainActor
 from actors.chains.following import Follower
 from actors.finishing import Finisher
-from actors.messages import BranchLeft, PassedOver, Resumed
+from actors.messages import BalancesRead, BranchLeft, PassedOver, Resumed
 from actors.watching import Watching
 from indexer.config import ChainSettings
+from indexer.domain.chain import Holding
 from indexer.domain.health.status import StreamStatus
 from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.streams import chain_stream
@@ -99,10 +100,14 @@ class Present:
             window=settings.reorg_window_blocks,
             native_interval=settings.native_interval_blocks,
             metrics=metrics,
-            was_read=partial(self.watching.was_read, settings.chain_id),
+            was_read=self._was_read,
             passed_over=self._passed_over,
             left_branch=lambda: self.tell_past(BranchLeft()),
         )
+
+    def _was_read(self, holdings: frozenset[Holding]) -> None:
+        self.watching.was_read(self.settings.chain_id, holdings)
+        self.tell_past(BalancesRead(holdings))
 
     def _passed_over(self, seq: int) -> None:
         self.tell_past(PassedOver(self._stream, seq))

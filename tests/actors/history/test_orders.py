@@ -16,8 +16,9 @@ from actors.base import end
 from actors.history import jobs
 from actors.history.backfill import BackfillActor, Fill
 from actors.history.jobs import KEPT_JOBS
+from actors.history.preparing import NEVER_READ
 from actors.history.telling import NOBODY
-from actors.messages import Begin, PassedOver
+from actors.messages import BalancesRead, Begin, PassedOver
 from actors.statusboard import Line
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, BlockHash, BlockRef, Holding
@@ -143,6 +144,37 @@ def test_a_hole_is_filled_from_where_history_was_filled_before_even_below_the_fi
         return [(job.first, job.last, job.wanted) for job in book.saved.values()]
 
     assert play(story()) == [(3, 19, (HOLDING,))]
+
+
+@pytest.mark.parametrize("while_filling", [False, True])
+def test_what_could_not_be_read_is_ordered_once_more_when_it_was_read(while_filling: bool) -> None:
+    async def story() -> list[tuple[Holding, ...]]:
+        book = _Book()
+        others = [Holding(NATIVE, wallet) for wallet in WALLETS if wallet != HOLDING.solver]
+        filler = _NothingToBeginWith(book, 2.0)
+        book.filled_from = dict.fromkeys(others, 12)
+        async with _actor(book, filler, start_block=12) as ref:
+            await asyncio.sleep(4 if while_filling else 8)
+            ref.tell(BalancesRead(frozenset(others)))
+            ref.tell(BalancesRead(frozenset({HOLDING})))
+            await asyncio.sleep(10)
+            ref.tell(BalancesRead(frozenset(others)))
+            await asyncio.sleep(10)
+        return [job.wanted for job in book.saved.values()]
+
+    assert play(story()) == [(HOLDING,), (HOLDING,)]
+
+
+class _NothingToBeginWith(_Filler):
+    """No record of what it is to fill."""
+
+    def __init__(self, book: _Book, seconds: float) -> None:
+        super().__init__(book)
+        self._seconds = seconds
+
+    async def fill(self, job: Job, _keep: object) -> Job:
+        await asyncio.sleep(self._seconds)
+        return replace(job, state="done", reasons={HOLDING: NEVER_READ})
 
 
 def test_what_was_passed_over_is_taken_up_once_it_is_projected() -> None:

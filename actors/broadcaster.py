@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -13,8 +12,8 @@ from actors.base import AsyncActor, Report
 from actors.messages import Begin, Committed, Resumed
 from actors.patience import patiently
 from actors.positions import Positions
+from actors.reading_on import read_on
 from indexer.domain.telling.commits import Commit
-from indexer.errors import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -72,20 +71,11 @@ class Broadcaster(AsyncActor):
 
     async def _fill(self, stream: str, last: int) -> None:
         while (told := self._positions.told().get(stream, 0)) < last:
-            written = await patiently("broadcaster", partial(self._written, stream, told, last))
-            if not written:
+            page = await read_on(self._ledger, "broadcaster", stream, told, last, PAGE)
+            if not page:
                 return
-            for commit in written:
+            for commit in page:
                 self._tell(commit)
-
-    async def _written(self, stream: str, told: int, last: int) -> list[Commit]:
-        """The next ones up to `last`, which is written; nothing where none of them is kept any more."""
-        page = await self._ledger.since(stream, told, PAGE)
-        if not page:
-            # A primary that was elected a moment ago: what it knows a majority to have ends lower than what it has.
-            raise StoreUnavailable(f"number {last} of {stream} cannot be read yet")
-        # What is above is still being written: it may yet be gone with the server that has it.
-        return [commit for commit in page if commit.last_seq <= last]
 
     def _tell(self, commit: Commit) -> None:
         if commit.last_seq <= self._positions.told().get(commit.stream, 0):

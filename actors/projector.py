@@ -14,6 +14,7 @@ from actors.base import AsyncActor, Report
 from actors.messages import Begin, Committed, Project
 from actors.patience import patiently
 from actors.positions import Positions
+from actors.reading_on import read_on
 from indexer.domain.recording.records import Projection, fold
 from indexer.domain.telling.commits import Commit
 from indexer.errors import StoreUnavailable
@@ -151,10 +152,8 @@ class Projector(AsyncActor):
     async def _read_on(self) -> None:
         """One page of the stream whose turn it is."""
         stream = next(iter(self._behind))
-        position = self._positions.projected().get(stream, 0)
-        page = await patiently("projector", partial(self._ledger.since, stream, position, PAGE))
-        # What is above is still being written: it may yet be gone with the server that has it.
-        page = [commit for commit in page if commit.last_seq <= self._written_to.get(stream, 0)]
+        position, last = self._positions.projected().get(stream, 0), self._written_to.get(stream, 0)
+        page = await read_on(self._ledger, "projector", stream, position, last, PAGE) if position < last else []
         del self._behind[stream]
         for batch in _batches(page):
             await self._project(batch)

@@ -18,6 +18,7 @@ from actors.base import AsyncActor, Report
 from actors.messages import Begin, Committed
 from actors.patience import patiently
 from actors.positions import Positions
+from actors.reading_on import read_on
 from indexer.domain.health.status import BusState, BusStatus
 from indexer.domain.telling.commits import Commit, Event
 from indexer.domain.telling.events import event_json
@@ -269,7 +270,7 @@ class Publisher(AsyncActor):
 
     async def _read(self, stream: str, told: int) -> None:
         after = self._backlog.done.get(stream, 0)
-        page = await patiently("nats", partial(self._ledger.since, stream, after, PAGE))
+        page = await read_on(self._ledger, "nats", stream, after, told, PAGE)
         gone = self._backlog.fill(stream, page, told)
         if gone:
             log.error("nats_events_forgotten", stream=stream, first_seq=after + 1, last_seq=after + gone)

@@ -268,3 +268,10 @@ async def test_whatever_is_lost_or_repeated_on_the_way_the_books_are_the_fold_of
 
 def _all_records(log: FakeLog) -> dict[RecordKey, BalanceRecord]:
     return fold(log.of(STREAM)).records
+
+
+async def test_what_the_log_does_not_show_yet_is_waited_for_and_not_taken_for_its_end(stage: Stage) -> None:
+    stage.write()
+    stage.log.unseen = 3
+    await stage.hear(Begin())
+    assert stage.numbers() == [1]

@@ -350,6 +350,17 @@ async def test_what_the_log_has_forgotten_is_named_and_the_rest_follows() -> Non
     await stage.stop()
 
 
+async def test_what_the_log_does_not_show_yet_is_not_taken_for_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.patience.RETRY_SECONDS", 0.0)
+    stage = Stage()
+    stage.write()
+    stage.log.unseen = 3
+    stage.live()
+    await stage.until(lambda: stage.stored() == [ID(STREAM, 1)])
+    assert stage.status.skipped == 0
+    await stage.stop()
+
+
 async def test_the_first_time_everything_that_is_kept_is_published() -> None:
     stage = Stage()
     stage.write(3)

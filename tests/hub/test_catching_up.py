@@ -350,6 +350,17 @@ async def test_a_store_that_fails_ends_the_subscription_with_a_problem_and_nothi
         assert (await client.read_event())["type"] == "snapshot"
 
 
+async def test_what_the_log_does_not_show_yet_is_no_end_of_it_for_who_wants_all() -> None:
+    async with stage(with_history(updated(1, 1), updated(1, 2))) as on:
+        unseen, on.world.commits["chain:1"] = on.world.commits["chain:1"], []
+        client = await on.client()
+        await client.subscribe("1", after={"chain:1": 0})
+        assert (await client.read())["problem"]["status"] == 503
+        on.world.commits["chain:1"] = unseen
+        await client.subscribe("1", after={"chain:1": 0})
+        assert seqs(await events_until(client, 2)) == [1, 2]
+
+
 async def test_a_mistake_of_ours_ends_one_connection_with_1011_and_no_other() -> None:
     async with stage(with_history(updated(1, 1))) as on:
         other = await on.client()

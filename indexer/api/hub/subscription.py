@@ -17,7 +17,7 @@ from indexer.api.hub.requests import Subscribe
 from indexer.api.hub.snapshots import Snapshots
 from indexer.api.hub.sources import Log
 from indexer.domain.telling.commits import Commit
-from indexer.errors import EventUnwritable
+from indexer.errors import EventUnwritable, StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -121,8 +121,8 @@ class Subscription:
                 await self._say_gap(stream)
                 return
             if not page:
-                self.cursors[stream] = last
-                return
+                # A primary that was elected a moment ago: what it knows a majority to have ends lower than what it has.
+                raise StoreUnavailable(f"number {last} of {stream} cannot be read yet")
             # Nothing that was not delivered yet: other subscriptions of the same client must not see it twice.
             delivered = [commit for commit in page if commit.last_seq <= last]
             if not await self._say_missed(stream, delivered, cursor):

@@ -46,6 +46,7 @@ class HttpCourier:
     def __init__(self, url: str) -> None:
         self._url = url
         self._session: aiohttp.ClientSession | None = None
+        self._is_closed = False
 
     async def post(self, body: bytes, timeout_seconds: float) -> Answer:
         for is_last in (False, True):
@@ -63,11 +64,15 @@ class HttpCourier:
         raise AssertionError("unreachable")
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Whoever waits for an answer, or asks later, hears that nobody is asked here any more."""
+        self._is_closed = True
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
 
     async def _post_once(self, body: bytes, timeout_seconds: float) -> Answer:
+        if self._is_closed:
+            raise NodeUnreachable("it is not asked any more")
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 headers=_HEADERS, connector=aiohttp.TCPConnector(limit=16, keepalive_timeout=60)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -220,3 +221,24 @@ async def test_web3_itself_can_be_put_on_top() -> None:
         transport = Transport(fake.url, "fake")
         assert await AsyncWeb3(transport).eth.chain_id == 5
         await transport.disconnect()
+
+
+async def test_who_waits_for_an_answer_when_it_is_closed_hears_so_and_nobody_opens_it_again() -> None:
+    """As when a reload replaces the endpoint that somebody asks something."""
+    arrived = asyncio.Event()
+
+    async def hang(_: Any) -> web.StreamResponse:
+        arrived.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with FakeNode() as fake:
+        fake.respond = hang
+        transport = Transport(fake.url, "fake")
+        asking = asyncio.create_task(transport.exchange(CALLS, 5))
+        await arrived.wait()
+        await transport.disconnect()
+        with pytest.raises(NodeUnreachable):
+            await asking
+        with pytest.raises(NodeUnreachable):
+            await transport.exchange(CALLS, 5)

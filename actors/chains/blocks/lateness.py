@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -15,8 +15,11 @@ from indexer.domain.chain import Holding
 from indexer.domain.following.views import BlockView
 from indexer.errors import StateMissing, Transient
 
-PAUSES: Final = (0.1, 0.2, 0.4)
-"""Seconds. What moved is told so much later at most, and with its logs; without them it would be called unexplained."""
+ASKED_AFTER: Final = (0.1, 0.25, 0.5)
+"""Seconds, each from when the block was seen without them."""
+
+LONGEST_SECONDS: Final = 0.7
+"""What moved is told so much later at most, however long an answer takes: with its logs, or as unexplained."""
 
 REST_SECONDS: Final = (10.0, 600.0)
 """A token that was waited for in vain may move without logs: so long nobody waits for it again, twice as long each time
@@ -43,28 +46,34 @@ class LateLogs:
 
     async def awaited(self, views: Sequence[BlockView]) -> Sequence[BlockView]:
         """These blocks, with what came meanwhile."""
-        due = self._due(views)
+        due = late = self._due(views)
         if not due:
             return views
-        whole = list(views)
-        waited = _tokens(due)
-        for pause in PAUSES:
-            await asyncio.sleep(pause)
-            heads = [whole[place].head for place in due]
-            try:
-                again = await self._node.look(heads, self._followed.watch, natives=False)
-            except (Transient, StateMissing):
-                return whole  # the plan: the balances are right as they are, and are not held up for their logs
-            for place, view in zip(due, again, strict=True):
-                whole[place] = _joined(whole[place], view)
-            due = self._due(whole)
-            if not due:
-                break
-        for token in waited - _tokens(due):
+        whole, begun = list(views), self._clock()
+        try:
+            async with asyncio.timeout(LONGEST_SECONDS):
+                for seconds in ASKED_AFTER:
+                    await asyncio.sleep(begun + seconds - self._clock())
+                    await self._look_again(whole, due)
+                    due = self._due(whole)
+                    if not due:
+                        break
+        except TimeoutError:
+            pass  # the plan, as below; and another block would wait in vain as well
+        except (Transient, StateMissing):
+            return whole  # the plan: the balances are right as they are, and are not held up for their logs
+        for token in _tokens(late) - _tokens(due):
             self._rests.pop(token, None)
         for token in _tokens(due):
             self._let_rest(token)
         return whole
+
+    async def _look_again(self, whole: list[BlockView], due: Collection[int]) -> None:
+        """At the blocks in these places."""
+        heads = [whole[place].head for place in due]
+        again = await self._node.look(heads, self._followed.watch, natives=False)
+        for place, view in zip(due, again, strict=True):
+            whole[place] = _joined(whole[place], view)
 
     def _let_rest(self, token: str) -> None:
         first, longest = REST_SECONDS

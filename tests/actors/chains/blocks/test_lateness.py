@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from actors.chains.blocks.lateness import PAUSES
+from actors.chains.blocks.lateness import ASKED_AFTER, LONGEST_SECONDS
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Head, Holding
 from indexer.domain.following.feed import HeadHeard
@@ -26,7 +26,7 @@ class Indexing:
 
     def __init__(self, stage: Stage, patch: pytest.MonkeyPatch, seconds: float) -> None:
         self.seconds = seconds
-        self.fails = False
+        self.fails = self.hangs = False
         self.looks = 0
         self._stage = stage
         self._first: dict[str, float] = {}
@@ -38,6 +38,8 @@ class Indexing:
         now = asyncio.get_running_loop().time()
         if self.fails and self.looks > 1:
             raise BlockUnknown("the node does not have this block")
+        if self.hangs and self.looks > 1:
+            await asyncio.sleep(15)
         views = await self._whole(self._stage.node, heads, watch, natives=natives)
         read = await self._stage.node.read(dict.fromkeys(heads, (HERS,)))
         return tuple(
@@ -83,8 +85,8 @@ async def test_a_token_that_moves_without_logs_holds_its_chain_up_once_and_not_f
     async with staged() as stage:
         with pytest.MonkeyPatch.context() as patch:
             node = Indexing(stage, patch, 1_000)
-            assert await told_after(stage, stage.world.pay(USD, OUTSIDE, ALICE, 5)) < sum(PAUSES) + 0.1
-            assert node.looks == 1 + len(PAUSES)
+            assert await told_after(stage, stage.world.pay(USD, OUTSIDE, ALICE, 5)) < LONGEST_SECONDS + 0.1
+            assert node.looks == 1 + len(ASKED_AFTER)
             assert await told_after(stage, stage.world.pay(USD, OUTSIDE, ALICE, 7)) < 0.05
         assert [(each.change, each.cause) for each in stage.updates()] == [(5, "sync"), (7, "sync")]
 
@@ -97,12 +99,12 @@ async def test_a_token_rests_for_longer_each_time_until_a_log_of_it_is_late_agai
             waited = list[bool]()
             for pause in (0.0, 11.0, 11.0, 21.0):
                 await stage.settle(pause)
-                waited.append(await told_after(stage, stage.world.pay(USD, OUTSIDE, ALICE, 1)) > PAUSES[0])
+                waited.append(await told_after(stage, stage.world.pay(USD, OUTSIDE, ALICE, 1)) > ASKED_AFTER[0])
             assert waited == [True, True, False, True]
             node.seconds = 0.25
             await stage.settle(60)
             for _ in range(2):
-                assert PAUSES[0] < await told_after(stage, stage.world.pay(USD, OUTSIDE, ALICE, 1)) < 0.5
+                assert ASKED_AFTER[0] < await told_after(stage, stage.world.pay(USD, OUTSIDE, ALICE, 1)) < 0.5
 
 
 @in_virtual_time
@@ -110,5 +112,14 @@ async def test_a_node_that_fails_meanwhile_holds_up_nothing() -> None:
     async with staged() as stage:
         with pytest.MonkeyPatch.context() as patch:
             Indexing(stage, patch, 1_000).fails = True
-            assert await told_after(stage, stage.world.pay(USD, OUTSIDE, ALICE, 5)) < PAUSES[0] + 0.1
+            assert await told_after(stage, stage.world.pay(USD, OUTSIDE, ALICE, 5)) < ASKED_AFTER[0] + 0.1
+        assert [(each.change, each.cause) for each in stage.updates()] == [(5, "sync")]
+
+
+@in_virtual_time
+async def test_a_node_that_hangs_when_it_is_asked_again_holds_up_no_block_for_longer() -> None:
+    async with staged() as stage:
+        with pytest.MonkeyPatch.context() as patch:
+            Indexing(stage, patch, 1_000).hangs = True
+            assert await told_after(stage, stage.world.pay(USD, OUTSIDE, ALICE, 5)) < LONGEST_SECONDS + 0.1
         assert [(each.change, each.cause) for each in stage.updates()] == [(5, "sync")]

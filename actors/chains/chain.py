@@ -118,7 +118,9 @@ class ChainActor(AsyncActor):
             chain_id=chain_id,
             node=node,
             ledger=ledger,
-            followed=follower,
+            followed=follower.followed,
+            tokens=follower.tokens,
+            unanswered=follower.unanswered,
             sync_seconds=sync_seconds,
             may=self._may_sync,
             breathe=self._quiet.moment,
@@ -230,6 +232,7 @@ class ChainActor(AsyncActor):
         """Start-up is recovery: there is no other path for a first start, a restart or a gap."""
         await self._follower.load()
         self._loaded = True
+        self.spawn(self._follower.introducer.run(self._post), f"words {self._name}")
         self._alarm.take_over()
         self._resumed(Resumed(self._stream, self._ledger.seq))
         self._feed.watch(self._follower.watch)
@@ -285,7 +288,7 @@ class ChainActor(AsyncActor):
         if self._showing.is_far_behind(tip):
             return
         await self._errands.settle_first()
-        await self._follower.introduce()
+        await self._follower.introducer.introduce()
         await self._turns.read(tip)
         if await self._follower.retell():
             self.actor_ref.tell(GoOn())

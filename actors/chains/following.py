@@ -10,11 +10,11 @@ from itertools import islice
 import structlog
 
 from actors.chains.blocks.ahead import Ahead, spans_of
-from actors.chains.blocks.followed import Followed
 from actors.chains.blocks.indexing import BlockIndexer
 from actors.chains.blocks.recognizing import ChainBook, Recognizer
 from actors.chains.books.bookkeeping import Bookkeeper
 from actors.chains.books.ledger import Ledger
+from actors.chains.followed import Followed
 from actors.chains.health.asking import Asking
 from actors.chains.nodes import Node, Tokens
 from actors.chains.reading.introducing import Introducer
@@ -62,7 +62,7 @@ class Follower:
         passed_over: Callable[[int], None] = lambda _seq: None,
         left_branch: Callable[[], None] = lambda: None,
     ) -> None:
-        self._followed = Followed(watch, window)
+        self.followed = Followed(watch, window)
         self._name = name
         self._chain_id = chain_id
         self.asking = Asking(node)
@@ -98,10 +98,10 @@ class Follower:
             unanswered=self.unanswered,
             ledger=ledger,
             tokens=tokens,
-            watch=lambda: self.watch,
+            followed=self.followed,
         )
-        self._introducer = Introducer(
-            chain_id=chain_id, tokens=tokens, book=self._book, retelling=self._retelling, watch=lambda: self.watch
+        self.introducer = Introducer(
+            chain_id=chain_id, tokens=tokens, book=self._book, retelling=self._retelling, followed=self.followed
         )
         self._resyncer = Resyncer(
             name=name,
@@ -117,7 +117,7 @@ class Follower:
         self._doubts = Doubts(chain=name, node=self._node, doubted=metrics.doubted)
         self._blocks = BlockIndexer(
             chain=name,
-            followed=self._followed,
+            followed=self.followed,
             node=self._node,
             ledger=ledger,
             book=self._book,
@@ -131,29 +131,24 @@ class Follower:
 
     @property
     def known(self) -> HeadChain:
-        return self._followed.known
+        return self.followed.known
 
     @property
     def watch(self) -> Watch:
-        return self._followed.watch
+        return self.followed.watch
 
     @property
     def tip(self) -> Head | None:
-        return self._followed.tip
+        return self.followed.tip
 
     @property
     def natives_read(self) -> NativesRead | None:
         return self._book.read
 
-    @property
-    def owes_words(self) -> bool:
-        """Whether there are tokens that nobody described before their balances were told."""
-        return self._introducer.is_owing
-
     async def load(self) -> None:
         """Go on where the log ends; everything watched is read again once we have caught up."""
         begun = await self._ledger.load(self.watch)
-        self._followed.known = begun.known
+        self.followed.known = begun.known
         self._book.load(begun.native_since)
         self._retelling.load(begun.words)
         self.unanswered.show()
@@ -162,14 +157,10 @@ class Follower:
         """Before anything else, and where nothing is as we know it: who the node is."""
         await self._recognizer.recognize()
 
-    async def introduce(self) -> None:
-        """What is watched, where that is new."""
-        await self._introducer.introduce()
-
     async def begin(self) -> None:
         """What is told from now on says of tokens what is known of them; what was told before may say otherwise."""
-        self._introducer.begin()
-        await self.introduce()
+        self.introducer.expect()
+        await self.introducer.introduce()
         self._retelling.begin()
 
     async def retell(self) -> bool:
@@ -184,12 +175,11 @@ class Follower:
         for watch in watches:
             self._ledger.rewatch(self.watch, watch)
             self.reader.due = (self.reader.due - self.watch.beyond(watch)) | watch.beyond(self.watch)
-            self._followed.watch = watch
+            self.followed.watch = watch
+        self.introducer.expect()
         self.unanswered.show()
         # Before another block is handled: what happens to those that are not watched in it is not known.
         await self._ledger.keep(self.known)
-        self._introducer.expect()
-        await self.introduce()
 
     def doubt(self, said: Differed | Failed | TokensChanged) -> None:
         """What was seen beside the heads, a little below our tip: read again there."""
@@ -210,7 +200,7 @@ class Follower:
 
     async def follow(self, head: Head) -> bool:
         """Handle this head, or the first part of what was missed up to it; whether there is more."""
-        await self.introduce()
+        await self.introducer.introduce()
         match advance(self.known, head):
             case Known():
                 return False
@@ -311,7 +301,7 @@ class Follower:
         if self._ledger.balances:
             await self._resync("a reorg deeper than the window", newest, self.known.heads[0].number)
         else:
-            self._followed.known = HeadChain(self.known.depth, (newest,))
+            self.followed.known = HeadChain(self.known.depth, (newest,))
 
     async def _roll_back(self, ancestor: Head, newest: Head) -> None:
         orphaned = self._ledger.above(ancestor.number)
@@ -334,7 +324,7 @@ class Follower:
         known = self.known.cut(ancestor.hash)
         await self._ledger.roll_back(known, leaving(facts, self.known.above(ancestor.hash)))
         self.reader.due |= self.watch.of(self._ledger.returned)
-        self._followed.known = known
+        self.followed.known = known
         self._book.roll_back(ancestor.number)
         self.unanswered.roll_back(ancestor.number)
         self._metrics.reorged(depth)
@@ -355,5 +345,5 @@ class Follower:
         heads = await self._resyncer.resync(
             reason, newest, tip=self.tip, watch=self.watch, depth=depth, orphaned=orphaned, ancestor=ancestor
         )
-        self._followed.known = HeadChain(depth, heads, newest.number - 1)
+        self.followed.known = HeadChain(depth, heads, newest.number - 1)
         await self._ledger.keep_unread(self.known)

@@ -64,9 +64,11 @@ class Infos:
         self.says: dict[Address, TokenInfo] = {}
         self.told: dict[Address, TokenInfo] = {}
         self.asked: Callable[[Collection[Address]], object] = lambda _tokens: None
+        self._described: set[Address] = set()
 
     async def describe(self, _chain: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]:
-        told = {str(token): self.told.get(token, TokenInfo(6, "SIM", "Simulated")) for token in tokens}
+        self._described |= set(tokens)
+        told = {str(token): self.told.get(token, TokenInfo(6, "SIM", "Simulated")) for token in self._described}
         return told | {NATIVE: self.coin}
 
     async def say_otherwise(

@@ -5,34 +5,18 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final
 
+from actors.chains.followed import Followed
 from actors.chains.nodes import Tokens
 from actors.messages import TokensChanged
-from indexer.domain.balances import Watch
 from indexer.domain.chain import Address
-from indexer.domain.following.headchain import HeadChain
 from indexer.errors import Permanent, Transient
 
 PART: Final = 25
 """Tokens in one round, each three calls of one request: providers count calls. Of more, each has its turn."""
 
 PAUSE_SECONDS: Final = 1.0
-
-
-class Followed(Protocol):
-    """The blocks that were handled, and what is watched."""
-
-    @property
-    def known(self) -> HeadChain: ...
-
-    @property
-    def watch(self) -> Watch: ...
-
-    @property
-    def owes_words(self) -> bool:
-        """Whether some balances were told without what their token says, which somebody else may have heard since."""
-        ...
 
 
 class Describer:
@@ -67,14 +51,14 @@ class Describer:
 
     async def _round(self, found: Callable[[TokensChanged], None]) -> None:
         await self._breathe()
-        tip, part = self._followed.known.tip, self._part()
+        tip, part = self._followed.tip, self._part()
         if tip is None or not part:
             return
         try:
             told = await self._tokens.say_otherwise(self._chain_id, part, tip.hash)
         except (Transient, Permanent):
             return  # the next round asks again, and that a node does not answer is said by those who wait for it
-        if (told or self._followed.owes_words) and self._followed.known.find(tip.hash) is not None:
+        if told and self._followed.known.find(tip.hash) is not None:
             found(TokensChanged(told))
 
     def _part(self) -> list[Address]:

@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from actors.chains.beside.describing import Describer
 from actors.chains.beside.syncing import Syncer
 from actors.chains.beside.tags import Settler, TagReader
 from actors.chains.books.ledger import Ledger
+from actors.chains.followed import Followed
 from actors.chains.nodes import Node, Tokens
 from actors.chains.reading.unanswered import Unanswered
 from actors.messages import TagsRead
-from indexer.domain.balances import Watch
-from indexer.domain.following.headchain import HeadChain
-
-
-class Followed(Protocol):
-    """The blocks that were handled, what is watched, and what of it cannot be read."""
-
-    @property
-    def known(self) -> HeadChain: ...
-
-    @property
-    def watch(self) -> Watch: ...
-
-    @property
-    def owes_words(self) -> bool: ...
-
-    @property
-    def tokens(self) -> Tokens: ...
-
-    @property
-    def unanswered(self) -> Unanswered: ...
 
 
 class Errands:
@@ -46,13 +26,15 @@ class Errands:
         node: Node,
         ledger: Ledger,
         followed: Followed,
+        tokens: Tokens,
+        unanswered: Unanswered,
         sync_seconds: float,
         may: Callable[[], bool],
         breathe: Callable[[], Awaitable[None]],
         jitter: Callable[[], float],
     ) -> None:
         self._chain = chain
-        self._followed = followed
+        self._unanswered = unanswered
         self._may = may
         self._tag_reader = TagReader(node, lambda: followed.known)
         self._settler = Settler(ledger, lambda: followed.known)
@@ -69,7 +51,7 @@ class Errands:
         )
         self._describer = Describer(
             chain_id=chain_id,
-            tokens=followed.tokens,
+            tokens=tokens,
             followed=followed,
             seconds=lambda: self._syncer.seconds,
             may=may,
@@ -81,11 +63,10 @@ class Errands:
 
     def all(self, found: Callable[[object], None]) -> Iterator[tuple[Coroutine[Any, Any, None], str]]:
         """Until cancelled, each with its name."""
-        unanswered = self._followed.unanswered
         yield self._tag_reader.run(found), f"tags {self._chain}"
         yield self._syncer.run(found), f"sync {self._chain}"
         yield self._describer.run(found), f"tokens {self._chain}"
-        yield unanswered.ask_again(found, self._may, lambda: self._syncer.seconds), f"unread {self._chain}"
+        yield self._unanswered.ask_again(found, self._may, lambda: self._syncer.seconds), f"unread {self._chain}"
 
     async def ask_first(self) -> None:
         """Which blocks are settled, so that the first commit can say so."""

@@ -9,10 +9,9 @@ from typing import Final, Protocol
 
 import structlog
 
+from actors.chains.followed import Followed
 from actors.messages import Differed, Failed
-from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockHash, Head, Holding, KnownBlock
-from indexer.domain.following.headchain import HeadChain
 from indexer.domain.following.views import Readings
 from indexer.domain.health.unread import Unread
 from indexer.errors import BlockUnknown, Permanent, StateMissing, Transient
@@ -37,16 +36,6 @@ class Node(Protocol):
     """Reads balances at exactly the block asked for."""
 
     async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
-
-
-class Followed(Protocol):
-    """The blocks that were handled, and what is watched."""
-
-    @property
-    def known(self) -> HeadChain: ...
-
-    @property
-    def watch(self) -> Watch: ...
 
 
 class Records(Protocol):
@@ -153,7 +142,7 @@ class Syncer:
                 found(Failed(block, failed))
 
     def _tip(self) -> Head:
-        tip = self._followed.known.tip
+        tip = self._followed.tip
         if tip is None:
             raise BlockUnknown("no block is known yet")
         return tip

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from actors.chains.blocks.followed import Followed
 from actors.chains.blocks.lateness import LateLogs
 from actors.chains.blocks.suspects import Suspects
 from actors.chains.books.bookkeeping import Bookkeeper
 from actors.chains.books.ledger import Ledger
+from actors.chains.followed import Followed
 from actors.chains.nodes import Node
 from actors.chains.reading.unanswered import Unanswered
 from actors.chains.reorgs.repair import standing_on

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from actors.chains.blocks.followed import Followed
 from actors.chains.books.ledger import Ledger
+from actors.chains.followed import Followed
 from actors.chains.nodes import Node
 from indexer.domain.balances import touched
 from indexer.domain.chain import Holding

@@ -1,4 +1,4 @@
-"""What new tokens say of themselves, asked before any balance of theirs is told."""
+"""What new tokens say of themselves: asked beside the heads, which wait for it a moment, once."""
 
 from __future__ import annotations
 
@@ -7,72 +7,91 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from actors.chains.books.bookkeeping import Bookkeeper
+from actors.chains.followed import Followed
 from actors.chains.nodes import Tokens
 from actors.chains.reading.retelling import Retelling
-from indexer.domain.balances import Watch
+from actors.messages import TokensChanged
 from indexer.domain.chain import Address, TokenInfo
 from indexer.errors import Permanent, Transient
 
-INTRODUCE_SECONDS: Final = 10.0
-"""So long a new token that nobody describes holds up its chain: as long as one endpoint may keep a question."""
+INTRODUCE_SECONDS: Final = 1.0
+"""So long heads wait, that nearly always no balance of a new token is told without its decimals."""
+
+PAUSES_SECONDS: Final = (0.1, 30.0)
+"""Before it is asked again: the first pause and the longest, each twice as long as the one before."""
 
 
 class Introducer:
-    """What fails for long must hold up no head: it is told without, and again once somebody describes it."""
+    """Who says nothing in time is told without, and again once somebody says it."""
 
     def __init__(
-        self, *, chain_id: int, tokens: Tokens, book: Bookkeeper, retelling: Retelling, watch: Callable[[], Watch]
+        self, *, chain_id: int, tokens: Tokens, book: Bookkeeper, retelling: Retelling, followed: Followed
     ) -> None:
         self._chain_id = chain_id
         self._tokens = tokens
         self._book = book
         self._retelling = retelling
-        self._watch = watch
-        self._until: float | None = None
-        """It is tried till then; nothing where all that is watched was introduced."""
+        self._followed = followed
+        self._is_expecting = False
+        self._wanted, self._answered = asyncio.Event(), asyncio.Event()
         self._lacking: frozenset[Address] = frozenset()
-        """Those that were given up."""
-
-    @property
-    def is_owing(self) -> bool:
-        return bool(self._lacking)
-
-    def begin(self) -> None:
-        """Tried again, a beginning goes on with what is left of its time."""
-        if self._until is None:
-            self.expect()
+        """Those whose balances are told without."""
 
     def expect(self) -> None:
         """There is, or may be, a token that was never asked."""
-        self._until = asyncio.get_running_loop().time() + INTRODUCE_SECONDS
+        self._is_expecting = True
 
     async def introduce(self) -> None:
-        if self._until is None:
-            if self._lacking:
-                await self._learn()
+        """Before any balance is told: from now on each is told with what is known of its token by now."""
+        if not self._is_expecting and not self._lacking:
             return
-        watched = self._watch().tokens
-        try:
-            infos = await self._tokens.describe(self._chain_id, watched)
-        except (Transient, Permanent):
-            if asyncio.get_running_loop().time() < self._until:
-                raise
-            infos = await self._tokens.describe(self._chain_id, ())  # what is known
-        self._until = None
+        infos = await self._known()
+        if self._is_expecting and not infos.keys() >= self._followed.watch.tokens:
+            await self._wait()
+            infos = await self._known()
+        self._is_expecting = False
         self._tell_late(infos)
-        self._lacking = frozenset(token for token in watched if token not in infos)
+        self._lacking = self._followed.watch.tokens - infos.keys()
         self._book.infos = dict(infos) | {str(token): info for token, info in self._retelling.told.items()}
 
-    async def _learn(self) -> None:
-        """What somebody else was told meanwhile."""
+    async def run(self, found: Callable[[TokensChanged], None]) -> None:
+        """Until cancelled: asks whenever a head waits for it, and until somebody answers."""
+        first, longest = PAUSES_SECONDS
+        pause: float | None = None
+        while True:
+            await self._rest(pause)
+            try:
+                await self._tokens.describe(self._chain_id, self._followed.watch.tokens)
+            except (Transient, Permanent):
+                pause = first if pause is None else min(2 * pause, longest)
+                continue  # the plan: heads go on without
+            pause = None
+            self._answered.set()
+            if self._lacking:
+                found(TokensChanged({}))
+
+    async def _rest(self, seconds: float | None) -> None:
+        """So long, or until a head waits."""
         try:
-            infos = await self._tokens.describe(self._chain_id, ())
-        except (Transient, Permanent):
-            return  # the plan: with the next block it is tried again
-        self._tell_late(infos)
+            async with asyncio.timeout(seconds):
+                await self._wanted.wait()
+        except TimeoutError:
+            pass
+        self._wanted.clear()
+
+    async def _known(self) -> Mapping[str, TokenInfo]:
+        return await self._tokens.describe(self._chain_id, ())
+
+    async def _wait(self) -> None:
+        self._answered.clear()
+        self._wanted.set()
+        try:
+            async with asyncio.timeout(INTRODUCE_SECONDS):
+                await self._answered.wait()
+        except TimeoutError:
+            pass  # the plan: what hangs for long must hold up no head
 
     def _tell_late(self, infos: Mapping[str, TokenInfo]) -> None:
         """Their balances were told without."""
         learnt = {token: infos[token] for token in self._lacking if token in infos}
-        self._lacking -= learnt.keys()
         self._retelling.changed({token: info for token, info in learnt.items() if self._book.infos.get(token) != info})

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from actors.chains.books.bookkeeping import Bookkeeper
 from actors.chains.books.ledger import Ledger
+from actors.chains.followed import Followed
 from actors.chains.nodes import Node, Tokens
 from actors.chains.reading.unanswered import Unanswered
-from indexer.domain.balances import BalanceUpdated, Watch
+from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import Address, Head, Holding, TokenInfo
 from indexer.domain.following.views import Readings
 
@@ -29,7 +30,7 @@ class Retelling:
         unanswered: Unanswered,
         ledger: Ledger,
         tokens: Tokens,
-        watch: Callable[[], Watch],
+        followed: Followed,
     ) -> None:
         self._chain_id = chain_id
         self._node = node
@@ -37,7 +38,7 @@ class Retelling:
         self._unanswered = unanswered
         self._ledger = ledger
         self._tokens = tokens
-        self._watch = watch
+        self._followed = followed
         self.told: dict[Address, TokenInfo] = {}
         """What is not kept yet."""
         self._words: Mapping[Holding, TokenInfo | None] = {}
@@ -100,5 +101,7 @@ class Retelling:
     def _is_owed(self, holding: Holding, recorded: TokenInfo | None) -> bool:
         """Those that were not watched for a while are read anyway, and told."""
         ledger = self._ledger
-        is_known = holding in ledger.balances and holding not in ledger.returned and self._watch().covers(holding)
+        is_known = (
+            holding in ledger.balances and holding not in ledger.returned and self._followed.watch.covers(holding)
+        )
         return is_known and recorded != self._book.info(holding)

@@ -47,7 +47,7 @@ class Desk:
         syncer = Syncer(
             chain="anvil",
             node=self.follower._node,
-            followed=self.follower,
+            followed=self.follower.followed,
             records=self.follower._ledger,
             seconds=60,
             may=lambda: True,
@@ -112,7 +112,9 @@ async def desk(anvil: Anvil, tmp_path: Path) -> AsyncIterator[Desk]:
             metrics=metrics.chain("anvil"),
         )
         await follower.load()
+        introducing = asyncio.create_task(follower.introducer.run(lambda _changed: None))
         yield Desk(anvil, follower, store, commits, metrics)
+        introducing.cancel()
 
 
 async def watching(desk: Desk, token: Address) -> None:

@@ -13,6 +13,7 @@ from actors.chains.reading.introducing import INTRODUCE_SECONDS
 from actors.messages import Differed, WatchChanged
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding, KnownBlock, TokenInfo
+from indexer.domain.following.feed import HeadHeard
 from indexer.domain.following.views import Readings
 from indexer.domain.resuming.checkpoints import Mark
 from indexer.errors import BadAnswer, NodeUnreachable
@@ -217,13 +218,15 @@ async def test_a_token_that_comes_while_no_node_answers_is_told_with_its_decimal
         assert {fact.info for fact in told} == {TokenInfo(6, "SIM", "Simulated")}
 
 
-def undescribed(stage: Stage, until: float = float("inf")) -> list[Collection[Address]]:
-    """Which tokens a node was asked of; none of them is told until then."""
+def undescribed(stage: Stage, until: float = float("inf"), *, hangs: bool = False) -> list[Collection[Address]]:
+    """Which tokens a node was asked of; none of them is told until then, nor refused at once where it `hangs`."""
     asked, known = list[Collection[Address]](), stage.infos.describe
 
     async def unanswered(chain: int, tokens: Collection[Address]) -> Mapping[str, TokenInfo]:
         if tokens and asyncio.get_running_loop().time() < until:
             asked.append(tokens)
+            if hangs:
+                await asyncio.sleep(15)
             raise BadAnswer("an answer in words that nobody has met yet")
         return await known(chain, tokens)
 
@@ -270,6 +273,40 @@ async def test_what_was_told_without_a_word_is_told_with_it_once_there_is_one(is
 
 
 @in_virtual_time
+@pytest.mark.parametrize("hangs", [False, True], ids=["that no node describes", "whose calls hang"])
+async def test_a_token_holds_up_no_head_for_longer_than_a_second(hangs: bool) -> None:
+    """A head that comes with it waits that long, and those after it not at all."""
+    without = Watch(WATCH.tokens - {USD}, WATCH.solvers)
+    async with staged(watch=without) as stage:
+        undescribed(stage, hangs=hangs)
+        stage.ref.tell(WatchChanged(WATCH))
+        stage.say(HeadHeard(first := stage.world.pay(TOKENS[1], OUTSIDE, BOB, 1), "ws"))
+        await stage.settle(INTRODUCE_SECONDS + 0.2)
+        assert [fact.block.hash for fact in stage.updates("transfer")] == [first.hash]
+        for _ in range(3):
+            stage.say(HeadHeard(head := stage.world.pay(TOKENS[1], OUTSIDE, BOB, 1), "ws"))
+            await stage.settle(0.05)
+            assert stage.updates("transfer")[-1].block.hash == head.hash
+        assert stage.state() == "live"
+
+
+@in_virtual_time
+async def test_what_hung_is_told_with_its_words_beside_the_heads_once_there_are_any() -> None:
+    without = Watch(WATCH.tokens - {USD}, WATCH.solvers)
+    async with staged(watch=without) as stage:
+        undescribed(stage, until=asyncio.get_running_loop().time() + 40, hangs=True)
+        stage.ref.tell(WatchChanged(WATCH))
+        await stage.settle(30)
+        silent = {fact.holding: fact.info for fact in stage.updates("first") if fact.holding.token == USD}
+        assert silent == dict.fromkeys((Holding(USD, wallet) for wallet in WATCH.solvers), TokenInfo())
+        assert not stage.updates("sync")
+        await stage.settle(20)
+        await stage.hear(stage.world.mine(busy=0))
+        again = {fact.holding: fact.info for fact in stage.updates("sync") if fact.change == 0}
+        assert again == dict.fromkeys(silent, TokenInfo(6, "SIM", "Simulated"))
+
+
+@in_virtual_time
 async def test_a_token_that_no_node_describes_holds_up_no_head() -> None:
     without = Watch(WATCH.tokens - {USD}, WATCH.solvers)
     async with staged(watch=without) as stage:
@@ -286,27 +323,17 @@ async def test_a_token_that_no_node_describes_holds_up_no_head() -> None:
 @in_virtual_time
 @pytest.mark.parametrize("is_asked_beside", [False, True], ids=["a head", "a doubt"])
 async def test_what_a_new_token_says_of_itself_is_known_before_a_balance_of_it_is_told(is_asked_beside: bool) -> None:
-    """Nobody answers when it is added, and somebody does when the next block comes, or something is read again."""
+    """Nobody answers when it is added, and somebody does before heads have waited long enough."""
     token = TOKENS[1]
-    added = Holding(token, BOB)
     async with staged(watch=Watch(frozenset({USD}), WATCH.solvers)) as stage:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(stage.infos, "describe", _unreachable)
-            stage.ref.tell(WatchChanged(WATCH))
-            await stage.settle(0.01)
-            if is_asked_beside:
-                stage.ref.tell(Differed(frozenset({added})))
-            await stage.settle(3.0)
-            assert not [fact for fact in _all_of(stage) if fact.holding.token == token]
-        stage.world.pay(token, OUTSIDE, BOB, 5)
-        await stage.hear(stage.world.tip)
-        told = [fact for fact in _all_of(stage) if fact.holding.token == token]
-        assert added in {fact.holding for fact in told}
-
-
-def _all_of(stage: Stage) -> Sequence[BalanceUpdated]:
-    return [fact for fact in stage.facts if isinstance(fact, BalanceUpdated)]
-
-
-async def _unreachable(*_: object) -> NoReturn:
-    raise NodeUnreachable("no answer")
+        undescribed(stage, until=asyncio.get_running_loop().time() + INTRODUCE_SECONDS / 2)
+        stage.ref.tell(WatchChanged(WATCH))
+        await stage.settle(0.01)
+        if is_asked_beside:
+            stage.ref.tell(Differed(frozenset({Holding(token, BOB)})))
+        else:
+            stage.say(HeadHeard(stage.world.pay(token, OUTSIDE, BOB, 5), "ws"))
+        await stage.settle(3.0)
+        told = [fact for fact in stage.facts if isinstance(fact, BalanceUpdated) and fact.holding.token == token]
+        assert {fact.holding.solver for fact in told} == WATCH.solvers
+        assert {fact.info for fact in told} == {TokenInfo(6, "SIM", "Simulated")}

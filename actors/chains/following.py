@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import islice
-
-import structlog
 
 from actors.chains.blocks.ahead import Ahead, spans_of
 from actors.chains.blocks.indexing import BlockIndexer
@@ -22,21 +20,16 @@ from actors.chains.reading.reading import Reader
 from actors.chains.reading.retelling import Retelling
 from actors.chains.reading.unanswered import Unanswered
 from actors.chains.reorgs.doubts import Doubts
-from actors.chains.reorgs.repair import Agreed, Parted, Strangers, TooLow, compare, retractions, together
+from actors.chains.reorgs.repairing import Repairer
 from actors.chains.reorgs.resyncing import Resyncer
-from actors.chains.reorgs.swapping import Place, swap
 from actors.messages import Differed, Failed, TokensChanged
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Head, Holding
 from indexer.domain.following.headchain import Extended, HeadChain, Known, Missed, Reorged, advance, is_linked
 from indexer.domain.following.views import Readings
 from indexer.domain.health.status import NativesRead
-from indexer.domain.resuming.reorgs import leaving, replaced
-from indexer.domain.telling.facts import BalanceReverted
 from indexer.errors import BadAnswer, StateMissing
 from indexer.metrics import ChainMetrics
-
-log = structlog.get_logger(__name__)
 
 PARTS_A_TURN = 8
 """Of what was missed; each is written while the next is asked for. Then other messages get their turn."""
@@ -63,8 +56,6 @@ class Follower:
         left_branch: Callable[[], None] = lambda: None,
     ) -> None:
         self.followed = Followed(watch, window)
-        self._name = name
-        self._chain_id = chain_id
         self.asking = Asking(node)
         """Everything that is asked in a handler's turn goes through it."""
         self._node = self.asking
@@ -106,6 +97,7 @@ class Follower:
         self._resyncer = Resyncer(
             name=name,
             chain_id=chain_id,
+            followed=self.followed,
             node=self._node,
             book=self._book,
             unanswered=self.unanswered,
@@ -125,8 +117,22 @@ class Follower:
             native_interval=native_interval,
             metrics=metrics,
         )
-        self._left_branch = left_branch
-        self._reorgs: list[dict[str, int]] = []
+        self._repairer = Repairer(
+            name=name,
+            followed=self.followed,
+            node=self._node,
+            ledger=ledger,
+            book=self._book,
+            unanswered=self.unanswered,
+            reader=self.reader,
+            retelling=self._retelling,
+            blocks=self._blocks,
+            recognizer=self._recognizer,
+            doubts=self._doubts,
+            resyncer=self._resyncer,
+            reorged=metrics.reorged,
+            left_branch=left_branch,
+        )
         self._clock = time.perf_counter  # the loop's own clock stands still within a turn
 
     @property
@@ -212,7 +218,7 @@ class Follower:
                 more = await self._catch_up(first, last)
                 return await self._repair() if more is None else more
             case Reorged():
-                return False if await self._swap(head) else await self._repair()
+                return False if await self._repairer.swap(head) else await self._repair()
 
     async def _catch_up(self, first: int, last: int, parts: int = PARTS_A_TURN) -> bool | None:
         """Index the first parts of what was missed; nothing when it does not sit on our tip."""
@@ -237,113 +243,26 @@ class Follower:
                 except StateMissing as error:
                     await ahead.drop()
                     why = f"blocks {span.first} to {span.last} cannot be read any more: {error}"
-                    await self._resync(why, await self._node.newest())
+                    await self._resyncer.resync(why, await self._node.newest())
                     return span.last < last
         finally:
             await ahead.drop()
         return spans[-1].last < last
 
-    async def _swap(self, head: Head) -> bool:
-        """Put `head` in the place of our newest block; whether that was all that there is to do."""
-        tip, ancestor = self.tip, replaced(self.known, head)
-        if tip is None or ancestor is None:
-            return False
-        swapped = await swap(
-            Place(tip, ancestor, head, self._ledger.above(ancestor.number)),
-            node=self._node,
-            watch=self.watch,
-            natives=self._blocks.reads_natives_at(head),
-            balances=self._ledger.balances,
-        )
-        if swapped is None:
-            return False
-        self._doubts.none()
-        async with self._ledger.writer.together():
-            await self._cut(ancestor, swapped.reverted)
-            await self._blocks.close(swapped.view, swapped.more)
-        self._say_reorged()
-        await self._ledger.follow(self.known)
-        return True
-
     async def _repair(self) -> bool:
-        """Roll back to the common ancestor; the new branch is then merely missed, and written with what is reverted."""
+        """Take back what is orphaned; the new branch is then merely missed, and written with what is reverted."""
         async with self._ledger.writer.together():
-            more = await self._repaired()
-        self._say_reorged()
+            newest = await self._repairer.take_back()
+            more = newest is not None and await self._catch_up_to(newest)
+        self._repairer.say_reorged()
         return more
 
-    async def _repaired(self) -> bool:
-        newest = await self._node.newest()
-        self._doubts.weigh(self.known, newest)
-        match await compare(self._node, self.known, newest):
-            case Parted(ancestor):
-                await self._roll_back(ancestor, newest)
-            case TooLow():
-                await self.recognize()
-                return False
-            case Strangers():
-                await self.recognize()
-                await self._doubts.confirm(self.known, None, newest)
-                await self._start_over(newest)
-            case Agreed():
-                pass
-        self._doubts.none()
+    async def _catch_up_to(self, newest: Head) -> bool:
+        """A part of it, since what is held is written at the end; whether there is more."""
         tip = self.tip
         if tip is None or newest.number <= tip.number:
             return False
-        more = await self._catch_up(tip.number + 1, newest.number, parts=1)  # what is held is written at the end
+        more = await self._catch_up(tip.number + 1, newest.number, parts=1)
         if more is None:
             raise BadAnswer("the node contradicts itself about its newest blocks")
         return more
-
-    async def _start_over(self, newest: Head) -> None:
-        """Everything we remember is orphaned, and perhaps more."""
-        if self._ledger.balances:
-            await self._resync("a reorg deeper than the window", newest, self.known.heads[0].number)
-        else:
-            self.followed.known = HeadChain(self.known.depth, (newest,))
-
-    async def _roll_back(self, ancestor: Head, newest: Head) -> None:
-        orphaned = self._ledger.above(ancestor.number)
-        try:
-            # Side by side: what is asked anew costs no time.
-            facts, _ = await together(
-                retractions(self._node, orphaned, self._ledger.balances, ancestor),
-                self._doubts.confirm(self.known, ancestor, newest),
-            )
-        except StateMissing as error:
-            await self._doubts.confirm(self.known, ancestor, newest)
-            why = f"a reorg to a block that cannot be read any more: {error}"
-            await self._resync(why, newest, ancestor.number + 1, ancestor)
-            return
-        await self._cut(ancestor, facts)
-
-    async def _cut(self, ancestor: Head, facts: Sequence[BalanceReverted]) -> None:
-        depth = self.known.heads[-1].number - ancestor.number
-        self._retelling.taken_back(self._ledger.above(ancestor.number))
-        known = self.known.cut(ancestor.hash)
-        await self._ledger.roll_back(known, leaving(facts, self.known.above(ancestor.hash)))
-        self.reader.due |= self.watch.of(self._ledger.returned)
-        self.followed.known = known
-        self._book.roll_back(ancestor.number)
-        self.unanswered.roll_back(ancestor.number)
-        self._metrics.reorged(depth)
-        self._reorgs.append({"ancestor": ancestor.number, "depth": depth, "reverted": len(facts)})
-
-    def _say_reorged(self) -> None:
-        """Once it is written: a line of the log takes 0.15 ms, in which clients would wait."""
-        if self._reorgs:
-            self._left_branch()
-        for reorg in self._reorgs:
-            log.info("chain_reorged", chain=self._name, **reorg)
-        self._reorgs.clear()
-
-    async def _resync(
-        self, reason: str, newest: Head, orphaned: int | None = None, ancestor: Head | None = None
-    ) -> None:
-        depth = self.known.depth
-        heads = await self._resyncer.resync(
-            reason, newest, tip=self.tip, watch=self.watch, depth=depth, orphaned=orphaned, ancestor=ancestor
-        )
-        self.followed.known = HeadChain(depth, heads, newest.number - 1)
-        await self._ledger.keep_unread(self.known)

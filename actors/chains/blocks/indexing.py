@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Final
 
 from actors.chains.blocks.lateness import LateLogs
 from actors.chains.blocks.suspects import Suspects
@@ -12,12 +13,14 @@ from actors.chains.books.ledger import Ledger
 from actors.chains.followed import Followed
 from actors.chains.nodes import Node
 from actors.chains.reading.unanswered import Unanswered
-from actors.chains.reorgs.repair import standing_on
 from indexer.domain.balances import touched
 from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, KnownBlock
-from indexer.domain.following.headchain import HeadChain
+from indexer.domain.following.headchain import HeadChain, is_linked
 from indexer.domain.following.views import BlockView, Readings, unread
 from indexer.metrics import ChainMetrics
+
+ROOTS: Final = 64
+"""Headers in one question; nearly all reorgs are shallower."""
 
 
 class BlockIndexer:
@@ -108,3 +111,11 @@ class BlockIndexer:
             if (surprising := unread(touched(view.transfers, self._followed.watch), view.readings))
         }
         return await self._node.read(wanted) if wanted else {}
+
+
+async def standing_on(node: Node, head: Head, depth: int, lowest: int = 0) -> tuple[Head, ...]:
+    """A block that is followed from, on those below it: a reorg soon after may leave none that were handled."""
+    first = max(lowest, head.number - min(ROOTS, depth - 1))
+    below = await node.headers(first, head.number)
+    is_its = bool(below) and below[-1].hash == head.hash and is_linked(None, below)
+    return below if is_its else (head,)

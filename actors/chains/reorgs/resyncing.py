@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
+from actors.chains.blocks.indexing import standing_on
 from actors.chains.books.bookkeeping import Bookkeeper
 from actors.chains.books.ledger import Ledger
 from actors.chains.books.recent import Recorded
+from actors.chains.followed import Followed
 from actors.chains.nodes import Node
 from actors.chains.reading.unanswered import Unanswered
-from actors.chains.reorgs.repair import canonical_floor, leads_to, standing_on
-from indexer.domain.balances import Watch
+from actors.chains.reorgs.parting import canonical_floor, leads_to
 from indexer.domain.chain import Head, Holding
+from indexer.domain.following.headchain import HeadChain
 from indexer.domain.following.views import Readings
 from indexer.domain.recording.gaps import later_than
 from indexer.domain.resuming.resyncs import MOST_BALANCES, in_parts
@@ -24,13 +26,14 @@ log = structlog.get_logger(__name__)
 
 
 class Resyncer:
-    """Commits one `stream.resync` with all that is watched; which blocks are followed from then on is the caller's."""
+    """Commits one `stream.resync` with all that is watched, and goes on from there."""
 
     def __init__(
         self,
         *,
         name: str,
         chain_id: int,
+        followed: Followed,
         node: Node,
         book: Bookkeeper,
         unanswered: Unanswered,
@@ -41,6 +44,7 @@ class Resyncer:
     ) -> None:
         self._name = name
         self._chain_id = chain_id
+        self._followed = followed
         self._node = node
         self._book = book
         self._unanswered = unanswered
@@ -51,28 +55,21 @@ class Resyncer:
         """Those that are not told yet with what their token says of itself: that they are confirmed would not do it."""
 
     async def resync(
-        self,
-        reason: str,
-        newest: Head,
-        *,
-        tip: Head | None,
-        watch: Watch,
-        depth: int,
-        orphaned: int | None = None,
-        ancestor: Head | None = None,
-    ) -> tuple[Head, ...]:
+        self, reason: str, newest: Head, orphaned: int | None = None, ancestor: Head | None = None
+    ) -> None:
         """The blocks in between cannot be followed one by one: read everything at the newest, and say so.
 
         After a reorg that is the block which showed it: asked again, another node might be far behind. With
         `orphaned`, a block number from which on records are of another branch: history is cut where it is still
         canonical, and filled from there, or from the `ancestor` where that is known. What did not change is confirmed
-        at the newest block: it may have moved and come back meanwhile. The answer is the newest block on those below
-        it of which every record is known to be canonical.
+        at the newest block: it may have moved and come back meanwhile. That block is followed from, on those below it
+        of which every record is known to be canonical.
         """
+        tip, depth = self._followed.tip, self._followed.known.depth
         if orphaned is None and tip is not None and newest.number <= tip.number:
             # Whoever answered is behind, and what is recorded there says more than a read.
             raise BadAnswer(f"the newest block is {newest.number}, and {reason}")
-        readings = (await self._node.read({newest: watch.holdings()})).get(newest.hash, Readings())
+        readings = (await self._node.read({newest: self._followed.watch.holdings()})).get(newest.hash, Readings())
         above, passed = None, None
         if orphaned is not None:
             recorded = await self._ledger.recorded()
@@ -107,7 +104,8 @@ class Resyncer:
         known = above if above is not None else None if tip is None else tip.number
         self._unanswered.note(readings, newest.number, known)
         self._book.natives_read(newest.number)
-        return heads
+        self._followed.known = HeadChain(depth, heads, newest.number - 1)
+        await self._ledger.keep_unread(self._followed.known)
 
     async def _passed_below(
         self, recorded: Recorded, above: int, ancestor: Head | None, values: Iterable[Holding]

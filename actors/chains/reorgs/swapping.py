@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from actors.chains.reorgs.repair import together
+from actors.chains.reorgs.parting import together
 from indexer.domain.balances import BalanceUpdated, Watch, touched
 from indexer.domain.chain import BlockHash, Head, Holding, KnownBlock
 from indexer.domain.following.views import BlockView, Parting, Readings, Replacement, unread

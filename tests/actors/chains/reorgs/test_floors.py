@@ -8,7 +8,7 @@ from itertools import chain, repeat
 
 import pytest
 
-from actors.chains.reorgs.repair import canonical_floor
+from actors.chains.reorgs.parting import canonical_floor
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, KnownBlock
 from indexer.domain.following.views import Readings
 from indexer.errors import BadAnswer

@@ -33,10 +33,6 @@ class Node(Protocol):
     async def read(self, wanted: Mapping[KnownBlock, Collection[Holding]]) -> dict[BlockHash, Readings]: ...
 
 
-ROOTS = 64
-"""Headers in one question; nearly all reorgs are shallower."""
-
-
 @dataclass(frozen=True, slots=True)
 class Agreed:
     """The node has our newest block that it can have: it is behind us at most, and nothing is orphaned."""
@@ -75,14 +71,6 @@ async def compare(node: Node, known: HeadChain, newest: Head) -> Agreed | Parted
             return Agreed() if ancestor == highest else Parted(ancestor)
         last, span = first - 1, span * 4
     return Strangers()
-
-
-async def standing_on(node: Node, head: Head, depth: int, lowest: int = 0) -> tuple[Head, ...]:
-    """A block that is followed from, on those below it: a reorg soon after may leave none that were handled."""
-    first = max(lowest, head.number - min(ROOTS, depth - 1))
-    below = await node.headers(first, head.number)
-    is_its = bool(below) and below[-1].hash == head.hash and is_linked(None, below)
-    return below if is_its else (head,)
 
 
 class History(Protocol):

@@ -89,7 +89,7 @@ class ChainActor(AsyncActor):
         self._loop = asyncio.get_running_loop()
         self._is_first_life = restarts == 0
         self._health = Health(name, jitter)
-        self._alarm = Alarm(chain_id=chain_id, health=self._health, ledger=ledger, known=lambda: follower.known)
+        self._alarm = Alarm(chain_id=chain_id, health=self._health, ledger=ledger, followed=follower.followed)
         self._turns = ReadingTurns(
             chain=name, node=self._node, reader=follower.reader, line_up=lambda: self.actor_ref.tell(ReadOn())
         )

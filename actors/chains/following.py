@@ -68,13 +68,13 @@ class Follower:
             chain_id=chain_id,
             node=self._node,
             ledger=ledger,
-            known=lambda: self.known,
+            followed=self.followed,
             interval=native_interval,
             unplaced=metrics.unplaced,
         )
         self.unanswered = Unanswered(chain=name, ledger=ledger, counted=metrics.unreadable, was_read=was_read)
         self.reader = Reader(
-            due=watch.holdings(),
+            followed=self.followed,
             node=self._node,
             book=self._book,
             unanswered=self.unanswered,

@@ -36,8 +36,8 @@ class Errands:
         self._chain = chain
         self._unanswered = unanswered
         self._may = may
-        self._tag_reader = TagReader(node, lambda: followed.known)
-        self._settler = Settler(ledger, lambda: followed.known)
+        self._tag_reader = TagReader(node, followed)
+        self._settler = Settler(ledger, followed)
         self._first_tags: TagsRead | None = None
         self._syncer = Syncer(
             chain=chain,

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from actors.chains.books.ledger import Ledger
+from actors.chains.followed import Followed
 from actors.messages import TagsRead
 from indexer.domain.chain import Head
 from indexer.domain.following.finality import Tags, settle
-from indexer.domain.following.headchain import HeadChain
 from indexer.errors import Permanent, Transient
 
 ASK_SECONDS: Final = 4.0
@@ -31,11 +31,11 @@ class Node(Protocol):
 
 
 class TagReader:
-    """One per chain; `known` tells the blocks that were followed, without which there is nothing to ask."""
+    """One per chain; before any block was followed there is nothing to ask."""
 
-    def __init__(self, node: Node, known: Callable[[], HeadChain]) -> None:
+    def __init__(self, node: Node, followed: Followed) -> None:
         self._node = node
-        self._known = known
+        self._followed = followed
         self._clock = asyncio.get_running_loop().time
         self._silent_since: float | None = None
 
@@ -44,7 +44,7 @@ class TagReader:
         asked_at: Head | None = None
         while True:
             await asyncio.sleep(ASK_SECONDS)
-            tip = self._known().tip
+            tip = self._followed.tip
             if tip is None or tip == asked_at:
                 continue
             answer = await self._ask()
@@ -62,7 +62,7 @@ class TagReader:
 
     async def _ask(self) -> TagsRead | None:
         """Nothing where nobody answers: the heads will say so. Without any tag, depth is what counts meanwhile."""
-        now, heads = self._clock(), self._known().heads
+        now, heads = self._clock(), self._followed.known.heads
         # In the middle: the newest may not have come to this node yet, the oldest be forgotten by the time it answers.
         beside = heads[len(heads) // 2] if heads else None
         if self._silent_since is not None and now - self._silent_since < ASK_AGAIN_SECONDS:
@@ -78,13 +78,13 @@ class TagReader:
 class Settler:
     """Holds answers against the blocks that we know, and tells the ledger what they settle."""
 
-    def __init__(self, ledger: Ledger, known: Callable[[], HeadChain]) -> None:
+    def __init__(self, ledger: Ledger, followed: Followed) -> None:
         self._ledger = ledger
-        self._known = known
+        self._followed = followed
         self._ever = NO_TAGS
 
     async def settle(self, answer: TagsRead) -> None:
-        tags, known = answer.tags, self._known()
+        tags, known = answer.tags, self._followed.known
         ever = NO_TAGS if tags.untrue else self._ever
         self._ever = Tags(tags.safe or ever.safe, tags.finalized or ever.finalized)
         settled = settle(self._ledger.settling.now, known, tags, self._ever, answer.beside)

@@ -9,11 +9,11 @@ import structlog
 
 from actors.chains.books.ledger import Ledger
 from actors.chains.books.natives import Span, between, search
+from actors.chains.followed import Followed
 from actors.chains.nodes import Node
 from actors.clock import now
 from indexer.domain.balances import BalanceUpdated, Cause, changes, net
 from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, TokenInfo, Transfer
-from indexer.domain.following.headchain import HeadChain
 from indexer.domain.health.incidents import Incident
 from indexer.domain.health.status import NativesRead
 from indexer.domain.recording.gaps import Later
@@ -33,7 +33,7 @@ class Bookkeeper:
         chain_id: int,
         node: Node,
         ledger: Ledger,
-        known: Callable[[], HeadChain],
+        followed: Followed,
         interval: int,
         unplaced: Callable[[int], None],
     ) -> None:
@@ -44,7 +44,7 @@ class Bookkeeper:
         self._chain_id = chain_id
         self._node = node
         self._ledger = ledger
-        self.known = known
+        self._followed = followed
         self._interval = interval
         self._unplaced = unplaced
         self._fails_to_search = False
@@ -101,7 +101,7 @@ class Bookkeeper:
     async def _placed(self, late: Sequence[Span], head: Head, cause: Cause | None) -> Sequence[BalanceUpdated]:
         """Changes of native balances, each at its block; at `head`, and saying so, where that cannot be found."""
         try:
-            steps = await search(self._node, await between(self._node, (*self.known().heads, head), late), late)
+            steps = await search(self._node, await between(self._node, (*self._followed.known.heads, head), late), late)
         except StateMissing as error:
             self._search_failed(head, str(error), len(late))
             # `native` would claim that it happened here.

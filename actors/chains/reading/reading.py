@@ -7,6 +7,7 @@ from typing import Final
 
 from actors.chains.books.bookkeeping import Bookkeeper
 from actors.chains.books.ledger import Ledger
+from actors.chains.followed import Followed
 from actors.chains.nodes import Node
 from actors.chains.reading.unanswered import Unanswered
 from indexer.domain.chain import NATIVE, BlockRef, Head, Holding
@@ -23,7 +24,7 @@ class Reader:
     def __init__(
         self,
         *,
-        due: frozenset[Holding],
+        followed: Followed,
         node: Node,
         book: Bookkeeper,
         unanswered: Unanswered,
@@ -31,7 +32,8 @@ class Reader:
         drifted: Callable[[int], None],
         was_read: Callable[[frozenset[Holding]], None],
     ) -> None:
-        self.due = due
+        self.due = followed.watch.holdings()
+        self._followed = followed
         self._node = node
         self._book = book
         self._unanswered = unanswered
@@ -60,7 +62,7 @@ class Reader:
         self._unanswered.note(readings, tip.number)
         self.due = self.due - wanted
         self._was_read(read)
-        await self._ledger.keep_unread(self._book.known())
+        await self._ledger.keep_unread(self._followed.known)
 
     async def refresh(self, holding: Holding, tip: Head | None) -> tuple[int, BlockRef]:
         """Read one balance, now."""

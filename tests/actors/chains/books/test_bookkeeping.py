@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from actors.chains.books.bookkeeping import Bookkeeper
-from indexer.domain.following.headchain import HeadChain
+from actors.chains.followed import Followed
+from indexer.domain.balances import Watch
 from indexer.domain.health.status import NativesRead
 from tests.domain.samples import USDC, head_at, holding
 
@@ -18,14 +19,14 @@ COIN, OTHER = holding(0), holding(1)
 @pytest.fixture
 def book() -> Bookkeeper:
     """All natives were read at block 20, and are every five blocks."""
-    ledger: Any = SimpleNamespace(natives_at=20, native_since={})
+    ledger: Any = SimpleNamespace(natives_at=20)
     node: Any = None
     return Bookkeeper(
         name="sim",
         chain_id=1,
         node=node,
         ledger=ledger,
-        known=lambda: HeadChain(8),
+        followed=Followed(Watch(), 8),
         interval=5,
         unplaced=lambda _count: None,
     )

@@ -126,8 +126,10 @@ def amount_of(raw: int, decimals: int | None) -> Decimal128 | None:
     if raw >= _35_DIGITS:
         return None
     # The bits of IEEE 754-2008 decimal128 for a short coefficient; by way of Decimal it takes ten times as long.
-    return Decimal128.from_bid(((exponent + _BIAS) << 113 | raw).to_bytes(16, "little"))
+    halves = ((exponent + _BIAS) << 49 | raw >> 64, raw & _LOW_HALF)
+    return Decimal128(halves)  # type: ignore[arg-type] # it is documented to take these, and typed for Decimal's tuples
 
 
+_LOW_HALF = 2**64 - 1
 _35_DIGITS = 10**34
 _BIAS = 6176

@@ -365,3 +365,39 @@ async def test_what_stands_above_other_history_keeps_what_it_changed_since_that(
     await store.balances.project(fold([Commit("h3", "history:1", 3, TIME, (void,))]))
     newest, *_ = await store.balances.history(1, OURS, limit=9)
     assert (newest.change, newest.cause) == (3, "transfer")
+
+
+async def test_what_waits_to_be_joined_stays_the_first_while_others_are_told_above_it(store: Store) -> None:
+    """Of the two balances of one job, one is known from a later block on than the other."""
+    other = Holding(USDC, solver_at(7))
+    first = replace(updated(5, balance=2), previous=None, cause="first")
+    below = HistoryRow(head_at(3).ref, 2, None, (), "latest", derived=True)
+    above = HistoryRow(head_at(8).ref, 4, None, (), "latest", derived=True)
+    told = (
+        HistoryFilled(1, OURS, 1, 4, (below,), TokenInfo(), "job"),
+        HistoryFilled(1, other, 1, 9, (above,), TokenInfo(), "job"),
+    )
+    await store.balances.project(fold([Commit("c", "chain:1", 1, TIME, (first,))]))
+    for again in ("one", "two"):  # the second time there are rows below it
+        await store.balances.project(fold([Commit(again, "history:1", 1, TIME, told)]))
+    record = await store.balances.at_block(1, OURS, 5)
+    assert record is not None
+    assert (record.cause, record.change, record.apart) == ("first", None, False)
+
+
+async def test_a_record_that_history_is_told_through_has_no_hole_below_it(store: Store) -> None:
+    """It said to be the oldest; history from both sides of it comes in one projection."""
+    first = replace(updated(5, balance=2), previous=None, cause="first")
+    below = HistoryRow(head_at(3).ref, 1, None, (), "latest", derived=True)
+    above = HistoryRow(head_at(7).ref, 3, 1, (), "latest", derived=True)
+    joint = Joint(5, 1, (), (), 1, head_at(5).hash)
+    told = (
+        HistoryFilled(1, OURS, 1, 4, (below,), TokenInfo(), "job", joint=joint),
+        HistoryFilled(1, OURS, 5, 9, (above,), TokenInfo(), "job"),
+    )
+    await store.balances.project(fold([Commit("c", "chain:1", 1, TIME, (first,))]))
+    for again in ("one", "two"):
+        await store.balances.project(fold([Commit(again, "history:1", 1, TIME, told)]))
+    record = await store.balances.at_block(1, OURS, 5)
+    assert record is not None
+    assert (record.cause, record.change, record.apart, record.joined) == ("sync", 1, False, True)

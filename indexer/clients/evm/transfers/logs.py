@@ -46,12 +46,22 @@ class Filters:
 
     def wallets(self, log: Mapping[str, Any]) -> tuple[Address, list[Address]] | None:
         """The watched token and wallets that a log names; nothing where it is none of ours."""
-        token = self.by_token.get(str(log.get("address")).lower())
-        topics = log.get("topics")
+        ours = self.topics(log)
+        if ours is None:
+            return None
+        token, topics = ours
+        return token, [self.by_topic[topic] for topic in topics[1:] if topic in self.by_topic]
+
+    def topics(self, log: Mapping[str, Any]) -> tuple[Address, list[str]] | None:
+        """The watched token, and what kind of log it is, from whom and to whom, where one of them is watched.
+
+        Nodes may write them in letters of either case, as they may an address and a hash.
+        """
+        token, topics = self.by_token.get(str(log.get("address")).lower()), log.get("topics")
         if token is None or not isinstance(topics, list):
             return None
-        wallets = [wallet for wallet in map(self.by_topic.get, _lowered(topics[1:3])) if wallet is not None]
-        return (token, wallets) if wallets else None
+        lowered = [str(topic).lower() for topic in topics[:3]]
+        return None if self.by_topic.keys().isdisjoint(lowered[1:]) else (token, lowered)
 
 
 def transfers_at(
@@ -111,13 +121,13 @@ def transfer_of(log: Any, block: BlockRef, filters: Filters) -> Transfer | None:
         raise BadAnswer(f"not a log: {shown(log)}")
     if str(log.get("blockHash")).lower() != block.hash or log.get("removed"):
         raise BadAnswer("a log of another block than the one asked for")
-    ours = filters.wallets(log)
+    ours = filters.topics(log)
     if ours is None:
         return None
     if (number := quantity(log.get("blockNumber"))) != block.number:
         raise BadAnswer(f"a log of block {block.number} that says to be of {number}")
     # A contract may have left `to` unindexed: it is still a hint that the sender's balance changed.
-    kind, sender, recipient = (*_lowered(log["topics"][:3]), _NO_WALLET)[:3]
+    kind, sender, recipient = (*ours[1], _NO_WALLET)[:3]
     if kind != TRANSFER:
         return None
     return Transfer(
@@ -139,15 +149,12 @@ def _amount(topics: int, data: bytes) -> int | None:
     return 1 if topics == 4 and not data else None
 
 
-def _lowered(topics: Iterable[Any]) -> list[str]:
-    """Nodes may write them in letters of either case, as they may an address and a hash."""
-    return [str(topic).lower() for topic in topics]
-
-
 def _wallet(topic: str, filters: Filters) -> Address:
     ours = filters.by_topic.get(topic)
     if ours is not None:
         return ours
+    if topic == _NO_WALLET:
+        return ZERO
     if not _TOPIC.fullmatch(topic):
         raise BadAnswer(f"not a topic: {shown(topic)}")
-    return ZERO if topic == _NO_WALLET else checksum("0x" + topic[26:])
+    return checksum("0x" + topic[26:])

@@ -29,7 +29,8 @@ from indexer.domain.telling.facts import Joint
 from repositories.database import BATCH, Database, Update
 from repositories.documents.rows import Document, counted_row_of, current_row_of, joint_row_of, row_of
 from repositories.failures import translating
-from repositories.queries import BalanceQueries, Query, id_of, of_holding
+from repositories.neighbours import Query, of_holding
+from repositories.queries import BalanceQueries, id_of
 from repositories.schema import HOLDING_KEY, RECORD_KEY
 
 INSERTS_AT_ONCE: Final = 2

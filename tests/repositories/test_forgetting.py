@@ -30,6 +30,16 @@ async def test_the_newest_record_before_the_end_of_history_stays(store: Store) -
     assert await store.balances.at_time(1, WALLET, _time_of(6) - timedelta(seconds=1)) == kept[-1]
 
 
+async def test_the_oldest_record_that_is_left_keeps_what_it_said(store: Store) -> None:
+    """It was not the first of all: what it changed is known, though the one before it is gone."""
+    await store.balances.project(fold([commit_at(number, seq=number) for number in range(1, 10)]))
+    before = await store.balances.history(1, WALLET, limit=99)
+    await store.balances.forget(_time_of(6))
+    *_, oldest = await store.balances.history(1, WALLET, limit=99)
+    assert oldest == next(row for row in before if row.block.number == 5)
+    assert (oldest.cause, oldest.change is None) == ("transfer", False)
+
+
 async def test_a_balance_that_never_changed_again_is_never_forgotten(store: Store) -> None:
     await store.balances.project(fold([commit_at(1, seq=1)]))
     assert await store.balances.forget(_time_of(1_000)) == 0

@@ -89,11 +89,14 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(sockets: Sockets, seconds: float = 2.0, names: Sequence[str] = ("one", "two")) -> AsyncIterator[Scene]:
+async def scene(
+    sockets: Sockets, seconds: float = 2.0, names: Sequence[str] = ("one", "two"), blocks: int = 12
+) -> AsyncIterator[Scene]:
+    """After so many blocks, each after so many seconds."""
     random.seed(1)  # what the product draws by itself, such as jitter
     made = Scene(sockets, names)
     await made.life.start()
-    await made.mine(12, seconds)
+    await made.mine(blocks, seconds)
     await made.handled_after()
     yield made
     await made.life.stop()

@@ -140,6 +140,24 @@ def test_the_next_heads_are_handled_within_a_second_when_a_whole_provider_hangs(
     play(story())
 
 
+@pytest.mark.parametrize("blocks", range(1, 8))
+@pytest.mark.parametrize("seconds", [1.0, 12.0])
+def test_the_next_head_is_handled_within_a_second_also_when_it_hangs_early_in_a_life(
+    blocks: int, seconds: float
+) -> None:
+    """The only websocket is the preferred one's, and few heads were heard from it."""
+
+    async def story() -> None:
+        async with scene("first", seconds, blocks=blocks) as on:
+            on.fleet._endpoints["one"].fail_for(1_000, hangs=True)
+            for _, line in on.fleet._lines:
+                line.fall_silent()
+            await on.mine(1, seconds)
+            assert await on.handled_after() < 1
+
+    play(story())
+
+
 def test_a_chain_that_comes_irregularly_costs_few_questions_more() -> None:
     """Two providers with a websocket each, both well: whoever is asked beside them is asked for nothing."""
 

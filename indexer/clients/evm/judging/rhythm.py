@@ -17,7 +17,6 @@ _LATE: Final = 1.5
 """Block times after which a head is overdue, though not yet missed: a second source costs one request."""
 _TO_FIND_OUT: Final = 0.75
 """Seconds that asking takes, a moment's grace for the websocket included."""
-_ENOUGH: Final = 8
 _MORE: Final = 0.3
 """Seconds beyond the longest of them: a late head is not yet a missing one."""
 _BEHIND_BLOCKS: Final = 3
@@ -76,9 +75,10 @@ class Rhythm:
     def overdue_seconds(self) -> float | None:
         """Quiet for longer than between any of the last blocks: one question is worth it, before there is doubt.
 
-        However irregular a chain is, that is so at one block in sixteen.
+        However irregular a chain is, that is so at one block in sixteen; and at one or two more of the first eight,
+        while there are few to hold it against.
         """
-        return max(self._seconds) + _MORE if len(self._seconds) >= _ENOUGH else None
+        return max(self._seconds) + _MORE if self._seconds else None
 
     @property
     def again_seconds(self) -> float:

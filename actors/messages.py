@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, Head, Holding, TokenInfo
-from indexer.domain.following.finality import Tags
+from indexer.domain.following.finality import Level, Tags
 from indexer.domain.telling.commits import Commit
 
 
@@ -81,10 +81,14 @@ class TokensChanged:
 
 @dataclass(frozen=True, slots=True)
 class TagsRead:
-    """The node was asked which of its blocks are safe and finalized, and for the one at the height of ours `beside`."""
+    """The node was asked which of its blocks are safe and finalized, and for the one at the height of ours `beside`.
+
+    Levels that no node tells are told `by_depth`.
+    """
 
     tags: Tags
     beside: Head | None
+    by_depth: frozenset[Level] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

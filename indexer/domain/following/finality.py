@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 from indexer.domain.balances import Finality
@@ -14,6 +15,11 @@ FINALIZED_DEPTH: Final = 64
 """One and two epochs of Ethereum, for chains whose nodes know no such tags."""
 
 Level = Literal["safe", "finalized"]
+
+FEW_ANSWERS: Final = 8
+"""Without a tag, in a row: of several nodes behind one address, one that knows none may be the first to answer."""
+_MANY_ANSWERS: Final = 64
+"""And with tags that cannot be true, where true ones were told before."""
 
 _ORDER: Final[tuple[Finality, ...]] = ("latest", "safe", "finalized")
 
@@ -49,13 +55,37 @@ class Tags(NamedTuple):
     finalized: Head | None
     beside: Head | None = None
     untrue: bool = False
-    """It told a tag above its own newest block, which is left out here: no tags can be expected of it."""
+    """It told a tag above its own newest block, which is left out here."""
 
 
-def settle(settled: Settled, known: HeadChain, tags: Tags, tagged: Tags, beside: Head | None) -> Settled:
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What came of asking for one tag until now: whether it `was_told`, and how often in a row it was `missing`."""
+
+    was_told: bool = False
+    missing: int = 0
+
+    def after(self, tag: Head | None, *, untrue: bool) -> Hearing:
+        """A chain that stops finalizing must not be called final: what was told once may be missing for ever."""
+        if tag is not None:
+            return Hearing(was_told=True)
+        return self if self.was_told and not untrue else replace(self, missing=self.missing + 1)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next answers will show if the chain's nodes know this tag."""
+        return not self.was_told and not self.is_hopeless
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Depth counts instead. One odd answer proves nothing: a number that is too high would never fall again."""
+        return self.missing >= (_MANY_ANSWERS if self.was_told else FEW_ANSWERS)
+
+
+def settle(settled: Settled, known: HeadChain, tags: Tags, by_depth: Collection[Level], beside: Head | None) -> Settled:
     """The new numbers, never lower ones.
 
-    Depth counts only where a node never answered to a tag (`tagged` holds the newest answers ever given). A tag is
+    Where a tag is missing, depth counts for the levels that are told `by_depth`. A tag is
     believed up to our own tip, and only while it does not contradict a block that we know: the endpoint that answered
     may sit on a fork, or we may. A block that we do not know is believed below one that is ours and the node's:
     `beside`, which it was asked for as well; nothing where we knew none yet.
@@ -64,8 +94,8 @@ def settle(settled: Settled, known: HeadChain, tags: Tags, tagged: Tags, beside:
     if tip is None:
         return settled
     ours = _Ours(known, tip, tip.number if beside is None else _shared(known, tags, beside))
-    finalized = _reached(settled.finalized, ours, tags.finalized, tagged.finalized, FINALIZED_DEPTH)
-    safe = _reached(settled.safe, ours, tags.safe, tagged.safe, SAFE_DEPTH)
+    finalized = _reached(settled.finalized, ours, tags.finalized, FINALIZED_DEPTH if "finalized" in by_depth else None)
+    safe = _reached(settled.safe, ours, tags.safe, SAFE_DEPTH if "safe" in by_depth else None)
     return Settled(max(safe, finalized), finalized)
 
 
@@ -90,7 +120,7 @@ class _Ours(NamedTuple):
         return tag.number <= self.shared
 
 
-def _reached(before: int, ours: _Ours, tag: Head | None, ever: Head | None, depth: int) -> int:
+def _reached(before: int, ours: _Ours, tag: Head | None, depth: int | None) -> int:
     if tag is None:
-        return before if ever is not None else max(before, ours.tip.number - depth, -1)
+        return before if depth is None else max(before, ours.tip.number - depth, -1)
     return max(before, tag.number) if ours.has(tag) else before

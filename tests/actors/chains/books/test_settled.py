@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import cycle
+
+import pytest
 
 from indexer.domain.chain import Head
 from indexer.domain.following.finality import FINALIZED_DEPTH, SAFE_DEPTH, Settled, Tags
@@ -10,6 +13,9 @@ from indexer.domain.telling.facts import ChainFinalized
 from tests.actors.chains.stage import BOB, STRANGE, USD, Stage, staged
 from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE
+
+UNTRUE = Tags(None, None, untrue=True)
+NO_TAGS = Tags(None, None)
 
 
 def settled(stage: Stage) -> list[tuple[str, int]]:
@@ -65,7 +71,7 @@ async def test_without_tags_depth_counts() -> None:
     stage.node.tag_lags = None
     stage.world.mine()
     stage.start()
-    await stage.settle()
+    await stage.settle(10)
     paid = stage.world.pay(USD, OUTSIDE, BOB, 1)
     await stage.hear(paid)
     for count, told in ((SAFE_DEPTH - 1, []), (1, ["safe"]), (FINALIZED_DEPTH - SAFE_DEPTH, ["safe", "finalized"])):
@@ -111,21 +117,62 @@ async def test_a_tag_of_another_branch_or_beyond_our_tip_is_not_believed() -> No
         assert settled(stage) == [("safe", paid.number), ("finalized", paid.number)]
 
 
+def answering(stage: Stage, *answers: Tags | None) -> None:
+    """Of several nodes behind the address, one after the other; `None` answers as it is."""
+    turns, true = cycle(answers), stage.node.tags
+
+    async def tags(beside: Head | None = None) -> Tags:
+        answer = next(turns)
+        return await true(beside) if answer is None else answer
+
+    stage.node.tags = tags  # type: ignore[method-assign] # not all of them know their tags
+
+
+async def heard_one_by_one(stage: Stage, count: int) -> None:
+    for _ in range(count):
+        await stage.hear(stage.world.mine(busy=0))
+        await stage.settle(5)
+
+
 @in_virtual_time
-async def test_where_tags_are_nonsense_from_some_time_on_depth_counts_from_then_on() -> None:
-    async with staged() as stage:
+async def test_where_tags_are_nonsense_from_some_time_on_depth_counts_after_some_more() -> None:
+    async with staged(window=256) as stage:
         await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 1))
         await stage.settle(5)
-        answer = Tags(None, None, None, True)
-
-        async def tags(beside: Head | None = None) -> Tags:  # noqa: ARG001 - as the node has it
-            return answer
-
-        stage.node.tags = tags  # type: ignore[method-assign] # tells blocks that are still to come
+        answering(stage, UNTRUE)
         paid = stage.world.pay(USD, OUTSIDE, BOB, 1)
-        await stage.hear(paid, *(stage.world.mine(busy=0) for _ in range(FINALIZED_DEPTH)))
-        await stage.settle(5)
+        await stage.hear(paid)
+        await heard_one_by_one(stage, FINALIZED_DEPTH + 2)
         assert ("finalized", paid.number) in settled(stage)
+
+
+@pytest.mark.parametrize("odd", [UNTRUE, NO_TAGS], ids=["untrue", "missing"])
+@in_virtual_time
+async def test_an_odd_answer_now_and_then_calls_nothing_final_that_is_not(odd: Tags) -> None:
+    """Finality lags far behind, and one of two nodes behind the address does not know it."""
+    async with staged(window=256) as stage:
+        stage.node.tag_lags = (200, 200)
+        answering(stage, None, odd)
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 1))
+        await heard_one_by_one(stage, 2 * FINALIZED_DEPTH)
+        assert {number for _, number in settled(stage)} <= {0}
+
+
+@pytest.mark.parametrize("odd", [UNTRUE, NO_TAGS], ids=["untrue", "missing"])
+@in_virtual_time
+async def test_nor_does_one_at_the_beginning_of_a_life(odd: Tags) -> None:
+    stage = Stage(window=256)
+    stage.node.tag_lags = (200, 200)
+    answering(stage, odd, odd, None)
+    for _ in range(2 * FINALIZED_DEPTH):
+        stage.world.mine()
+    stage.start()
+    await stage.settle(30)
+    await heard_one_by_one(stage, 3)
+    numbers = [each.checkpoint.settled for each in stage.commits if each.checkpoint is not None]
+    assert numbers
+    assert all(settled is None or settled.finalized <= 0 for settled in numbers)
+    await stage.stop()
 
 
 @in_virtual_time

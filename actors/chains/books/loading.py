@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from actors.chains.books.memory import Books, Checkpoints, CommitLog
 from actors.chains.books.natives import natives_recorded
+from actors.chains.books.recent import Recent
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import NATIVE, Head, Holding, TokenInfo
 from indexer.domain.following.finality import Settled
@@ -31,7 +32,7 @@ class Begun(NamedTuple):
     native_since: Mapping[Holding, int]
     """The blocks of those native balances that were recorded after all of them were read last."""
     words: Mapping[Holding, TokenInfo | None]
-    """What balances of the native coin were told with last, and those that were told before their token was asked."""
+    """With what native balances were told last; and those of tokens that may have been told without a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class LastLife:
 
     @property
     def words(self) -> dict[Holding, TokenInfo | None]:
-        return words_told(self.records, [commit for commit in self.commits if commit.first_seq > self.projected])
+        return words_told(self.records, self.commits)
 
 
 async def last_life(stream: str, chain_id: int, *, log: CommitLog, checkpoints: Checkpoints, books: Books) -> LastLife:
@@ -111,23 +112,16 @@ async def _first_above(log: CommitLog, stream: str, number: int, seq: int) -> in
     return above[0].first_seq if above else seq + 1
 
 
-def words_told(records: Mapping[Holding, BalanceRecord], later: Iterable[Commit]) -> dict[Holding, TokenInfo | None]:
+def words_told(records: Mapping[Holding, BalanceRecord], commits: Iterable[Commit]) -> dict[Holding, TokenInfo | None]:
     """What was last told with each native balance, and which others were told without a word: by record, then by log.
 
-    Nothing where a reorg took that back: the record below, which holds again, may be of an earlier word.
+    Nothing where a reorg took that back, and what it left is older than the log that is read: it may be of an earlier
+    word. What is projected of a reorg has the words of what it took back.
     """
-    told: dict[Holding, TokenInfo | None] = {
-        holding: row.info for holding, row in records.items() if holding.token == NATIVE or row.info == NOTHING_TOLD
-    }
-    for commit in later:
-        for fact in commit.facts:
-            match fact:
-                case BalanceUpdated() if fact.holding.token == NATIVE or fact.info == NOTHING_TOLD:
-                    told[fact.holding] = fact.info
-                case BalanceUpdated():
-                    told.pop(fact.holding, None)
-                case BalanceReverted() if fact.holding.token == NATIVE:
-                    told[fact.holding] = None
-                case _:
-                    pass
-    return told
+    recent = Recent()
+    said: dict[Holding, TokenInfo | None] = {holding: row.info for holding, row in records.items()}
+    for commit in commits:
+        recent.remember(commit)
+        said.update((fact.holding, None) for fact in commit.facts if isinstance(fact, BalanceReverted))
+    said.update((update.holding, update.info) for update in recent.updates)
+    return {holding: info for holding, info in said.items() if holding.token == NATIVE or info in (None, NOTHING_TOLD)}

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from actors.chains.books import ledger as module
 from actors.chains.books import loading
 from indexer.domain.balances import Watch
-from indexer.domain.chain import Holding
+from indexer.domain.chain import Holding, TokenInfo
 from indexer.domain.following.headchain import HeadChain
 from indexer.domain.resuming.reorgs import reverts
 from indexer.domain.telling.facts import StreamResync, StreamStale
+from indexer.domain.tokens import NOTHING_TOLD
 from tests.actors.fakes import (
     STREAM,
     USDC,
@@ -27,6 +28,8 @@ from tests.actors.fakes import (
     updated,
     wallet,
 )
+
+WORDS = TokenInfo(6, "USDC", "USD Coin")
 
 
 async def test_an_empty_store_is_a_first_start(desk: Desk) -> None:
@@ -85,6 +88,34 @@ async def test_a_reorg_that_takes_nothing_back_is_known_to_the_next_life_where_n
     again = desk.open()
     known = (await again.load()).known
     assert (again.natives_at, [head.number for head in known.heads]) == (4, [1, 2, 3, 4, 6])
+
+
+@pytest.mark.parametrize("projected", [False, True])
+@pytest.mark.parametrize(
+    "below", [NOTHING_TOLD, None], ids=["told without a word", "older than all that is remembered"]
+)
+async def test_a_token_whose_late_words_a_reorg_took_back_is_known_to_the_next_life(
+    desk: Desk, below: TokenInfo | None, *, projected: bool
+) -> None:
+    """The record below, which holds again, was told without them."""
+    first, coin = desk.open(), Holding(USDC, wallet(0))
+    await first.load()
+    if below is not None:
+        await first.commit((replace(updated(5, 7), holding=coin, info=below),), head_at(5))
+    await first.commit((replace(updated(7, 7, 7), holding=coin, cause="sync", info=WORDS),), head_at(7))
+    await first.commit(roll_back(first, 6, {coin: 7}), head_at(6))
+    if projected:
+        desk.project()
+    assert dict((await desk.open().load()).words) == {coin: below}
+
+
+async def test_nothing_is_missing_where_a_reorg_left_what_told_the_words_of_a_token(desk: Desk) -> None:
+    first, coin = desk.open(), Holding(USDC, wallet(0))
+    await first.load()
+    for number, info in ((5, NOTHING_TOLD), (6, WORDS), (7, WORDS)):
+        await first.commit((replace(updated(number, number, number - 1), holding=coin, info=info),), head_at(number))
+    await first.commit(roll_back(first, 6, {coin: 6}), head_at(6))
+    assert dict((await desk.open().load()).words) == {}
 
 
 async def test_a_new_life_goes_on_at_the_block_that_was_reached_not_at_the_last_change(desk: Desk) -> None:

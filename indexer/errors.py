@@ -61,7 +61,11 @@ class Doubtful(Transient):
 
 
 class StateMissing(Permanent):
-    """The node knows the block, but has pruned its state."""
+    """The node knows the block, but has pruned its state. `unasked` are lost for a moment, and may have it."""
+
+    def __init__(self, message: str, unasked: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.unasked = unasked
 
 
 class NotAToken(Permanent):

@@ -12,7 +12,7 @@ from indexer.domain.following.finality import Tags
 from indexer.domain.following.views import Readings
 from indexer.domain.history.backfill import Chunk, Moved, Native, Stride
 from indexer.domain.history.jobs import Job
-from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge, StateMissing, Unheard
+from indexer.errors import BadAnswer, BlockUnknown, NodeUnreachable, ResponseTooLarge, StateMissing, Unheard
 
 READ_BLOCKS = 32
 """Blocks whose balances are read in one request."""
@@ -185,7 +185,11 @@ class Collector:
         """Nothing where state is missing; some nodes then say that they do not know the block, which they do."""
         try:
             return await self._node.read(wanted)
-        except StateMissing:
+        except StateMissing as error:
+            if error.unasked:  # history can wait for them
+                raise NodeUnreachable(
+                    f"{error}; {', '.join(error.unasked)} cannot be asked, and may have it"
+                ) from error
             return None
         except Unheard:
             raise  # nobody said that the state is gone

@@ -14,7 +14,15 @@ from indexer.domain.chain import BlockHash, Holding, KnownBlock
 from indexer.domain.following.views import Readings
 from indexer.domain.history.backfill import Moved
 from indexer.domain.history.jobs import Anchor, Job
-from indexer.errors import BlockUnknown, NodeUnreachable, ResponseTooLarge, Unheard
+from indexer.errors import (
+    BlockUnknown,
+    IndexerError,
+    NodeUnreachable,
+    ResponseTooLarge,
+    StateMissing,
+    Transient,
+    Unheard,
+)
 from tests.sim.clock import play
 from tests.sim.faults import NONE
 from tests.sim.node import SimNode
@@ -37,7 +45,7 @@ class _Node(SimNode):
         self.under_way = 0
         self.fails_below = 0
         self.most_blocks = 1_000
-        self.refuses_to_read: BlockUnknown | None = None
+        self.refuses_to_read: IndexerError | None = None
 
     async def moved(self, first: int, last: int, *more: Any) -> tuple[Moved, ...]:
         self.asked.append((first, last))
@@ -148,16 +156,22 @@ def _fields(job: Job) -> dict[str, Any]:
     return {name: getattr(job, name) for name in Job.__slots__}
 
 
-@pytest.mark.parametrize("refusal", [BlockUnknown("no such block"), Unheard("no such block; no answer from a")])
-def test_state_is_not_taken_for_gone_while_one_that_may_have_it_does_not_answer(refusal: BlockUnknown) -> None:
+@pytest.mark.parametrize("refusal", [BlockUnknown("no such block"), StateMissing("pruned")])
+def test_a_node_without_state_tells_nothing_of_that_block(refusal: IndexerError) -> None:
     async def story() -> None:
         node = _Node(10)
         node.refuses_to_read = refusal
-        asking = Collector(node).known_before(_job(node), {HOLDING}, 5, None)
-        if isinstance(refusal, Unheard):
-            with pytest.raises(Unheard):
-                await asking
-        else:
-            assert await asking == {}
+        assert await Collector(node).known_before(_job(node), {HOLDING}, 5, None) == {}
+
+    play(story())
+
+
+@pytest.mark.parametrize("refusal", [Unheard("no such block; no answer from a"), StateMissing("pruned", ("a",))])
+def test_state_is_not_taken_for_gone_while_one_that_may_have_it_does_not_answer(refusal: IndexerError) -> None:
+    async def story() -> None:
+        node = _Node(10)
+        node.refuses_to_read = refusal
+        with pytest.raises(Transient):
+            await Collector(node).known_before(_job(node), {HOLDING}, 5, None)
 
     play(story())

@@ -34,12 +34,22 @@ MakePair = Callable[[Ask], Awaitable[Pair | None]]
 """Of one endpoint, which may be asked for what it takes; nothing where its refusal would say nothing."""
 
 
+class Refusal(NamedTuple):
+    """What one of them says, and who refuses it."""
+
+    words: IndexerError
+    by: frozenset[str]
+
+
 class _Undecided(Exception):
     """Something else is the matter with an endpoint, or it does answer."""
 
 
-async def refused_for_good(endpoints: Endpoints, make_pair: MakePair, turns: int) -> IndexerError | None:
-    """What one of them says, where all that can be reached refuse the one question and answer the other, each turn."""
+async def refused_for_good(endpoints: Endpoints, make_pair: MakePair, turns: int) -> Refusal | None:
+    """Where all that can be reached refuse the one question and answer the other, each turn.
+
+    Those that are set aside are left out where there are others: whoever asks has asked them before, after the others.
+    """
     asked = [each for each in endpoints.every if not each.is_aside] or endpoints.every
     trials = [asyncio.ensure_future(_words(each, endpoints.chain_id, make_pair, turns)) for each in asked]
     try:
@@ -50,10 +60,11 @@ async def refused_for_good(endpoints: Endpoints, make_pair: MakePair, turns: int
         for trial in trials:
             trial.cancel()
         await asyncio.gather(*trials, return_exceptions=True)
-    for each, words in zip(asked, said, strict=True):
-        if words is not None:
+    refusals = {each.name: words for each, words in zip(asked, said, strict=True) if words is not None}
+    for each in asked:
+        if each.name in refusals:
             each.acquit()
-    return next((words for words in said if words is not None), None)
+    return Refusal(next(iter(refusals.values())), frozenset(refusals)) if refusals else None
 
 
 async def _words(endpoint: Endpoint, chain_id: int | None, make_pair: MakePair, turns: int) -> IndexerError | None:

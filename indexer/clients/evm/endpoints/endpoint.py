@@ -85,12 +85,15 @@ class Endpoint:
     stood_at: int | None = None
     """Its newest block when it was set aside: where others have a higher one, it has to get further."""
     well_since: float = 0.0
+    ill_since: float = 0.0
+    """When it was lost, or set aside; coming back for a moment only does not count."""
     aside_until: float = 0.0
     is_told: bool = False
     """Its loss was logged, so its return will be."""
     usual_seconds: float = 0.05
     complaints: int = 0
     """How often it asked us to slow down."""
+    has_answered: bool = False
     takes_batches: bool = False
     """It has answered one."""
     calibration: Calibration = field(default_factory=Calibration)
@@ -209,7 +212,7 @@ class Endpoint:
             if isinstance(error, NoAnswer) and self.limits.ease(calls):
                 self._lowered("batch", str(error))
             raise
-        self.takes_batches = self.takes_batches or len(calls) > 1
+        self.has_answered, self.takes_batches = True, self.takes_batches or len(calls) > 1
         seconds = self.clock() - began
         self.usual_seconds += _WEIGHT * (seconds - self.usual_seconds)
         self.counts.answered(self.name, calls, replies, seconds)

@@ -22,7 +22,7 @@ from indexer.clients.evm.endpoints.hedging import Hedging
 from indexer.clients.evm.endpoints.late import Latecomers
 from indexer.clients.evm.endpoints.race import DENIALS, ILLS, Race
 from indexer.clients.evm.endpoints.roster import Roster
-from indexer.clients.evm.endpoints.standing import asked_to_wait, nobody, troubles
+from indexer.clients.evm.endpoints.standing import asked_to_wait, hoped_for, nobody, troubles
 from indexer.domain.chain import BlockHash
 from indexer.domain.health.status import EndpointTrouble
 from indexer.errors import BadAnswer, IndexerError, WrongChain
@@ -130,6 +130,11 @@ class Endpoints:
     def able(self) -> tuple[Endpoint, ...]:
         """Those that are well, in order of preference."""
         return self._roster.able
+
+    @property
+    def hoped_for(self) -> tuple[Endpoint, ...]:
+        """Those that are lost, and may be back soon."""
+        return hoped_for(self._endpoints, self.clock())
 
     async def ask(
         self,

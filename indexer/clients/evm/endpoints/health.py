@@ -162,7 +162,7 @@ class Wellness:
     def _fell_ill(self, endpoint: Endpoint, health: Health) -> bool:
         """Probe it from now on; whether that is news."""
         if not self._is_same_outage(endpoint):
-            endpoint.failures = 0
+            endpoint.failures, endpoint.ill_since = 0, self._clock()
         is_news = not endpoint.failures and not endpoint.is_told
         endpoint.is_told = endpoint.is_told or is_news
         self._counts.on_health(endpoint.name, health)

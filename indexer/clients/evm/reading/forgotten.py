@@ -6,12 +6,12 @@ import asyncio
 import re
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import structlog
 
 from indexer.clients.evm.asking.calls import Limits, Plan, joined
-from indexer.clients.evm.endpoints.contrast import Ask, Pair, refused_for_good
+from indexer.clients.evm.endpoints.contrast import Ask, Pair, Refusal, refused_for_good
 from indexer.clients.evm.endpoints.endpoints import Endpoints
 from indexer.clients.evm.judging.opinions import header_of
 from indexer.clients.evm.reading.readings import Natives, readings
@@ -35,14 +35,20 @@ _SOONER_SECONDS: Final = 0.1
 _NAMED: Final = re.compile(r"0x[0-9a-fA-F]+|\d+")
 
 
+class _Gone(NamedTuple):
+    """State that was found to be gone: of this block and, it seems, of all below it."""
+
+    block: int
+    refusal: Refusal
+    found_at: float
+
+
 class Forgotten:
     """Asks for state; where that of an old block is refused for good, it is `StateMissing`, in the node's words."""
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._endpoints = endpoints
-        self._gone: tuple[int, IndexerError] | None = None
-        """The highest block whose state was found to be gone, and what was said of it."""
-        self._found_at = float("-inf")
+        self._gone: _Gone | None = None
 
     async def ask(
         self,
@@ -56,35 +62,52 @@ class Forgotten:
         lowest = min(blocks, key=lambda block: block.number)
         if lowest.number > self._newest - OLD_BLOCKS:
             return await self._endpoints.ask(make, hedge_seconds=hedge_seconds)
-        if self._endpoints.clock() - self._found_at > _REMEMBERED_SECONDS:
+        if self._gone is not None and self._endpoints.clock() - self._gone.found_at > _REMEMBERED_SECONDS:
             self._gone = None
         asked = asyncio.ensure_future(self._endpoints.ask(make, hedge_seconds=hedge_seconds))
         try:
-            # One that complains is asked ever more slowly, which may help; else it takes a minute until that ends.
-            if await self._is_throttled(asked):
-                if is_likely := self._gone is not None:
-                    asked.cancel()  # each further refusal would slow down who asks for heads
-                words = await self._words(lowest, about)
-                if words is not None and (is_likely or not asked.done()):
-                    raise StateMissing(str(words))
-                if is_likely:
-                    return await self._endpoints.ask(make, hedge_seconds=hedge_seconds)
-            return await asked
-        except (BadAnswer, NodeUnreachable, Throttled) as error:
-            words = await self._words(lowest, about)
-            if words is None:
+            refusal = await self._refused_meanwhile(asked, lowest, about)
+            if refusal is None and asked.cancelled():
+                asked = asyncio.ensure_future(self._endpoints.ask(make, hedge_seconds=hedge_seconds))
+            if refusal is None or (asked.done() and not asked.cancelled()):
+                return await asked
+        except (BadAnswer, NodeUnreachable, Throttled):
+            refusal = await self._refusal(lowest, about)
+            if refusal is None:
                 raise
-            raise StateMissing(str(words)) from error
+        except StateMissing as error:
+            # Those that are lost for strange words would say so as well.
+            is_refused = any(isinstance(each.reason, BadAnswer) for each in self._endpoints.hoped_for)
+            refusal = await self._refusal(lowest, about) if is_refused else None
+            if refusal is None:
+                raise self._missing(error) from error
         finally:
             asked.cancel()
             await asyncio.wait((asked,))
+        raise self._missing(refusal.words, refusal.by)
 
-    async def _words(self, block: KnownBlock, about: Callable[[KnownBlock], MakeAt]) -> IndexerError | None:
-        """What is said of a block whose state is gone; nothing of any other."""
+    async def _refused_meanwhile(
+        self, asked: asyncio.Future[Any], block: KnownBlock, about: Callable[[KnownBlock], MakeAt]
+    ) -> Refusal | None:
+        """One that complains is asked ever more slowly, which may help; else it takes a minute until that ends.
+
+        Where others were gone a moment ago, this one probably is: each further refusal would slow down who asks for
+        heads, and the question is called off.
+        """
+        if not await self._is_throttled(asked):
+            return None
+        if self._known is not None:
+            asked.cancel()
+            await asyncio.wait((asked,))
+        return await self._refusal(block, about)
+
+    async def _refusal(self, block: KnownBlock, about: Callable[[KnownBlock], MakeAt]) -> Refusal | None:
+        """What is said of a block whose state is gone, and by whom; nothing of any other."""
         if not self._says_something:
             return None
-        if self._gone is not None and block.number <= self._gone[0]:
-            return self._gone[1]
+        known = self._known
+        if known is not None and block.number <= known.block:
+            return known.refusal
         make_at = about(block)
 
         async def pair(ask: Ask) -> Pair | None:
@@ -94,17 +117,28 @@ class Forgotten:
                 return None
             return Pair(partial(make_at, old), partial(make_at, newest))
 
-        before = None if self._gone is None else self._gone[1]
+        before = None if known is None else known.refusal.words
         # That it is too much just now is said in the same words each time: one turn of it says nothing.
         is_telling = before is not None and not isinstance(before, Throttled)
-        words = await refused_for_good(self._endpoints, pair, 1) if is_telling else None
-        if words is None or before is None or not _are_alike(words, before):
-            words = await refused_for_good(self._endpoints, pair, TURNS)
-        if words is not None and before is None:
-            log.warning("state_forgotten", endpoint=self._endpoints.name, block=block.number, reason=str(words))
-        if words is not None:
-            self._gone, self._found_at = (block.number, words), self._endpoints.clock()
-        return words
+        refusal = await refused_for_good(self._endpoints, pair, 1) if is_telling else None
+        if refusal is None or before is None or not _are_alike(refusal.words, before):
+            refusal = await refused_for_good(self._endpoints, pair, TURNS)
+        if refusal is not None:
+            if self._gone is None:
+                reason = str(refusal.words)
+                log.warning("state_forgotten", endpoint=self._endpoints.name, block=block.number, reason=reason)
+            self._gone = _Gone(block.number, refusal, self._endpoints.clock())
+        return refusal
+
+    @property
+    def _known(self) -> _Gone | None:
+        """What was found a moment ago; of no use once somebody may be asked who was not there then."""
+        may_answer = {each.name for each in self._endpoints.every if each.is_well}
+        return self._gone if self._gone is not None and may_answer <= self._gone.refusal.by else None
+
+    def _missing(self, words: IndexerError, by: Collection[str] = ()) -> StateMissing:
+        """Who is lost for a moment may have it, unless it was one of those that refuse it."""
+        return StateMissing(str(words), tuple(each.name for each in self._endpoints.hoped_for if each.name not in by))
 
     @property
     def _newest(self) -> int:
@@ -112,7 +146,7 @@ class Forgotten:
 
     async def _is_throttled(self, asked: asyncio.Future[Any]) -> bool:
         """Whether what is asked is refused for a while already as too much; not before it is answered, or is not."""
-        before, pause = self._complaints, _SOON_SECONDS if self._gone is None else _SOONER_SECONDS
+        before, pause = self._complaints, _SOON_SECONDS if self._known is None else _SOONER_SECONDS
         while not asked.done():
             await asyncio.wait((asked,), timeout=pause)
             if self._complaints > before:

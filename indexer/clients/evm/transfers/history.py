@@ -193,10 +193,10 @@ class History:
             async def the_pair(_: Ask) -> Pair:
                 return pair
 
-            words = await refused_for_good(self._endpoints, the_pair, _TURNS)
-            if words is None:
+            refusal = await refused_for_good(self._endpoints, the_pair, _TURNS)
+            if refusal is None:
                 raise
-            raise ResponseTooLarge(str(words)) from error
+            raise ResponseTooLarge(str(refusal.words)) from error
 
     async def _headers_at(self, numbers: Collection[int], beside: BlockRef | None) -> Mapping[int, Head]:
         if not numbers:

@@ -6,24 +6,24 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
-from indexer.clients.evm.endpoints.contrast import Ask, Pair, refused_for_good
+from indexer.clients.evm.endpoints.contrast import Ask, Pair, Refusal, refused_for_good
 from indexer.clients.evm.endpoints.endpoints import Endpoints
-from indexer.errors import BadAnswer, IndexerError, NodeUnreachable
+from indexer.errors import BadAnswer, NodeUnreachable
 
 LIKE, REFUSED = cast(Any, "like"), cast(Any, "refused")
 TURNS = 3
 
 
-async def found(*answers: Callable[[Any], None]) -> IndexerError | None:
+async def found(*answers: Callable[[Any], None]) -> Refusal | None:
     """What is found of endpoints that answer so."""
 
-    def endpoint(answer: Callable[[Any], None]) -> SimpleNamespace:
+    def endpoint(name: str, answer: Callable[[Any], None]) -> SimpleNamespace:
         async def ask(make: Any, _terms: Any) -> None:
             answer(make)
 
-        return SimpleNamespace(ask=ask, sleep=_at_once, is_aside=False, acquit=lambda: None)
+        return SimpleNamespace(name=name, ask=ask, sleep=_at_once, is_aside=False, acquit=lambda: None)
 
-    every: Sequence[Any] = [endpoint(answer) for answer in answers]
+    every: Sequence[Any] = [endpoint(name, answer) for name, answer in zip("abc", answers, strict=False)]
     endpoints = cast(Endpoints, SimpleNamespace(every=every, chain_id=1))
     return await refused_for_good(endpoints, _the_pair, TURNS)
 
@@ -50,7 +50,9 @@ def is_away(_make: Any) -> None:
 
 
 async def test_what_all_that_are_there_refuse_each_time_is_refused_for_good() -> None:
-    assert str(await found(refuses, is_away, refuses)) == "strange words"
+    refusal = await found(refuses, is_away, refuses)
+    assert refusal is not None
+    assert (str(refusal.words), refusal.by) == ("strange words", frozenset("ac"))
 
 
 async def test_nothing_is_found_where_one_of_them_may_only_be_slow() -> None:

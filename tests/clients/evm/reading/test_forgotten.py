@@ -8,17 +8,19 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from indexer.clients.evm.endpoints import standing
 from indexer.clients.evm.node import EvmNode
 from indexer.demo.anvil import Anvil
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Head, Holding
 from indexer.errors import BadAnswer, IndexerError, NodeUnreachable, StateMissing
-from tests.clients.evm.builders import node_at
+from tests.clients.evm.builders import eventually, node_at
 from tests.fixtures.chain import wallets
 from tests.fixtures.moody import Mood, Moody
 
 pytestmark = pytest.mark.node
 
+KNOWN = (-32000, "missing trie node")
 UNKNOWN = (-32603, "nothing is kept of that block 12")
 LIKE_A_THROTTLE = (-32000, "too many requests for such work")
 WATCH = Watch(frozenset(), frozenset(wallets(3)))
@@ -103,14 +105,58 @@ async def test_state_that_another_endpoint_has_is_read_there(anvil: Anvil) -> No
 
 
 async def test_state_is_gone_where_each_endpoint_says_so_in_words_of_its_own(anvil: Anvil) -> None:
+    """One that is lost for its strange words has said so, too."""
     async with (
         Moody(anvil.http_url, anvil.ws_url) as one,
         Moody(anvil.http_url, anvil.ws_url) as other,
         old_block(anvil, one, other) as (node, old),
     ):
         one.pruned_words = UNKNOWN
-        with pytest.raises(StateMissing):
-            await node.read({old: HOLDINGS})
+        for _ in range(4):
+            with pytest.raises(StateMissing) as problem:
+                await node.read({old: HOLDINGS})
+            assert problem.value.unasked == ()
+
+
+@pytest.mark.parametrize("words", [KNOWN, UNKNOWN, LIKE_A_THROTTLE])
+async def test_state_that_one_may_have_who_is_away_for_a_moment_is_not_gone_for_good(
+    anvil: Anvil, words: tuple[int, str]
+) -> None:
+    async with (
+        Moody(anvil.http_url, anvil.ws_url) as pruned,
+        Moody(anvil.http_url, anvil.ws_url) as archive,
+        old_block(anvil, pruned, archive) as (node, old),
+    ):
+        pruned.pruned_words, archive.pruned_below, archive.mood = words, 0, "503"
+        for _ in range(2):
+            with pytest.raises(StateMissing) as problem:
+                await node.read({old: HOLDINGS})
+            assert problem.value.unasked == (archive.name,)
+        archive.mood = "well"
+        await eventually(lambda: archive.name not in {trouble.endpoint for trouble in node.troubles})
+        assert len((await node.read({old: HOLDINGS}))[old.hash].values) == len(HOLDINGS)
+
+
+@pytest.mark.parametrize("constant", ["HOPE_SECONDS", "_FIRST_HOPE_SECONDS"])
+async def test_who_is_away_for_long_or_was_never_there_is_not_waited_for(
+    anvil: Anvil, monkeypatch: pytest.MonkeyPatch, constant: str
+) -> None:
+    monkeypatch.setattr(standing, constant, 1.0)
+    async with (
+        Moody(anvil.http_url, anvil.ws_url) as pruned,
+        Moody(anvil.http_url, anvil.ws_url) as archive,
+        old_block(anvil, pruned, archive) as (node, old),
+    ):
+        if constant == "HOPE_SECONDS":
+            await node.identities()
+        pruned.pruned_words, archive.mood = KNOWN, "503"
+        unasked = []
+        for _ in range(2):
+            with pytest.raises(StateMissing) as problem:
+                await node.read({old: HOLDINGS})
+            unasked.append(problem.value.unasked)
+            await asyncio.sleep(1.0)
+        assert unasked == [(archive.name,), ()]
 
 
 async def test_a_block_near_the_head_is_not_taken_for_forgotten(anvil: Anvil) -> None:

@@ -70,12 +70,15 @@ async def refused_for_good(endpoints: Endpoints, make_pair: MakePair, turns: int
 async def _words(endpoint: Endpoint, chain_id: int | None, make_pair: MakePair, turns: int) -> IndexerError | None:
     """What it says each time; nothing where it is not there at all."""
     terms = Terms(_TIMEOUT_SECONDS, chain_id, paced=False)
+    is_there = False
 
     async def ask(make: Make) -> Any:
-        return await endpoint.ask(make, terms)
+        nonlocal is_there
+        answer = await endpoint.ask(make, terms)
+        is_there = True
+        return answer
 
     words: IndexerError | None = None
-    is_there = False
     for _ in range(turns):
         if words is not None:
             await endpoint.sleep(_pause(words))
@@ -84,7 +87,6 @@ async def _words(endpoint: Endpoint, chain_id: int | None, make_pair: MakePair, 
             if pair is None:
                 raise _Undecided
             await ask(pair.like)
-            is_there = True
             words = await _refusal(ask, pair.refused)
             await ask(pair.like)
         except (NodeUnreachable, WrongChain) as error:

@@ -9,7 +9,7 @@ from indexer.domain.chain import Head
 
 _SECONDS: Final = 0.4
 """What the spare websocket tells may just be on its way to us; then everybody is asked."""
-_ASKED: Final = 4
+_TIMES: Final = 4
 """So often: who announces a block may have it a moment later only."""
 
 
@@ -44,7 +44,7 @@ class Rumours:
             return
         self._asked += 1
         is_known = newest is not None and newest.number >= self._head.number
-        if is_known or self._asked >= _ASKED:
+        if is_known or self._asked >= _TIMES:
             self._forget()
         else:
             self._due = now + _SECONDS

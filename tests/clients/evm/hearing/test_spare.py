@@ -52,7 +52,7 @@ async def test_a_rumour_that_nobody_confirms_is_asked_about_a_few_times_only(mon
         other.repeat()
         await eventually(lambda: made._rumours.due_at < math.inf)
         await eventually(lambda: made._rumours.due_at == math.inf)
-        assert second.asked - asked == rumours._ASKED
+        assert second.asked - asked == rumours._TIMES
         assert heard.numbers()[-1] == first.height
         assert made.ear.live == "w0"
 

@@ -226,7 +226,7 @@ async def test_logs_that_a_websocket_told_count_though_they_are_left_out_twice(
     set_alter(liar, without_logs)
     async with node_at(liar.url, on_left_out=lambda found, count: told.append((found, count))) as node:
         for log in await logs_of(anvil, head):
-            node._hints.keep(head.hash, log)
+            node._viewer.hints.keep(head.hash, log)
         with capture_logs() as lines:
             (view,) = await node.look([head], watch)
             await node.look([replace(head, bloom=None)], watch)
@@ -242,7 +242,7 @@ async def test_a_hint_that_makes_no_sense_is_none(liar: FakeNode, anvil: Anvil, 
     async with node_at(liar.url) as node:
         (log, *_) = await logs_of(anvil, head)
         for index in ("0x77", "x", None):
-            node._hints.keep(head.hash, {**log, "logIndex": index, "blockHash": "0x" + "77" * 32})
+            node._viewer.hints.keep(head.hash, {**log, "logIndex": index, "blockHash": "0x" + "77" * 32})
         (view,) = await node.look([head], watch)
         assert len(view.transfers) == 20
         assert node._endpoints._endpoints[0].is_well
@@ -272,7 +272,7 @@ async def test_nor_does_it_matter_whether_they_were_read_since_somebody_hinted_a
     set_alter(liar, without_logs)
     async with node_at(liar.url) as node:
         for holding in few.holdings() - few.natives():
-            node._hints.note(head.hash, holding)
+            node._viewer.hints.note(head.hash, holding)
         (view,) = await node.look([head], few)
     assert view.suspects == few.holdings() - few.natives()
 

@@ -104,8 +104,8 @@ async def test_holdings_that_logs_hinted_at_travel_along(anvil: Anvil, token: De
     await token.send("mint", wallet, 8)
     async with node_at(anvil.http_url) as node:
         head = await mined_head(anvil, node)
-        node._hints.note(head.hash, Holding(token.address, wallet))
-        node._hints.note(head.hash, Holding(token.address, wallets(9)[8]))
+        node._viewer.hints.note(head.hash, Holding(token.address, wallet))
+        node._viewer.hints.note(head.hash, Holding(token.address, wallets(9)[8]))
         before = node.counts.trips
         (view,) = await node.look([head], Watch(frozenset([token.address]), frozenset([wallet])))
         assert node.counts.trips == before + 1

@@ -85,7 +85,7 @@ async def test_a_balance_that_the_preferred_endpoint_does_not_tell_is_asked_of_a
 async def test_so_is_one_beside_a_block(mute: FakeNode, anvil: Anvil, minted: Holding) -> None:
     async with node_at(mute.url, anvil.http_url) as node:
         head = await mined_head(anvil, node)
-        node._hints.note(head.hash, minted)
+        node._viewer.hints.note(head.hash, minted)
         (view,) = await node.look([head], Watch(frozenset([Address(minted.token)]), frozenset([ALICE])))
         assert view.readings.values == {minted: 7, Holding(NATIVE, ALICE): 0}
         assert not view.readings.unreadable

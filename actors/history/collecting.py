@@ -123,6 +123,7 @@ class Collector:
             try:
                 moved, seconds = await self._moved(job, first, last)
             except StateMissing as error:
+                _wait_for_unasked(error)
                 self._gone = (job.id, first, str(error))
             except ResponseTooLarge as error:
                 if first == last:
@@ -186,10 +187,7 @@ class Collector:
         try:
             return await self._node.read(wanted)
         except StateMissing as error:
-            if error.unasked:  # history can wait for them
-                raise NodeUnreachable(
-                    f"{error}; {', '.join(error.unasked)} cannot be asked, and may have it"
-                ) from error
+            _wait_for_unasked(error)
             return None
         except Unheard:
             raise  # nobody said that the state is gone
@@ -227,6 +225,13 @@ class Collector:
                     natives.append(Native(head.ref, holding, value))
                 held[holding] = value
         return [Chunk(part[0].number, last, natives=tuple(natives))]
+
+
+def _wait_for_unasked(error: StateMissing) -> None:
+    """History has the time."""
+    if error.unasked:
+        unasked = ", ".join(error.unasked)
+        raise NodeUnreachable(f"{error}; {unasked} cannot be asked, and may have it") from error
 
 
 def parted(first: int, last: int, moved: Sequence[Moved]) -> list[tuple[int, int, tuple[Moved, ...]]]:

@@ -16,7 +16,7 @@ from indexer.errors import Permanent, Transient
 ASK_SECONDS: Final = 4.0
 """Blocks that come faster are not worth a question each: finality lags by minutes."""
 
-OPEN_SECONDS: Final = 1.0
+OPEN_SECONDS: Final = 0.5
 """Until it is clear whether the chain's nodes know such tags."""
 
 ASK_AGAIN_SECONDS: Final = 60.0

@@ -18,7 +18,7 @@ from indexer.domain.history.jobs import Job
 from indexer.domain.recording.records import fold
 from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.facts import HistoryRow
-from indexer.errors import StateMissing
+from indexer.errors import NodeUnreachable, StateMissing
 from tests.actors.fakes import TIME
 from tests.actors.history.scene import Scene
 from tests.sim.clock import play
@@ -35,7 +35,7 @@ GONE = "pruned history unavailable"
 class _Told:
     """A world of seventy blocks, in which the taker is paid in some; what a job told of it."""
 
-    def __init__(self, paid_in: Collection[int], logs_from: int = LOGS_FROM) -> None:
+    def __init__(self, paid_in: Collection[int], logs_from: int = LOGS_FROM, lost: tuple[str, ...] = ()) -> None:
         self.scene = Scene()
         self.scene.watch = Watch(tokens=frozenset(TOKENS), solvers=frozenset(WALLETS))
         self.kept: list[Job] = []
@@ -53,7 +53,7 @@ class _Told:
         async def expired(first: int, last: int, watch: Watch, beside: BlockRef | None = None) -> tuple[Moved, ...]:
             self.asked.append((first, last))
             if first < logs_from:
-                raise StateMissing(GONE)
+                raise StateMissing(GONE, lost)
             found: tuple[Moved, ...] = await moved(first, last, watch, beside)
             return found
 
@@ -163,6 +163,17 @@ def test_what_goes_on_from_a_record_below_is_not_begun_above_a_gap() -> None:
         after = told.scene.block(3)
         with pytest.raises(StateMissing, match=GONE):
             await told.fill(replace(_order(TAKER), first=4, after=after))
+
+    play(run())
+
+
+def test_logs_that_an_endpoint_may_have_which_is_lost_for_a_moment_are_waited_for() -> None:
+    async def run() -> None:
+        told = _Told(paid_in=(20,), lost=("archive",))
+        await told.records(TAKER, 70)
+        with pytest.raises(NodeUnreachable, match="archive cannot be asked"):
+            await told.fill(_order(TAKER))
+        assert not told.scene.committed
 
     play(run())
 

@@ -64,6 +64,7 @@ class Checkpoints:
             "finalized": Int64(mark.settled.finalized),
             "trail": _trail_documents(mark.trail),
             "natives": None if mark.natives is None else Int64(mark.natives),
+            "nativesBefore": struct.pack(f">{len(mark.natives_before)}q", *mark.natives_before),
             "returned": holdings_document(sorted(mark.returned)),
             "cuts": [[Int64(number), Int64(seq)] for number, seq in mark.cuts],
             "incidents": {
@@ -120,6 +121,7 @@ def _mark_of(found: dict[str, Any]) -> Mark:
         settled=Settled(int(found.get("safe", -1)), int(found.get("finalized", -1))),
         watch=watch,
         natives=None if found.get("natives") is None else int(found["natives"]),
+        natives_before=tuple(number for (number,) in struct.iter_unpack(">q", found.get("nativesBefore", b""))),
         returned=frozenset(holdings_of(found.get("returned", {}))),
         cuts=tuple(SilentCut(int(number), int(seq)) for number, seq in found.get("cuts", ())),
         incidents=Incidents(**{kind: _incident_of(one) for kind, one in found.get("incidents", {}).items()}),

@@ -285,7 +285,7 @@ async def test_logs_without_a_record_are_kept_with_the_heads(store: Store) -> No
     trail = {OURS: (log_at(4), log_at(5)), lost: None}
     watch = Watch(frozenset({Address(USDC)}), frozenset({solver_at(0)}))
     cuts = (SilentCut(3, 5), SilentCut(4, 7))
-    mark = Mark(7, trail, Settled(4, 2), watch, returned=frozenset({OURS, lost}), cuts=cuts)
+    mark = Mark(7, trail, Settled(4, 2), watch, 5, (3, 4), returned=frozenset({OURS, lost}), cuts=cuts)
     await store.checkpoints.follow("chain:1", heads, mark)
     assert await store.checkpoints.load("chain:1") == StoredCheckpoint(heads, 0, mark)
     found = Incidents(Incident(3, "deep", TIME), Incident(4, "pruned", TIME))

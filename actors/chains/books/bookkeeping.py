@@ -17,7 +17,7 @@ from indexer.domain.chain import NATIVE, BlockRef, Head, Holding, TokenInfo, Tra
 from indexer.domain.health.incidents import Incident
 from indexer.domain.health.status import NativesRead
 from indexer.domain.recording.gaps import Later
-from indexer.domain.telling.facts import Passed
+from indexer.domain.telling.facts import BalanceReverted, Passed
 from indexer.errors import StateMissing
 
 log = structlog.get_logger(__name__)
@@ -67,15 +67,24 @@ class Bookkeeper:
         if number > self._ledger.natives_at:
             self._read_at |= {holding: number for holding in holdings if holding.token == NATIVE}
 
-    def natives_read(self, number: int) -> None:
+    def natives_read(self, number: int, *, anew: bool = False) -> None:
         """All of them, at this block."""
-        self._ledger.natives_at = number
+        self._ledger.natives_read(number, anew=anew)
         self._read_at.clear()
 
-    def roll_back(self, number: int) -> None:
-        """What was read above this block was read on another branch."""
-        self._ledger.natives_at = min(self._ledger.natives_at, number)
-        self._read_at = {key: min(at, number) for key, at in self._read_at.items()}
+    def roll_back(self, number: int, reverted: Iterable[BalanceReverted]) -> None:
+        """What was read above this block was read on another branch; what is `reverted` was read at it just now.
+
+        All others are known by their last reading below, or by a record since then.
+        """
+        natives_at = self._ledger.natives_at
+        known = [(key, at) for key, at in self._read_at.items() if at <= number]
+        known += [(update.holding, update.block.number) for update in self._ledger.above(natives_at)]
+        known += [(fact.holding, number) for fact in reverted]
+        self._read_at = {}
+        for holding, at in known:
+            if holding.token == NATIVE and at > max(natives_at, self._read_at.get(holding, 0)):
+                self._read_at[holding] = at
 
     def info(self, holding: Holding) -> TokenInfo:
         return self.infos.get(holding.token, TokenInfo())

@@ -22,6 +22,7 @@ from indexer.domain.health.unread import Unread
 from indexer.domain.history.trails import MOST_LOGS_IN_ALL, Trails
 from indexer.domain.recording.holes import may_leave_one
 from indexer.domain.resuming.checkpoints import Mark, SilentCut
+from indexer.domain.resuming.natives import NativeReadings
 from indexer.domain.resuming.reorgs import left_unread
 from indexer.domain.telling.commits import Commit, parts
 from indexer.domain.telling.facts import BalanceReverted, Checkpoint, Fact, StreamResync
@@ -77,8 +78,7 @@ class Ledger:
         )
         self.seq = 0
         self.incidents = Incidents()
-        self.natives_at = 0
-        """The block at which all native balances were read last."""
+        self.natives = NativeReadings()
         self.was_stale = False
         """Whether the last life told, and no life since took it back, that there is no trustworthy head."""
         self.balances: dict[Holding, int] = {}
@@ -131,9 +131,18 @@ class Ledger:
         self.unread = self._saved_unread = mark.unread.cut(0).answered(recorded)
         if watch is not None:
             self.unread = self.unread.within(watch)
-        self.natives_at = life.natives_at
+        self.natives = life.natives
         self._cuts = mark.cuts
         return Begun(HeadChain(self._window, life.known).within(), life.native_since, life.words)
+
+    @property
+    def natives_at(self) -> int:
+        """The block at which all native balances were read last."""
+        return self.natives.newest
+
+    def natives_read(self, number: int, *, anew: bool = False) -> None:
+        """All of them, at this block; `anew` where what was read before may have been of another branch."""
+        self.natives = (NativeReadings() if anew else self.natives).at(number, number - self._window)
 
     async def _since(self, after: int) -> list[Commit]:
         return await commits_since(self._commits, self._stream, after, self.seq)
@@ -208,6 +217,7 @@ class Ledger:
             self.settling.now,
             watch,
             self.natives_at,
+            self.natives.blocks[:-1],
             self.incidents,
             self.returned,
             self._cuts,
@@ -254,7 +264,7 @@ class Ledger:
         """What `known` does not hold any more is orphaned, and these facts tell of it."""
         ancestor = known.heads[-1]
         self.settling.roll_back(ancestor.number)
-        self.natives_at = min(self.natives_at, ancestor.number)
+        self.natives = self.natives.cut(ancestor.number, known.heads[0].number)
         self._noted = {log: None for log in self._noted if log.block_number <= ancestor.number}
         self.trails.cut(ancestor.number)
         # Those that ended a time in which nobody watched: the record before holds again, and must not be taken to.

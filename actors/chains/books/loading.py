@@ -16,6 +16,7 @@ from indexer.domain.following.headchain import HeadChain
 from indexer.domain.recording.records import BalanceRecord
 from indexer.domain.resuming import recovery
 from indexer.domain.resuming.checkpoints import Mark
+from indexer.domain.resuming.natives import NativeReadings
 from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.facts import BalanceReverted
 from indexer.domain.tokens import NOTHING_TOLD
@@ -67,13 +68,14 @@ class LastLife:
         return recovery.continued(self.heads, [commit for commit in self.later if commit.first_seq >= self.first])
 
     @property
-    def natives_at(self) -> int:
-        """The block at which all native balances were read last."""
+    def natives(self) -> NativeReadings:
+        """The blocks at which all native balances were read."""
         return recovery.natives_read_at(self.mark, self.heads, self.known, self.later)
 
     @property
     def native_since(self) -> dict[Holding, int]:
-        recorded_at, at = natives_recorded(self.records, self.commits, self.mark.cuts), self.natives_at
+        lowest, at = self.heads[0].number if self.heads else 0, self.natives.newest
+        recorded_at = natives_recorded(self.records, self.commits, self.mark.cuts, lowest)
         return {holding: number for holding, number in recorded_at.items() if number > at}
 
     @property

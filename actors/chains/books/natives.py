@@ -38,15 +38,18 @@ class Span(NamedTuple):
 
 
 def natives_recorded(
-    records: Mapping[Holding, BalanceRecord], commits: Iterable[Commit], cuts: Iterable[SilentCut]
+    records: Mapping[Holding, BalanceRecord], commits: Iterable[Commit], cuts: Iterable[SilentCut], lowest: int
 ) -> dict[Holding, int]:
-    """At which block each was known last, by record and by what was told; no higher than a reorg went back since."""
-    at = {holding: (row.block.number, row.seq) for holding, row in records.items() if holding.token == NATIVE}
+    """At which block each was known last, by record and by what was told; where a reorg took that back, before it.
+
+    What was below the `lowest` block that is remembered is not known any more.
+    """
+    at = {holding: [(row.seq, row.block.number)] for holding, row in records.items() if holding.token == NATIVE}
 
     def cut(number: int, seq: int) -> None:
-        for holding, (known, told) in at.items():
-            if told <= seq and known > number:
-                at[holding] = (number, told)
+        for holding, known in at.items():
+            left = [(told, block) for told, block in known if told > seq or block <= number]
+            at[holding] = left or [(known[0][0], min(number, lowest))]
 
     silent = sorted(cuts, key=lambda each: each.seq)
     for commit in commits:
@@ -56,10 +59,10 @@ def natives_recorded(
             cut(commit.ancestor, commit.first_seq - 1)
         for seq, fact in enumerate(commit.facts, commit.first_seq):
             if isinstance(fact, BalanceUpdated | BalanceReverted) and fact.holding.token == NATIVE:
-                at[fact.holding] = (fact.block.number, seq)
+                at.setdefault(fact.holding, []).append((seq, fact.block.number))
     for each in silent:
         cut(*each)
-    return {holding: number for holding, (number, _) in at.items()}
+    return {holding: max(known)[1] for holding, known in at.items()}
 
 
 class Step(NamedTuple):

@@ -145,7 +145,7 @@ class Repairer:
         await self._ledger.roll_back(left, leaving(facts, known.above(ancestor.hash)))
         self._reader.due |= self._followed.watch.of(self._ledger.returned)
         self._followed.known = left
-        self._book.roll_back(ancestor.number)
+        self._book.roll_back(ancestor.number, facts)
         self._unanswered.roll_back(ancestor.number)
         self._reorged(depth)
         self._unsaid.append({"ancestor": ancestor.number, "depth": depth, "reverted": len(facts)})

@@ -103,7 +103,7 @@ class Resyncer:
             self._unanswered.roll_back(above)
         known = above if above is not None else None if tip is None else tip.number
         self._unanswered.note(readings, newest.number, known)
-        self._book.natives_read(newest.number)
+        self._book.natives_read(newest.number, anew=True)
         self._followed.known = HeadChain(depth, heads, newest.number - 1)
         await self._ledger.keep_unread(self._followed.known)
 

@@ -27,7 +27,8 @@ class Mark:
     """What was known beside the newest block that was handled, and after the commit that ends with number `seq`.
 
     `trail` holds the logs without a record; without a `watch`, it is the one that was stored before. `natives` is the
-    block at which all native balances were read last; without one, the newest that was handled. `returned` are those
+    block at which all native balances were read last; without one, the newest that was handled. `natives_before` are
+    the blocks of earlier readings that a reorg may go back to. `returned` are those
     that are watched again and not recorded since. Of those that were `unread`, it is not kept how far they held.
     """
 
@@ -36,6 +37,7 @@ class Mark:
     settled: Settled = field(default_factory=Settled)
     watch: Watch | None = None
     natives: int | None = None
+    natives_before: tuple[int, ...] = ()
     incidents: Incidents = field(default_factory=Incidents)
     returned: frozenset[Holding] = frozenset()
     cuts: tuple[SilentCut, ...] = ()

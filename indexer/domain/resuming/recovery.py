@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from indexer.domain.chain import Head
 from indexer.domain.resuming.checkpoints import Mark
+from indexer.domain.resuming.natives import NativeReadings
 from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.facts import StreamLive, StreamResync, StreamStale
 
@@ -36,16 +37,19 @@ def continued(heads: Sequence[Head], later: Sequence[Commit]) -> tuple[Head, ...
     return tuple(chain)
 
 
-def natives_read_at(mark: Mark, saved: Sequence[Head], known: Sequence[Head], later: Sequence[Commit]) -> int:
-    """The block at which all native balances were read last, as far as that still counts.
+def natives_read_at(
+    mark: Mark, saved: Sequence[Head], known: Sequence[Head], later: Sequence[Commit]
+) -> NativeReadings:
+    """The blocks at which all native balances were read, as far as that still counts.
 
     What was read above the ancestor of a reorg that was told since (`later`) was read on another branch.
     """
     if not saved:
-        return 0  # killed before anything was saved
+        return NativeReadings()  # killed before anything was saved
     ancestors = [commit.ancestor for commit in later if commit.ancestor is not None]
-    read_at = [] if mark.natives is None else [mark.natives]
-    return min((*read_at, *ancestors, known[-1].number))
+    newest = saved[-1].number if mark.natives is None else mark.natives
+    read = NativeReadings((*mark.natives_before, newest) if newest else ())
+    return read.cut(min((*ancestors, known[-1].number)), known[0].number)
 
 
 def ends_stale(commits: Sequence[Commit]) -> bool:

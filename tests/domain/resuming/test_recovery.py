@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from indexer.domain.chain import Head
 from indexer.domain.resuming.checkpoints import Mark
+from indexer.domain.resuming.natives import NativeReadings
 from indexer.domain.resuming.recovery import continued, ends_stale, natives_read_at
 from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.facts import (
@@ -56,11 +59,32 @@ def test_a_part_without_checkpoint_is_not_followed() -> None:
     assert continued(STORED, [commit(None, updated(9, 7))]) == STORED
 
 
-def test_natives_that_were_read_on_another_branch_count_from_the_ancestor() -> None:
-    assert natives_read_at(Mark(natives=4), STORED, STORED, ()) == 4
-    assert natives_read_at(Mark(natives=4), STORED, STORED[:2], [commit(head_at(2), reverted(2))]) == 2
-    assert natives_read_at(Mark(), STORED, STORED, ()) == 5
-    assert natives_read_at(Mark(natives=4), (), (), ()) == 0
+@pytest.mark.parametrize(
+    ("mark", "ancestor", "newest"),
+    [
+        (Mark(natives=4), 5, 4),
+        (Mark(), 5, 5),
+        (Mark(natives=4, natives_before=(2, 3)), 3, 3),
+        (Mark(natives=5, natives_before=(1, 2)), 4, 2),
+        (Mark(natives=4), 2, 1),
+    ],
+)
+def test_natives_that_were_read_on_another_branch_count_from_the_last_reading_below(
+    mark: Mark, ancestor: int, newest: int
+) -> None:
+    later = [commit(head_at(ancestor), reverted(ancestor))] if ancestor < 5 else []
+    assert natives_read_at(mark, STORED, STORED[:ancestor], later).newest == newest
+
+
+def test_natives_were_never_read_where_nothing_was_stored() -> None:
+    assert natives_read_at(Mark(natives=4), (), (), ()).newest == 0
+
+
+def test_of_older_readings_those_are_kept_that_a_reorg_may_go_back_to() -> None:
+    read = NativeReadings()
+    for number in (10, 20, 30, 40):
+        read = read.at(number, number - 15)
+    assert read.blocks == (30, 40)
 
 
 def test_the_newest_word_says_whether_a_chain_is_stale() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 import pytest
 from structlog.testing import capture_logs
 
+from actors.base import cut_short
 from actors.chains.books.natives import natives_recorded
 from actors.messages import Differed, WatchChanged
 from indexer.domain.balances import Watch
@@ -19,6 +20,7 @@ from indexer.errors import StateMissing
 from tests.actors.chains.stage import Stage, staged
 from tests.domain.samples import block_hash
 from tests.sim.clock import in_virtual_time
+from tests.sim.service import STREAM
 from tests.sim.world import WALLETS, WATCH
 
 COIN = Holding(NATIVE, WALLETS[1])
@@ -177,6 +179,95 @@ async def test_a_deep_reorg_stays_in_the_status_and_in_that_of_the_next_life() -
         assert stage.status.incidents.resync == told
 
 
+async def until_read(stage: Stage) -> int:
+    """Blocks in which nothing happens, until one of them is that of a reading."""
+    await quiet(stage, 1)
+    while not _is_read(stage, stage.world.tip.number):
+        await quiet(stage, 1)
+    return stage.world.tip.number
+
+
+async def came_and_went(stage: Stage) -> int:
+    """A balance that was another for three blocks, between two readings; the block at which it came."""
+    await until_read(stage)
+    await quiet(stage, 2)
+    came = stage.world.put(COIN, 500)
+    await stage.hear(came)
+    await quiet(stage, 2)
+    await stage.hear(stage.world.put(COIN, 0))
+    await until_read(stage)
+    assert recorded(stage) == [], "that is what the interval gives up"
+    return came.number
+
+
+async def leave(stage: Stage, ancestor: int) -> None:
+    """For a branch on which nothing happens."""
+    depth = stage.world.tip.number - ancestor
+    del stage.world.canonical[-depth:]
+    for _ in range(depth):
+        stage.world.mine(busy=0)
+    await quiet(stage, 1)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@in_virtual_time
+async def test_a_reorg_goes_back_to_the_last_reading_that_there_was(restarts: bool) -> None:
+    """Not to the ancestor, where nobody had read; what was not taken back there is found where it happened."""
+    async with staged(native_interval=10, window=64) as stage:
+        came = await came_and_went(stage)
+        if restarts:
+            await stage.stop()
+            stage.start()
+            await stage.settle()
+        await leave(stage, came + 2)
+        await until_read(stage)
+        assert recorded(stage) == [(came, 500, "native")]
+
+
+@in_virtual_time
+async def test_what_is_recorded_since_the_reading_that_a_reorg_goes_back_to_is_not_recorded_again() -> None:
+    async with staged(native_interval=10, window=64) as stage:
+        await until_read(stage)
+        await quiet(stage, 2)
+        first = stage.world.put(COIN, 7)
+        await stage.hear(first)
+        await quiet(stage, 3)
+        fork = stage.world.tip.number
+        second = stage.world.put(COIN, 9)
+        await stage.hear(second)
+        await until_read(stage)
+        del stage.world.canonical[-(stage.world.tip.number - fork) :]
+        third = stage.world.put(COIN, 11)
+        for _ in range(8):
+            stage.world.mine(busy=0)
+        await stage.hear(stage.world.tip)
+        await until_read(stage)
+        numbers = (first.number, second.number, third.number)
+        assert recorded(stage) == [(number, held, "native") for number, held in zip(numbers, (7, 9, 11), strict=True)]
+
+
+@in_virtual_time
+async def test_a_life_that_was_killed_in_a_reorg_goes_on_from_the_last_reading_that_there_was() -> None:
+    async with staged(native_interval=10, window=64) as stage:
+        came = await came_and_went(stage)
+        other = Holding(NATIVE, WALLETS[2])
+        await stage.hear(stage.world.put(other, 3))
+        await until_read(stage)
+        kept = stage.disk.kept.checkpoints[STREAM]
+        await leave(stage, came + 2)
+        cut_short(stage.ref)
+        stage.disk.kept.checkpoints[STREAM] = kept  # the commit that tells of the reorg is the last that was written
+        stage.start()
+        await stage.settle()
+        await until_read(stage)
+        assert recorded(stage) == [(came, 500, "native")]
+
+
+def _is_read(stage: Stage, number: int) -> bool:
+    read = stage.status.natives_read
+    return read is not None and read.at == number
+
+
 def _forget(stage: Stage) -> None:
     """Of its newest block alone the node has the state from now on."""
     read = stage.node.read
@@ -189,8 +280,8 @@ def _forget(stage: Stage) -> None:
     stage.node.read = reading  # type: ignore[method-assign] # a node that prunes at once
 
 
-@pytest.mark.parametrize(("told", "known_at"), [(3, 10), (4, 12)])
+@pytest.mark.parametrize(("told", "known_at"), [(3, 8), (4, 12)])
 def test_a_cut_that_no_commit_tells_of_reaches_only_what_was_told_before_it(told: int, known_at: int) -> None:
     record = BalanceRecord(1, COIN, 5, BlockRef(12, block_hash(12), 0), 1, "native", TokenInfo(), told)
-    assert natives_recorded({COIN: record}, (), (SilentCut(10, 3),)) == {COIN: known_at}
-    assert natives_recorded({COIN: record}, (), (SilentCut(13, 9),)) == {COIN: 12}
+    assert natives_recorded({COIN: record}, (), (SilentCut(10, 3),), 8) == {COIN: known_at}
+    assert natives_recorded({COIN: record}, (), (SilentCut(13, 9),), 8) == {COIN: 12}

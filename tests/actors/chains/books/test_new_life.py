@@ -64,30 +64,32 @@ async def test_a_new_life_knows_what_was_committed_and_not_yet_projected(desk: D
 async def test_natives_that_were_read_on_an_orphaned_branch_are_not_taken_for_read_by_the_next_life(
     desk: Desk,
 ) -> None:
-    """They are read every few blocks only, and what changed in between is searched for from there on."""
+    """They are read every few blocks only, and what changed in between is searched for from the last reading on."""
     first = desk.open()
     await first.commit((updated(5, 7),), head_at(5))
-    first.natives_at = 5
+    first.natives_read(2)
+    first.natives_read(5)
     await first.save(HeadChain(8, tuple(head_at(number) for number in range(1, 6))))
     async with first.writer.together():
         await first.roll_back(HeadChain(8, (head_at(3),)), roll_back(first, 3, {holding(): 0}))
         await first.commit((replace(updated(4, 8, fork="b"), holding=Holding(USDC, wallet(0))),), head_at(4, "b", "a"))
     again = desk.open()
     await again.load()
-    assert again.natives_at == 3
+    assert again.natives_at == 2
 
 
 async def test_a_reorg_that_takes_nothing_back_is_known_to_the_next_life_where_natives_were_read(desk: Desk) -> None:
     """No commit tells of it, and those that follow sit on a branch on which nobody has read them."""
     first = desk.open()
     await first.commit((updated(2, 7),), head_at(2))
-    first.natives_at = 5
+    first.natives_read(2)
+    first.natives_read(5)
     await first.save(HeadChain(8, tuple(head_at(number) for number in range(1, 6))))
     await first.roll_back(HeadChain(8, tuple(head_at(number) for number in range(1, 5))), ())
     await first.commit((replace(updated(6, 8, fork="b"), holding=Holding(USDC, wallet(0))),), head_at(6, "b"))
     again = desk.open()
     known = (await again.load()).known
-    assert (again.natives_at, [head.number for head in known.heads]) == (4, [1, 2, 3, 4, 6])
+    assert (again.natives_at, [head.number for head in known.heads]) == (2, [1, 2, 3, 4, 6])
 
 
 @pytest.mark.parametrize("projected", [False, True])
@@ -278,14 +280,14 @@ async def test_what_was_read_on_a_branch_that_was_left_in_silence_is_not_taken_f
     ledger = desk.open()
     await ledger.load()
     await ledger.commit((updated(3, 7),), head_at(3))
-    ledger.natives_at = 3
+    ledger.natives_read(3)
     await ledger.commit((updated(8, 9, 7),), head_at(8))
     await ledger.roll_back(HeadChain(8, (head_at(7),)), roll_back(ledger, 7, {holding(): 7}))
-    await ledger.roll_back(HeadChain(8, (head_at(4),)), ())
+    await ledger.roll_back(HeadChain(8, (head_at(3), head_at(4))), ())
     desk.project()
     again = desk.open()
     begun = await again.load()
-    assert begun.native_since == {holding(): 4}
+    assert not begun.native_since, "what it was when all were read, at block 3, is the last that is known"
     await again.commit((updated(6, 8, 7, fork="b"),), head_at(6, "b"))
     third = desk.open()
     begun = await third.load()

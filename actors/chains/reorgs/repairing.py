@@ -82,9 +82,8 @@ class Repairer:
         self._doubts.none()
         async with self._ledger.writer.together():
             await self._cut(ancestor, swapped.reverted)
-            await self._blocks.close(swapped.view, swapped.more)
+            await self._blocks.index((swapped.view,))
         self.say_reorged()
-        await self._ledger.follow(self._followed.known)
         return True
 
     async def take_back(self) -> Head | None:

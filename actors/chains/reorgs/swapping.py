@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from actors.chains.reorgs.parting import together
@@ -41,11 +41,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """What our newest block had changed is taken back, and `view` is of the one in its place."""
+    """What our newest block had changed is taken back; `view` is of the one in its place, with all that it moved."""
 
     reverted: tuple[BalanceReverted, ...]
     view: BlockView
-    more: Readings
 
 
 async def swap(
@@ -72,4 +71,5 @@ async def swap(
         )
     except (BadAnswer, BlockUnknown, StateMissing):
         return None
-    return Swap(reverts(place.orphaned, balances, parting.before.values, place.ancestor.ref), found.view, more)
+    view = replace(found.view, readings=found.view.readings.and_more(more))
+    return Swap(reverts(place.orphaned, balances, parting.before.values, place.ancestor.ref), view)

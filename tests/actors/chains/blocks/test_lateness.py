@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import pytest
 
 from actors.chains.blocks.lateness import ASKED_AFTER, LONGEST_SECONDS
-from indexer.domain.balances import Watch
+from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import Head, Holding
 from indexer.domain.following.feed import HeadHeard
-from indexer.domain.following.views import BlockView
+from indexer.domain.following.views import BlockView, Replacement
+from indexer.domain.telling.facts import BalanceReverted
 from indexer.errors import BlockUnknown
 from tests.actors.chains.stage import ALICE, BOB, USD, Stage, staged
 from tests.sim.clock import in_virtual_time
@@ -31,7 +33,9 @@ class Indexing:
         self._stage = stage
         self._first: dict[str, float] = {}
         self._whole = SimNode.look
+        self._replacement = SimNode.replacement
         patch.setattr(SimNode, "look", lambda _, heads, watch, **how: self._look(heads, watch, **how))
+        patch.setattr(SimNode, "replacement", lambda _, *places, **how: self._late_replacement(*places, **how))
 
     async def _look(self, heads: Sequence[Head], watch: Watch, *, natives: bool = True) -> tuple[BlockView, ...]:
         self.looks += 1
@@ -48,6 +52,13 @@ class Indexing:
             else BlockView(view.head, (), view.readings.and_more(read[view.head.hash]), frozenset([HERS]))
             for view in views
         )
+
+    async def _late_replacement(
+        self, ancestor: Head, head: Head, watch: Watch, moved: Collection[Holding], *, natives: bool = True
+    ) -> Replacement:
+        found = await self._replacement(self._stage.node, ancestor, head, watch, moved, natives=natives)
+        (late,) = await self._look((head,), watch, natives=natives)
+        return replace(found, view=replace(late, readings=late.readings.and_more(found.view.readings)))
 
 
 async def told_after(stage: Stage, head: Head) -> float:
@@ -69,6 +80,32 @@ async def test_logs_that_come_a_moment_after_their_block_explain_what_moved() ->
         told = [(each.holding.solver, each.change, each.cause, each.unexplained) for each in stage.updates()]
         assert told == [(ALICE, 5, "transfer", 0), (ALICE, -2, "transfer", 0), (BOB, 2, "transfer", 0)]
         assert all(each.transactions for each in stage.updates())
+
+
+@in_virtual_time
+async def test_a_block_in_the_place_of_another_is_explained_by_logs_that_come_a_moment_after_it() -> None:
+    async with staged() as stage:
+        with pytest.MonkeyPatch.context() as patch:
+            Indexing(stage, patch, 0.25)
+            await told_after(stage, stage.world.pay(USD, OUTSIDE, ALICE, 5))
+            stage.world.canonical.pop()
+            assert await told_after(stage, stage.world.pay(USD, OUTSIDE, ALICE, 7)) < 0.5
+            assert [type(fact) for fact in stage.commits[-1].facts] == [BalanceReverted, BalanceUpdated]
+        told = [(each.change, each.cause, each.unexplained, len(each.transactions)) for each in stage.updates()]
+        assert told == [(5, "transfer", 0, 1), (7, "transfer", 0, 1)]
+
+
+@in_virtual_time
+async def test_nobody_waits_for_logs_of_a_block_in_the_place_of_another_where_nothing_moved() -> None:
+    async with staged() as stage:
+        with pytest.MonkeyPatch.context() as patch:
+            Indexing(stage, patch, 1_000)
+            await stage.hear(stage.world.mine(busy=0))
+            stage.world.canonical.pop()
+            head = stage.world.mine(busy=0)
+            stage.say(HeadHeard(head, "ws"))
+            await stage.settle(0.05)
+            assert stage.follower.tip == head
 
 
 @in_virtual_time

@@ -83,7 +83,7 @@ class Resyncer:
         lowest = above + 1 if above is not None else 0 if tip is None else tip.number
         heads = await standing_on(self._node, newest, depth, lowest)
         self._ledger.trails.lose(readings.values)  # whatever moved in the blocks in between
-        facts = self._book.changed(readings.values, newest.ref, (), "resync", self._renamed())
+        facts = self._book.changed(readings.values, newest.ref, (), "resync", self._renamed() | self._ledger.returned)
         self._resynced()
         log.warning("chain_resync", chain=self._name, block=newest.number, reason=reason)
         differing = {fact.holding for fact in facts}

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from actors.chains.reorgs import resyncing
+from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, Head, Holding
+from indexer.domain.recording.holes import Apart
+from indexer.domain.recording.records import fold
 from indexer.domain.telling.facts import BalanceReverted, Passed, StreamResync
 from tests.actors.chains.stage import ALICE, BOB, USD, Stage, staged
 from tests.sim.clock import in_virtual_time
@@ -229,3 +232,31 @@ def test_of_more_balances_than_one_fact_can_name_it_is_told_in_several(monkeypat
             assert stage.updates()[-1].change == 7
 
     story()
+
+
+@pytest.mark.parametrize("paid", [5, 6])
+@in_virtual_time
+async def test_what_is_watched_again_has_a_hole_below_it_also_where_a_resync_finds_what_it_held(paid: int) -> None:
+    async with staged() as stage:
+        await stage.stop()
+        stage.watch = Watch(WATCH.tokens, frozenset({ALICE}))
+        stage.start()
+        await stage.hear(stage.world.mine(busy=0))
+        await stage.stop()
+        stage.world.pay(USD, OUTSIDE, BOB, paid)
+        stage.world.pay(USD, BOB, OUTSIDE, 5)
+        for _ in range(10):
+            stage.world.mine(busy=0)
+        stage.node.pruned_below = stage.world.tip.number
+        stage.watch = WATCH
+        before = len(stage.commits)
+        stage.start()
+        await stage.settle(3)
+        (resync,) = resyncs(stage)
+        assert THEIRS not in {row.holding for row in resync.confirmed}
+        (update,) = [fact for fact in stage.updates("resync") if fact.holding == THEIRS]
+        assert (update.change, update.apart) == (paid - 5, True)
+        holes = fold(stage.commits[before:]).holes
+        assert [each.number for each in holes if isinstance(each, Apart) and each.holding == THEIRS] == [
+            stage.world.tip.number
+        ]

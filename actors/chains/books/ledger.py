@@ -23,7 +23,7 @@ from indexer.domain.history.trails import MOST_LOGS_IN_ALL, Trails
 from indexer.domain.recording.holes import may_leave_one
 from indexer.domain.resuming.checkpoints import Mark, SilentCut
 from indexer.domain.resuming.natives import NativeReadings
-from indexer.domain.resuming.reorgs import left_unread
+from indexer.domain.resuming.reorgs import left_doubtful, left_unread
 from indexer.domain.telling.commits import Commit, parts
 from indexer.domain.telling.facts import BalanceReverted, Checkpoint, Fact, StreamResync
 
@@ -260,15 +260,16 @@ class Ledger:
         if facts:
             await self.commit(facts, tip)
 
-    async def roll_back(self, known: HeadChain, facts: Sequence[Fact]) -> None:
-        """What `known` does not hold any more is orphaned, and these facts tell of it."""
+    async def roll_back(self, known: HeadChain, facts: Sequence[Fact]) -> frozenset[Holding]:
+        """What `known` does not hold any more is orphaned, and these facts tell of it; who is to be read again."""
         ancestor = known.heads[-1]
         self.settling.roll_back(ancestor.number)
         self.natives = self.natives.cut(ancestor.number, known.heads[0].number)
         self._noted = {log: None for log in self._noted if log.block_number <= ancestor.number}
         self.trails.cut(ancestor.number)
+        orphaned = self.above(ancestor.number)
         # Those that ended a time in which nobody watched: the record before holds again, and must not be taken to.
-        returned = left_unread(self.above(ancestor.number), facts)
+        returned = left_doubtful(orphaned, facts)
         if facts:
             await self.commit(facts, ancestor)
             self.returned |= returned
@@ -276,6 +277,7 @@ class Ledger:
             # No commit says so, and earlier ones say otherwise: nothing may be built on this before it is kept.
             self._cuts = (*self._cuts, SilentCut(ancestor.number, self.seq))
             await self.keep(known)
+        return self.returned | left_unread(orphaned, facts)
 
     def above(self, number: int) -> list[BalanceUpdated]:
         """The updates at blocks above `number`, in the order they were told."""

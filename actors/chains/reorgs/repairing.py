@@ -141,8 +141,8 @@ class Repairer:
         depth = known.heads[-1].number - ancestor.number
         self._retelling.taken_back(self._ledger.above(ancestor.number))
         left = known.cut(ancestor.hash)
-        await self._ledger.roll_back(left, leaving(facts, known.above(ancestor.hash)))
-        self._reader.due |= self._followed.watch.of(self._ledger.returned)
+        due = await self._ledger.roll_back(left, leaving(facts, known.above(ancestor.hash)))
+        self._reader.due |= self._followed.watch.of(due)
         self._followed.known = left
         self._book.roll_back(ancestor.number, facts)
         self._unanswered.roll_back(ancestor.number)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.chain import BlockRef, Head, Holding
+from indexer.domain.chain import NATIVE, BlockRef, Head, Holding
 from indexer.domain.following.headchain import HeadChain
 from indexer.domain.telling.facts import BalanceReverted, Fact, Orphaned
 
@@ -68,11 +68,29 @@ def leaving(facts: Sequence[BalanceReverted], heads: Sequence[Head]) -> tuple[Ba
 
 def left_unread(orphaned: Sequence[BalanceUpdated], facts: Sequence[Fact]) -> frozenset[Holding]:
     """The balances whose oldest orphaned record was found by reading, of those that get none at the ancestor."""
+    return frozenset(update.holding for update in _found_by_reading(orphaned, facts))
+
+
+def left_doubtful(orphaned: Sequence[BalanceUpdated], facts: Sequence[Fact]) -> frozenset[Holding]:
+    """Those among them that were not known all along until then: not watched, or not read when logs told of them."""
+    return frozenset(
+        update.holding for update in _found_by_reading(orphaned, facts) if update.apart or _is_late(update)
+    )
+
+
+def _found_by_reading(orphaned: Sequence[BalanceUpdated], facts: Sequence[Fact]) -> list[BalanceUpdated]:
     oldest = {update.holding: update for update in reversed(orphaned) if not _is_told_again(update)}
     left = {fact.holding for fact in facts if isinstance(fact, BalanceReverted) and not fact.anchor}
-    return frozenset(
-        holding for holding in left if holding in oldest and (oldest[holding].apart or oldest[holding].cause == "sync")
-    )
+    return [
+        update for holding, update in oldest.items() if holding in left and (update.apart or update.cause == "sync")
+    ]
+
+
+def _is_late(update: BalanceUpdated) -> bool:
+    """Logs of blocks before its own lead to it, as far as they are known."""
+    if update.holding.token == NATIVE:
+        return False
+    return update.unexplained is None or any(log.block_number < update.block.number for log in update.transfers)
 
 
 def _is_told_again(update: BalanceUpdated) -> bool:

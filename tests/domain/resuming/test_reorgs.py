@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.domain.chain import Head, Holding
 from indexer.domain.following.headchain import HeadChain
-from indexer.domain.resuming.reorgs import affected, common_ancestor, replaced, reverts
+from indexer.domain.resuming.reorgs import affected, common_ancestor, left_doubtful, left_unread, replaced, reverts
 from indexer.domain.telling.facts import Orphaned
-from tests.domain.samples import DAI, INFO, block_at, block_hash, head_at, holding, updated
+from tests.domain.samples import DAI, INFO, USDC, block_at, block_hash, head_at, holding, transfer, updated, wallet
 
 
 def branch(first: int, last: int, fork: str, parent_fork: str) -> tuple[Head, ...]:
@@ -77,3 +81,29 @@ def test_every_orphaned_record_is_told_once_and_nothing_else_is(rows: list[tuple
 
 def test_nothing_orphaned_is_nothing_told() -> None:
     assert reverts((), {}, {}, block_at(4)) == ()
+
+
+LATE, EARLY = transfer(wallet(9), wallet(0), number=9), transfer(wallet(9), wallet(0), number=7)
+
+
+@pytest.mark.parametrize(
+    ("record", "is_read", "is_doubtful"),
+    [
+        ({"cause": "sync", "unexplained": 1}, True, False),
+        ({"cause": "sync", "unexplained": 0, "transfers": (LATE,)}, True, False),
+        ({"cause": "sync", "unexplained": 0, "transfers": (EARLY, LATE)}, True, True),
+        ({"cause": "sync", "unexplained": None}, True, True),
+        ({"cause": "sync", "unexplained": 0, "apart": True}, True, True),
+        ({"cause": "sync", "unexplained": None, "holding": holding(0)}, True, False),
+        ({"cause": "sync", "unexplained": 0, "previous": 8}, False, False),
+        ({"cause": "transfer", "unexplained": 0, "transfers": (EARLY, LATE)}, False, False),
+    ],
+)
+def test_what_was_found_by_reading_is_read_again_and_in_doubt_where_all_was_not_known_before(
+    record: dict[str, Any], is_read: bool, is_doubtful: bool
+) -> None:
+    update = replace(updated(9, 8, 7, who=holding(0, USDC)), **record)
+    values = {update.holding: update.previous or 0}
+    facts = reverts([update], {update.holding: 8}, values, block_at(8))
+    assert (update.holding in left_unread([update], facts)) == is_read
+    assert (update.holding in left_doubtful([update], facts)) == is_doubtful

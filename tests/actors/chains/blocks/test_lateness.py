@@ -13,6 +13,8 @@ from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import Head, Holding
 from indexer.domain.following.feed import HeadHeard
 from indexer.domain.following.views import BlockView, Replacement
+from indexer.domain.recording.holes import Apart
+from indexer.domain.recording.records import fold
 from indexer.domain.telling.facts import BalanceReverted
 from indexer.errors import BlockUnknown
 from tests.actors.chains.stage import ALICE, BOB, USD, Stage, staged
@@ -160,3 +162,24 @@ async def test_a_node_that_hangs_when_it_is_asked_again_holds_up_no_block_for_lo
             Indexing(stage, patch, 1_000).hangs = True
             assert await told_after(stage, stage.world.pay(USD, OUTSIDE, ALICE, 5)) < LONGEST_SECONDS + 0.1
         assert [(each.change, each.cause) for each in stage.updates()] == [(5, "sync")]
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@in_virtual_time
+async def test_a_log_that_came_too_late_for_an_orphaned_block_explains_the_one_in_its_place(depth: int) -> None:
+    """Nobody had stopped watching: there is no hole below it."""
+    async with staged() as stage:
+        with pytest.MonkeyPatch.context() as patch:
+            Indexing(stage, patch, 1_000)
+            await told_after(stage, stage.world.pay(USD, OUTSIDE, ALICE, 5))
+        for _ in range(depth - 1):
+            await stage.hear(stage.world.mine(busy=0))
+        before = len(stage.commits)
+        del stage.world.canonical[-depth:]
+        stage.world.pay(USD, OUTSIDE, ALICE, 5)
+        for _ in range(depth - 1):
+            stage.world.mine(busy=0)
+        await stage.hear(stage.world.tip)
+        told = [(each.change, each.cause, each.unexplained, each.apart) for each in stage.updates()]
+        assert told == [(5, "sync", 5, False), (5, "transfer", 0, False)]
+        assert not [each for each in fold(stage.commits[before:]).holes if isinstance(each, Apart)]

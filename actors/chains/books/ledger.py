@@ -23,7 +23,7 @@ from indexer.domain.history.trails import MOST_LOGS_IN_ALL, Trails
 from indexer.domain.recording.holes import may_leave_one
 from indexer.domain.resuming.checkpoints import Mark, SilentCut
 from indexer.domain.resuming.natives import NativeReadings
-from indexer.domain.resuming.reorgs import left_doubtful, left_unread
+from indexer.domain.resuming.reorgs import doubtful_after, left_unread
 from indexer.domain.telling.commits import Commit, parts
 from indexer.domain.telling.facts import BalanceReverted, Checkpoint, Fact, StreamResync
 
@@ -111,9 +111,11 @@ class Ledger:
         self.settling.now = life.settled
         self.trails = Trails(dict(mark.trail))
         self.incidents = mark.incidents
+        returned = mark.returned
         for commit in life.commits:
             self._take_over(commit)
             if commit.first_seq > mark.seq:
+                returned = doubtful_after(commit, returned, self.above)
                 self.trails.take_over(commit, self.balances, self._recent.above)
             if commit.first_seq >= life.first:
                 self._recent.remember(commit)
@@ -126,7 +128,7 @@ class Ledger:
             self.returned = frozenset()
         recorded = life.recorded
         watched = self.balances.keys() if watch is None else self.balances.keys() & watch.holdings()
-        self.returned |= (mark.returned & watched) - recorded
+        self.returned |= returned & watched
         # How far they held may have been of a branch that is gone: at the block of their record they do.
         self.unread = self._saved_unread = mark.unread.cut(0).answered(recorded)
         if watch is not None:
@@ -268,11 +270,8 @@ class Ledger:
         self._noted = {log: None for log in self._noted if log.block_number <= ancestor.number}
         self.trails.cut(ancestor.number)
         orphaned = self.above(ancestor.number)
-        # Those that ended a time in which nobody watched: the record before holds again, and must not be taken to.
-        returned = left_doubtful(orphaned, facts)
         if facts:
             await self.commit(facts, ancestor)
-            self.returned |= returned
         else:
             # No commit says so, and earlier ones say otherwise: nothing may be built on this before it is kept.
             self._cuts = (*self._cuts, SilentCut(ancestor.number, self.seq))
@@ -290,8 +289,7 @@ class Ledger:
     def _apply(self, commit: Commit) -> None:
         self._noted.clear()
         self._take_over(commit)
-        if self.returned:
-            self.returned -= {fact.holding for fact in commit.facts if isinstance(fact, BalanceUpdated)}
+        self.returned = doubtful_after(commit, self.returned, self.above)
         if any(may_leave_one(fact) for fact in commit.facts):
             self._tell_returned(commit.last_seq)
         self.trails.account(commit.facts, self._recent.above)

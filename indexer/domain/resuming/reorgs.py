@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import NATIVE, BlockRef, Head, Holding
 from indexer.domain.following.headchain import HeadChain
+from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.facts import BalanceReverted, Fact, Orphaned
 
 
@@ -76,6 +77,20 @@ def left_doubtful(orphaned: Sequence[BalanceUpdated], facts: Sequence[Fact]) -> 
     return frozenset(
         update.holding for update in _found_by_reading(orphaned, facts) if update.apart or _is_late(update)
     )
+
+
+def doubtful_after(
+    commit: Commit, before: frozenset[Holding], above: Callable[[int], Sequence[BalanceUpdated]]
+) -> frozenset[Holding]:
+    """Those that were so `before`, or that this leaves so, but for those of which it tells a new record.
+
+    It takes back updates `above` its ancestor: the record before holds again, and must not be taken to.
+    """
+    taken_back = () if commit.ancestor is None else above(commit.ancestor)
+    doubtful = before | left_doubtful(taken_back, commit.facts) if taken_back else before
+    if not doubtful:
+        return doubtful
+    return doubtful - {fact.holding for fact in commit.facts if isinstance(fact, BalanceUpdated)}
 
 
 def _found_by_reading(orphaned: Sequence[BalanceUpdated], facts: Sequence[Fact]) -> list[BalanceUpdated]:

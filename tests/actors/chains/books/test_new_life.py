@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from actors.chains.books import ledger as module
 from actors.chains.books import loading
-from indexer.domain.balances import Watch
+from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import Holding, TokenInfo
 from indexer.domain.following.headchain import HeadChain
 from indexer.domain.resuming.reorgs import reverts
@@ -292,3 +292,27 @@ async def test_what_was_read_on_a_branch_that_was_left_in_silence_is_not_taken_f
     third = desk.open()
     begun = await third.load()
     assert begun.native_since == {holding(): 6}
+
+
+@pytest.mark.parametrize("told_since", [(), (updated(6, 9, 8, who=1, fork="b"),)])
+async def test_who_is_in_doubt_again_by_a_reorg_is_so_in_the_next_life(
+    desk: Desk, told_since: tuple[BalanceUpdated, ...]
+) -> None:
+    """Watched again and recorded; killed right after that record was taken back, and after the next one."""
+    both, one = (Watch(solvers=frozenset(map(wallet, wallets))) for wallets in ((0, 1), (0,)))
+    ledger = desk.open()
+    await ledger.load(both)
+    await ledger.commit((updated(5, 7), updated(5, 8, who=1)), head_at(5))
+    ledger.rewatch(both, one)
+    ledger.rewatch(one, both)
+    await ledger.commit((replace(updated(6, 8, 8, who=1), cause="sync", apart=True),), head_at(6))
+    await ledger.keep(HeadChain(8, (head_at(5), head_at(6))))
+    async with ledger.writer.together():
+        await ledger.roll_back(HeadChain(8, (head_at(5),)), roll_back(ledger, 5, {holding(1): 8}))
+        assert ledger.returned == {holding(1)}
+        if told_since:
+            await ledger.commit(told_since, head_at(6, "b", "a"))
+    desk.project()
+    again = desk.open()
+    await again.load(both)
+    assert again.returned == ledger.returned == (frozenset() if told_since else {holding(1)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from indexer.clients.evm.asking.wording import CallFailed, GasExhausted, Unsupported
+from indexer.clients.evm.asking.wording import CallFailed, GasExhausted, TimedOut, Unsupported
 from indexer.errors import (
     BadAnswer,
     BlockUnknown,
@@ -88,15 +88,15 @@ WORDINGS: Final[tuple[Row, ...]] = (
     ("Oasis", -32602, "invalid request: max allowed of rounds in logs query is: 100", ResponseTooLarge),
     ("Scroll", -32000, "block range is bigger than maxBlockRange", ResponseTooLarge),
     ("Sei", -32000, "block range too large (2000), maximum allowed is 1000 blocks", ResponseTooLarge),
-    ("dRPC", 30, "Request timeout on the free tier, please upgrade your tier to the paid one", GasExhausted),
+    ("dRPC", 30, "Request timeout on the free tier, please upgrade your tier to the paid one", TimedOut),
     ("geth", -32000, "out of gas", GasExhausted),
     ("geth", -32000, "gas required exceeds allowance (50000000)", GasExhausted),
-    ("geth", -32000, "execution aborted (timeout = 5s)", GasExhausted),
-    ("geth", -32002, "request timed out", GasExhausted),
+    ("geth", -32000, "execution aborted (timeout = 5s)", TimedOut),
+    ("geth", -32002, "request timed out", TimedOut),
     ("reth", -32603, "EVM error OutOfGas", GasExhausted),
     ("Besu", -32000, "exceeds the gas cap", GasExhausted),
-    ("Erigon", -32000, "context deadline exceeded", GasExhausted),
-    ("GetBlock", -32000, "query timeout exceeded", GasExhausted),
+    ("Erigon", -32000, "context deadline exceeded", TimedOut),
+    ("GetBlock", -32000, "query timeout exceeded", TimedOut),
     ("Parity", -32015, "VM execution error.: OutOfGas", GasExhausted),
     ("a public node", -32014, "requested data not available", BlockUnknown),
     ("a public node", -32000, "height must be less than or equal to the current blockchain height 5", BlockUnknown),

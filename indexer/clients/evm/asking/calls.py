@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, TypeVar
 
 from indexer.clients.evm.asking.provenance import FACTS, Fact, Words, proven
+from indexer.clients.evm.asking.wording import TimedOut
 from indexer.domain.chain import Head, KnownBlock
 from indexer.errors import IndexerError, ResponseTooLarge, Transient
 
@@ -64,6 +65,10 @@ _FEW: Final = 50
 _LITTLE: Final = 50_000
 """What is not above these is not made smaller because the endpoint was slow: then it is ill, not overburdened."""
 
+_FEW_CALLS: Final = 10
+_LEAST: Final[dict[str, int]] = {"natives": _FEW, "pairs": _FEW, "filter": 100}
+"""The same where it says that its time was up: less would make hundreds of calls out of one."""
+
 _GROWING: Final = ("natives", "pairs", "filter", "batch", "bytes")
 
 
@@ -75,6 +80,19 @@ class TooMuch(ResponseTooLarge):
         self.limit = limit
         self.tried = tried
         self.fits = fits
+
+
+class TookLong(TimedOut):
+    """Its time was up for a question whose size by one of the limits is known."""
+
+    def __init__(self, message: str, limit: Limit, tried: int) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.tried = tried
+
+
+class RangeTimedOut(TimedOut):
+    """Its time was up for the logs of several blocks: fewer may pass."""
 
 
 class TakenApart(Transient):
@@ -96,6 +114,8 @@ class Limits:
     """What its programs say of the block they run at, and what means something else there."""
     fitting: frozenset[Fact] = frozenset()
     """What was a block's own in answers about two blocks: it never means anything else here, whatever comes later."""
+    eased: dict[str, int] = field(default_factory=dict)
+    """What is less than it was because the endpoint was slow, or said that its time was up: how much it was."""
     _fits: tuple[int, frozenset[Fact]] | None = None
 
     def takes_overrides(self) -> bool:
@@ -121,6 +141,7 @@ class Limits:
             return False
         fits = problem.tried // 2 if problem.fits is None else problem.fits
         setattr(self, problem.limit, max(1, min(now, fits)))
+        self.eased.pop(problem.limit, None)
         if problem.limit == "bytes":
             # A single call may be what is too long, and only its own parts can be made fewer.
             self.natives = max(1, self.natives // 2)
@@ -133,20 +154,56 @@ class Limits:
         size = sum(call.size for call in calls)
         if len(calls) <= _FEW and size <= _LITTLE:
             return False
-        self.batch = min(self.batch, max(_FEW, len(calls) // 2))
-        self.bytes = min(self.bytes, max(_LITTLE, size // 2))
-        self.natives, self.pairs = max(_FEW, self.natives // 2), max(_FEW, self.pairs // 2)
+        self._ease("batch", max(_FEW, len(calls) // 2))
+        self._ease("bytes", max(_LITTLE, size // 2))
+        self._ease("natives", max(_FEW, self.natives // 2))
+        self._ease("pairs", max(_FEW, self.pairs // 2))
         return True
 
-    def grow(self) -> bool:
-        """Twice as much as before, up to what we began with; whether anything was less."""
-        first = Limits()
-        wider = {name: min(getattr(first, name), 2 * getattr(self, name)) for name in _GROWING}
-        if all(getattr(self, name) == most for name, most in wider.items()):
-            return False
-        for name, most in wider.items():
+    def ease_for(self, problem: TimedOut, together: int) -> bool:
+        """After its time was up, ask for less where it was much: first for fewer of so many calls in one request.
+
+        Where even little takes too long, size was not the matter, and nothing is lowered for it.
+        """
+        if together > _FEW_CALLS:
+            return self._ease("batch", max(_FEW_CALLS, together // 2))
+        if isinstance(problem, TookLong) and problem.tried > _LEAST.get(problem.limit, problem.tried):
+            return self._ease(problem.limit, max(_LEAST[problem.limit], problem.tried // 2))
+        for name, wide in self.eased.items():
+            setattr(self, name, wide)
+        self.eased.clear()
+        return False
+
+    def _ease(self, name: str, most: int) -> bool:
+        now: int = getattr(self, name)
+        if most < now:
+            self.eased.setdefault(name, now)
             setattr(self, name, most)
         return True
+
+    def recover(self) -> bool:
+        """Twice as much of what was eased; whether any is less still."""
+        for name, wide in [*self.eased.items()]:
+            setattr(self, name, min(wide, 2 * getattr(self, name)))
+            if getattr(self, name) == wide:
+                del self.eased[name]
+        return bool(self.eased)
+
+    def grow(self) -> bool:
+        """Twice as much as it took when it was not slow, up to what we began with; whether any is less still."""
+        is_less = False
+        for name in _GROWING:
+            first: int = getattr(_FIRST, name)
+            wider = min(first, 2 * self.eased.get(name, getattr(self, name)))
+            if name in self.eased:
+                self.eased[name] = wider
+            else:
+                setattr(self, name, wider)
+            is_less = is_less or wider < first
+        return is_less
+
+
+_FIRST: Final = Limits()
 
 
 def joined(plans: Sequence[Plan[T]]) -> Plan[list[T]]:

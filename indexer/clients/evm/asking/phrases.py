@@ -92,11 +92,15 @@ OUT_OF_GAS: Final[Phrases] = (
     ("geth, reth, parity", r"out ?of ?gas"),
     ("geth", r"gas (required )?exceeds|gas (cap|limit|allowance)"),
     ("besu", r"exceeds (the )?gas"),
+)
+
+TIMED_OUT: Final[Phrases] = (
     ("geth, bor", r"execution (aborted|timeout)|evm timeout"),
     ("getblock, infura", r"query timeout|timeout exceeded"),
     ("geth, drpc", r"timed? ?out"),
     ("erigon", r"deadline exceeded"),
 )
+"""Said of what is too much for them, and of anything at all by those that are ill."""
 
 STATE_GONE: Final[Phrases] = (
     ("geth, bsc, polygon", r"missing trie node|missing state"),

@@ -25,7 +25,11 @@ class CallFailed(Permanent):
 
 
 class GasExhausted(ResponseTooLarge):
-    """A call needs more gas, or time, than the endpoint gives one call."""
+    """A call needs more gas than the endpoint gives one call."""
+
+
+class TimedOut(NodeUnreachable):
+    """Its time was up, says the endpoint: it is ill, unless less of the same passes there."""
 
 
 class Unsupported(Permanent):
@@ -41,6 +45,7 @@ _Kind = type[
     | ResponseTooLarge
     | StateMissing
     | Throttled
+    | TimedOut
     | Unsupported
 ]
 
@@ -50,6 +55,7 @@ _BY_TEXT: Final[tuple[tuple[_Kind, Phrases], ...]] = (
     # Many sizes and one lost state (nitro's) are told as a limit that was exceeded: throttling comes after both.
     (ResponseTooLarge, phrases.TOO_LARGE),
     (GasExhausted, phrases.OUT_OF_GAS),
+    (TimedOut, phrases.TIMED_OUT),
     (StateMissing, phrases.STATE_GONE),
     (BlockUnknown, phrases.BLOCK_UNKNOWN),
     (Throttled, phrases.THROTTLED),

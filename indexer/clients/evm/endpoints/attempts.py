@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from indexer.clients.evm.asking.calls import TakenApart
+from indexer.clients.evm.asking.calls import RangeTimedOut, TakenApart
 from indexer.errors import BlockUnknown, IndexerError, StateMissing, Unheard
 
 STANDOFF_SECONDS = 30.0
@@ -106,4 +106,4 @@ class Standoff:
 
 
 def _weight(denial: IndexerError) -> int:
-    return 0 if isinstance(denial, TakenApart) else 1 + isinstance(denial, StateMissing)
+    return 0 if isinstance(denial, TakenApart | RangeTimedOut) else 1 + isinstance(denial, StateMissing)

@@ -11,12 +11,13 @@ from typing import Final, Protocol, TypeVar
 import structlog
 
 from indexer.clients.evm.asking.answers import head_of, quantity
-from indexer.clients.evm.asking.calls import Call, Limits, Plan, Reply, TakenApart, TooMuch, trips
+from indexer.clients.evm.asking.calls import Call, Limits, Plan, RangeTimedOut, Reply, TakenApart, TooMuch, trips
 from indexer.clients.evm.asking.courier import NoAnswer
 from indexer.clients.evm.asking.provenance import Fact, OtherBlock
-from indexer.clients.evm.asking.wording import CallFailed, Unsupported
+from indexer.clients.evm.asking.wording import CallFailed, TimedOut, Unsupported
 from indexer.clients.evm.endpoints.calibration import Calibration
 from indexer.clients.evm.endpoints.counts import Counts
+from indexer.clients.evm.endpoints.growth import Growth
 from indexer.clients.evm.endpoints.pace import Pace
 from indexer.domain.chain import BlockHash
 from indexer.errors import BadAnswer, BlockUnknown, IndexerError, StateMissing, Throttled, WrongChain
@@ -29,6 +30,9 @@ _PROBE_SECONDS: Final = 3.0
 _SHRINKS: Final = 16
 _GROW_SECONDS: Final = 600.0
 _GROW_LONGEST_SECONDS: Final = 6 * 3_600.0
+_RECOVER_SECONDS: Final = 15.0
+_RECOVER_LONGEST_SECONDS: Final = 300.0
+"""After a hiccup all is as before within two minutes, and after an outage that came and went within some."""
 _WEIGHT: Final = 0.2
 """Of the newest answer in what is usual."""
 
@@ -97,8 +101,8 @@ class Endpoint:
     takes_batches: bool = False
     """It has answered one."""
     calibration: Calibration = field(default_factory=Calibration)
-    _grow_seconds: float = _GROW_SECONDS
-    _lowered_at: float | None = None
+    _growth: Growth = field(default_factory=lambda: Growth(_GROW_SECONDS, _GROW_LONGEST_SECONDS))
+    _recovery: Growth = field(default_factory=lambda: Growth(_RECOVER_SECONDS, _RECOVER_LONGEST_SECONDS))
     _told_foreign: frozenset[Fact] = frozenset()
 
     def told_head(self, number: int) -> None:
@@ -116,7 +120,7 @@ class Endpoint:
             if plan.together and len(route) > 1 and refused is None:
                 raise TakenApart(f"{self.name} takes one call at a time")
             try:
-                answer = plan.read([reply for trip in route for reply in await self._travel(trip, terms)])
+                answer = await self._answer(plan, route, terms)
             except OtherBlock as problem:
                 await self._excuse(problem, terms)
             except TooMuch as problem:
@@ -124,11 +128,6 @@ class Endpoint:
                     refused = problem
                 else:
                     self._lower(problem)
-            except (Unsupported, CallFailed) as error:
-                raise BadAnswer(str(error)) from error
-            except Throttled:
-                self._complained(terms)
-                raise
             else:
                 self._tell_pace(self.pace.went_well())
                 if refused is None:
@@ -137,6 +136,20 @@ class Endpoint:
                 self._lower(refused)
                 refused = None
         raise BadAnswer("refuses however little is asked at once")
+
+    async def _answer(self, plan: Plan[T], route: Sequence[Sequence[Call]], terms: Terms) -> T:
+        try:
+            return plan.read([reply for trip in route for reply in await self._travel(trip, terms)])
+        except TimedOut as problem:
+            if any(call.of_range for call in plan.calls):
+                raise RangeTimedOut(str(problem)) from problem
+            self._took_long(problem, max(map(len, route)))
+            raise
+        except (Unsupported, CallFailed) as error:
+            raise BadAnswer(str(error)) from error
+        except Throttled:
+            self._complained(terms)
+            raise
 
     async def _excuse(self, problem: OtherBlock, terms: Terms) -> None:
         """It may mean something else by what contradicted, which says nothing then; otherwise the problem stands."""
@@ -210,7 +223,7 @@ class Endpoint:
         except IndexerError as error:
             self.counts.refused(self.name, calls, type(error).__name__, self.clock() - began)
             if isinstance(error, NoAnswer) and self.limits.ease(calls):
-                self._lowered("batch", str(error))
+                self._eased(str(error))
             raise
         self.has_answered, self.takes_batches = True, self.takes_batches or len(calls) > 1
         seconds = self.clock() - began
@@ -235,20 +248,28 @@ class Endpoint:
     def _lower(self, problem: TooMuch) -> None:
         if not self.limits.lower(problem):
             raise problem
-        self._lowered(problem.limit, str(problem))
+        log.debug("limit_lowered", endpoint=self.name, limit=problem.limit, reason=str(problem))
+        self._growth.lowered(self.clock())
 
-    def _lowered(self, limit: str, reason: str) -> None:
-        log.debug("limit_lowered", endpoint=self.name, limit=limit, reason=reason)
-        self._lowered_at = self.clock()
+    def _took_long(self, problem: TimedOut, together: int) -> None:
+        """Whoever asks again asks for less; nobody waits for that where another one is well."""
+        if self.limits.ease_for(problem, together):
+            self._eased(str(problem))
+
+    def _eased(self, reason: str) -> None:
+        limits = ",".join(sorted(self.limits.eased))
+        log.debug("limit_lowered", endpoint=self.name, limit=limits, reason=reason)
+        self._recovery.lowered(self.clock())
 
     def _grow(self) -> None:
         """Once in a while, try more again: a provider that was overburdened is so no longer, a plan was upgraded."""
-        if self.calibration.is_old(self.clock()):
+        now = self.clock()
+        if self.calibration.is_old(now):
             self._forget_facts()
-        if self._lowered_at is None or self.clock() - self._lowered_at < self._grow_seconds:
-            return
-        self._grow_seconds = min(2 * self._grow_seconds, _GROW_LONGEST_SECONDS)
-        self._lowered_at = self.clock() if self.limits.grow() else None
+        if self._recovery.is_due(now):
+            self._recovery.grown(now, is_whole=not self.limits.recover())
+        if self._growth.is_due(now):
+            self._growth.grown(now, is_whole=not self.limits.grow())
 
 
 def another_genesis(found: BlockHash | None, ours: BlockHash) -> WrongChain:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
-from indexer.clients.evm.asking.calls import Limits, Plan
+from indexer.clients.evm.asking.calls import Limits, Plan, RangeTimedOut
 from indexer.clients.evm.endpoints.attempts import Attempts, Behind, Standoff
 from indexer.clients.evm.endpoints.counts import Counts
 from indexer.clients.evm.endpoints.endpoint import Endpoint, Terms, another_genesis
@@ -249,6 +249,9 @@ class Endpoints:
     # --- how it went ----------------------------------------------------------------------------------------------
 
     def _answered(self, endpoint: Endpoint, answer: T, attempts: Attempts) -> T:
+        for other in self._endpoints:
+            if isinstance(denial := attempts.denials.get(other.name), RangeTimedOut):
+                self.health.judge(other, denial)
         self.health.answered(endpoint, self._roster.lacking(attempts))
         if endpoint is not self._last:
             self._last = endpoint

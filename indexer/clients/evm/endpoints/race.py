@@ -6,17 +6,26 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Generic, TypeVar
 
-from indexer.clients.evm.asking.calls import TakenApart
+from indexer.clients.evm.asking.calls import RangeTimedOut, TakenApart
 from indexer.clients.evm.endpoints.attempts import Attempts
 from indexer.clients.evm.endpoints.endpoint import Endpoint
 from indexer.clients.evm.endpoints.hedging import Hedging
 from indexer.clients.evm.endpoints.late import Latecomers
 from indexer.clients.evm.endpoints.roster import Roster
-from indexer.errors import BadAnswer, BlockUnknown, IndexerError, NodeUnreachable, StateMissing, Throttled, WrongChain
+from indexer.errors import (
+    BadAnswer,
+    BlockUnknown,
+    IndexerError,
+    NodeUnreachable,
+    ResponseTooLarge,
+    StateMissing,
+    Throttled,
+    WrongChain,
+)
 
 T = TypeVar("T")
 
-DENIALS: Final = (BlockUnknown, StateMissing, TakenApart)
+DENIALS: Final = (BlockUnknown, RangeTimedOut, StateMissing, TakenApart)
 """It is well, and cannot say: whoever else is well is asked."""
 ILLS: Final = (*DENIALS, BadAnswer, NodeUnreachable, Throttled, WrongChain)
 
@@ -48,9 +57,10 @@ class Race(Generic[T]):
         self._back = back
         self._asked: list[Endpoint] = []
         self._running: dict[asyncio.Task[T], Endpoint] = {}
+        self._too_large: ResponseTooLarge | None = None
 
     async def won(self, first: Endpoint) -> tuple[Endpoint, T] | None:
-        """Who answered, and what.
+        """Who answered, and what; that it is too large is raised once nobody else answers.
 
         Nothing when all who were asked failed, or when one hangs and all others do not have the block.
         """
@@ -70,6 +80,8 @@ class Race(Generic[T]):
                     self._leave_unheard()
         finally:
             self._call_off()
+        if self._too_large is not None:
+            raise self._too_large
         return None
 
     def _enter(self, endpoint: Endpoint) -> None:
@@ -93,6 +105,9 @@ class Race(Generic[T]):
                 answer = task.result()
             except ILLS as error:
                 self._failed(endpoint, error, self._attempts)
+            except ResponseTooLarge as error:
+                # The others may take more at once.
+                self._too_large = error
             else:
                 self._late.leave(self._running)
                 self._running.clear()

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from indexer.clients.evm.asking import multiread
 from indexer.clients.evm.asking.answers import head_of, quantity, raw_bytes, shown
-from indexer.clients.evm.asking.calls import Call, Limit, Limits, Plan, Reply, TooMuch
+from indexer.clients.evm.asking.calls import Call, Limit, Limits, Plan, Reply, TookLong, TooMuch
 from indexer.clients.evm.asking.provenance import OtherBlock, contradictions
-from indexer.clients.evm.asking.wording import CallFailed, GasExhausted, Unsupported
+from indexer.clients.evm.asking.wording import CallFailed, GasExhausted, TimedOut, Unsupported
 from indexer.domain.chain import NATIVE, BlockHash, Head, Holding, KnownBlock
 from indexer.errors import BadAnswer, ResponseTooLarge
 
@@ -165,13 +165,15 @@ def _words(reply: Reply, coins: int, tokens: int, echo: bytes) -> tuple[bytes, b
     program repeats what it was asked.
     """
     most = max(coins, tokens)
+    larger: Limit = "pairs" if tokens == most else "natives"
     if isinstance(reply.result, list | dict):
         raise BadAnswer(f"no answer to a call: {shown(reply.result)}")
     try:
         raw = raw_bytes(reply.get())
     except ResponseTooLarge as error:
-        larger: Limit = "pairs" if tokens == most else "natives"
         raise TooMuch(str(error), larger if most > 1 else "overrides", most) from error
+    except TimedOut as error:
+        raise TookLong(str(error), larger, most) from error
     except (CallFailed, Unsupported, BadAnswer) as error:
         # Our program never fails: it is the contract behind the override that does, where that is ignored.
         raise TooMuch(str(error), "overrides", most) from error

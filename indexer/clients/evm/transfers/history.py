@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
-from indexer.clients.evm.asking.calls import Plan, TakenApart
+from indexer.clients.evm.asking.calls import Plan, RangeTimedOut, TakenApart
 from indexer.clients.evm.endpoints.contrast import Ask, Pair, refused_for_good
 from indexer.clients.evm.endpoints.endpoints import NEVER, Endpoints
 from indexer.clients.evm.judging.opinions import canonical
@@ -184,6 +184,10 @@ class History:
         question = partial(logs_between, first, last, inside, beside)
         try:
             return await self._endpoints.ask(question, hedge_seconds=NEVER, rather_not=rather_not)
+        except RangeTimedOut as error:
+            one = partial(logs_between, last, last, inside, beside)
+            await self._endpoints.ask(one, hedge_seconds=NEVER, rather_not=rather_not)
+            raise ResponseTooLarge(str(error)) from error
         except (BadAnswer, NodeUnreachable, TakenApart, Throttled) as error:
             # At a pace that was lowered for such refusals, two calls are not put at once either.
             if first == last or all(each.limits.batch == 1 for each in self._endpoints.every):

@@ -10,7 +10,8 @@ import orjson
 
 from indexer.addresses import ZERO, checksum
 from indexer.clients.evm.asking.answers import block_hash, log_index, quantity, raw_bytes, shown
-from indexer.clients.evm.asking.calls import Call, Limits, Plan, Reply, TooMuch
+from indexer.clients.evm.asking.calls import Call, Limits, Plan, Reply, TookLong, TooMuch
+from indexer.clients.evm.asking.wording import TimedOut
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, BlockHash, BlockRef, Transfer, TxHash
 from indexer.errors import BadAnswer, BlockUnknown, ResponseTooLarge
@@ -83,6 +84,8 @@ def transfers_at(
             results = [reply.get() for reply in replies[: len(calls)]]
         except ResponseTooLarge as error:
             raise TooMuch(str(error), "filter", tried) from error
+        except TimedOut as error:
+            raise TookLong(str(error), "filter", tried) from error
         if None in results:
             raise BlockUnknown(f"no logs for block {block.hash}")
         return _transfers_of(results, block, filters)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from indexer.clients.evm.asking.calls import Call, Limits, Plan, Reply
+from indexer.clients.evm.asking.calls import Call, Limits, Plan, RangeTimedOut, Reply
 from indexer.clients.evm.endpoints.endpoints import Endpoints
 from indexer.clients.evm.judging.opinions import canonical, linked_headers
 from indexer.clients.evm.transfers.hints import Hints
@@ -54,7 +54,7 @@ class Missed:
 
         try:
             return await self._endpoints.ask(question, hedge_seconds=hedge_seconds)
-        except (ResponseTooLarge, BadAnswer):
+        except (ResponseTooLarge, RangeTimedOut, BadAnswer):
             # Perhaps the range was too much, and the whole request was refused for it.
             self._rest = _REST
             return await canonical(self._endpoints, first, last, hedge_seconds)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.clients.evm.asking.calls import Call, Limits, Plan
+from indexer.clients.evm.asking.calls import Call, Limits, Plan, TooMuch
 from indexer.clients.evm.endpoints.endpoint import Terms
 from indexer.clients.evm.endpoints.pace import SLOWEST, Pace
 from indexer.errors import NodeUnreachable, Throttled
@@ -149,9 +149,13 @@ async def test_limits_grow_again_after_a_while_and_less_often_where_that_was_wro
     time, wire = Time(), Wire(1)
     endpoints = pool(time, wire)
     (endpoint,) = endpoints._endpoints
-    endpoint.limits.batch = 100
-    endpoint._lowered("batch", "too many")
-    for seconds, batch in ((599, 100), (2, 200), (601, 200), (601, 400), (1_300, 400), (1_200, 500)):
+    endpoint._lower(TooMuch("too many", "batch", 100))
+    for seconds, batch in ((599, 50), (2, 100)):
+        time.now += seconds
+        await endpoints.ask(lambda _: QUESTION)
+        assert endpoint.limits.batch == batch
+    endpoint._lower(TooMuch("too many", "batch", 100))
+    for seconds, batch in ((1_199, 50), (2, 100), (1_201, 200), (601, 400), (601, 500)):
         time.now += seconds
         await endpoints.ask(lambda _: QUESTION)
         assert endpoint.limits.batch == batch

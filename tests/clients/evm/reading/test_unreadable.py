@@ -17,6 +17,7 @@ from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed, deploy
 from indexer.domain.balances import Watch
 from indexer.domain.chain import NATIVE, Address, Head, Holding
+from indexer.errors import NodeUnreachable
 from tests.clients.evm.builders import mined_head, node_at
 from tests.fixtures.chain import wallets
 from tests.fixtures.fakenode import FakeNode, json_response
@@ -38,6 +39,12 @@ def out_of_gas(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     is_ours = call["method"] == "eth_call" and BALANCE_OF in str(call["params"])
     refusal = {"code": -32000, "message": "out of gas"}
     return {"jsonrpc": "2.0", "id": call["id"], "error": refusal} if is_ours else answer
+
+
+def out_of_time(call: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """As a node that has too much to do."""
+    refusal = {"code": -32000, "message": "context deadline exceeded"}
+    return {"jsonrpc": "2.0", "id": call["id"], "error": refusal} if call["method"] == "eth_call" else answer
 
 
 @asynccontextmanager
@@ -119,3 +126,13 @@ async def test_a_provider_that_gives_calls_less_gas_is_no_liar(anvil: Anvil, min
         head = await mined_head(anvil, node)
         assert await read(node, head, minted) == ({minted: 7}, {})
         assert not any(endpoint.is_aside for endpoint in node._endpoints._endpoints)
+
+
+async def test_what_takes_a_node_too_long_just_now_is_not_called_unreadable(anvil: Anvil, minted: Holding) -> None:
+    async with altered(anvil, out_of_time) as busy:
+        async with node_at(busy.url, anvil.http_url) as node:
+            head = await mined_head(anvil, node)
+            assert await read(node, head, minted) == ({minted: 7}, {})
+        async with node_at(busy.url) as node:
+            with pytest.raises(NodeUnreachable, match="deadline"):
+                await read(node, head, minted)

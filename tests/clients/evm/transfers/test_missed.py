@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from indexer.clients.evm.asking.calls import Call, Reply
+from indexer.clients.evm.asking.wording import TimedOut
 from indexer.clients.evm.transfers import missed as module
 from indexer.clients.evm.transfers.hints import Hints
 from indexer.clients.evm.transfers.logs import TRANSFER, Filters, topic_of
@@ -101,13 +102,14 @@ async def test_only_logs_of_these_blocks_and_of_whom_is_watched_are_hints() -> N
     assert not any(hints.of(BlockHash(block)) for block in (HASHES[4], other))
 
 
+@pytest.mark.parametrize("refused", [ResponseTooLarge("at most 10 blocks"), TimedOut("query timeout exceeded")])
 @pytest.mark.parametrize("refuses_all", [False, True])
 async def test_where_ranges_are_refused_blocks_come_without_hints_for_a_while(
-    refuses_all: bool, monkeypatch: pytest.MonkeyPatch
+    refused: IndexerError, refuses_all: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_REST", 3)
     chain = Chain(1)
-    chain.refused, chain.refuses_all = ResponseTooLarge("at most 10 blocks"), refuses_all
+    chain.refused, chain.refuses_all = refused, refuses_all
     asker, _ = missed(chain)
     for _ in range(4):
         assert len(await asker.headers(2, 5, FILTERS, None)) == 4

@@ -7,7 +7,7 @@ import pytest
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed
 from indexer.domain.balances import Watch
-from indexer.errors import BadAnswer, ResponseTooLarge
+from indexer.errors import BadAnswer, IndexerError, NodeUnreachable, ResponseTooLarge
 from tests.clients.evm.builders import node_at
 from tests.fixtures.chain import wallets
 from tests.fixtures.moody import Moody
@@ -16,9 +16,10 @@ pytestmark = pytest.mark.node
 
 UNKNOWN = (-32602, "that is more of the past than anybody may want")
 LIKE_A_THROTTLE = (-32000, "too many requests for such work")
+LATE = (-32000, "query timeout exceeded")
 
 
-@pytest.mark.parametrize("words", [UNKNOWN, LIKE_A_THROTTLE])
+@pytest.mark.parametrize("words", [UNKNOWN, LIKE_A_THROTTLE, LATE])
 async def test_a_range_that_is_refused_while_one_block_of_it_is_told_is_too_large(
     anvil: Anvil, token: Deployed, words: tuple[int, str]
 ) -> None:
@@ -37,10 +38,13 @@ async def test_a_range_that_is_refused_while_one_block_of_it_is_told_is_too_larg
         assert found == await node.moved(newest.number - 20, newest.number - 16, watch)
 
 
-async def test_an_endpoint_that_refuses_one_block_as_well_is_not_asked_for_fewer(anvil: Anvil, token: Deployed) -> None:
+@pytest.mark.parametrize(("words", "meaning"), [(UNKNOWN, BadAnswer), (LATE, NodeUnreachable)])
+async def test_an_endpoint_that_refuses_one_block_as_well_is_not_asked_for_fewer(
+    anvil: Anvil, token: Deployed, words: tuple[int, str], meaning: type[IndexerError]
+) -> None:
     watch = Watch(frozenset([token.address]), frozenset(wallets(1)))
     await anvil.mine(20)
     async with Moody(anvil.http_url, anvil.ws_url) as way, node_at(way.http_url) as node:
-        way.most_blocks, way.range_words = 0, UNKNOWN
-        with pytest.raises(BadAnswer):
+        way.most_blocks, way.range_words = 0, words
+        with pytest.raises(meaning):
             await node.moved(2, 9, watch)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from eth_typing import URI
@@ -20,6 +20,8 @@ from indexer.clients.evm.asking.calls import Call, Reply, TooMuch
 from indexer.clients.evm.asking.courier import LONGEST_ANSWER, Courier, HttpCourier
 from indexer.clients.evm.asking.wording import LONGEST_WAIT, Unsupported, refusal
 from indexer.errors import BadAnswer, IndexerError, NodeUnreachable, ResponseTooLarge, Throttled
+
+_TOO_LARGE: Final = 413
 
 
 class Transport(AsyncHTTPProvider):
@@ -47,7 +49,7 @@ class Transport(AsyncHTTPProvider):
         except orjson.JSONDecodeError as error:
             raise _without_json(status, headers, raw, len(body)) from error
         if status >= 300:
-            raise self._refused(status, headers, answer, calls)
+            raise self._refused(status, headers, answer, calls, len(body))
         if isinstance(answer, dict) and len(asked) == 1:
             answer = [answer]
         if not isinstance(answer, list):
@@ -105,11 +107,15 @@ class Transport(AsyncHTTPProvider):
             return Reply(error=BadAnswer("an answer with neither result nor error"))
         return Reply(result=item["result"])
 
-    def _refused(self, status: int, headers: Mapping[str, str], answer: Any, calls: Sequence[Call]) -> IndexerError:
+    def _refused(
+        self, status: int, headers: Mapping[str, str], answer: Any, calls: Sequence[Call], asked_bytes: int
+    ) -> IndexerError:
         """JSON under an HTTP error: the status tells of throttling best, the text of everything else."""
         by_status = _by_status(status, headers) or NodeUnreachable(f"HTTP {status}")
         first = next(iter(answer), None) if isinstance(answer, list) else answer
         problem = self._whole_batch(headers, first, calls)
+        if status == _TOO_LARGE and "batch" not in str(problem).lower():
+            return _too_many_bytes(asked_bytes)
         if isinstance(by_status, Throttled):
             told = problem.retry_after_seconds if isinstance(problem, Throttled) else None
             return Throttled(str(by_status), by_status.retry_after_seconds or told)
@@ -118,7 +124,7 @@ class Transport(AsyncHTTPProvider):
     def _whole_batch(self, headers: Mapping[str, str], answer: Any, calls: Sequence[Call]) -> IndexerError:
         """One object for a whole batch is a refusal of all of it."""
         if not isinstance(answer, Mapping) or answer.get("error") is None:
-            return BadAnswer("one answer to a whole batch")
+            return BadAnswer("one answer to all that was asked")
         problem = refusal(answer["error"], self._url, of_range=len(calls) == 1 and calls[0].of_range)
         if isinstance(problem, Throttled):
             return Throttled(str(problem), _retry_after(headers) or problem.retry_after_seconds)
@@ -128,14 +134,18 @@ class Transport(AsyncHTTPProvider):
 
 
 def _without_json(status: int, headers: Mapping[str, str], raw: bytes, asked_bytes: int) -> IndexerError:
-    if status == 413:
-        return TooMuch("HTTP 413, the request is too large", "bytes", asked_bytes)
+    if status == _TOO_LARGE:
+        return _too_many_bytes(asked_bytes)
     by_status = _by_status(status, headers)
     if by_status is not None:
         return by_status
     if not raw:
         return BadAnswer("an empty body")
     return BadAnswer("a web page instead of JSON" if raw.lstrip()[:1] == b"<" else "not JSON")
+
+
+def _too_many_bytes(asked: int) -> TooMuch:
+    return TooMuch("HTTP 413, the request is too large", "bytes", asked)
 
 
 def _by_status(status: int, headers: Mapping[str, str]) -> IndexerError | None:

@@ -113,6 +113,11 @@ MISBEHAVIOURS: dict[str, tuple[Callable[[FakeNode, Any], web.StreamResponse], ty
     "404 with JSON": (lambda _fake, _asked: json_response({"message": "no such app"}, 404), NodeUnreachable),
     "a redirect": (lambda _fake, _asked: text_response("", 302, Location="http://127.0.0.1:1/"), NodeUnreachable),
     "413": (lambda _fake, _asked: text_response("too large", 413), TooMuch),
+    "413 with JSON": (lambda _fake, _asked: json_response({"message": "Request size limit exceeded"}, 413), TooMuch),
+    "413 with an error": (
+        lambda _fake, _asked: json_response({"error": {"code": -32600, "message": "request entity too large"}}, 413),
+        TooMuch,
+    ),
     "a batch too large": (
         lambda _fake, _asked: json_response({"id": None, "error": {"code": -32600, "message": "batch too large"}}, 400),
         TooMuch,
@@ -133,6 +138,24 @@ async def test_a_misbehaviour_is_one_of_our_errors(kind: str) -> None:
             await exchanged(fake)
     assert type(caught.value) is meaning
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [{"message": "Request Too Long"}, {"error": {"code": 1, "message": "too large"}}, []])
+@pytest.mark.parametrize("calls", [CALLS, CALLS[:1]])
+async def test_a_413_is_one_of_bytes_whatever_its_json_says(body: Any, calls: list[Call]) -> None:
+    async with FakeNode() as fake:
+        fake.respond = lambda _: json_response(body, 413)
+        with pytest.raises(TooMuch) as caught:
+            await exchanged(fake, calls)
+    assert caught.value.limit == "bytes"
+
+
+async def test_a_413_that_speaks_of_the_batch_is_one_of_calls() -> None:
+    async with FakeNode() as fake:
+        fake.respond = lambda _: json_response({"error": {"code": -32600, "message": "batch too large"}}, 413)
+        with pytest.raises(TooMuch) as caught:
+            await exchanged(fake)
+    assert caught.value.limit == "batch"
 
 
 async def test_retry_after_is_kept_and_bounded() -> None:

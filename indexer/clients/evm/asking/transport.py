@@ -48,13 +48,14 @@ class Transport(AsyncHTTPProvider):
             answer = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
             raise _without_json(status, headers, raw, len(body)) from error
-        if status >= 300:
+        by_id = dict(zip((request["id"] for request in asked), calls, strict=True))
+        if status >= 300 and not self._is_of_calls(status, headers, answer, by_id):
             raise self._refused(status, headers, answer, calls, len(body))
         if isinstance(answer, dict) and len(asked) == 1:
             answer = [answer]
         if not isinstance(answer, list):
             raise self._whole_batch(headers, answer, calls)
-        return self._matched(dict(zip((request["id"] for request in asked), calls, strict=True)), answer)
+        return self._matched(by_id, answer)
 
     async def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         """For those who put web3 itself on top; a reply's error is raised."""
@@ -107,6 +108,21 @@ class Transport(AsyncHTTPProvider):
             return Reply(error=BadAnswer("an answer with neither result nor error"))
         return Reply(result=item["result"])
 
+    def _is_of_calls(self, status: int, headers: Mapping[str, str], answer: Any, asked: Mapping[Any, Call]) -> bool:
+        """Whether each call is answered, one at least by a result or an error of its own, for all the HTTP error."""
+        if status == _TOO_LARGE or isinstance(_by_status(status, headers), Throttled):
+            return False
+        items = [answer] if isinstance(answer, dict) else answer
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            return False
+        ids = sorted(str(item.get("id")) for item in items)
+        is_alone = len(asked) == 1 and ids == ["None"]
+        if not is_alone and ids != sorted(map(str, asked)):
+            return False
+        of_range = any(call.of_range for call in asked.values())
+        errors = [refusal(item["error"], self._url, of_range=of_range) for item in items if item.get("error")]
+        return any(item.get("result") is not None for item in items) or any(map(_is_of_call, errors))
+
     def _refused(
         self, status: int, headers: Mapping[str, str], answer: Any, calls: Sequence[Call], asked_bytes: int
     ) -> IndexerError:
@@ -142,6 +158,11 @@ def _without_json(status: int, headers: Mapping[str, str], raw: bytes, asked_byt
     if not raw:
         return BadAnswer("an empty body")
     return BadAnswer("a web page instead of JSON" if raw.lstrip()[:1] == b"<" else "not JSON")
+
+
+def _is_of_call(error: IndexerError) -> bool:
+    """Not of the endpoint."""
+    return not isinstance(error, BadAnswer | NodeUnreachable | Throttled)
 
 
 def _too_many_bytes(asked: int) -> TooMuch:

@@ -124,7 +124,8 @@ def test_whatever_comes_for_a_batch() -> None:
     asked = {1: Call("eth_chainId"), 2: Call("eth_getLogs", of_range=True)}
     for _ in range(1_000):
         answer = garbler.garbled([{"id": 1, "result": "0x1"}, {"id": 2, "error": ERROR}])
-        assert isinstance(transport._refused(500, {}, answer, [*asked.values()]), IndexerError)
+        assert isinstance(transport._refused(500, {}, answer, [*asked.values()], 100), IndexerError)
+        transport._is_of_calls(500, {}, answer, asked)
         with suppress(IndexerError):
             if isinstance(answer, list):
                 transport._matched(asked, answer)

@@ -10,6 +10,7 @@ from aiohttp import web
 from indexer.clients.evm.asking.calls import Call, TooMuch
 from indexer.clients.evm.asking.courier import HttpCourier
 from indexer.clients.evm.asking.transport import Transport
+from indexer.clients.evm.asking.wording import CallFailed
 from indexer.errors import BadAnswer, BlockUnknown, IndexerError, NodeUnreachable, ResponseTooLarge, Throttled
 from tests.fixtures.fakenode import FakeNode, RpcError, json_response, silence, text_response
 
@@ -61,11 +62,10 @@ async def test_a_limit_is_one_of_size_for_the_call_that_asks_for_a_range_alone()
         together = await transport.exchange([Call("eth_chainId"), ranged, Call("eth_blockNumber")], 5)
         alone = await transport.exchange([ranged], 5)
         fake.respond = lambda payload: json_response({"id": payload["id"], "error": ERROR["error"]}, 400)
-        with pytest.raises(ResponseTooLarge):
-            await transport.exchange([ranged], 5)
+        alone += await transport.exchange([ranged], 5)
         await transport.disconnect()
     assert [type(reply.error) for reply in together] == [Throttled, ResponseTooLarge, type(None)]
-    assert [type(reply.error) for reply in alone] == [ResponseTooLarge]
+    assert [type(reply.error) for reply in alone] == [ResponseTooLarge] * 2
 
 
 ERROR = {"jsonrpc": "2.0", "id": None, "error": {"code": -32005, "message": "limit exceeded"}}
@@ -138,6 +138,58 @@ async def test_a_misbehaviour_is_one_of_our_errors(kind: str) -> None:
             await exchanged(fake)
     assert type(caught.value) is meaning
     assert "secret" not in str(caught.value)
+
+
+REVERT = {"code": 3, "message": "execution reverted: paused"}
+
+
+@pytest.mark.parametrize("status", [400, 422, 500])
+@pytest.mark.parametrize("number", ["its own", None])
+async def test_an_error_that_answers_a_call_does_so_under_any_status(status: int, number: str | None) -> None:
+    async with FakeNode() as fake:
+        fake.respond = lambda payload: json_response({"id": number and payload["id"], "error": REVERT}, status)
+        with pytest.raises(CallFailed, match="paused"):
+            await exchanged(fake, CALLS[:1])
+
+
+async def test_so_does_a_list_that_answers_each_of_them() -> None:
+    def respond(payload: Any) -> web.StreamResponse:
+        first, *rest = fake.answered(payload)
+        return json_response([*rest, {"id": first["id"], "error": REVERT}], 400)
+
+    async with FakeNode() as fake:
+        fake.respond = respond
+        transport = Transport(fake.url, "fake")
+        replies = await transport.exchange(CALLS, 5)
+        await transport.disconnect()
+    assert [type(reply.error) for reply in replies] == [CallFailed, type(None), type(None)]
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "meaning"),
+    [
+        (401, {"code": -32000, "message": "must be authenticated"}, NodeUnreachable),
+        (429, REVERT, Throttled),
+        (500, {"code": -32603, "message": "nobody has met these words yet"}, NodeUnreachable),
+        (400, {"code": -32005, "message": "limit exceeded"}, Throttled),
+        (500, {"code": -32000, "message": "no backend is healthy"}, NodeUnreachable),
+    ],
+)
+@pytest.mark.parametrize("calls", [CALLS, CALLS[:1]])
+async def test_what_is_said_of_the_endpoint_is_an_answer_to_nothing(
+    status: int, error: dict[str, Any], meaning: type[IndexerError], calls: list[Call]
+) -> None:
+    def respond(payload: Any) -> web.StreamResponse:
+        asked = payload if isinstance(payload, list) else [payload]
+        answers = [{"id": each["id"], "error": error} for each in asked]
+        return json_response(answers if isinstance(payload, list) else answers[0], status)
+
+    async with FakeNode() as fake:
+        fake.respond = respond
+        transport = Transport(fake.url, "fake")
+        with pytest.raises(meaning):
+            await transport.exchange(calls, 5)
+        await transport.disconnect()
 
 
 @pytest.mark.parametrize("body", [{"message": "Request Too Long"}, {"error": {"code": 1, "message": "too large"}}, []])

@@ -21,7 +21,7 @@ from indexer.clients.evm.endpoints.counts import Counts
 from indexer.clients.evm.hearing.line import OpenLine
 from indexer.clients.evm.hearing.newest import Newest
 from indexer.clients.evm.hearing.outages import SocketOutage
-from indexer.clients.evm.hearing.socket import NodeSocket, Ours
+from indexer.clients.evm.hearing.socket import NodeSocket, Ours, is_end_of_line
 from indexer.clients.evm.hearing.together import until_one_ends
 from indexer.clients.evm.hearing.trial import tells_heads
 from indexer.clients.evm.transfers.hints import Hints
@@ -170,9 +170,9 @@ class WebsocketEar:
             try:
                 await socket.subscribe_logs(self._filters.parts(_FILTER_MOST))
                 self.hinting = watch
-            except NodeUnreachable:
-                raise
             except IndexerError as error:
+                if is_end_of_line(error):
+                    raise
                 # Whatever the refusal means elsewhere: hints only save a round trip, and heads do not wait for them.
                 if not self._outages[name].refused:
                     self._outages[name].refused = True

@@ -15,10 +15,10 @@ from typing import Any, Final, NamedTuple, Self
 import orjson
 
 from indexer.clients.evm.asking.answers import head_of, quantity, shown
-from indexer.clients.evm.asking.wording import CallFailed, Unsupported, refusal
+from indexer.clients.evm.asking.wording import CallFailed, TimedOut, Unsupported, refusal
 from indexer.clients.evm.hearing.line import Line, OpenLine, open_line
 from indexer.domain.chain import BlockHash, Head
-from indexer.errors import BadAnswer, BlockUnknown, NodeUnreachable, StateMissing
+from indexer.errors import BadAnswer, BlockUnknown, IndexerError, NodeUnreachable, StateMissing
 
 _ANSWER_SECONDS: Final = 10.0
 
@@ -89,13 +89,22 @@ class NodeSocket:
 
     async def subscribe_logs(self, filters: Iterable[Mapping[str, Any]]) -> None:
         """Instead of the former ones, which end only after the new ones have begun: nothing falls between."""
-        former = self._log_subscriptions
-        self._log_subscriptions = [
-            await self._ask("eth_subscribe", ["logs", dict(part)], self._on_log) for part in filters
-        ]
-        for subscription in former:
-            await self._ask("eth_unsubscribe", [subscription])
+        begun: list[str] = []
+        try:
+            for part in filters:
+                subscription = await self._ask("eth_subscribe", ["logs", dict(part)], self._on_log)
+                begun.append(subscription)
+        except IndexerError as error:
+            if not is_end_of_line(error):
+                await self._unsubscribe(begun)
+            raise
+        former, self._log_subscriptions = self._log_subscriptions, begun
+        await self._unsubscribe(former)
+
+    async def _unsubscribe(self, subscriptions: Iterable[str]) -> None:
+        for subscription in subscriptions:
             self._sinks.pop(subscription, None)
+            await self._ask("eth_unsubscribe", [subscription])
 
     async def _ask(self, method: str, params: list[Any], sink: Callable[[Any], None] | None = None) -> Any:
         if self._line is None:
@@ -141,3 +150,8 @@ class NodeSocket:
             # Here, not where the answer is awaited: the first notice may be the very next frame.
             self._sinks[result] = sink
         future.set_result(result)
+
+
+def is_end_of_line(error: IndexerError) -> bool:
+    """Whether nothing more comes from there; one that says that its time was up did answer."""
+    return isinstance(error, NodeUnreachable) and not isinstance(error, TimedOut)

@@ -136,7 +136,7 @@ async def test_a_frame_that_answers_nothing_we_asked_ends_no_feed(number: Any) -
         await mining([place], second, lambda: second.height > before + 5 and second.height in heard.numbers())
 
 
-@pytest.mark.parametrize("words", ["resource not found", "execution reverted", "state is not available", "what?"])
+@pytest.mark.parametrize("words", ["resource not found", "execution reverted", "timed out", "what?"])
 async def test_a_node_that_refuses_hints_tells_heads_whatever_its_words(words: str) -> None:
     place = Place(refuses_logs=True, refusal={"code": -32000, "message": words})
     second = Second()

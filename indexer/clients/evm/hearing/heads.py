@@ -276,7 +276,7 @@ class HeadFeed:
             self._heard_at = now
         if self._newest.is_borne_out:
             self._rhythm.heard(head, now)
-        self._rumours.heard(head)
+        self._rumours.heard(head, now)
         self._on_event(HeadHeard(head, source))
 
     def _rumoured(self, head: Head) -> None:

@@ -144,9 +144,9 @@ class Limits:
         self.eased.pop(problem.limit, None)
         if problem.limit == "bytes":
             # A single call may be what is too long, and only its own parts can be made fewer.
-            self.natives = max(1, self.natives // 2)
-            self.pairs = max(1, self.pairs // 2)
-            self.filter = max(1, self.filter // 2)
+            for name in ("natives", "pairs", "filter"):
+                setattr(self, name, max(1, getattr(self, name) // 2))
+                self.eased.pop(name, None)
         return True
 
     def ease(self, calls: Sequence[Call]) -> bool:

@@ -18,7 +18,7 @@ from web3.types import RPCEndpoint, RPCRequest, RPCResponse
 
 from indexer.clients.evm.asking.calls import Call, Reply, TooMuch
 from indexer.clients.evm.asking.courier import LONGEST_ANSWER, Courier, HttpCourier
-from indexer.clients.evm.asking.wording import LONGEST_WAIT, Unsupported, refusal
+from indexer.clients.evm.asking.wording import LONGEST_WAIT, TimedOut, Unsupported, refusal
 from indexer.errors import BadAnswer, IndexerError, NodeUnreachable, ResponseTooLarge, Throttled
 
 _TOO_LARGE: Final = 413
@@ -51,6 +51,8 @@ class Transport(AsyncHTTPProvider):
         by_id = dict(zip((request["id"] for request in asked), calls, strict=True))
         if status >= 300 and not self._is_of_calls(status, headers, answer, by_id):
             raise self._refused(status, headers, answer, calls, len(body))
+        if self._refuses_batch(answer):
+            raise self._whole_batch(headers, answer[0], calls)
         if isinstance(answer, dict) and len(asked) == 1:
             answer = [answer]
         if not isinstance(answer, list):
@@ -110,7 +112,7 @@ class Transport(AsyncHTTPProvider):
 
     def _is_of_calls(self, status: int, headers: Mapping[str, str], answer: Any, asked: Mapping[Any, Call]) -> bool:
         """Whether each call is answered, one at least by a result or an error of its own, for all the HTTP error."""
-        if status == _TOO_LARGE or isinstance(_by_status(status, headers), Throttled):
+        if isinstance(_by_status(status, headers), Throttled) or self._refuses_batch(answer):
             return False
         items = [answer] if isinstance(answer, dict) else answer
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
@@ -121,7 +123,18 @@ class Transport(AsyncHTTPProvider):
             return False
         of_range = any(call.of_range for call in asked.values())
         errors = [refusal(item["error"], self._url, of_range=of_range) for item in items if item.get("error")]
+        if status == _TOO_LARGE:  # of the range, at some, in their words
+            return of_range and any(isinstance(error, ResponseTooLarge) for error in errors)
         return any(item.get("result") is not None for item in items) or any(map(_is_of_call, errors))
+
+    def _refuses_batch(self, answer: Any) -> bool:
+        """Told to each of its calls: that they came together."""
+        if not isinstance(answer, list) or len(answer) < 2:
+            return False
+        errors = [item.get("error") if isinstance(item, dict) else None for item in answer]
+        if not all(isinstance(error, dict) and "batch" in str(error.get("message")).lower() for error in errors):
+            return False
+        return not any(isinstance(refusal(error, self._url), Throttled) for error in errors)
 
     def _refused(
         self, status: int, headers: Mapping[str, str], answer: Any, calls: Sequence[Call], asked_bytes: int
@@ -130,7 +143,8 @@ class Transport(AsyncHTTPProvider):
         by_status = _by_status(status, headers) or NodeUnreachable(f"HTTP {status}")
         first = next(iter(answer), None) if isinstance(answer, list) else answer
         problem = self._whole_batch(headers, first, calls)
-        if status == _TOO_LARGE and "batch" not in str(problem).lower():
+        is_of_range = any(call.of_range for call in calls) and isinstance(problem, ResponseTooLarge)
+        if status == _TOO_LARGE and not is_of_range and "batch" not in str(problem).lower():
             return _too_many_bytes(asked_bytes)
         if isinstance(by_status, Throttled):
             told = problem.retry_after_seconds if isinstance(problem, Throttled) else None
@@ -161,8 +175,8 @@ def _without_json(status: int, headers: Mapping[str, str], raw: bytes, asked_byt
 
 
 def _is_of_call(error: IndexerError) -> bool:
-    """Not of the endpoint."""
-    return not isinstance(error, BadAnswer | NodeUnreachable | Throttled)
+    """Not of the endpoint; that its time was up may be of either."""
+    return isinstance(error, TimedOut) or not isinstance(error, BadAnswer | NodeUnreachable | Throttled)
 
 
 def _too_many_bytes(asked: int) -> TooMuch:

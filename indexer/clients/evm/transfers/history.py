@@ -18,7 +18,7 @@ from indexer.clients.evm.transfers.tellers import Tellers
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockHash, BlockRef, Head
 from indexer.domain.history.backfill import Moved
-from indexer.errors import BadAnswer, NodeUnreachable, ResponseTooLarge, Throttled
+from indexer.errors import BadAnswer, NodeUnreachable, ResponseTooLarge, StateMissing, Throttled
 
 T = TypeVar("T")
 
@@ -188,6 +188,10 @@ class History:
             one = partial(logs_between, last, last, inside, beside)
             await self._endpoints.ask(one, hedge_seconds=NEVER, rather_not=rather_not)
             raise ResponseTooLarge(str(error)) from error
+        except StateMissing as error:
+            # Logs may expire; who is lost for a moment may keep them.
+            unasked = tuple(each.name for each in self._endpoints.hoped_for)
+            raise StateMissing(str(error), unasked) from error
         except (BadAnswer, NodeUnreachable, TakenApart, Throttled) as error:
             # At a pace that was lowered for such refusals, two calls are not put at once either.
             if first == last or all(each.limits.batch == 1 for each in self._endpoints.every):

@@ -10,7 +10,7 @@ from aiohttp import web
 from indexer.clients.evm.asking.calls import Call, TooMuch
 from indexer.clients.evm.asking.courier import HttpCourier
 from indexer.clients.evm.asking.transport import Transport
-from indexer.clients.evm.asking.wording import CallFailed
+from indexer.clients.evm.asking.wording import CallFailed, TimedOut
 from indexer.errors import BadAnswer, BlockUnknown, IndexerError, NodeUnreachable, ResponseTooLarge, Throttled
 from tests.fixtures.fakenode import FakeNode, RpcError, json_response, silence, text_response
 
@@ -200,6 +200,49 @@ async def test_a_413_is_one_of_bytes_whatever_its_json_says(body: Any, calls: li
         with pytest.raises(TooMuch) as caught:
             await exchanged(fake, calls)
     assert caught.value.limit == "bytes"
+
+
+@pytest.mark.parametrize("status", [200, 400, 413, 500])
+async def test_a_batch_that_is_refused_call_by_call_is_one_of_calls(status: int) -> None:
+    """As dRPC tells its limit."""
+    error = {"code": 31, "message": "Batch of more than 3 requests are not allowed on free tier"}
+    async with FakeNode() as fake:
+        fake.respond = lambda payload: json_response([{"id": each["id"], "error": error} for each in payload], status)
+        with pytest.raises(TooMuch) as caught:
+            await exchanged(fake)
+    assert (caught.value.limit, caught.value.tried) == ("batch", len(CALLS))
+
+
+async def test_a_413_may_speak_of_a_range() -> None:
+    """As QuickNode tells its limit: fewer blocks pass, fewer bytes of the question do not help."""
+    error = {"code": -32614, "message": "eth_getLogs is limited to a 10,000 range"}
+    ranged = Call("eth_getLogs", of_range=True)
+
+    def respond(payload: Any) -> web.StreamResponse:
+        asked = payload if isinstance(payload, list) else [payload]
+        answers = [{"id": one["id"], "error": error} if one["method"] == "eth_getLogs" else one for one in asked]
+        answers = [each if "error" in each else {"id": each["id"], "result": "0x1"} for each in answers]
+        return json_response(answers if isinstance(payload, list) else answers[0], 413)
+
+    async with FakeNode() as fake:
+        fake.respond = respond
+        transport = Transport(fake.url, "fake")
+        replies = [*await transport.exchange([ranged], 5), *await transport.exchange([ranged, CALLS[0]], 5)]
+        fake.respond = lambda _: json_response({"id": None, "error": error}, 413)
+        replies += await transport.exchange([ranged], 5)
+        await transport.disconnect()
+    assert [type(reply.error) for reply in replies] == [ResponseTooLarge] * 2 + [type(None), ResponseTooLarge]
+
+
+@pytest.mark.parametrize("status", [408, 500, 504])
+async def test_a_call_whose_time_was_up_is_told_so_under_any_status(status: int) -> None:
+    error = {"code": -32002, "message": "request timed out"}
+    async with FakeNode() as fake:
+        fake.respond = lambda payload: json_response({"id": payload["id"], "error": error}, status)
+        transport = Transport(fake.url, "fake")
+        (reply,) = await transport.exchange(CALLS[:1], 5)
+        await transport.disconnect()
+    assert isinstance(reply.error, TimedOut)
 
 
 async def test_a_413_that_speaks_of_the_batch_is_one_of_calls() -> None:

@@ -177,3 +177,13 @@ async def test_fewer_blocks_are_asked_for_where_nobody_tells_a_range(other: Inde
         await endpoints.ask(lambda _: RANGE)
     assert time.now < 1_001
     await endpoints.close()
+
+
+def test_what_a_413_made_less_does_not_come_back_with_what_was_slow() -> None:
+    limits = Limits()
+    limits.ease_for(TookLong("query timeout exceeded", "natives", 1_000), 1)
+    limits.lower(TooMuch("HTTP 413", "bytes", 100_000))
+    less = limits.natives
+    assert not limits.recover()
+    limits.ease_for(TimedOut("request timed out"), 1)
+    assert limits.natives == less

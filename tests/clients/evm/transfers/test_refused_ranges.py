@@ -7,8 +7,8 @@ import pytest
 from indexer.demo.anvil import Anvil
 from indexer.demo.contracts import Deployed
 from indexer.domain.balances import Watch
-from indexer.errors import BadAnswer, IndexerError, NodeUnreachable, ResponseTooLarge
-from tests.clients.evm.builders import node_at
+from indexer.errors import BadAnswer, IndexerError, NodeUnreachable, ResponseTooLarge, StateMissing
+from tests.clients.evm.builders import eventually, node_at
 from tests.fixtures.chain import wallets
 from tests.fixtures.moody import Moody
 
@@ -48,3 +48,23 @@ async def test_an_endpoint_that_refuses_one_block_as_well_is_not_asked_for_fewer
         way.most_blocks, way.range_words = 0, words
         with pytest.raises(meaning):
             await node.moved(2, 9, watch)
+
+
+async def test_logs_that_one_may_have_who_is_away_for_a_moment_are_not_gone_for_good(
+    anvil: Anvil, token: Deployed
+) -> None:
+    watch = Watch(frozenset([token.address]), frozenset(wallets(1)))
+    await anvil.mine(20)
+    async with (
+        Moody(anvil.http_url, anvil.ws_url) as expired,
+        Moody(anvil.http_url, anvil.ws_url) as archive,
+        node_at(expired.http_url, archive.http_url) as node,
+    ):
+        newest = await node.newest()
+        expired.logs_from, archive.mood = newest.number, "503"
+        with pytest.raises(StateMissing) as problem:
+            await node.moved(newest.number - 9, newest.number - 1, watch)
+        assert problem.value.unasked == (archive.name,)
+        archive.mood = "well"
+        await eventually(lambda: not node.troubles)
+        assert await node.moved(newest.number - 9, newest.number - 1, watch) == ()

@@ -165,8 +165,7 @@ class Follower:
 
     async def begin(self) -> None:
         """What is told from now on says of tokens what is known of them; what was told before may say otherwise."""
-        self.introducer.expect()
-        await self.introducer.introduce()
+        await self.introducer.begin(has_told=self._ledger.seq > 0)
         self._retelling.begin()
 
     async def retell(self) -> bool:
@@ -251,11 +250,12 @@ class Follower:
 
     async def _repair(self) -> bool:
         """Take back what is orphaned; the new branch is then merely missed, and written with what is reverted."""
-        async with self._ledger.writer.together():
-            newest = await self._repairer.take_back()
-            more = newest is not None and await self._catch_up_to(newest)
-        self._repairer.say_reorged()
-        return more
+        try:
+            async with self._ledger.writer.together():
+                newest = await self._repairer.take_back()
+                return newest is not None and await self._catch_up_to(newest)
+        finally:
+            self._repairer.say_reorged()
 
     async def _catch_up_to(self, newest: Head) -> bool:
         """A part of it, since what is held is written at the end; whether there is more."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockHash, BlockRef, Head, Holding, KnownBlock
@@ -37,6 +37,9 @@ class Node(Protocol):
     async def tags(self, beside: Head | None = None) -> Tags: ...
 
 
+_NOTHING_GONE: Final = ("", -1, "")
+
+
 class _Ahead(NamedTuple):
     """The logs that are asked for while what was found above them is looked at and stored."""
 
@@ -55,7 +58,7 @@ class Collector:
         self._node = node
         self._stride = Stride()
         self._ahead: _Ahead | None = None
-        self._gone: tuple[str, int, str] = ("", -1, "")
+        self._gone = _NOTHING_GONE
         """Of this job the highest block that is known to be without logs, and in which words."""
         self._clock = asyncio.get_running_loop().time
 
@@ -76,6 +79,16 @@ class Collector:
         Before fewer blocks are asked for, `narrowed` hears why.
         """
         return await self._natives(job) if job.is_native else await self._tokens(job, narrowed)
+
+    async def has_logs(self, job: Job) -> bool:
+        """Whether anybody has those of the cursor's block by now, where nobody had."""
+        self._gone = _NOTHING_GONE
+        try:
+            await self._asked(job, job.cursor, job.cursor)
+        except StateMissing as error:
+            _wait_for_unasked(error)
+            return False
+        return True
 
     async def known_before(
         self, job: Job, holdings: Collection[Holding], number: int, beside: BlockRef | None

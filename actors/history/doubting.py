@@ -22,7 +22,7 @@ from indexer.domain.history.jobs import Job
 from indexer.domain.history.mismatches import Span
 from indexer.domain.history.walks import Walk
 from indexer.domain.seldom import Seldom
-from indexer.errors import ResponseTooLarge
+from indexer.errors import ResponseTooLarge, StateMissing
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +72,11 @@ class SecondLook:
         self._agreed: Counter[str] = Counter()
         self._job_id = ""
         self._seldom = Seldom()
+
+    @property
+    def has_others(self) -> bool:
+        """Whether there is anybody else to ask."""
+        return self._node.has_others
 
     def doubted(self, job: Job, walks: Walks, known: Known) -> dict[Holding, Sequence[Span]]:
         """What is worth asking for once more."""
@@ -152,6 +157,8 @@ class SecondLook:
             here = [each for each in told if first <= each.block.number <= last]
             try:
                 found += await self._node.left_out(first, last, watch, job.highest, here)
+            except StateMissing:
+                continue  # nobody has these logs any more: what they were is told as it was heard
             except ResponseTooLarge:
                 if first == last:
                     raise

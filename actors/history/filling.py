@@ -31,6 +31,9 @@ log = structlog.get_logger(__name__)
 
 SAVE_SECONDS = 1.0
 
+SURE_SECONDS = 60.0
+"""Before logs are taken for gone, where there is another endpoint: what is not filled then is not tried by itself."""
+
 Keep = Callable[[Job], Awaitable[None]]
 
 
@@ -104,6 +107,8 @@ class Filler:
             is_gone = await self._branches.is_gone(job)
             if not is_gone:
                 job = await self._collect(job, keep)
+                if not job.anchors:
+                    return await self._over(job)
                 is_gone = await self._branches.is_gone(job)
             branch = None if is_gone else await self._branches.branch_of(job)
             if branch is None:
@@ -129,6 +134,8 @@ class Filler:
                 try:
                     chunks = await self._collector.step(job, partial(self._narrowed, job))
                 except StateMissing as error:
+                    if await self._have_logs_come(job):
+                        continue
                     job = await self._without_logs(job, error)
                     await keep(job)
                     break
@@ -145,6 +152,14 @@ class Filler:
             await self._collector.drop()
         self._walked = (job.id, {key: walk for key, walk in walks.items() if key in job.anchors})
         return job
+
+    async def _have_logs_come(self, job: Job) -> bool:
+        """Asked once more: an endpoint that lags, or is set aside, may have what others let go."""
+        if job.is_native:
+            return False
+        if self._second.has_others:
+            await asyncio.sleep(SURE_SECONDS)
+        return await self._collector.has_logs(job)
 
     async def _without_logs(self, job: Job, error: StateMissing) -> Job:
         """All that is left of it where logs are gone, which is no hole in what goes on from below."""

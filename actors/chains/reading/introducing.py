@@ -17,6 +17,9 @@ from indexer.errors import Permanent, Transient
 INTRODUCE_SECONDS: Final = 1.0
 """So long heads wait, that nearly always no balance of a new token is told without its decimals."""
 
+BEGIN_SECONDS: Final = 10.0
+"""The same before anything was ever told: describing hundreds takes longer than one, and nobody waits yet."""
+
 PAUSES_SECONDS: Final = (0.1, 30.0)
 """Before it is asked again: the first pause and the longest, each twice as long as the one before."""
 
@@ -41,13 +44,17 @@ class Introducer:
         """There is, or may be, a token that was never asked."""
         self._is_expecting = True
 
-    async def introduce(self) -> None:
+    async def begin(self, *, has_told: bool) -> None:
+        self.expect()
+        await self.introduce(INTRODUCE_SECONDS if has_told else BEGIN_SECONDS)
+
+    async def introduce(self, patience: float = INTRODUCE_SECONDS) -> None:
         """Before any balance is told: from now on each is told with what is known of its token by now."""
         if not self._is_expecting and not self._lacking:
             return
         infos = await self._known()
         if self._is_expecting and not infos.keys() >= self._followed.watch.tokens:
-            await self._wait()
+            await self._wait(patience)
             infos = await self._known()
         self._is_expecting = False
         self._tell_late(infos)
@@ -82,11 +89,11 @@ class Introducer:
     async def _known(self) -> Mapping[str, TokenInfo]:
         return await self._tokens.describe(self._chain_id, ())
 
-    async def _wait(self) -> None:
+    async def _wait(self, seconds: float) -> None:
         self._answered.clear()
         self._wanted.set()
         try:
-            async with asyncio.timeout(INTRODUCE_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._answered.wait()
         except TimeoutError:
             pass  # the plan: what hangs for long must hold up no head

@@ -80,10 +80,12 @@ class Repairer:
         if swapped is None:
             return False
         self._doubts.none()
-        async with self._ledger.writer.together():
-            await self._cut(ancestor, swapped.reverted)
-            await self._blocks.index((swapped.view,))
-        self.say_reorged()
+        try:
+            async with self._ledger.writer.together():
+                await self._cut(ancestor, swapped.reverted)
+                await self._blocks.index((swapped.view,))
+        finally:
+            self.say_reorged()
         return True
 
     async def take_back(self) -> Head | None:

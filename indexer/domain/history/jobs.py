@@ -173,6 +173,7 @@ class Job:
             anchors=anchors,
             reasons={**self.reasons, **dict.fromkeys(self.anchors.keys() - anchors, _logs_gone(first))},
             base=None if self.base is None or self.base.number < first else self.base,
+            highest=self.highest if anchors else None,
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,7 @@ from indexer.errors import NodeUnreachable, StateMissing
 from tests.actors.fakes import TIME
 from tests.actors.history.scene import Scene
 from tests.sim.clock import play
+from tests.sim.node import SimNode
 from tests.sim.service import Infos
 from tests.sim.world import CHAIN_ID, TOKENS, WALLETS
 
@@ -32,6 +34,14 @@ LOGS_FROM = 12
 GONE = "pruned history unavailable"
 
 
+class _WithOthers(SimNode):
+    """There is another endpoint."""
+
+    @property
+    def has_others(self) -> bool:
+        return True
+
+
 class _Told:
     """A world of seventy blocks, in which the taker is paid in some; what a job told of it."""
 
@@ -39,6 +49,7 @@ class _Told:
         self.scene = Scene()
         self.scene.watch = Watch(tokens=frozenset(TOKENS), solvers=frozenset(WALLETS))
         self.kept: list[Job] = []
+        self.logs_from = logs_from
         self.asked: list[tuple[int, int]] = []
         world = self.scene.world
         del world.canonical[1:]
@@ -52,7 +63,7 @@ class _Told:
 
         async def expired(first: int, last: int, watch: Watch, beside: BlockRef | None = None) -> tuple[Moved, ...]:
             self.asked.append((first, last))
-            if first < logs_from:
+            if first < self.logs_from:
                 raise StateMissing(GONE, lost)
             found: tuple[Moved, ...] = await moved(first, last, watch, beside)
             return found
@@ -66,6 +77,10 @@ class _Told:
             CHAIN_ID, holding, None, block.balances.get(holding, 0), block.head.ref, "first", TokenInfo()
         )
         await self.scene.store.books.project(fold([Commit(f"live{number}", "chain", number, TIME, (fact,))]))
+
+    def come(self) -> None:
+        """Somebody has all logs."""
+        self.logs_from = 0
 
     async def fill(self, job: Job) -> Job:
         return await self.filler().fill(job, self._keep)
@@ -192,3 +207,55 @@ def test_an_order_that_is_killed_after_it_found_them_gone_goes_on_from_there() -
     assert [row.block.number for row in told.rows(TAKER)] == [12, 20, 40]
     assert not told.asked
     assert job.ordered_from == 0
+
+
+def test_logs_are_not_gone_that_an_endpoint_has_a_minute_later() -> None:
+    """It lagged, or was set aside."""
+
+    async def run() -> tuple[_Told, Job]:
+        told = _Told(paid_in=(5, 20, 40))
+        await told.records(TAKER, 70)
+        told.scene.node.__class__ = _WithOthers
+        asyncio.get_running_loop().call_later(30, told.come)
+        return told, await told.fill(_order(TAKER))
+
+    told, job = play(run())
+    assert [row.block.number for row in told.rows(TAKER)] == [5, 20, 40]
+    assert (job.ordered_from, job.reasons) == (None, {})
+
+
+def test_logs_that_go_while_they_are_asked_for_once_more_fail_no_job() -> None:
+    """Without state the walk leaves a rest, for which logs that were left out are looked for."""
+
+    async def run() -> tuple[list[int], Job]:
+        told = _Told(paid_in=(5, 20, 40))
+        await told.records(TAKER, 70)
+        told.scene.node.__class__ = _WithOthers
+        looked_for: list[int] = []
+
+        async def gone(*_: Any) -> Any:
+            raise StateMissing(GONE)
+
+        async def expired(first: int, *_: Any) -> Any:
+            looked_for.append(first)
+            raise StateMissing(GONE)
+
+        told.scene.node.read = gone  # type: ignore[method-assign, assignment] # it keeps no state
+        told.scene.node.left_out = expired  # type: ignore[method-assign, assignment] # retention moved on meanwhile
+        return looked_for, await told.fill(_order(TAKER))
+
+    looked_for, job = play(run())
+    assert looked_for
+    assert job.state == "settling"
+    assert "its transfers leave 3 before block 12" in job.reasons[TAKER]
+
+
+def test_an_order_of_which_nothing_is_left_is_over_and_looked_at_no_more() -> None:
+    async def run() -> tuple[_Told, Job]:
+        told = _Told(paid_in=(5, LOGS_FROM))
+        await told.records(TAKER, LOGS_FROM)
+        return told, await told.fill(_order(TAKER))
+
+    told, job = play(run())
+    assert not told.rows(TAKER)
+    assert (job.state, job.anchors) == ("done", {})

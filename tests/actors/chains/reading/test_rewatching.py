@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from actors.chains.reading.introducing import INTRODUCE_SECONDS
+from actors.chains.reading.introducing import BEGIN_SECONDS, INTRODUCE_SECONDS
 from actors.messages import Differed, WatchChanged
 from indexer.domain.balances import BalanceUpdated, Watch
 from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding, KnownBlock, TokenInfo
@@ -241,7 +241,7 @@ async def test_nor_does_it_take_the_name_of_the_native_coin_with_it() -> None:
     asked = undescribed(stage)
     stage.start()
     try:
-        await stage.settle(INTRODUCE_SECONDS * 2)
+        await stage.settle(BEGIN_SECONDS + 1)
         coins = {fact.info for fact in stage.updates("first") if fact.holding.token == NATIVE}
         assert coins == {stage.infos.coin}
         assert asked
@@ -254,10 +254,10 @@ async def test_nor_does_it_take_the_name_of_the_native_coin_with_it() -> None:
 async def test_what_was_told_without_a_word_is_told_with_it_once_there_is_one(is_killed: bool) -> None:
     stage = Stage(watch=Watch(WATCH.tokens - {USD}, WATCH.solvers))
     stage.world.mine()
-    undescribed(stage, until=asyncio.get_running_loop().time() + INTRODUCE_SECONDS * 2)
+    undescribed(stage, until=asyncio.get_running_loop().time() + BEGIN_SECONDS + 1)
     stage.start()
     try:
-        await stage.settle(INTRODUCE_SECONDS * 2)
+        await stage.settle(BEGIN_SECONDS + 1)
         theirs = {fact.holding for fact in stage.updates("first") if fact.info == TokenInfo()}
         assert {holding.solver for holding in theirs} == WATCH.solvers
         if is_killed:

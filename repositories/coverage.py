@@ -29,8 +29,11 @@ class Coverage:
             return {_owner_of(found): int(found["first"]) async for found in self._covered.find(query)}
 
     async def filled_up_to(self, chain_id: int, among: Collection[Holding]) -> dict[Holding, int]:
-        """Up to which record the history of those of whom it was filled is; -1 where it has a hole."""
-        query = _of_owners(chain_id, among, {"first": {"$exists": True}})
+        """Up to which record the history of those of whom it was filled is; -1 where it has a hole.
+
+        Also one that is known before anything is filled: what is filled just now may end below it.
+        """
+        query = _of_owners(chain_id, among, {"$or": [{"first": {"$exists": True}}, {"hole": {"$exists": True}}]})
         with translating:
             return {
                 _owner_of(found): -1 if "hole" in found else int(found.get("top", -1))

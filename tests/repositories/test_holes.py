@@ -168,6 +168,18 @@ async def test_below_a_first_record_there_is_a_hole_where_history_was_filled_bef
     assert not await store.coverage.holes(1), "what is told again may have been filled by now"
 
 
+async def test_so_there_is_in_what_is_being_filled_by_then_up_to_the_first_record(store: Store) -> None:
+    """Its order ends below the hole that a deep reorg left, and another one cut off what was recorded above it."""
+    cut = StreamResync(1, "deep", head_at(17, "b").ref, above=7, confirmed=(Confirmed(SAME, 9, INFO),))
+    more = StreamResync(1, "deep", head_at(25, "c").ref, above=20)
+    cuts = [Commit(f"cut-{seq}", "chain:1", seq, TIME, (fact,)) for seq, fact in ((5, cut), (6, more))]
+    anew = Commit("anew", "chain:1", 7, TIME, (updated(30, balance=3, previous=None),))
+    assert await _left_after(store, _before(), *cuts, anew) == {SAME: Hole(6, 30)}
+    await store.coverage.cover(1, 2, {SAME: 17})
+    await store.coverage.close(1, 2, {SAME: 17})
+    assert await store.coverage.holes(1) == {SAME: Hole(6, 30)}
+
+
 async def test_watched_anew_after_the_reorg_a_hole_ends_there(store: Store) -> None:
     again = Commit("apart", "chain:1", 8, TIME, (_apart(16),))
     assert (await _left_after(store, _before(), _again(), _reverted(14, anchor=False), again))[SAME] == Hole(10, 16)

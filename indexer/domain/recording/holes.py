@@ -134,7 +134,7 @@ Told = Apart | Loose | Reread | Rejoined
 def where_filled(told: Sequence[Told], tops: Mapping[int, Mapping[Holding, int]]) -> list[Apart | Reread | Rejoined]:
     """Below a loose record nothing is missing where history never was filled, or was filled up to there.
 
-    `tops` tell by chain up to which record it was, of those of whom it was.
+    `tops` tell by chain up to which record it was, of those of whom it was or who have a hole.
     """
     return [
         Apart(*each) if isinstance(each, Loose) else each

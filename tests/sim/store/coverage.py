@@ -22,8 +22,9 @@ class SimCoverage:
 
     async def filled_up_to(self, chain_id: int, among: Collection[Holding]) -> Mapping[Holding, int]:
         def look(kept: Kept) -> Mapping[Holding, int]:
-            keys = [HoldingKey(chain_id, each) for each in among if each in kept.covered.get(chain_id, {})]
-            return {key.holding: -1 if kept.holes.get(key) is not None else kept.tops[key] for key in keys}
+            keys, covered = [HoldingKey(chain_id, each) for each in among], kept.covered.get(chain_id, {})
+            open_ones = {key.holding: -1 for key in keys if kept.holes.get(key) is not None}
+            return {key.holding: kept.tops[key] for key in keys if key.holding in covered} | open_ones
 
         return await self._wire.read(look)
 

@@ -167,7 +167,9 @@ class BackfillActor(AsyncActor):
         await self._ledger.count_on()
         self._resumed(Resumed(self._stream, self._ledger.seq))
         await self._jobs.load()
-        self._passed = self._newest()  # what an earlier life was told of may be projected only now
+        newest = self._newest()  # what an earlier life was told of may be projected only now
+        if self._passed is None or self._passed.seq < newest.seq:  # or we were told of more while the store answered
+            self._passed = newest
         self._line.say(self._state())
 
     async def _take_up(self) -> None:

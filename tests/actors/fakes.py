@@ -317,6 +317,7 @@ class Desk:
         self,
         prepare: Callable[[Commit], None] = lambda _commit: None,
         publish: Callable[[Commit], None] | None = None,
+        returned: Callable[[int], None] = lambda _seq: None,
     ) -> Ledger:
         return Ledger(
             stream=STREAM,
@@ -328,6 +329,7 @@ class Desk:
             finisher=Finisher(log=self.log, publish=publish or self.published.append),
             publish=publish or self.published.append,
             prepare=prepare,
+            returned=returned,
             clock=lambda: self.now,
         )
 

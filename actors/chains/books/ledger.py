@@ -135,6 +135,7 @@ class Ledger:
             self.unread = self.unread.within(watch)
         self.natives = life.natives
         self._cuts = mark.cuts
+        self._tell_returned(self.seq)  # whoever wrote it may have ended before the store answered, and told nobody
         return Begun(HeadChain(self._window, life.known).within(), life.native_since, life.words)
 
     @property

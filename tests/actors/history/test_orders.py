@@ -211,6 +211,30 @@ def test_an_order_that_was_projected_between_two_lives_is_taken_up_by_the_next()
     play(story())
 
 
+def test_what_was_passed_over_is_not_forgotten_over_what_was_told_before_it_began() -> None:
+    class Slow(_Book):
+        async def jobs(self, chain: int) -> list[Job]:
+            stored = await super().jobs(chain)
+            await asyncio.sleep(2)
+            return stored
+
+    async def waits(_stream: str, seq: int) -> None:
+        await asyncio.sleep(3 if seq else 0)
+
+    async def story() -> None:
+        book = Slow()
+        filler = _Filler(book)
+        async with _actor(book, filler, projected=waits) as ref:
+            await asyncio.sleep(1)
+            ref.tell(PassedOver(f"chain:{CHAIN_ID}", 7))
+            await asyncio.sleep(2)  # it has begun
+            book.saved["gap"] = Job("gap", CHAIN_ID, 6, 8, (HOLDING,), after=BlockRef(5, BlockHash("0x5"), 0))
+            await asyncio.sleep(5)
+        assert filler.filled == ["gap"]
+
+    play(story())
+
+
 def test_what_is_never_projected_holds_up_nothing_else() -> None:
     async def story() -> None:
         book = _Book()

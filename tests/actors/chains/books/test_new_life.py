@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from itertools import pairwise
 
@@ -36,6 +37,22 @@ async def test_an_empty_store_is_a_first_start(desk: Desk) -> None:
     ledger = desk.open()
     known = (await ledger.load()).known
     assert (known.tip, known.depth, ledger.seq, ledger.balances) == (None, 8, 0, {})
+
+
+async def test_a_new_life_tells_history_of_what_another_wrote_whom_the_store_never_answered(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.patience.FIRST_RETRY_SECONDS", 3600.0)
+    told: list[int] = []
+    first = replace(updated(5, 7), cause="first")
+    desk.log.lose_answers = 1
+    writing = asyncio.create_task(desk.open(returned=told.append).commit((first,), head_at(5)))
+    await asyncio.sleep(0)
+    writing.cancel()
+    await asyncio.wait((writing,))
+    assert (len(desk.log.commits), told) == (1, [])
+    await desk.open(returned=told.append).load()
+    assert told == [1]
 
 
 async def test_a_new_life_goes_on_where_the_log_ends(desk: Desk) -> None:

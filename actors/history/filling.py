@@ -155,10 +155,9 @@ class Filler:
 
     async def _have_logs_come(self, job: Job) -> bool:
         """Asked once more: an endpoint that lags, or is set aside, may have what others let go."""
-        if job.is_native:
+        if job.is_native or not self._second.has_others:
             return False
-        if self._second.has_others:
-            await asyncio.sleep(SURE_SECONDS)
+        await asyncio.sleep(SURE_SECONDS)
         return await self._collector.has_logs(job)
 
     async def _without_logs(self, job: Job, error: StateMissing) -> Job:

@@ -74,9 +74,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class TokensChanged:
-    """These tokens say something else of themselves than is kept."""
+    """These tokens say something else of themselves than is kept; of others that were awaited, `asked` do not."""
 
     infos: Mapping[Address, TokenInfo]
+    asked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

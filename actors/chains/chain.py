@@ -120,6 +120,7 @@ class ChainActor(AsyncActor):
             ledger=ledger,
             followed=follower.followed,
             tokens=follower.tokens,
+            misnamed=follower.misnamed,
             unanswered=follower.unanswered,
             sync_seconds=sync_seconds,
             may=self._may_sync,

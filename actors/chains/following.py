@@ -168,6 +168,10 @@ class Follower:
         await self.introducer.begin(has_told=self._ledger.seq > 0)
         self._retelling.begin()
 
+    def misnamed(self) -> frozenset[str]:
+        """Tokens that have to be asked before it is known whether an earlier life told them rightly."""
+        return self._retelling.misnamed
+
     async def retell(self) -> bool:
         """The balances of such tokens, a part of them at our tip; whether there is more."""
         return self.tip is not None and await self._retelling.tell(self.tip)
@@ -196,8 +200,9 @@ class Follower:
                 left = {key: reason for key, reason in why.items() if key not in recorded and self.watch.covers(key)}
                 self.unanswered.note(Readings({}, left), block.number)
                 self.reader.due |= left.keys()
-            case TokensChanged(infos):
+            case TokensChanged(infos, asked):
                 self._retelling.changed(infos)
+                self._retelling.asked(asked)
             case _:
                 pass  # it was taken back since: the next round sees
 

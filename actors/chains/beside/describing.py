@@ -20,7 +20,10 @@ PAUSE_SECONDS: Final = 1.0
 
 
 class Describer:
-    """One round once we have caught up, then one with each sync; `found` hears who says something else."""
+    """One round once we have caught up, then one with each sync; `found` hears who says something else.
+
+    And who was asked, where somebody waits for that.
+    """
 
     def __init__(
         self,
@@ -28,6 +31,7 @@ class Describer:
         chain_id: int,
         tokens: Tokens,
         followed: Followed,
+        awaited: Callable[[], frozenset[str]],
         seconds: Callable[[], float],
         may: Callable[[], bool],
         breathe: Callable[[], Awaitable[None]],
@@ -35,6 +39,7 @@ class Describer:
         self._chain_id = chain_id
         self._tokens = tokens
         self._followed = followed
+        self._awaited = awaited
         self._seconds = seconds
         self._may = may
         self._breathe = breathe
@@ -58,8 +63,9 @@ class Describer:
             told = await self._tokens.say_otherwise(self._chain_id, part, tip.hash)
         except (Transient, Permanent):
             return  # the next round asks again, and that a node does not answer is said by those who wait for it
-        if told and self._followed.known.find(tip.hash) is not None:
-            found(TokensChanged(told))
+        asked = self._awaited().intersection(part)
+        if (told or asked) and self._followed.known.find(tip.hash) is not None:
+            found(TokensChanged(told, asked))
 
     def _part(self) -> list[Address]:
         """Those whose turn it is."""

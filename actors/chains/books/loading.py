@@ -10,7 +10,7 @@ from actors.chains.books.memory import Books, Checkpoints, CommitLog
 from actors.chains.books.natives import natives_recorded
 from actors.chains.books.recent import Recent
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.chain import NATIVE, Head, Holding, TokenInfo
+from indexer.domain.chain import Head, Holding, TokenInfo
 from indexer.domain.following.finality import Settled
 from indexer.domain.following.headchain import HeadChain
 from indexer.domain.recording.records import BalanceRecord
@@ -19,7 +19,6 @@ from indexer.domain.resuming.checkpoints import Mark
 from indexer.domain.resuming.natives import NativeReadings
 from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.facts import BalanceReverted
-from indexer.domain.tokens import NOTHING_TOLD
 from indexer.errors import StoreUnavailable
 
 PAGE: Final = 200
@@ -33,7 +32,7 @@ class Begun(NamedTuple):
     native_since: Mapping[Holding, int]
     """The blocks of those native balances that were recorded after all of them were read last."""
     words: Mapping[Holding, TokenInfo | None]
-    """With what native balances were told last; and those of tokens that may have been told without a word."""
+    """With what each balance was told last, nothing where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ async def _first_above(log: CommitLog, stream: str, number: int, seq: int) -> in
 
 
 def words_told(records: Mapping[Holding, BalanceRecord], commits: Iterable[Commit]) -> dict[Holding, TokenInfo | None]:
-    """What was last told with each native balance, and which others were told without a word: by record, then by log.
+    """What was last told with each balance: by record, then by log.
 
     Nothing where a reorg took that back, and what it left is older than the log that is read: it may be of an earlier
     word. What is projected of a reorg has the words of what it took back.
@@ -125,5 +124,4 @@ def words_told(records: Mapping[Holding, BalanceRecord], commits: Iterable[Commi
     for commit in commits:
         recent.remember(commit)
         said.update((fact.holding, None) for fact in commit.facts if isinstance(fact, BalanceReverted))
-    said.update((update.holding, update.info) for update in recent.updates)
-    return {holding: info for holding, info in said.items() if holding.token == NATIVE or info in (None, NOTHING_TOLD)}
+    return said | {update.holding: update.info for update in recent.updates}

@@ -11,15 +11,21 @@ from actors.chains.followed import Followed
 from actors.chains.nodes import Node, Tokens
 from actors.chains.reading.unanswered import Unanswered
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.chain import Address, Head, Holding, TokenInfo
+from indexer.domain.chain import NATIVE, Address, Head, Holding, TokenInfo
 from indexer.domain.following.views import Readings
+from indexer.domain.tokens import NOTHING_TOLD
 
 PART: Final = 500
 """Balances in one turn, as elsewhere."""
 
+WORDLESS: Final = (None, NOTHING_TOLD)
+
 
 class Retelling:
-    """What a token says is kept once its balances are told with it: cut off before, it is found out again."""
+    """What a token says is kept once its balances are told with it: cut off before, it is found out again.
+
+    Or it says again what is kept: then the next life tells that of those that were told otherwise.
+    """
 
     def __init__(
         self,
@@ -42,7 +48,9 @@ class Retelling:
         self.told: dict[Address, TokenInfo] = {}
         """What is not kept yet."""
         self._words: Mapping[Holding, TokenInfo | None] = {}
-        """Until this life begins: what was told last of balances that may have to be told with other words."""
+        """Until this life begins: with what each balance was told last."""
+        self._misnamed: frozenset[Holding] = frozenset()
+        """An earlier life told them with words that it did not keep: the token is asked which are right."""
         self.owed: frozenset[Holding] = frozenset()
         """What is to be told again."""
         self._overtaken: frozenset[Holding] = frozenset()
@@ -59,9 +67,25 @@ class Retelling:
         self._words = words
 
     def begin(self) -> None:
-        """The file may call the native coin otherwise than it did when these were told; or nobody had been asked."""
-        self.owed |= {holding for holding, info in self._words.items() if info != self._book.info(holding)}
+        """The file may call the native coin otherwise than it did when these were told; or nobody had been asked.
+
+        A token of which nothing is known is told again once it is.
+        """
+        infos = self._book.infos
+        otherwise = frozenset(key for key, info in self._words.items() if info != infos.get(key.token, info))
+        self._misnamed = frozenset(key for key in otherwise if key.token != NATIVE and self._words[key] not in WORDLESS)
+        self.owed |= otherwise - self._misnamed
         self._words = {}
+
+    @property
+    def misnamed(self) -> frozenset[str]:
+        return frozenset(holding.token for holding in self._misnamed)
+
+    def asked(self, tokens: frozenset[str]) -> None:
+        """What they say now is known: the same as is kept, unless `changed` was told of it."""
+        known = frozenset(holding for holding in self._misnamed if holding.token in tokens)
+        self._misnamed -= known
+        self.owed |= known
 
     def taken_back(self, updates: Iterable[BalanceUpdated]) -> None:
         """By a reorg: where one of them was what told it, the record below is of an earlier word."""

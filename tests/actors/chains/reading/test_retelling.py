@@ -96,6 +96,63 @@ async def test_a_life_that_ends_before_it_is_told_finds_it_again() -> None:
 
 
 @in_virtual_time
+async def test_a_name_that_is_gone_before_it_was_kept_is_taken_back_by_the_next_life() -> None:
+    """The token says what is kept of it, so that no round finds a difference."""
+    async with staged() as stage:
+        await stage.hear(stage.world.mine(busy=0))
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
+        stage.infos.says[USD] = NEW
+        await stage.settle(ROUND_SECONDS + 5)
+        misnamed = set(renamed(stage))
+        assert (misnamed, stage.infos.told) == (OURS - {Holding(USD, BOB)}, {})
+        await stage.stop()
+        del stage.infos.says[USD]
+        stage.start()
+        await stage.settle()
+        await stage.hear(stage.world.mine(busy=0))
+        await stage.settle(ROUND_SECONDS + 5)
+        last = {update.holding: update.info for update in stage.updates() if update.holding in OURS}
+        assert last.keys() >= misnamed
+        assert NEW not in last.values()
+
+
+@in_virtual_time
+async def test_a_name_that_is_still_true_is_not_taken_back_by_the_next_life() -> None:
+    async with staged() as stage:
+        await stage.hear(stage.world.mine(busy=0))
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
+        stage.infos.says[USD] = NEW
+        await stage.settle(ROUND_SECONDS + 5)
+        before = len(stage.updates())
+        await stage.stop()
+        stage.start()
+        await stage.settle()
+        await stage.hear(stage.world.mine(busy=0))
+        await stage.settle(ROUND_SECONDS + 5)
+        assert {update.info for update in stage.updates()[before:] if update.holding in OURS} == {NEW}
+        assert stage.infos.told == {USD: NEW}
+
+
+@in_virtual_time
+async def test_what_the_next_life_took_back_it_does_not_take_back_again() -> None:
+    async with staged() as stage:
+        await stage.hear(stage.world.mine(busy=0))
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
+        stage.infos.says[USD] = NEW
+        await stage.settle(ROUND_SECONDS + 5)
+        del stage.infos.says[USD]
+        counts = []
+        for _ in range(2):
+            await stage.stop()
+            stage.start()
+            await stage.settle()
+            await stage.hear(stage.world.mine(busy=0))
+            await stage.settle(2 * ROUND_SECONDS)
+            counts.append(len(stage.updates()))
+        assert counts[0] == counts[1]
+
+
+@in_virtual_time
 async def test_of_very_many_tokens_a_part_is_asked_in_each_round_and_none_is_left_out() -> None:
     many = frozenset(checksum(f"0x{number:040x}") for number in range(1, 61))
     async with staged(watch=Watch(many, frozenset(WALLETS))) as stage:

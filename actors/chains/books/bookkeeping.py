@@ -172,6 +172,14 @@ class Bookkeeper:
         )
         return Passed(after, followed, tuple(key for key in followed if self._trails_at(key, after, later)))
 
+    def natives_not_gone_on_from(self, passed: Passed | None, values: Iterable[Holding]) -> frozenset[Holding]:
+        """Some may have moved before the block after which nobody followed: all since their last record is filled.
+
+        They were not read there, or it was not kept that they were.
+        """
+        followed = frozenset() if passed is None else frozenset(passed.followed)
+        return frozenset(key for key in values if key.token == NATIVE and key in self._ledger.balances) - followed
+
     def _is_known_at(self, holding: Holding, after: BlockRef) -> bool:
         ledger = self._ledger
         is_native = holding.token == NATIVE

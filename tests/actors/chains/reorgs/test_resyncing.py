@@ -6,7 +6,7 @@ import pytest
 
 from actors.chains.reorgs import resyncing
 from indexer.domain.balances import Watch
-from indexer.domain.chain import BlockRef, Head, Holding
+from indexer.domain.chain import NATIVE, BlockRef, Head, Holding
 from indexer.domain.recording.holes import Apart
 from indexer.domain.recording.records import fold
 from indexer.domain.telling.facts import BalanceReverted, Passed, StreamResync
@@ -260,3 +260,49 @@ async def test_what_is_watched_again_has_a_hole_below_it_also_where_a_resync_fin
         assert [each.number for each in holes if isinstance(each, Apart) and each.holding == THEIRS] == [
             stage.world.tip.number
         ]
+
+
+@pytest.mark.parametrize("gained", [0, 5])
+@in_virtual_time
+async def test_a_native_balance_that_was_not_read_before_a_resync_has_a_hole_below_it(gained: int) -> None:
+    """Whatever moved it between its last reading and the last block that was followed is in no gap."""
+    coin = Holding(NATIVE, BOB)
+    async with staged(native_interval=7) as stage:
+        await stage.hear(stage.world.mine(busy=0))
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
+        await stage.stop()
+        stage.world.pay(USD, OUTSIDE, BOB, 4)
+        for _ in range(10):
+            stage.world.mine(busy=0)
+        if gained:
+            stage.world.put(coin, stage.world.canonical[-1].balances[coin] + gained)
+        stage.node.pruned_below = stage.world.mine(busy=0).number
+        before = len(stage.commits)
+        stage.start()
+        await stage.settle(3)
+        (resync,) = resyncs(stage)
+        assert resync.passed is not None
+        assert coin not in resync.passed.followed
+        (update,) = [fact for fact in stage.updates("resync") if fact.holding == coin]
+        assert (update.change, update.apart) == (gained, True)
+        holes = fold(stage.commits[before:]).holes
+        assert [each.number for each in holes if isinstance(each, Apart) and each.holding == coin] == [
+            stage.world.tip.number
+        ]
+
+
+@in_virtual_time
+async def test_a_native_balance_that_was_read_at_the_last_block_before_a_resync_has_none() -> None:
+    coin = Holding(NATIVE, BOB)
+    async with staged() as stage:
+        await stage.hear(stage.world.mine(busy=0))
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
+        await stage.stop()
+        stage.world.pay(USD, OUTSIDE, BOB, 4)
+        for _ in range(10):
+            stage.world.mine(busy=0)
+        stage.node.pruned_below = stage.world.tip.number
+        stage.start()
+        await stage.settle(3)
+        (resync,) = resyncs(stage)
+        assert coin in {row.holding for row in resync.confirmed}

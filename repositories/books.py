@@ -87,7 +87,8 @@ class Books:
     async def _parted(self, step: Parting) -> list[tuple[Apart, int]]:
         below = {apart: RecordKey(apart.chain_id, apart.holding, number) for apart, number in step.each}
         older = await self._balances.all_below(tuple(below.values()), heard=True)
-        firsts = {apart: older[key].block.number + 1 if key in older else 0 for apart, key in below.items()}
+        known = {apart: older[key].block.number if key in older else -1 for apart, key in below.items()}
+        firsts = {apart: max(number, apart.known) + 1 for apart, number in known.items()}
         return [(apart, first) for apart, first in firsts.items() if first < apart.number]
 
     async def _grounded(self, step: Rejoining) -> Rejoining:

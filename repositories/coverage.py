@@ -75,9 +75,9 @@ class Coverage:
         owners = [_owned(apart.chain_id, apart.holding) for apart, _ in parted]
         await self._database.insert_new(self._covered, owners)
         updates: list[Update] = []
-        for (chain_id, holding, number, seq), first in parted:
-            key = {"_id": _owner_id(chain_id, holding), **_untold(seq)}
-            updates.append((key, _with_hole(first, number, seq)))
+        for apart, first in parted:
+            key = {"_id": _owner_id(apart.chain_id, apart.holding), **_untold(apart.seq)}
+            updates.append((key, _with_hole(first, apart.number, apart.seq)))
         await self._database.update_each(self._covered, updates)
 
     async def reread(self, reread: Rereading, first: int) -> None:

@@ -79,6 +79,8 @@ class BalanceUpdated:
     unexplained: int | None = None
     apart: bool = False
     """Nobody watched it for a while right before: what was between this and the record before is not known."""
+    known_to: int | None = None
+    """Up to that block it is, all the same."""
 
     @property
     def change(self) -> int | None:

@@ -44,6 +44,8 @@ def encode_updated(fact: BalanceUpdated, shared: Shared) -> Document:
         document["u"] = None if fact.unexplained is None else str(fact.unexplained)
     if fact.apart:
         document["a"] = True
+    if fact.known_to is not None:
+        document["n"] = Int64(fact.known_to)
     return shared.differing(document, fact.chain_id, fact.block)
 
 
@@ -65,6 +67,7 @@ def decode_updated(document: Document, shared: Shared, tokens: TokenTable) -> Ba
         transfers=unpacked_here(document["l"], holding, block, transactions) if "l" in document else (),
         unexplained=None if unexplained is None else int(unexplained),
         apart=document.get("a", False),
+        known_to=None if "n" not in document else int(document["n"]),
     )
 
 

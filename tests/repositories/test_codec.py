@@ -131,6 +131,7 @@ updates = st.builds(
     st.lists(transactions, max_size=3, unique=True).map(tuple),
     unexplained=unexplained,
     apart=st.booleans(),
+    known_to=st.none() | st.integers(0, 2**53),
 )
 facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(own_logs, updates, st.lists(logs, max_size=4)),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from unittest import mock
 
+import pytest
+
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import Holding
-from indexer.domain.recording.holes import Apart, Hole, Parting, Rejoined, Rejoining, steps
+from indexer.domain.recording.holes import Apart, Hole, Parting, Rejoined, Rejoining, steps, where_filled
 from indexer.domain.recording.records import RecordKey, fold
 from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.facts import BalanceReverted, Confirmed, HistoryFilled, HistoryRow, Orphaned, StreamResync
@@ -187,6 +189,28 @@ async def test_watched_anew_after_the_reorg_a_hole_ends_there(store: Store) -> N
 
 def _apart(number: int) -> BalanceUpdated:
     return replace(updated(number, balance=4, fork="b"), cause="sync", apart=True)
+
+
+@pytest.mark.parametrize(("known", "first"), [(4, 10), (12, 13)])
+async def test_a_hole_begins_above_the_block_up_to_which_the_balance_was_known_without_a_record(
+    store: Store, known: int, first: int
+) -> None:
+    read = replace(_apart(20), cause="resync", known_to=known)
+    assert (await _left_after(store, _before(), Commit("read", "chain:1", 5, TIME, (read,))))[SAME] == Hole(first, 20)
+
+
+async def test_after_a_cut_many_balances_that_were_not_read_before_it_are_looked_up_at_once(store: Store) -> None:
+    cut = StreamResync(1, "deep", head_at(20, "b").ref, above=12)
+    facts = [
+        replace(updated(20, solver=solver, balance=4, fork="b"), cause="resync", apart=True, known_to=8)
+        for solver in range(2)
+    ]
+    told = fold([Commit("cut", "chain:1", 5, TIME, (cut, *facts))])
+    assert [type(step) for step in steps(where_filled(told.holes, {}))] == [Rejoining, Parting]
+    await store.coverage.cover(1, 2, {SAME: 9})
+    await store.books.project(fold([_before()]))
+    await store.books.project(told)
+    assert await store.coverage.holes(1) == {SAME: Hole(10, 20), OTHER: Hole(10, 20)}
 
 
 async def test_what_is_below_the_holes_of_many_balances_is_looked_up_at_once(store: Store) -> None:

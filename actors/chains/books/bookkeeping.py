@@ -172,13 +172,19 @@ class Bookkeeper:
         )
         return Passed(after, followed, tuple(key for key in followed if self._trails_at(key, after, later)))
 
-    def natives_not_gone_on_from(self, passed: Passed | None, values: Iterable[Holding]) -> frozenset[Holding]:
-        """Some may have moved before the block after which nobody followed: all since their last record is filled.
+    def natives_not_gone_on_from(self, passed: Passed | None, values: Iterable[Holding]) -> dict[Holding, int | None]:
+        """Those that may have moved before the block after which nobody followed, and up to where they are known.
 
-        They were not read there, or it was not kept that they were.
+        They were not read there, or it was not kept that they were. Where that says nothing, their last record does.
         """
         followed = frozenset() if passed is None else frozenset(passed.followed)
-        return frozenset(key for key in values if key.token == NATIVE and key in self._ledger.balances) - followed
+        found: dict[Holding, int | None] = {}
+        for key in values:
+            if key.token == NATIVE and key in self._ledger.balances and key not in followed:
+                read = self._read_at.get(key, self._ledger.natives_at)
+                is_known = passed is not None and read < passed.after.number and key not in self._ledger.returned
+                found[key] = read if is_known else None
+        return found
 
     def _is_known_at(self, holding: Holding, after: BlockRef) -> bool:
         ledger = self._ledger

@@ -84,9 +84,12 @@ class Resyncer:
         lowest = above + 1 if above is not None else 0 if tip is None else tip.number
         heads = await standing_on(self._node, newest, depth, lowest)
         self._ledger.trails.lose(readings.values)  # whatever moved in the blocks in between
-        apart = self._ledger.returned | self._book.natives_not_gone_on_from(passed, readings.values)
-        found = self._book.changed(readings.values, newest.ref, (), "resync", self._renamed() | apart)
-        facts = tuple(replace(fact, apart=True) if fact.holding in apart else fact for fact in found)
+        late = self._book.natives_not_gone_on_from(passed, readings.values)
+        again = self._renamed() | self._ledger.returned | late.keys()
+        facts = tuple(
+            replace(fact, apart=True, known_to=late[fact.holding]) if fact.holding in late else fact
+            for fact in self._book.changed(readings.values, newest.ref, (), "resync", again)
+        )
         self._resynced()
         log.warning("chain_resync", chain=self._name, block=newest.number, reason=reason)
         differing = {fact.holding for fact in facts}

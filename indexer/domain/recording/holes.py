@@ -31,12 +31,16 @@ def may_leave_one(fact: Fact) -> bool:
 
 
 class Apart(NamedTuple):
-    """Right below the record of this block, told as number `seq`, nobody watched the balance for a while."""
+    """Right below the record of this block, told as number `seq`, nobody watched the balance for a while.
+
+    Up to block `known` at least somebody did.
+    """
 
     chain_id: int
     holding: Holding
     number: int
     seq: int
+    known: int = -1
 
 
 class Loose(NamedTuple):

@@ -253,11 +253,12 @@ def _update(projection: Projection, fact: BalanceUpdated, seq: int, has_cut: boo
     A resync of too many balances for one commit is told in the first of several: of the others nobody can tell.
     """
     record = record_of(fact, seq)
-    if record.cause != "resync" or has_cut is False:
-        _add(projection, record)
-        return
-    _add(projection, replace(record, change=None))
-    if has_cut:
+    is_read_anew = record.cause == "resync" and has_cut is not False
+    _add(projection, replace(record, change=None) if is_read_anew else record)
+    if fact.apart:  # which reaches further down than what a cut leaves open
+        known = -1 if fact.known_to is None else fact.known_to
+        projection.holes.append(Apart(fact.chain_id, fact.holding, fact.block.number, seq, known))
+    elif is_read_anew and has_cut:
         projection.holes.append(Reread(fact.chain_id, fact.holding, fact.block.number, seq))
 
 
@@ -334,8 +335,6 @@ def _fill(projection: Projection, fact: HistoryFilled) -> None:
 def _add(projection: Projection, record: BalanceRecord) -> None:
     if record.cause == "first":
         projection.holes.append(Loose(record.chain_id, record.holding, record.block.number, record.seq))
-    if record.apart:
-        projection.holes.append(Apart(record.chain_id, record.holding, record.block.number, record.seq))
     key = key_of(record)
     record = record.upon(projection.records.get(key))
     projection.records[key] = record

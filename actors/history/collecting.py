@@ -37,7 +37,15 @@ class Node(Protocol):
     async def tags(self, beside: Head | None = None) -> Tags: ...
 
 
-_NOTHING_GONE: Final = ("", -1, "")
+class _Gone(NamedTuple):
+    """Of this job the highest block that is known to be without logs, and in which words."""
+
+    job_id: str
+    number: int
+    reason: str
+
+
+_NOTHING_GONE: Final = _Gone("", -1, "")
 
 
 class _Ahead(NamedTuple):
@@ -59,7 +67,6 @@ class Collector:
         self._stride = Stride()
         self._ahead: _Ahead | None = None
         self._gone = _NOTHING_GONE
-        """Of this job the highest block that is known to be without logs, and in which words."""
         self._clock = asyncio.get_running_loop().time
 
     async def drop(self) -> None:
@@ -132,12 +139,12 @@ class Collector:
         while True:
             first = self._first(job, last)
             if first > last:
-                raise StateMissing(self._gone[2])
+                raise StateMissing(self._gone.reason)
             try:
                 moved, seconds = await self._moved(job, first, last)
             except StateMissing as error:
                 _wait_for_unasked(error)
-                self._gone = (job.id, first, str(error))
+                self._gone = _Gone(job.id, first, str(error))
             except ResponseTooLarge as error:
                 if first == last:
                     raise
@@ -167,8 +174,8 @@ class Collector:
         halved until the lowest that has some is found.
         """
         first = max(job.first, last - self._stride.blocks + 1)
-        of_job, gone, _ = self._gone
-        return first if of_job != job.id else max(first, (gone + last) // 2 + 1)
+        gone = self._gone
+        return first if gone.job_id != job.id else max(first, (gone.number + last) // 2 + 1)
 
     async def _ask_ahead(self, job: Job, last: int) -> None:
         first = self._first(job, last)

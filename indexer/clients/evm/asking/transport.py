@@ -131,10 +131,11 @@ class Transport(AsyncHTTPProvider):
         """Told to each of its calls: that they came together."""
         if not isinstance(answer, list) or len(answer) < 2:
             return False
-        errors = [item.get("error") if isinstance(item, dict) else None for item in answer]
-        if not all(isinstance(error, dict) and "batch" in str(error.get("message")).lower() for error in errors):
+        if not all(
+            isinstance(item, dict) and _names_batch(item.get("error")) for item in answer
+        ):  # most end at the first
             return False
-        return not any(isinstance(refusal(error, self._url), Throttled) for error in errors)
+        return not any(isinstance(refusal(item["error"], self._url), Throttled) for item in answer)
 
     def _refused(
         self, status: int, headers: Mapping[str, str], answer: Any, calls: Sequence[Call], asked_bytes: int
@@ -172,6 +173,10 @@ def _without_json(status: int, headers: Mapping[str, str], raw: bytes, asked_byt
     if not raw:
         return BadAnswer("an empty body")
     return BadAnswer("a web page instead of JSON" if raw.lstrip()[:1] == b"<" else "not JSON")
+
+
+def _names_batch(error: Any) -> bool:
+    return isinstance(error, dict) and "batch" in str(error.get("message")).lower()
 
 
 def _is_of_call(error: IndexerError) -> bool:

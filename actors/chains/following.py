@@ -133,6 +133,8 @@ class Follower:
             reorged=metrics.reorged,
             left_branch=left_branch,
         )
+        self._missed_to = 0
+        """Up to there blocks count as missed, or as another branch's: what is gone on with is no gap of its own."""
         self._clock = time.perf_counter  # the loop's own clock stands still within a turn
 
     @property
@@ -220,7 +222,11 @@ class Follower:
                 return False
             case Missed(first, last):
                 more = await self._catch_up(first, last)
-                return await self._repair() if more is None else more
+                if more is None:
+                    return await self._repair()
+                self._metrics.gap(last - max(first - 1, self._missed_to), goes_on=first <= self._missed_to)
+                self._missed_to = max(last, self._missed_to)
+                return more
             case Reorged():
                 return False if await self._repairer.swap(head) else await self._repair()
 
@@ -242,7 +248,6 @@ class Follower:
                     ahead.ask()
                     await asyncio.sleep(0)  # they are on their way before we are busy with this one
                     self._doubts.none()
-                    self._metrics.gap(len(part.heads))
                     await self._blocks.index(part.views)
                 except StateMissing as error:
                     await ahead.drop()
@@ -258,7 +263,10 @@ class Follower:
         try:
             async with self._ledger.writer.together():
                 newest = await self._repairer.take_back()
-                return newest is not None and await self._catch_up_to(newest)
+                if newest is None:
+                    return False
+                self._missed_to = newest.number  # of the new branch nothing was missed
+                return await self._catch_up_to(newest)
         finally:
             self._repairer.say_reorged()
 

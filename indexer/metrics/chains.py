@@ -70,10 +70,11 @@ class ChainMetrics:
         """Something spoke for a reorg, and not enough of it did."""
         self._doubted.inc()
 
-    def gap(self, blocks: int) -> None:
-        """Heads that were never announced and had to be asked for."""
-        self._gaps.inc()
-        self._missed.inc(blocks)
+    def gap(self, blocks: int, *, goes_on: bool = False) -> None:
+        """Heads that were never announced and had to be asked for, up to one that was."""
+        if not goes_on:
+            self._gaps.inc()
+        self._missed.inc(max(blocks, 0))
 
     def left_out(self, found: str, count: int) -> None:
         """Logs that were not in an answer, or balances that moved without one; `found` is one of three words."""

@@ -120,6 +120,7 @@ class Repairer:
         known = self._followed.known
         if self._ledger.balances:
             await self._resyncer.resync("a reorg deeper than the window", newest, known.heads[0].number)
+            self._reorged(len(known.heads))  # at least
         else:
             self._followed.known = HeadChain(known.depth, (newest,))
 
@@ -135,6 +136,7 @@ class Repairer:
             await self._doubts.confirm(known, ancestor, newest)
             why = f"a reorg to a block that cannot be read any more: {error}"
             await self._resyncer.resync(why, newest, ancestor.number + 1, ancestor)
+            self._reorged(known.heads[-1].number - ancestor.number)
             return
         await self._cut(ancestor, facts)
 

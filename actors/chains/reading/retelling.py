@@ -11,7 +11,7 @@ from actors.chains.followed import Followed
 from actors.chains.nodes import Node, Tokens
 from actors.chains.reading.unanswered import Unanswered
 from indexer.domain.balances import BalanceUpdated
-from indexer.domain.chain import NATIVE, Address, Head, Holding, TokenInfo
+from indexer.domain.chain import NATIVE, Address, BlockHash, Head, Holding, TokenInfo
 from indexer.domain.following.views import Readings
 from indexer.domain.tokens import NOTHING_TOLD
 
@@ -53,8 +53,8 @@ class Retelling:
         """An earlier life told them with words that it did not keep: the token is asked which are right."""
         self.owed: frozenset[Holding] = frozenset()
         """What is to be told again."""
-        self._overtaken: frozenset[Holding] = frozenset()
-        """They moved before their turn came, which told it."""
+        self._overtaken: frozenset[tuple[Holding, BlockHash]] = frozenset()
+        """They moved before their turn came, which told it: their record in that block did."""
 
     def changed(self, infos: Mapping[Address, TokenInfo]) -> None:
         """From now on these say so of themselves; while some of it is not told, every round finds it again."""
@@ -65,6 +65,7 @@ class Retelling:
 
     def load(self, words: Mapping[Holding, TokenInfo | None]) -> None:
         self._words = words
+        self._overtaken = first_told(self._ledger.above(-1))
 
     def begin(self) -> None:
         """The file may call the native coin otherwise than it did when these were told; or nobody had been asked.
@@ -89,16 +90,17 @@ class Retelling:
 
     def taken_back(self, updates: Iterable[BalanceUpdated]) -> None:
         """By a reorg: where one of them was what told it, the record below is of an earlier word."""
-        self.owed |= {one.holding for one in updates if one.change == 0 or one.holding in self._overtaken}
+        self.owed |= {one.holding for one in updates if one.change == 0 or _place(one) in self._overtaken}
 
     async def tell(self, tip: Head) -> bool:
         """A part of it; whether there is more that need not wait for another block."""
         if not self.owed and not self.told:
             return False
-        recorded = {update.holding: update.info for update in self._ledger.above(tip.number - 1)}
+        updates = self._ledger.above(tip.number - 1)
+        recorded = {update.holding: update.info for update in updates}
         before = self.owed
         self.owed = frozenset(holding for holding in before if self._is_owed(holding, recorded.get(holding)))
-        self._overtaken |= (before - self.owed) & recorded.keys()
+        self._overtaken |= {_place(update) for update in updates if update.holding in before - self.owed}
         # Of a balance there is one record in a block; and of what cannot be read, none before it can.
         ready = sorted(self.owed - recorded.keys() - self._ledger.unread.held.keys())
         part = frozenset(ready[:PART])
@@ -129,3 +131,21 @@ class Retelling:
             holding in ledger.balances and holding not in ledger.returned and self._followed.watch.covers(holding)
         )
         return is_known and recorded != self._book.info(holding)
+
+
+def first_told(updates: Iterable[BalanceUpdated]) -> frozenset[tuple[Holding, BlockHash]]:
+    """Records of earlier lives that told other words than the one before, or where nobody knows what that one told.
+
+    Those are of balances that seldom move: the one before is older than all updates that a reorg may take back.
+    """
+    said: dict[Holding, TokenInfo] = {}
+    found = set()
+    for update in updates:
+        if update.cause != "first" and said.get(update.holding) != update.info:
+            found.add(_place(update))
+        said[update.holding] = update.info
+    return frozenset(found)
+
+
+def _place(update: BalanceUpdated) -> tuple[Holding, BlockHash]:
+    return update.holding, update.block.hash

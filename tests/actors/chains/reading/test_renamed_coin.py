@@ -117,6 +117,52 @@ async def test_a_move_that_told_it_and_is_taken_back_is_told_again() -> None:
 
 
 @in_virtual_time
+async def test_a_move_that_told_it_in_an_earlier_life_and_is_taken_back_is_told_again() -> None:
+    async with staged() as stage:
+        await stage.hear(stage.world.put(Holding(NATIVE, BOB), 77))
+        stage.infos.coin = NEW
+        await next_life(stage)
+        await stage.hear(stage.world.put(Holding(NATIVE, BOB), 78))
+        await next_life(stage)
+        before = len(stage.facts)
+        await stage.hear(stage.world.reorg(1, busy=0))
+        later = [fact for fact in stage.facts[before:] if isinstance(fact, BalanceUpdated)]
+        assert [(fact.balance, fact.info) for fact in later if fact.holding == Holding(NATIVE, BOB)] == [(77, NEW)]
+
+
+@in_virtual_time
+async def test_the_same_where_what_was_told_before_it_is_older_than_the_window() -> None:
+    async with staged(window=4) as stage:
+        await stage.hear(stage.world.put(Holding(NATIVE, BOB), 77))
+        await stage.hear(*(stage.world.mine(busy=0) for _ in range(8)))
+        stage.infos.coin = NEW
+        await stage.stop()
+        moved = stage.world.put(Holding(NATIVE, BOB), 78)
+        stage.start()
+        await stage.settle(5)
+        await stage.hear(moved)
+        assert Holding(NATIVE, BOB) in {update.holding for update in renamed(stage) if update.block == moved.ref}
+        await next_life(stage)
+        before = len(stage.facts)
+        await stage.hear(stage.world.reorg(1, busy=0))
+        later = [fact for fact in stage.facts[before:] if isinstance(fact, BalanceUpdated)]
+        assert [(fact.balance, fact.info) for fact in later if fact.holding == Holding(NATIVE, BOB)] == [(77, NEW)]
+
+
+@in_virtual_time
+async def test_a_move_of_this_life_that_is_taken_back_is_not_told_again_where_the_name_was_told_before() -> None:
+    async with staged() as stage:
+        await stage.hear(stage.world.put(Holding(NATIVE, BOB), 77), stage.world.put(Holding(NATIVE, BOB), 78))
+        await next_life(stage)
+        await stage.hear(stage.world.put(Holding(NATIVE, BOB), 79))
+        before = len(stage.facts)
+        await stage.hear(stage.world.reorg(2, busy=0))
+        later = stage.facts[before:]
+        assert Holding(NATIVE, BOB) in {fact.holding for fact in later if isinstance(fact, BalanceReverted)}
+        assert not [fact for fact in later if isinstance(fact, BalanceUpdated) and fact.holding == Holding(NATIVE, BOB)]
+
+
+@in_virtual_time
 async def test_one_that_moves_after_a_reorg_took_back_what_told_its_name_is_told_at_its_own_block() -> None:
     """That it was told again says nothing of blocks that nobody looked at."""
     async with staged(native_interval=8) as stage:

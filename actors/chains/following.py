@@ -104,7 +104,7 @@ class Follower:
             ledger=ledger,
             resynced=metrics.resynced,
             passed_over=passed_over,
-            renamed=lambda: self._retelling.owed,
+            renamed=lambda: self._retelling.untold,
         )
         self._doubts = Doubts(chain=name, node=self._node, doubted=metrics.doubted)
         self._blocks = BlockIndexer(

@@ -79,6 +79,11 @@ class Retelling:
         self._words = {}
 
     @property
+    def untold(self) -> frozenset[Holding]:
+        """Clients have other words of them, or may have: that they hold what they held is not all there is to tell."""
+        return self.owed | self._misnamed
+
+    @property
     def misnamed(self) -> frozenset[str]:
         return frozenset(holding.token for holding in self._misnamed)
 

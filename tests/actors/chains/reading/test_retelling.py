@@ -153,6 +153,31 @@ async def test_what_the_next_life_took_back_it_does_not_take_back_again() -> Non
 
 
 @in_virtual_time
+async def test_a_name_that_was_not_kept_is_taken_back_also_where_the_next_life_begins_with_a_resync() -> None:
+    """What that confirms is not told to clients, each balance by itself."""
+    async with staged() as stage:
+        await stage.hear(stage.world.mine(busy=0))
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
+        stage.infos.says[USD] = NEW
+        await stage.settle(ROUND_SECONDS + 5)
+        misnamed = set(renamed(stage))
+        assert (misnamed, stage.infos.told) == (OURS - {Holding(USD, BOB)}, {})
+        await stage.stop()
+        del stage.infos.says[USD]
+        stage.world.pay(USD, OUTSIDE, BOB, 4)
+        for _ in range(10):
+            stage.world.mine(busy=0)
+        stage.node.pruned_below = stage.world.tip.number
+        stage.start()
+        await stage.settle(ROUND_SECONDS + 5)
+        await stage.hear(stage.world.mine(busy=0))
+        assert any(isinstance(fact, StreamResync) for fact in stage.facts)
+        last = {update.holding: update.info for update in stage.updates() if update.holding in OURS}
+        assert last.keys() >= misnamed
+        assert NEW not in last.values()
+
+
+@in_virtual_time
 async def test_of_very_many_tokens_a_part_is_asked_in_each_round_and_none_is_left_out() -> None:
     many = frozenset(checksum(f"0x{number:040x}") for number in range(1, 61))
     async with staged(watch=Watch(many, frozenset(WALLETS))) as stage:

@@ -68,9 +68,12 @@ class Describer:
             found(TokensChanged(told, asked))
 
     def _part(self) -> list[Address]:
-        """Those whose turn it is."""
+        """Who is awaited, then those whose turn it is."""
         tokens = sorted(self._followed.watch.tokens)
+        awaited = self._awaited()
+        first = [token for token in tokens if token in awaited][:PART]
         place = 0 if self._last is None or len(tokens) <= PART else bisect_right(tokens, self._last)
-        part = [*tokens[place:], *tokens[:place]][:PART]
-        self._last = part[-1] if part else None
-        return part
+        others = [token for token in (*tokens[place:], *tokens[:place]) if token not in first]
+        turn = others[: PART - len(first)]
+        self._last = turn[-1] if turn else self._last
+        return [*first, *turn]

@@ -88,10 +88,18 @@ class Retelling:
         return frozenset(holding.token for holding in self._misnamed)
 
     def asked(self, tokens: frozenset[str]) -> None:
-        """What they say now is known: the same as is kept, unless `changed` was told of it."""
+        """What they say now is known: the same as is kept, unless `changed` was told of it.
+
+        Some may have been told with that since.
+        """
         known = frozenset(holding for holding in self._misnamed if holding.token in tokens)
+        if not known:
+            return
+        last = {update.holding: update for update in self._ledger.above(-1) if update.holding in known}
+        rightly = {holding: update for holding, update in last.items() if update.info == self._book.info(holding)}
+        self._overtaken |= {_place(update) for update in rightly.values()}
         self._misnamed -= known
-        self.owed |= known
+        self.owed |= known - rightly.keys()
 
     def taken_back(self, updates: Iterable[BalanceUpdated]) -> None:
         """By a reorg: where one of them was what told it, the record below is of an earlier word."""

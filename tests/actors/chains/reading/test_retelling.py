@@ -178,6 +178,43 @@ async def test_a_name_that_was_not_kept_is_taken_back_also_where_the_next_life_b
 
 
 @in_virtual_time
+async def test_what_moved_meanwhile_with_the_name_that_is_kept_is_not_taken_back_once_more() -> None:
+    async with staged() as stage:
+        await stage.hear(stage.world.mine(busy=0))
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
+        stage.infos.says[USD] = NEW
+        await stage.settle(ROUND_SECONDS + 5)
+        await stage.stop()
+        del stage.infos.says[USD]
+        before = len(stage.updates())
+        stage.world.pay(USD, OUTSIDE, ALICE, 4)
+        stage.world.mine(busy=0)
+        stage.start()
+        await stage.settle(ROUND_SECONDS + 5)
+        await stage.hear(stage.world.mine(busy=0))
+        later = [update.change for update in stage.updates()[before:] if update.holding == Holding(USD, ALICE)]
+        assert later == [4]
+
+
+@in_virtual_time
+async def test_a_move_that_took_a_name_back_and_is_taken_back_itself_is_told_again() -> None:
+    async with staged() as stage:
+        await stage.hear(stage.world.mine(busy=0))
+        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
+        stage.infos.says[USD] = NEW
+        await stage.settle(ROUND_SECONDS + 5)
+        await stage.stop()
+        del stage.infos.says[USD]
+        stage.world.pay(USD, OUTSIDE, ALICE, 4)
+        stage.start()
+        await stage.settle(5)
+        before = len(stage.updates())
+        await stage.hear(stage.world.reorg(1, busy=0))
+        later = [update for update in stage.updates()[before:] if update.holding == Holding(USD, ALICE)]
+        assert [(update.change, update.info == NEW) for update in later] == [(0, False)]
+
+
+@in_virtual_time
 async def test_of_very_many_tokens_a_part_is_asked_in_each_round_and_none_is_left_out() -> None:
     many = frozenset(checksum(f"0x{number:040x}") for number in range(1, 61))
     async with staged(watch=Watch(many, frozenset(WALLETS))) as stage:

@@ -10,7 +10,17 @@ from indexer.domain.accounts.records import AccountProjection
 from indexer.domain.chain import BlockRef, Holding
 from indexer.domain.history.jobs import Job
 from indexer.domain.history.orders import orders_of
-from indexer.domain.recording.holes import Apart, Parting, Rejoining, Rereading, loose_by_chain, steps, where_filled
+from indexer.domain.recording.holes import (
+    Apart,
+    Loose,
+    Parting,
+    Rejoining,
+    Rereading,
+    Told,
+    loose_by_chain,
+    steps,
+    where_filled,
+)
 from indexer.domain.recording.records import BalanceRecord, Projection, RecordKey
 
 
@@ -70,8 +80,7 @@ class Books:
             await self._accounts.project(projection.accounts)
         for gap in projection.gaps:
             await self._orders.offer(orders_of(gap))
-        loose = loose_by_chain(projection.holes)
-        tops = {chain_id: await self._coverage.filled_up_to(chain_id, among) for chain_id, among in loose.items()}
+        tops = await self._filled_up_to(projection.holes)
         for step in steps(where_filled(projection.holes, tops)):
             if isinstance(step, Rejoining):
                 await self._coverage.rejoin(await self._grounded(step))
@@ -83,6 +92,20 @@ class Books:
                     await self._coverage.reread(step, first)
                 continue
             await self._coverage.part(await self._parted(step))
+
+    async def _filled_up_to(self, told: Sequence[Told]) -> dict[int, dict[Holding, int]]:
+        """By chain and balance; history that is being filled for the first time may end at a record that is there."""
+        loose = loose_by_chain(told)
+        tops = {each: dict(await self._coverage.filled_up_to(each, among)) for each, among in loose.items()}
+        new = [
+            RecordKey(each.chain_id, each.holding, each.number)
+            for each in told
+            if isinstance(each, Loose) and each.holding not in tops[each.chain_id]
+        ]
+        older = await self._balances.all_below(new, heard=True) if new else {}
+        for (chain_id, holding, _), record in older.items():
+            tops[chain_id][holding] = min(record.block.number, tops[chain_id].get(holding, record.block.number))
+        return tops
 
     async def _parted(self, step: Parting) -> list[tuple[Apart, int]]:
         below = {apart: RecordKey(apart.chain_id, apart.holding, number) for apart, number in step.each}

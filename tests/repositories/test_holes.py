@@ -21,7 +21,10 @@ SAME, OTHER = (Holding(USDC, solver_at(index)) for index in range(2))
 
 def _before() -> Commit:
     """Of both balances, at blocks 5 and 9; then nobody watches them."""
-    facts = [updated(number, solver=solver, balance=number, previous=None) for number in (5, 9) for solver in range(2)]
+    told = ((5, None), (9, 5))
+    facts = [
+        updated(number, solver=each, balance=number, previous=older) for number, older in told for each in range(2)
+    ]
     return Commit("before", "chain:1", 1, TIME, tuple(facts))
 
 
@@ -158,14 +161,15 @@ async def test_so_does_a_deep_reorg_that_took_the_last_block_only_once_it_is_hig
 async def test_below_a_first_record_there_is_a_hole_where_history_was_filled_before(store: Store) -> None:
     """All that was recorded of it may have been cut off while nobody watched it."""
     await store.books.project(fold([_before()]))
-    assert not await store.coverage.holes(1), "without history, what was before a first record is not asked for"
+    assert not await store.coverage.holes(1), "without a record below, there is nothing to go on from"
     await store.coverage.cover(1, 3, {OTHER: 5})
-    anew = Commit("anew", "chain:1", 5, TIME, tuple(updated(30, solver=each, previous=None) for each in range(2)))
+    facts = tuple(updated(30, solver=solver, previous=None) for solver in (1, 2))
+    anew = Commit("anew", "chain:1", 5, TIME, facts)
     await store.books.project(fold([anew]))
     assert await store.coverage.holes(1) == {OTHER: Hole(10, 30)}
     await store.coverage.cover(1, 10, {OTHER: 30})
     await store.coverage.close(1, 10, {OTHER: 30})
-    await store.coverage.cover(1, 3, {SAME: 30})
+    await store.coverage.cover(1, 3, {facts[1].holding: 30})
     await store.books.project(fold([anew]))
     assert not await store.coverage.holes(1), "what is told again may have been filled by now"
 
@@ -180,6 +184,24 @@ async def test_so_there_is_in_what_is_being_filled_by_then_up_to_the_first_recor
     await store.coverage.cover(1, 2, {SAME: 17})
     await store.coverage.close(1, 2, {SAME: 17})
     assert await store.coverage.holes(1) == {SAME: Hole(6, 30)}
+
+
+async def test_so_there_is_above_a_record_that_history_which_is_being_filled_may_end_at(store: Store) -> None:
+    """Its order was walked back from that record, while nobody watched the balance any more."""
+    anew = Commit("anew", "chain:1", 5, TIME, (updated(30, balance=3, previous=None),))
+    assert await _left_after(store, _before(), anew) == {SAME: Hole(10, 30)}
+    await store.coverage.cover(1, 2, {SAME: 9})
+    await store.coverage.close(1, 2, {SAME: 9})
+    assert await store.coverage.holes(1) == {SAME: Hole(10, 30)}
+    await store.coverage.cover(1, 2, {SAME: 30})
+    await store.coverage.close(1, 2, {SAME: 30})
+    await store.books.project(fold([anew]))
+    assert not await store.coverage.holes(1), "what is told again may have been filled by now"
+
+
+async def test_above_each_record_that_is_first_once_more_there_is_one(store: Store) -> None:
+    facts = tuple(updated(number, balance=3, previous=None) for number in (20, 30))
+    assert await _left_after(store, _before(), Commit("anew", "chain:1", 5, TIME, facts)) == {SAME: Hole(10, 30)}
 
 
 async def test_watched_anew_after_the_reorg_a_hole_ends_there(store: Store) -> None:

@@ -44,7 +44,7 @@ class Apart(NamedTuple):
 
 
 class Loose(NamedTuple):
-    """The record of this block says nothing of what was below it: there is a hole where history was filled before."""
+    """The record of this block says nothing of what was below it: there is a hole if there is anything else."""
 
     chain_id: int
     holding: Holding
@@ -136,9 +136,9 @@ Told = Apart | Loose | Reread | Rejoined
 
 
 def where_filled(told: Sequence[Told], tops: Mapping[int, Mapping[Holding, int]]) -> list[Apart | Reread | Rejoined]:
-    """Below a loose record nothing is missing where history never was filled, or was filled up to there.
+    """Below a loose record nothing is missing where it is the oldest of all, or history was filled up to there.
 
-    `tops` tell by chain up to which record it was, of those of whom it was or who have a hole.
+    `tops` tell by chain up to which record it was, or may be by now, of those that have any below.
     """
     return [
         Apart(*each) if isinstance(each, Loose) else each

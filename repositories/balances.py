@@ -23,6 +23,7 @@ from indexer.domain.recording.records import (
     cause_over,
     key_of,
     placed_causes,
+    read_anew,
 )
 from indexer.domain.recording.uncounted import counted, over, recounted, uncounted
 from indexer.domain.telling.facts import Joint
@@ -52,6 +53,8 @@ class BalanceBook(BalanceQueries):
         for orphaned in _orphaned(projection):
             with translating:
                 await self._records.delete_many(orphaned)
+        if again := read_anew(projection):
+            await self._add(again)
         for chain_id, cut in projection.cuts.items():
             with translating:
                 await self._records.delete_many(_cut_off(chain_id, cut))

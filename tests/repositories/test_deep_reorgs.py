@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -10,6 +12,7 @@ from indexer.domain.chain import Holding
 from indexer.domain.recording.records import fold
 from indexer.domain.telling.commits import Commit
 from indexer.domain.telling.facts import BalanceReverted, Confirmed, Orphaned, Passed, StreamResync
+from repositories.database import Database
 from repositories.store import Store
 from tests.repositories.samples import INFO, TIME, USDC, head_at, solver_at, updated
 
@@ -64,6 +67,23 @@ async def test_after_a_cut_changes_count_from_the_record_that_is_left(store: Sto
         await store.balances.project(fold(commits))
         rows = {key: (await store.balances.history(1, key, limit=9))[0] for key in (SAME, OTHER)}
     assert {key: row.change for key, row in rows.items()} == {SAME: 9 - 5, OTHER: 3 - 5}
+
+
+async def test_at_no_moment_an_older_record_holds_in_place_of_one_that_is_cut_off(store: Store) -> None:
+    """A client that was told of that one, and asks just now, would find what held long before."""
+    await store.balances.project(fold([_before()]))
+    held: set[tuple[Holding, int]] = set()
+    insert = Database.insert_new
+
+    async def look_and_insert(*documents: Any) -> list[int]:
+        for key in (SAME, OTHER):
+            held.update((key, row.block.number) for row in await store.balances.history(1, key, limit=1))
+        return await insert(*documents)
+
+    with mock.patch.object(Database, "insert_new", look_and_insert):
+        await store.balances.project(fold([_resync()]))
+    assert held == {(key, number) for key in (SAME, OTHER) for number in (9, 12)}
+    await _assert_cut(store)
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["at once", "one by one"])

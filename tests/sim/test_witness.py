@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from indexer.domain.balances import BalanceUpdated
 from indexer.domain.chain import BlockHash, BlockRef, Holding, TokenInfo
 from indexer.domain.telling.commits import Commit
-from indexer.domain.telling.facts import BalanceReverted, HistoryFilled, HistoryRow
+from indexer.domain.telling.facts import BalanceReverted, Confirmed, HistoryFilled, HistoryRow, StreamResync
 from tests.actors.fakes import TIME
 from tests.sim.service import HISTORY, STREAM
 from tests.sim.witness import filled_in, is_fresh
@@ -35,6 +37,18 @@ def may_read(number: int, *, history: bool = True, goes_on: bool = False) -> boo
 def test_history_may_still_have_what_it_told_above_the_ancestor() -> None:
     assert may_read(18)
     assert may_read(18, goes_on=True)
+
+
+def test_what_held_long_before_a_deep_reorg_is_behind_what_was_told() -> None:
+    """Whether what was read after it differs or not."""
+    told = BalanceUpdated(CHAIN_ID, HOLDING, 5, 7, at(10), "transfer", TokenInfo())
+    confirmed = StreamResync(CHAIN_ID, "deep", at(16), above=8, confirmed=(Confirmed(HOLDING, 7, TokenInfo()),))
+    differs = BalanceUpdated(CHAIN_ID, HOLDING, 7, 6, at(16), "resync", TokenInfo())
+    for facts in ((confirmed,), (replace(confirmed, confirmed=()), differs)):
+        log = [Commit("told", STREAM, 1, TIME, (told,)), Commit("cut", STREAM, 2, TIME, facts)]
+        for number, balance, is_so in ((4, 5, False), (10, 7, True)):
+            answer = {"balance": str(balance), "blockNumber": number, "blockHash": at(number).hash}
+            assert is_fresh(log, HOLDING, answer, 1) is is_so
 
 
 def test_nothing_else_may() -> None:

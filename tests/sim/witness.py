@@ -150,15 +150,17 @@ def is_fresh(
     balance, block = int(answer["balance"]), answer["blockHash"]
     if block in filled and answer["blockNumber"] > _lowest_cut(commits, holding):
         return True
+    read_anew = set[BlockHash]()
     for seq, fact in _newest_first(commits):
         match fact:
             case BalanceUpdated() if fact.holding == holding:
                 fits = fact.balance == balance and fact.block.hash == block
+                read_anew.add(fact.block.hash)
             case BalanceReverted() if fact.holding == holding:
                 fits = fact.balance == balance  # an older record may hold again, with its own block
             case StreamResync():
                 confirmed = {row.holding: row.balance for row in fact.confirmed}
-                if holding not in confirmed and fact.above is None:
+                if holding not in confirmed and (fact.above is None or fact.block.hash in read_anew):
                     continue
                 # Of what nobody watches any more, an older record may be left.
                 fits = confirmed.get(holding, balance) == balance

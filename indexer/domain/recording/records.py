@@ -217,6 +217,14 @@ class Projection:
     accounts: AccountProjection = field(default_factory=AccountProjection)
 
 
+def read_anew(projection: Projection) -> list[BalanceRecord]:
+    """Written before a cut, and once more after it, when it is known from which record they count.
+
+    In between, older records than those that are cut off would seem to be the newest.
+    """
+    return [row for key, row in projection.records.items() if row.cause == "resync" and key.chain_id in projection.cuts]
+
+
 def fold(commits: Iterable[Commit]) -> Projection:
     """Commits of one or many streams, each stream's in order, as one set of writes."""
     projection = Projection()

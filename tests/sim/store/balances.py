@@ -23,6 +23,7 @@ from indexer.domain.recording.records import (
     Settling,
     Void,
     key_of,
+    read_anew,
 )
 from indexer.domain.recording.uncounted import counted, over, recounted, uncounted
 from indexer.domain.telling.facts import Joint
@@ -43,6 +44,7 @@ class SimBalances:
     async def project(self, projection: Projection) -> None:
         if projection.orphaned:
             await self._delete(lambda row: (row.chain_id, row.block.hash) in projection.orphaned)
+        await self._add({key_of(row): row for row in read_anew(projection)})
         for chain_id, cut in projection.cuts.items():
             await self._delete(_above(chain_id, cut.above, cut.seq))
         for void in projection.voided:

@@ -40,6 +40,7 @@ from indexer.domain.health.status import StreamStatus
 from indexer.errors import (
     BeginsAnew,
     Fenced,
+    GivenUp,
     Impossible,
     NodeUnreachable,
     Refused,
@@ -315,8 +316,7 @@ class ChainActor(AsyncActor):
         return has_caught_up and self._health.halted is None
 
     async def _refresh(self, holding: Holding) -> tuple[int, BlockRef]:
-        if not self._began or self._health.halted is not None:
-            raise Impossible(f"chain {self._name} is not followed just now: {self._health.reason or 'it is starting'}")
+        self._refuse_unfollowed()
         if self._failure is not None:
             raise self._failure
         try:
@@ -334,6 +334,13 @@ class ChainActor(AsyncActor):
                 self._health.slow = None
                 self.actor_ref.tell(GoOn())
             self._show_status()
+
+    def _refuse_unfollowed(self) -> None:
+        """What has not begun may in a moment; why it has not may say where a node lives."""
+        if self._health.halted is not None:
+            raise Impossible(f"chain {self._name} is not followed just now: {self._health.reason}")
+        if not self._began:
+            raise GivenUp(f"chain {self._name} has not begun yet; /api/v1/status says why")
 
     # --- ending and showing ------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from indexer.domain.chain import NATIVE, Head, Holding
 from indexer.domain.following.headchain import block_seconds
 from indexer.domain.following.views import BlockView
 from indexer.domain.telling.facts import BalanceReverted, StreamResync
-from indexer.errors import BlockUnknown, Impossible, NodeUnreachable
+from indexer.errors import BlockUnknown, GivenUp, Impossible, NodeUnreachable, WrongChain
 from tests.actors.chains.stage import ALICE, BOB, CAROL, USD, Stage, staged
 from tests.sim.clock import in_virtual_time
 from tests.sim.world import OUTSIDE, WATCH
@@ -222,6 +222,22 @@ async def test_a_refresh_of_what_cannot_be_read_says_why() -> None:
         with pytest.raises(Impossible, match="it reverts"):
             await stage.ref.ask(Refresh(Holding(USD, ALICE)), block=False)
         assert stage.ref.is_alive()
+
+
+@in_virtual_time
+async def test_a_refresh_before_a_node_ever_answered_is_to_be_tried_again() -> None:
+    stage = Stage()
+    stage.node.error = NodeUnreachable("https://node/secret")
+    stage.start()
+    await stage.settle()
+    with pytest.raises(GivenUp) as told:
+        await stage.ref.ask(Refresh(Holding(USD, ALICE)), block=False)
+    assert "secret" not in str(told.value), "it is shown to whoever asks"
+    stage.node.error = WrongChain("another genesis")
+    await stage.settle(5)
+    with pytest.raises(Impossible, match="another genesis"):
+        await stage.ref.ask(Refresh(Holding(USD, ALICE)), block=False)
+    await stage.stop()
 
 
 @in_virtual_time

@@ -78,7 +78,8 @@ def _chain(one: dict[str, Any]) -> str:
 
 def _show(answer: dict[str, Any]) -> None:
     differing = answer["differing"]
-    print(f"{answer['checked']} records read again at their blocks: {len(differing) or 'none'} differ")
+    verb = "differs" if len(differing) == 1 else "differ"
+    print(f"{answer['checked']} records read again at their blocks: {len(differing)} {verb}")
     if answer["unreadable"]:
         print(f"{answer['unreadable']} could not be read: their blocks' state is pruned, or no endpoint has it now")
     if answer["skipped"]:

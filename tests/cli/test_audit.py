@@ -14,8 +14,17 @@ Capture = pytest.CaptureFixture[str]
 
 async def test_a_clean_audit_says_so(service: Service, capsys: Capture) -> None:
     assert await service.run("audit", "--count", "7") == 0
-    assert capsys.readouterr().out == "7 records read again at their blocks: none differ\n"
+    assert capsys.readouterr().out == "7 records read again at their blocks: 0 differ\n"
     assert service.audits == [{"count": 7}]
+
+
+@pytest.mark.parametrize(("count", "told"), [(0, "0 differ"), (1, "1 differs"), (2, "2 differ")])
+async def test_how_many_differ_is_a_number_in_any_case(
+    service: Service, capsys: Capture, count: int, told: str
+) -> None:
+    service.audited |= {"differing": [balance(stored="5", read="7")] * count}
+    assert await service.run("audit") == min(count, 1)
+    assert capsys.readouterr().out.splitlines()[0] == f"7 records read again at their blocks: {told}"
 
 
 async def test_differences_are_shown_and_end_with_one(service: Service, capsys: Capture) -> None:
@@ -70,4 +79,4 @@ async def test_what_keeps_it_waiting_is_said_once(
     assert service.audit_looks == 2
     told = capsys.readouterr()
     assert told.err == said
-    assert told.out == "7 records read again at their blocks: none differ\n"
+    assert told.out == "7 records read again at their blocks: 0 differ\n"

@@ -76,6 +76,6 @@ async def test_an_audit_finds_what_a_hand_in_the_database_changed(tmp_path: Path
         process = await create_subprocess_exec(*command, stdout=PIPE)
         told, _ = await process.communicate()
         assert process.returncode == 1
-        assert f"{clean['checked']} records read again at their blocks: 1 differ" in told.decode()
+        assert f"{clean['checked']} records read again at their blocks: 1 differs" in told.decode()
         assert record["balance"] in told.decode()
         assert await service.says("audit_differs", stored=1)

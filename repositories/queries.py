@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
+from typing import Final
 
 from indexer.domain.chain import Address, Holding, Token
 from indexer.domain.following.finality import Settled
@@ -17,6 +20,9 @@ from repositories.moments import between, earlier_than
 from repositories.neighbours import Neighbours, Query, of_holding
 from repositories.schema import HOLDING_KEY, RECORD_KEY
 from repositories.turns import in_turns
+
+DRAWS: Final = 3
+"""From everything there is, until a sample is looked for among what fits: the server goes through all of it then."""
 
 
 class BalanceQueries(Neighbours):
@@ -109,13 +115,30 @@ class BalanceQueries(Neighbours):
             cursor = self._records.find(query).sort("blockNumber", -1).limit(limit)
             return await self._as_settled([record_of(row) async for row in in_turns(cursor)])
 
-    async def sample(self, count: int) -> list[BalanceRecord]:
-        """That many records, at random (fewer where there are fewer), each once."""
+    async def sample(self, count: int, chains: Collection[int]) -> list[BalanceRecord]:
+        """That many records of these chains that were read, at random (fewer where there are fewer), each once.
+
+        Drawn from everything, no server looks at all there is; only what is missing then is drawn from what fits.
+        """
+        fits: Query = {"chainId": {"$in": sorted(chains)}, "derived": False}
+        once: dict[str, Query] = {}  # the server may hand out the same document twice
         with translating:
-            rows = [row async for row in self._records.aggregate([{"$sample": {"size": count}}])]
-        # The server may hand out the same document twice.
-        once = {id_of(row, RECORD_KEY): row for row in rows}
-        return [record_of(row) for row in once.values()]
+            for _ in range(DRAWS):
+                drawn = self._records.aggregate([{"$sample": {"size": count}}, {"$match": fits}])
+                once |= {id_of(row, RECORD_KEY): row async for row in drawn}
+                if len(once) >= count:
+                    break
+            else:
+                rest = {**fits, "_id": {"$nin": [row["_id"] for row in once.values()]}}
+                drawn = self._records.aggregate([{"$match": rest}, {"$sample": {"size": count - len(once)}}])
+                once |= {id_of(row, RECORD_KEY): row async for row in drawn}
+        return [record_of(row) for row in islice(once.values(), count)]
+
+    async def derived(self, chains: Collection[int], most: int) -> int:
+        """How many records of these chains were never read, up to `most`."""
+        with translating:
+            fits = {"chainId": {"$in": sorted(chains)}, "derived": True}
+            return int(await self._records.count_documents(fits, limit=most))
 
     async def stats(
         self,

@@ -39,7 +39,9 @@ class Node(Protocol):
 class Balances(Protocol):
     """Where the records are."""
 
-    async def sample(self, count: int) -> list[BalanceRecord]: ...
+    async def sample(self, count: int, chains: Collection[int]) -> list[BalanceRecord]: ...
+
+    async def derived(self, chains: Collection[int], most: int) -> int: ...
 
     async def at_block(self, chain_id: int, holding: Holding, number: int) -> BalanceRecord | None: ...
 
@@ -73,20 +75,25 @@ class Auditor:
             raise Busy("an audit is going on already; wait until it is done")
         self._parts = ()
         try:
-            return await self._audit(await self._balances.sample(count))
+            return await self._audit(*await self._drawn(count))
         finally:
             self._parts = None
 
-    async def _audit(self, sample: Sequence[BalanceRecord]) -> Audit:
+    async def _drawn(self, count: int) -> tuple[Sequence[BalanceRecord], int]:
+        """What can be read; where that is not enough, how many more were derived from logs, and cannot."""
+        chains = set(self._chains().values())
+        sample = await self._balances.sample(count, chains)
+        missing = count - len(sample)
+        return sample, await self._balances.derived(chains, missing) if missing else 0
+
+    async def _audit(self, sample: Sequence[BalanceRecord], derived: int) -> Audit:
         names = {chain_id: name for name, chain_id in self._chains().items()}
-        known = [record for record in sample if record.chain_id in names]
         read: dict[int, list[BalanceRecord]] = {}
-        for record in known:
-            if not record.derived:
+        for record in sample:
+            if record.chain_id in names:  # still: a reload may have taken it out meanwhile
                 read.setdefault(record.chain_id, []).append(record)
         self._parts = parts = tuple(self._part(chain_id, names[chain_id], read[chain_id]) for chain_id in read)
-        skipped = Audit(0, (), 0, sum(record.derived for record in known))
-        whole = _sum((skipped, *await together(*(part.audit() for part in parts))))
+        whole = _sum((Audit(0, (), 0, derived), *await together(*(part.audit() for part in parts))))
         log.info("audited", records=whole.checked, differing=len(whole.differing), unreadable=whole.unreadable)
         return whole
 

@@ -185,6 +185,19 @@ def test_a_node_that_never_answers_is_given_up_for_its_chain_and_holds_up_no_oth
     assert [(one.chain_id, one.records) for one in audit.unanswered] == [(31337, 30)]
 
 
+async def test_as_many_are_read_as_asked_for_where_so_many_can_be(tmp_path: Path) -> None:
+    async with open_store("memory", "audit", tmp_path) as store:
+        heads = [Head(number, BlockHash(f"0x{number:064x}"), HASH, 0) for number in range(300)]
+        rows = [record_at(head, Holding(NATIVE, WALLETS[0]), 1) for head in heads]
+        derived = [replace(row, derived=True) for row in rows[20:]]
+        await put(store, *rows[:20], *derived, *(replace(row, chain_id=5) for row in rows))
+        auditor = auditor_of(store, Node(StateMissing("pruned")))
+        audit = await auditor.audit(20)
+        assert (audit.checked + audit.unreadable, audit.skipped) == (20, 0)
+        audit = await auditor.audit(25)
+        assert (audit.checked + audit.unreadable, audit.skipped) == (20, 5), "so many more are there"
+
+
 async def test_records_of_chains_that_are_gone_are_left_alone(tmp_path: Path) -> None:
     async with open_store("memory", "audit", tmp_path) as store:
         await put(store, STORED)

@@ -332,15 +332,6 @@ async def test_a_reorg_back_to_what_was_projected_again_is_less_sure(store: Stor
     assert await store.balances.settled(1) == Settled(5, 4)
 
 
-async def test_a_sample_holds_each_record_at_most_once(store: Store) -> None:
-    commits = [settled_at(seq, -1, -1, seq) for seq in range(1, 21)]
-    await store.balances.project(fold(commits))
-    everything = await store.balances.sample(100)
-    assert sorted(record.block.number for record in everything) == list(range(1, 21))
-    some = await store.balances.sample(5)
-    assert len({record.block.number for record in some}) == len(some) <= 5
-
-
 async def test_the_oldest_says_so_where_a_reorg_takes_back_what_lay_far_below_it(store: Store) -> None:
     """The records in between were cut off, when all was read anew at its block."""
     opening = HistoryRow(head_at(3).ref, 5, None, (), "latest", derived=False)

@@ -14,6 +14,8 @@ from indexer.api.pages import cursor, listing, page_of, place_of, whole
 from indexer.api.parameters import INT64, Query, address, token
 from indexer.api.ports import Control, Status, Watching
 from indexer.api.routes import API, CHAIN, CURSOR, LIMIT, Answer, Route
+from indexer.domain.balances import misfit
+from indexer.domain.chain import Address, Token
 from indexer.domain.health.status import StreamStatus
 from indexer.domain.history.jobs import Job
 from indexer.domain.telling.streams import chain_stream
@@ -80,17 +82,26 @@ class BackfillResource:
         if last is not None and last < first:
             raise Impossible("`toBlock` is below `fromBlock`", "toBlock")
         jobs: list[Job] = []
-        having = self._that_have(first, chains, "fromBlock")
+        having = self._that_have(first, self._that_watch(wanted, solver, chains), "fromBlock")
         for chain_id in having if last is None else self._that_have(last, having, "toBlock"):
             jobs += await self._control.backfill(chain_id, wanted, solver, first, last)
         return json_answer(whole([job_json(job) for job in jobs]), 201)
+
+    def _that_watch(self, token: Token | None, solver: Address | None, chains: Sequence[int]) -> Sequence[int]:
+        """Those of the chains on which anything fits; never none."""
+        watches = {chain_id: self._watching.watch(chain_id) for chain_id in chains}
+        fitting = [chain_id for chain_id, watch in watches.items() if watch.has(token, solver)]
+        if not fitting:
+            where = f"chain {chains[0]}" if len(chains) == 1 else "any chain"
+            raise Impossible(f"nothing like that is watched on {where}", misfit(watches.values(), token, solver))
+        return fitting
 
     def _that_have(self, block: int, chains: Sequence[int], field: str) -> Sequence[int]:
         """Those of the chains that have the block, or where nobody knows yet; never none."""
         heads = {status.stream: _head(status) for status in self._status.streams()}
         reached = {chain_id: heads.get(chain_stream(chain_id)) for chain_id in chains}
         having = [chain_id for chain_id, head in reached.items() if head is None or head >= block]
-        if chains and not having:
+        if not having:
             ends = ", ".join(f"chain {chain_id} is at block {head}" for chain_id, head in reached.items())
             raise Impossible(f"there is no block {block} yet: {ends}", field)
         return having

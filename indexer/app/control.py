@@ -22,6 +22,7 @@ from indexer.app.settings import file_solvers, watched_chains
 from indexer.app.waiting import Waiting
 from indexer.config import NatsSettings, ServiceSettings, Settings, Venues, load
 from indexer.domain.accounts.amounts import AccountKey
+from indexer.domain.balances import misfit
 from indexer.domain.chain import Address, Holding, Token
 from indexer.domain.history.jobs import Job
 from indexer.domain.recording.audits import Audit, Wait
@@ -127,13 +128,10 @@ class Control:
         self, chain_id: int, token: Token | None, solver: Address | None, first: int, last: int | None
     ) -> Sequence[Job]:
         """Fill the history of what is watched and fits; the jobs that will do it."""
-        holdings = tuple(
-            holding
-            for holding in sorted(self._watching.watch(chain_id).holdings())
-            if token in (None, holding.token) and solver in (None, holding.solver)
-        )
+        watch = self._watching.watch(chain_id)
+        holdings = watch.fitting(token, solver)
         if not holdings:
-            raise Impossible(f"nothing like that is watched on chain {chain_id}")
+            raise Impossible(f"nothing like that is watched on chain {chain_id}", misfit((watch,), token, solver))
         return await self._chains.backfill(chain_id, Fill(holdings, first, last))
 
     def backfills(self) -> Sequence[Job]:

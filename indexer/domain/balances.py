@@ -36,6 +36,19 @@ class Watch:
     def covers(self, holding: Holding) -> bool:
         return holding.solver in self.solvers and (holding.token == NATIVE or holding.token in self.tokens)
 
+    def fitting(self, token: Token | None, solver: Address | None) -> tuple[Holding, ...]:
+        """What is watched of this token and solver, each any where it is left out; sorted."""
+        return tuple(
+            holding
+            for holding in sorted(self.holdings())
+            if token in (None, holding.token) and solver in (None, holding.solver)
+        )
+
+    def has(self, token: Token | None, solver: Address | None) -> bool:
+        """Whether any of it is."""
+        is_asset = token in (None, NATIVE) or token in self.tokens
+        return is_asset and (bool(self.solvers) if solver is None else solver in self.solvers)
+
     def beyond(self, other: Watch) -> frozenset[Holding]:
         """What is watched here and not there; it costs what differs, and not what both have."""
         solvers, tokens = self.solvers - other.solvers, self.tokens - other.tokens
@@ -46,6 +59,16 @@ class Watch:
     def of(self, holdings: Iterable[Holding]) -> frozenset[Holding]:
         """Those of these that are watched."""
         return frozenset(holding for holding in holdings if self.covers(holding))
+
+
+def misfit(watches: Iterable[Watch], token: Token | None, solver: Address | None) -> Literal["token", "solver"] | None:
+    """Which of the two nothing fits that is watched; neither where nothing is that could."""
+    if solver is not None:
+        watches = [watch for watch in watches if solver in watch.solvers]
+        if not watches:
+            return "solver"
+    is_watched = token in (None, NATIVE) or any(token in watch.tokens for watch in watches)
+    return None if is_watched else "token"
 
 
 def touched(transfers: Iterable[Transfer], watch: Watch) -> frozenset[Holding]:

@@ -45,6 +45,9 @@ class World:
     account_books: AccountBooks = field(default_factory=lambda: AccountBooks(connect_memory("api")))
     observed: list[tuple[str, str, int]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.control.watching = self.watching
+
     def app(self, **settings: Any) -> web.Application:
         def observe(method: str, route: str, status: int, _seconds: float) -> None:
             self.observed.append((method, route, status))

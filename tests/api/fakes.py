@@ -12,7 +12,7 @@ from indexer.addresses import checksum
 from indexer.domain.accounts.amounts import AccountKey, Wallet
 from indexer.domain.accounts.arrivals import Permissions
 from indexer.domain.accounts.registry import Account
-from indexer.domain.balances import BalanceUpdated, Watch
+from indexer.domain.balances import BalanceUpdated, Watch, misfit
 from indexer.domain.chain import NATIVE, Address, BlockHash, BlockRef, Holding, Token, TokenInfo, TxHash
 from indexer.domain.health.incidents import Incident, Incidents
 from indexer.domain.health.status import EndpointTrouble, NativesRead, StreamStatus
@@ -279,14 +279,19 @@ class FakeControl:
     def audit_waits(self) -> Sequence[Wait] | None:
         return self.waits
 
+    watching: FakeWatching = field(default_factory=FakeWatching)
     jobs: list[Job] = field(default_factory=list)
     ordered: list[tuple[Any, ...]] = field(default_factory=list)
 
     async def backfill(
         self, chain_id: int, token: Token | None, solver: Address | None, first: int, last: int | None
     ) -> Sequence[Job]:
+        watch = self.watching.watch(chain_id)
+        holdings = watch.fitting(token, solver)
+        if not holdings:
+            raise Impossible(f"nothing like that is watched on chain {chain_id}", misfit((watch,), token, solver))
         self.ordered.append((chain_id, token, solver, first, last))
-        made = Job(f"job{len(self.jobs)}", chain_id, first, last, (Holding(USDC, ALICE),), created=len(self.jobs))
+        made = Job(f"job{len(self.jobs)}", chain_id, first, last, holdings, created=len(self.jobs))
         self.jobs.append(made)
         return [made]
 

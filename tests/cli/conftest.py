@@ -172,6 +172,8 @@ async def _backfill(request: web.Request) -> web.Response:
     order = await request.json()
     if order.get("chain") == "nowhere":
         return _problem(422, "no chain 'nowhere' is configured", "chain")
+    if "token" in order:
+        return _problem(422, "nothing like that is watched on any chain", "token")
     if order.get("toBlock", order["fromBlock"]) < order["fromBlock"]:
         return _problem(422, "`toBlock` is below `fromBlock`", "toBlock")
     return _problem(422, "nothing like that is watched on chain 1")

@@ -189,6 +189,7 @@ async def test_history_has_as_many_records_as_asked_for(service: Service, capsys
         (("accounts", "remove", "okx/nope"), 2, "name: there is no account okx/nope"),
         (("backfill", "--chain", "nowhere"), 2, "chain: no chain 'nowhere' is configured"),
         (("backfill", "--from-block", "9", "--to-block", "8"), 2, "toBlock: `toBlock` is below `fromBlock`"),
+        (("backfill", "--token", USDC), 2, "token: nothing like that is watched on any chain"),
         (("backfill", "--from-block", "9"), 1, "nothing like that is watched on chain 1"),
     ],
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.domain.balances import MOST_TOLD, BalanceUpdated, Watch, changes, differing, touched
-from indexer.domain.chain import NATIVE, Holding, TokenInfo
+from indexer.domain.balances import MOST_TOLD, BalanceUpdated, Watch, changes, differing, misfit, touched
+from indexer.domain.chain import NATIVE, Address, Holding, Token, TokenInfo
 from tests.domain.samples import DAI, INFO, UINT256, USDC, block_at, holding, transfer, tx, updated, wallet
 
 HOLDINGS = st.builds(holding, st.integers(0, 4), st.sampled_from([NATIVE, USDC, DAI]))
@@ -163,3 +163,24 @@ def test_what_records_say_held_at_an_older_block_is_what_was_read_there(
 def test_a_balance_that_was_first_read_above_the_block_cannot_be_told_to_differ() -> None:
     ours, never = holding(0), holding(1)
     assert differing({ours: 5, never: 7}, {ours: 6}, [updated(9, 6, None)]) == {never}
+
+
+@given(WATCHES, st.none() | st.sampled_from([NATIVE, USDC, DAI]), st.none() | st.integers(0, 4).map(wallet))
+def test_what_fits_an_order_is_all_of_its_token_and_solver(
+    watch: Watch, token: Token | None, solver: Address | None
+) -> None:
+    fitting = watch.fitting(token, solver)
+    assert set(fitting) == {
+        holding for holding in watch.holdings() if token in (None, holding.token) and solver in (None, holding.solver)
+    }
+    assert (list(fitting), watch.has(token, solver)) == (sorted(fitting), bool(fitting))
+    if not fitting and solver is not None:
+        assert misfit([watch], token, solver) == ("token" if solver in watch.solvers else "solver")
+
+
+def test_of_what_is_watched_but_not_together_the_token_does_not_fit() -> None:
+    apart = [Watch(frozenset({USDC}), frozenset({wallet(0)})), Watch(frozenset({DAI}), frozenset({wallet(1)}))]
+    assert misfit(apart, USDC, wallet(1)) == "token"
+    assert misfit(apart, USDC, wallet(2)) == "solver"
+    assert misfit([Watch()], USDC, None) == "token"
+    assert misfit([Watch()], NATIVE, None) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,7 +40,10 @@ SETTLE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """Fill the history of these balances from block `first` on; answers with the jobs that will do it."""
+    """Fill the history of these balances from block `first` on.
+
+    Answers with the jobs that will do it, and whether any of them is new.
+    """
 
     holdings: tuple[Holding, ...]
     first: int
@@ -124,8 +127,13 @@ class BackfillActor(AsyncActor):
                 if self._planner.was_read(holdings):
                     self._wake.set()
             case Fill(holdings, first, last):
-                return await self._jobs.order(Job("", self._chain_id, first, last, holdings), waits=False)
+                return await self._order(Job("", self._chain_id, first, last, holdings))
         return None
+
+    async def _order(self, order: Job) -> tuple[Sequence[Job], bool]:
+        known = {job.id for job in self._jobs.all()}
+        made = await self._jobs.order(order, waits=False)
+        return made, any(job.id not in known for job in made)
 
     # --- working -----------------------------------------------------------------------------------------------------
 

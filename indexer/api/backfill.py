@@ -53,7 +53,10 @@ class BackfillResource:
                 tag="history",
                 scope="write",
                 body="NewBackfill",
-                answers={201: Answer("The jobs that were made; they survive a restart.", "BackfillList")},
+                answers={
+                    200: Answer("All of these jobs were there already.", "BackfillList"),
+                    201: Answer("The jobs, some of them made; they survive a restart.", "BackfillList"),
+                },
                 problems=(400, 408, 413, 415, 422, 503),
             ),
         )
@@ -82,10 +85,13 @@ class BackfillResource:
         if last is not None and last < first:
             raise Impossible("`toBlock` is below `fromBlock`", "toBlock")
         jobs: list[Job] = []
+        is_new = False
         having = self._that_have(first, self._that_watch(wanted, solver, chains), "fromBlock")
         for chain_id in having if last is None else self._that_have(last, having, "toBlock"):
-            jobs += await self._control.backfill(chain_id, wanted, solver, first, last)
-        return json_answer(whole([job_json(job) for job in jobs]), 201)
+            of_chain, is_made = await self._control.backfill(chain_id, wanted, solver, first, last)
+            jobs += of_chain
+            is_new |= is_made
+        return json_answer(whole([job_json(job) for job in jobs]), 201 if is_new else 200)
 
     def _that_watch(self, token: Token | None, solver: Address | None, chains: Sequence[int]) -> Sequence[int]:
         """Those of the chains on which anything fits; never none."""

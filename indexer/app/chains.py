@@ -186,14 +186,14 @@ class Chains:
         assert isinstance(block, BlockRef)  # noqa: S101 - the actor's answer, narrowed for mypy
         return block
 
-    async def backfill(self, chain_id: int, order: Fill) -> Sequence[Job]:
-        """Order history to be filled; the jobs that will do it."""
+    async def backfill(self, chain_id: int, order: Fill) -> tuple[Sequence[Job], bool]:
+        """Order history to be filled; the jobs that will do it, and whether any of them is new."""
         chain = self._followed.get(chain_id)
         ref = chain.history.ref if chain else None
         if ref is None:
             raise _restarting(chain_id)
-        jobs: Sequence[Job] = await self.within(chain_id, _asked(chain_id, ref, order))
-        return jobs
+        jobs, is_new = await self.within(chain_id, _asked(chain_id, ref, order))
+        return jobs, bool(is_new)
 
     async def within(self, chain_id: int, work: Coroutine[Any, Any, T]) -> T:
         """What `work` comes to, or `GivenUp` where its chain's node keeps whoever asked waiting."""

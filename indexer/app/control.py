@@ -126,8 +126,8 @@ class Control:
 
     async def backfill(
         self, chain_id: int, token: Token | None, solver: Address | None, first: int, last: int | None
-    ) -> Sequence[Job]:
-        """Fill the history of what is watched and fits; the jobs that will do it."""
+    ) -> tuple[Sequence[Job], bool]:
+        """Fill the history of what is watched and fits; the jobs that will do it, and whether any of them is new."""
         watch = self._watching.watch(chain_id)
         holdings = watch.fitting(token, solver)
         if not holdings:

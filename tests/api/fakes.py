@@ -285,15 +285,19 @@ class FakeControl:
 
     async def backfill(
         self, chain_id: int, token: Token | None, solver: Address | None, first: int, last: int | None
-    ) -> Sequence[Job]:
+    ) -> tuple[Sequence[Job], bool]:
         watch = self.watching.watch(chain_id)
         holdings = watch.fitting(token, solver)
         if not holdings:
             raise Impossible(f"nothing like that is watched on chain {chain_id}", misfit((watch,), token, solver))
         self.ordered.append((chain_id, token, solver, first, last))
+        bounds = (chain_id, first, last, holdings)
+        same = [job for job in self.jobs if (job.chain_id, job.first, job.last, job.holdings) == bounds]
+        if same:
+            return same, False
         made = Job(f"job{len(self.jobs)}", chain_id, first, last, holdings, created=len(self.jobs))
         self.jobs.append(made)
-        return [made]
+        return [made], True
 
     def backfills(self) -> Sequence[Job]:
         return self.jobs[::-1]

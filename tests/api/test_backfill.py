@@ -26,6 +26,17 @@ async def test_an_order_names_what_it_is_about(client: HttpClient, world: World)
     assert (job["fromBlock"], job["toBlock"], job["state"], job["progress"]) == (5, 9, "queued", 0.0)
 
 
+async def test_an_order_of_which_every_job_is_there_already_makes_nothing(client: HttpClient) -> None:
+    first = await client.post("/api/v1/backfill", json={"chain": 1})
+    again = await client.post("/api/v1/backfill", json={"chain": 1})
+    assert (first.status, again.status) == (201, 200)
+    assert await again.json() == await first.json()
+    wider = await client.post("/api/v1/backfill", json={})
+    assert wider.status == 201, "the other chain's is new"
+    assert [job["chainId"] for job in (await wider.json())["items"]] == [1, 8453]
+    assert (await client.post("/api/v1/backfill", json={})).status == 200
+
+
 @pytest.mark.parametrize(
     ("body", "status", "field"),
     [

@@ -244,7 +244,7 @@ def test_what_is_never_projected_holds_up_nothing_else() -> None:
             await asyncio.Event().wait()
 
         async with _actor(book, filler, projected=never) as ref:
-            (job,) = await ref.ask(Fill((HOLDING,), 0), block=False)
+            (job,), _ = await ref.ask(Fill((HOLDING,), 0), block=False)
             await asyncio.sleep(60)
         assert filler.filled == [job.id]
 
@@ -275,7 +275,7 @@ def test_a_job_that_ends_while_the_store_is_away_is_stored_as_it_ended() -> None
         book = _Book()
         filler = _Filler(book)
         async with _actor(book, filler) as ref:
-            (job,) = await ref.ask(Fill((HOLDING,), 0), block=False)
+            (job,), _ = await ref.ask(Fill((HOLDING,), 0), block=False)
             await asyncio.sleep(5)
         assert book.saved[job.id].state == "done"
         assert book.saved[job.id].reasons == {HOLDING: "why"}
@@ -309,12 +309,14 @@ def test_orders_past_a_bound_are_refused_until_others_are_done_and_nothing_that_
         book = _Book()
         filler = _Filler(book)
         async with _actor(book, filler) as ref:
-            made = [await ref.ask(Fill((HOLDING,), first), block=False) for first in range(3)]
+            made = [(await ref.ask(Fill((HOLDING,), first), block=False))[0] for first in range(3)]
             with pytest.raises(Impossible, match=r"3 jobs of chain .* are not done yet"):
                 await ref.ask(Fill((HOLDING,), 3), block=False)
-            assert await ref.ask(Fill((HOLDING,), 2), block=False) == made[2]
+            assert await ref.ask(Fill((HOLDING,), 2), block=False) == (made[2], False)
             await asyncio.sleep(60)
-            made.append(await ref.ask(Fill((HOLDING,), 3), block=False))
+            later, is_new = await ref.ask(Fill((HOLDING,), 3), block=False)
+            assert is_new
+            made.append(later)
             await asyncio.sleep(60)
         assert filler.filled == [job.id for (job,) in made]
 
@@ -328,7 +330,7 @@ def test_an_order_that_comes_in_while_an_older_job_is_compared_with_the_chain_is
         filler = _Filler(book)
         async with _actor(book, filler) as ref:
             await asyncio.sleep(0.5)
-            (job,) = await ref.ask(Fill((HOLDING,), 0), block=False)
+            (job,), _ = await ref.ask(Fill((HOLDING,), 0), block=False)
             await asyncio.sleep(60)
         assert (filler.settled, filler.filled) == (["old"], [job.id])
 

@@ -111,9 +111,7 @@ class BalancesResource:
         await read_nothing(request)
         chain_id, holding = located(request, self._watching.chains())
         self._refuse_unwatched(chain_id, holding)
-        followed = (await self._followed.reach()).followed(chain_id)
-        # Its token has just told it, whatever it did before.
-        return json_answer(balance_json(await self._control.refresh(chain_id, holding), followed))
+        return json_answer(balance_json(*await self._control.refresh(chain_id, holding)))
 
     async def _at_block(self, chain_id: int, holding: Holding, number: int, reach: Reach) -> dict[str, object]:
         followed = reach.followed(chain_id)

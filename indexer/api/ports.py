@@ -138,8 +138,8 @@ class Watching(Protocol):
 class Control(Protocol):
     """What the API may ask of the running service."""
 
-    async def refresh(self, chain_id: int, holding: Holding) -> BalanceRecord:
-        """Read it now at the newest block; the answer is committed and told where it differs."""
+    async def refresh(self, chain_id: int, holding: Holding) -> tuple[BalanceRecord, int]:
+        """Read it now at the newest block, and the block up to which that holds; what differs is committed and told."""
         ...
 
     async def audit(self, count: int) -> Audit:

@@ -175,16 +175,19 @@ class Chains:
         if settings.start_block != before.start_block:
             chain.history.tell(StartAt(start_of(settings)))
 
-    async def refresh(self, chain_id: int, holding: Holding) -> BlockRef:
-        """Read it now at the newest block; where it differs, that is committed and told before this returns."""
+    async def refresh(self, chain_id: int, holding: Holding) -> tuple[int, BlockRef]:
+        """Read it now at the newest block; where it differs, that is committed and told before this returns.
+
+        What was read, and at which block.
+        """
         chain = self._followed.get(chain_id)
         ref = chain.post.ref if chain else None
         if ref is None:
             raise _restarting(chain_id)
         until = asyncio.get_running_loop().time() + LONGEST_SECONDS
-        _, block = await self.within(chain_id, _asked(chain_id, ref, Refresh(holding, until)))
+        value, block = await self.within(chain_id, _asked(chain_id, ref, Refresh(holding, until)))
         assert isinstance(block, BlockRef)  # noqa: S101 - the actor's answer, narrowed for mypy
-        return block
+        return int(value), block
 
     async def backfill(self, chain_id: int, order: Fill) -> tuple[Sequence[Job], bool]:
         """Order history to be filled; the jobs that will do it, and whether any of them is new."""

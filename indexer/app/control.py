@@ -107,15 +107,20 @@ class Control:
         """What was added here, and the file in force hides."""
         return hidden(self._watching, self._accounts)
 
-    async def refresh(self, chain_id: int, holding: Holding) -> BalanceRecord:
+    async def refresh(self, chain_id: int, holding: Holding) -> tuple[BalanceRecord, int]:
+        """Read it now; the record as it is by then, and the block up to which it is known to hold.
+
+        Where a reorg took back what was read, or a newer block changed it meanwhile, that is the record's own.
+        """
         if not self._watching.watch(chain_id).covers(holding):
             raise NotFound(f"{holding.token} of {holding.solver} is not watched on chain {chain_id}")
-        await self._chains.refresh(chain_id, holding)
+        value, block = await self._chains.refresh(chain_id, holding)
         await self._positions.caught_up()
         record = await self._balances.one(chain_id, holding)
         if record is None:
             raise Impossible("the balance was read, but is not in the store")
-        return record
+        is_as_read = record.balance == value and record.block.number <= block.number
+        return record, block.number if is_as_read else record.block.number
 
     async def audit(self, count: int) -> Audit:
         await self._positions.caught_up()

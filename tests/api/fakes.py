@@ -256,14 +256,16 @@ class FakeControl:
     """Answers what it was given, or raises it."""
 
     refreshed: BalanceRecord | Exception = field(default_factory=lambda: update(9, 9, 140, previous=7))
+    held: int = 140
+    """The block up to which that holds."""
     reloaded: Mapping[str, Any] | Exception = field(default_factory=lambda: {"added": ["chains.base"]})
 
-    async def refresh(self, chain_id: int, holding: Holding) -> BalanceRecord:
+    async def refresh(self, chain_id: int, holding: Holding) -> tuple[BalanceRecord, int]:
         assert chain_id
         assert holding
         if isinstance(self.refreshed, Exception):
             raise self.refreshed
-        return self.refreshed
+        return self.refreshed, self.held
 
     audited: Audit | Exception = field(default_factory=lambda: Audit(2, (), 0, 0))
     asked: list[int] = field(default_factory=list)

@@ -384,6 +384,17 @@ async def test_a_refreshed_balance_comes_back_verified_at_its_own_block(client: 
     assert (body["balance"], body["blockNumber"], body["verifiedBlock"]) == ("9", 140, 140)
 
 
+async def test_a_balance_that_did_not_change_is_verified_at_the_block_at_which_it_was_read_again(
+    client: HttpClient, world: World
+) -> None:
+    world.control.refreshed, world.control.held = update(2, 7, 110), 150
+    body = await (await client.post(f"{ONE}/refresh")).json()
+    assert (body["blockNumber"], body["verifiedBlock"]) == (110, 150), "the status says 123 still"
+    world.control.held = 120
+    body = await (await client.post(f"{ONE}/refresh")).json()
+    assert body["verifiedBlock"] == 120
+
+
 async def test_only_what_is_watched_can_be_refreshed(client: HttpClient) -> None:
     await problem_of(await client.post(f"/api/v1/balances/1/{USDC}/{BOB}/refresh"), 404, "solver")
 

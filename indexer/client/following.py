@@ -90,6 +90,8 @@ class Following:
         self._wants_snapshot = snapshot
         # Whether `_last` names every stream there was: only then may one that it does not name be taken for new.
         self._is_complete = False
+        # Also those that the service did not follow just then, which no heartbeat names: a snapshot does.
+        self._names_unfollowed = False
         self._is_resumed = False
         self._is_settled = False
         self._behind: set[str] = set()
@@ -152,7 +154,7 @@ class Following:
         self._last |= {stream: seq for stream, seq in positions.items() if stream not in self._behind}
         if self._wants_snapshot:
             self._wants_snapshot = False
-            self._is_complete = True
+            self._is_complete = self._names_unfollowed = True
         return Snapshot(tuple(frame["items"]), dict(positions))
 
     def _heartbeat(self, streams: Mapping[str, Mapping[str, Any]]) -> None:
@@ -163,7 +165,9 @@ class Following:
                 continue
             self._look_for_missed(stream, said["seq"])
             self._last[stream] = max(said["seq"], self._last.get(stream, 0))
-        self._is_complete = self._is_settled = True
+        self._is_complete = True
+        # A stream that began while we were away may be of a chain that is followed again only later.
+        self._is_settled = not self._names_unfollowed
 
     def _event(self, frame: Mapping[str, Any]) -> Iterator[Message]:
         event = Event(frame["type"], frame["id"], frame["stream"], frame["seq"], frame["time"], frame["data"])
@@ -187,7 +191,7 @@ class Following:
         """The numbers are another store's: nothing that we remember means anything."""
         self._last = {}
         self._epoch = None
-        self._is_complete = False
+        self._is_complete = self._names_unfollowed = False
         self._wants_snapshot = True
 
 

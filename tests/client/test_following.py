@@ -444,6 +444,29 @@ def test_a_stream_that_began_meanwhile_is_asked_for_from_its_first_event() -> No
     assert state.connected()["after"] == {"chain:1": 5, "chain:2": 0}
 
 
+def test_a_stream_that_began_meanwhile_and_was_not_followed_when_we_came_back_is_asked_for_once_it_is() -> None:
+    """Its chain was taken out of the file, so that no heartbeat named it, and is named again."""
+    state = Following(snapshot=True)
+    state.connected()
+    list(state.heard({"type": "snapshot", "id": "1", "items": [], "positions": {}}))
+    state.connected()
+    list(state.heard(heartbeat(c1=0)))
+    with pytest.raises(StartOver):
+        list(state.heard(event(14, stream="chain:2")))
+    assert state.connected()["after"] == {"chain:1": 0, "chain:2": 0}
+    assert [message.seq for message in state.heard(event(1, stream="chain:2")) if isinstance(message, Event)] == [1]
+
+
+def test_without_a_snapshot_what_an_unknown_stream_told_before_is_not_asked_for() -> None:
+    """It may have been told before we came at all: heartbeats name what is followed, and nothing else."""
+    state = Following()
+    state.connected()
+    list(state.heard(heartbeat(c1=0)))
+    state.connected()
+    list(state.heard(heartbeat(c1=0)))
+    assert len(list(state.heard(event(14, stream="chain:2")))) == 1
+
+
 def test_a_lost_connection_before_any_baseline_is_told_as_a_gap() -> None:
     state = Following()
     state.connected()

@@ -26,7 +26,7 @@ _HEAD: Final = struct.Struct(">q32s32sq")
 
 
 class Checkpoints:
-    """One document per stream; both halves are written on their own, and late writes are harmless."""
+    """One document per stream; each part is written on its own, and late writes are harmless."""
 
     def __init__(self, database: Database) -> None:
         self._checkpoints = database["checkpoints"]
@@ -41,7 +41,9 @@ class Checkpoints:
         mark = _mark_of(found)
         if mark.watch is not None:
             self._watches.setdefault(stream, _fingerprint(mark.watch))
-        return StoredCheckpoint(_unpacked(found.get("window", b"")), int(found.get("projected", 0)), mark)
+        return StoredCheckpoint(
+            _unpacked(found.get("window", b"")), int(found.get("projected", 0)), mark, int(found.get("left", 0))
+        )
 
     async def followed(self, stream: str) -> int | None:
         """The newest block that is known to have been handled; a few seconds old."""
@@ -85,6 +87,11 @@ class Checkpoints:
             followed["watchFingerprint"] = self._watches[stream]
         with translating:
             await self._checkpoints.update_one({"_id": stream}, {"$set": followed}, upsert=True)
+
+    async def leave(self, stream: str, seq: int) -> None:
+        """Nobody follows it any more, and this is the last number that was told of it."""
+        with translating:
+            await self._checkpoints.update_one({"_id": stream}, {"$max": {"left": Int64(seq)}}, upsert=True)
 
     async def set_projected(self, stream: str, seq: int) -> None:
         """Queries see everything up to `seq`; never moves back."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pykka import ActorDeadError, ActorRef
@@ -16,6 +17,7 @@ from actors.chains.beside.quiet import Quiet
 from actors.finishing import Finisher
 from actors.history.backfill import Fill, StartAt
 from actors.messages import Begin, Committed, Refresh, SyncEvery, WatchChanged
+from actors.patience import patiently
 from actors.positions import Positions
 from actors.statusboard import StatusBoard
 from actors.supervisor import StartChild, StopChild
@@ -29,7 +31,7 @@ from indexer.domain.balances import Watch
 from indexer.domain.chain import BlockRef, Holding
 from indexer.domain.history.jobs import Job
 from indexer.domain.telling.commits import Commit
-from indexer.domain.telling.streams import chain_stream, history_stream
+from indexer.domain.telling.streams import chain_of, chain_stream, history_stream
 from indexer.errors import GivenUp, NotFound
 from indexer.metrics import Metrics
 
@@ -148,6 +150,13 @@ class Chains:
         self._board.forget(chain_stream(chain_id))
         self._board.forget(history_stream(chain_id))
         return self._followed.pop(chain_id)
+
+    async def leave_others(self) -> None:
+        """Keep, of chains that nobody follows now, what was told last: whoever does again tells all once more."""
+        for stream, seq in dict(self._positions.told()).items():
+            chain_id = chain_of(stream)
+            if chain_id is not None and stream == chain_stream(chain_id) and chain_id not in self._followed:
+                await patiently(stream, partial(self._store.checkpoints.leave, stream, seq))
 
     def _forget(self, chain: _Followed) -> None:
         name = chain.settings.name

@@ -31,6 +31,17 @@ async def test_following_and_projecting_are_kept_side_by_side(store: Store) -> N
     assert await store.checkpoints.projected() == {"chain:1": 4, "chain:2": 0}
 
 
+async def test_what_was_told_last_of_a_stream_that_was_left_is_kept_beside_what_its_next_life_keeps(
+    store: Store,
+) -> None:
+    heads = (head_at(5),)
+    await store.checkpoints.follow("chain:1", heads, Mark())
+    await store.checkpoints.leave("chain:1", 9)
+    await store.checkpoints.leave("chain:1", 7)
+    await store.checkpoints.follow("chain:1", heads, Mark())
+    assert await store.checkpoints.load("chain:1") == StoredCheckpoint(heads, 0, left=9)
+
+
 async def test_of_two_that_follow_one_stream_neither_passes_its_blocks_off_as_followed_for_the_other(
     store: Store,
 ) -> None:

@@ -84,6 +84,8 @@ class Ledger:
         self.balances: dict[Holding, int] = {}
         self.returned: frozenset[Holding] = frozenset()
         """Watched again, and not recorded since: what they held while nobody watched is not known."""
+        self.untold: frozenset[Holding] = frozenset()
+        """Not told since the chain is followed again: whoever came while it was not does not know them."""
         self.unread = Unread()
         """Watched, and their token does not tell."""
         self.trails = Trails()
@@ -111,7 +113,7 @@ class Ledger:
         self.settling.now = life.settled
         self.trails = Trails(dict(mark.trail))
         self.incidents = mark.incidents
-        returned = mark.returned
+        returned, self.untold = mark.returned, life.untold
         for commit in life.commits:
             self._take_over(commit)
             if commit.first_seq > mark.seq:
@@ -133,6 +135,7 @@ class Ledger:
         self.unread = self._saved_unread = mark.unread.cut(0).answered(recorded)
         if watch is not None:
             self.unread = self.unread.within(watch)
+            self.untold &= watch.holdings()
         self.natives = life.natives
         self._cuts = mark.cuts
         self._tell_returned(self.seq)  # whoever wrote it may have ended before the store answered, and told nobody
@@ -159,6 +162,7 @@ class Ledger:
             self.trails.end(holding)
         self.trails.lose(come & self.balances.keys())
         self.returned = (self.returned - gone) | (come & self.balances.keys())
+        self.untold -= gone
         self._unsaved_watch = after
         self.unread = self.unread.within(after)
 
@@ -290,6 +294,8 @@ class Ledger:
     def _apply(self, commit: Commit) -> None:
         self._noted.clear()
         self._take_over(commit)
+        if self.untold:
+            self.untold -= {fact.holding for fact in commit.facts if isinstance(fact, _Said)}
         self.returned = doubtful_after(commit, self.returned, self.above)
         if any(may_leave_one(fact) for fact in commit.facts):
             self._tell_returned(commit.last_seq)

@@ -46,6 +46,8 @@ class LastLife:
     heads: tuple[Head, ...]
     mark: Mark
     projected: int
+    left: int
+    """The last number that was told before nobody followed the chain for a while."""
     first: int
     """The number from which on commits are above the lowest of those heads."""
     commits: Sequence[Commit]
@@ -61,6 +63,18 @@ class LastLife:
         """Which of them got a record after the checkpoint."""
         facts = (fact for commit in self.later for fact in commit.facts)
         return frozenset(fact.holding for fact in facts if isinstance(fact, BalanceUpdated))
+
+    @property
+    def untold(self) -> frozenset[Holding]:
+        """Which were told last before that: whoever came while the chain was not followed does not know them."""
+        if not self.left:
+            return frozenset()
+        told = {holding: record.seq for holding, record in self.records.items()}
+        for commit in self.commits:
+            for seq, fact in enumerate(commit.facts, commit.first_seq):
+                if isinstance(fact, BalanceUpdated | BalanceReverted):
+                    told[fact.holding] = max(seq, told.get(fact.holding, 0))
+        return frozenset(holding for holding, seq in told.items() if seq <= self.left)
 
     @property
     def known(self) -> tuple[Head, ...]:
@@ -88,11 +102,11 @@ async def last_life(stream: str, chain_id: int, *, log: CommitLog, checkpoints: 
     settled = await books.settled(chain_id)
     stored = await checkpoints.load(stream)
     heads = stored.heads if stored else ()
-    mark, projected = (stored.mark, stored.projected) if stored else (Mark(), 0)
+    mark, projected, left = (stored.mark, stored.projected, stored.left) if stored else (Mark(), 0, 0)
     first = await _first_above(log, stream, heads[0].number, seq) if heads else 1
     commits = await commits_since(log, stream, min(first - 1, projected, mark.seq), seq)
     newest = commits or await commits_since(log, stream, max(0, seq - 1), seq)
-    return LastLife(seq, records, settled, heads, mark, projected, first, commits, recovery.ends_stale(newest))
+    return LastLife(seq, records, settled, heads, mark, projected, left, first, commits, recovery.ends_stale(newest))
 
 
 async def commits_since(log: CommitLog, stream: str, after: int, seq: int) -> list[Commit]:

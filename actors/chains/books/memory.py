@@ -27,7 +27,10 @@ class CommitLog(Protocol):
 
 
 class Followed(Protocol):
-    """How far a stream was followed (the newest blocks, oldest first), and up to which number it is projected."""
+    """How far a stream was followed (the newest blocks, oldest first), and up to which number it is projected.
+
+    `left` is the last number that was told before nobody followed it for a while.
+    """
 
     @property
     def heads(self) -> tuple[Head, ...]: ...
@@ -37,6 +40,9 @@ class Followed(Protocol):
 
     @property
     def mark(self) -> Mark: ...
+
+    @property
+    def left(self) -> int: ...
 
 
 class Checkpoints(Protocol):

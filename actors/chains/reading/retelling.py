@@ -1,4 +1,7 @@
-"""Tells all balances of a token again when it says something else of itself, or the file of the native coin."""
+"""Tells all balances of a token again when it says something else of itself, or the file of the native coin.
+
+And all of a chain once somebody follows it again: clients that came while nobody did were not told of them.
+"""
 
 from __future__ import annotations
 
@@ -107,15 +110,19 @@ class Retelling:
 
     async def tell(self, tip: Head) -> bool:
         """A part of it; whether there is more that need not wait for another block."""
-        if not self.owed and not self.told:
+        if not (self.owed or self.told or self._ledger.untold):
             return False
         updates = self._ledger.above(tip.number - 1)
         recorded = {update.holding: update.info for update in updates}
         before = self.owed
         self.owed = frozenset(holding for holding in before if self._is_owed(holding, recorded.get(holding)))
-        self._overtaken |= {_place(update) for update in updates if update.holding in before - self.owed}
+        if overtaken := before - self.owed:
+            there = {_place(update) for update in self._ledger.above(-1)}  # the others no reorg takes back any more
+            self._overtaken &= there
+            self._overtaken |= {_place(update) for update in updates if update.holding in overtaken}
         # Of a balance there is one record in a block; and of what cannot be read, none before it can.
-        ready = sorted(self.owed - recorded.keys() - self._ledger.unread.held.keys())
+        untold = frozenset(filter(self._is_known, self._ledger.untold))
+        ready = sorted((self.owed | untold) - recorded.keys() - self._ledger.unread.held.keys())
         part = frozenset(ready[:PART])
         if part:
             await self._tell(part, tip)
@@ -138,12 +145,12 @@ class Retelling:
             self.told = {token: info for token, info in self.told.items() if token not in told}
 
     def _is_owed(self, holding: Holding, recorded: TokenInfo | None) -> bool:
+        return self._is_known(holding) and recorded != self._book.info(holding)
+
+    def _is_known(self, holding: Holding) -> bool:
         """Those that were not watched for a while are read anyway, and told."""
         ledger = self._ledger
-        is_known = (
-            holding in ledger.balances and holding not in ledger.returned and self._followed.watch.covers(holding)
-        )
-        return is_known and recorded != self._book.info(holding)
+        return holding in ledger.balances and holding not in ledger.returned and self._followed.watch.covers(holding)
 
 
 def first_told(updates: Iterable[BalanceUpdated]) -> frozenset[tuple[Holding, BlockHash]]:

@@ -85,7 +85,7 @@ class Resyncer:
         heads = await standing_on(self._node, newest, depth, lowest)
         self._ledger.trails.lose(readings.values)  # whatever moved in the blocks in between
         late = self._book.natives_not_gone_on_from(passed, readings.values)
-        again = self._renamed() | self._ledger.returned | late.keys()
+        again = self._renamed() | self._ledger.untold | self._ledger.returned | late.keys()
         facts = tuple(
             replace(fact, apart=True, known_to=late[fact.holding]) if fact.holding in late else fact
             for fact in self._book.changed(readings.values, newest.ref, (), "resync", again)

@@ -46,8 +46,12 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class StoredCheckpoint:
-    """The newest heads that were followed, oldest first, and the last number that queries can see."""
+    """The newest heads that were followed, oldest first, and the last number that queries can see.
+
+    `left` is the last number that was told before nobody followed the stream for a while.
+    """
 
     heads: tuple[Head, ...] = ()
     projected: int = 0
     mark: Mark = field(default_factory=Mark)
+    left: int = 0

@@ -91,7 +91,7 @@ class SimLog:
 
 
 class SimCheckpoints:
-    """`checkpoints`: two halves, each written on its own."""
+    """`checkpoints`: three parts, each written on its own."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -115,6 +115,13 @@ class SimCheckpoints:
             stored = kept.checkpoints.get(stream, StoredCheckpoint())
             mark = replace(taken, watch=taken.watch or stored.mark.watch)
             kept.checkpoints[stream] = replace(stored, heads=tuple(heads), mark=mark)
+
+        await self._wire.write(update)
+
+    async def leave(self, stream: str, seq: int) -> None:
+        def update(kept: Kept) -> None:
+            stored = kept.checkpoints.get(stream, StoredCheckpoint())
+            kept.checkpoints[stream] = replace(stored, left=max(seq, stored.left))
 
         await self._wire.write(update)
 

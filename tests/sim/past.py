@@ -126,14 +126,20 @@ def _is_complete(
 def _is_followed_since(kept: Kept, job: Job, holding: Holding) -> bool:
     """A reorg took it back as a whole, and the one in its place found nothing to fill below the newest record.
 
-    All that comes after that record is followed live, and may be passed over as for anybody who ordered nothing.
+    All that comes after that record is followed live, and may be passed over as for anybody who ordered nothing. What
+    told nothing may also find the same order there already, by which its own is not made.
     """
-    again = [each for each in kept.jobs.values() if each.in_place_of == job.id and each.first == job.first]
+    again = [each for each in kept.jobs.values() if each.first == job.first and _is_in_its_place(each, job)]
     for each in again:
         is_nothing = holding in each.wanted and holding not in each.anchors and holding not in each.reasons
         if (is_nothing and each.state == "done") or _is_followed_since(kept, each, holding):
             return True
     return False
+
+
+def _is_in_its_place(later: Job, job: Job) -> bool:
+    is_same = later.created > job.created and (later.wanted, later.last) == (job.wanted, job.last)
+    return later.in_place_of == job.id or (is_same and job.told is None)
 
 
 def _taken_back(kept: Kept, job: Job, holding: Holding, away: Container[Holding]) -> int:

@@ -66,7 +66,7 @@ def test_of_an_order_up_to_some_block_none_is_asked_where_the_one_in_its_place_s
     assert _taken_back(kept, job, holding, ()) == 4
 
 
-def left_out(first: int, *, in_place: bool = True) -> list[str]:
+def left_out(first: int, *, in_place: bool = True, told: int | None = 16) -> list[str]:
     """A job from block 5 was taken back, the one from `first` found nothing; blocks 8 and 12 have changes, unfilled."""
     world = World(Random(7))  # noqa: S311 - a story, not a secret
     for number in range(20):
@@ -74,7 +74,7 @@ def left_out(first: int, *, in_place: bool = True) -> list[str]:
         _ = world.pay(TOKENS[0], OUTSIDE, WALLETS[0], 3) if pays else world.mine(busy=0)
     holding = Holding(TOKENS[0], WALLETS[0])
     anchors = {holding: Anchor(16, 3, False)}
-    job = Job("old", CHAIN_ID, 5, None, (holding,), (holding,), state="done", anchors=anchors, top=16)
+    job = Job("old", CHAIN_ID, 5, None, (holding,), (holding,), state="done", anchors=anchors, top=16, told=told)
     again = replace(job, id="new", first=first, anchors={}, created=1, in_place_of="old" if in_place else None)
     passed = [Stretch(9, 18, is_cut=False, place=1)]
     return list(_is_complete(world, Kept(jobs={"old": job, "new": again}), job, holding, passed, ()))
@@ -82,6 +82,11 @@ def left_out(first: int, *, in_place: bool = True) -> list[str]:
 
 def test_what_one_in_its_place_left_to_be_followed_may_be_passed_over() -> None:
     (line,) = left_out(5)
+    assert "block 8" in line
+
+
+def test_so_may_what_the_same_order_did_that_was_there_by_then() -> None:
+    (line,) = left_out(5, in_place=False, told=None)
     assert "block 8" in line
 
 

@@ -32,6 +32,8 @@ class Checkpoints:
         self._checkpoints = database["checkpoints"]
         self._watches: dict[str, str] = {}
         """By stream, the fingerprint of what we watch."""
+        self._left: dict[str, int] = {}
+        """By stream, what was told last before we ceased to follow it, written or not."""
 
     async def load(self, stream: str) -> StoredCheckpoint | None:
         with translating:
@@ -41,9 +43,8 @@ class Checkpoints:
         mark = _mark_of(found)
         if mark.watch is not None:
             self._watches.setdefault(stream, _fingerprint(mark.watch))
-        return StoredCheckpoint(
-            _unpacked(found.get("window", b"")), int(found.get("projected", 0)), mark, int(found.get("left", 0))
-        )
+        left = max(int(found.get("left", 0)), self._left.get(stream, 0))
+        return StoredCheckpoint(_unpacked(found.get("window", b"")), int(found.get("projected", 0)), mark, left)
 
     async def followed(self, stream: str) -> int | None:
         """The newest block that is known to have been handled; a few seconds old."""
@@ -90,6 +91,7 @@ class Checkpoints:
 
     async def leave(self, stream: str, seq: int) -> None:
         """Nobody follows it any more, and this is the last number that was told of it."""
+        self._left[stream] = seq
         with translating:
             await self._checkpoints.update_one({"_id": stream}, {"$max": {"left": Int64(seq)}}, upsert=True)
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pykka import ActorDeadError, ActorRef
@@ -17,12 +16,12 @@ from actors.chains.beside.quiet import Quiet
 from actors.finishing import Finisher
 from actors.history.backfill import Fill, StartAt
 from actors.messages import Begin, Committed, Refresh, SyncEvery, WatchChanged
-from actors.patience import patiently
 from actors.positions import Positions
 from actors.statusboard import StatusBoard
 from actors.supervisor import StartChild, StopChild
 from actors.watching import Watching
 from indexer.app.history import BackfillBoard, Past, start_of
+from indexer.app.leaving import Leaving
 from indexer.app.posts import Post
 from indexer.app.present import Present
 from indexer.app.waiting import LONGEST_SECONDS, Waiting
@@ -80,6 +79,7 @@ class Chains:
         self._backfills = backfills
         self._quiet = Quiet()
         self._store = store
+        self._leaving = Leaving(store.checkpoints)
         self._board = board
         self._connect = connect
         self._supervisor = supervisor
@@ -106,6 +106,10 @@ class Chains:
         """Make its node known; nothing is asked of it yet."""
         node, feed = self._connect(settings)
         self._followed[settings.chain_id] = _Followed(settings, node, feed)
+
+    async def leave_others(self, *, at_once: bool) -> None:
+        """Whoever follows them again tells all once more; `at_once` where nobody waits for more than the store."""
+        await (self._leaving.written if at_once else self._leaving.begun)(self._unfollowed())
 
     async def start(self, chain_id: int) -> None:
         name = self._followed[chain_id].settings.name
@@ -151,12 +155,16 @@ class Chains:
         self._board.forget(history_stream(chain_id))
         return self._followed.pop(chain_id)
 
-    async def leave_others(self) -> None:
-        """Keep, of chains that nobody follows now, what was told last: whoever does again tells all once more."""
-        for stream, seq in dict(self._positions.told()).items():
-            chain_id = chain_of(stream)
-            if chain_id is not None and stream == chain_stream(chain_id) and chain_id not in self._followed:
-                await patiently(stream, partial(self._store.checkpoints.leave, stream, seq))
+    def _unfollowed(self) -> dict[str, int]:
+        """The streams of chains that nobody follows now, and what was told of them last."""
+        followed = {chain_stream(chain_id) for chain_id in self._followed}
+        return {
+            stream: seq
+            for stream, seq in self._positions.told().items()
+            if (chain_id := chain_of(stream)) is not None
+            and stream == chain_stream(chain_id)
+            and stream not in followed
+        }
 
     def _forget(self, chain: _Followed) -> None:
         name = chain.settings.name
@@ -166,6 +174,7 @@ class Chains:
 
     async def close(self) -> None:
         """After the supervisor has ended every actor."""
+        await self._leaving.close()
         for chain in self._followed.values():
             await chain.node.close()
 

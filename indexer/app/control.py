@@ -97,7 +97,7 @@ class Control:
 
     async def start(self) -> None:
         """Start every chain and account; from then on the file may change them."""
-        await self._chains.leave_others()
+        await self._chains.leave_others(at_once=True)
         for chain_id in self._watching.chains().values():
             await self._chains.start(chain_id)
         await self._accounts.start(self.settings)
@@ -205,7 +205,7 @@ class Control:
         fresh = [i for i in wanted if i not in old]
         for chain_id in old.keys() - wanted.keys():
             await self._chains.stop(chain_id)
-        await self._chains.leave_others()  # those that come now were not followed until now either
+        await self._chains.leave_others(at_once=False)  # those that come now were not followed until now either
         for chain_id in other:
             await self._chains.replace(wanted[chain_id])
         for chain_id in fresh:

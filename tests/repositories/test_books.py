@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
+from pymongo.errors import AutoReconnect
 
 from indexer.domain.balances import Watch
 from indexer.domain.chain import Address, BlockHash, ChainIdentity, TokenInfo
 from indexer.domain.resuming.checkpoints import Mark, StoredCheckpoint
 from indexer.domain.watching import Solver, WatchedToken
-from indexer.errors import WrongChain
+from indexer.errors import StoreUnavailable, WrongChain
 from repositories.checkpoints import Checkpoints
 from repositories.store import Store
 from tests.repositories.samples import INFO, USDC, block_hash, head_at, solver_at
@@ -40,6 +43,14 @@ async def test_what_was_told_last_of_a_stream_that_was_left_is_kept_beside_what_
     await store.checkpoints.leave("chain:1", 7)
     await store.checkpoints.follow("chain:1", heads, Mark())
     assert await store.checkpoints.load("chain:1") == StoredCheckpoint(heads, 0, left=9)
+
+
+async def test_what_was_told_last_of_it_is_known_before_the_store_has_taken_it(store: Store) -> None:
+    await store.checkpoints.set_projected("chain:1", 3)
+    away = mock.Mock(update_one=mock.AsyncMock(side_effect=AutoReconnect("gone")))
+    with mock.patch.object(store.checkpoints, "_checkpoints", away), pytest.raises(StoreUnavailable):
+        await store.checkpoints.leave("chain:1", 9)
+    assert await store.checkpoints.load("chain:1") == StoredCheckpoint((), 3, left=9)
 
 
 async def test_of_two_that_follow_one_stream_neither_passes_its_blocks_off_as_followed_for_the_other(

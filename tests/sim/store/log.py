@@ -95,9 +95,11 @@ class SimCheckpoints:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
+        self._left: dict[str, int] = {}
 
     async def load(self, stream: str) -> StoredCheckpoint | None:
-        return await self._wire.read(lambda kept: kept.checkpoints.get(stream))
+        stored = await self._wire.read(lambda kept: kept.checkpoints.get(stream))
+        return None if stored is None else replace(stored, left=max(stored.left, self._left.get(stream, 0)))
 
     async def followed(self, stream: str) -> int | None:
         def look(kept: Kept) -> int | None:
@@ -119,6 +121,8 @@ class SimCheckpoints:
         await self._wire.write(update)
 
     async def leave(self, stream: str, seq: int) -> None:
+        self._left[stream] = seq
+
         def update(kept: Kept) -> None:
             stored = kept.checkpoints.get(stream, StoredCheckpoint())
             kept.checkpoints[stream] = replace(stored, left=max(seq, stored.left))

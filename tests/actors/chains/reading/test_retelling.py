@@ -23,6 +23,22 @@ def renamed(stage: Stage) -> list[Holding]:
     return [update.holding for update in stage.updates() if update.info == NEW]
 
 
+async def rename_in_part(stage: Stage) -> None:
+    """All but BOB's are told with the new name: his moved in the newest block, and waits for the next one."""
+    await stage.hear(stage.world.mine(busy=0))
+    await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
+    stage.infos.says[USD] = NEW
+    await stage.settle(ROUND_SECONDS + 5)
+
+
+async def begin_again(stage: Stage) -> None:
+    """The next life, a block of it, and a round in which the tokens are asked."""
+    stage.start()
+    await stage.settle()
+    await stage.hear(stage.world.mine(busy=0))
+    await stage.settle(ROUND_SECONDS + 5)
+
+
 @in_virtual_time
 async def test_its_balances_are_told_again_at_our_newest_block_with_the_next_round() -> None:
     async with staged() as stage:
@@ -43,10 +59,7 @@ async def test_its_balances_are_told_again_at_our_newest_block_with_the_next_rou
 @in_virtual_time
 async def test_a_balance_that_moved_in_our_newest_block_is_told_again_with_the_next_one() -> None:
     async with staged() as stage:
-        await stage.hear(stage.world.mine(busy=0))
-        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
-        stage.infos.says[USD] = NEW
-        await stage.settle(ROUND_SECONDS + 5)
+        await rename_in_part(stage)
         assert set(renamed(stage)) == OURS - {Holding(USD, BOB)}
         assert stage.infos.told == {}
         await stage.hear(stage.world.mine(busy=0))
@@ -57,10 +70,7 @@ async def test_a_balance_that_moved_in_our_newest_block_is_told_again_with_the_n
 @in_virtual_time
 async def test_what_moves_before_it_is_told_again_is_told_once() -> None:
     async with staged() as stage:
-        await stage.hear(stage.world.mine(busy=0))
-        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
-        stage.infos.says[USD] = NEW
-        await stage.settle(ROUND_SECONDS + 5)
+        await rename_in_part(stage)
         await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 4))
         assert renamed(stage).count(Holding(USD, BOB)) == 1
         assert stage.infos.told == {USD: NEW}
@@ -87,10 +97,7 @@ async def test_a_life_that_ends_before_it_is_told_finds_it_again() -> None:
         await stage.settle(ROUND_SECONDS + 5)
         assert stage.infos.told == {}
         await stage.stop()
-        stage.start()
-        await stage.settle()
-        await stage.hear(stage.world.mine(busy=0))
-        await stage.settle(ROUND_SECONDS + 5)
+        await begin_again(stage)
         assert Holding(USD, ALICE) in renamed(stage)
         assert stage.infos.told == {USD: NEW}
 
@@ -99,18 +106,12 @@ async def test_a_life_that_ends_before_it_is_told_finds_it_again() -> None:
 async def test_a_name_that_is_gone_before_it_was_kept_is_taken_back_by_the_next_life() -> None:
     """The token says what is kept of it, so that no round finds a difference."""
     async with staged() as stage:
-        await stage.hear(stage.world.mine(busy=0))
-        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
-        stage.infos.says[USD] = NEW
-        await stage.settle(ROUND_SECONDS + 5)
+        await rename_in_part(stage)
         misnamed = set(renamed(stage))
         assert (misnamed, stage.infos.told) == (OURS - {Holding(USD, BOB)}, {})
         await stage.stop()
         del stage.infos.says[USD]
-        stage.start()
-        await stage.settle()
-        await stage.hear(stage.world.mine(busy=0))
-        await stage.settle(ROUND_SECONDS + 5)
+        await begin_again(stage)
         last = {update.holding: update.info for update in stage.updates() if update.holding in OURS}
         assert last.keys() >= misnamed
         assert NEW not in last.values()
@@ -119,16 +120,10 @@ async def test_a_name_that_is_gone_before_it_was_kept_is_taken_back_by_the_next_
 @in_virtual_time
 async def test_a_name_that_is_still_true_is_not_taken_back_by_the_next_life() -> None:
     async with staged() as stage:
-        await stage.hear(stage.world.mine(busy=0))
-        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
-        stage.infos.says[USD] = NEW
-        await stage.settle(ROUND_SECONDS + 5)
+        await rename_in_part(stage)
         before = len(stage.updates())
         await stage.stop()
-        stage.start()
-        await stage.settle()
-        await stage.hear(stage.world.mine(busy=0))
-        await stage.settle(ROUND_SECONDS + 5)
+        await begin_again(stage)
         assert {update.info for update in stage.updates()[before:] if update.holding in OURS} == {NEW}
         assert stage.infos.told == {USD: NEW}
 
@@ -136,10 +131,7 @@ async def test_a_name_that_is_still_true_is_not_taken_back_by_the_next_life() ->
 @in_virtual_time
 async def test_what_the_next_life_took_back_it_does_not_take_back_again() -> None:
     async with staged() as stage:
-        await stage.hear(stage.world.mine(busy=0))
-        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
-        stage.infos.says[USD] = NEW
-        await stage.settle(ROUND_SECONDS + 5)
+        await rename_in_part(stage)
         del stage.infos.says[USD]
         counts = []
         for _ in range(2):
@@ -156,10 +148,7 @@ async def test_what_the_next_life_took_back_it_does_not_take_back_again() -> Non
 async def test_a_name_that_was_not_kept_is_taken_back_also_where_the_next_life_begins_with_a_resync() -> None:
     """What that confirms is not told to clients, each balance by itself."""
     async with staged() as stage:
-        await stage.hear(stage.world.mine(busy=0))
-        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
-        stage.infos.says[USD] = NEW
-        await stage.settle(ROUND_SECONDS + 5)
+        await rename_in_part(stage)
         misnamed = set(renamed(stage))
         assert (misnamed, stage.infos.told) == (OURS - {Holding(USD, BOB)}, {})
         await stage.stop()
@@ -180,10 +169,7 @@ async def test_a_name_that_was_not_kept_is_taken_back_also_where_the_next_life_b
 @in_virtual_time
 async def test_what_moved_meanwhile_with_the_name_that_is_kept_is_not_taken_back_once_more() -> None:
     async with staged() as stage:
-        await stage.hear(stage.world.mine(busy=0))
-        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
-        stage.infos.says[USD] = NEW
-        await stage.settle(ROUND_SECONDS + 5)
+        await rename_in_part(stage)
         await stage.stop()
         del stage.infos.says[USD]
         before = len(stage.updates())
@@ -199,10 +185,7 @@ async def test_what_moved_meanwhile_with_the_name_that_is_kept_is_not_taken_back
 @in_virtual_time
 async def test_a_move_that_took_a_name_back_and_is_taken_back_itself_is_told_again() -> None:
     async with staged() as stage:
-        await stage.hear(stage.world.mine(busy=0))
-        await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
-        stage.infos.says[USD] = NEW
-        await stage.settle(ROUND_SECONDS + 5)
+        await rename_in_part(stage)
         await stage.stop()
         del stage.infos.says[USD]
         stage.world.pay(USD, OUTSIDE, ALICE, 4)

@@ -44,6 +44,14 @@ def filled_from(block: Head, resync: StreamResync) -> Passed:
     return resync.passed
 
 
+async def be_away(stage: Stage) -> None:
+    """While nothing runs BOB is paid, in a block of which no node keeps the state for long."""
+    await stage.stop()
+    stage.world.pay(USD, OUTSIDE, BOB, 4)
+    for _ in range(10):
+        stage.world.mine(busy=0)
+
+
 async def read_anew(stage: Stage, *after: int) -> BlockRef:
     """A reorg deeper than the window, in whose place BOB is paid these amounts in the newest blocks."""
     for _ in range(WINDOW + 2):
@@ -272,10 +280,7 @@ async def test_a_native_balance_that_was_not_read_before_a_resync_has_a_hole_bel
         for _ in range(9):
             await stage.hear(stage.world.mine(busy=0))
         await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
-        await stage.stop()
-        stage.world.pay(USD, OUTSIDE, BOB, 4)
-        for _ in range(10):
-            stage.world.mine(busy=0)
+        await be_away(stage)
         if gained:
             stage.world.put(coin, stage.world.canonical[-1].balances[coin] + gained)
         stage.node.pruned_below = stage.world.mine(busy=0).number
@@ -299,10 +304,7 @@ async def test_a_native_balance_that_was_read_at_the_last_block_before_a_resync_
     async with staged() as stage:
         await stage.hear(stage.world.mine(busy=0))
         await stage.hear(stage.world.pay(USD, OUTSIDE, BOB, 3))
-        await stage.stop()
-        stage.world.pay(USD, OUTSIDE, BOB, 4)
-        for _ in range(10):
-            stage.world.mine(busy=0)
+        await be_away(stage)
         stage.node.pruned_below = stage.world.tip.number
         stage.start()
         await stage.settle(3)

@@ -131,10 +131,8 @@ class Transport(AsyncHTTPProvider):
         """Told to each of its calls: that they came together."""
         if not isinstance(answer, list) or len(answer) < 2:
             return False
-        if not all(
-            isinstance(item, dict) and _names_batch(item.get("error")) for item in answer
-        ):  # most end at the first
-            return False
+        if not all(isinstance(item, dict) and _names_batch(item.get("error")) for item in answer):
+            return False  # as a rule the first one shows it
         return not any(isinstance(refusal(item["error"], self._url), Throttled) for item in answer)
 
     def _refused(
